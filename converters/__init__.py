@@ -1,0 +1,98 @@
+"""One module per modality: which rows and contents it takes, and what they become.
+
+Add a modality: write ``converters/<name>.py`` with what `Converter` asks for, its
+rules in ``mappings/<name>.toml``, name it in `CONVERTERS`, add
+``tests/converters/test_<name>.py``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol, cast
+
+from neuropress.mapping.rules import Fields, Slots
+from neuropress.model.content import Content
+from neuropress.model.finding import Finding
+from neuropress.model.plan import Node
+from neuropress.model.profile import Profile
+from neuropress.model.record import Record
+
+CONVERTERS = ("patch_clamp", "imaging", "volume")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One row to convert, with its raw contents open and its mapping applied.
+
+    Attributes
+    ----------
+    record
+        The row, joined with its parents.
+    source
+        Key of the raw object that `column` names.
+    contents
+        What the reader found, headers only.
+    fields
+        slot -> field -> `Field`, from the mapping.
+    started
+        The session's start with its zone (session targets only).
+    """
+
+    record: Record
+    column: str
+    source: str
+    contents: tuple[Content, ...]
+    fields: Fields
+    profile: Profile
+    started: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A converter's answer: nodes for the plan and findings that do not stop it."""
+
+    nodes: tuple[Node, ...]
+    findings: tuple[Finding, ...] = ()
+
+
+class Converter(Protocol):
+    """What a module in ``converters/`` offers.
+
+    ``TARGET`` "session": its nodes join the session's NWB file; "volume": each row
+    becomes an OME-Zarr of its own. ``SLOTS`` are the objects that mapping rules may fill,
+    with the fields they may set; ``BINDINGS`` are extra relations (name -> table).
+    """
+
+    NAME: str
+    REVISION: int
+    TABLES: tuple[str, ...]
+    COLUMN: Mapping[str, str]
+    TARGET: Literal["session", "volume"]
+    SLOTS: Slots
+    BINDINGS: Mapping[str, str]
+
+    def takes(self, record: Record) -> bool:
+        """Whether this converter, and no other, takes the row."""
+        ...
+
+    def bindings(self, record: Record) -> Mapping[str, Record | None]:
+        """The rows behind `BINDINGS` for one row."""
+        ...
+
+    def build(self, jobs: Sequence[Job]) -> Built:
+        """Nodes for all rows of one target that this converter takes.
+
+        Raises
+        ------
+        Problem
+            The content cannot become what the row says.
+        """
+        ...
+
+
+def converter(name: str) -> Converter:
+    """The converter module of that name."""
+    return cast(Converter, importlib.import_module(f"neuropress.converters.{name}"))

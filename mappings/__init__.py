@@ -1,0 +1,1 @@
+"""Mapping files: one TOML file per converter."""

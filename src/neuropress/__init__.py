@@ -1,0 +1,1 @@
+"""neuropress: raw lab files and metadata tables in, proven standard files out."""

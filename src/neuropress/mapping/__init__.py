@@ -1,0 +1,1 @@
+"""Mapping rules (TOML) and the named transforms that they use."""

@@ -1,0 +1,206 @@
+"""Mapping files: flat rules from cells to fields of the result, checked before any use."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping as MappingABC
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from ..model.plan import Field
+from ..model.profile import Profile
+from ..model.record import CellRef, Record, Value
+from ..model.serial import from_json
+from .transforms import TRANSFORMS, Absent
+
+RESERVED = ("default", "lab", "file")
+"""First parts of a `from` path that are no relation: dataset defaults, the lab's
+entry in the profile, facts of the raw file's header."""
+
+type Slots = MappingABC[str, frozenset[str]]
+type Fields = dict[str, dict[str, Field]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``to = from via args``: one field of one slot.
+
+    Attributes
+    ----------
+    to
+        ``slot.field``; the converter declares its slots.
+    source
+        ``from`` in the file: a column of the row, a dotted path over relations
+        (``session.mouse.weight``), ``default.NAME``, ``lab.NAME`` or ``file.FACT``; or several.
+    via, args
+        A named transform and its arguments.
+    absent
+        Written where every source is blank and the standard demands a value.
+    """
+
+    to: str
+    source: tuple[str, ...]
+    via: str = "copy"
+    args: MappingABC[str, Any] = field(default_factory=dict)
+    absent: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """A cell that must agree with the raw file's header.
+
+    Relative differences above `error` withhold the row, above `warn` are told.
+    `scale` brings the column's unit to the fact's (``0.001``: nm to um).
+    """
+
+    column: str
+    fact: str
+    error: str = "0"
+    warn: str = "0"
+    scale: str = "1"
+
+
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """One ``mappings/<name>.toml``."""
+
+    name: str
+    revision: int
+    table: tuple[str, ...]
+    rules: tuple[Rule, ...]
+    compare: tuple[Compare, ...] = ()
+
+
+class MappingError(ValueError):
+    """A mapping file names something that does not exist: tells file, rule and the known names."""
+
+
+@cache
+def load_mapping(name: str) -> Mapping:
+    """Read ``mappings/<name>.toml``. Raises `MappingError` on unknown or missing keys."""
+    data = tomllib.loads(files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+    for rule in data.get("rule", []):
+        source = rule.pop("from", [])
+        rule["source"] = [source] if isinstance(source, str) else source
+    data["rules"] = data.pop("rule", [])
+    try:
+        return from_json(Mapping, {"name": name, **data})
+    except TypeError as error:
+        raise MappingError(f"mappings/{name}.toml: {error}") from error
+
+
+def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str], profile: Profile) -> None:
+    """Check every name of a mapping: slots, fields, columns, relations, transforms.
+
+    `bindings` are extra relations that the converter offers (name -> table).
+
+    Raises
+    ------
+    MappingError
+        Naming the file, the rule and what is known.
+    """
+    for rule in mapping.rules:
+        place = f"mappings/{mapping.name}.toml, rule to = {rule.to!r}"
+        slot, _, name = rule.to.partition(".")
+        if slot not in slots:
+            raise MappingError(f"{place}: no slot {slot!r}; the converter has {', '.join(sorted(slots))}")
+        if name not in slots[slot]:
+            raise MappingError(f"{place}: {slot} has no field {name!r}; known: {', '.join(sorted(slots[slot]))}")
+        if rule.via not in TRANSFORMS:
+            raise MappingError(f"{place}: no transform {rule.via!r}; known: {', '.join(sorted(TRANSFORMS))}")
+        for path in rule.source:
+            for table in mapping.table:
+                _check_path(path, table, bindings, profile, place)
+    for compare in mapping.compare:
+        for table in mapping.table:
+            columns = profile.tables[table].columns
+            if compare.column not in columns:
+                raise MappingError(f"mappings/{mapping.name}.toml, compare: {table} has no column {compare.column!r}")
+
+
+def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: Profile, place: str) -> None:
+    *relations, column = path.split(".")
+    if relations and relations[0] in RESERVED:
+        return
+    current = table
+    for position, relation in enumerate(relations):
+        foreign = profile.tables[current].foreign.get(f"{relation}_id")
+        if position == 0 and relation in bindings:
+            current = bindings[relation]
+        elif foreign:
+            current = foreign[0]
+        else:
+            raise MappingError(f"{place}: {current} has no relation {relation!r} (from = {path!r})")
+    spec = profile.tables[current]
+    if column not in (*spec.columns, *spec.optional):
+        raise MappingError(f"{place}: table {current} has no column {column!r} (from = {path!r})")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What the paths of a mapping resolve against, for one row."""
+
+    record: Record
+    profile: Profile
+    facts: MappingABC[str, str] = field(default_factory=dict)
+    file: str = ""
+    bindings: MappingABC[str, Record | None] = field(default_factory=dict)
+
+    def resolve(self, path: str) -> tuple[Value, CellRef] | None:
+        """The typed value and its reference; None where it is blank or unknown."""
+        *relations, column = path.split(".")
+        head = relations[0] if relations else ""
+        lab = self.profile.lab_of(self.record.key)
+        if head == "default":
+            own = self.record.values.get(column)
+            if own is not None:
+                return own, self.record.ref(column)
+            text = self.profile.default(column, lab)
+            return (text, self._ref(self.profile.name, column, text, "default")) if text else None
+        if head == "lab":
+            text = getattr(lab, column, None)
+            return (text, self._ref(self.profile.name, column, text, "default")) if text else None
+        if head == "file":
+            fact = self.facts.get(column)
+            return (fact, CellRef("file", self.file, column, fact, "header")) if fact else None
+        record = self.bindings.get(head, self.record)
+        record = record.related(".".join(relations[head in self.bindings :])) if record else None
+        if record is None or record.values.get(column) is None:
+            return None
+        return record.values[column], record.ref(column)
+
+    def _ref(self, table: str, column: str, text: str, origin: Any) -> CellRef:
+        return CellRef(table, self.record.key.split("_", 1)[0], column, text, origin)
+
+
+def apply_mapping(mapping: Mapping, scope: Scope) -> Fields:
+    """All fields that a row's cells give: slot -> field -> `Field`.
+
+    A rule whose sources are all blank gives nothing, or `absent` where the rule states it.
+    """
+    fields: Fields = {}
+    for rule in mapping.rules:
+        made = apply_rule(mapping.name, rule, scope)
+        if made is not None:
+            slot, _, name = rule.to.partition(".")
+            fields.setdefault(slot, {})[name] = made
+    return fields
+
+
+def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
+    """One rule on one row; None where there is nothing to write."""
+    found: Sequence[tuple[Value, CellRef] | None] = [scope.resolve(path) for path in rule.source]
+    values = [pair[0] if pair else None for pair in found]
+    refs = tuple(pair[1] for pair in found if pair)
+    identifier = f"{mapping}/{rule.to}"
+    if refs or not rule.source:
+        value = TRANSFORMS[rule.via].forward(values, rule.args)
+        if not isinstance(value, Absent):
+            return Field(value, identifier, rule.via, refs)
+    if rule.absent is None:
+        return None
+    constant = CellRef("mapping", mapping, rule.to, str(rule.absent), "constant")
+    return Field(rule.absent, identifier, "absent", (constant,))

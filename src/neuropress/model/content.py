@@ -1,0 +1,179 @@
+"""What a reader found in a raw file: header facts and lazy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from .source import Source
+
+type Selection = tuple[slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A reader's answer to "is this yours?": the format and how it was recognised.
+
+    `strength` 2: the content's own signature; 1: the name only.
+    """
+
+    format: str
+    reason: str
+    strength: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class LazyArray:
+    """An array in a raw file that is read block by block.
+
+    Attributes
+    ----------
+    name
+        Unique within its content (``sweep000/adc0``, ``pixels``).
+    shape, dtype
+        As stored; `dtype` in native byte order.
+    axes
+        One name an axis: ``t c z y x s q``, ``sample``. ``q`` means not declared.
+    read
+        ``read(selection)`` gives the block of one slice an axis (step 1), as stored.
+    block
+        The extent an axis that the file gives cheaply at once (a page, a whole sweep).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    axes: tuple[str, ...]
+    read: Callable[[Selection], np.ndarray]
+    block: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One scene, position or recording of a raw file.
+
+    Attributes
+    ----------
+    name
+        Unique within the source; ``""`` when the source has one content only.
+    format
+        The reader's format name (``abf``, ``tiff``, ``slices``).
+    facts
+        Header facts under the names that tables use (``sampling_rate`` in Hz,
+        ``frame_rate`` in Hz, ``pixel_size`` in um, ``x``, ``y``, ``z``), as exact
+        decimal text. What the header does not say is not there.
+    header
+        The header as the file states it, JSON-able, kept whole in the result.
+    arrays
+        Name -> `LazyArray`.
+    warnings
+        What the reader had to work around, one sentence each.
+    """
+
+    name: str
+    format: str
+    facts: Mapping[str, str]
+    header: Mapping[str, Any]
+    arrays: Mapping[str, LazyArray]
+    warnings: tuple[str, ...] = ()
+    close: Callable[[], None] = field(default=lambda: None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Image(Content):
+    """Pixels: one array named ``pixels`` and the calibration that the file states.
+
+    `spacing` holds um per pixel for the axes that the file calibrates; `undeclared`
+    lists axes that the file does not name (axis letter ``q``).
+    """
+
+    spacing: Mapping[str, Decimal] = field(default_factory=dict)
+    channels: tuple[str, ...] = ()
+    acquired: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One recorded (ADC) or command (DAC) channel: `gain` and `offset` give the unit's
+    value of a stored sample, ``sample * gain + offset``, exact decimals of the header's
+    float64; `unit` is the header's text, stripped of padding and NUL."""
+
+    index: int
+    name: str
+    unit: str
+    gain: Decimal
+    offset: Decimal
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stimulus:
+    """The command of one DAC in one sweep, where the header determines it.
+
+    `array` names the lazy array (in the DAC's unit); `how` says from what it was
+    rebuilt (``epoch table``, ``file NAME``).
+    """
+
+    dac: int
+    array: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One sweep: `start` in seconds from the recording's start; `responses` maps an ADC
+    index to the name of its array; all arrays of a sweep are equally long."""
+
+    index: int
+    start: Decimal
+    length: int
+    responses: Mapping[int, str]
+    stimuli: tuple[Stimulus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A comment that the experimenter or the program set, seconds from the recording's start."""
+
+    time: Decimal
+    text: str
+    kind: str = "comment"
+
+
+@dataclass(frozen=True, slots=True)
+class Recording(Content):
+    """Sampled channels in sweeps.
+
+    `rate` is samples per second of each channel, from the sample interval (never a
+    rounded integer). `started` is the header's own clock, without a zone; None when
+    the header does not say (a file's ctime is no header).
+    """
+
+    rate: Decimal = Decimal(0)
+    mode: str = ""
+    protocol: str = ""
+    started: datetime | None = None
+    adc: tuple[Channel, ...] = ()
+    dac: tuple[Channel, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
+    tags: tuple[Tag, ...] = ()
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What a module in ``readers/`` offers. It knows nothing of tables or targets."""
+
+    FORMAT: str
+
+    def probe(self, head: bytes, name: str) -> Claim | None:
+        """Recognise by content first, name second; `head` is the first 4 KiB."""
+        ...
+
+    def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+        """Read headers only; arrays are read later. Raises `Problem` on bad input."""
+        ...

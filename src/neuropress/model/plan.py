@@ -1,0 +1,198 @@
+"""What will be written, as pure data: JSON that a person may read and edit."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from .record import CellRef
+from .source import Input
+
+type TargetKind = Literal["nwb", "ome-zarr"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Target:
+    """One result: its kind, the row or session it belongs to, its path below ``output/``."""
+
+    kind: TargetKind
+    id: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value and all that made it.
+
+    Attributes
+    ----------
+    value
+        What is written. Instants are ISO 8601 text with their offset; NaN is allowed.
+    rule
+        ``<mapping>/<slot>.<field>`` for a mapping rule, ``<converter>:<name>`` for a
+        value that code derives.
+    via
+        The named transform.
+    sources
+        The cells, header facts or defaults it was made from.
+    """
+
+    value: Any
+    rule: str
+    via: str = "copy"
+    sources: tuple[CellRef, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class IndexMap:
+    """How a result array follows from the source array: slice, then permute.
+
+    ``result = source[select].transpose(order)``. A `select` entry is
+    ``(start, stop)`` or a single index, which drops the axis; `order` permutes the axes
+    that remain. Blocks, never element lists.
+    """
+
+    select: tuple[tuple[int, int] | int, ...]
+    order: tuple[int, ...]
+
+    @classmethod
+    def whole(cls, shape: Sequence[int], order: Sequence[int] | None = None) -> IndexMap:
+        """All of the source, its axes permuted by `order`."""
+        return cls(tuple((0, n) for n in shape), tuple(order or range(len(shape))))
+
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the result array."""
+        kept = [s[1] - s[0] for s in self.select if not isinstance(s, int)]
+        return tuple(kept[i] for i in self.order)
+
+    def source_selection(self, result: Sequence[slice]) -> tuple[slice, ...]:
+        """The block of the source that holds a block of the result (dropped axes as length-1 slices)."""
+        by_kept = {axis: result[position] for position, axis in enumerate(self.order)}
+        selection: list[slice] = []
+        kept = 0
+        for entry in self.select:
+            if isinstance(entry, int):
+                selection.append(slice(entry, entry + 1))
+            else:
+                part = by_kept[kept]
+                selection.append(slice(entry[0] + part.start, entry[0] + part.stop))
+                kept += 1
+        return tuple(selection)
+
+    def to_result(self, block: np.ndarray) -> np.ndarray:
+        """Bring a block that was read with `source_selection` into the result's axes."""
+        dropped = tuple(i for i, entry in enumerate(self.select) if isinstance(entry, int))
+        return block.squeeze(dropped).transpose(self.order) if dropped else block.transpose(self.order)
+
+    def source_index(self, result: Sequence[int]) -> tuple[int, ...]:
+        """The source element behind one element of the result."""
+        selection = self.source_selection([slice(i, i + 1) for i in result])
+        return tuple(s.start for s in selection)
+
+
+@dataclass(frozen=True, slots=True)
+class ArraySpec:
+    """One array of the result and where each of its elements comes from.
+
+    Attributes
+    ----------
+    source, content, array
+        Raw object's key, content's name and array's name.
+    format
+        The reader that gave it, so that `verify` asks the same one.
+    shape, dtype
+        Of the result; `dtype` as numpy writes it (``<i2``).
+    index
+        How the result follows from the source array.
+    options
+        What the reader was told (``{}`` mostly).
+    """
+
+    source: str
+    content: str
+    array: str
+    format: str
+    shape: tuple[int, ...]
+    dtype: str
+    index: IndexMap
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the uncompressed array in bytes."""
+        return int(np.prod(self.shape, dtype=np.int64)) * np.dtype(self.dtype).itemsize
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One object of the result.
+
+    Attributes
+    ----------
+    path
+        Its place in the result (``/general/subject``, ``/acquisition/RY_IMG_0001``).
+    type
+        Its type in the target standard (``Subject``, ``TwoPhotonSeries``).
+    fields
+        Field name -> value with provenance, under the standard's own names.
+    links
+        Field name -> path (or paths) of other nodes.
+    arrays
+        Field name -> array that is filled from raw data.
+    """
+
+    path: str
+    type: str
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    links: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
+    arrays: Mapping[str, ArraySpec] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRow:
+    """A contributing row, verbatim but for private columns, which are blank."""
+
+    table: str
+    key: str
+    cells: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that one result will hold.
+
+    `rows` are the contributing table rows, verbatim; `headers` the raw files' own
+    headers (key -> JSON); `revisions` the mapping and converter revisions used.
+    """
+
+    target: Target
+    nodes: tuple[Node, ...]
+    inputs: tuple[Input, ...]
+    rows: tuple[SourceRow, ...]
+    headers: Mapping[str, Any] = field(default_factory=dict)
+    revisions: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def arrays(self) -> dict[str, ArraySpec]:
+        """Path of the array in the result (``/acquisition/X/data``) -> its specification."""
+        return {f"{n.path.rstrip('/')}/{name}": spec for n in self.nodes for name, spec in n.arrays.items()}
+
+    @property
+    def nbytes(self) -> int:
+        """Uncompressed bytes of all arrays."""
+        return sum(spec.nbytes for spec in self.arrays().values())
+
+
+def canonical(data: Any) -> str:
+    """Canonical JSON: sorted keys, no blanks, ASCII; the form that digests are taken of."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+
+def digest(data: Any) -> str:
+    """SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical(data).encode("ascii")).hexdigest()

@@ -1,0 +1,93 @@
+"""Rows of metadata tables, as they stood and as they were understood."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Literal
+
+type Value = str | int | Decimal | bool | None
+"""A typed cell: numbers with a fraction are `Decimal`, so units change exactly."""
+
+type Origin = Literal["cell", "header", "default", "fix", "constant"]
+"""Where a text came from: typed in a table, lifted from a raw file's header, a
+dataset default, an applied fix, or a constant that a mapping rule states."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: its text, byte for byte. Empty text, and nothing else, is null."""
+
+    text: str
+    origin: Origin = "cell"
+
+
+@dataclass(frozen=True, slots=True)
+class CellRef:
+    """Where one value came from: the cell and its text, or the header fact.
+
+    For `origin` "header", `table` is ``file``, `key` the raw file's key and `column`
+    the fact's name; for "default" and "constant", `table` names the profile or mapping.
+    """
+
+    table: str
+    key: str
+    column: str
+    text: str
+    origin: Origin = "cell"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A validated row with its joined parents.
+
+    Attributes
+    ----------
+    table, key
+        Table name and primary key (``mouse``, ``RY_M_0001``).
+    line
+        Line of the table file on which the row starts; the header is line 1.
+    cells
+        Column -> `Cell`, in the order of the schema.
+    values
+        Column -> typed value; ``None`` for a blank cell.
+    parents
+        Relation -> parent row. The relation is the foreign key's column without
+        ``_id``: ``session``, ``mouse``, ``virus``, ``plasmid``, ``source``.
+    """
+
+    table: str
+    key: str
+    line: int
+    cells: Mapping[str, Cell]
+    values: Mapping[str, Value]
+    parents: Mapping[str, Record] = field(default_factory=dict)
+
+    @property
+    def lab(self) -> str:
+        """The lab's initials: the first token of the key."""
+        return self.key.split("_", 1)[0]
+
+    def related(self, path: str) -> Record | None:
+        """Follow a dotted path of relations (``session.mouse.virus``); None where a key is blank."""
+        record: Record | None = self
+        for relation in path.split(".") if path else ():
+            record = record.parents.get(relation) if record else None
+        return record
+
+    def ref(self, column: str) -> CellRef:
+        """Reference to one cell of this row."""
+        cell = self.cells[column]
+        return CellRef(self.table, self.key, column, cell.text, cell.origin)
+
+    def lineage(self) -> Iterator[Record]:
+        """This row and all rows it depends on, each once, itself first."""
+        seen: set[tuple[str, str]] = set()
+        queue: list[Record] = [self]
+        while queue:
+            record = queue.pop(0)
+            if (record.table, record.key) not in seen:
+                seen.add((record.table, record.key))
+                yield record
+                queue.extend(record.parents.values())

@@ -1,0 +1,59 @@
+"""Core types to and from JSON, by their own field names and annotations."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+
+def to_json(value: Any) -> Any:
+    """Dataclasses, mappings and tuples as plain objects and lists."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): to_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(v) for v in value]
+    return value
+
+
+def from_json[T](cls: type[T], data: Any) -> T:
+    """The reverse of `to_json` for a frozen dataclass.
+
+    Raises
+    ------
+    TypeError
+        A field is missing, unknown, or of the wrong kind.
+    """
+    return typing.cast(T, _build(cls, data))
+
+
+def _build(annotation: Any, data: Any) -> Any:
+    annotation = getattr(annotation, "__value__", annotation)  # a `type` alias
+    if dataclasses.is_dataclass(annotation):
+        hints = typing.get_type_hints(annotation)
+        unknown = set(data) - set(hints)
+        if unknown:
+            raise TypeError(f"{getattr(annotation, '__name__', annotation)} has no field {sorted(unknown)[0]!r}")
+        return annotation(**{k: _build(hints[k], v) for k, v in data.items()})  # type: ignore[operator]
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is tuple:
+        if not isinstance(data, list):
+            raise TypeError(f"expected a list, found {data!r}")
+        kinds = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else list(args)
+        return tuple(_build(kind, item) for kind, item in zip(kinds, data, strict=True))
+    if origin is Mapping:
+        return {k: _build(args[1], v) for k, v in data.items()}
+    if origin in (typing.Union, types.UnionType):
+        return _build(_matching(args, data), data)
+    return data
+
+
+def _matching(options: tuple[Any, ...], data: Any) -> Any:
+    """The member of a union that fits: lists are tuples, everything else itself."""
+    if isinstance(data, list):
+        return next(o for o in options if typing.get_origin(o) is tuple)
+    return type(data)

@@ -1,0 +1,1 @@
+"""Profiles, data only: one TOML file each."""
