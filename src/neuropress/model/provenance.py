@@ -1,0 +1,82 @@
+"""What every result carries about itself: rows, fields, headers and receipt."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .plan import Field, Plan, SourceRow, Target, canonical
+from .receipt import Receipt
+from .serial import from_json, to_json
+
+FORMAT = 1
+SECTIONS = ("about", "records", "fields", "headers", "receipt")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Read back from a result, it answers `explain` and drives `verify` without the tables.
+
+    Attributes
+    ----------
+    target, notes
+        What the result is, and remarks for its readers.
+    records
+        The contributing rows, verbatim but for private columns.
+    fields
+        Path in the result -> value, rule, transform and cells.
+    headers
+        Raw file's key -> its own header.
+    receipt
+        Digests of inputs and arrays, index maps, tool version.
+    """
+
+    target: Target
+    records: tuple[SourceRow, ...]
+    fields: Mapping[str, Field]
+    headers: Mapping[str, Any]
+    receipt: Receipt
+    notes: tuple[str, ...] = ()
+    format: int = field(default=FORMAT)
+
+    @classmethod
+    def of(cls, plan: Plan, receipt: Receipt) -> Provenance:
+        """Provenance of a plan that was carried out."""
+        fields = {f"{n.path.rstrip('/')}/{name}": value for n in plan.nodes for name, value in n.fields.items()}
+        return cls(plan.target, plan.rows, fields, plan.headers, receipt, plan.notes)
+
+    def sections(self) -> dict[str, Any]:
+        """Plain objects by section (see `SECTIONS`)."""
+        return {
+            "about": {"format": self.format, "target": to_json(self.target), "notes": list(self.notes)},
+            "records": to_json(self.records),
+            "fields": to_json(self.fields),
+            "headers": to_json(self.headers),
+            "receipt": to_json(self.receipt),
+        }
+
+    def texts(self) -> dict[str, str]:
+        """The sections as canonical ASCII JSON, in which even a NUL is harmless."""
+        return {name: canonical(data) for name, data in self.sections().items()}
+
+    @classmethod
+    def from_sections(cls, sections: Mapping[str, Any]) -> Provenance:
+        """The reverse of `sections`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            A section is missing or not as this version writes it.
+        """
+        about = sections["about"]
+        if about["format"] != FORMAT:
+            raise ValueError(f"provenance format {about['format']}; this version reads {FORMAT}")
+        whole = {k: sections[k] for k in ("records", "fields", "headers", "receipt")}
+        return from_json(cls, {"target": about["target"], "notes": about["notes"], **whole})
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, str]) -> Provenance:
+        """The reverse of `texts`."""
+        return cls.from_sections({name: json.loads(text) for name, text in texts.items()})

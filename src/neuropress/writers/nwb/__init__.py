@@ -1,0 +1,1 @@
+"""NWB 2 files (HDF5)."""

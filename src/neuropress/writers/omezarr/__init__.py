@@ -1,0 +1,1 @@
+"""OME-Zarr volumes (NGFF 0.5, Zarr v3)."""

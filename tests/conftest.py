@@ -1,0 +1,30 @@
+"""Shared fixtures: the corpus of real raw files."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def corpus_folder() -> Path | None:
+    """The corpus, where it lies on this machine."""
+    folder = Path(os.environ.get("NEUROPRESS_CORPUS", ROOT.parent / "shared" / "corpus"))
+    return folder if (folder / "MANIFEST.tsv").is_file() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if corpus_folder() is None:
+        for item in items:
+            if "corpus" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="no corpus: set NEUROPRESS_CORPUS"))
+
+
+@pytest.fixture(scope="session")
+def corpus() -> Path:
+    """Root of the corpus; tests that use it bear ``@pytest.mark.corpus``."""
+    folder = corpus_folder()
+    if folder is None:
+        pytest.skip("no corpus: set NEUROPRESS_CORPUS")
+    return folder
