@@ -28,3 +28,12 @@ def corpus() -> Path:
     if folder is None:
         pytest.skip("no corpus: set NEUROPRESS_CORPUS")
     return folder
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Write the reasons of skipped tests to the file that NEUROPRESS_REPORT names, for CI."""
+    report = os.environ.get("NEUROPRESS_REPORT")
+    if report:
+        skipped = terminalreporter.stats.get("skipped", [])
+        lines = [f"{item.nodeid}: {item.longrepr[2] if item.longrepr else ''}" for item in skipped]
+        Path(report).write_text("\n".join(lines) + "\n", encoding="utf-8")

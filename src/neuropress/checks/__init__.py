@@ -1,1 +1,49 @@
-"""."""
+"""Rules between rows and tables. Add a check: one function, one line in the registry, one entry in tables.toml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from ..model.finding import Finding
+from ..model.profile import Profile
+from ..tables import Tables, load_tables
+from .registry import ROW_CHECKS, TABLE_CHECKS
+from .rule import Found, row_id
+from .sessions import future
+
+__all__ = ["check_tables", "run_checks"]
+
+
+def check_tables(folder: Path, profile: Profile, today: date | None = None) -> Tables:
+    """Read all tables and check every rule: `blocked` of the result is final.
+
+    Parameters
+    ----------
+    today
+        Sessions after this day are errors; None leaves that out.
+
+    Raises
+    ------
+    OSError
+        The machine could not read a file that is there.
+    """
+    tables = load_tables(folder, profile)
+    return tables.with_findings(list(_found(tables, profile, today)))
+
+
+def run_checks(tables: Tables, profile: Profile, today: date | None = None) -> list[Finding]:
+    """Findings of all rules between cells, rows and tables, in the order of the registry."""
+    return [told for told, _ in _found(tables, profile, today)]
+
+
+def _found(tables: Tables, profile: Profile, today: date | None) -> Iterator[Found]:
+    for check in ROW_CHECKS:
+        for record in tables.rows.get(check.table, {}).values():
+            if not tables.faulty or tables.sound(record, check.uses):
+                told = check.run(record, profile)
+                if told:
+                    yield told, [row_id(record)]
+    for across in (*TABLE_CHECKS, *((future(today),) if today else ())):
+        yield from across(tables, profile)

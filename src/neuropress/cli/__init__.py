@@ -1,1 +1,1 @@
-"""."""
+"""The command line: a thin skin over `neuropress.open`."""

@@ -39,6 +39,8 @@ class Rule:
         A named transform and its arguments.
     absent
         Written where every source is blank and the standard demands a value.
+    tables
+        The mapping's tables whose rows it is for; empty: all of them.
     """
 
     to: str
@@ -46,6 +48,7 @@ class Rule:
     via: str = "copy"
     args: MappingABC[str, Any] = field(default_factory=dict)
     absent: Any = None
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class Compare:
     """A cell that must agree with the raw file's header.
 
     Relative differences above `error` withhold the row, above `warn` are told.
-    `scale` brings the column's unit to the fact's (``0.001``: nm to um).
+    `scale` brings the column's unit to the fact's (``0.001``: nm to um). `tables`: see `Rule`.
     """
 
     column: str
@@ -61,6 +64,7 @@ class Compare:
     error: str = "0"
     warn: str = "0"
     scale: str = "1"
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +116,10 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
         if rule.via not in TRANSFORMS:
             raise MappingError(f"{place}: no transform {rule.via!r}; known: {', '.join(sorted(TRANSFORMS))}")
         for path in rule.source:
-            for table in mapping.table:
+            for table in rule.tables or mapping.table:
                 _check_path(path, table, bindings, profile, place)
     for compare in mapping.compare:
-        for table in mapping.table:
+        for table in compare.tables or mapping.table:
             columns = profile.tables[table].columns
             if compare.column not in columns:
                 raise MappingError(f"mappings/{mapping.name}.toml, compare: {table} has no column {compare.column!r}")
@@ -183,6 +187,8 @@ def apply_mapping(mapping: Mapping, scope: Scope) -> Fields:
     """
     fields: Fields = {}
     for rule in mapping.rules:
+        if rule.tables and scope.record.table not in rule.tables:
+            continue
         made = apply_rule(mapping.name, rule, scope)
         if made is not None:
             slot, _, name = rule.to.partition(".")

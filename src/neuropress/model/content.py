@@ -101,7 +101,10 @@ class Image(Content):
 class Channel:
     """One recorded (ADC) or command (DAC) channel: `gain` and `offset` give the unit's
     value of a stored sample, ``sample * gain + offset``, exact decimals of the header's
-    float64; `unit` is the header's text, stripped of padding and NUL."""
+    float64; `unit` is the header's text, stripped of padding and NUL. `terminal` is the
+    number printed on the digitiser; `clamp` what the amplifier telegraphed about a
+    recorded channel (``voltage clamp``, ``current clamp``, ``I=0``); `driven` whether the
+    program played a command on a DAC, and `holding` its level otherwise."""
 
     index: int
     name: str
@@ -109,6 +112,10 @@ class Channel:
     gain: Decimal
     offset: Decimal
     dtype: np.dtype[Any]
+    terminal: int | None = None
+    clamp: str = ""
+    driven: bool = False
+    holding: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 type Value = str | int | Decimal | bool | None
 """A typed cell: numbers with a fraction are `Decimal`, so units change exactly."""
@@ -80,6 +80,11 @@ class Record:
         """Reference to one cell of this row."""
         cell = self.cells[column]
         return CellRef(self.table, self.key, column, cell.text, cell.origin)
+
+    def place(self, column: str | None = None) -> dict[str, Any]:
+        """Where the row, or one of its cells, stands: parts of a `Location`."""
+        row = {"table": self.table, "line": self.line, "key": self.key}
+        return row if column is None else {**row, "column": column, "value": self.cells[column].text}
 
     def lineage(self) -> Iterator[Record]:
         """This row and all rows it depends on, each once, itself first."""

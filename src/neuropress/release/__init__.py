@@ -1,1 +1,38 @@
-"""."""
+"""Versioned, immutable releases in a bucket or a folder: data first, commit last.
+
+===============  =====================================================================
+module           what it holds
+===============  =====================================================================
+:mod:`.assets`   `Asset`: one file or folder of a release; digests and file manifests
+:mod:`.aws`      endpoint, region and credentials by the usual AWS chain
+:mod:`.store`    `open_store`, `Store`: the one door to a bucket or a folder
+:mod:`.catalog`  `Release`, `Entry`: the release manifest, and release numbers
+:mod:`.commit`   `publish`, `Published`
+:mod:`.read`     `list_releases`, `read_release`, `verify_release`
+===============  =====================================================================
+
+Layout below the URL::
+
+    <logical name>                       data, under its natural key
+    <logical name with .r2, .r3, ...>    a later content of the same logical name
+    releases/<number>.json               the release manifest; putting it is the commit
+    releases/<number>/README.md          the same for people
+    releases/latest.json                 a hint, never relied upon
+    releases/manifests/<sha256>.jsonl    files of a folder asset, named by their own digest
+    releases/claims/<digest>.json        which content a physical key was given to, for good
+"""
+
+from .assets import Asset
+from .commit import Published, publish
+from .read import list_releases, read_release, verify_release
+from .store import StoreUnavailable
+
+__all__ = [
+    "Asset",
+    "Published",
+    "StoreUnavailable",
+    "list_releases",
+    "publish",
+    "read_release",
+    "verify_release",
+]

@@ -1,1 +1,167 @@
-"""NWB 2 files (HDF5)."""
+"""Write a plan as an NWB file (HDF5) and read it back for proof.
+
+The same plan, inputs and version give the same bytes: ``file_create_date`` is the session's
+start, object ids follow from the objects' paths, and no clock or time zone of the machine
+enters. pynwb is imported only for writing; what reads back needs h5py alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ...model.finding import Problem, problem
+from ...model.plan import Plan
+from ...model.provenance import SECTIONS, Provenance
+from ...model.receipt import Receipt
+from ...readers import RawArrays
+from .. import Progress, Seal, StoredArray
+from .digest import digests
+from .storage import Previous, fill
+
+PROVENANCE = "/general/neuropress"
+
+
+def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
+    """Write the result whole under `path`, or leave there what was there (see `Writer.write`).
+
+    Raises
+    ------
+    Problem
+        A raw file is bad (the reader's finding), or ``plan.invalid``.
+    OSError
+        The machine failed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        _write(plan, raw, partial, seal, previous, progress)
+        with partial.open("rb+") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
+    from .build import build
+    from .files import declare
+
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, arrays={})
+    arrays = plan.arrays()
+    nwbfile = build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
+    with ExitStack() as stack:
+        old = _previous(previous, seal, stack)
+        file = stack.enter_context(h5py.File(path, "w"))
+        declare(nwbfile, file)
+        filled = fill(file, arrays, raw, old, progress)
+        derived = digests(file, arrays)
+        receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived)
+        file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).texts()["receipt"]
+
+
+def _previous(path: Path | None, seal: Seal, stack: ExitStack) -> Previous | None:
+    """The older result; one that cannot be read has nothing to take over."""
+    if path is None:
+        return None
+    try:
+        provenance = read_provenance(path)
+    except Problem:
+        return None
+    return Previous(stack.enter_context(h5py.File(path, "r")), provenance.receipt, seal.inputs)
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What the result says about itself.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``: no HDF5 file, or none that this version of neuropress reads.
+    """
+    with _opened(path) as file:
+        return _provenance(file, path)
+
+
+def _provenance(file: h5py.File, path: Path) -> Provenance:
+    try:
+        texts = {name: file[f"{PROVENANCE}/{name}_json"].asstr()[()] for name in SECTIONS}
+        return Provenance.from_texts(texts)
+    except (OSError, KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise _unreadable(path, f"its record of where it came from cannot be read ({error})") from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+    with file:
+        yield file
+
+
+def _unreadable(path: Path, why: str, **where: Any) -> Problem:
+    return problem("result.unreadable", f"{path.name}: {why}", file=str(path), **where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A dataset whose damage is told as a finding."""
+
+    dataset: h5py.Dataset
+    file: Path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.dataset.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.dataset.dtype  # type: ignore[no-any-return]
+
+    def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray:
+        try:
+            return self.dataset[selection]  # type: ignore[no-any-return]
+        except (OSError, RuntimeError) as error:
+            corner = tuple(s.start or 0 for s in selection)
+            raise _unreadable(self.file, str(error), array=self.dataset.name, index=corner) from error
+
+
+@contextmanager
+def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
+    """Every array that the receipt lists and the file holds, by its path.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``, also when a block is read that is damaged.
+    """
+    with _opened(path) as file:
+        listed = _provenance(file, path).receipt.arrays
+        found = {name: file.get(name) for name in listed}
+        yield {name: _Stored(item, path) for name, item in found.items() if isinstance(item, h5py.Dataset)}
+
+
+def derived(path: Path) -> Mapping[str, str]:
+    """Digest of every object of the file but the samples of the receipt's arrays, computed anew.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``.
+    """
+    with _opened(path) as file:
+        listed = _provenance(file, path).receipt.arrays
+        try:
+            return digests(file, listed)
+        except (OSError, RuntimeError, KeyError, ValueError) as error:
+            raise _unreadable(path, str(error)) from error

@@ -1,0 +1,298 @@
+"""Patch clamp: rows of ``ephys`` and recordings with sweeps, to intracellular series and tables of NWB."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, timedelta
+from decimal import Decimal
+from typing import Any, Literal
+
+from neuropress.mapping.rules import Slots
+from neuropress.model.content import Channel, Recording, Stimulus, Sweep
+from neuropress.model.finding import Finding, finding, problem
+from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
+from neuropress.model.record import CellRef, Record
+
+from . import Built, Job
+from ._clamp import CURRENT, SERIES, VOLTAGE, roles, si
+
+NAME = "patch_clamp"
+REVISION = 1
+TABLES: tuple[str, ...] = ("ephys",)
+COLUMN: Mapping[str, str] = {"ephys": "file_path_raw"}
+TARGET: Literal["session", "volume"] = "session"
+SLOTS: Slots = {
+    "device": frozenset({"description"}),
+    "electrode": frozenset({"cell_id", "description", "location", "filtering", "slice"}),
+    "condition": frozenset({"recording_type"}),
+}
+BINDINGS: Mapping[str, str] = {}
+
+ICEPHYS = "/general/intracellular_ephys"
+EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
+"""How far from the session's start a recording may begin; beyond, its clock is not believed."""
+STIMULI = {VOLTAGE: "VoltageClampStimulusSeries", CURRENT: "CurrentClampStimulusSeries"}
+
+
+def takes(record: Record) -> bool:
+    """Every row of ``ephys``."""
+    return record.table in TABLES
+
+
+def bindings(record: Record) -> Mapping[str, Record | None]:
+    """None: the row's own parents suffice."""
+    return {}
+
+
+def build(jobs: Sequence[Job]) -> Built:
+    """Nodes of all recordings of a session; the numbering of the tables runs through them.
+
+    Raises
+    ------
+    Problem
+        ``ephys.content``: the file holds no recording.
+    """
+    session = _Session()
+    for job in jobs:
+        _Recorder(session, job).add()
+    for (name, _), (repetitions, shared) in session.conditions.items():
+        links = {"repetitions": tuple(repetitions)}
+        session.row("experimental_conditions", "ExperimentalCondition", links, {name: shared})
+    return Built(tuple(session.nodes), tuple(session.findings))
+
+
+@dataclass(slots=True)
+class _Session:
+    """What the recordings of a session share: devices, numbering of table rows, conditions."""
+
+    nodes: list[Node] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    devices: dict[Any, str] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    conditions: dict[tuple[str, Any], tuple[list[str], Field]] = field(default_factory=dict)
+
+    def row(self, table: str, type: str, links: Mapping[str, Any], fields: Mapping[str, Field] | None = None) -> str:
+        """A further row of a table of the hierarchy; its path."""
+        number = self.rows.get(table, 0)
+        self.rows[table] = number + 1
+        path = f"{ICEPHYS}/{table}/{number}"
+        self.nodes.append(Node(path, type, fields or {}, links))
+        return path
+
+    def device(self, fields: Mapping[str, Field]) -> str:
+        """The rig; a second one where a recording's header names other instruments."""
+        key = tuple((name, value.value) for name, value in sorted(fields.items()))
+        if key not in self.devices:
+            count = len(self.devices)
+            path = "/general/devices/patch_clamp_rig" + (f"_{count + 1}" if count else "")
+            self.devices[key] = path
+            self.nodes.append(Node(path, "Device", fields))
+        return self.devices[key]
+
+
+class _Recorder:
+    """One row and its recording, added to the session's nodes."""
+
+    def __init__(self, session: _Session, job: Job) -> None:
+        recordings = [c for c in job.contents if isinstance(c, Recording)]
+        if len(recordings) != 1:
+            what = ", ".join(sorted({c.format for c in job.contents})) or "nothing"
+            raise problem("ephys.content", f"{job.source} holds no recording of sweeps ({what})", **_where(job))
+        self.session, self.job, self.recording = session, job, recordings[0]
+        self.key = job.record.key
+        self.roles = roles(self.recording.adc, self.recording.dac)
+        self.electrodes: dict[int, str] = {}
+        self.start, self.clock, self.unaligned = self._alignment()
+
+    def add(self) -> None:
+        """All nodes and findings of the recording."""
+        self._tell()
+        for channel in self.recording.adc:
+            if self.roles[channel.index].mode:
+                self._electrode(channel)
+        simultaneous = [row for sweep in self.recording.sweeps if (row := self._sweep(sweep))]
+        if simultaneous:
+            self._hierarchy(simultaneous)
+        if self.recording.tags:
+            self._tags()
+
+    def _tell(self) -> None:
+        if self.unaligned:
+            self._find("ephys.alignment_unknown", f"{self.job.source}: {self.unaligned}")
+        for channel in self.recording.adc:
+            role = self.roles[channel.index]
+            label = f"{self.job.source}: channel {channel.name!r}"
+            if not role.mode:
+                self._find("ephys.not_clamped", f"{label} becomes a plain TimeSeries: {role.why}")
+            elif role.why:
+                self._find("ephys.clamp_assumed", f"{label} is taken as {role.mode}: {role.why}")
+
+    def _find(self, id: str, message: str) -> None:
+        self.session.findings.append(finding(id, message, **_where(self.job)))
+
+    def _alignment(self) -> tuple[Decimal, tuple[CellRef, ...], str]:
+        """Seconds from the session's start to the recording's, what says so, and why it is unknown."""
+        begun, session = self.recording.started, self.job.started
+        if begun is None or session is None:
+            missing = "its header states no plausible date" if begun is None else "the session has no start time"
+            return Decimal(0), (), f"{missing}; times count from the start of the recording"
+        apart = begun.replace(tzinfo=session.tzinfo).astimezone(UTC) - session.astimezone(UTC)
+        if not EARLIEST <= apart <= LATEST:
+            clock = (
+                f"its header's clock {begun.isoformat(' ')} does not fit the session's start {session.isoformat(' ')}"
+            )
+            return Decimal(0), (), f"{clock}; times count from the start of the recording"
+        seconds = Decimal(apart // timedelta(microseconds=1)).scaleb(-6)
+        return seconds, (self._header("started", begun.isoformat()),), ""
+
+    def _header(self, fact: str, text: object) -> CellRef:
+        return CellRef("file", self.job.source, fact, str(text), "header")
+
+    def _made(self, name: str, value: Any, *facts: tuple[str, object], via: str = "copy") -> Field:
+        """A field that the header gives, with the facts it came from."""
+        return Field(value, f"{NAME}:{name}", via, tuple(self._header(f, t) for f, t in facts))
+
+    def _electrode(self, channel: Channel) -> None:
+        """One electrode for each clamped channel; cell ids are unique by the row and the channel."""
+        fields = dict(self.job.fields.get("electrode", {}))
+        prefix = fields.get("cell_id")
+        cell = f"{self.key}_ch{channel.index}"
+        refs = (*(prefix.sources if prefix else ()), self._header(f"adc{channel.index}.name", channel.name))
+        fields["cell_id"] = Field(cell, f"{NAME}:cell_id", "copy", refs)
+        path = f"{ICEPHYS}/{self.key}_electrode_ch{channel.index}"
+        device = self.session.device(self.job.fields.get("device", {}))
+        self.session.nodes.append(Node(path, "IntracellularElectrode", fields, {"device": device}))
+        self.electrodes[channel.index] = path
+
+    def _sweep(self, sweep: Sweep) -> str | None:
+        """Series of one sweep and the rows that tie them; the path of its simultaneous recording."""
+        commanded = {role.dac.index: index for index, role in self.roles.items() if role.dac}
+        stimuli: dict[int, str] = {}
+        for stimulus in sweep.stimuli:
+            channel_index = commanded.get(stimulus.dac, -1)
+            stimuli[channel_index] = self._stimulus(sweep, stimulus, self.electrodes.get(channel_index))
+        rows = []
+        for channel in self.recording.adc:
+            path = self._response(sweep, channel)
+            if electrode := self.electrodes.get(channel.index):
+                ties = {"electrode": electrode, "response": path}
+                if channel.index in stimuli:
+                    ties["stimulus"] = stimuli[channel.index]
+                rows.append(self.session.row("intracellular_recordings", "IntracellularRecording", ties))
+        if not rows:
+            return None
+        return self.session.row("simultaneous_recordings", "SimultaneousRecording", {"recordings": tuple(rows)})
+
+    def _response(self, sweep: Sweep, channel: Channel) -> str:
+        role = self.roles[channel.index]
+        path = f"/acquisition/{self.key}_sweep{sweep.index:03d}_ch{channel.index}"
+        about = f"{channel.name}, sweep {sweep.index} of {len(self.recording.sweeps)}"
+        if self.recording.mode:
+            about += f" ({self.recording.mode})"
+        fields = self._common(sweep, channel, "adc", f"Samples as stored of channel {about}", role.why)
+        links = {}
+        if role.mode:
+            links["electrode"] = self.electrodes[channel.index]
+            fields |= self._clamp_fields(sweep, role.mode)
+        array = self._array(sweep.responses[channel.index])
+        self.session.nodes.append(Node(path, SERIES.get(role.mode, "TimeSeries"), fields, links, {"data": array}))
+        return path
+
+    def _stimulus(self, sweep: Sweep, stimulus: Stimulus, electrode: str | None) -> str:
+        """A rebuilt command; of no clamped cell (a piezo, a pressure) it is a plain TimeSeries."""
+        dac = next(d for d in self.recording.dac if d.index == stimulus.dac)
+        path = f"/stimulus/presentation/{self.key}_sweep{sweep.index:03d}_dac{dac.index}"
+        about = f"Command of {dac.name or f'DAC {dac.index}'} in sweep {sweep.index} of {len(self.recording.sweeps)}"
+        known = si(dac.unit) if electrode else None
+        note = f"rebuilt from the {stimulus.how} that the recording's header names, in {dac.unit}; not recorded"
+        fields = self._common(sweep, dac, "dac", about, note, clamp=known is not None)
+        type, links = "TimeSeries", {}
+        if known and electrode:
+            type, links = STIMULI[known[0]], {"electrode": electrode}
+            fields |= self._clamp_fields(sweep, "")
+        self.session.nodes.append(Node(path, type, fields, links, {"data": self._array(stimulus.array)}))
+        return path
+
+    def _common(
+        self, sweep: Sweep, channel: Channel, kind: str, about: str, note: str, clamp: bool | None = None
+    ) -> dict[str, Field]:
+        """What every series has. Clamp series are in volts or amperes, plain ones in the header's unit."""
+        recording, label = self.recording, f"{kind}{channel.index}"
+        clamp = bool(self.roles[channel.index].mode) if clamp is None else clamp
+        known = si(channel.unit)
+        factor = known[1] if known and clamp else Decimal(1)
+        scale = (f"{label}.unit", channel.unit), (f"{label}.gain", channel.gain), (f"{label}.offset", channel.offset)
+        start = self._made("starting_time", float(self.start + sweep.start), (f"sweep{sweep.index}.start", sweep.start))
+        fields = {
+            "description": self._made("description", about, (f"{label}.name", channel.name)),
+            "rate": self._made("rate", float(recording.rate), ("sampling_rate", recording.rate)),
+            "starting_time": Field(start.value, start.rule, "session_seconds", start.sources + self.clock),
+            "conversion": self._made("conversion", float(channel.gain * factor), *scale[:2], via="si_scale"),
+            "offset": self._made("offset", float(channel.offset * factor), scale[0], scale[2], via="si_scale"),
+        }
+        if not clamp:
+            fields["unit"] = self._made("unit", channel.unit or "unknown", scale[0])
+        comments = [note, f"alignment unknown: {self.unaligned}" if self.unaligned else ""]
+        if any(comments):
+            fields["comments"] = self._made("comments", "; ".join(filter(None, comments)), scale[0])
+        return fields
+
+    def _clamp_fields(self, sweep: Sweep, mode: str) -> dict[str, Field]:
+        """Sweep number and protocol; NWB allows no protocol where the current is held at 0."""
+        fields = {"sweep_number": self._made("sweep_number", sweep.index, ("sweeps", len(self.recording.sweeps)))}
+        if self.recording.protocol and mode != "I=0":
+            protocol = self.recording.protocol
+            fields["stimulus_description"] = self._made("stimulus_description", protocol, ("protocol", protocol))
+        return fields
+
+    def _array(self, name: str) -> ArraySpec:
+        array = self.recording.arrays[name]
+        dtype = array.dtype.newbyteorder("<").str
+        whole = IndexMap.whole(array.shape)
+        return ArraySpec(self.job.source, self.recording.name, name, self.recording.format, array.shape, dtype, whole)
+
+    def _hierarchy(self, simultaneous: list[str]) -> None:
+        """One sequence (the protocol), one repetition, and the condition that the row's type names.
+
+        Electrodes belong to one row, so no other row can repeat a protocol on the same ones.
+        """
+        protocol = self.recording.protocol or "protocol not stated"
+        kind = {"stimulus_type": self._made("stimulus_type", protocol, ("protocol", self.recording.protocol))}
+        sequence = self.session.row(
+            "sequential_recordings", "SequentialRecording", {"simultaneous_recordings": tuple(simultaneous)}, kind
+        )
+        repetition = self.session.row("repetitions", "Repetition", {"sequential_recordings": (sequence,)})
+        for name, value in self.job.fields.get("condition", {}).items():
+            members, shared = self.session.conditions.get((name, value.value), ([], value))
+            members.append(repetition)
+            sources = tuple(dict.fromkeys(shared.sources + value.sources))
+            self.session.conditions[name, value.value] = members, Field(value.value, value.rule, value.via, sources)
+
+    def _tags(self) -> None:
+        """Tags as an EventsTable; a single one as an AnnotationSeries, because tables of one row are discouraged."""
+        tags = sorted(self.recording.tags, key=lambda tag: tag.time)
+        times = [float(self.start + tag.time) for tag in tags]
+        texts = [tag.text or "(no text)" for tag in tags]
+        facts = [(f"tag{i}", f"{tag.time} s: {tag.text}") for i, tag in enumerate(tags)]
+        about = "Tags that the experimenter or the acquisition program set during the recording"
+        if self.unaligned:
+            about += f"; alignment unknown: {self.unaligned}"
+        fields = {"description": self._made("tags", about)}
+        timed = self._made("tag_times", times, *facts, via="session_seconds")
+        timed = Field(timed.value, timed.rule, timed.via, timed.sources + self.clock)
+        if len(tags) == 1:
+            fields |= {"timestamps": timed, "data": self._made("tag_texts", texts, *facts)}
+            self.session.nodes.append(Node(f"/acquisition/{self.key}_tags", "AnnotationSeries", fields))
+            return
+        fields |= {
+            "timestamps": timed,
+            "text": self._made("tag_texts", texts, *facts),
+            "kind": self._made("tag_kinds", [tag.kind for tag in tags], *facts),
+        }
+        self.session.nodes.append(Node(f"/events/{self.key}_tags", "EventsTable", fields))
+
+
+def _where(job: Job) -> dict[str, Any]:
+    record = job.record
+    return {"table": record.table, "line": record.line, "key": record.key, "column": job.column, "file": job.source}

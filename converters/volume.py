@@ -1,0 +1,225 @@
+"""Volumes: EM and micro-CT data sets and static image stacks become OME-Zarr.
+
+The plan has one node, ``/`` of type ``Multiscale``. Its field names are JSON paths below
+the ``ome`` attribute of the result's root, so that `explain` answers for every number
+there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names that begin
+with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
+spacing nobody stated, written as scale 1 without a unit). Its one array is ``0``.
+
+Axes are written in the order t, c, z, y, x, those of them that the file has with more
+than one element; y and x always, and z wherever the file has it. The samples of a colour
+pixel become channels. An axis that the file does not name is z: for image rows only if
+it is as long as the row's `z` says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Literal
+
+import numpy as np
+
+from neuropress.converters import Built, Job
+from neuropress.mapping.rules import Slots
+from neuropress.mapping.transforms import decimal_text
+from neuropress.model.content import Image, LazyArray
+from neuropress.model.finding import Finding, Problem, finding, problem
+from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
+from neuropress.model.record import CellRef, Record
+
+NAME = "volume"
+REVISION = 1
+TABLES = ("sem_dataset", "micro_ct_dataset", "image")
+COLUMN: Mapping[str, str] = {
+    "sem_dataset": "file_path_raw",
+    "micro_ct_dataset": "file_path",
+    "image": "file_path_raw",
+}
+TARGET: Literal["session", "volume"] = "volume"
+SLOTS: Slots = {"image": frozenset(("name", "unit", "x", "y", "z"))}
+BINDINGS: Mapping[str, str] = {}
+
+ORDER = ("t", "c", "z", "y", "x")
+TYPES = {"t": "time", "c": "channel"}
+PER_MICROMETER = {"micrometer": Decimal(1), "nanometer": Decimal(1000)}
+DTYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f2", "f4", "f8")
+SAMPLES = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"), ("alpha", "FFFFFF"))
+COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
+"""Channels of unknown wavelength, in turn."""
+TRANSFORM = "multiscales/0/datasets/0/coordinateTransformations/0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """An axis of the result: where it lies in the source, and how its name is known."""
+
+    name: str
+    source: int
+    known: tuple[CellRef, ...]
+
+
+def takes(record: Record) -> bool:
+    """EM and micro-CT rows, and image rows without a frame rate: they are no movies."""
+    return record.table in TABLES and (record.table != "image" or record.values.get("frame_rate") is None)
+
+
+def bindings(record: Record) -> Mapping[str, Record | None]:
+    """The rules need no relations but the row's own."""
+    return {}
+
+
+def build(jobs: Sequence[Job]) -> Built:
+    """The node of one row's volume.
+
+    Raises
+    ------
+    Problem
+        ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``.
+    """
+    (job,) = jobs
+    content = _content(job)
+    pixels = content.arrays["pixels"]
+    if pixels.dtype.str[1:] not in DTYPES:
+        raise _problem(job, "volume.dtype", f"{job.source} has pixels of type {pixels.dtype}")
+    axes = _axes(job, pixels)
+    findings: list[Finding] = []
+    fields = {"multiscales/0/name": job.fields["image"]["name"]}
+    scales = [_scale(job, content, axis) for axis in axes]
+    for i, (axis, (_, unit)) in enumerate(zip(axes, scales, strict=True)):
+        place = f"multiscales/0/axes/{i}"
+        fields[f"{place}/name"] = Field(axis.name, "volume:axes", "copy", axis.known)
+        fields[f"{place}/type"] = Field(TYPES.get(axis.name, "space"), "volume:axes")
+        if unit is not None:
+            fields[f"{place}/unit"] = unit
+    fields["multiscales/0/datasets/0/path"] = Field("0", "volume:path")
+    fields[f"{TRANSFORM}/type"] = Field("scale", "volume:scale")
+    fields |= {f"{TRANSFORM}/scale/{i}": scale for i, (scale, _) in enumerate(scales)}
+    fields |= _channels(job, content, pixels, axes)
+    unknown = [axis.name for axis, (_, unit) in zip(axes, scales, strict=True) if unit is None and axis.name != "c"]
+    if unknown:
+        fields["neuropress/unknown"] = Field(unknown, "volume:unknown")
+        findings.append(_unknown(job, unknown))
+    return Built((Node("/", "Multiscale", fields, {}, {"0": _array(job, content, pixels, axes)}),), tuple(findings))
+
+
+def _content(job: Job) -> Image:
+    if len(job.contents) != 1:
+        names = ", ".join(repr(c.name) for c in job.contents[:5])
+        message = f"{job.source} holds {len(job.contents)} images ({names}); a row describes one"
+        raise _problem(job, "volume.scenes", message)
+    content = job.contents[0]
+    if not isinstance(content, Image):
+        raise _problem(job, "volume.content", f"{job.source} ({content.format}) holds no image")
+    return content
+
+
+def _axes(job: Job, pixels: LazyArray) -> list[_Axis]:
+    """The result's axes in their order."""
+    found: list[_Axis] = []
+    for i, (letter, extent) in enumerate(zip(pixels.axes, pixels.shape, strict=True)):
+        if letter in ("t", "c", "s", "q") and extent == 1:
+            continue
+        name = letter
+        known: tuple[CellRef, ...] = (CellRef("file", job.source, "axes", "".join(pixels.axes), "header"),)
+        if letter == "q":
+            name, known = "z", (*known, *_z_from_table(job, pixels, extent))
+        elif letter == "s":
+            name = "c"
+        found.append(_Axis(name, i, known))
+    names = [axis.name for axis in found]
+    if len(set(names)) < len(names) or not set(names) <= set(ORDER) or not {"y", "x"} <= set(names):
+        shape = " x ".join(str(n) for n in pixels.shape)
+        message = f"{job.source} has the axes {' '.join(pixels.axes)} ({shape}), which are not t, c, z, y, x"
+        if pixels.axes.count("q") > 1 or ("q" in pixels.axes and "z" in pixels.axes):
+            message = f"{job.source} has the axes {' '.join(pixels.axes)} ({shape}); what q is, the file does not say"
+        raise _problem(job, "volume.axes", message)
+    return sorted(found, key=lambda axis: ORDER.index(axis.name))
+
+
+def _z_from_table(job: Job, pixels: LazyArray, extent: int) -> tuple[CellRef, ...]:
+    """The cell that makes an undeclared axis z; volumes of EM and micro-CT need none."""
+    if job.record.table != "image":
+        return ()
+    if job.record.values.get("z") != extent:
+        cell = job.record.cells["z"].text
+        message = f"{job.source} has {extent} planes along an axis without a name, the cell z says {cell or 'nothing'}"
+        where = {"column": "z", "value": cell, "expected": str(extent)}
+        raise _problem(job, "volume.axes", message, **where)
+    return (job.record.ref("z"),)
+
+
+def _scale(job: Job, content: Image, axis: _Axis) -> tuple[Field, Field | None]:
+    """Size of one step along an axis, and its unit; no unit where the size is not known."""
+    if axis.name == "c":
+        return Field(1.0, "volume:channel"), None
+    if axis.name == "t":
+        return _time_step(job, content)
+    unit = job.fields["image"]["unit"]
+    given = job.fields["image"].get(axis.name)
+    if given is not None:
+        return given, unit
+    stated = content.spacing.get(axis.name)
+    if stated is None:
+        return Field(1.0, "volume:unknown", "absent"), None
+    source = CellRef("file", job.source, f"spacing.{axis.name}", f"{decimal_text(stated)} micrometer", "header")
+    return Field(float(stated * PER_MICROMETER[unit.value]), "volume:spacing", "number", (source,)), unit
+
+
+def _time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
+    rate = content.facts.get("frame_rate")
+    if rate is None or not Decimal(rate):
+        return Field(1.0, "volume:unknown", "absent"), None
+    source = CellRef("file", job.source, "frame_rate", rate, "header")
+    return Field(float(1 / Decimal(rate)), "volume:time_step", "number", (source,)), Field("second", "volume:time_step")
+
+
+def _channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> dict[str, Field]:
+    """``omero`` for images with channels, complete or not at all: floats have no range to show."""
+    axis = next((a for a in axes if a.name == "c"), None)
+    if axis is None or pixels.dtype.kind == "f":
+        return {}
+    count, limits = pixels.shape[axis.source], np.iinfo(pixels.dtype)
+    fields: dict[str, Field] = {}
+    for i, (label, colour) in enumerate(_labels(job, content, pixels.axes[axis.source], count)):
+        place = f"omero/channels/{i}"
+        fields |= {f"{place}/label": label, f"{place}/color": Field(colour, "volume:colour")}
+        fields[f"{place}/active"] = Field(True, "volume:colour")
+        for name, value in (("min", limits.min), ("max", limits.max), ("start", limits.min), ("end", limits.max)):
+            fields[f"{place}/window/{name}"] = Field(int(value), "volume:window")
+    return fields
+
+
+def _labels(job: Job, content: Image, letter: str, count: int) -> Iterator[tuple[Field, str]]:
+    if letter == "s" and count in (3, 4):
+        yield from ((Field(label, "volume:samples"), colour) for label, colour in SAMPLES[:count])
+        return
+    for i in range(count):
+        colour = COLOURS[i % len(COLOURS)]
+        if letter == "c" and len(content.channels) == count and content.channels[i]:
+            source = CellRef("file", job.source, f"channels.{i}", content.channels[i], "header")
+            yield Field(content.channels[i], "volume:channel", "copy", (source,)), colour
+        else:
+            yield Field(f"channel {i}", "volume:channel"), colour
+
+
+def _array(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> ArraySpec:
+    kept = sorted(axis.source for axis in axes)
+    select = tuple((0, n) if i in kept else 0 for i, n in enumerate(pixels.shape))
+    index = IndexMap(select, tuple(kept.index(axis.source) for axis in axes))
+    dtype = pixels.dtype.newbyteorder("<").str
+    return ArraySpec(job.source, content.name, pixels.name, content.format, index.shape(), dtype, index)
+
+
+def _unknown(job: Job, unknown: Sequence[str]) -> Finding:
+    told = f"{job.source}: neither the table nor the file tells the spacing along {', '.join(unknown)}"
+    return finding("volume.spacing_unknown", f"{told}; 1 is written, without a unit", **_place(job))
+
+
+def _problem(job: Job, id: str, message: str, **where: str) -> Problem:
+    return problem(id, message, **{**_place(job), **where})
+
+
+def _place(job: Job) -> dict[str, Any]:
+    return {**job.record.place(job.column), "file": job.source}

@@ -1,0 +1,366 @@
+"""The library's face: a dataset, whose methods are the verbs of the command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from time import time
+from typing import Any
+
+from . import publishing
+from .checks import check_tables
+from .config import FILE, TEMPLATE, Config, find_dataset, load_config
+from .convert import Options, convert_all
+from .explain import Explanation, explain_result
+from .model.finding import Finding, Severity, finding, has_errors, problem
+from .model.profile import load_profile
+from .model.record import Record
+from .model.serial import to_json
+from .model.source import SourceRoots
+from .planning.build import build_plan, check_mappings
+from .planning.raw import check_files
+from .planning.stale import standing
+from .planning.targets import Wanted, wanted_targets
+from .report import Outcome, Report
+from .state import DigestCache, Memory, locked
+from .tables import Tables, write_headers
+from .verify import kind_of, verify_result
+
+type Progress = Callable[[int], None]
+
+
+def _silent(nbytes: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a dataset a verb is about; nothing given selects everything."""
+
+    sessions: tuple[str, ...] = ()
+    labs: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.sessions or self.labs or self.objects)
+
+    def takes(self, wanted: Wanted) -> bool:
+        """Whether a target is selected: by its session, its lab, or one of its rows."""
+        sessions = {record.key for record in wanted.records() if record.table == "session"}
+        own = {wanted.record.key, *(record.key for _, record in wanted.jobs)}
+        return (
+            (not self.sessions or bool(sessions & set(self.sessions)))
+            and (not self.labs or wanted.record.lab in self.labs)
+            and (not self.objects or bool(own & set(self.objects)))
+        )
+
+
+EVERYTHING = Selection()
+
+
+class Dataset:
+    """One dataset folder. Make it with `neuropress.open`.
+
+    Every verb returns a `Report`; bad input never raises, it becomes findings.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str] = ".") -> Dataset:
+        """Open the dataset in a folder. Raises `Problem` when there is none."""
+        return cls(load_config(Path(path)))
+
+    @classmethod
+    def init(cls, path: str | os.PathLike[str], profile: str = "dendritic-consortium") -> Dataset:
+        """Make an empty dataset: ``neuropress.toml``, all tables with their headers, ``source/``, ``output/``.
+
+        Raises
+        ------
+        Problem
+            ``dataset.exists``: the folder is a dataset already; ``dataset.config``: no such profile.
+        """
+        root = Path(path)
+        if (root / FILE).exists():
+            raise problem("dataset.exists", f"{root / FILE} exists already", file=str(root))
+        try:
+            loaded = load_profile(profile)
+        except FileNotFoundError:
+            raise problem("dataset.config", f"there is no profile {profile!r}", value=profile) from None
+        for folder in ("tables", "source", "output"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        write_headers(root / "tables", loaded)
+        (root / FILE).write_text(TEMPLATE.format(profile=profile), encoding="utf-8", newline="\n")
+        return cls.open(root)
+
+    @cached_property
+    def _tables(self) -> Tables:
+        check_mappings(self.config.profile)
+        return check_tables(self.config.tables, self.config.profile)
+
+    def reload(self) -> None:
+        """Forget the tables, so that the next verb reads them again."""
+        self.__dict__.pop("_tables", None)
+
+    def targets(self, select: Selection = EVERYTHING) -> list[Wanted]:
+        """Every result that the selected rows ask for."""
+        return [w for w in wanted_targets(self._tables, self.config.profile) if select.takes(w)]
+
+    def records(self, table: str) -> list[Record]:
+        """The rows of a table that could be read, joined with their parents."""
+        return list(self._tables.records.get(table, {}).values())
+
+    def _table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
+        """Findings on tables: all of them, or those that touch the selected targets."""
+        if not select:
+            return list(self._tables.findings)
+        rows = {(r.table, r.key) for w in targets for r in w.records()}
+        rows |= {row for w in targets for row in w.blocked}
+        return [f for f in self._tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]
+
+    def _unknown(self, select: Selection) -> list[Finding]:
+        keys = {record.key for table in self._tables.records.values() for record in table.values()}
+        keys |= {key for _, key in self._tables.blocked}
+        wrong = [name for name in (*select.sessions, *select.objects) if name not in keys]
+        wrong += [lab for lab in select.labs if lab not in self.config.profile.labs]
+        return [finding("dataset.selection", f"{name} is not in the tables", value=name) for name in wrong]
+
+    def check(self, select: Selection = EVERYTHING) -> Report:
+        """Check tables, keys, rules between tables, and cells against the raw files' headers."""
+        self.reload()
+        targets = self.targets(select)
+        findings = self._unknown(select) + self._table_findings(select, targets)
+        findings += check_files(self._tables, self.config, targets if select else None)
+        outcomes = []
+        for wanted in targets:
+            usable = wanted.usable(keep_going=True)
+            planned = build_plan(usable, self.config) if usable else None
+            told = planned.findings if planned else ()
+            bad = wanted.blocked or not planned or planned.plan is None
+            outcomes.append(Outcome(wanted.target.path, "has errors" if bad else "ready", "", told))
+        return self._log(Report.of("check", outcomes, findings))
+
+    def plan(self, select: Selection = EVERYTHING, outdated: bool = False) -> Report:
+        """What `convert` would do; each outcome's facts hold the whole plan."""
+        self.reload()
+        targets = self.targets(select)
+        findings = self._unknown(select) + self._table_findings(select, targets)
+        cache = DigestCache(self.config.state)
+        outcomes = []
+        for wanted in targets:
+            usable = wanted.usable(keep_going=False)
+            if usable is None:
+                outcomes.append(Outcome(wanted.target.path, "blocked", _first_cause(wanted)))
+                continue
+            now = standing(usable, self.config, cache, outdated)
+            planned = build_plan(usable, self.config) if now.needs_work else None
+            facts = {"plan": to_json(planned.plan)} if planned and planned.plan else {}
+            told = planned.findings if planned else ()
+            blocked = has_errors(told)
+            done, why = ("blocked", told[0].message) if blocked else (str(now.state), now.reason)
+            outcomes.append(Outcome(wanted.target.path, done, why, tuple(told), facts))
+        return Report.of("plan", outcomes, findings)
+
+    def convert(
+        self,
+        select: Selection = EVERYTHING,
+        *,
+        workers: int = 1,
+        keep_going: bool = False,
+        outdated: bool = False,
+        progress: Progress = _silent,
+    ) -> Report:
+        """Convert what is new or changed. What is up to date is not touched.
+
+        Parameters
+        ----------
+        select
+            A part of the dataset.
+        workers
+            Results that are converted side by side.
+        keep_going
+            Write sessions without their rows that have errors; the file says so inside.
+        outdated
+            Rebuild what an older mapping or converter revision made.
+        progress
+            Called with uncompressed bytes as they are written.
+        """
+        self.reload()
+        targets = self.targets(select)
+        findings = self._unknown(select) + self._table_findings(select, targets)
+        options = Options(keep_going, outdated, workers)
+        with locked(self.config.state, "convert"):
+            outcomes = list(convert_all(self.config, targets, options, progress))
+        return self._log(Report.of("convert", outcomes, findings))
+
+    def results(self, select: Selection = EVERYTHING) -> list[Path]:
+        """Paths of the selected targets that exist."""
+        paths = (self.config.output / w.target.path for w in self.targets(select))
+        return [path for path in paths if path.exists()]
+
+    def verify(
+        self,
+        paths: Sequence[str | os.PathLike[str]] = (),
+        select: Selection = EVERYTHING,
+        progress: Progress = _silent,
+    ) -> Report:
+        """Prove results (all, or the given ones) against their raw files, element by element."""
+        cache = DigestCache(self.config.state)
+        memory = Memory(self.config.state / "verified.json")
+        outcomes = []
+        for path in [Path(p) for p in paths] or self.results(select):
+            proven = verify_result(path, self.config.sources(), cache, progress)
+            name = self._relative(path)
+            bad = has_errors(proven.findings)
+            memory.data[name] = None if bad else publishing.fingerprint(path)
+            why = "" if bad else f"{proven.arrays} arrays, {proven.nbytes} bytes equal to the raw files"
+            facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
+            outcomes.append(Outcome(name, "differs" if bad else "verified", why, proven.findings, facts))
+        self.config.state.mkdir(exist_ok=True)
+        memory.save()
+        cache.save()
+        return self._log(Report.of("verify", outcomes, []))
+
+    def validate(self, paths: Sequence[str | os.PathLike[str]] = (), select: Selection = EVERYTHING) -> Report:
+        """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
+        results = [Path(p) for p in paths] or self.results(select)
+        return self._log(Report.of("validate", [_validated(p, self._relative(p)) for p in results], []))
+
+    def run(self, select: Selection = EVERYTHING, **options: Any) -> Iterator[Report]:
+        """Check, convert, verify and validate, in this order; one report each.
+
+        Bad rows do not stop the others: every verb goes on with what it can.
+        """
+        progress = options.get("progress", _silent)
+        yield self.check(select)
+        yield self.convert(select, **options)
+        yield self.verify(select=select, progress=progress)
+        yield self.validate(select=select)
+
+    def explain(self, path: str | os.PathLike[str], name: str | None = None) -> list[Explanation]:
+        """Which cell, rule and version made a value of a result; all values without `name`."""
+        return explain_result(Path(path), name)
+
+    def publish(
+        self,
+        to: str,
+        release: str,
+        *,
+        endpoint: str | None = None,
+        allow_errors: bool = False,
+        progress: Progress = _silent,
+    ) -> Report:
+        """Publish raw files and proven results as one immutable release.
+
+        Results that were not verified since they were written are verified first.
+
+        Parameters
+        ----------
+        to
+            A folder or ``s3://bucket/prefix``.
+        release
+            The release's number, as ``1.0.0``; taken numbers are refused.
+        """
+        self.reload()
+        with locked(self.config.state, "publish"):
+            report = publishing.publish_dataset(self, to, release, endpoint, allow_errors, progress)
+        return self._log(report)
+
+    def status(self, select: Selection = EVERYTHING) -> Report:
+        """Per target: how it stands, whether it was verified and released, and what stands in the way."""
+        self.reload()
+        cache = DigestCache(self.config.state)
+        verified = Memory(self.config.state / "verified.json").data
+        released = Memory(self.config.state / "released.json").data
+        outcomes = []
+        for wanted in self.targets(select):
+            path = self.config.output / wanted.target.path
+            usable = wanted.usable(keep_going=False)
+            now = standing(usable, self.config, cache) if usable else None
+            mark = publishing.fingerprint(path) if path.exists() else None
+            facts = {
+                "rows": [record.key for _, record in wanted.jobs],
+                "checked": not wanted.blocked,
+                "converted": path.exists(),
+                "verified": mark is not None and verified.get(wanted.target.path) == mark,
+                "released": released.get(wanted.target.path, {}).get("release") if mark else None,
+            }
+            if released.get(wanted.target.path, {}).get("fingerprint") != mark:
+                facts["released"] = None
+            done, why = (str(now.state), now.reason) if now else ("blocked", _first_cause(wanted))
+            outcomes.append(Outcome(wanted.target.path, done, why, (), facts))
+        if self.config.state.is_dir():
+            cache.save()
+        return Report.of("status", outcomes, self._unknown(select))
+
+    def _relative(self, path: Path) -> str:
+        """Path below ``output/`` where it is below it, with ``/``."""
+        whole, output = path.resolve(), self.config.output
+        return whole.relative_to(output).as_posix() if whole.is_relative_to(output) else str(path)
+
+    def _log(self, report: Report) -> Report:
+        """Add the run to ``.neuropress/log.jsonl``: the only place where times are kept."""
+        self.config.state.mkdir(exist_ok=True)
+        entry = {
+            "time": time(),
+            "verb": report.verb,
+            "exit": report.exit_status,
+            "outcomes": [o.to_json() for o in report.outcomes],
+        }
+        with (self.config.state / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
+            log.write(json.dumps(entry) + "\n")
+        return report
+
+
+def _first_cause(wanted: Wanted) -> str:
+    for (table, key), cause in sorted(wanted.blocked.items()):
+        return f"{table} {key}: {cause.message}"
+    return "no row with data that could be converted"
+
+
+def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: Progress = _silent) -> Report:
+    """Prove single results, wherever they lie.
+
+    Raw files are looked up in `sources`, else in the roots of the dataset that holds the result.
+    """
+    outcomes = []
+    for path in paths:
+        if not path.exists():
+            told = finding("result.unreadable", f"{path} does not exist", file=str(path))
+            outcomes.append(Outcome(str(path), "missing", told.message, (told,)))
+            continue
+        folder = find_dataset(path)
+        if sources:
+            roots = SourceRoots(tuple(source.resolve() for source in sources))
+            proven = verify_result(path, roots, DigestCache(folder or path.parent), progress)
+            done = "differs" if has_errors(proven.findings) else "verified"
+            outcomes.append(Outcome(str(path), done, f"{proven.arrays} arrays", proven.findings))
+        elif folder:
+            outcomes += Dataset.open(folder).verify([path], progress=progress).outcomes
+        else:
+            message = f"{path} lies in no dataset, so its raw files cannot be found"
+            told = finding("verify.no_source", message, file=str(path))
+            outcomes.append(Outcome(str(path), "not verified", message, (told,)))
+    return Report.of("verify", outcomes, [])
+
+
+def validate_files(paths: Sequence[Path]) -> Report:
+    """Validate single results against their standards."""
+    outcomes = []
+    for path in paths:
+        outcomes.append(_validated(path, str(path)))
+    return Report.of("validate", outcomes, [])
+
+
+def _validated(path: Path, name: str) -> Outcome:
+    from .validate import validate_result
+
+    told = tuple(validate_result(path, kind_of(path)))
+    warnings = sum(f.severity is not Severity.INFO for f in told)
+    why = f"{warnings} findings" if warnings else "no unexplained finding"
+    return Outcome(name, "has errors" if has_errors(told) else "valid", why, told)

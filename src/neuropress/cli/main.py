@@ -1,0 +1,242 @@
+"""``neuropress``: arguments in, exit status out. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from .. import __version__
+
+if TYPE_CHECKING:
+    from ..api import Dataset, Selection
+    from .render import Output
+
+VERBS = {
+    "demo": "make an example dataset on the spot and take it through every step",
+    "init": "make an empty dataset folder",
+    "status": "how every result stands, and what stands in the way",
+    "check": "check the tables, and the tables against the raw files' headers",
+    "plan": "what convert would do, and why",
+    "convert": "convert what is new or changed",
+    "verify": "prove results against their raw files, sample by sample",
+    "validate": "check results against NWB, DANDI and OME-NGFF rules",
+    "run": "check, convert, verify, validate",
+    "explain": "which cell, rule and version made a value of a result",
+    "publish": "publish raw files and proven results as one immutable release",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage ends with status 2 and one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = _Parser(
+        prog="neuropress",
+        description="Raw lab files and metadata tables in; proven NWB, OME-Zarr and versioned releases out.",
+        epilog="Exit status: 0 fine, 1 findings of severity error, 2 wrong usage, 3 the machine or the network failed.",
+    )
+    top.add_argument("--version", action="version", version=f"neuropress {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    made = {
+        name: verbs.add_parser(name, help=text, description=text.capitalize() + ".") for name, text in VERBS.items()
+    }
+    for name in ("status", "check", "plan", "convert", "run", "publish"):
+        made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
+    for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
+        _add_selection(made[name])
+    for name in made.keys() - {"demo", "init"}:
+        made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+    for name in ("convert", "run"):
+        made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="results made side by side")
+        made[name].add_argument("--keep-going", action="store_true", help="write sessions without their bad rows")
+    for name in ("plan", "convert", "run"):
+        made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
+    for name, what in (("verify", "FILE"), ("validate", "PATH")):
+        made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
+    made["verify"].add_argument("--source", action="append", default=[], metavar="DIR", help="where raw files lie")
+    made["demo"].add_argument("dir", nargs="?", default="neuropress-demo", metavar="DIR", help="a new folder")
+    made["init"].add_argument("dir", metavar="DIR", help="a new or empty folder")
+    made["init"].add_argument("--profile", default="dendritic-consortium", metavar="P", help="default: %(default)s")
+    made["explain"].add_argument("file", metavar="FILE", help="an NWB file or an OME-Zarr folder")
+    made["explain"].add_argument("field", nargs="?", metavar="FIELD", help="as /general/subject/weight, or its end")
+    made["publish"].add_argument("--to", metavar="URL", help="a folder or s3://bucket/prefix")
+    made["publish"].add_argument("--release", required=True, metavar="N", help="the release's number, as 1.0.0")
+    made["publish"].add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
+    made["publish"].add_argument("--allow-errors", action="store_true", help="publish in spite of errors; recorded")
+    return top
+
+
+def _add_selection(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("selection (each may be repeated)")
+    group.add_argument("--session", action="append", default=[], metavar="ID", help="only these sessions")
+    group.add_argument("--lab", action="append", default=[], metavar="INITIALS", help="only these labs")
+    group.add_argument("--object", action="append", default=[], metavar="ID", help="only these rows")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; returns the exit status."""
+    args = parser().parse_args(arguments)
+    from ..model.finding import Problem
+    from ..report import FINDINGS, MACHINE, USAGE
+    from .render import Output
+
+    output = Output(args.verb, as_json=getattr(args, "json", False))
+    try:
+        return _VERBS[args.verb](args, output)
+    except Problem as bad:
+        if bad.finding.id in ("dataset.none", "dataset.config", "dataset.exists"):
+            print(f"neuropress {args.verb}: {bad.finding.message}. {bad.finding.hint}", file=sys.stderr)
+            return USAGE
+        output.finding(bad.finding)
+        return FINDINGS
+    except OSError as error:
+        print(f"neuropress {args.verb}: {error}", file=sys.stderr)
+        return MACHINE
+    except KeyboardInterrupt:
+        print(f"\nneuropress {args.verb}: interrupted; run it again to continue", file=sys.stderr)
+        return 130
+    finally:
+        output.close()
+
+
+def _dataset(args: argparse.Namespace) -> Dataset:
+    import neuropress
+
+    return neuropress.open(args.dir)
+
+
+def _selection(args: argparse.Namespace) -> Selection:
+    from ..api import Selection
+
+    return Selection(tuple(args.session), tuple(args.lab), tuple(args.object))
+
+
+def _demo(args: argparse.Namespace, output: Output) -> int:
+    from .demo import run_demo
+
+    return run_demo(Path(args.dir), output)
+
+
+def _init(args: argparse.Namespace, output: Output) -> int:
+    from ..api import Dataset
+
+    dataset = Dataset.init(args.dir, args.profile)
+    output.say(f"{dataset.config.root} is ready. Next:")
+    output.say("  fill in tables/*.csv, put raw files under source/<lab>/<YYYYMMDD>/<object-type>/raw/,")
+    output.say(f"  then: neuropress check {args.dir}")
+    return 0
+
+
+def _check(args: argparse.Namespace, output: Output) -> int:
+    return output.report(_dataset(args).check(_selection(args)))
+
+
+def _plan(args: argparse.Namespace, output: Output) -> int:
+    return output.report(_dataset(args).plan(_selection(args), args.outdated))
+
+
+def _convert(args: argparse.Namespace, output: Output) -> int:
+    report = _dataset(args).convert(
+        _selection(args),
+        workers=args.workers,
+        keep_going=args.keep_going,
+        outdated=args.outdated,
+        progress=output.progress("convert"),
+    )
+    return output.report(report)
+
+
+def _verify(args: argparse.Namespace, output: Output) -> int:
+    from ..api import verify_files
+
+    files, datasets = _split(args.paths)
+    status = 0
+    for folder in datasets:
+        args.dir = folder
+        report = _dataset(args).verify(select=_selection(args), progress=output.progress("verify"))
+        status = max(status, output.report(report))
+    if files:
+        report = verify_files(files, [Path(p) for p in args.source], output.progress("verify"))
+        status = max(status, output.report(report))
+    return status
+
+
+def _validate(args: argparse.Namespace, output: Output) -> int:
+    from ..api import validate_files
+
+    files, datasets = _split(args.paths)
+    status = 0
+    for folder in datasets:
+        args.dir = folder
+        status = max(status, output.report(_dataset(args).validate(select=_selection(args))))
+    return max(status, output.report(validate_files(files))) if files else status
+
+
+def _split(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Single results, and dataset folders (here, when nothing is named)."""
+    files = [Path(p) for p in paths if not (Path(p) / "neuropress.toml").is_file()]
+    return files, [p for p in paths if Path(p) not in files] if paths else ["."]
+
+
+def _run(args: argparse.Namespace, output: Output) -> int:
+    status = 0
+    options = {"workers": args.workers, "keep_going": args.keep_going, "outdated": args.outdated}
+    for report in _dataset(args).run(_selection(args), progress=output.progress("run"), **options):
+        status = max(status, output.report(report))
+    return status
+
+
+def _status(args: argparse.Namespace, output: Output) -> int:
+    return output.status(_dataset(args).status(_selection(args)))
+
+
+def _explain(args: argparse.Namespace, output: Output) -> int:
+    from ..explain import explain_result
+
+    for explanation in explain_result(Path(args.file), args.field):
+        output.explanation(explanation)
+    return 0
+
+
+def _publish(args: argparse.Namespace, output: Output) -> int:
+    dataset = _dataset(args)
+    to = args.to or dataset.config.publish.get("to")
+    if not to:
+        print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
+        return 2
+    progress = output.progress("publish")
+    options = {"endpoint": args.endpoint, "allow_errors": args.allow_errors}
+    return output.report(dataset.publish(to, args.release, progress=progress, **options))
+
+
+_VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
+    "demo": _demo,
+    "init": _init,
+    "status": _status,
+    "check": _check,
+    "plan": _plan,
+    "convert": _convert,
+    "verify": _verify,
+    "validate": _validate,
+    "run": _run,
+    "explain": _explain,
+    "publish": _publish,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

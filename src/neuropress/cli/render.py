@@ -1,0 +1,112 @@
+"""What people and programs see: words on a terminal, or one JSON object a line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from ..explain import Explanation
+from ..model.finding import Finding, Severity
+from ..report import Outcome, Report
+
+COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
+
+
+class Output:
+    """Standard output of one command; progress goes to standard error and only to a terminal."""
+
+    def __init__(self, verb: str, *, as_json: bool) -> None:
+        self._verb = verb
+        self._json = as_json
+        self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        self._bar: Any = None
+
+    def say(self, text: str = "") -> None:
+        """A line for people; nothing in JSON mode."""
+        if not self._json:
+            print(text)
+
+    def record(self, data: Any) -> None:
+        """A line for programs."""
+        print(json.dumps(data, ensure_ascii=False, sort_keys=True))
+
+    def finding(self, found: Finding) -> None:
+        """One finding: where, what, and what to do."""
+        if self._json:
+            self.record(found.to_json())
+            return
+        label = self._paint(f"{found.severity:7}", COLOURS[found.severity])
+        where = str(found.location)
+        print(f"{label} {found.id}{': ' + where if where else ''}")
+        print(f"        {found.message}")
+        if found.hint and found.severity is not Severity.INFO:
+            print(f"        -> {found.hint}")
+
+    def report(self, report: Report) -> int:
+        """Findings, outcomes and a summary; returns the exit status."""
+        self.close()
+        for found in report.findings:
+            if self._json or found.severity is not Severity.INFO:
+                self.finding(found)
+        for outcome in report.outcomes:
+            self._outcome(outcome)
+        self.say(f"{report.verb}: {_summary(report)}")
+        return report.exit_status
+
+    def _outcome(self, outcome: Outcome) -> None:
+        if not self._json:
+            print(f"{outcome.done:18} {outcome.target}{'  (' + outcome.why + ')' if outcome.why else ''}")
+        elif self._verb == "plan" and "plan" in outcome.facts:
+            self.record(outcome.facts["plan"])
+        else:
+            self.record(outcome.to_json())
+
+    def status(self, report: Report) -> int:
+        """One line a target: checked, converted, verified, released."""
+        if self._json:
+            return self.report(report)
+        for found in report.findings:
+            self.finding(found)
+        print(f"{'checked':8}{'converted':10}{'verified':9}{'released':9}  target")
+        for outcome in report.outcomes:
+            facts = outcome.facts
+            marks = [("yes" if facts[k] else "-") for k in ("checked", "converted", "verified")]
+            line = f"{marks[0]:8}{marks[1]:10}{marks[2]:9}{facts['released'] or '-':9}  {outcome.target}"
+            print(line + (f"  {outcome.done}: {outcome.why}" if outcome.why else ""))
+        return report.exit_status
+
+    def explanation(self, explanation: Explanation) -> None:
+        """Why a value is what it is."""
+        if self._json:
+            self.record(explanation.to_json())
+        else:
+            print("\n".join(explanation.lines()))
+
+    def progress(self, verb: str) -> Callable[[int], None]:
+        """A counter of bytes on standard error, if that is a terminal."""
+        if not sys.stderr.isatty():
+            return lambda nbytes: None
+        from tqdm import tqdm
+
+        self._bar = tqdm(desc=verb, unit="B", unit_scale=True, leave=False)
+        return lambda nbytes: self._bar.update(nbytes) if self._bar is not None else None
+
+    def close(self) -> None:
+        """Take the progress bar away."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._colour else text
+
+
+def _summary(report: Report) -> str:
+    done = Counter(outcome.done for outcome in report.outcomes)
+    said = [f"{count} {what}" for what, count in sorted(done.items())]
+    said += [f"{report.count(s)} {s}{'s' if report.count(s) != 1 else ''}" for s in Severity if report.count(s)]
+    return ", ".join(said) or "nothing to do"

@@ -1,0 +1,132 @@
+"""The dataset folder and its ``neuropress.toml``."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .model.finding import problem
+from .model.profile import Lab, Profile, load_profile
+from .model.source import SourceRoots
+
+FILE = "neuropress.toml"
+DEFAULT_PROFILE = "dendritic-consortium"
+KNOWN = {"profile": str, "source": dict, "labs": dict, "publish": dict}
+
+TEMPLATE = """\
+# A neuropress dataset. Every entry may be left out; what is commented shows the default.
+
+profile = "{profile}"
+
+[source]
+# Where raw files are looked up, in this order: folders, shares, read-only folders.
+# Relative paths start here.
+roots = ["source"]
+
+# Values of one lab that differ from the profile's defaults:
+# [labs.RY]
+# region = "VISp2/3"
+
+[publish]
+# to = "s3://bucket/prefix"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What ``neuropress.toml`` says, with the profile loaded.
+
+    Attributes
+    ----------
+    root
+        The dataset folder.
+    profile
+        With the lab overrides of this dataset applied.
+    roots
+        Source roots, absolute.
+    publish
+        Defaults of `publish` (``to``).
+    """
+
+    root: Path
+    profile: Profile
+    roots: tuple[Path, ...]
+    publish: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def tables(self) -> Path:
+        """Folder of the metadata tables."""
+        return self.root / "tables"
+
+    @property
+    def output(self) -> Path:
+        """Folder of the results."""
+        return self.root / "output"
+
+    @property
+    def state(self) -> Path:
+        """Folder of the caches, the lock and the log; may be deleted at any time."""
+        return self.root / ".neuropress"
+
+    def sources(self) -> SourceRoots:
+        """The openers of raw bytes."""
+        return SourceRoots(self.roots)
+
+
+def load_config(root: Path) -> Config:
+    """Read a dataset's ``neuropress.toml``.
+
+    Raises
+    ------
+    Problem
+        ``dataset.none``: no such file here; ``dataset.config``: it is not TOML, or has an
+        entry that is not known.
+    """
+    path = root / FILE
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise problem("dataset.none", f"{root} is no neuropress dataset: it has no {FILE}", file=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
+    for name, value in data.items():
+        if name not in KNOWN or not isinstance(value, KNOWN[name]):
+            known = ", ".join(KNOWN)
+            raise problem("dataset.config", f"{path}: {name!r} is not an entry it may have ({known})", file=str(path))
+    try:
+        profile = load_profile(data.get("profile", DEFAULT_PROFILE), root)
+    except FileNotFoundError as error:
+        raise problem("dataset.config", f"{path}: no profile {data['profile']!r}", file=str(path)) from error
+    roots = data.get("source", {}).get("roots", ["source"])
+    if not isinstance(roots, list) or not all(isinstance(r, str) for r in roots):
+        raise problem("dataset.config", f"{path}: [source] roots must be a list of folders", file=str(path))
+    labs = _with_overrides(profile, data.get("labs", {}), path)
+    return Config(
+        root.resolve(),
+        dataclasses.replace(profile, labs=labs),
+        tuple((root / r).resolve() for r in roots),
+        data.get("publish", {}),
+    )
+
+
+def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) -> dict[str, Lab]:
+    labs = dict(profile.labs)
+    for initials, values in overrides.items():
+        if initials not in labs:
+            known = ", ".join(labs)
+            raise problem("dataset.config", f"{path}: [labs.{initials}] is none of {known}", file=str(path))
+        lab = labs[initials]
+        labs[initials] = dataclasses.replace(lab, overrides={**lab.overrides, **values})
+    return labs
+
+
+def find_dataset(path: Path) -> Path | None:
+    """The dataset folder that holds `path`: itself or the nearest parent with ``neuropress.toml``."""
+    for folder in (path.resolve(), *path.resolve().parents):
+        if (folder / FILE).is_file():
+            return folder
+    return None

@@ -1,0 +1,153 @@
+"""Carrying plans out: one result at a time, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from . import __version__
+from .config import Config
+from .model.finding import Finding, Problem, finding, problem
+from .model.plan import Plan
+from .planning.build import Planned, build_plan
+from .planning.stale import State, standing
+from .planning.targets import Wanted, rows_digest
+from .readers import RawArrays
+from .report import Outcome
+from .state import DigestCache
+from .writers import Seal, writer
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How `convert` is to go about it."""
+
+    keep_going: bool = False
+    outdated: bool = False
+    workers: int = 1
+
+
+def convert_all(config: Config, targets: Sequence[Wanted], options: Options, progress: Progress) -> Iterator[Outcome]:
+    """Convert what is not up to date, in this process or in `workers` others, in order."""
+    if options.workers <= 1 or len(targets) <= 1:
+        cache = DigestCache(config.state)
+        for wanted in targets:
+            yield convert_one(config, wanted, options, progress, cache)
+        return
+    context = get_context("spawn")  # the same on every platform; fork is unsafe beside HDF5 and threads
+    with ProcessPoolExecutor(min(options.workers, len(targets)), mp_context=context) as pool:
+        futures = [pool.submit(convert_one, config, wanted, options, _silent) for wanted in targets]
+        for future in futures:
+            yield future.result()
+
+
+def _silent(nbytes: int) -> None:
+    """Progress of a worker process, which nobody sees."""
+
+
+def convert_one(
+    config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache | None = None
+) -> Outcome:
+    """Bring one result up to date; whatever goes wrong becomes findings of its outcome."""
+    cache = cache or DigestCache(config.state)
+    try:
+        return _convert(config, wanted, options, progress, cache)
+    except Problem as bad:
+        return Outcome(wanted.target.path, "withheld", bad.finding.message, (_placed(bad.finding, wanted),))
+    except OSError as error:
+        told = finding("machine.failed", f"{wanted.target.path}: {error}", file=wanted.target.path)
+        return Outcome(wanted.target.path, "failed", str(error), (told,))
+    except Exception as error:  # noqa: BLE001 - one defect must not stop the other targets; it is told and logged
+        message = f"{wanted.target.path}: {type(error).__name__}: {error}"
+        told = finding("internal.error", message, file=wanted.target.path)
+        return Outcome(wanted.target.path, "failed", told.message, (told,), {"traceback": traceback.format_exc()})
+
+
+def _placed(found: Finding, wanted: Wanted) -> Finding:
+    return found if found.location.table else found.at(**wanted.record.place())
+
+
+def _convert(config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache) -> Outcome:
+    path = wanted.target.path
+    usable = wanted.usable(options.keep_going)
+    if usable is None:
+        return withheld(wanted)
+    try:
+        now = standing(usable, config, cache, options.outdated)
+        if not now.needs_work:
+            left_out = () if usable is wanted else _left_out(wanted)
+            return Outcome(path, str(now.state), now.reason, left_out)
+        planned = build_plan(usable, config)
+        if planned.failed and options.keep_going:
+            wanted = replace(wanted, blocked={**wanted.blocked, **planned.failed})
+            usable = wanted.usable(keep_going=True)
+            planned = build_plan(usable, config) if usable else planned
+        if planned.plan is None or usable is None:
+            return _failed(wanted, planned)
+        told = (*planned.findings, *(_left_out(wanted) if wanted.blocked else ()))
+        nbytes = _write(config, usable, planned.plan, cache, progress)
+    finally:
+        cache.save()
+    done = "metadata rewritten" if now.state is State.METADATA else "converted"
+    return Outcome(path, done, now.reason, told, {"bytes": nbytes})
+
+
+def _write(config: Config, wanted: Wanted, plan: Plan, cache: DigestCache, progress: Progress) -> int:
+    path = config.output / wanted.target.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_room(path, plan.nbytes)
+    with RawArrays(config.sources()) as raw:
+        inputs = {}
+        for touched in plan.inputs:
+            root = config.sources().locate(touched.key).root
+            inputs[touched.key] = cache.of_input(root, touched)
+        seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs)
+        writer(plan.target.kind).write(plan, raw, path, seal, path if path.exists() else None, progress)
+    return plan.nbytes
+
+
+def check_room(path: Path, nbytes: int) -> None:
+    """Refuse to begin what may not fit: the arrays uncompressed, and a sixth more for pyramids.
+
+    Raises
+    ------
+    Problem
+        ``disk.full`` with both figures.
+    """
+    need = nbytes + nbytes // 6
+    free = shutil.disk_usage(path.parent).free
+    if free < need:
+        message = f"{path.name} may need {need / 1e9:.1f} GB uncompressed, the disk has {free / 1e9:.1f} GB free"
+        raise problem("disk.full", message, file=str(path))
+
+
+def withheld(wanted: Wanted) -> Outcome:
+    """Why a result is not written."""
+    path, record = wanted.target.path, wanted.record
+    place = record.place()
+    if wanted.blocked:
+        (table, key), cause = next(iter(sorted(wanted.blocked.items())))
+        why = f"{record.key} is withheld: {table} {key}: {cause.message}"
+        return Outcome(path, "withheld", why, (finding("convert.withheld", why, **place), cause))
+    why = f"{record.key} has no row with data that could be converted"
+    return Outcome(path, str(State.EMPTY), why, (finding("convert.no_data", why, **place),))
+
+
+def _failed(wanted: Wanted, planned: Planned) -> Outcome:
+    blocked = {**wanted.blocked, **planned.failed}
+    outcome = withheld(replace(wanted, blocked=blocked))
+    return replace(outcome, findings=(*outcome.findings, *planned.findings))
+
+
+def _left_out(wanted: Wanted) -> tuple[Finding, ...]:
+    return tuple(
+        finding("convert.left_out", f"{table} {key} is left out: {cause.message}", table=table, key=key)
+        for (table, key), cause in sorted(wanted.blocked.items())
+    )

@@ -1,0 +1,87 @@
+"""Where a value of a result came from, told from the result alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from .model.finding import problem
+from .model.plan import Field
+from .model.receipt import ArrayReceipt
+from .model.serial import to_json
+from .verify import kind_of
+from .writers import writer
+
+ORIGINS = {
+    "cell": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
+    "fix": "table {0.table}, row {0.key}, column {0.column}: {0.text!r} (an applied fix)",
+    "header": "header of {0.key}, {0.column}: {0.text!r}",
+    "default": "dataset default of profile {0.table}, {0.column}: {0.text!r}",
+    "constant": "constant of mapping {0.key}: {0.text!r}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one field or array of a result is what it is."""
+
+    path: str
+    version: str
+    field: Field | None = None
+    array: ArrayReceipt | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        made = to_json(self.field) if self.field else {"array": to_json(self.array)}
+        return {"field": self.path, **made, "tool": {"name": "neuropress", "version": self.version}}
+
+    def lines(self) -> list[str]:
+        """The answer in words."""
+        if self.array:
+            spec = self.array.spec
+            return [
+                self.path,
+                f"  {spec.dtype} {list(spec.shape)}, SHA-256 of its blocks {self.array.sha256}",
+                f"  from {spec.source}, array {spec.array}, reader {spec.format}",
+                f"  by select {to_json(spec.index.select)}, axis order {list(spec.index.order)}",
+                f"  written by neuropress {self.version}",
+            ]
+        assert self.field is not None
+        sources = [ORIGINS[ref.origin].format(ref) for ref in self.field.sources]
+        return [
+            f"{self.path} = {self.field.value!r}",
+            *(f"  from {line}" for line in sources or ["the software itself"]),
+            f"  by rule {self.field.rule}, transform {self.field.via}",
+            f"  written by neuropress {self.version}",
+        ]
+
+
+def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
+    """Explain one field, or all, of a result.
+
+    Parameters
+    ----------
+    name
+        Full path (``/general/subject/weight``) or its end (``weight``); all that match are told.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable`` or ``explain.no_field``, with the closest names.
+    """
+    made = writer(kind_of(path)).read_provenance(path)
+    version = made.receipt.version
+    whole = [Explanation(p, version, field=f) for p, f in made.fields.items()]
+    whole += [Explanation(p, version, array=a) for p, a in made.receipt.arrays.items()]
+    if name is None:
+        return whole
+    end = "/" + name.strip("/")
+    exact = [e for e in whole if e.path == end] or [e for e in whole if e.path.endswith(end)]
+    if exact:
+        return exact
+    names = {e.path for e in whole} | {e.path.rsplit("/", 1)[-1] for e in whole}
+    close = get_close_matches(name, sorted(names), n=3, cutoff=0.5)
+    hint = f"Did you mean {', '.join(close)}?" if close else ""
+    raise problem("explain.no_field", f"{path.name} has no field {name!r}", hint=hint, file=str(path))

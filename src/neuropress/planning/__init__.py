@@ -1,0 +1,1 @@
+"""From tables and raw headers to plans: which targets there are, what each will hold, what is stale."""

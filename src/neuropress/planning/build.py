@@ -1,0 +1,235 @@
+"""Building the plan of one result: headers are read, cells compared, rules applied."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from neuropress.converters import CONVERTERS, Built, Converter, Job, converter
+from neuropress.converters import session as session_converter
+
+from .. import readers
+from ..checks.headers import compare_cells
+from ..checks.keys import normalise_key
+from ..config import Config
+from ..mapping.rules import Mapping as Rules
+from ..mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
+from ..mapping.transforms import zoned
+from ..model.content import Content, Image, Recording
+from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
+from ..model.plan import Field, Node, Plan
+from ..model.profile import Profile
+from ..model.record import CellRef, Record
+from ..model.source import Input, Source
+from .targets import Wanted, source_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The plan of one result, or None with the findings that withhold it.
+
+    `found` maps each data row (table, key) to the findings on it and its raw file.
+    """
+
+    plan: Plan | None
+    findings: tuple[Finding, ...]
+    failed: Mapping[tuple[str, str], Finding]
+
+
+@dataclass(slots=True)
+class _Opened:
+    """One data row with its raw object open."""
+
+    name: str
+    record: Record
+    source: Source
+    contents: tuple[Content, ...]
+    rules: Rules
+
+
+def check_mappings(profile: Profile) -> None:
+    """Check every name in every mapping before any raw file is opened. Raises `MappingError`."""
+    for name in ("session", *CONVERTERS):
+        module = converter(name)
+        check_mapping(load_mapping(name), module.SLOTS, module.BINDINGS, profile)
+
+
+@cache
+def revisions() -> Mapping[str, int]:
+    """Revision of every mapping and converter, by name."""
+    found = {}
+    for name in ("session", *CONVERTERS):
+        found[f"mapping:{name}"] = load_mapping(name).revision
+        found[f"converter:{name}"] = converter(name).REVISION
+    return found
+
+
+def used_revisions(wanted: Wanted) -> dict[str, int]:
+    """Revisions of the mappings and converters that one result is made with."""
+    names = {name for name, _ in wanted.jobs} | ({"session"} if wanted.target.kind == "nwb" else set())
+    return {key: value for key, value in revisions().items() if key.split(":")[1] in names}
+
+
+def build_plan(wanted: Wanted, config: Config) -> Planned:
+    """Open the raw files' headers, compare cells with them, and plan every field and array.
+
+    Bad input becomes findings: a data row whose file is bad appears in `failed`, and
+    the plan is None then.
+    """
+    findings: list[Finding] = []
+    failed: dict[tuple[str, str], Finding] = {}
+    with ExitStack() as stack:
+        opened = []
+        for name, record in wanted.jobs:
+            try:
+                one = _open(name, record, config)
+                for content in one.contents:
+                    stack.callback(content.close)
+            except Problem as bad:
+                found = bad.finding.at(**record.place())
+                findings.append(found)
+                failed[record.table, record.key] = found
+                continue
+            compared = _compare(one)
+            findings += compared
+            errors = [f for f in compared if f.severity is Severity.ERROR]
+            if errors:
+                failed[record.table, record.key] = errors[0]
+            opened.append(one)
+        if failed or not opened:
+            return Planned(None, tuple(findings), failed)
+        try:
+            plan, told = _assemble(wanted, opened, config)
+        except Problem as bad:
+            found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
+            location = found.location
+            failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
+            return Planned(None, (*findings, found), failed)
+    findings += told
+    return Planned(None if has_errors(told) else plan, tuple(findings), failed)
+
+
+def raw_column(name: str, record: Record) -> str:
+    """The column whose file the converter reads."""
+    return converter(name).COLUMN[record.table]
+
+
+def raw_key(name: str, record: Record, profile: Profile) -> str:
+    """Key of the raw object of a data row, relative to the source roots."""
+    return normalise_key(record.cells[raw_column(name, record)].text, profile)
+
+
+def _open(name: str, record: Record, config: Config) -> _Opened:
+    column = raw_column(name, record)
+    key = raw_key(name, record, config.profile)
+    try:
+        source = config.sources().locate(key)
+        contents = readers.read(source)
+    except Problem as bad:
+        raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
+    return _Opened(name, record, source, contents, load_mapping(name))
+
+
+def _compare(opened: _Opened) -> list[Finding]:
+    comparisons = [c for c in opened.rules.compare if c.column in opened.record.cells]
+    facts = opened.contents[0].facts if len(opened.contents) == 1 else {}
+    found = compare_cells(opened.record, comparisons, facts, opened.source.key)
+    for content in opened.contents:
+        place = opened.record.place()
+        found += [finding("file.oddity", w, file=opened.source.key, **place) for w in content.warnings]
+    return found
+
+
+def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tuple[Plan, list[Finding]]:
+    profile = config.profile
+    nodes: dict[str, Node] = {}
+    told: list[Finding] = []
+    started = None
+    if wanted.target.kind == "nwb":
+        job, found = _session_job(wanted, opened, profile)
+        told += found
+        started = zoned_start(job)
+        _merge(session_converter.build([job]), nodes, told)
+    for name in dict.fromkeys(one.name for one in opened):
+        module = converter(name)
+        jobs = [_job(module, one, profile, started) for one in opened if one.name == name]
+        _merge(module.build(jobs), nodes, told)
+    inputs: dict[str, Input] = {i.key: i for one in opened for i in one.source.inputs}
+    plan = Plan(
+        target=wanted.target,
+        nodes=tuple(nodes.values()),
+        inputs=tuple(sorted(inputs.values())),
+        rows=source_rows(wanted, profile),
+        headers={one.source.key: _headers(one.contents) for one in opened},
+        revisions=used_revisions(wanted),
+        notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
+    )
+    return plan, told
+
+
+def _merge(built: Built, nodes: dict[str, Node], told: list[Finding]) -> None:
+    """Add nodes; the same node from two rows is one, two different nodes of one path are a defect."""
+    for node in built.nodes:
+        if nodes.setdefault(node.path, node) != node:
+            raise problem("plan.collision", f"two rows want different objects at {node.path} of the result")
+    told += built.findings
+
+
+def _job(module: Converter, opened: _Opened, profile: Profile, started: datetime | None) -> Job:
+    facts = opened.contents[0].facts if opened.contents else {}
+    scope = Scope(opened.record, profile, facts, opened.source.key, module.bindings(opened.record))
+    column = module.COLUMN[opened.record.table]
+    fields = apply_mapping(opened.rules, scope)
+    return Job(opened.record, column, opened.source.key, opened.contents, fields, profile, started)
+
+
+def _headers(contents: Iterable[Content]) -> dict[str, Any]:
+    return {content.name: content.header for content in contents}
+
+
+def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) -> tuple[Job, list[Finding]]:
+    record = wanted.record
+    fields = apply_mapping(load_mapping("session"), Scope(record, profile))
+    job = Job(record, "", "", (), fields, profile)
+    if "session_start_time" in fields.get("file", {}):
+        return job, []
+    place = record.place("start_time")
+    start = _start_from_header(record, opened, profile)
+    if start is None:
+        message = f"{record.key} has no start_time, and no raw file of it tells one on {record.values['session_date']}"
+        raise problem("session.no_start", message, **place)
+    with_start = {**fields, "file": {**fields.get("file", {}), "session_start_time": start}}
+    message = f"{record.key} starts at {start.value}, from {start.sources[0].key}"
+    told = finding("session.start_from_header", message, **place)
+    return dataclasses.replace(job, fields=with_start), [told]
+
+
+def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profile) -> Field | None:
+    """The earliest header clock on the session's date, in the lab's zone."""
+    lab = profile.lab_of(record.key)
+    clocks = []
+    for one in opened:
+        for content in one.contents:
+            clock = content.started if isinstance(content, Recording) else None
+            clock = content.acquired if isinstance(content, Image) else clock
+            if clock and clock.strftime("%Y%m%d") == record.values["session_date"]:
+                clocks.append((clock, one.source.key))
+    if not clocks or lab is None:
+        return None
+    clock, key = min(clocks)
+    value = zoned(clock.strftime("%Y%m%d"), clock.time().isoformat(), lab.timezone).isoformat()
+    sources = (CellRef("file", key, "started", clock.isoformat(), "header"), record.ref("session_date"))
+    return Field(value, "session:start_from_header", "zoned", sources)
+
+
+def zoned_start(job: Job) -> datetime:
+    """The session's start as an aware datetime in the lab's zone."""
+    lab = job.profile.lab_of(job.record.key)
+    start = datetime.fromisoformat(job.fields["file"]["session_start_time"].value)
+    return start.astimezone(ZoneInfo(lab.timezone)) if lab else start

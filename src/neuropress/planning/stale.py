@@ -1,0 +1,119 @@
+"""Whether a result is what the tables and raw files say now, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from ..config import Config
+from ..model.finding import Problem
+from ..model.plan import SourceRow
+from ..model.provenance import Provenance
+from ..model.receipt import Receipt
+from ..model.source import SourceRoots
+from ..state import DigestCache
+from ..writers import writer
+from .build import raw_key, used_revisions
+from .targets import Wanted, rows_digest, source_rows
+
+
+class State(StrEnum):
+    """How a result stands. OUTDATED is rebuilt only when asked for."""
+
+    CURRENT = "up to date"
+    NEW = "new"
+    METADATA = "metadata changed"
+    DATA = "raw data changed"
+    OUTDATED = "outdated"
+    BLOCKED = "blocked"
+    EMPTY = "nothing to convert"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A state and its reason in words."""
+
+    state: State
+    reason: str = ""
+
+    @property
+    def needs_work(self) -> bool:
+        """Whether `convert` writes it."""
+        return self.state in (State.NEW, State.METADATA, State.DATA)
+
+
+def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool = False) -> Standing:
+    """Compare a result with the rows and raw files it should come from; no raw header is read.
+
+    Parameters
+    ----------
+    wanted
+        As it would be written (blocked rows taken out).
+    outdated
+        Count a changed mapping or converter revision as changed metadata.
+    """
+    path = config.output / wanted.target.path
+    if not path.exists():
+        return Standing(State.NEW, "not converted yet")
+    try:
+        made = writer(wanted.target.kind).read_provenance(path)
+    except Problem as bad:
+        return Standing(State.NEW, bad.finding.message)
+    sources = {raw_key(name, record, config.profile) for name, record in wanted.jobs}
+    reason = _inputs_changed(made.receipt, sources, config.sources(), cache)
+    if reason:
+        return Standing(State.DATA, reason)
+    rows = source_rows(wanted, config.profile)
+    if made.receipt.rows != rows_digest(rows, config.profile):
+        return Standing(State.METADATA, _rows_changed(made, rows))
+    changed = _revisions_changed(made.receipt.revisions, used_revisions(wanted))
+    if changed:
+        return Standing(State.METADATA if outdated else State.OUTDATED, changed)
+    return Standing(State.CURRENT)
+
+
+def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cache: DigestCache) -> str:
+    before = {array.spec.source for array in receipt.arrays.values()}
+    for key in sorted(sources - before):
+        return f"{key} is new"
+    for key in sorted(before - sources):
+        return f"{key} is no longer named by a row"
+    for key, known in receipt.inputs.items():
+        try:
+            source = roots.locate(key)
+        except Problem as bad:
+            return bad.finding.message
+        path = source.root / key
+        if not path.is_file() or cache.digest(path) != known:
+            return f"{key} changed"
+    for key in sorted(before):
+        source = roots.locate(key)
+        extra = set(source.members()) - set(receipt.inputs) if source.is_folder else set()
+        if extra:
+            return f"{min(extra)} was added"
+    return ""
+
+
+def _rows_changed(made: Provenance, rows: Sequence[SourceRow]) -> str:
+    """The changed cells in words, a few of them."""
+    before: Mapping[tuple[str, str], SourceRow] = {(r.table, r.key): r for r in made.records}
+    after = {(r.table, r.key): r for r in rows}
+    said = [f"row {table} {key} is new" for table, key in after if (table, key) not in before]
+    said += [f"row {table} {key} is gone" for table, key in before if (table, key) not in after]
+    for key, row in after.items():
+        old = before[key].cells if key in before else row.cells
+        said += [f"{row.table}.{row.key}.{c} changed" for c in row.cells if old.get(c) != row.cells[c]]
+    more = f" and {len(said) - 3} more" if len(said) > 3 else ""
+    return ", ".join(said[:3]) + more if said else "a default or override of the profile changed"
+
+
+def _revisions_changed(before: Mapping[str, int], now: Mapping[str, int]) -> str:
+    changed = [k for k in now if before.get(k) != now[k]]
+    return ", ".join(f"outdated by {k} (revision {before.get(k, 'none')} -> {now[k]})" for k in sorted(changed))
+
+
+def result_path(wanted: Wanted, config: Config) -> Path:
+    """Where the result lies or will lie."""
+    return config.output / wanted.target.path

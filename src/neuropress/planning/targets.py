@@ -1,0 +1,136 @@
+"""Which results a dataset should have, from its tables alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from neuropress.converters import CONVERTERS, converter
+
+from ..model.finding import Finding
+from ..model.plan import SourceRow, Target, digest
+from ..model.profile import Profile
+from ..model.record import Record
+from ..model.serial import to_json
+from ..tables import Tables
+
+KIND = {"session": "nwb", "volume": "ome-zarr"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One result that should exist, and the rows behind it.
+
+    Attributes
+    ----------
+    target
+        Kind, id and path below ``output/``.
+    record
+        The session's or the volume's row.
+    jobs
+        (converter, row) for each row whose raw data the result holds.
+    others
+        Rows that travel in the result without data (no converter takes them yet).
+    blocked
+        Row -> the finding that withholds it. The record itself may be among them.
+    """
+
+    target: Target
+    record: Record
+    jobs: tuple[tuple[str, Record], ...]
+    others: tuple[Record, ...]
+    blocked: Mapping[tuple[str, str], Finding]
+
+    def usable(self, keep_going: bool) -> Wanted | None:
+        """What can be written: None when an error withholds it.
+
+        With `keep_going`, a session goes on without its blocked rows.
+        """
+        if (self.record.table, self.record.key) in self.blocked or not self.jobs:
+            return None
+        if not self.blocked:
+            return self
+        jobs = tuple(job for job in self.jobs if (job[1].table, job[1].key) not in self.blocked)
+        others = tuple(row for row in self.others if (row.table, row.key) not in self.blocked)
+        return Wanted(self.target, self.record, jobs, others, self.blocked) if keep_going and jobs else None
+
+    def records(self) -> Iterator[Record]:
+        """Every row that the result depends on, each once, in a fixed order."""
+        seen: dict[tuple[str, str], Record] = {}
+        for start in (self.record, *(row for _, row in self.jobs), *self.others):
+            for record in start.lineage():
+                seen.setdefault((record.table, record.key), record)
+        for _, record in sorted(seen.items()):
+            yield record
+
+
+def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
+    """All results that the rows ask for: one per session with data rows, one per volume row."""
+    found = []
+    for record in tables.records.get("session", {}).values():
+        found.append(_session(record, tables, profile))
+    for name in CONVERTERS:
+        module = converter(name)
+        if module.TARGET == "volume":
+            rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
+            found += [_volume(name, r, tables, profile) for r in rows if module.takes(r)]
+    return sorted(found, key=lambda wanted: wanted.target.path)
+
+
+def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
+    jobs: list[tuple[str, Record]] = []
+    others: list[Record] = []
+    for table, spec in profile.tables.items():
+        if "session" not in spec.foreign.get("session_id", ()):
+            continue
+        for row in tables.children(record, table):
+            names = [n for n in CONVERTERS if table in converter(n).TABLES and converter(n).takes(row)]
+            if not names:
+                others.append(row)
+            elif converter(names[0]).TARGET == "session":
+                jobs.append((names[0], row))
+    target = Target("nwb", record.key, _path("session", record, str(record.values["session_date"]), profile))
+    rows = [record, *(row for _, row in jobs), *others]
+    blocked = _blocked(rows, tables) | tables.blocked_children(record)
+    return Wanted(target, record, tuple(jobs), tuple(others), blocked)
+
+
+def _volume(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted:
+    session = record.parents.get("session")
+    date = session.values["session_date"] if session else record.values["start_date"]
+    target = Target("ome-zarr", record.key, _path("volume", record, str(date), profile))
+    return Wanted(target, record, ((name, record),), (), _blocked([record], tables))
+
+
+def _blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str], Finding]:
+    keys = ((row.table, row.key) for row in rows)
+    return {key: tables.blocked[key] for key in keys if key in tables.blocked}
+
+
+def _path(kind: str, record: Record, date: str, profile: Profile) -> str:
+    lab = profile.lab_of(record.key)
+    folder = lab.folder if lab else record.lab
+    return profile.paths[kind].format(lab=folder, date=date, table=record.table, id=record.key)
+
+
+def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:
+    """The contributing rows as they travel in the result: verbatim, private columns blank."""
+    rows = []
+    for record in wanted.records():
+        private = profile.tables[record.table].private
+        cells = {name: "" if name in private else cell.text for name, cell in record.cells.items()}
+        rows.append(SourceRow(record.table, record.key, cells))
+    return tuple(rows)
+
+
+def rows_digest(rows: Iterable[SourceRow], profile: Profile) -> str:
+    """Digest of all that the metadata of a result is made from, raw files apart."""
+    rows = list(rows)
+    labs = sorted({row.key.split("_", 1)[0] for row in rows})
+    names = {row.cells.get("experimenter", "") for row in rows}
+    return digest({
+        "rows": to_json(rows),
+        "labs": {name: to_json(profile.labs[name]) for name in labs if name in profile.labs},
+        "people": {name: to_json(profile.people[name]) for name in sorted(names) if name in profile.people},
+        "defaults": to_json(profile.defaults),
+    })  # fmt: skip

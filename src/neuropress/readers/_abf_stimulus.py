@@ -1,0 +1,243 @@
+"""The command that a DAC played, where the header determines it; never zeros for "unknown".
+
+The first 1/64 of a sweep is at the holding level (or at the level that the sweep before
+ended with), then the epochs follow; a command file is played from the first sample on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from math import isfinite
+from pathlib import PureWindowsPath
+
+import numpy as np
+
+from ..model.finding import Problem
+from ..model.source import Source
+from ._abf_header import Epoch, Header, UserList, Wave
+
+OFF, STEP, RAMP, PULSE, TRIANGLE, COSINE, BIPHASIC = 0, 1, 2, 3, 4, 5, 7
+TRAINS = (PULSE, TRIANGLE, COSINE, BIPHASIC)
+HOLDING_FRACTION = 64
+LARGEST_LEVEL = 1e6
+FIRST_EPOCH_PARAMETER = 11
+EPOCHS_PER_BLOCK = (50, 10)
+"""User lists number their parameters in blocks of one entry an epoch: 50 epochs since
+pCLAMP 10.3, 10 before. The second block is levels, the third durations (both checked on
+recorded commands); other blocks do not occur in the files we know."""
+
+type Render = Callable[[int], np.ndarray]
+"""Sweep -> the command of every sample, float64, in the DAC's unit."""
+
+
+class Unclear(Exception):
+    """The header does not determine the command; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One DAC's command: for which sweeps it is known, how it was rebuilt, how it is made."""
+
+    dac: int
+    how: str
+    sweeps: range
+    render: Render
+
+
+def commands(
+    header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]]
+) -> tuple[list[Command], list[str]]:
+    """Every command that the header determines, and a sentence for each that it does not.
+
+    `read_abf` gives the sweeps of a command file that is an ABF itself (first channel, in
+    its unit).
+    """
+    found: list[Command] = []
+    unknown: list[str] = []
+    for wave in header.waves:
+        try:
+            if header.mode == 5 and wave.source in (1, 2):
+                found.append(_command(wave, header, source, read_abf))
+        except Unclear as why:
+            unknown.append(f"the command of DAC {wave.dac} is left out: {why}")
+    return found, unknown
+
+
+def _command(wave: Wave, header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]]) -> Command:
+    if wave.unclear:
+        raise Unclear(wave.unclear)
+    if len({length for _, length in header.sweeps}) > 1:
+        raise Unclear("sweeps differ in length")
+    length = header.sweeps[0][1]
+    if wave.source == 2:
+        return _from_file(wave, header, source, read_abf, length)
+    check_epochs(wave, len(header.sweeps), length)
+    return Command(wave.dac, "epoch table", range(len(header.sweeps)), partial(render_epochs, wave, length))
+
+
+def check_epochs(wave: Wave, sweeps: int, length: int) -> None:
+    """Raise `Unclear` for a table that cannot be meant or that leaves a sample undetermined."""
+    levels = [wave.holding] + [level for e in wave.epochs for level in (e.level, e.level_step)]
+    if not all(isfinite(v) and abs(v) < LARGEST_LEVEL for v in levels):
+        raise Unclear("the epoch table holds impossible levels")
+    for number in {0, sweeps - 1} | set(range(min(sweeps, 1000))):
+        epochs = epochs_of(wave, number)
+        used = length // HOLDING_FRACTION + sum(e.duration for e in epochs)
+        if used > length or any(e.duration < 0 for e in epochs):
+            raise Unclear(f"the epochs of sweep {number} last longer than the sweep ({used} of {length} samples)")
+        for before, epoch in zip([None, *epochs], epochs, strict=False):
+            _check_epoch(before, epoch)
+        if wave.keep_last and epochs and epochs[-1].type in TRAINS:
+            raise Unclear("a sweep ends with a pulse train and its last level is kept")
+
+
+def _check_epoch(before: Epoch | None, epoch: Epoch) -> None:
+    if epoch.type not in (STEP, RAMP, *TRAINS):
+        raise Unclear(f"epoch {letter(epoch.number)} is of the unknown type {epoch.type}")
+    if epoch.type in TRAINS:
+        if not 0 < epoch.period <= max(epoch.duration, 1) or not 0 <= epoch.width <= epoch.period:
+            raise Unclear(f"epoch {letter(epoch.number)} has pulses of {epoch.width} samples every {epoch.period}")
+        if epoch.duration % epoch.period:
+            raise Unclear(f"epoch {letter(epoch.number)} ends within a pulse period")
+    if before and before.type in TRAINS and epoch.type != STEP:
+        raise Unclear(f"epoch {letter(epoch.number)} starts from the end of a pulse train")
+
+
+def letter(number: int) -> str:
+    """0 -> A, as in the waveform editor."""
+    return chr(65 + number) if 0 <= number < 26 else str(number)
+
+
+def epochs_of(wave: Wave, sweep: int) -> list[Epoch]:
+    """The epochs that are on, with the levels and durations of one sweep; user lists replace both."""
+    epochs = {
+        e.number: replace(e, level=e.level + e.level_step * sweep, duration=e.duration + e.duration_step * sweep)
+        for e in wave.epochs
+        if e.type != OFF
+    }
+    for user in wave.lists:
+        number, name = listed(user, wave)
+        value = list_value(user, sweep)
+        new = replace(epochs[number], level=value) if name == "level" else replace(epochs[number], duration=int(value))
+        epochs[number] = new
+    return [e for e in epochs.values() if e.duration or e.type not in TRAINS]
+
+
+def listed(user: UserList, wave: Wave) -> tuple[int, str]:
+    """Which epoch and which of its values a user list replaces.
+
+    Raises
+    ------
+    Unclear
+        The parameter does not name exactly one epoch that is on.
+    """
+    on = {e.number for e in wave.epochs if e.type != OFF}
+    meanings = set()
+    for size in EPOCHS_PER_BLOCK:
+        block, number = divmod(user.parameter - FIRST_EPOCH_PARAMETER, size)
+        if number in on and block in (1, 2):
+            meanings.add((number, "level" if block == 1 else "duration"))
+    if len(meanings) != 1 or not user.values:
+        raise Unclear(f"its user list varies parameter {user.parameter}, whose meaning is not known for this table")
+    return meanings.pop()
+
+
+def list_value(user: UserList, sweep: int) -> float:
+    """The list's value for a sweep; behind its end it starts anew or keeps its last value."""
+    if sweep < len(user.values):
+        return user.values[sweep]
+    return user.values[sweep % len(user.values)] if user.repeat else user.values[-1]
+
+
+def render_epochs(wave: Wave, length: int, sweep: int) -> np.ndarray:
+    """The command of one sweep from the epoch table, `length` samples, float64."""
+    rest = wave.holding
+    if wave.keep_last and sweep > 0 and (previous := epochs_of(wave, sweep - 1)):
+        rest = previous[-1].level
+    command = np.full(length, rest)
+    position, before = length // HOLDING_FRACTION, rest if wave.keep_last else wave.holding
+    epochs = epochs_of(wave, sweep)
+    for epoch in epochs:
+        command[position : position + epoch.duration] = shape(epoch, before)
+        position, before = position + epoch.duration, epoch.level
+    command[position:] = before if wave.keep_last else wave.holding
+    return command
+
+
+def shape(epoch: Epoch, before: float) -> np.ndarray:
+    """One epoch's samples; trains swing between the level `before` and the epoch's own."""
+    if epoch.type == STEP:
+        return np.full(epoch.duration, epoch.level)
+    if epoch.type == RAMP:
+        return np.linspace(before, epoch.level, epoch.duration)
+    swing = epoch.level - before
+    phase = np.arange(epoch.period)
+    if epoch.type == PULSE:
+        one = np.where(phase < epoch.width, epoch.level, before)
+    elif epoch.type == TRIANGLE:
+        rise = np.linspace(before, epoch.level, epoch.width)
+        one = np.concatenate([rise, np.linspace(epoch.level, before, epoch.period - epoch.width)])
+    elif epoch.type == COSINE:
+        one = before + swing / 2 * (1 - np.cos(2 * np.pi * phase / epoch.period))
+    else:
+        one = before + swing * np.select([phase < epoch.width // 2, phase < epoch.width], [1.0, -1.0], 0.0)
+    return np.tile(one, epoch.duration // epoch.period)
+
+
+def _from_file(
+    wave: Wave, header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]], length: int
+) -> Command:
+    """A command file beside the recording, times its scale plus its offset."""
+    name = PureWindowsPath(wave.path).name
+    key = source.sibling(name) if name else None
+    if key is None:
+        raise Unclear(f"its command file {name or '(unnamed)'} does not lie beside the recording")
+    if not (isfinite(wave.scale) and isfinite(wave.offset) and wave.scale):
+        raise Unclear(f"its command file's scale {wave.scale} and offset {wave.offset} are impossible")
+    try:
+        sweeps = read_abf(source, key) if source.head(key, 4)[:3] == b"ABF" else read_atf(source, key)
+        known = len(header.sweeps) if len(sweeps) == 1 else min(len(sweeps), len(header.sweeps))
+        if len(sweeps) > 1 and wave.episode:
+            raise Unclear(f"it played sweep {wave.episode} of the command file {name}, which holds {len(sweeps)}")
+        short = min(len(render(0)) for render in sweeps)
+    except Problem as error:
+        raise Unclear(f"its command file cannot be read ({error})") from error
+    if short < length:
+        raise Unclear(f"its command file {name} has {short} samples, the sweep {length}")
+
+    def render(sweep: int) -> np.ndarray:
+        return np.asarray(sweeps[sweep % len(sweeps)](0)[:length] * wave.scale + wave.offset)
+
+    return Command(wave.dac, f"file {name}", range(known), render)
+
+
+def read_atf(source: Source, key: str) -> list[Render]:
+    """The sweeps of an Axon text file: one column each behind the time column.
+
+    Raises
+    ------
+    Unclear
+        It is no such file, or holds several signals.
+    """
+    with source.open(key) as file:
+        first, second = file.readline().split(), file.readline().split()
+        if first[:1] != [b"ATF"] or len(second) < 2 or not all(n.isdigit() for n in second[:2]):
+            raise Unclear(f"{key} is no Axon text file")
+        signals = 1
+        for _ in range(min(int(second[0]), 10_000)):
+            line = file.readline()
+            if line.startswith(b'"SignalsExported='):
+                signals = line.count(b",") + 1
+        if signals != 1:
+            raise Unclear(f"the command file {key} holds {signals} signals")
+        file.readline()
+        try:
+            values = np.loadtxt(file, ndmin=2)
+        except ValueError as error:
+            raise Unclear(f"the command file {key} is damaged: {error}") from error
+    if values.shape[1] < 2 or not np.isfinite(values).all():
+        raise Unclear(f"the command file {key} holds no finite numbers behind its time column")
+    columns = [np.ascontiguousarray(values[:, i]) for i in range(1, values.shape[1])]
+    return [lambda _, column=column: column for column in columns]  # type: ignore[misc]

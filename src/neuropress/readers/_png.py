@@ -1,0 +1,109 @@
+"""PNG: what its chunks state, without decoding; and exact samples by imagecodecs.
+
+Source: PNG specification (ISO/IEC 15948), chunk layout and colour types.
+"""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import imagecodecs
+import numpy as np
+
+from ..model.finding import Problem, problem
+from ._tiffmeta import Meta, plain_resolution
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MAX_CHUNK = 2**20
+MAX_PIXELS = 2**34
+_END = b"\0\0\0\0IEND\xaeB`\x82"
+_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}
+_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 4: (8, 16), 6: (8, 16)}
+_PALETTE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Png:
+    """A PNG's own header: `shape` is (rows, columns) or (rows, columns, samples)."""
+
+    shape: tuple[int, ...]
+    bits: int
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """uint16 for 16 bits, uint8 for fewer."""
+        return np.dtype(np.uint16 if self.bits == 16 else np.uint8)
+
+
+def scan(file: BinaryIO, size: int, key: str) -> Png:
+    """Check the signature, the header chunk and the end.
+
+    Raises
+    ------
+    Problem
+        ``png.damaged``, ``image.unsupported`` (palette), ``image.hostile``.
+    """
+    head = file.read(33)
+    if len(head) < 33 or head[:8] != SIGNATURE or head[8:16] != b"\0\0\0\rIHDR":
+        raise _damaged(key, "it has no PNG header")
+    width, height, bits, colour, method, filtering, interlace = struct.unpack(">IIBBBBB", head[16:29])
+    if zlib.crc32(head[12:29]) != int.from_bytes(head[29:33], "big"):
+        raise _damaged(key, "the checksum of its header is wrong")
+    if colour == _PALETTE:
+        raise problem(
+            "image.unsupported",
+            f"{key} has a colour palette: its pixels are numbers of colours, not intensities",
+            hint="Export the slices as grayscale or RGB PNG or as TIFF.",
+            file=key,
+        )
+    if bits not in _DEPTHS.get(colour, ()) or method or filtering or interlace > 1 or not width or not height:
+        raise _damaged(key, f"its header states colour type {colour} with {bits} bits, {width} x {height} pixels")
+    if width * height > MAX_PIXELS or width * height > 2**14 * size:
+        raise problem("image.hostile", f"{key}: {width} x {height} pixels from {size} bytes", file=key)
+    file.seek(max(size - len(_END), 0))
+    if file.read(len(_END)) != _END:
+        raise _damaged(key, "it does not end as a PNG does (IEND chunk)")
+    samples = _SAMPLES[colour]
+    return Png((height, width) if samples == 1 else (height, width, samples), bits)
+
+
+def decode(data: bytes, header: Png, key: str) -> np.ndarray:
+    """The samples as stored: 1, 2 and 4 bits as 0..1, 0..3, 0..15; alpha kept; no gamma applied."""
+    try:
+        pixels = imagecodecs.png_decode(data)
+    except (imagecodecs.PngError, ValueError) as error:
+        raise _damaged(key, f"it cannot be decoded ({error})") from error
+    if pixels.shape != header.shape or pixels.dtype != header.dtype:
+        raise problem(
+            "image.unsupported",
+            f"{key} is decoded as {pixels.shape} {pixels.dtype}, but its header states {header.shape} {header.dtype}",
+            file=key,
+        )
+    # The decoder spreads 1, 2 and 4 bits over 0..255, by whole factors.
+    return pixels // np.uint8(255 // (2**header.bits - 1)) if header.bits < 8 else pixels
+
+
+def describe(data: bytes, meta: Meta) -> dict[str, Any]:
+    """Text and calibration chunks, verbatim; pixels per metre finer than print are a calibration."""
+    chunks: dict[str, Any] = {}
+    at = len(SIGNATURE)
+    while at + 12 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        body = data[at + 8 : at + 8 + length]
+        if kind == b"pHYs" and length == 9 and body[8] == 1:
+            x, y = struct.unpack_from(">II", body)
+            plain_resolution(meta, (x, 100), (y, 100), 3)
+        if kind not in (b"IHDR", b"IDAT", b"IEND") and length <= MAX_CHUNK:
+            text = kind == b"tEXt"
+            value = body.decode("latin-1") if text else {"base64": base64.b64encode(body).decode("ascii")}
+            chunks.setdefault(kind.decode("latin-1"), []).append(value)
+        at += 12 + length
+    return chunks
+
+
+def _damaged(key: str, why: str) -> Problem:
+    return problem("png.damaged", f"{key}: {why}", file=key)

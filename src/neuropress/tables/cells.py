@@ -1,0 +1,142 @@
+"""From a cell's text to its typed value, and what is wrong with it: at most one error a cell."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
+
+from ..model.finding import Severity, catalogue
+from ..model.profile import Profile, TableSpec
+from ..model.record import Cell, Value
+from .damage import damage
+from .keys import Fault, is_date, key_fault, path_fault
+from .schema import Column, table_schema
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
+_INTEGER = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
+_WITH_UNIT = re.compile(r"([+-]?[0-9]+\.?[0-9]*)\s*([A-Za-zµμ%°/]+)")
+_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[, '\u00a0\u2009\u202f][0-9]{3})+(?:\.[0-9]+)?")
+_PLACEHOLDER = re.compile(r"(?i:n/?a|n\.a\.|nan|null|none|unknown|tbd|tba|\?+|-+|x+(?: x x*)*)")
+_SAYS_NONE = {"anesthesia", "injection", "task", "contrast_agent", "processing_methods", "notes"}
+"""Columns in which "none" is information and not a placeholder."""
+_PROSE = {"notes", "description"}
+_DISTINCT = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One cell, understood: `value` is None for a blank cell and for one with an error."""
+
+    cell: Cell
+    value: Value
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def faulty(self) -> bool:
+        """Whether the cell has an error."""
+        return any(catalogue()[f.id]["severity"] == Severity.ERROR for f in self.faults)
+
+
+type Parser = Callable[[str], Parsed]
+
+
+def parser(name: str, spec: TableSpec, profile: Profile) -> Parser:
+    """The parser of one column; it remembers recent texts."""
+    column = table_schema(spec.name).columns[name]
+    targets = (spec.name,) if name == spec.key else spec.foreign.get(name, ())
+
+    @lru_cache(maxsize=_DISTINCT)
+    def parse(text: str) -> Parsed:
+        cell = Cell(text)
+        if not text:
+            blank = Fault("cell.blank", "must not be blank")
+            return Parsed(cell, None, () if column.nullable else (blank,))
+        value, fault = _value(text, column, name, spec, targets, profile)
+        if fault is None and not column.accepts(value):
+            fault = explain(text, column)
+        if fault is not None and catalogue()[fault.id]["severity"] == Severity.ERROR:
+            return Parsed(cell, None, (fault,))
+        remarks = [fault] if fault else []
+        if column.kind == "text" and not targets:
+            remarks += _remarks(text, name)
+        return Parsed(cell, value, tuple(remarks))
+
+    return parse
+
+
+def _value(
+    text: str, column: Column, name: str, spec: TableSpec, targets: tuple[str, ...], profile: Profile
+) -> tuple[Value, Fault | None]:
+    kind = "prose" if name in _PROSE else "key" if targets else column.kind
+    if found := damage(text, kind, name):
+        return None, found
+    if targets:
+        return text, key_fault(text, targets, profile)
+    if name in spec.paths:
+        return text, path_fault(text, name, spec, profile)
+    if kind in ("number", "integer"):
+        return _number(text, kind)
+    if kind == "boolean":
+        known = {"TRUE": True, "FALSE": False}
+        return known.get(text), None if text in known else Fault("cell.type", f"{text!r} is neither TRUE nor FALSE")
+    if kind == "date" and len(text) == 8 and text.isdigit() and not is_date(text):
+        return None, Fault("cell.date", f"{text} is no day of the calendar", expected="YYYYMMDD")
+    return text, None
+
+
+def _number(text: str, kind: str) -> tuple[Value, Fault | None]:
+    if kind == "integer" and _INTEGER.fullmatch(text):
+        return int(text), None
+    if kind == "number" and _NUMBER.fullmatch(text):
+        return Decimal(text), None
+    wanted = "a whole number" if kind == "integer" else "a number"
+    hint = ""
+    if text != text.strip():
+        hint = f"Delete the space around it: {text.strip()}."
+    elif match := _WITH_UNIT.fullmatch(text):
+        hint = f"Write the number without its unit: {match[1]}."
+    elif _THOUSANDS.fullmatch(text):
+        hint = f"Write no separators between thousands; should it be a decimal comma, write {text.replace(',', '.')}."
+    elif re.fullmatch(r"[+-]?[0-9]+,[0-9]+", text):
+        hint = f"Write a decimal point: {text.replace(',', '.')}."
+    elif _PLACEHOLDER.fullmatch(text):
+        hint = "Leave the cell blank when the value is not known."
+    return None, Fault("cell.type", f"{text!r} is not {wanted}", hint, wanted)
+
+
+def explain(text: str, column: Column) -> Fault:
+    """Say in plain words which part of the schema a typed value does not meet."""
+    rules = column.rules
+    if "enum" in rules:
+        allowed = ", ".join(str(v) for v in rules["enum"] if v is not None)
+        return Fault("cell.choice", f"{text!r} is not one of: {allowed}", expected=allowed)
+    if column.kind in ("number", "integer"):
+        bounds = {"exclusiveMinimum": "greater than", "minimum": "at least", "maximum": "at most"}
+        limits = " and ".join(f"{words} {rules[k]}" for k, words in bounds.items() if k in rules)
+        return Fault("cell.range", f"{text} is out of range: it must be {limits}", expected=limits)
+    if len(text) > rules.get("maxLength", len(text)):
+        limit = f"at most {rules['maxLength']} characters"
+        return Fault("cell.format", f"the text has {len(text)} characters, {limit} are allowed", expected=limit)
+    example = f", as in {column.example}" if column.example else ""
+    expected = f"{column.description}{example}"
+    if text != text.strip():
+        message, hint = f"{text!r} begins or ends with a space or a line end", f"Write {text.strip()!r}."
+        return Fault("cell.format", message, hint, expected)
+    control = next((c for c in text if unicodedata.category(c) == "Cc" and c not in "\t\r\n"), None)
+    if control:
+        return Fault("cell.format", f"{text!r} holds the control character U+{ord(control):04X}", expected=expected)
+    return Fault("cell.format", f"{text!r} is not what this column holds. {expected}", expected=expected)
+
+
+def _remarks(text: str, name: str) -> list[Fault]:
+    """What is told of a text without being wrong."""
+    remarks = []
+    if _PLACEHOLDER.fullmatch(text) and not (name in _SAYS_NONE and text.casefold() == "none"):
+        remarks.append(Fault("cell.placeholder", f"{text!r} looks like a placeholder; it is kept as it stands"))
+    if not unicodedata.is_normalized("NFC", text):
+        remarks.append(Fault("cell.unicode", f"{text!r} is not in Unicode normal form C; it is kept as it stands"))
+    return remarks

@@ -1,0 +1,136 @@
+"""Keys of rows (``RY_IMG_0001``) and keys of objects (``yuste/20250620/image/raw/a.tif``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from functools import lru_cache
+from typing import NamedTuple
+
+from ..model.finding import Problem
+from ..model.profile import Profile, TableSpec
+from ..model.source import check_key
+
+_KEY = re.compile(r"([A-Z]+)_([A-Z]+)_([0-9]{4})")
+_LOOSE_KEY = re.compile(r"\s*([A-Za-z]+)[\s_\-]+([A-Za-z]+)[\s_\-]*([0-9]{1,4})(?:\.0)?\s*")
+_SEVERAL = re.compile(r"[;,|\n]")
+
+
+class Fault(NamedTuple):
+    """What is wrong with one cell: a finding without its place."""
+
+    id: str
+    message: str
+    hint: str = ""
+    expected: str | None = None
+
+
+class ObjectKey(NamedTuple):
+    """The levels of an object's key."""
+
+    folder: str
+    date: str
+    object_type: str
+    version: str
+    rest: str
+
+
+def prefix_of(key: str) -> str:
+    """The token between the underscores: ``MD`` of ``JL_MD_0001``; empty when there is none."""
+    parts = key.split("_")
+    return parts[1] if len(parts) == 3 else ""
+
+
+def key_fault(text: str, tables: Sequence[str], profile: Profile) -> Fault | None:
+    """What is wrong with the key of a row in one of `tables`."""
+    specs = [profile.tables[t] for t in tables]
+    example = f"{specs[0].labs[0]}_{specs[0].prefix}_0001"
+    if len([part for part in _SEVERAL.split(text) if part.strip()]) > 1:
+        return Fault("key.several", f"{text!r} names several rows; a cell names one", expected=example)
+    match = _KEY.fullmatch(text)
+    if not match:
+        return Fault("key.format", f"{text!r} is no key", _repair(text, example), example)
+    lab, prefix, number = match.groups()
+    spec = next((s for s in specs if s.prefix == prefix), None)
+    if spec is None:
+        wanted = ", ".join(f"{s.prefix} ({s.name})" for s in specs)
+        other = next((name for name, s in profile.tables.items() if s.prefix == prefix), "no table")
+        return Fault("key.prefix", f"{text}: {prefix} is the prefix of {other}; expected {wanted}", expected=wanted)
+    if lab not in spec.labs:
+        owner = f"lab {lab} owns no {spec.name} rows" if lab in profile.labs else f"{lab} are no lab's initials"
+        labs = ", ".join(spec.labs)
+        return Fault("key.lab", f"{text}: {owner}; labs that do: {labs}", expected=labs)
+    if number == "0000":
+        return Fault("key.zero", f"{text}: the number 0000 is reserved")
+    return None
+
+
+def _repair(text: str, example: str) -> str:
+    loose = _LOOSE_KEY.fullmatch(text)
+    if loose:
+        lab, prefix, number = loose.groups()
+        return f"Write {lab.upper()}_{prefix.upper()}_{int(number):04d}, if that is meant."
+    return f"Write initials, prefix and four digits, as in {example}; leave the cell blank when there is none."
+
+
+@lru_cache(maxsize=8)
+def _address(buckets: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(re.escape(b) for b in buckets)
+    return re.compile(rf"s3://(?:{names})/|https://(?:{names})\.s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com/")
+
+
+def normalise_key(text: str, profile: Profile) -> str:
+    """The key relative to a source root: the address of one of the profile's buckets is taken off.
+
+    Nothing else changes: keys are case-sensitive and not percent-decoded.
+    """
+    address = _address(profile.buckets).match(text) if profile.buckets else None
+    return text[address.end() :] if address else text
+
+
+def object_key(text: str, profile: Profile) -> ObjectKey | None:
+    """The levels of a path cell; None when it has fewer than five."""
+    parts = normalise_key(text, profile).split("/", 4)
+    return ObjectKey(*parts) if len(parts) == 5 and parts[4] else None
+
+
+def is_date(text: str) -> bool:
+    """Whether a text is a day of the calendar as YYYYMMDD."""
+    if len(text) != 8 or not (text.isascii() and text.isdigit()):
+        return False
+    try:
+        date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return False
+    return True
+
+
+def path_fault(text: str, column: str, spec: TableSpec, profile: Profile) -> Fault | None:
+    """What is wrong with a path cell, its row's own lab and date left aside."""
+    key = normalise_key(text, profile)
+    versions = spec.paths[column]
+    expected = f"<lab>/<YYYYMMDD>/{spec.name}/{'|'.join(versions)}/<name>"
+    if "://" in key:
+        buckets = ", ".join(profile.buckets)
+        return Fault("path.bucket", f"{text!r} is not in a bucket of this dataset ({buckets})", expected=expected)
+    try:
+        check_key(key)
+    except Problem as unsafe:
+        return Fault("path.unsafe", unsafe.finding.message, expected=expected)
+    parts = object_key(text, profile)
+    if parts is None or not is_date(parts.date):
+        why = "has fewer than five levels" if parts is None else f"has {parts.date!r} where the date belongs"
+        return Fault("path.layout", f"{key!r} {why}; expected {expected}", expected=expected)
+    folders = [profile.labs[i].folder for i in spec.labs]
+    if parts.folder not in folders:
+        said = ", ".join(folders)
+        message = f"{key!r} begins with {parts.folder!r}; labs with {spec.name} rows have the folders {said}"
+        return Fault("path.lab", message, expected=said)
+    if parts.object_type != spec.name:
+        message = f"{key!r} is under {parts.object_type!r}; a {column} of table {spec.name} is under {spec.name!r}"
+        return Fault("path.type", message, expected=spec.name)
+    if parts.version not in versions:
+        said = " or ".join(versions)
+        return Fault("path.version", f"{key!r} is under {parts.version!r}; a {column} is under {said}", expected=said)
+    return None

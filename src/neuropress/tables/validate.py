@@ -1,0 +1,195 @@
+"""From a raw table to typed rows: cells, keys and the conditions within a row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..model.finding import Finding, finding
+from ..model.profile import Profile
+from ..model.record import Cell, Record, Value
+from .cells import Parsed, parser
+from .keys import Fault, key_fault
+from .read import RawRow, RawTable
+from .schema import TableSchema, table_schema
+
+
+class Columns[T](Mapping[str, T]):
+    """Values of one row by column; all rows of a table share the names.
+
+    Equal to a dictionary of the same items and a quarter of its size: a row of 20
+    columns takes two of them, and there are 100,000 rows.
+    """
+
+    __slots__ = ("_index", "_items")
+
+    def __init__(self, index: Mapping[str, int], items: Sequence[T]) -> None:
+        self._index = index
+        self._items = tuple(items)
+
+    def __getitem__(self, column: str) -> T:
+        return self._items[self._index[column]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Unkeyed:
+    """A row without a key of its own: what stands there instead, why, and what it points to (column -> text)."""
+
+    text: str
+    line: int
+    told: Finding
+    foreign: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Typed:
+    """One table's rows while they are being understood.
+
+    Attributes
+    ----------
+    rows
+        Key -> row, also rows with faulty cells, whose value there is None. The parents
+        are filled in by linking; nobody changes them afterwards.
+    faulty
+        Key -> columns with an error.
+    unkeyed
+        Rows that have no key of their own.
+    broken
+        What is wrong with the table as a whole.
+    """
+
+    raw: RawTable
+    rows: dict[str, Record] = field(default_factory=dict)
+    parents: dict[str, dict[str, Record]] = field(default_factory=dict)
+    faulty: dict[str, frozenset[str]] = field(default_factory=dict)
+    unkeyed: list[Unkeyed] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def broken(self) -> Finding | None:
+        """The first finding on the table as a whole."""
+        return self.raw.findings[0] if self.raw.findings else None
+
+    def add(self, key: str, line: int, cells: Columns[Cell], values: Columns[Value], faulty: frozenset[str]) -> None:
+        """Take a row that has a key of its own."""
+        parents: dict[str, Record] = {}
+        self.rows[key] = Record(self.raw.spec.name, key, line, cells, values, parents)
+        self.parents[key] = parents
+        if faulty:
+            self.faulty[key] = faulty
+
+
+def type_table(raw: RawTable, profile: Profile) -> Typed:
+    """Understand every row of a raw table."""
+    typed = Typed(raw, findings=list(raw.findings))
+    if typed.broken:
+        _keys_of_broken(typed, profile)
+        return typed
+    spec, schema = raw.spec, table_schema(raw.spec.name)
+    names = [c for c in (*spec.columns, *spec.optional) if c in raw.columns]
+    index = {name: position for position, name in enumerate(names)}
+    order = [raw.columns.index(name) for name in names]
+    parsers = [parser(name, spec, profile) for name in names]
+    for row in raw.rows:
+        if len(row.cells) != len(raw.columns):
+            _ragged(row, typed, profile)
+            continue
+        parsed = [parse(row.cells[position]) for parse, position in zip(parsers, order, strict=True)]
+        _take(row.line, index, parsed, schema, typed)
+    return typed
+
+
+def _take(line: int, index: Mapping[str, int], parsed: Sequence[Parsed], schema: TableSchema, typed: Typed) -> None:
+    spec = typed.raw.spec
+    values: Columns[Value] = Columns(index, [p.value for p in parsed])
+    key_cell = parsed[index[spec.key]].cell.text
+    place: dict[str, Any] = {"table": spec.name, "line": line, "file": typed.raw.file}
+    told: list[Finding] = []
+    faulty: set[str] = set()
+    for name, one in zip(index, parsed, strict=True):
+        if one.faults:
+            told += [_place(f, name, one, key=key_cell or None, **place) for f in one.faults]
+            if one.faulty:
+                faulty.add(name)
+    for rule in schema.conditionals:
+        if faulty.isdisjoint({*rule.when, *rule.then}) and rule.fails(values):
+            column = next(iter(rule.then))
+            text = parsed[index[column]].cell.text
+            told.append(
+                finding("row.conflict", rule.description, key=key_cell or None, column=column, value=text, **place)
+            )
+            faulty.add(column)
+    first = typed.rows.get(key_cell)
+    if first is not None and spec.key not in faulty:
+        message = f"{spec.key}: {key_cell} is already the key of line {first.line}"
+        told.append(finding("key.duplicate", message, key=key_cell, column=spec.key, value=key_cell, **place))
+        faulty.add(spec.key)
+    typed.findings += told
+    if spec.key in faulty:
+        why = next(f for f in told if f.location.column == spec.key)
+        foreign = {column: parsed[index[column]].cell.text for column in spec.foreign}
+        typed.unkeyed.append(Unkeyed(key_cell, line, why, foreign))
+        return
+    typed.add(key_cell, line, Columns(index, [p.cell for p in parsed]), values, frozenset(faulty))
+
+
+def _place(fault: Fault, column: str, parsed: Parsed, **place: Any) -> Finding:
+    return finding(
+        fault.id,
+        f"{column}: {fault.message}",
+        hint=fault.hint,
+        column=column,
+        value=parsed.cell.text or None,
+        expected=fault.expected,
+        **place,
+    )
+
+
+def _ragged(row: RawRow, typed: Typed, profile: Profile) -> None:
+    """A row whose cells cannot be told apart: kept with its key, where that can be read."""
+    raw = typed.raw
+    message = f"the row has {len(row.cells)} cells, the header {len(raw.columns)}"
+    position = raw.columns.index(raw.spec.key)
+    text = row.cells[position] if position < len(row.cells) else ""
+    own = bool(text) and key_fault(text, (raw.spec.name,), profile) is None and text not in typed.rows
+    told = finding(
+        "table.row_ragged", message, table=raw.spec.name, line=row.line, key=text if own else None, file=raw.file
+    )
+    typed.findings.append(told)
+    if own:
+        _add_unread(row, text, typed)
+    else:
+        cells = dict(zip(raw.columns, row.cells, strict=False))
+        foreign = {column: cells.get(column, "") for column in raw.spec.foreign}
+        typed.unkeyed.append(Unkeyed(text, row.line, told, foreign))
+
+
+def _keys_of_broken(typed: Typed, profile: Profile) -> None:
+    """Keys of a table that is wrong as a whole, so that rows that point to it are told the true cause."""
+    raw = typed.raw
+    if raw.columns.count(raw.spec.key) != 1:
+        return
+    position = raw.columns.index(raw.spec.key)
+    for row in raw.rows:
+        text = row.cells[position] if position < len(row.cells) else ""
+        if text and text not in typed.rows and key_fault(text, (raw.spec.name,), profile) is None:
+            _add_unread(row, text, typed)
+
+
+def _add_unread(row: RawRow, key: str, typed: Typed) -> None:
+    raw = typed.raw
+    index = {name: position for position, name in enumerate(raw.columns)}
+    texts = (*row.cells, *[""] * len(raw.columns))[: len(raw.columns)]
+    cells = Columns(index, [Cell(text) for text in texts])
+    nothing: Columns[Value] = Columns(index, [None] * len(texts))
+    typed.add(key, row.line, cells, nothing, frozenset(raw.columns))

@@ -1,0 +1,101 @@
+"""Digests of everything in an NWB file that is no raw sample: any later change is found."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from math import prod
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ...model.plan import digest
+from ...model.receipt import block_digest, blocks, root_digest
+
+EXCLUDED = ("/specifications", "/general/neuropress")
+"""The cached schema, and our own provenance, which holds the digests."""
+
+ROWS_BYTES = 8 * 1024**2
+
+
+type Paths = dict[int, str]
+"""Address in the file -> path; asking HDF5 for a referenced object's name costs a search each time."""
+
+
+def digests(file: h5py.File, arrays: Collection[str]) -> dict[str, str]:
+    """Path -> SHA-256 of the object: its attributes, its members or links, its shape, type and data.
+
+    Parameters
+    ----------
+    arrays
+        Paths of datasets whose samples the receipt proves by themselves; of these,
+        everything but the samples is taken.
+    """
+    objects = dict(_objects(file, "/"))
+    paths = {h5py.h5o.get_info(item.id).addr: path for path, item in objects.items()}
+    return {path: digest(_describe(item, path in arrays, paths)) for path, item in objects.items()}
+
+
+def _objects(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """All groups and datasets below, once each; soft links are told by the group that holds them."""
+    yield path, group
+    for name in sorted(group):
+        below = f"{path.rstrip('/')}/{name}"
+        if below in EXCLUDED or not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            continue
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            yield from _objects(item, below)
+        else:
+            yield below, item
+
+
+def _describe(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths) -> dict[str, Any]:
+    attributes = {name: _plain(value, item, paths) for name, value in sorted(item.attrs.items())}
+    if isinstance(item, h5py.Group):
+        return {"attributes": attributes, "members": {name: _link(item, name) for name in sorted(item)}}
+    about = {"attributes": attributes, "shape": item.shape, "dtype": _dtype(item.dtype)}
+    return about if proven else {**about, "data": _data(item, paths)}
+
+
+def _link(group: h5py.Group, name: str) -> str:
+    link = group.get(name, getlink=True)
+    if isinstance(link, h5py.SoftLink):
+        return f"-> {link.path}"
+    return f"-> {link.filename}:{link.path}" if isinstance(link, h5py.ExternalLink) else ""
+
+
+def _dtype(dtype: np.dtype[Any]) -> str:
+    return str(dtype.newbyteorder("<")) if dtype.kind in "iufb" else str(dtype)
+
+
+def _data(dataset: h5py.Dataset, paths: Paths) -> Any:
+    if dataset.dtype.kind not in "iufb" or not dataset.shape:
+        return _plain(dataset[()], dataset, paths)
+    row = max(1, dataset.dtype.itemsize * prod(dataset.shape[1:]))
+    extent = (max(1, ROWS_BYTES // row), *(max(1, n) for n in dataset.shape[1:]))
+    return root_digest([block_digest(dataset[part]) for part in blocks(dataset.shape, extent)])
+
+
+def _plain(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths) -> Any:
+    """A value as JSON: references as the path of what they point to, floats exact in hexadecimal."""
+    if isinstance(value, h5py.Empty):
+        return None
+    if isinstance(value, h5py.Reference):
+        return _target(value, item, paths)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, np.void):
+        return [_plain(part, item, paths) for part in value.item()]
+    if isinstance(value, np.ndarray):
+        return [_plain(part, item, paths) for part in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item(), item, paths)
+    return value.hex() if isinstance(value, float) else value
+
+
+def _target(reference: h5py.Reference, item: h5py.Group | h5py.Dataset, paths: Paths) -> str:
+    if not reference:
+        return "ref"
+    target = item.file[reference]
+    return f"ref {paths.get(h5py.h5o.get_info(target.id).addr) or target.name}"

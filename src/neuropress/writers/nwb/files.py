@@ -1,0 +1,46 @@
+"""Hands a built `NWBFile` to hdmf's HDF5 backend, with object ids that two runs share."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+import h5py
+from hdmf.build import BuildManager, GroupBuilder
+from hdmf.build.errors import BuildError
+from pynwb import NWBHDF5IO, NWBFile
+
+from ...model.finding import problem
+from .extension import type_map
+
+
+class _ReproducibleIO(NWBHDF5IO):  # type: ignore[misc]
+    """hdmf gives every object a random id and has no setter: they are replaced in the builders."""
+
+    def write_builder(self, builder: GroupBuilder, **kwargs: Any) -> None:
+        identifier = builder["identifier"].data
+        _name_objects(builder, f"neuropress:{identifier}:", "")
+        super().write_builder(builder, **kwargs)
+
+
+def _name_objects(builder: Any, prefix: str, path: str) -> None:
+    if "object_id" in builder.attributes:
+        builder.set_attribute("object_id", str(uuid5(NAMESPACE_URL, f"{prefix}{path or '/'}")))
+    if isinstance(builder, GroupBuilder):
+        for name, child in (*builder.groups.items(), *builder.datasets.items()):
+            _name_objects(child, prefix, f"{path}/{name}")
+
+
+def declare(nwbfile: NWBFile, file: h5py.File) -> None:
+    """Write all objects into an open, empty file; arrays that come from raw files stay empty.
+
+    Raises
+    ------
+    Problem
+        ``plan.invalid``: a value is not of the type that its field has in NWB.
+    """
+    io = _ReproducibleIO(file=file, mode="w", manager=BuildManager(type_map()))
+    try:
+        io.write(nwbfile, expandable=())
+    except (BuildError, TypeError, ValueError) as error:
+        raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error

@@ -1,0 +1,105 @@
+"""The tables of intracellular electrophysiology, from recordings up to experimental conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pynwb import NWBFile
+
+from ...model.finding import problem
+from ...model.plan import Node
+
+
+class Objects(Protocol):
+    """Path -> pynwb object, and the nodes they are made from."""
+
+    nodes: Mapping[str, Node]
+
+    def __getitem__(self, path: str) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One table: how a row is added, the table itself, and the column that refers to the level below."""
+
+    add: str
+    table: str
+    members: str
+
+
+_LEVELS = {
+    "SimultaneousRecording": _Level(
+        "add_icephys_simultaneous_recording", "get_icephys_simultaneous_recordings", "recordings"
+    ),
+    "SequentialRecording": _Level(
+        "add_icephys_sequential_recording", "get_icephys_sequential_recordings", "simultaneous_recordings"
+    ),
+    "Repetition": _Level("add_icephys_repetition", "get_icephys_repetitions", "sequential_recordings"),
+    "ExperimentalCondition": _Level(
+        "add_icephys_experimental_condition", "get_icephys_experimental_conditions", "repetitions"
+    ),
+}
+ROWS = frozenset({"IntracellularRecording", *_LEVELS})
+"""Node types that are rows of these tables; their order in the plan is the order of the rows."""
+
+_OWN_COLUMNS = {"stimulus_type"}
+
+
+def add_tables(file: NWBFile, rows: Sequence[Node], objects: Objects) -> None:
+    """Add all rows; fields that the tables do not have by themselves become text columns.
+
+    Raises
+    ------
+    Problem
+        ``plan.invalid``: a row refers to something that is not in the plan.
+    """
+    index: dict[str, int] = {}
+    recordings = [node for node in rows if node.type == "IntracellularRecording"]
+    if recordings:
+        _add_columns(file.get_intracellular_recordings(), recordings)
+    for node in recordings:
+        index[node.path] = file.add_intracellular_recording(**_recording(node, recordings, objects))
+    for kind, level in _LEVELS.items():
+        members = [node for node in rows if node.type == kind]
+        if members:
+            _add_columns(getattr(file, level.table)(), members)
+        for node in members:
+            below = [_row(index, path, node) for path in node.links.get(level.members, ())]
+            index[node.path] = getattr(file, level.add)(**{level.members: below}, **_extra(node, members, own=True))
+
+
+def _recording(node: Node, rows: Sequence[Node], objects: Objects) -> dict[str, Any]:
+    kwargs: dict[str, Any] = {}
+    for name, path in node.links.items():
+        if name not in ("electrode", "response", "stimulus") or not isinstance(path, str):
+            raise problem("plan.invalid", f"{node.path}: a recording has no link {name!r} to {path!r}")
+        kwargs[name] = objects[path]
+        array = objects.nodes[path].arrays.get("data")
+        if array:  # pynwb cannot count the samples of a dataset that is still empty
+            kwargs.update({f"{name}_start_index": 0, f"{name}_index_count": array.shape[0]})
+    return {**kwargs, **_extra(node, rows)}
+
+
+def _row(index: Mapping[str, int], path: str, node: Node) -> int:
+    if path not in index:
+        raise problem("plan.invalid", f"{node.path} refers to {path}, which is no row of the table below it")
+    return index[path]
+
+
+def _columns(rows: Sequence[Node]) -> list[str]:
+    return sorted({name for node in rows for name in node.fields} - _OWN_COLUMNS)
+
+
+def _add_columns(table: Any, rows: Sequence[Node]) -> None:
+    for name in _columns(rows):
+        table.add_column(name=name, description=f"{name.replace('_', ' ').capitalize()} of each row of this table.")
+
+
+def _extra(node: Node, rows: Sequence[Node], *, own: bool = False) -> dict[str, Any]:
+    """Values of the row's further columns; a column cannot be left out of one row, so text is then empty."""
+    values = {name: node.fields[name].value if name in node.fields else "" for name in _columns(rows)}
+    if own:
+        values.update({name: node.fields[name].value for name in _OWN_COLUMNS if name in node.fields})
+    return values

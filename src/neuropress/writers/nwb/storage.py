@@ -1,0 +1,231 @@
+"""How arrays lie in the HDF5 file, and filling them: read, digest, compress, write.
+
+Chunks are plain shuffle + gzip that any HDF5 reader opens. They are compressed on a few
+threads and written with HDF5's direct chunk writes, always in the same order, so that the
+same plan gives the same bytes on any machine with the same zlib.
+"""
+
+from __future__ import annotations
+
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import h5py
+import numpy as np
+
+from ...model.finding import problem
+from ...model.plan import ArraySpec, canonical
+from ...model.receipt import ArrayReceipt, InputDigest, Receipt, block_digest, blocks, root_digest
+from ...model.serial import to_json
+from ...readers import RawArrays
+
+GZIP_LEVEL = 4
+SMALL = 64 * 1024
+"""Arrays up to this size in bytes are stored contiguously, uncompressed."""
+CHUNK = 2 * 1024**2
+"""Aim of a chunk's size in bytes; a whole frame may exceed it up to `LARGE_FRAME`."""
+LARGE_FRAME = 16 * 1024**2
+BLOCK = 8 * 1024**2
+"""Aim of the size in bytes of what is read, digested and compressed at a time."""
+WORKERS = min(8, os.cpu_count() or 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Chunk shape (None: contiguous, uncompressed) and the extent of one digest."""
+
+    chunks: tuple[int, ...] | None
+    block: tuple[int, ...]
+
+
+def layout(spec: ArraySpec) -> Layout:
+    """Whole frames (or runs of samples) a chunk, whole chunks a block."""
+    itemsize = np.dtype(spec.dtype).itemsize
+    whole = tuple(max(1, n) for n in spec.shape)
+    if spec.nbytes <= SMALL:
+        return Layout(None, whole)
+    frame = prod(whole[1:]) * itemsize
+    aim = frame if CHUNK < frame <= LARGE_FRAME else CHUNK
+    chunks = _box(whole, (1,) * len(whole), aim // itemsize)
+    return Layout(chunks, _box(whole, chunks, BLOCK // itemsize))
+
+
+def _box(shape: Sequence[int], unit: Sequence[int], elements: int) -> tuple[int, ...]:
+    """The largest box of whole units with about `elements` elements, grown from the last axis."""
+    box = list(unit)
+    for axis in reversed(range(len(shape))):
+        box[axis] = min(shape[axis], unit[axis] * max(1, elements // prod(box)))
+        if box[axis] < shape[axis]:
+            break
+    return tuple(box)
+
+
+class Previous:
+    """An older result of the same target, from which unchanged arrays are taken over.
+
+    `inputs` are the digests of the raw files as they are now.
+    """
+
+    def __init__(self, file: h5py.File, receipt: Receipt, inputs: Mapping[str, InputDigest]) -> None:
+        self._file = file
+        self._then, self._now = receipt.inputs, inputs
+        self._stored = {canonical(to_json(array.spec)): path for path, array in receipt.arrays.items()}
+        self._arrays = receipt.arrays
+
+    def find(self, spec: ArraySpec) -> tuple[h5py.Dataset, ArrayReceipt] | None:
+        """The stored array that was made by this very specification from the same raw bytes, at whatever path.
+
+        Files beside a raw file (a command file, members of a set) belong to it: every
+        input in its folder must be as it was.
+        """
+        folder = spec.source if spec.source.endswith("/") else spec.source.rpartition("/")[0] + "/"
+        then, now = (
+            {key: digest for key, digest in inputs.items() if key.startswith(folder) or key == spec.source}
+            for inputs in (self._then, self._now)
+        )
+        path = self._stored.get(canonical(to_json(spec)))
+        if path is None or not now or then != now or path not in self._file:
+            return None
+        return self._file[path], self._arrays[path]
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A block ready to be written: its digest and its chunks, or its samples as they are."""
+
+    digest: bytes
+    chunks: Sequence[tuple[tuple[int, ...], bytes]]
+    samples: np.ndarray
+
+
+class _Queue:
+    """Packs blocks on threads and hands them back in the order in which they came."""
+
+    def __init__(self, pool: ThreadPoolExecutor, depth: int) -> None:
+        self._pool = pool
+        self._depth = depth
+        self._waiting: deque[tuple[Future[_Packed], Callable[[_Packed], None]]] = deque()
+
+    def put(self, work: Callable[[], _Packed], done: Callable[[_Packed], None]) -> None:
+        """Start packing; blocks while `depth` blocks are under way."""
+        while len(self._waiting) >= self._depth:
+            self._finish()
+        self._waiting.append((self._pool.submit(work), done))
+
+    def drain(self) -> None:
+        """Wait for all."""
+        while self._waiting:
+            self._finish()
+
+    def _finish(self) -> None:
+        future, done = self._waiting.popleft()
+        done(future.result())
+
+
+def fill(
+    file: h5py.File,
+    specs: Mapping[str, ArraySpec],
+    raw: RawArrays,
+    previous: Previous | None,
+    progress: Callable[[int], None],
+) -> dict[str, ArrayReceipt]:
+    """Fill declared, empty datasets; path -> what was stored there.
+
+    Raises
+    ------
+    Problem
+        A raw file could not be read, or no longer has the shape that the plan states.
+    """
+    receipts: dict[str, ArrayReceipt] = {}
+    digests: dict[str, list[bytes]] = {}
+    with ThreadPoolExecutor(WORKERS) as pool:
+        queue = _Queue(pool, WORKERS + 1)
+        for path, spec in specs.items():
+            kept = previous.find(spec) if previous else None
+            if kept and _same_layout(kept[0], file[path]):
+                queue.drain()
+                _take_over(kept[0], file[path])
+                receipts[path] = kept[1]
+                progress(spec.nbytes)
+            else:
+                digests[path] = _convert(file[path], spec, raw, queue, progress)
+        queue.drain()
+    for path, found in digests.items():
+        receipts[path] = ArrayReceipt(specs[path], layout(specs[path]).block, root_digest(found))
+    return {path: receipts[path] for path in specs}
+
+
+def _convert(
+    dataset: h5py.Dataset, spec: ArraySpec, raw: RawArrays, queue: _Queue, progress: Callable[[int], None]
+) -> list[bytes]:
+    """Queue all blocks of one array; the list of digests is complete when the queue is drained."""
+    stored = layout(spec)
+    digests: list[bytes] = []
+    for selection in blocks(spec.shape, stored.block):
+        data = raw.read(spec, selection)
+        if data.shape != tuple(s.stop - s.start for s in selection):
+            raise problem("file.changed", f"{spec.source}: a block of {spec.array} has shape {data.shape}, "
+                          f"not the planned {[s.stop - s.start for s in selection]}", file=spec.source)  # fmt: skip
+
+        def done(packed: _Packed, selection: tuple[slice, ...] = selection) -> None:
+            digests.append(packed.digest)
+            for offset, chunk in packed.chunks:
+                corner = tuple(s.start + o for s, o in zip(selection, offset, strict=True))
+                dataset.id.write_direct_chunk(corner, chunk)
+            if stored.chunks is None:
+                dataset[selection] = packed.samples
+            progress(packed.samples.nbytes)
+
+        queue.put(lambda data=data: _pack(data, spec.dtype, stored.chunks), done)  # type: ignore[misc]
+    return digests
+
+
+def _pack(data: np.ndarray, dtype: str, chunks: tuple[int, ...] | None) -> _Packed:
+    samples = np.ascontiguousarray(data, dtype=np.dtype(dtype).newbyteorder("<"))
+    packed = []
+    for part in blocks(samples.shape, chunks) if chunks else ():
+        piece = samples[part]
+        if piece.shape != chunks:
+            piece = np.pad(piece, [(0, c - n) for c, n in zip(chunks or (), piece.shape, strict=True)])
+        packed.append((tuple(s.start for s in part), _deflate(piece)))
+    return _Packed(block_digest(samples), packed, samples)
+
+
+def _deflate(chunk: np.ndarray) -> bytes:
+    """HDF5's shuffle and gzip filters."""
+    octets = np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).reshape(-1, chunk.dtype.itemsize)
+    return zlib.compress(np.ascontiguousarray(octets.T), GZIP_LEVEL)
+
+
+def _same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:
+    """Whether chunks of one may stand in the other as they are."""
+    names = ("shape", "dtype", "chunks", "compression", "shuffle", "fletcher32", "scaleoffset")
+    return all(getattr(old, name) == getattr(new, name) for name in names)
+
+
+def _take_over(old: h5py.Dataset, new: h5py.Dataset) -> None:
+    """Copy a dataset's bytes without decompressing them."""
+    if old.chunks is None:
+        new[...] = old[...]
+        return
+    corners = sorted(old.id.get_chunk_info(i).chunk_offset for i in range(old.id.get_num_chunks()))
+    for corner in corners:
+        mask, chunk = old.id.read_direct_chunk(corner)
+        new.id.write_direct_chunk(corner, chunk, filter_mask=mask)
+
+
+def declared(spec: ArraySpec) -> Any:
+    """An empty dataset of the array's shape, type and storage, for pynwb to declare."""
+    from hdmf.backends.hdf5 import H5DataIO
+
+    chunks = layout(spec).chunks
+    filters: dict[str, Any] = {}
+    if chunks:
+        filters = {"chunks": chunks, "compression": "gzip", "compression_opts": GZIP_LEVEL, "shuffle": True}
+    return H5DataIO(shape=spec.shape, dtype=np.dtype(spec.dtype), **filters)

@@ -1,0 +1,62 @@
+"""Files that are whole or absent, also after a power cut."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+
+def settle(path: Path) -> None:
+    """Wait until a file's bytes, or a folder's entries, are on the disk."""
+    if path.is_dir():
+        if os.name == "nt":  # Windows has no handle for this; its renames are journaled
+            return
+        handle = os.open(path, os.O_RDONLY)
+    else:
+        handle = os.open(path, os.O_RDWR | getattr(os, "O_BINARY", 0))
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def rename(source: Path, final: Path) -> None:
+    """Give a finished file its name, replacing what bore it."""
+    settle(source)
+    os.replace(source, final)
+    settle(final.parent)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a small file under a temporary name and rename it."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(text.encode("ascii"))
+    rename(temporary, path)
+
+
+def replace_folder(new: Path, final: Path) -> None:
+    """Put a finished folder in the place of an older one, which steps aside as ``<name>.old``.
+
+    A folder cannot be renamed over another; `restore` mends an interruption in between.
+    """
+    old = _old(final)
+    if final.exists():
+        os.replace(final, old)
+    os.replace(new, final)
+    settle(final.parent)
+    if old.exists():
+        shutil.rmtree(old)
+
+
+def restore(final: Path) -> None:
+    """Undo or finish a `replace_folder` that was interrupted."""
+    old = _old(final)
+    if old.exists() and final.exists():
+        shutil.rmtree(old)
+    elif old.exists():
+        os.replace(old, final)
+
+
+def _old(final: Path) -> Path:
+    return final.with_name(final.name + ".old")

@@ -1,0 +1,211 @@
+"""Where everything lies: levels, chunks, shards and the blocks of work.
+
+All of it follows from shape, dtype and scale alone, so that two runs, and later two
+machines, agree without talking.
+
+- A chunk holds 2**18 voxels: 64 x 64 x 64; flatter (16 x 128 x 128, 4 x 256 x 256) where
+  64 whole pages would not fit into `SLAB_BYTES`, or where the volume itself is flat;
+  512 x 512 for a single page. A shard holds up to 8 chunks an axis.
+- A step halves z while it is longer than a chunk, y and x while one of them is, but
+  leaves out axes whose voxels are twice as long as the shortest, or longer: anisotropic
+  voxels become cubes first. The last level fits into one chunk an axis.
+- The unit of work is a block, 8 chunks deep and whole pages wide (windows of pages where
+  even flat chunks are too large). It is read and carried out in slabs of one chunk's
+  depth. A block owns whole shards at every level of its pass: no locks, and a finished
+  shard is a finished fact.
+- A block of a volume that has several gives three halvings. Levels beyond are made by a
+  further pass of the same kind from the last level of the one before, 1/512 of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from .pyramid import Axes, halved
+
+SLAB_BYTES = 256 << 20
+SHARD_CHUNKS = 8
+CHUNKS = ((4, 256), (16, 128), (64, 64))
+PAGE_CHUNK = 512
+
+type Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One array of the pyramid.
+
+    `shrink` is the factor to level 0 along each axis; `halves` the axes (z, y, x) that
+    the step to the next level halves.
+    """
+
+    shape: tuple[int, ...]
+    chunk: tuple[int, ...]
+    shard: tuple[int, ...]
+    shrink: tuple[int, ...]
+    halves: Axes = (False, False, False)
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Extent of the boxes that a derived level's digest is taken over: a shard, one chunk deep."""
+        depth = (self.chunk[-3],) if len(self.shape) > 2 else ()
+        return (*self.shard[: -2 - len(depth)], *depth, *self.shard[-2:])
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """Levels `first` + 1 to `last` are made from level `first`, block by block.
+
+    `block` is a block's extent in voxels of level `first`. The first pass writes level
+    0 too.
+    """
+
+    first: int
+    last: int
+    block: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Geometry of a whole volume; see the module's text for the rules."""
+
+    levels: tuple[Level, ...]
+    passes: tuple[Pass, ...]
+
+    def box(self, level: int, stage: Pass, corner: Sequence[int]) -> Box:
+        """A block's box in a level of its pass; `corner` counts blocks."""
+        box = []
+        for i, (at, extent) in enumerate(zip(corner, stage.block, strict=True)):
+            factor = self.levels[level].shrink[i] // self.levels[stage.first].shrink[i]
+            size = -(-extent // factor)
+            box.append(slice(at * size, min((at + 1) * size, self.levels[level].shape[i])))
+        return tuple(box)
+
+    def corners(self, stage: Pass) -> Iterator[tuple[int, ...]]:
+        """All blocks of a pass, in C order."""
+        shape = self.levels[stage.first].shape
+        return product(*(range(-(-n // b)) for n, b in zip(shape, stage.block, strict=True)))
+
+
+def arrange(shape: tuple[int, ...], itemsize: int, scale: Sequence[float]) -> Layout:
+    """Geometry for a volume whose last axes are (z,) y, x.
+
+    Parameters
+    ----------
+    shape
+        2 to 5 axes in the order t, c, z, y, x; of two axes, y, x.
+    itemsize
+        Bytes a voxel.
+    scale
+        Voxel size of each axis, all spatial ones in one unit.
+    """
+    space = min(3, len(shape))
+    chunk = _chunk(shape, itemsize)
+    shapes, steps, shrinks = [shape], list[Axes](), [(1,) * len(shape)]
+    while True:
+        axes = _halves(shapes[-1], chunk, [s * f for s, f in zip(scale, shrinks[-1], strict=True)])
+        if not any(axes):
+            break
+        flags = (*(False,) * (len(shape) - space), *axes[3 - space :])
+        steps.append(axes)
+        shapes.append(tuple(halved(n) if on else n for n, on in zip(shapes[-1], flags, strict=True)))
+        shrinks.append(tuple(2 * f if on else f for f, on in zip(shrinks[-1], flags, strict=True)))
+    steps.append((False, False, False))
+    passes = _passes(shapes, steps, chunk, itemsize)
+    levels = []
+    for i, (extent, shrink, axes) in enumerate(zip(shapes, shrinks, steps, strict=True)):
+        stage = next(p for p in passes if i <= p.last)
+        factors = [f // g for f, g in zip(shrink, shrinks[stage.first], strict=True)]
+        shard = tuple(
+            min(SHARD_CHUNKS * c, b // f if b < whole else -(-n // c) * c)
+            for n, c, b, f, whole in zip(extent, chunk, stage.block, factors, shapes[stage.first], strict=True)
+        )
+        levels.append(Level(extent, chunk, shard, shrink, axes))
+    return Layout(tuple(levels), tuple(passes))
+
+
+def _chunk(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    outer = (1,) * (len(shape) - 3)
+    if len(shape) < 3:
+        return (PAGE_CHUNK, PAGE_CHUNK)
+    z, page = shape[-3], shape[-2] * shape[-1] * itemsize
+    if z == 1:
+        return (*outer, 1, PAGE_CHUNK, PAGE_CHUNK)
+    enough = next((c for c in CHUNKS if c[0] >= z), CHUNKS[-1])
+    fitting = [c for c in CHUNKS if c[0] * page <= SLAB_BYTES and c[0] <= enough[0]]
+    depth, side = fitting[-1] if fitting else enough
+    return (*outer, depth, side, side)
+
+
+def _halves(shape: tuple[int, ...], chunk: tuple[int, ...], size: Sequence[float]) -> Axes:
+    """Which of z, y, x the next step halves."""
+    groups = ((-2, -1), (-3,)) if len(shape) > 2 else ((-2, -1),)
+    long = [i for group in groups if any(shape[i] > chunk[i] for i in group) for i in group if shape[i] > 1]
+    limit = 2 * min((size[i] for i in long), default=0.0)
+    z, y, x = (i in long and size[i] < limit for i in (-3, -2, -1))
+    return (z, y, x)
+
+
+def _passes(
+    shapes: Sequence[tuple[int, ...]], steps: Sequence[Axes], chunk: tuple[int, ...], itemsize: int
+) -> list[Pass]:
+    passes: list[Pass] = []
+    first = 0
+    while not passes or first < len(shapes) - 1:
+        block = _block(shapes[first], chunk, itemsize)
+        spare = [_doublings(b // c) if b < n else None for b, c, n in zip(block, chunk, shapes[first], strict=True)]
+        left = [None, None, None, *spare][-3:]
+        last = first
+        while last < len(shapes) - 1:
+            after = [n if n is None else n - on for n, on in zip(left, steps[last], strict=True)]
+            if any(n is not None and n < 0 for n in after):
+                break
+            left, last = after, last + 1
+        passes.append(Pass(first, last, block))
+        first = last
+    return passes
+
+
+def _doublings(chunks: int) -> int:
+    return chunks.bit_length() - 1
+
+
+def _block(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+    """Eight chunks deep, and as wide as a slab's budget allows: whole pages, whole rows, or windows."""
+    outer = (1,) * (len(shape) - min(3, len(shape)))
+    depth, side = (chunk[-3] if len(shape) > 2 else 1), chunk[-1]
+    y, x = shape[-2:]
+    least = SHARD_CHUNKS * side
+    if depth * y * x * itemsize > SLAB_BYTES:
+        y = _window(y, least, SLAB_BYTES // (depth * x * itemsize))
+        x = _window(x, least, SLAB_BYTES // (depth * y * itemsize))
+    z = (min(shape[-3], SHARD_CHUNKS * depth),) if len(shape) > 2 else ()
+    return (*outer, *z, y, x)
+
+
+def _window(extent: int, least: int, room: int) -> int:
+    """The largest power-of-two multiple of `least` that has room, `least` at the smallest; all if that is more."""
+    size = least
+    while 2 * size <= room:
+        size *= 2
+    return min(size, extent)
+
+
+def tiles(box: Box, tile: Sequence[int]) -> Iterator[Box]:
+    """All tiles of a box in C order, counted from the box's corner; those at its far edges are smaller."""
+    starts = [range(s.start, s.stop, t) for s, t in zip(box, tile, strict=True)]
+    for corner in product(*starts):
+        yield tuple(slice(c, min(c + t, s.stop)) for c, t, s in zip(corner, tile, box, strict=True))
+
+
+def whole(shape: Sequence[int]) -> Box:
+    """The box of a whole array."""
+    return tuple(slice(0, n) for n in shape)
+
+
+def voxels(box: Box) -> int:
+    """Number of voxels in a box."""
+    return prod(s.stop - s.start for s in box)

@@ -1,0 +1,121 @@
+"""The ``zarr.json`` files: NGFF 0.5 on Zarr v3, without consolidated metadata.
+
+A plan's fields name places below the root's ``ome`` attribute by their JSON path
+(``multiscales/0/axes/2/unit``); those that begin with ``neuropress/`` lie below our own
+attribute. The levels above 0 follow from level 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+
+from ...model.plan import Field
+from ...model.provenance import Provenance
+from .layout import Layout, Level
+from .shards import codecs
+
+NGFF = "0.5"
+OURS = "neuropress/"
+SCALE = "coordinateTransformations"
+
+
+def expand(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested objects from JSON paths; a part that is a number indexes a list.
+
+    List elements must come in order.
+    """
+    root: dict[str, Any] = {}
+    for path, value in fields.items():
+        parts = path.split("/")
+        place: Any = root
+        for part, after in zip(parts, [*parts[1:], ""], strict=True):
+            key: Any = int(part) if part.isdecimal() else part
+            fresh = value if after == "" else [] if after.isdecimal() else {}
+            if isinstance(place, list) and key == len(place):
+                place.append(fresh)
+            elif after == "":
+                place[key] = fresh
+            elif isinstance(place, dict):
+                place.setdefault(key, fresh)
+            place = place[key]
+    return root
+
+
+def ome_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
+    """What the plan says of the ``ome`` attribute."""
+    return expand({name: f.value for name, f in fields.items() if not name.startswith(OURS)})
+
+
+def own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
+    """What the plan says of our own attribute."""
+    return expand({name.removeprefix(OURS): f.value for name, f in fields.items() if name.startswith(OURS)})
+
+
+def isotropic_unknowns(scale: Sequence[float], names: Sequence[str], unknown: Sequence[str]) -> list[float]:
+    """The scale by which levels are chosen: a spatial axis of unknown spacing counts as the shortest known one."""
+    known = [s for s, name in zip(scale, names, strict=True) if name in "zyx" and name not in unknown]
+    return [min(known, default=1.0) if name in unknown else s for s, name in zip(scale, names, strict=True)]
+
+
+def array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:
+    """``zarr.json`` of one level."""
+    index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+    sharding = {"chunk_shape": level.chunk, "codecs": codecs(dtype), "index_codecs": index, "index_location": "end"}
+    return _text(
+        {
+            "zarr_format": 3,
+            "node_type": "array",
+            "shape": level.shape,
+            "data_type": dtype.name,
+            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": level.shard}},
+            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+            "fill_value": 0.0 if dtype.kind == "f" else 0,
+            "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
+            "dimension_names": names,
+            "attributes": {},
+        }
+    )
+
+
+def root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenance) -> str:
+    """``zarr.json`` of the root: the image's metadata and our provenance."""
+    planned = ome_fields(fields)
+    image = planned["multiscales"][0]
+    scale = image["datasets"][0][SCALE][0]["scale"]
+    image = {
+        **image,
+        "datasets": [_dataset(i, level, scale) for i, level in enumerate(layout.levels)],
+        "type": "mean",
+        "metadata": {"description": "mean of 2 voxels along each halved axis; integers exact, rounded half to even"},
+    }
+    ours = {**provenance.sections(), **own_fields(fields)}
+    ome = {"version": NGFF, **planned, "multiscales": [image]}
+    return _text({"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome, "neuropress": ours}})
+
+
+def _dataset(number: int, level: Level, scale: Sequence[float]) -> dict[str, Any]:
+    """Scale, and the shift of half a voxel that a mean over voxels brings: (factor - 1) / 2 voxels of level 0."""
+    exact = [Decimal(repr(float(s))) for s in scale]
+    larger = [float(s * f) for s, f in zip(exact, level.shrink, strict=True)]
+    moved = [float(s * (f - 1) / 2) for s, f in zip(exact, level.shrink, strict=True)]
+    transforms = [{"type": "scale", "scale": larger}, {"type": "translation", "translation": moved}]
+    return {"path": str(number), SCALE: transforms}
+
+
+def _text(data: Any) -> str:
+    return json.dumps(_strict(data), indent=1, allow_nan=False) + "\n"
+
+
+def _strict(data: Any) -> Any:
+    """NaN and infinities, which JSON lacks and web viewers refuse, as text; they occur in foreign headers only."""
+    if isinstance(data, float) and not math.isfinite(data):
+        return repr(data)
+    if isinstance(data, Mapping):
+        return {key: _strict(value) for key, value in data.items()}
+    return [_strict(value) for value in data] if isinstance(data, (list, tuple)) else data

@@ -1,0 +1,97 @@
+"""Shards of Zarr v3: chunks appended as they come, the index last, then the final name.
+
+zarr-python holds a whole shard in memory and gives it no sync; this appends chunk by
+chunk, so that memory does not grow with the shard and a file under its final name is
+whole. Format: sharding codec of the Zarr v3 specification, index at the end,
+little-endian uint64 pairs of offset and length, CRC-32C.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import google_crc32c
+import numpy as np
+from numcodecs import Blosc, Zstd  # type: ignore[import-untyped]
+
+from . import durable
+from .layout import Level
+
+MISSING = 2**64 - 1
+ZSTD_LEVEL = 3
+
+
+def codecs(dtype: np.dtype[Any]) -> list[dict[str, Any]]:
+    """Codecs of one chunk: zstd for 8-bit data, blosc with zstd and byte shuffle for wider.
+
+    CRC-32C after them lets every reader notice a damaged chunk.
+    """
+    if dtype.itemsize == 1:
+        packed = {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": False}}
+        return [{"name": "bytes"}, packed, {"name": "crc32c"}]
+    blosc = {"cname": "zstd", "clevel": ZSTD_LEVEL, "shuffle": "shuffle", "typesize": dtype.itemsize, "blocksize": 0}
+    little = {"name": "bytes", "configuration": {"endian": "little"}}
+    return [little, {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}]
+
+
+def encode(data: np.ndarray, chunk: Sequence[int]) -> list[bytes]:
+    """One chunk as `codecs` says, in parts to be written one after the other.
+
+    `data` may be smaller than the chunk at the array's far edges; the rest is zero.
+    """
+    little = data.dtype.newbyteorder("<")
+    if data.shape == tuple(chunk):
+        padded = np.ascontiguousarray(data, dtype=little)
+    else:
+        padded = np.zeros(tuple(chunk), little)
+        padded[tuple(slice(0, n) for n in data.shape)] = data
+    if data.dtype.itemsize == 1:
+        packed = Zstd(level=ZSTD_LEVEL).encode(padded)
+    else:
+        packed = Blosc(cname="zstd", clevel=ZSTD_LEVEL, shuffle=Blosc.SHUFFLE).encode(padded)
+    return [packed, google_crc32c.value(bytes(packed)).to_bytes(4, "little")]
+
+
+class Shard:
+    """One shard that is being written under ``<name>.tmp``."""
+
+    def __init__(self, folder: Path, level: Level, coordinate: Sequence[int]) -> None:
+        self.final = folder.joinpath("c", *map(str, coordinate))
+        self._temporary = self.final.with_name(self.final.name + ".tmp")
+        self._grid = tuple(s // c for s, c in zip(level.shard, level.chunk, strict=True))
+        self._index = np.full((*self._grid, 2), MISSING, "<u8")
+        self._end = 0
+        self.final.parent.mkdir(parents=True, exist_ok=True)
+        self._temporary.unlink(missing_ok=True)
+
+    @contextmanager
+    def opened(self) -> Iterator[BinaryIO]:
+        """Open for `append`; closed between slabs, as a wide volume has thousands of shards."""
+        with self._temporary.open("ab") as file:
+            yield file
+
+    def append(self, file: BinaryIO, position: Sequence[int], parts: Sequence[bytes]) -> None:
+        """Add the chunk at a position of the shard's grid."""
+        size = sum(len(part) for part in parts)
+        file.writelines(parts)
+        self._index[tuple(position)] = (self._end, size)
+        self._end += size
+
+    def finish(self) -> None:
+        """Write the index, wait for the disk, and give the shard its name."""
+        index = self._index.tobytes()
+        with self.opened() as file:
+            file.writelines([index, google_crc32c.value(index).to_bytes(4, "little")])
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(self._temporary, self.final)
+
+
+def settle_folders(shards: Sequence[Shard]) -> None:
+    """Make the names of finished shards survive a power cut."""
+    for folder in sorted({shard.final.parent for shard in shards}):
+        durable.settle(folder)

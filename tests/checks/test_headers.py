@@ -1,0 +1,62 @@
+"""Cells against header facts: four states, exact limits."""
+
+from decimal import Decimal
+
+import pytest
+
+from neuropress.checks.headers import compare_cells
+from neuropress.mapping.rules import Compare
+from neuropress.model.finding import Finding, Severity
+from neuropress.model.record import Cell, Record, Value
+
+RATE = Compare("frame_rate", "frame_rate", error="0.05", warn="0.005")
+WIDTH = Compare("x", "x")
+NANOMETRES = Compare("resolution", "pixel_size", error="Infinity", warn="0.01", scale="0.001")
+
+
+def record(**values: Value) -> Record:
+    cells = {column: Cell("" if value is None else str(value)) for column, value in values.items()}
+    return Record("image", "RY_IMG_0001", 7, cells, values)
+
+
+def compare(rule: Compare, value: Value, facts: dict[str, str]) -> Finding:
+    (told,) = compare_cells(record(**{rule.column: value}), [rule], facts, "yuste/a.tif")
+    assert told.location.table == "image"
+    assert told.location.line == 7
+    assert told.location.column == rule.column
+    assert told.location.file == "yuste/a.tif"
+    return told
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "facts", "id", "severity"),
+    [
+        (RATE, Decimal("500"), {"frame_rate": "500.0"}, "header.agrees", Severity.INFO),
+        (RATE, Decimal("502.5"), {"frame_rate": "500"}, "header.agrees", Severity.INFO),
+        (RATE, Decimal("502.6"), {"frame_rate": "500"}, "header.disagrees", Severity.WARNING),
+        (RATE, Decimal("525"), {"frame_rate": "500"}, "header.disagrees", Severity.WARNING),
+        (RATE, Decimal("525.1"), {"frame_rate": "500"}, "header.disagrees", Severity.ERROR),
+        (RATE, Decimal("500"), {"frame_rate": "0"}, "header.disagrees", Severity.ERROR),
+        (RATE, Decimal("500"), {"x": "5"}, "header.absent", Severity.INFO),
+        (RATE, Decimal("500"), {}, "header.unchecked", Severity.INFO),
+        (RATE, None, {"frame_rate": "500"}, "header.unchecked", Severity.INFO),
+        (WIDTH, 512, {"x": "512"}, "header.agrees", Severity.INFO),
+        (WIDTH, 513, {"x": "512"}, "header.disagrees", Severity.ERROR),
+        (NANOMETRES, Decimal("4"), {"pixel_size": "0.004"}, "header.agrees", Severity.INFO),
+        (NANOMETRES, Decimal("4"), {"pixel_size": "4"}, "header.disagrees", Severity.WARNING),
+        (WIDTH, "a", {"x": "a"}, "header.agrees", Severity.INFO),
+        (WIDTH, "a", {"x": "b"}, "header.disagrees", Severity.ERROR),
+    ],
+)
+def test_states(rule: Compare, value: Value, facts: dict[str, str], id: str, severity: Severity) -> None:
+    told = compare(rule, value, facts)
+    assert (told.id, told.severity) == (id, severity)
+
+
+def test_the_message_names_cell_file_value_and_limit() -> None:
+    told = compare(RATE, Decimal("550"), {"frame_rate": "500"})
+    expected = "frame_rate: 550 in the table, 500 in the file, a difference of 10 %; up to 5 % is allowed"
+    assert told.message == expected
+    assert told.location.value == "550"
+    assert told.location.expected == "500"
+    assert "they must be equal" in compare(WIDTH, 513, {"x": "512"}).message

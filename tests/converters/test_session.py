@@ -1,0 +1,201 @@
+"""The session converter: NWB's own fields and the subject, from one row and its parents."""
+
+import dataclasses
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from neuropress.converters import Job, converter
+from neuropress.converters import session as session_converter
+from neuropress.mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
+from neuropress.model.finding import Problem
+from neuropress.model.plan import Field, Node
+from neuropress.model.profile import Person, Profile, load_profile
+from neuropress.model.record import Cell, CellRef, Record, Value
+
+PROFILE = load_profile("dendritic-consortium")
+
+
+def record(table: str, key: str, parents: dict[str, Record] | None = None, **values: Value) -> Record:
+    values = {f"{table}_id": key, **values}
+    whole = {column: values.get(column) for column in PROFILE.tables[table].columns}
+    cells = {column: Cell("" if value is None else str(value)) for column, value in whole.items()}
+    return Record(table, key, 2, cells, whole, parents or {})
+
+
+PLASMID = record(
+    "plasmid", "ML_P_0001", plasmid_name="pAAV-syn-JEDI-2P", gene="JEDI-2P", indicator="voltage indicator",
+    wavelength=Decimal("509"), promoter="syn", backbone="pAAV", tuning="negative",
+)  # fmt: skip
+VIRUS = record(
+    "virus", "RY_V_0001", {"plasmid": PLASMID}, virus_name="AAV1; hSyn=JEDI2P", plasmid_id="ML_P_0001",
+    serotype="AAV1", floxed=True, titer="1.2e13",
+)  # fmt: skip
+MOUSE = {
+    "litter_id": "RY_L_0001", "strain": "Camk2a-Cre;Ai162", "genotype": "+/\u2212;+/-", "cre_line": "Camk2a-Cre",
+    "sex": "F", "birth_date": "20250101", "weight": Decimal("24.50"), "virus_id": "RY_V_0001", "notes": "calm",
+}  # fmt: skip
+SESSION = {
+    "mouse_id": "RY_M_0001", "experimenter": "Ada Lovelace", "session_date": "20250620", "start_time": "09:30",
+    "end_time": "11:45", "anesthesia": "isoflurane", "notes": "first day,\nquiet room",
+}  # fmt: skip
+
+
+def mouse(parents: dict[str, Record] | None = None, **changes: Value) -> Record:
+    return record("mouse", "RY_M_0001", {"virus": VIRUS} if parents is None else parents, **{**MOUSE, **changes})
+
+
+def job(animal: Record | None = None, profile: Profile = PROFILE, **changes: Value) -> Job:
+    row = record("session", "RY_S_0001", {"mouse": animal or mouse()}, **{**SESSION, **changes})
+    fields = apply_mapping(load_mapping("session"), Scope(row, profile))
+    return Job(row, "", "", (), fields, profile)
+
+
+def built(*args: Any, **changes: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+    """Values of the file, values of the subject, ids of the findings."""
+    result = session_converter.build([job(*args, **changes)])
+    file, subject = result.nodes
+    assert (file.path, file.type) == ("/", "NWBFile")
+    assert (subject.path, subject.type) == ("/general/subject", "Subject")
+    return values(file), values(subject), [f.id for f in result.findings]
+
+
+def values(node: Node) -> dict[str, Any]:
+    return {name: field.value for name, field in node.fields.items()}
+
+
+def test_names_of_the_mapping_exist() -> None:
+    module = converter("session")
+    assert module is session_converter
+    check_mapping(load_mapping("session"), module.SLOTS, module.BINDINGS, PROFILE)
+    assert module.takes(job().record)
+    assert not module.takes(mouse())
+    assert module.bindings(job().record) == {}
+
+
+def test_a_whole_row() -> None:
+    file, subject, findings = built()
+    identifier = file.pop("identifier")
+    assert identifier.startswith("dendritic-consortium:RY_S_0001:")
+    assert len(identifier.rpartition(":")[2]) == 16
+    assert file == {
+        "session_id": "RY_S_0001",
+        "session_description": "Recording session RY_S_0001 of mouse RY_M_0001",
+        "session_start_time": "2025-06-20T09:30:00-04:00",
+        "experimenter": ["Lovelace, Ada"],
+        "institution": "Columbia University",
+        "lab": "Rafael Yuste",
+        "keywords": ["dendrites", "voltage imaging", "pyramidal neurons", "Baz1a", "primary visual cortex"],
+        "experiment_description": PROFILE.defaults["experiment_description"],
+        "pharmacology": "anesthesia: isoflurane",
+        "notes": "first day,\nquiet room",
+        "virus": "virus_id=RY_V_0001; name=AAV1%3B hSyn%3DJEDI2P; serotype=AAV1; floxed=TRUE; titer_GC_per_mL=1.2e13; "
+        "plasmid_id=ML_P_0001; plasmid=pAAV-syn-JEDI-2P; gene=JEDI-2P; kind=voltage indicator; promoter=syn; "
+        "backbone=pAAV; tuning=negative; wavelength_nm=509",
+    }
+    assert subject == {
+        "subject_id": "RY_M_0001",
+        "species": "Mus musculus",
+        "sex": "F",
+        "date_of_birth": "2025-01-01T00:00:00-05:00",
+        "weight": "24.5 g",
+        "strain": "Camk2a-Cre;Ai162",
+        "genotype": "Camk2a-Cre +/-; Ai162 +/-",
+        "description": "Mouse RY_M_0001; litter RY_L_0001; Cre line Camk2a-Cre; notes: calm",
+    }
+    assert findings == ["session.name_split"]
+
+
+def test_every_field_names_its_rule_and_cells() -> None:
+    result = session_converter.build([job()])
+    for node in result.nodes:
+        for name, field in node.fields.items():
+            assert field.rule.startswith(("session/", "session:")), name
+            assert field.sources, name
+    file, subject = result.nodes
+    assert file.fields["experimenter"].sources == (CellRef("session", "RY_S_0001", "experimenter", "Ada Lovelace"),)
+    assert file.fields["institution"].sources[0].origin == "default"
+    assert {ref.table for ref in file.fields["virus"].sources} == {"virus", "plasmid"}
+    assert subject.fields["weight"].sources == (CellRef("mouse", "RY_M_0001", "weight", "24.50"),)
+
+
+def test_blank_cells_stay_absent() -> None:
+    blank = dict.fromkeys((*MOUSE, "virus_id"))
+    file, subject, findings = built(mouse({}, **blank), anesthesia=None, notes=None)
+    assert not {"pharmacology", "notes", "virus"} & set(file)
+    assert subject == {
+        "subject_id": "RY_M_0001",
+        "species": "Mus musculus",
+        "sex": "U",
+        "age": "P0D/",
+        "description": "Mouse RY_M_0001",
+    }
+    assert findings == ["session.name_split", "session.age_unknown"]
+
+
+def test_virus_and_own_plasmid_are_a_line_each() -> None:
+    own = dataclasses.replace(
+        PLASMID, key="EN_P_0002", values={**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None}
+    )
+    file, _, _ = built(mouse({"virus": VIRUS, "plasmid": own}))
+    first, second = file["virus"].split("\n")
+    assert first.startswith("virus_id=RY_V_0001; ")
+    assert second == (
+        "plasmid_id=EN_P_0002; plasmid=pAAV-syn-JEDI-2P; gene=JEDI-2P; kind=voltage indicator; promoter=syn; "
+        "tuning=negative; wavelength_nm=509"
+    )
+    file, _, _ = built(mouse({"plasmid": own}))
+    assert file["virus"] == second
+
+
+@pytest.mark.parametrize(
+    ("name", "formal"),
+    [
+        ("Ada Lovelace", "Lovelace, Ada"),
+        ("Santiago Ram\u00f3n y Cajal", "Cajal, Santiago Ram\u00f3n y"),
+        ("Plato", "Plato"),
+        (" Ada  Lovelace ", "Lovelace, Ada"),
+    ],
+)
+def test_a_name_outside_the_people_table_is_split_and_told(name: str, formal: str) -> None:
+    result = session_converter.build([job(experimenter=name)])
+    assert result.nodes[0].fields["experimenter"].value == [formal]
+    (told,) = result.findings
+    assert told.message == f"{name!r} is written as {formal!r}"
+    assert (told.location.table, told.location.key, told.location.column) == ("session", "RY_S_0001", "experimenter")
+
+
+def test_people_of_the_profile_go_first() -> None:
+    name = "Santiago Ram\u00f3n y Cajal"
+    people = {name: Person(name, "Ram\u00f3n y Cajal, Santiago")}
+    file, _, findings = built(profile=dataclasses.replace(PROFILE, people=people), experimenter=name)
+    assert file["experimenter"] == ["Ram\u00f3n y Cajal, Santiago"]
+    assert findings == []
+
+
+def test_no_start_is_refused_and_a_given_one_is_taken() -> None:
+    blank = job(start_time=None, end_time=None)
+    with pytest.raises(Problem, match="RY_S_0001 has no start time") as caught:
+        session_converter.build([blank])
+    found = caught.value.finding
+    assert (found.id, found.location.column, found.location.line) == ("session.no_start", "start_time", 2)
+    start = Field("2025-06-20T14:05:06.789000-04:00", "session:start_from_header")
+    given = dataclasses.replace(
+        blank, fields={**blank.fields, "file": {**blank.fields["file"], "session_start_time": start}}
+    )
+    assert session_converter.build([given]).nodes[0].fields["session_start_time"] is start
+
+
+def test_the_identifier_follows_from_the_rows() -> None:
+    first = built()[0]["identifier"]
+    assert first == built()[0]["identifier"]
+    assert first != built(notes="other")[0]["identifier"]
+    assert first != built(mouse(weight=Decimal("25")))[0]["identifier"]
+
+
+def test_zone_of_the_lab() -> None:
+    labs = {**PROFILE.labs, "RY": dataclasses.replace(PROFILE.labs["RY"], timezone="Asia/Kathmandu")}
+    file, subject, _ = built(profile=dataclasses.replace(PROFILE, labs=labs))
+    assert file["session_start_time"] == "2025-06-20T09:30:00+05:45"
+    assert subject["date_of_birth"] == "2025-01-01T00:00:00+05:45"

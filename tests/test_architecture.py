@@ -1,0 +1,143 @@
+"""The architecture holds: imports point down, every reader and converter has its parts."""
+
+import ast
+import importlib
+from pathlib import Path
+
+import pytest
+
+from neuropress.converters import CONVERTERS, converter
+from neuropress.mapping.rules import check_mapping, load_mapping
+from neuropress.model.finding import catalogue
+from neuropress.model.profile import load_profile
+from neuropress.readers import FORMATS, reader
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCE = ROOT / "src" / "neuropress"
+
+# What each part may import, besides itself and the model; from bottom to top.
+ALLOWED = {
+    "model": set(),
+    "readers": set(),
+    "mapping": set(),
+    "tables": {"mapping"},
+    "checks": {"tables", "mapping"},
+    "converters": {"mapping"},
+    "writers": {"readers"},
+    "state": set(),
+    "report": set(),
+    "config": set(),
+    "validate": {"writers"},
+    "verify": {"readers", "writers", "state"},
+    "explain": {"writers", "verify"},
+    "planning": {"readers", "tables", "checks", "mapping", "converters", "writers", "config", "state"},
+    "convert": {"planning", "readers", "writers", "config", "state", "report"},
+    "release": set(),
+    "publishing": {"planning", "checks", "release", "verify", "config", "state", "report", "api"},
+    "api": {"planning", "tables", "checks", "convert", "verify", "validate", "explain", "publishing", "config", "state", "report"},
+    "cli": {"api", "explain", "report"},
+    "profiles": set(),
+}  # fmt: skip
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(SOURCE)
+    return relative.parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """Parts of neuropress that a module imports, relative imports resolved."""
+    package = ["neuropress", *path.relative_to(SOURCE).with_suffix("").parts]
+    if path.name != "__init__.py":
+        package.pop()
+    else:
+        package = package[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, node.module] if node.module else base)
+            names = [module] if module != "neuropress" else [f"neuropress.{alias.name}" for alias in node.names]
+        else:
+            continue
+        found |= {name.split(".")[1] for name in names if name.startswith("neuropress.")}
+    return found - {"__version__"}
+
+
+def modules() -> list[Path]:
+    return sorted(
+        p for p in SOURCE.rglob("*.py") if (p.name != "__main__.py" and p.parent != SOURCE) or p.stem != "__init__"
+    )
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_down(path: Path) -> None:
+    part = part_of(path)
+    if part in ("__init__", "__main__", "schemas", "mappings"):
+        return
+    above = imported_parts(path) - ALLOWED[part] - {part, "model"}
+    assert not above, f"{part} must not import {sorted(above)}"
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_reader_has_its_parts(format: str) -> None:
+    module = reader(format)
+    assert format == module.FORMAT
+    assert callable(module.probe)
+    assert callable(module.read)
+    assert (ROOT / f"tests/readers/test_{format}.py").is_file()
+
+
+def test_every_reader_module_is_named() -> None:
+    modules = {p.stem for p in (SOURCE / "readers").glob("*.py") if not p.stem.startswith("_")}
+    assert modules == set(FORMATS)
+
+
+@pytest.mark.parametrize("name", ["session", *CONVERTERS])
+def test_every_converter_has_its_parts(name: str) -> None:
+    module = converter(name)
+    assert name == module.NAME
+    assert isinstance(module.REVISION, int)
+    assert (ROOT / f"mappings/{name}.toml").is_file()
+    assert (ROOT / f"tests/converters/test_{name}.py").is_file()
+    check_mapping(load_mapping(name), module.SLOTS, module.BINDINGS, load_profile("dendritic-consortium"))
+
+
+def test_every_converter_module_and_mapping_is_named() -> None:
+    modules = {p.stem for p in (ROOT / "converters").glob("*.py") if not p.stem.startswith("_")}
+    mappings = {p.stem for p in (ROOT / "mappings").glob("*.toml")}
+    assert modules == mappings == {"session", *CONVERTERS}
+
+
+def test_every_finding_that_code_names_is_in_the_catalogue_and_none_is_idle() -> None:
+    named = set()
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in catalogue():
+                named.add(node.value)
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("finding", "problem") and node.args:
+                first = node.args[0]
+                assert not isinstance(first, ast.Constant) or first.value in catalogue(), first.value
+    assert set(catalogue()) - named == set()
+
+
+def test_catalogue_entries_are_whole() -> None:
+    for name, entry in catalogue().items():
+        assert set(entry) == {"severity", "meaning", "example", "fix"}, name
+        assert entry["severity"] in ("error", "warning", "info"), name
+
+
+def test_no_long_files_or_functions() -> None:
+    for folder in ("src", "converters", "tests"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text("utf-8")
+            assert text.count("\n") <= 500, path
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.FunctionDef):
+                    assert (node.end_lineno or 0) - node.lineno < 60, f"{path}: {node.name}"
+
+
+def test_public_modules_import_without_heavy_libraries() -> None:
+    assert importlib.import_module("neuropress.cli.main")
