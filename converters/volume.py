@@ -4,7 +4,8 @@ The plan has one node, ``/`` of type ``Multiscale``. Its field names are JSON pa
 the ``ome`` attribute of the result's root, so that `explain` answers for every number
 there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names that begin
 with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
-spacing nobody stated, written as scale 1 without a unit). Its one array is ``0``.
+spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_spacing``:
+what the file says of z, y, x in um, which the pyramid goes by). Its one array is ``0``.
 
 Axes are written in the order t, c, z, y, x, those of them that the file has with more
 than one element; y and x always, and z wherever the file has it. The samples of a colour
@@ -97,6 +98,7 @@ def build(jobs: Sequence[Job]) -> Built:
     fields[f"{TRANSFORM}/type"] = Field("scale", "volume:scale")
     fields |= {f"{TRANSFORM}/scale/{i}": scale for i, (scale, _) in enumerate(scales)}
     fields |= _channels(job, content, pixels, axes)
+    fields |= _stated(job, content, axes)
     unknown = [axis.name for axis, (_, unit) in zip(axes, scales, strict=True) if unit is None and axis.name != "c"]
     if unknown:
         fields["neuropress/unknown"] = Field(unknown, "volume:unknown")
@@ -163,8 +165,23 @@ def _scale(job: Job, content: Image, axis: _Axis) -> tuple[Field, Field | None]:
     stated = content.spacing.get(axis.name)
     if stated is None:
         return Field(1.0, "volume:unknown", "absent"), None
-    source = CellRef("file", job.source, f"spacing.{axis.name}", f"{decimal_text(stated)} micrometer", "header")
-    return Field(float(stated * PER_MICROMETER[unit.value]), "volume:spacing", "number", (source,)), unit
+    value = float(stated * PER_MICROMETER[unit.value])
+    return Field(value, "volume:spacing", "number", (_spacing_ref(job, content, axis.name),)), unit
+
+
+def _stated(job: Job, content: Image, axes: Sequence[_Axis]) -> dict[str, Field]:
+    """The file's own voxel size, where it tells all of it."""
+    names = [axis.name for axis in axes if axis.name in "zyx"]
+    if any(name not in content.spacing for name in names):
+        return {}
+    sources = tuple(_spacing_ref(job, content, name) for name in names)
+    value = [float(content.spacing[name]) for name in names]
+    return {"neuropress/stated_spacing": Field(value, "volume:spacing", "number", sources)}
+
+
+def _spacing_ref(job: Job, content: Image, name: str) -> CellRef:
+    text = f"{decimal_text(content.spacing[name])} micrometer"
+    return CellRef("file", job.source, f"spacing.{name}", text, "header")
 
 
 def _time_step(job: Job, content: Image) -> tuple[Field, Field | None]:

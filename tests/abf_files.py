@@ -119,7 +119,7 @@ OPEN: list[Recording] = []
 
 
 @pytest.fixture(autouse=True)
-def _close_all() -> Iterator[None]:
+def close_all() -> Iterator[None]:
     """A recording that is left open is an error here, as everywhere (ResourceWarning)."""
     yield
     while OPEN:
@@ -151,8 +151,8 @@ COUNT = 640
 QUIET = np.zeros((COUNT, 1), "<i2")
 
 
-@pytest.fixture
-def steps(tmp_path: Path) -> Path:
+@pytest.fixture(name="steps")
+def steps_file(tmp_path: Path) -> Path:
     """Two channels, two sweeps 0.2 s apart, an epoch table on DAC 1, tags."""
     sweeps = [np.arange(2 * COUNT, dtype="<i2").reshape(-1, 2) * sign for sign in (1, -1)]
     return write_abf2(

@@ -34,7 +34,7 @@ VIRUS = record(
 )  # fmt: skip
 MOUSE = {
     "litter_id": "RY_L_0001", "strain": "Camk2a-Cre;Ai162", "genotype": "+/\u2212;+/-", "cre_line": "Camk2a-Cre",
-    "sex": "F", "birth_date": "20250101", "weight": Decimal("24.50"), "virus_id": "RY_V_0001", "notes": "calm",
+    "sex": "F", "birth_date": "20250101", "weight": Decimal("24.5"), "virus_id": "RY_V_0001", "notes": "calm",
 }  # fmt: skip
 SESSION = {
     "mouse_id": "RY_M_0001", "experimenter": "Ada Lovelace", "session_date": "20250620", "start_time": "09:30",
@@ -117,7 +117,7 @@ def test_every_field_names_its_rule_and_cells() -> None:
     assert file.fields["experimenter"].sources == (CellRef("session", "RY_S_0001", "experimenter", "Ada Lovelace"),)
     assert file.fields["institution"].sources[0].origin == "default"
     assert {ref.table for ref in file.fields["virus"].sources} == {"virus", "plasmid"}
-    assert subject.fields["weight"].sources == (CellRef("mouse", "RY_M_0001", "weight", "24.50"),)
+    assert subject.fields["weight"].sources == (CellRef("mouse", "RY_M_0001", "weight", "24.5"),)
 
 
 def test_blank_cells_stay_absent() -> None:

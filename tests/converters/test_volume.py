@@ -106,6 +106,7 @@ def test_em_takes_the_section_thickness_from_the_file_in_the_tables_unit(profile
     assert axes_of(built) == ("zyx", [35.0, 4.0, 4.0], ["nanometer"] * 3)
     source = CellRef("file", "lichtman/20250620/a.tif", "spacing.z", "0.035 micrometer", "header")
     assert built.nodes[0].fields[f"{SCALE}/0"].sources == (source,)
+    assert built.nodes[0].fields["neuropress/stated_spacing"].value == [0.035, 0.004, 0.004]
     assert built.findings == ()
 
 
@@ -211,6 +212,7 @@ REAL = [
     ("sem_dataset", "em/zhixuhao__unet/data/membrane/train/image/", {"resolution": "4"}, "zyx"),
     ("micro_ct_dataset", NEUBIAS + "xyz_8bit_calibrated_anisotropic__mri_head.tif", {"voxel_size": "1000"}, "zyx"),
     ("micro_ct_dataset", "tiff_compressed/stardist__stardist/img3d.tif", {"voxel_size": "1"}, "zyx"),
+    ("sem_dataset", "tiff_zseries/brainglobe__brainreg/tests/data/input/brain/", {"resolution": "10000"}, "zyx"),
     ("image", NEUBIAS + "image_3D_calibrated.tif", {}, "zyx"),
     ("image", NEUBIAS + "xyzc_16bit__dna_conf_wf.tif", {"pixel_size": "0.1"}, "czyx"),
     ("image", NEUBIAS + "xyc_16bit__nup_nuclei.tif", {}, "cyx"),

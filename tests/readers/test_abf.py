@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyabf
 import pytest
-from abf_files import COUNT, QUIET, _close_all, epoch, open_abf, refused, steps, whole, write_abf2  # noqa: F401 (fixtures)
+from abf_files import COUNT, QUIET, close_all, epoch, open_abf, refused, steps_file, whole, write_abf2  # noqa: F401 (fixtures)
 from neo.rawio import AxonRawIO
 from pyabf.abfWriter import writeABF1
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from abf_files import COUNT, QUIET, _close_all, open_abf, refused, steps, whole, write_abf2  # noqa: F401 (fixtures)
+from abf_files import COUNT, QUIET, close_all, open_abf, refused, steps_file, whole, write_abf2  # noqa: F401 (fixtures)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pyabf.abfWriter import writeABF1

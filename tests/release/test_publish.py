@@ -318,15 +318,6 @@ def test_concurrent_publishers_one_wins(target, tmp_path):
     assert verify(target, "1.0.1") == []
 
 
-@pytest.mark.parametrize("size", [5, SMALL + 1])
-def test_what_a_killed_publisher_left_in_a_folder_is_swept(tmp_path, size):
-    write(tmp_path / "ds", {"x": bytes(size)})
-    write(tmp_path / "out/a", {"v/x#1": b"part", "v/x#2": b"", "other#1": b""})
-    publish([Asset("a/v", "raw", tmp_path / "ds")], str(tmp_path / "out"), "1.0.0", title="", license="CC0-1.0")
-    left = sorted(p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out/a").rglob("*") if p.is_file())
-    assert left == ["a/other#1", "a/v/x"]
-
-
 def test_concurrent_publishers_of_equal_content_all_succeed(target, assets):
     barrier = threading.Barrier(6)
     outcomes: list[Published] = []

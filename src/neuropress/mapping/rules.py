@@ -199,11 +199,12 @@ def apply_mapping(mapping: Mapping, scope: Scope) -> Fields:
 def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
     """One rule on one row; None where there is nothing to write."""
     found: Sequence[tuple[Value, CellRef] | None] = [scope.resolve(path) for path in rule.source]
-    values = [pair[0] if pair else None for pair in found]
+    transform = TRANSFORMS[rule.via]
+    values = [(pair[1].text if transform.verbatim else pair[0]) if pair else None for pair in found]
     refs = tuple(pair[1] for pair in found if pair)
     identifier = f"{mapping}/{rule.to}"
     if refs or not rule.source:
-        value = TRANSFORMS[rule.via].forward(values, rule.args)
+        value = transform.forward(values, rule.args)
         if not isinstance(value, Absent):
             return Field(value, identifier, rule.via, refs)
     if rule.absent is None:

@@ -29,11 +29,20 @@ ABSENT = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """A named transform. `inverse` gives the first source's canonical text from the field."""
+    """A named transform.
+
+    Attributes
+    ----------
+    inverse
+        Gives the first source's canonical text from the field.
+    verbatim
+        The sources come as their cells' texts, not as typed values: ``24.50`` stays ``24.50``.
+    """
 
     name: str
     forward: Forward
     inverse: Inverse | None = None
+    verbatim: bool = False
 
 
 def decimal_text(value: Decimal) -> str:
@@ -156,14 +165,14 @@ def _genotype(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
 
 
 _ALL = (
-    Transform("copy", _copy, lambda value, args: str(value)),
+    Transform("copy", _copy, lambda value, args: str(value), verbatim=True),
     Transform("number", _number, _number_back),
     Transform("repeat", _repeat, lambda value, args: _number_back(value[0], args)),
-    Transform("quantity", _quantity, _quantity_back),
-    Transform("list", _list, lambda value, args: str(value[0])),
+    Transform("quantity", _quantity, _quantity_back, verbatim=True),
+    Transform("list", _list, lambda value, args: str(value[0]), verbatim=True),
     Transform("lookup", _lookup),
-    Transform("template", _template),
-    Transform("key_values", _key_values),
+    Transform("template", _template, verbatim=True),
+    Transform("key_values", _key_values, verbatim=True),
     Transform("zoned", _zoned),
     Transform("genotype", _genotype),
 )

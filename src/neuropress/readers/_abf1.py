@@ -101,8 +101,8 @@ def _head(source: Bytes) -> Any:
     version = float(short["fFileVersionNumber"])
     if not 1 <= version < 2:
         raise source.damaged(f"an ABF 1 file states version {version:.4g}")
-    first = min(int(short[p]) or layout.ABF1_LONG for p in ("lDataSectionPtr", "lSynchArrayPtr", "lTagSectionPtr"))
-    if version < 1.6 or 0 < first * layout.BLOCK < layout.ABF1_LONG:
+    sections = [int(short[p]) * layout.BLOCK for p in ("lDataSectionPtr", "lSynchArrayPtr", "lTagSectionPtr")]
+    if version < 1.6 or any(0 < start < layout.ABF1_LONG for start in sections):
         return short
     return np.frombuffer(source.read(0, layout.ABF1_LONG, "the header"), layout.V1_LONG)[0]
 

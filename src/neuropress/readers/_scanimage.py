@@ -31,7 +31,7 @@ def saved_channels(settings: Mapping[str, str]) -> tuple[int, ...]:
     """Numbers of the saved channels; () where the header does not say."""
     for key in ("hChannels.channelSave", "channelsSave"):
         if key in settings:
-            return tuple(int(n) for n in re.findall(r"\d+", settings[key]))
+            return tuple(int(n) for n in re.findall(r"\d{1,9}", settings[key]))
     flags = {int(k[-1]): v for k, v in settings.items() if re.fullmatch(r"acq\.savingChannel\d", k)}
     return tuple(n for n, v in sorted(flags.items()) if v == "1")
 
@@ -101,7 +101,7 @@ def _clock(settings: Mapping[str, str]) -> datetime | None:
         fraction = (epoch[5] or Decimal(0)) % 1
         return _valid(*whole, int(fraction * 1000000))
     american = re.match(
-        r"'(\d+)/(\d+)/(\d{4}) (\d+):(\d+):(\d+)\.?(\d*)'", settings.get("internal.triggerTimeString", "")
+        r"'(\d\d?)/(\d\d?)/(\d{4}) (\d\d?):(\d\d):(\d\d)\.?(\d*)'", settings.get("internal.triggerTimeString", "")
     )
     if american:
         month, day, year, *rest = (int(n) for n in american.groups()[:6])

@@ -66,6 +66,12 @@ def number(value: Any) -> Decimal | None:
     return found if found.is_finite() and abs(found.adjusted()) < 30 else None
 
 
+def count(value: Any) -> int:
+    """A header's number of things; 1 where it states none."""
+    found = number(value)
+    return int(found) if found is not None and found >= 1 and found == int(found) else 1
+
+
 def quotient(a: Decimal | int, b: Decimal | int) -> Decimal:
     """``a / b`` with twelve digits."""
     return _QUOTIENT.divide(Decimal(a), Decimal(b))

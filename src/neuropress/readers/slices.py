@@ -21,7 +21,7 @@ from ..model.source import Source
 from . import _png, tiff
 from ._ifd import Page, is_tiff, walk
 from ._pixels import Files, Planes, RawPlanes, declared, plane_array
-from ._tiffmeta import Meta, key_values
+from ._tiffmeta import Meta, count, key_values
 
 FORMAT = "slices"
 _NUMBER = re.compile(r"\s*(\d+)\s*")
@@ -104,8 +104,7 @@ class _Scan:
 
     def _check_imagej(self, text: str, page: Page, size: int, key: str) -> None:
         """A one-directory stack is refused; a slice that was cut out of a stack keeps the stack's count."""
-        count = key_values(text).get("images", "1") if text.startswith("ImageJ=") else "1"
-        promised = int(count) if count.isdecimal() else 1
+        promised = count(key_values(text).get("images")) if text.startswith("ImageJ=") else 1
         room = 1 if page.compressed else (size - int(page.offsets[0])) // page.nbytes
         if promised <= max(page.samples, 1):
             return

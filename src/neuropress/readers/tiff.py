@@ -26,7 +26,7 @@ from . import _ome, _scanimage
 from ._ifd import Page, is_tiff, walk
 from ._pixels import Files, Planes, RawPlanes, SegmentPlanes, declared, plane_array
 from ._tiffheader import tags_as_json
-from ._tiffmeta import Meta, imagej, key_values, metamorph, plain_resolution
+from ._tiffmeta import Meta, count, imagej, key_values, metamorph, plain_resolution
 
 FORMAT = "tiff"
 MAX_PAGE_TEXT = 2**20
@@ -128,7 +128,7 @@ class _Reading:
 
     def _check_imagej(self) -> None:
         """ImageJ keeps large stacks as one page and one run of bytes; tifffile falls back silently."""
-        sizes = [int(self.pairs[k]) if self.pairs.get(k, "").isdecimal() else 1 for k in _COUNTS]
+        sizes = [count(self.pairs.get(k)) for k in _COUNTS]
         first, held = self.pages[0], len(self.pages)
         promised = max(sizes[0], math.prod(sizes[1:]))
         if promised in (1, held, held * first.samples):
@@ -213,8 +213,9 @@ class _Reading:
             raise self._problem("image.unsupported", f"its shape {series.shape} does not consist of whole pages")
         axes, shape = _named(series.axes)[:lead], tuple(int(n) for n in series.shape[:lead])
         settings: dict[str, str] = {}
-        if series.keyframe.is_scanimage and series.kind in ("uniform", "generic"):
+        if set(axes) <= {"q"} and not self.ome and not self.pairs:
             settings = _scanimage.header(self.description, str(series.keyframe.software), _static(tif))
+        if settings:
             axes, shape = _scanimage.layout(settings, math.prod(shape), self.key)
         axes = declared((*axes, *plane_axes), self.options, self.key)[: len(axes)]
         if "y" not in plane_axes or len(set(plane_axes)) != len(plane_axes):

@@ -20,6 +20,7 @@ Layout below the URL::
     releases/latest.json                 a hint, never relied upon
     releases/manifests/<sha256>.jsonl    files of a folder asset, named by their own digest
     releases/claims/<digest>.json        which content a physical key was given to, for good
+    releases/partial/                    folders only: files being copied; remains of killed copies
 """
 
 from .assets import Asset

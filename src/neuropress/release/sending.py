@@ -161,9 +161,5 @@ def _send_file(store: Store, place: _Placed, file: FileDigest, progress: Progres
     if file.path not in place.present and store.upload(
         place.digested.local(file), key, file.size, file.sha256, progress
     ):
-        outcome = _Outcome.SENT
-    else:
-        outcome = _Outcome.PRESENT if store.sha256(key) == file.sha256 else _Outcome.OCCUPIED
-    if outcome is not _Outcome.OCCUPIED:
-        store.sweep(key)
-    return outcome
+        return _Outcome.SENT
+    return _Outcome.PRESENT if store.sha256(key) == file.sha256 else _Outcome.OCCUPIED

@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import (
@@ -37,6 +37,7 @@ SMALL = 5 * 2**20
 """Files up to this size are sent with one request, larger ones in parts (bytes)."""
 PART = 8 * 2**20
 MAX_PARTS = 9000
+PARTIAL = "releases/partial"
 IN_FLIGHT = 48 * 2**20
 RETRY: RetryConfig = {"max_retries": 10, "retry_timeout": timedelta(minutes=3)}
 
@@ -81,10 +82,6 @@ class Store:
             try:
                 obstore.put(self.backend, key, data, mode="create", attributes=self._attributes(sha256))
             except (AlreadyExistsError, PreconditionError):
-                return False
-            except (BaseError, FileNotFoundError):
-                if not self._overtaken(key):
-                    raise
                 return False
             self._settle(key)
             return True
@@ -146,44 +143,34 @@ class Store:
         Problem
             ``release.changed``: the file is no longer the one that was digested.
         """
-        if size <= SMALL:
+        if size <= SMALL and self.folder is None:
             data = path.read_bytes()
             _same(path, hashlib.sha256(data).hexdigest(), sha256)
             created = self.create(key, data, sha256)
             progress(size if created else 0)
             return created
         part = max(PART, -(-size // MAX_PARTS))
+        # A killed copy must not leave its remains inside a published folder, so it is staged elsewhere.
+        staged = key if self.folder is None else f"{PARTIAL}/{uuid4().hex}"
         with self._errors(f"writing {key}"):
-            try:
-                obstore.put(
-                    self.backend,
-                    key,
-                    _checked(path, part, sha256, progress),
-                    attributes=self._attributes(sha256),
-                    chunk_size=part,
-                    max_concurrency=max(1, IN_FLIGHT // part // 2),
-                )
-            except (BaseError, FileNotFoundError):
-                if not self._overtaken(key):
-                    raise
-                return False
-            self._settle(key)
+            obstore.put(
+                self.backend,
+                staged,
+                _checked(path, part, sha256, progress),
+                attributes=self._attributes(sha256),
+                chunk_size=part,
+                max_concurrency=max(1, IN_FLIGHT // part // 2),
+            )
+            self._settle(staged)
+            return staged == key or self._rename(staged, key)
+
+    def _rename(self, staged: str, key: str) -> bool:
+        try:
+            obstore.rename(self.backend, staged, key, overwrite=False)
+        except AlreadyExistsError:
+            obstore.delete(self.backend, staged)
+            return False
         return True
-
-    def sweep(self, key: str) -> None:
-        """Remove what a killed publisher left beside a file of a folder, once the file is there."""
-        if self.folder is None:
-            return
-        for number in count(1):
-            left = self.folder / f"{key}#{number}"  # as obstore names the files that it is writing
-            if not left.is_file():
-                return
-            with self._errors(f"removing {left.name}"):
-                left.unlink(missing_ok=True)
-
-    def _overtaken(self, key: str) -> bool:
-        """Whether another publisher of the same bytes was first, and swept our temporary file away."""
-        return self.folder is not None and (self.folder / key).is_file()
 
     def _settle(self, key: str) -> None:
         """Bring a file of a folder to the disk: a commit must not outlive its data when the power fails."""

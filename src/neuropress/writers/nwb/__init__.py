@@ -58,10 +58,10 @@ def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | 
     receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, arrays={})
     arrays = plan.arrays()
     nwbfile = build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
+    declare(nwbfile, path)
     with ExitStack() as stack:
         old = _previous(previous, seal, stack)
-        file = stack.enter_context(h5py.File(path, "w"))
-        declare(nwbfile, file)
+        file = stack.enter_context(h5py.File(path, "r+"))
         filled = fill(file, arrays, raw, old, progress)
         derived = digests(file, arrays)
         receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived)

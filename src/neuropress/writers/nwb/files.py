@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -31,16 +32,18 @@ def _name_objects(builder: Any, prefix: str, path: str) -> None:
             _name_objects(child, prefix, f"{path}/{name}")
 
 
-def declare(nwbfile: NWBFile, file: h5py.File) -> None:
-    """Write all objects into an open, empty file; arrays that come from raw files stay empty.
+def declare(nwbfile: NWBFile, path: Path) -> None:
+    """Write all objects into a new file; arrays that come from raw files stay empty.
 
     Raises
     ------
     Problem
         ``plan.invalid``: a value is not of the type that its field has in NWB.
     """
-    io = _ReproducibleIO(file=file, mode="w", manager=BuildManager(type_map()))
-    try:
-        io.write(nwbfile, expandable=())
-    except (BuildError, TypeError, ValueError) as error:
-        raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
+    # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
+    file = h5py.File(path, "w")
+    with _ReproducibleIO(file=file, mode="w", manager=BuildManager(type_map())) as io:
+        try:
+            io.write(nwbfile, expandable=())
+        except (BuildError, TypeError, ValueError) as error:
+            raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error

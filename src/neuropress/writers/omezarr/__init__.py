@@ -4,7 +4,9 @@ Work goes on under ``<name>.partial``, with a journal of finished blocks, and is
 when it is whole; a run that was killed continues with the blocks that are missing. The
 plan has one node, ``/`` of type ``Multiscale``: its field names are the JSON paths of
 what the root's ``zarr.json`` will hold (see `metadata`), its one array, ``0``, is the
-full resolution. How levels are made: `pyramid`; where everything lies: `layout`.
+full resolution. ``neuropress/stated_spacing``, of the raw file's header, decides which
+axes a level halves: never the table, whose cells may change without a new pyramid. How
+levels are made: `pyramid`; where everything lies: `layout`.
 """
 
 from __future__ import annotations
@@ -48,10 +50,9 @@ class _Volume:
         spec = node.arrays[LEVEL0]
         image = metadata.ome_fields(node.fields)["multiscales"][0]
         names = [axis["name"] for axis in image["axes"]]
-        scale = image["datasets"][0][metadata.SCALE][0]["scale"]
-        unknown = metadata.own_fields(node.fields).get("unknown", ())
+        stated = metadata.own_fields(node.fields).get("stated_spacing", ())
         dtype = np.dtype(spec.dtype)
-        geometry = arrange(spec.shape, dtype.itemsize, metadata.isotropic_unknowns(scale, names, unknown))
+        geometry = arrange(spec.shape, dtype.itemsize, stated)
         texts = tuple(metadata.array_json(level, dtype, names) for level in geometry.levels)
         return cls(node, spec, geometry, texts)
 

@@ -1,7 +1,7 @@
 """Where everything lies: levels, chunks, shards and the blocks of work.
 
-All of it follows from shape, dtype and scale alone, so that two runs, and later two
-machines, agree without talking.
+All of it follows from shape, dtype and the raw file's own voxel size, so that two runs,
+and later two machines, agree without talking, and no table cell changes it.
 
 - A chunk holds 2**18 voxels: 64 x 64 x 64; flatter (16 x 128 x 128, 4 x 256 x 256) where
   64 whole pages would not fit into `SLAB_BYTES`, or where the volume itself is flat;
@@ -90,7 +90,7 @@ class Layout:
         return product(*(range(-(-n // b)) for n, b in zip(shape, stage.block, strict=True)))
 
 
-def arrange(shape: tuple[int, ...], itemsize: int, scale: Sequence[float]) -> Layout:
+def arrange(shape: tuple[int, ...], itemsize: int, spacing: Sequence[float] = ()) -> Layout:
     """Geometry for a volume whose last axes are (z,) y, x.
 
     Parameters
@@ -99,14 +99,15 @@ def arrange(shape: tuple[int, ...], itemsize: int, scale: Sequence[float]) -> La
         2 to 5 axes in the order t, c, z, y, x; of two axes, y, x.
     itemsize
         Bytes a voxel.
-    scale
-        Voxel size of each axis, all spatial ones in one unit.
+    spacing
+        Voxel size along (z,) y, x in one unit; empty where it is not known: taken as equal.
     """
     space = min(3, len(shape))
+    size = (*(1.0,) * (len(shape) - space), *(spacing or (1.0,) * space))
     chunk = _chunk(shape, itemsize)
     shapes, steps, shrinks = [shape], list[Axes](), [(1,) * len(shape)]
     while True:
-        axes = _halves(shapes[-1], chunk, [s * f for s, f in zip(scale, shrinks[-1], strict=True)])
+        axes = _halves(shapes[-1], chunk, [s * f for s, f in zip(size, shrinks[-1], strict=True)])
         if not any(axes):
             break
         flags = (*(False,) * (len(shape) - space), *axes[3 - space :])

@@ -57,12 +57,6 @@ def own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
     return expand({name.removeprefix(OURS): f.value for name, f in fields.items() if name.startswith(OURS)})
 
 
-def isotropic_unknowns(scale: Sequence[float], names: Sequence[str], unknown: Sequence[str]) -> list[float]:
-    """The scale by which levels are chosen: a spatial axis of unknown spacing counts as the shortest known one."""
-    known = [s for s, name in zip(scale, names, strict=True) if name in "zyx" and name not in unknown]
-    return [min(known, default=1.0) if name in unknown else s for s, name in zip(scale, names, strict=True)]
-
-
 def array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:
     """``zarr.json`` of one level."""
     index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]

@@ -1,0 +1,338 @@
+"""Patch clamp rows and recordings as NWB nodes."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from abf_files import close_all, open_abf  # noqa: F401 (fixture)
+
+from neuropress.converters import Built, Job, patch_clamp
+from neuropress.converters._clamp import roles, si
+from neuropress.mapping.rules import Scope, apply_mapping, load_mapping
+from neuropress.model.content import Channel, Image, LazyArray, Recording, Stimulus, Sweep, Tag
+from neuropress.model.finding import Problem
+from neuropress.model.plan import Node
+from neuropress.model.profile import load_profile
+from neuropress.model.record import Cell, CellRef, Record
+
+KEY, FILE = "RY_E_0001", "yuste/20250620/ephys/raw/cell.abf"
+STARTED = datetime.fromisoformat("2025-06-20T14:00:00-04:00")
+LENGTH = 50
+
+
+def adc(index: int, unit: str, gain: str = "0.25", **more: Any) -> Channel:
+    more = {"dtype": np.dtype("i2"), "terminal": index, **more}
+    return Channel(index, f"IN {index}", unit, Decimal(gain), Decimal("0.5"), **more)
+
+
+def dac(index: int, unit: str, driven: bool = True) -> Channel:
+    return Channel(index, f"Cmd {index}", unit, Decimal(1), Decimal(0), np.dtype("f8"), terminal=index, driven=driven)
+
+
+def lazy(name: str, dtype: np.dtype[Any]) -> LazyArray:
+    return LazyArray(name, (LENGTH,), dtype, ("sample",), lambda s: np.zeros(LENGTH, dtype)[s], (LENGTH,))
+
+
+def recording(
+    ins: Sequence[Channel] = (adc(0, "pA"),),
+    outs: Sequence[Channel] = (dac(0, "mV"),),
+    stimuli: Sequence[int] = (0,),
+    sweeps: int = 2,
+    **more: Any,
+) -> Recording:
+    made = tuple(
+        Sweep(
+            i,
+            Decimal("0.2") * i,
+            LENGTH,
+            {c.index: f"sweep{i:03d}/adc{c.index}" for c in ins},
+            tuple(Stimulus(d, f"sweep{i:03d}/dac{d}", "epoch table") for d in stimuli),
+        )
+        for i in range(sweeps)
+    )
+    arrays = {a: lazy(a, ins[0].dtype) for s in made for a in s.responses.values()}
+    arrays |= {q.array: lazy(q.array, np.dtype("f8")) for s in made for q in s.stimuli}
+    begun = datetime.fromisoformat("2025-06-20T14:30:00.5")
+    facts = {"sampling_rate": "20000", "amplifier": "MultiClamp 700", "digitizer": "Digidata 1440"}
+    return replace(
+        Recording(
+            "", "abf", facts, {}, arrays, rate=Decimal(20000), mode="episodic", protocol="steps", started=begun,
+            adc=tuple(ins), dac=tuple(outs), sweeps=made,
+        ),
+        **more,
+    )  # fmt: skip
+
+
+def job(content: Any, key: str = KEY, started: datetime | None = STARTED, kind: str = "somatic patch") -> Job:
+    cells = {"ephys_id": key, "session_id": "RY_S_0001", "recording_type": kind, "file_path_raw": FILE}
+    record = Record("ephys", key, 2, {k: Cell(v) for k, v in cells.items()}, dict(cells))
+    profile = load_profile("dendritic-consortium")
+    fields = apply_mapping(load_mapping("patch_clamp"), Scope(record, profile, content.facts, FILE))
+    return Job(record, "file_path_raw", FILE, (content,), fields, profile, started)
+
+
+def build(content: Any, **more: Any) -> tuple[dict[str, Node], Built]:
+    built = patch_clamp.build([job(content, **more)])
+    nodes = {n.path: n for n in built.nodes}
+    assert len(nodes) == len(built.nodes)
+    for node in built.nodes:
+        for link in node.links.values():
+            assert all(path in nodes for path in ([link] if isinstance(link, str) else link))
+        for made in node.fields.values():
+            assert made.rule.startswith(("patch_clamp:", "patch_clamp/"))
+    return nodes, built
+
+
+def values(node: Node) -> dict[str, Any]:
+    return {name: made.value for name, made in node.fields.items()}
+
+
+def test_voltage_clamp_with_all_that_belongs_to_it() -> None:
+    nodes, built = build(recording())
+    assert built.findings == ()
+    response = nodes["/acquisition/RY_E_0001_sweep001_ch0"]
+    assert response.type == "VoltageClampSeries"
+    assert values(response) == {
+        "description": "Samples as stored of channel IN 0, sweep 1 of 2 (episodic)",
+        "rate": 20000.0, "starting_time": 1800.7, "conversion": 2.5e-13, "offset": 5e-13,
+        "sweep_number": 1, "stimulus_description": "steps",
+    }  # fmt: skip
+    array = response.arrays["data"]
+    assert (array.source, array.array, array.format, array.dtype) == (FILE, "sweep001/adc0", "abf", "<i2")
+    assert (array.shape, array.index.select, array.content) == ((LENGTH,), ((0, LENGTH),), "")
+    assert response.fields["conversion"].sources == (
+        CellRef("file", FILE, "adc0.unit", "pA", "header"), CellRef("file", FILE, "adc0.gain", "0.25", "header"),
+    )  # fmt: skip
+    stimulus = nodes["/stimulus/presentation/RY_E_0001_sweep001_dac0"]
+    assert (stimulus.type, stimulus.arrays["data"].dtype) == ("VoltageClampStimulusSeries", "<f8")
+    assert (values(stimulus)["conversion"], values(stimulus)["offset"]) == (0.001, 0.0)
+    assert (
+        values(stimulus)["comments"]
+        == "rebuilt from the epoch table that the recording's header names, in mV; not recorded"
+    )
+
+
+def test_electrode_and_device_come_from_the_table_and_the_header() -> None:
+    nodes, _ = build(recording())
+    electrode = nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"]
+    assert values(electrode) == {
+        "cell_id": "RY_E_0001_ch0", "location": "VISp",
+        "description": "Electrode of a recording of type: somatic patch",
+    }  # fmt: skip
+    assert electrode.fields["location"].sources[0].origin == "default"
+    device = nodes["/general/devices/patch_clamp_rig"]
+    assert values(device) == {"description": "Amplifier: MultiClamp 700; Digitizer: Digidata 1440"}
+    assert electrode.links == {"device": device.path}
+
+
+def test_tables_from_recordings_up_to_conditions() -> None:
+    nodes, _ = build(recording())
+    base = "/general/intracellular_ephys"
+    assert nodes[f"{base}/intracellular_recordings/1"].links == {
+        "electrode": f"{base}/RY_E_0001_electrode_ch0",
+        "response": "/acquisition/RY_E_0001_sweep001_ch0",
+        "stimulus": "/stimulus/presentation/RY_E_0001_sweep001_dac0",
+    }
+    assert nodes[f"{base}/simultaneous_recordings/1"].links == {"recordings": (f"{base}/intracellular_recordings/1",)}
+    sequence = nodes[f"{base}/sequential_recordings/0"]
+    assert sequence.links["simultaneous_recordings"] == tuple(f"{base}/simultaneous_recordings/{i}" for i in (0, 1))
+    assert values(sequence) == {"stimulus_type": "steps"}
+    assert nodes[f"{base}/repetitions/0"].links == {"sequential_recordings": (f"{base}/sequential_recordings/0",)}
+    condition = nodes[f"{base}/experimental_conditions/0"]
+    assert (values(condition), condition.links) == (
+        {"recording_type": "somatic patch"}, {"repetitions": (f"{base}/repetitions/0",)},
+    )  # fmt: skip
+
+
+def test_recordings_of_a_session_share_device_and_numbering() -> None:
+    second = job(recording(facts={"sampling_rate": "20000"}), "RY_E_0002")
+    third = job(recording(), "RY_E_0003", kind="dendritic patch")
+    built = patch_clamp.build([job(recording()), second, third])
+    nodes = {n.path: n for n in built.nodes}
+    assert len(nodes) == len(built.nodes)
+    base = "/general/intracellular_ephys"
+    assert [n.path for n in built.nodes if n.type == "Device"] == [
+        "/general/devices/patch_clamp_rig", "/general/devices/patch_clamp_rig_2",
+    ]  # fmt: skip
+    assert nodes[f"{base}/intracellular_recordings/5"].links["response"] == "/acquisition/RY_E_0003_sweep001_ch0"
+    first, other = nodes[f"{base}/experimental_conditions/0"], nodes[f"{base}/experimental_conditions/1"]
+    assert first.links["repetitions"] == (f"{base}/repetitions/0", f"{base}/repetitions/1")
+    assert [c.key for c in first.fields["recording_type"].sources] == ["RY_E_0001", "RY_E_0002"]
+    assert values(other) == {"recording_type": "dendritic patch"}
+
+
+def test_current_clamp_and_float_samples() -> None:
+    nodes, _ = build(recording([adc(0, "mV", "1", dtype=np.dtype("f4"))], [dac(0, "nA")]))
+    response = nodes["/acquisition/RY_E_0001_sweep000_ch0"]
+    assert (response.type, response.arrays["data"].dtype, values(response)["conversion"]) == (
+        "CurrentClampSeries", "<f4", 0.001,
+    )  # fmt: skip
+    stimulus = nodes["/stimulus/presentation/RY_E_0001_sweep000_dac0"]
+    assert (stimulus.type, values(stimulus)["conversion"]) == ("CurrentClampStimulusSeries", 1e-9)
+
+
+def test_a_sensor_stays_in_its_unit_without_electrode() -> None:
+    nodes, built = build(recording([adc(0, "pA"), adc(1, "mmHg")], [dac(0, "mV"), dac(1, "mmHg")], stimuli=(0, 1)))
+    sensor, command = (
+        nodes["/acquisition/RY_E_0001_sweep000_ch1"],
+        nodes["/stimulus/presentation/RY_E_0001_sweep000_dac1"],
+    )
+    assert (sensor.type, command.type, sensor.links, command.links) == ("TimeSeries", "TimeSeries", {}, {})
+    assert [values(n)["unit"] for n in (sensor, command)] == ["mmHg", "mmHg"]
+    assert values(sensor)["conversion"] == 0.25
+    assert [n.path for n in nodes.values() if n.type == "IntracellularElectrode"] == [
+        "/general/intracellular_ephys/RY_E_0001_electrode_ch0"
+    ]
+    (found,) = built.findings
+    assert (found.id, str(found.severity)) == ("ephys.not_clamped", "warning")
+    assert "its unit 'mmHg' is neither a current nor a voltage" in found.message
+    assert (found.location.table, found.location.key, found.location.file) == ("ephys", KEY, FILE)
+
+
+def test_no_unit_is_said_to_be_unknown_and_makes_no_tables() -> None:
+    nodes, _ = build(recording([adc(0, "")], [dac(0, "mV")], stimuli=()))
+    assert {n.type for n in nodes.values()} == {"TimeSeries"}
+    assert values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["unit"] == "unknown"
+
+
+MODES = ("voltage clamp", "current clamp")
+
+
+@pytest.mark.parametrize(
+    ("ins", "outs", "expected"),
+    [
+        ([adc(0, "pA")], [dac(0, "mV")], {0: (MODES[0], 0, "")}),
+        ([adc(0, "mV")], [dac(0, "pA")], {0: (MODES[1], 0, "")}),
+        ([adc(0, "pA")], [], {0: (MODES[0], None, "no command channel")}),
+        ([adc(0, "mV")], [dac(0, "")], {0: (MODES[1], None, "no command channel")}),
+        ([adc(0, "mV")], [dac(0, "mV")], {0: ("", None, "records a voltage while")}),
+        ([adc(0, "mV")], [dac(0, "pA", driven=False)], {0: (MODES[1], None, "")}),
+        ([adc(0, "mV", clamp="I=0")], [dac(0, "pA")], {0: ("I=0", 0, "")}),
+        ([adc(0, "pA", clamp=MODES[1])], [dac(0, "pA")], {0: ("", None, "the amplifier reported current clamp")}),
+        ([adc(0, "A", "0.0003")], [dac(0, "mV")], {0: ("", None, "impossible range of 9.83 A")}),
+        ([adc(0, "V", "0.0003")], [dac(0, "pA")], {0: ("", None, "no amplifier's scale")}),
+        ([adc(0, "deg C")], [dac(0, "mV")], {0: ("", None, "neither a current nor a voltage")}),
+        # the DAC's number differs from the ADC's, but the pair is the only one
+        ([adc(0, "V", "0.0003"), adc(1, "mV", terminal=7)], [dac(0, "nA")], {0: ("", None, ""), 1: (MODES[1], 0, "")}),
+        # two cells, commands crossed in unit
+        ([adc(0, "mV"), adc(1, "pA")], [dac(0, "pA"), dac(1, "mV")], {0: (MODES[1], 0, ""), 1: (MODES[0], 1, "")}),
+        # the monitor of the command beside the cell
+        ([adc(0, "pA"), adc(1, "mV")], [dac(0, "mV"), dac(1, "mV", driven=False)], {0: (MODES[0], 0, ""), 1: ("", None, "")}),
+        ([adc(0, "mV"), adc(1, "pA")], [dac(0, "pA"), dac(1, "mV", driven=False)], {1: ("", None, "only command is a current")}),
+        # a second cell at rest
+        ([adc(0, "pA"), adc(1, "pA")], [dac(0, "mV"), dac(1, "mV", driven=False)], {1: (MODES[0], None, "no command was played")}),
+        ([adc(0, "pA"), adc(5, "pA")], [dac(0, "mV")], {5: ("", None, "played to other channels")}),
+    ],
+)  # fmt: skip
+def test_what_a_channel_is(
+    ins: list[Channel], outs: list[Channel], expected: dict[int, tuple[str, int | None, str]]
+) -> None:
+    found = roles(ins, outs)
+    for index, (mode, command, why) in expected.items():
+        role = found[index]
+        assert (role.mode, role.dac.index if role.dac else None) == (mode, command)
+        assert why in role.why
+
+
+def test_current_held_at_zero_states_no_protocol() -> None:
+    nodes, _ = build(recording([adc(0, "mV", clamp="I=0")], [], stimuli=()))
+    series = nodes["/acquisition/RY_E_0001_sweep000_ch0"]
+    assert series.type == "IZeroClampSeries"
+    assert "stimulus_description" not in series.fields
+
+
+def test_an_assumed_mode_is_told_and_written_down() -> None:
+    nodes, built = build(recording(outs=[], stimuli=()))
+    assert [f.id for f in built.findings] == ["ephys.clamp_assumed"]
+    comments = values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["comments"]
+    assert comments == "no command channel with a known unit confirms it"
+
+
+@pytest.mark.parametrize(
+    ("unit", "expected"),
+    [
+        ("pA", ("A", "1E-12")), ("nA", ("A", "1E-9")), ("\u00b5V", ("V", "0.000001")), ("\u03bcA", ("A", "0.000001")),
+        ("uV", ("V", "0.000001")), ("mV", ("V", "0.001")), ("V", ("V", "1")), ("pa", None), ("dB", None), ("", None),
+        ("mV ", None), ("V/s", None),
+    ],
+)  # fmt: skip
+def test_units(unit: str, expected: tuple[str, str] | None) -> None:
+    assert si(unit) == (expected and (expected[0], Decimal(expected[1])))
+
+
+@pytest.mark.parametrize(
+    ("begun", "started", "why"),
+    [
+        (None, STARTED, "its header states no plausible date"),
+        ("2025-06-20T14:30:00", None, "the session has no start time"),
+        ("2025-06-19T14:30:00", STARTED, "its header's clock 2025-06-19 14:30:00 does not fit the session's start"),
+        ("2025-06-21T14:00:01", STARTED, "does not fit"),
+    ],
+)
+def test_a_clock_that_does_not_fit_is_not_believed(begun: str | None, started: datetime | None, why: str) -> None:
+    clock = datetime.fromisoformat(begun) if begun else None
+    nodes, built = build(recording(started=clock), started=started)
+    series = nodes["/acquisition/RY_E_0001_sweep001_ch0"]
+    assert values(series)["starting_time"] == 0.2
+    assert values(series)["comments"].startswith("alignment unknown: ")
+    (found,) = built.findings
+    assert found.id == "ephys.alignment_unknown"
+    assert why in found.message
+
+
+def test_the_clock_follows_the_change_of_daylight_saving() -> None:
+    from zoneinfo import ZoneInfo
+
+    started = datetime.fromisoformat("2025-03-09T01:30:00").replace(tzinfo=ZoneInfo("America/New_York"))
+    nodes, _ = build(recording(started=datetime.fromisoformat("2025-03-09T03:30:00")), started=started)
+    assert values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["starting_time"] == 3600.0
+
+
+def test_tags_are_events_in_the_order_of_time() -> None:
+    tags = (Tag(Decimal("5.25"), "drug on"), Tag(Decimal(1), "", "time"))
+    nodes, _ = build(recording(tags=tags))
+    events = nodes["/events/RY_E_0001_tags"]
+    assert events.type == "EventsTable"
+    assert {k: v for k, v in values(events).items() if k != "description"} == {
+        "timestamps": [1801.5, 1805.75], "text": ["(no text)", "drug on"], "kind": ["time", "comment"],
+    }  # fmt: skip
+
+
+def test_a_single_tag_is_an_annotation() -> None:
+    nodes, _ = build(recording(tags=(Tag(Decimal(1), "drug on"),)))
+    note = nodes["/acquisition/RY_E_0001_tags"]
+    assert (note.type, values(note)["timestamps"], values(note)["data"]) == ("AnnotationSeries", [1801.5], ["drug on"])
+
+
+def test_a_picture_is_no_recording() -> None:
+    with pytest.raises(Problem, match="holds no recording of sweeps") as caught:
+        patch_clamp.build([job(Image("", "tiff", {}, {}, {}))])
+    assert caught.value.finding.id == "ephys.content"
+    assert caught.value.finding.location.column == "file_path_raw"
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("171116sh_0016.abf", {"CurrentClampSeries": 11, "CurrentClampStimulusSeries": 11}),
+        ("05210017_vc_abf1.abf", {"VoltageClampSeries": 12, "VoltageClampStimulusSeries": 6}),
+        ("pclamp11_4ch.abf", {"VoltageClampSeries": 40, "VoltageClampStimulusSeries": 40, "IntracellularElectrode": 4}),
+        ("18702001-pulseTrain.abf", {"VoltageClampSeries": 3, "VoltageClampStimulusSeries": 3, "TimeSeries": 6}),
+        ("DM1_0000.abf", {"VoltageClampSeries": 7, "VoltageClampStimulusSeries": 7, "TimeSeries": 14}),
+        ("File_axon_3.abf", {"CurrentClampSeries": 5, "CurrentClampStimulusSeries": 5, "TimeSeries": 5}),
+        ("File_axon_2.abf", {"CurrentClampSeries": 1, "EventsTable": 1}),
+        ("180415_aaron_temp.abf", {"TimeSeries": 2, "SimultaneousRecording": 0}),
+        ("16d22006_kim_gapfree.abf", {"TimeSeries": 2, "IntracellularElectrode": 0}),
+        ("2018_12_09_pCLAMP11_0001.abf", {"TimeSeries": 20, "VoltageClampSeries": 0}),
+    ],
+)
+def test_real_recordings(corpus: Path, name: str, expected: dict[str, int]) -> None:
+    nodes, _ = build(open_abf(corpus / "abf" / "swharden__pyABF" / name), started=None)
+    kinds = [n.type for n in nodes.values()]
+    assert {kind: kinds.count(kind) for kind in expected} == expected
