@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from clean_tables import PROFILE, clean_rows, write_clean, write_tables
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from neuropress.checks import check_tables, run_checks
 from neuropress.checks.registry import ROW_CHECKS, TABLE_CHECKS
@@ -111,6 +113,8 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
     "unknown lab": ({"mouse.mouse_id": "XX_M_0001"}, "key.lab", "mouse_id"),
     "two viruses": ({"mouse.virus_id": "RY_V_0001;ML_V_0001"}, "key.several", "virus_id"),
     "key twice": ({"mouse[1].mouse_id": "RY_M_0001"}, "key.duplicate", "mouse_id"),
+    "number 0000 with rows that point to it": (
+        {"analysis.source_id": "RY_IMG_0000", "image.image_id": "RY_IMG_0000"}, "key.zero", "image_id"),
     "number 0000": ({"model.model_id": "IS_MOD_0000"}, "key.zero", "model_id"),
     "numbers run out": ({"model.model_id": "IS_MOD_9990"}, "key.exhausted", "model_id"),
     "no such mouse": ({"sem_dataset.mouse_id": "RY_M_0009"}, "link.dangling", "mouse_id"),
@@ -138,6 +142,9 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
     "another type": ({"ephys.file_path_raw": "yuste/20250620/image/raw/a.abf"}, "path.type", "file_path_raw"),
     "another version": ({"ephys.file_path_raw": "yuste/20250620/ephys/processed/a.abf"}, "path.version", "file_path_raw"),
     "another date": ({"ephys.file_path_raw": "yuste/20250621/ephys/raw/a.abf"}, "path.date", "file_path_raw"),
+    "all paths of one row on another date": (
+        {f"image.file_path_{v}": f"yuste/20250621/image/{v}/a.x" for v in ("raw", "processed", "roi", "script")},
+        "path.date", "file_path_raw"),
     "next day": ({"session[1].start_time": "23:00", "session[1].end_time": "01:00",
                   "behavior.file_path_raw": "basu/20250622/behavior/raw/run.csv"}, "path.next_day", "file_path_raw"),
     "outside of acquisition": ({"micro_ct_dataset.file_path": "lichtman/20240701/micro_ct_dataset/raw/a.tif"},
@@ -342,3 +349,19 @@ def test_the_machine_s_time_zone_does_not_matter(tmp_path: Path, name: str) -> N
         outcomes.append([f.to_json() for case in cases for f in found(tmp_path, DEFECTS[case][0])])
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0]) == len(cases)
+
+
+CELLS = sorted((table, column) for table, spec in PROFILE.tables.items() for column in spec.columns)
+GARBAGE = ["", " ", "NA", "none", "XXX", "0", "1", "-1", "1e99", "20250101", "19000101", "RY_M_0001", "JB_S_0001",
+           "RY_S_0001", "ML_P_0009", "09:30", "24:00", "TRUE", "a;b", "lin/20250101/image/raw/x", "#REF!"]  # fmt: skip
+
+
+@settings(max_examples=150)
+@given(place=st.sampled_from(CELLS), text=st.sampled_from(GARBAGE) | st.text(max_size=8))
+def test_one_spoilt_cell_gives_at_most_one_error(
+    tmp_path_factory: pytest.TempPathFactory, place: tuple[str, str], text: str
+) -> None:
+    table, column = place
+    told = found(tmp_path_factory.mktemp("t"), {f"{table}.{column}": text})
+    errors = [f for f in told if f.severity is Severity.ERROR]
+    assert len(errors) <= 1, [(f.id, f.message) for f in errors]

@@ -20,7 +20,10 @@ PROFILE = load_profile("dendritic-consortium")
 def record(table: str, key: str, parents: dict[str, Record] | None = None, **values: Value) -> Record:
     values = {f"{table}_id": key, **values}
     whole = {column: values.get(column) for column in PROFILE.tables[table].columns}
-    cells = {column: Cell("" if value is None else str(value)) for column, value in whole.items()}
+    cells = {
+        column: Cell("" if value is None else "TRUE" if value is True else str(value))
+        for column, value in whole.items()
+    }
     return Record(table, key, 2, cells, whole, parents or {})
 
 
@@ -34,7 +37,7 @@ VIRUS = record(
 )  # fmt: skip
 MOUSE = {
     "litter_id": "RY_L_0001", "strain": "Camk2a-Cre;Ai162", "genotype": "+/\u2212;+/-", "cre_line": "Camk2a-Cre",
-    "sex": "F", "birth_date": "20250101", "weight": Decimal("24.5"), "virus_id": "RY_V_0001", "notes": "calm",
+    "sex": "F", "birth_date": "20250101", "weight": Decimal("24.50"), "virus_id": "RY_V_0001", "notes": "calm",
 }  # fmt: skip
 SESSION = {
     "mouse_id": "RY_M_0001", "experimenter": "Ada Lovelace", "session_date": "20250620", "start_time": "09:30",
@@ -99,7 +102,7 @@ def test_a_whole_row() -> None:
         "species": "Mus musculus",
         "sex": "F",
         "date_of_birth": "2025-01-01T00:00:00-05:00",
-        "weight": "24.5 g",
+        "weight": "24.50 g",
         "strain": "Camk2a-Cre;Ai162",
         "genotype": "Camk2a-Cre +/-; Ai162 +/-",
         "description": "Mouse RY_M_0001; litter RY_L_0001; Cre line Camk2a-Cre; notes: calm",
@@ -117,7 +120,7 @@ def test_every_field_names_its_rule_and_cells() -> None:
     assert file.fields["experimenter"].sources == (CellRef("session", "RY_S_0001", "experimenter", "Ada Lovelace"),)
     assert file.fields["institution"].sources[0].origin == "default"
     assert {ref.table for ref in file.fields["virus"].sources} == {"virus", "plasmid"}
-    assert subject.fields["weight"].sources == (CellRef("mouse", "RY_M_0001", "weight", "24.5"),)
+    assert subject.fields["weight"].sources == (CellRef("mouse", "RY_M_0001", "weight", "24.50"),)
 
 
 def test_blank_cells_stay_absent() -> None:
@@ -135,9 +138,8 @@ def test_blank_cells_stay_absent() -> None:
 
 
 def test_virus_and_own_plasmid_are_a_line_each() -> None:
-    own = dataclasses.replace(
-        PLASMID, key="EN_P_0002", values={**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None}
-    )
+    known = {**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None}
+    own = record("plasmid", "EN_P_0002", **{k: v for k, v in known.items() if k != "plasmid_id"})
     file, _, _ = built(mouse({"virus": VIRUS, "plasmid": own}))
     first, second = file["virus"].split("\n")
     assert first.startswith("virus_id=RY_V_0001; ")

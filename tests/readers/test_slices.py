@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from neuropress.model.content import Image
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source, natural_key
-from neuropress.readers import slices, tiff
+from neuropress.readers import choose, slices, tiff
 
 RNG = np.random.default_rng(3)
 STACK = RNG.integers(0, 65535, (12, 9, 7), dtype=np.uint16)
@@ -57,6 +57,13 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, extra: byt
         + chunk(b"IDAT", zlib.compress(rows))
         + chunk(b"IEND", b"")
     )
+
+
+def test_exactly_one_reader_takes_a_file_or_folder(tmp_path: Path) -> None:
+    stack(tmp_path)
+    folder = Source(f"{tmp_path.name}/", tmp_path.parent)
+    assert choose(folder).format == "slices"
+    assert choose(Source("z0001.tif", tmp_path)).format == "tiff"
 
 
 def test_probe_claims_folders_only() -> None:

@@ -475,6 +475,12 @@ def test_header_promises_more_pages_than_there_are(tmp_path: Path) -> None:
     assert found.message == "p.tif: its ImageJ header promises 3500 images, but the file holds 1"
 
 
+def test_absurd_counts_are_no_traceback(tmp_path: Path) -> None:
+    text = f"ImageJ=1.53t\nimages={'9' * 5000}\nslices=1e999\nframes=-3\n"
+    tifffile.imwrite(tmp_path / "p.tif", MOVIE[0], description=text, metadata=None)
+    assert refused(tmp_path / "p.tif").finding.id == "tiff.damaged"
+
+
 def test_ome_promises_more_planes_than_there_are(tmp_path: Path) -> None:
     path = tmp_path / "p.ome.tif"
     tifffile.imwrite(path, MOVIE, metadata={"axes": "TYX"})

@@ -7,6 +7,7 @@ from clean_tables import PROFILE, write_clean
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuropress.checks import check_tables
 from neuropress.tables import load_tables, write_headers
 from neuropress.tables.read import read_csv, read_tables
 
@@ -87,7 +88,7 @@ def test_structure(tmp_path: Path, case: str) -> None:
     data, identifier, line, words = STRUCTURE[case]
     write_clean(tmp_path, {"mouse.virus_id": "RY_V_0001"})
     virus(tmp_path, data)
-    tables = load_tables(tmp_path, PROFILE)
+    tables = check_tables(tmp_path, PROFILE)
     assert [f.id for f in tables.findings] == [identifier]
     told = tables.findings[0]
     assert told.location.table == "virus"
@@ -119,3 +120,29 @@ def test_new_tables_are_empty_and_good(tmp_path: Path) -> None:
     (tmp_path / "virus.csv").write_text(HEADER + "\n" + ROW, "utf-8")
     assert write_headers(tmp_path, PROFILE) == []
     assert len(read_tables(tmp_path, PROFILE)["virus"].rows) == 1
+
+
+@pytest.mark.parametrize("table", PROFILE.tables)
+@pytest.mark.parametrize("fault", ["missing", "short"])
+def test_a_table_of_any_kind_may_be_broken(tmp_path: Path, table: str, fault: str) -> None:
+    """No rule trips over a table without its last named columns, or with half a row."""
+    path = write_clean(tmp_path) / f"{table}.csv"
+    lines = path.read_text("utf-8").splitlines()
+    header = lines[0].split(",")
+    if fault == "missing":
+        keep = [PROFILE.tables[table].key, "notes"]
+        path.write_text("\n".join([",".join(keep), "RY_M_0001,x"]) + "\n", "utf-8")
+    else:
+        path.write_text("\n".join([lines[0], ",".join(lines[1].split(",")[: len(header) // 2])]) + "\n", "utf-8")
+    tables = check_tables(tmp_path, PROFILE)
+    assert {f.location.table for f in tables.findings if f.id.startswith("table.")} == {table}
+
+
+@given(data=st.binary(max_size=200), table=st.sampled_from(sorted(PROFILE.tables)), header=st.booleans())
+def test_any_bytes_end_in_findings(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, table: str, header: bool
+) -> None:
+    folder = write_clean(tmp_path_factory.mktemp("t"))
+    start = ",".join(PROFILE.tables[table].columns).encode() + b"\n" if header else b""
+    (folder / f"{table}.csv").write_bytes(start + data)
+    check_tables(folder, PROFILE)

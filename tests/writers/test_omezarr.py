@@ -63,6 +63,8 @@ def volume_plan(
         fields |= {f"omero/channels/{i}/{k}": Field(v, "test") for k, v in channel.items()}
         for key, value in (("min", 0), ("max", 255), ("start", 0), ("end", 255)):
             fields[f"omero/channels/{i}/window/{key}"] = Field(value, "test")
+    if stated:
+        fields["neuropress/stated_spacing"] = Field(stated, "test")
     spec = ArraySpec("lichtman/stack.tif", "", "pixels", "tiff", data.shape, data.dtype.str, IndexMap.whole(data.shape))
     node = Node("/", "Multiscale", fields, {}, {"0": spec})
     rows = (SourceRow("sem_dataset", name, {"notes": "caf\u00e9 \u0000"}),)
@@ -128,23 +130,27 @@ def small(slab: int = 4096, shard: int = 2) -> Iterator[None]:
 
 
 EXTENT = st.sampled_from([1, 2, 3, 7, 8, 9, 16, 17, 31, 33, 37, 64, 65])
-SHAPE = st.one_of(
-    st.tuples(EXTENT, EXTENT),
-    st.tuples(EXTENT, EXTENT, EXTENT),
-    st.tuples(st.integers(1, 3), EXTENT, EXTENT, EXTENT),
-    st.tuples(st.integers(1, 2), st.integers(1, 3), st.sampled_from([1, 5, 9]), EXTENT, EXTENT),
+OUTER = st.integers(1, 3)
+VOLUMES = st.one_of(
+    st.tuples(st.just("yx"), st.tuples(EXTENT, EXTENT)),
+    st.tuples(st.just("zyx"), st.tuples(EXTENT, EXTENT, EXTENT)),
+    st.tuples(st.sampled_from(["cyx", "tyx"]), st.tuples(EXTENT, EXTENT, EXTENT)),
+    st.tuples(st.sampled_from(["czyx", "tzyx"]), st.tuples(OUTER, EXTENT, EXTENT, EXTENT)),
+    st.tuples(st.just("tczyx"), st.tuples(OUTER, OUTER, st.sampled_from([1, 5, 9]), EXTENT, EXTENT)),
 )
 
 
 @settings(max_examples=40, deadline=None)
-@given(SHAPE, st.sampled_from(DTYPES), st.sampled_from([256, 1024, 4096]), st.sampled_from([1.0, 2.5, 10.0]))
+@given(VOLUMES, st.sampled_from(DTYPES), st.sampled_from([256, 1024, 4096]), st.sampled_from([1.0, 2.5, 10.0]))
 def test_every_shape_and_dtype_is_exact_at_every_level(
-    tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...], dtype: str, slab: int, step: float
+    tmp_path_factory: pytest.TempPathFactory, volume: tuple[str, tuple[int, ...]], dtype: str, slab: int, step: float
 ) -> None:
     path = tmp_path_factory.mktemp("sweep") / "v.ome.zarr"
-    axes, data = "tczyx"[-len(shape) :] if len(shape) > 2 else "yx", values(shape, dtype)
+    axes, shape = volume
+    data = values(shape, dtype)
+    stated = [step, 1.0, 1.0][-3 if "z" in axes else -2 :]
     with small(slab):
-        heard = write(data, axes, path, stated=[step, 1.0, 1.0][-len(shape) :])
+        heard = write(data, axes, path, stated=stated)
     assert sum(heard) == data.nbytes
     levels = assert_pyramid(path, data)
     made = omezarr.read_provenance(path)
@@ -197,6 +203,7 @@ def test_scale_and_half_voxel_translation(tmp_path: Path) -> None:
 def test_only_the_files_own_spacing_decides_what_is_halved(tmp_path: Path) -> None:
     data = values((100, 100, 100), "u1")
     for stated, shape in (([40.0, 4.0, 4.0], (100, 50, 50)), ([7.9, 4.0, 4.0], (50, 50, 50)), (None, (50, 50, 50))):
+        shutil.rmtree(tmp_path / "v.ome.zarr", ignore_errors=True)
         write(data, "zyx", tmp_path / "v.ome.zarr", scale=[1.0, 40.0, 40.0], stated=stated)
         assert zarr.open_array(tmp_path / "v.ome.zarr/1", mode="r").shape == shape
 
@@ -398,12 +405,14 @@ def test_half_goes_to_even() -> None:
 @given(
     st.lists(st.integers(1, 100_000), min_size=2, max_size=5),
     st.sampled_from([1, 2, 4, 8]),
+    st.sampled_from([2, 3]),
     st.lists(st.floats(0.01, 100), min_size=3, max_size=3),
 )
-def test_blocks_own_whole_shards(shape: list[int], itemsize: int, spacing: list[float]) -> None:
+def test_blocks_own_whole_shards(shape: list[int], itemsize: int, space: int, spacing: list[float]) -> None:
     """At every level, for any shape: shards hold whole chunks, and no shard belongs to two blocks."""
-    shape = [*(min(n, 5) for n in shape[:-3]), *shape[-3:]]
-    found = arrange(tuple(shape), itemsize, spacing[: len(shape)])
+    space = min(space, len(shape))
+    shape = [*(min(n, 5) for n in shape[:-space]), *shape[-space:]]
+    found = arrange(tuple(shape), itemsize, space, spacing[:space])
     for index, stage in enumerate(found.passes):
         assert stage.first == (found.passes[index - 1].last if index else 0)
         assert index == 0 or stage.last > stage.first
@@ -415,9 +424,9 @@ def test_blocks_own_whole_shards(shape: list[int], itemsize: int, spacing: list[
             ):
                 assert block >= whole_axis or (block * g // f) % s == 0 or s >= n
     last = found.levels[-1]
-    assert all(n <= c for n, c in list(zip(last.shape, last.chunk, strict=True))[-3:] if len(shape) > 2)
+    assert all(n <= c for n, c in list(zip(last.shape, last.chunk, strict=True))[-space:])
     page = found.passes[0].block
-    depth = found.levels[0].chunk[-3] if len(shape) > 2 else 1
+    depth = found.levels[0].chunk[-3] if space == 3 else 1
     assert depth * page[-2] * page[-1] * itemsize <= 256 << 20
 
 

@@ -35,27 +35,37 @@ def own_lab(tables: Tables, profile: Profile) -> Iterator[Found]:
 
 
 def session_dates(tables: Tables, profile: Profile) -> Iterator[Found]:
-    """The date level of a path is the session's date; where all of several agree on another, the session is wrong."""
-    recorded = [t for t, spec in profile.tables.items() if "session_id" in spec.foreign and spec.paths]
+    """The date level of a path is the session's date; where all rows agree on another, the session's is wrong."""
     for session in tables.table("session").values():
         on = session.values["session_date"]
-        rows = [row for row in tables.pointing.get(row_id(session), ()) if row.table in recorded]
-        cells = [(row, column, parts.date) for row in rows for column, parts in located(row, profile)]
-        wrong = [(row, column, written) for row, column, written in cells if on is not None and written != on]
-        written_dates = {written for _, _, written in wrong}
-        next_day = f"{day(on) + timedelta(days=1):%Y%m%d}" if on is not None and crosses_midnight(session) else ""
-        if len(cells) == len(wrong) > 1 and len(written_dates) == 1 and next_day not in written_dates:
-            written = written_dates.pop()
-            message = f"{on}, but all {len(cells)} paths of the session have the date {written}"
+        if on is None:
+            continue
+        also = f"{day(on) + timedelta(days=1):%Y%m%d}" if crosses_midnight(session) else ""
+        rows = {row.key: (row, list(located(row, profile))) for row in tables.pointing.get(row_id(session), ())}
+        dates = {parts.date for _, paths in rows.values() for _, parts in paths}
+        with_paths = [row for row, paths in rows.values() if paths]
+        if len(with_paths) > 1 and len(dates) == 1 and dates.isdisjoint({str(on), also}):
+            written = dates.pop()
+            message = f"{on}, but the paths of all {len(with_paths)} rows of the session have the date {written}"
             yield tell("session.date", session, "session_date", message, expected=written), [row_id(session)]
             continue
-        for row, column, written in wrong:
-            if written == next_day:
-                message = f"has the date {written}, on which {session.key} ended"
-                yield tell("path.next_day", row, column, message), []
-            else:
-                message = f"has the date {written}; {session.key} was on {on}"
-                yield tell("path.date", row, column, message, expected=str(on)), [row_id(row)]
+        for row, paths in rows.values():
+            yield from _row_dates(row, paths, session, also)
+
+
+def _row_dates(row: Record, paths: list[tuple[str, ObjectKey]], session: Record, also: str) -> Iterator[Found]:
+    """Each path with a wrong date; one finding where all paths of the row have the same one."""
+    on = str(session.values["session_date"])
+    wrong = [(column, parts.date) for column, parts in paths if parts.date != on]
+    if len(wrong) == len(paths) and len({written for _, written in wrong}) == 1:
+        wrong = wrong[:1]
+    for column, written in wrong:
+        if written == also:
+            message = f"has the date {written}, on which {session.key} ended"
+            yield tell("path.next_day", row, column, message), []
+        else:
+            message = f"has the date {written}; {session.key} was on {on}"
+            yield tell("path.date", row, column, message, expected=on), [row_id(row)]
 
 
 def acquisition_dates(record: Record, profile: Profile) -> Finding | None:

@@ -121,12 +121,12 @@ def _stack(key: str, pages: int) -> Problem:
 def _check_alike(slices: Sequence[_Slice], folder: str) -> None:
     """All of one format, extent and sample type; the odd one out is named."""
     looks = [_look(s) for s in slices]
-    usual, count = Counter(looks).most_common(1)[0]
-    if count < len(slices):
+    usual, alike = Counter(looks).most_common(1)[0]
+    if alike < len(slices):
         odd = next(i for i, look in enumerate(looks) if look != usual)
         raise problem(
             "slices.mixed",
-            f"{slices[odd].key} is a {looks[odd]}, but {count} of the {len(slices)} slices in {folder} are {usual}",
+            f"{slices[odd].key} is a {looks[odd]}, but {alike} of the {len(slices)} slices in {folder} are {usual}",
             file=slices[odd].key,
         )
 

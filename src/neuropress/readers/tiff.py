@@ -206,7 +206,7 @@ class _Reading:
         name = page.parent.filehandle.name.casefold()
         return next((k for k in self.walked if PurePosixPath(k).name.casefold() == name), self.key)
 
-    def _image(self, tif: Any, series: Any, index: int, count: int) -> Image:
+    def _image(self, tif: Any, series: Any, index: int, total: int) -> Image:
         plane_axes, plane_shape = _named(series.keyframe.axes), tuple(series.keyframe.shape)
         lead = len(series.shape) - len(plane_shape)
         if tuple(series.shape[lead:]) != plane_shape or _named(series.axes)[lead:] != plane_axes or lead < 0:
@@ -226,7 +226,7 @@ class _Reading:
         size = {a: plane_shape[plane_axes.index(a)] for a in "xy"}
         meta.facts.update(x=str(size["x"]), y=str(size["y"]), z=str(planes // channels))
         return Image(
-            name=f"series{index}" if count > 1 else "",
+            name=f"series{index}" if total > 1 else "",
             format=FORMAT,
             facts=meta.facts,
             header=self._header(tif, series),
@@ -282,14 +282,14 @@ class _Reading:
             planes, rows = self._segments(pages, plane_axes)
         return plane_array(planes, (*axes, *plane_axes), (*shape, *plane_shape), plane_shape, dtype, rows)
 
-    def _run(self, keyframe: Any, count: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> RawPlanes:
+    def _run(self, keyframe: Any, planes: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> RawPlanes:
         """All planes in one run of bytes behind a single directory (ImageJ, MetaMorph, tifffile)."""
         start, plane = int(keyframe.dataoffsets[0]), math.prod(shape) * dtype.itemsize
         size = self.source.path().stat().st_size
-        if not keyframe.is_final or start + count * plane > size:
+        if not keyframe.is_final or start + planes * plane > size:
             held = (size - start) // plane if keyframe.is_final else 1
-            raise self._problem("tiff.pages", f"its header promises {count} planes, but the file holds {held}")
-        starts = range(start, start + count * plane, plane)
+            raise self._problem("tiff.pages", f"its header promises {planes} planes, but the file holds {held}")
+        starts = range(start, start + planes * plane, plane)
         return RawPlanes(self.files, [self.key], starts, shape, _stored(keyframe, dtype))
 
     def _keys(self, pages: Sequence[Any]) -> list[str]:

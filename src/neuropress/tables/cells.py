@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from typing import NamedTuple
 
 from ..model.finding import Severity, catalogue
 from ..model.profile import Profile, TableSpec
@@ -27,8 +27,7 @@ _PROSE = {"notes", "description"}
 _DISTINCT = 8192
 
 
-@dataclass(frozen=True, slots=True)
-class Parsed:
+class Parsed(NamedTuple):
     """One cell, understood: `value` is None for a blank cell and for one with an error."""
 
     cell: Cell
@@ -75,7 +74,9 @@ def _value(
     if found := damage(text, kind, name):
         return None, found
     if targets:
-        return text, key_fault(text, targets, profile)
+        fault = key_fault(text, targets, profile)
+        # A reserved number is told once, where the row has it.
+        return text, None if fault and fault.id == "key.zero" and name != spec.key else fault
     if name in spec.paths:
         return text, path_fault(text, name, spec, profile)
     if kind in ("number", "integer"):

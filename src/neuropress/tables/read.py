@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from ..model.profile import Profile, TableSpec
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _HEADER_REACH = 1 << 16
+_UNKNOWN_TOLD = 20
+"""So many unknown columns are told; a table with more is another table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +148,11 @@ def _header_findings(columns: Sequence[str], spec: TableSpec, file: str) -> Iter
     place: dict[str, Any] = {"table": spec.name, "line": 1, "file": file}
     allowed = (*spec.columns, *spec.optional)
     missing = [c for c in spec.columns if c not in columns]
-    for column in dict.fromkeys(c for c in columns if columns.count(c) > 1):
-        message = f"column {column!r} stands {columns.count(column)} times in the header"
+    counts = Counter(columns)
+    for column in (c for c, times in counts.items() if times > 1):
+        message = f"column {column!r} stands {counts[column]} times in the header"
         yield finding("table.column_duplicate", message, column=column, **place)
-    for column in dict.fromkeys(c for c in columns if c not in allowed):
+    for column in islice((c for c in counts if c not in allowed), _UNKNOWN_TOLD):
         place_of = columns.index(column)
         published = spec.columns[place_of] if len(columns) == len(spec.columns) else ""
         close = get_close_matches(column.strip().casefold(), missing, 1, cutoff=0.75)

@@ -141,12 +141,7 @@ def _predicate(parts: tuple[Schema, ...], nullable: bool) -> Callable[[Value], b
     ]
 
     def accepts(value: Value) -> bool:
-        if value is None:
-            return nullable
-        for test in tests:  # a loop, not all(): this runs for every cell
-            if not test(value):
-                return False
-        return True
+        return nullable if value is None else all(test(value) for test in tests)
 
     return accepts
 

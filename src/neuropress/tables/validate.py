@@ -113,7 +113,7 @@ def _take(line: int, index: Mapping[str, int], parsed: Sequence[Parsed], schema:
     spec = typed.raw.spec
     values: Columns[Value] = Columns(index, [p.value for p in parsed])
     key_cell = parsed[index[spec.key]].cell.text
-    place: dict[str, Any] = {"table": spec.name, "line": line, "file": typed.raw.file}
+    place: dict[str, Any] = {"table": spec.name, "line": line}
     told: list[Finding] = []
     faulty: set[str] = set()
     for name, one in zip(index, parsed, strict=True):
@@ -162,9 +162,7 @@ def _ragged(row: RawRow, typed: Typed, profile: Profile) -> None:
     position = raw.columns.index(raw.spec.key)
     text = row.cells[position] if position < len(row.cells) else ""
     own = bool(text) and key_fault(text, (raw.spec.name,), profile) is None and text not in typed.rows
-    told = finding(
-        "table.row_ragged", message, table=raw.spec.name, line=row.line, key=text if own else None, file=raw.file
-    )
+    told = finding("table.row_ragged", message, table=raw.spec.name, line=row.line, key=text if own else None)
     typed.findings.append(told)
     if own:
         _add_unread(row, text, typed)
@@ -187,9 +185,10 @@ def _keys_of_broken(typed: Typed, profile: Profile) -> None:
 
 
 def _add_unread(row: RawRow, key: str, typed: Typed) -> None:
+    """A row of which nothing but the key is trusted; it has all columns nevertheless."""
     raw = typed.raw
-    index = {name: position for position, name in enumerate(raw.columns)}
-    texts = (*row.cells, *[""] * len(raw.columns))[: len(raw.columns)]
-    cells = Columns(index, [Cell(text) for text in texts])
-    nothing: Columns[Value] = Columns(index, [None] * len(texts))
-    typed.add(key, row.line, cells, nothing, frozenset(raw.columns))
+    texts = dict(zip(raw.columns, row.cells, strict=False))
+    index = {name: position for position, name in enumerate(raw.spec.columns)}
+    cells = Columns(index, [Cell(texts.get(name, "")) for name in index])
+    nothing: Columns[Value] = Columns(index, [None] * len(index))
+    typed.add(key, row.line, cells, nothing, frozenset(index))

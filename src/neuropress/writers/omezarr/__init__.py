@@ -52,7 +52,7 @@ class _Volume:
         names = [axis["name"] for axis in image["axes"]]
         stated = metadata.own_fields(node.fields).get("stated_spacing", ())
         dtype = np.dtype(spec.dtype)
-        geometry = arrange(spec.shape, dtype.itemsize, stated)
+        geometry = arrange(spec.shape, dtype.itemsize, sum(name in "zyx" for name in names), stated)
         texts = tuple(metadata.array_json(level, dtype, names) for level in geometry.levels)
         return cls(node, spec, geometry, texts)
 

@@ -90,24 +90,25 @@ class Layout:
         return product(*(range(-(-n // b)) for n, b in zip(shape, stage.block, strict=True)))
 
 
-def arrange(shape: tuple[int, ...], itemsize: int, spacing: Sequence[float] = ()) -> Layout:
-    """Geometry for a volume whose last axes are (z,) y, x.
+def arrange(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = ()) -> Layout:
+    """Geometry for a volume.
 
     Parameters
     ----------
     shape
-        2 to 5 axes in the order t, c, z, y, x; of two axes, y, x.
+        Some of the axes t, c, z, y, x in this order.
     itemsize
         Bytes a voxel.
+    space
+        3 where the last axes are z, y, x; 2 where there is no z.
     spacing
-        Voxel size along (z,) y, x in one unit; empty where it is not known: taken as equal.
+        Voxel size along those axes in one unit; empty where it is not known: taken as equal.
     """
-    space = min(3, len(shape))
     size = (*(1.0,) * (len(shape) - space), *(spacing or (1.0,) * space))
-    chunk = _chunk(shape, itemsize)
+    chunk = _chunk(shape, itemsize, space)
     shapes, steps, shrinks = [shape], list[Axes](), [(1,) * len(shape)]
     while True:
-        axes = _halves(shapes[-1], chunk, [s * f for s, f in zip(size, shrinks[-1], strict=True)])
+        axes = _halves(shapes[-1], chunk, space, [s * f for s, f in zip(size, shrinks[-1], strict=True)])
         if not any(axes):
             break
         flags = (*(False,) * (len(shape) - space), *axes[3 - space :])
@@ -115,7 +116,7 @@ def arrange(shape: tuple[int, ...], itemsize: int, spacing: Sequence[float] = ()
         shapes.append(tuple(halved(n) if on else n for n, on in zip(shapes[-1], flags, strict=True)))
         shrinks.append(tuple(2 * f if on else f for f, on in zip(shrinks[-1], flags, strict=True)))
     steps.append((False, False, False))
-    passes = _passes(shapes, steps, chunk, itemsize)
+    passes = _passes(shapes, steps, chunk, itemsize, space)
     levels = []
     for i, (extent, shrink, axes) in enumerate(zip(shapes, shrinks, steps, strict=True)):
         stage = next(p for p in passes if i <= p.last)
@@ -128,22 +129,19 @@ def arrange(shape: tuple[int, ...], itemsize: int, spacing: Sequence[float] = ()
     return Layout(tuple(levels), tuple(passes))
 
 
-def _chunk(shape: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
-    outer = (1,) * (len(shape) - 3)
-    if len(shape) < 3:
-        return (PAGE_CHUNK, PAGE_CHUNK)
-    z, page = shape[-3], shape[-2] * shape[-1] * itemsize
+def _chunk(shape: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
+    z, page = shape[-3] if space == 3 else 1, shape[-2] * shape[-1] * itemsize
     if z == 1:
-        return (*outer, 1, PAGE_CHUNK, PAGE_CHUNK)
+        return (*(1,) * (len(shape) - 2), PAGE_CHUNK, PAGE_CHUNK)
     enough = next((c for c in CHUNKS if c[0] >= z), CHUNKS[-1])
     fitting = [c for c in CHUNKS if c[0] * page <= SLAB_BYTES and c[0] <= enough[0]]
     depth, side = fitting[-1] if fitting else enough
-    return (*outer, depth, side, side)
+    return (*(1,) * (len(shape) - 3), depth, side, side)
 
 
-def _halves(shape: tuple[int, ...], chunk: tuple[int, ...], size: Sequence[float]) -> Axes:
+def _halves(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, size: Sequence[float]) -> Axes:
     """Which of z, y, x the next step halves."""
-    groups = ((-2, -1), (-3,)) if len(shape) > 2 else ((-2, -1),)
+    groups = ((-2, -1), (-3,)) if space == 3 else ((-2, -1),)
     long = [i for group in groups if any(shape[i] > chunk[i] for i in group) for i in group if shape[i] > 1]
     limit = 2 * min((size[i] for i in long), default=0.0)
     z, y, x = (i in long and size[i] < limit for i in (-3, -2, -1))
@@ -151,12 +149,12 @@ def _halves(shape: tuple[int, ...], chunk: tuple[int, ...], size: Sequence[float
 
 
 def _passes(
-    shapes: Sequence[tuple[int, ...]], steps: Sequence[Axes], chunk: tuple[int, ...], itemsize: int
+    shapes: Sequence[tuple[int, ...]], steps: Sequence[Axes], chunk: tuple[int, ...], itemsize: int, space: int
 ) -> list[Pass]:
     passes: list[Pass] = []
     first = 0
     while not passes or first < len(shapes) - 1:
-        block = _block(shapes[first], chunk, itemsize)
+        block = _block(shapes[first], chunk, itemsize, space)
         spare = [_doublings(b // c) if b < n else None for b, c, n in zip(block, chunk, shapes[first], strict=True)]
         left = [None, None, None, *spare][-3:]
         last = first
@@ -174,16 +172,16 @@ def _doublings(chunks: int) -> int:
     return chunks.bit_length() - 1
 
 
-def _block(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int) -> tuple[int, ...]:
+def _block(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
     """Eight chunks deep, and as wide as a slab's budget allows: whole pages, whole rows, or windows."""
-    outer = (1,) * (len(shape) - min(3, len(shape)))
-    depth, side = (chunk[-3] if len(shape) > 2 else 1), chunk[-1]
+    outer = (1,) * (len(shape) - space)
+    depth, side = (chunk[-3] if space == 3 else 1), chunk[-1]
     y, x = shape[-2:]
     least = SHARD_CHUNKS * side
     if depth * y * x * itemsize > SLAB_BYTES:
         y = _window(y, least, SLAB_BYTES // (depth * x * itemsize))
         x = _window(x, least, SLAB_BYTES // (depth * y * itemsize))
-    z = (min(shape[-3], SHARD_CHUNKS * depth),) if len(shape) > 2 else ()
+    z = (min(shape[-3], SHARD_CHUNKS * depth),) if space == 3 else ()
     return (*outer, *z, y, x)
 
 
