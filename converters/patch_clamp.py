@@ -270,7 +270,7 @@ class _Recorder:
             self.session.conditions[name, value.value] = members, Field(value.value, value.rule, value.via, sources)
 
     def _tags(self) -> None:
-        """Tags as an EventsTable; a single one as an AnnotationSeries, because tables of one row are discouraged."""
+        """Tags as an EventsTable, a single one too: AnnotationSeries is deprecated in NWB 2.11."""
         tags = sorted(self.recording.tags, key=lambda tag: tag.time)
         times = [float(self.start + tag.time) for tag in tags]
         texts = [tag.text or "(no text)" for tag in tags]
@@ -278,15 +278,10 @@ class _Recorder:
         about = "Tags that the experimenter or the acquisition program set during the recording"
         if self.unaligned:
             about += f"; alignment unknown: {self.unaligned}"
-        fields = {"description": self._made("tags", about)}
         timed = self._made("tag_times", times, *facts, via="session_seconds")
-        timed = Field(timed.value, timed.rule, timed.via, timed.sources + self.clock)
-        if len(tags) == 1:
-            fields |= {"timestamps": timed, "data": self._made("tag_texts", texts, *facts)}
-            self.session.nodes.append(Node(f"/acquisition/{self.key}_tags", "AnnotationSeries", fields))
-            return
-        fields |= {
-            "timestamps": timed,
+        fields = {
+            "description": self._made("tags", about),
+            "timestamps": Field(timed.value, timed.rule, timed.via, timed.sources + self.clock),
             "text": self._made("tag_texts", texts, *facts),
             "kind": self._made("tag_kinds", [tag.kind for tag in tags], *facts),
         }

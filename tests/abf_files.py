@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,8 @@ def write_abf2(
     command_file: bytes = b"",
 ) -> Path:
     """Write sweeps of shape (samples, channels); every section begins at a block of its own."""
-    width = sweeps[0].shape[1]
-    adc = channels or [{} for _ in range(width)]
-    units = units or [b"pA"] * width
+    adc = channels or [{} for _ in range(sweeps[0].shape[1])]
+    units = units or [b"pA"] * len(adc)
     dac, commands = dac or [], commands or []
     pool = [b"Clampex", b"C:\\Protocols\\steps.pro", command_file or b"none"]
 
@@ -77,8 +77,7 @@ def write_abf2(
     data = np.concatenate([s.ravel() for s in sweeps])
     lengths = [s.size for s in sweeps]
     starts = starts or [4 * n for n in np.cumsum([0, *lengths[:-1]])]
-    texts = b"\0".join(pool) + b"\0"
-    raw_pool = b"SSCH" + (1).to_bytes(4, "little") + len(pool).to_bytes(4, "little") + bytes(32) + texts
+    raw_pool = b"SSCH" + struct.pack("<II", 1, len(pool)) + bytes(32) + b"\0".join(pool) + b"\0"
     tag_rows = [{"lTagTime": t, "sComment": text, "nTagType": kind} for t, text, kind in tags or []]
     synch = [{"lStart": s, "lLength": n} for s, n in zip(starts, lengths, strict=True)]
     sections = {

@@ -322,3 +322,14 @@ def test_help_is_quick_and_light() -> None:
     code = "import sys; from neuropress.cli.main import parser; parser(); print([m for m in ('numpy', 'pynwb', 'zarr', 'h5py', 'tifffile') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_options_tell_a_reader_what_the_file_does_not(copy: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    key = f"yuste/{DATE}/image/raw/m1.tif"
+    config = copy.root / "neuropress.toml"
+    config.write_text(config.read_text("utf-8") + f'\n[options."{key}"]\naxes = "tyx"\n', "utf-8")
+    assert main(["convert", str(copy.root)]) == 0
+    assert f"the options of {key} changed" in capsys.readouterr().out
+    assert main(["verify", str(copy.root)]) == 0
+    assert main(["convert", str(copy.root)]) == 0
+    assert "up to date         yuste" in capsys.readouterr().out

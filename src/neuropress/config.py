@@ -15,7 +15,7 @@ from .model.source import SourceRoots
 
 FILE = "neuropress.toml"
 DEFAULT_PROFILE = "dendritic-consortium"
-KNOWN = {"profile": str, "source": dict, "labs": dict, "publish": dict}
+KNOWN = {"profile": str, "source": dict, "labs": dict, "options": dict, "publish": dict}
 
 TEMPLATE = """\
 # A neuropress dataset. Every entry may be left out; what is commented shows the default.
@@ -30,6 +30,10 @@ roots = ["source"]
 # Values of one lab that differ from the profile's defaults:
 # [labs.RY]
 # region = "VISp2/3"
+
+# What a raw file does not say about itself, by its key (docs/formats.md lists the options):
+# [options."yuste/20250620/image/raw/movie.tif"]
+# axes = "tyx"
 
 [publish]
 # to = "s3://bucket/prefix"
@@ -48,6 +52,8 @@ class Config:
         With the lab overrides of this dataset applied.
     roots
         Source roots, absolute.
+    options
+        Key of a raw object -> what its reader is told.
     publish
         Defaults of `publish` (``to``).
     """
@@ -55,6 +61,7 @@ class Config:
     root: Path
     profile: Profile
     roots: tuple[Path, ...]
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     publish: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -109,6 +116,7 @@ def load_config(root: Path) -> Config:
         root.resolve(),
         dataclasses.replace(profile, labs=labs),
         tuple((root / r).resolve() for r in roots),
+        data.get("options", {}),
         data.get("publish", {}),
     )
 

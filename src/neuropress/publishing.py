@@ -10,7 +10,7 @@ from .checks.keys import normalise_key
 from .model.finding import Finding, Problem, finding, has_errors
 from .planning.stale import State, standing
 from .planning.targets import Wanted
-from .release import Asset, StoreUnavailable, publish
+from .release import Asset, publish
 from .report import Outcome, Report
 from .state import DigestCache, Memory
 from .verify import kind_of, verify_result
@@ -54,10 +54,11 @@ def publish_dataset(
             digests=lambda path: cache.digest(path).sha256,
             progress=progress,
             endpoint=endpoint,
+            dataset=config.root,
         )
     except Problem as bad:
         return Report.of("publish", outcomes, [bad.finding])
-    except StoreUnavailable as error:
+    except OSError as error:  # the store (StoreUnavailable), or a local file that cannot be read
         return Report.of("publish", outcomes, [finding("machine.failed", str(error))])
     finally:
         cache.save()

@@ -303,10 +303,10 @@ def test_tags_are_events_in_the_order_of_time() -> None:
     }  # fmt: skip
 
 
-def test_a_single_tag_is_an_annotation() -> None:
+def test_a_single_tag_is_an_event_too() -> None:
     nodes, _ = build(recording(tags=(Tag(Decimal(1), "drug on"),)))
-    note = nodes["/acquisition/RY_E_0001_tags"]
-    assert (note.type, values(note)["timestamps"], values(note)["data"]) == ("AnnotationSeries", [1801.5], ["drug on"])
+    note = nodes["/events/RY_E_0001_tags"]
+    assert (note.type, values(note)["timestamps"], values(note)["text"]) == ("EventsTable", [1801.5], ["drug on"])
 
 
 def test_a_picture_is_no_recording() -> None:

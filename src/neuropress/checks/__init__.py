@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-from ..model.finding import Finding
+from ..model.finding import Finding, Severity
 from ..model.profile import Profile
 from ..tables import Tables, load_tables
 from .registry import ROW_CHECKS, TABLE_CHECKS
@@ -30,12 +30,30 @@ def check_tables(folder: Path, profile: Profile, today: date | None = None) -> T
         The machine could not read a file that is there.
     """
     tables = load_tables(folder, profile)
-    return tables.with_findings(list(_found(tables, profile, today)))
+    return tables.with_findings(_gravest(tables, profile, today))
 
 
 def run_checks(tables: Tables, profile: Profile, today: date | None = None) -> list[Finding]:
     """Findings of all rules between cells, rows and tables, in the order of the registry."""
-    return [told for told, _ in _found(tables, profile, today)]
+    return [told for told, _ in _gravest(tables, profile, today)]
+
+
+def _gravest(tables: Tables, profile: Profile, today: date | None) -> list[Found]:
+    """One finding a cell, the gravest: a wrong cell breaks several rules at once, and is corrected once."""
+    rank = list(Severity)
+
+    def cell(told: Finding) -> tuple[str | None, int | None, str | None]:
+        return told.location.table, told.location.line, told.location.column
+
+    worst = {cell(t): rank.index(t.severity) for t in sorted(tables.findings, key=lambda t: -rank.index(t.severity))}
+    found = list(_found(tables, profile, today))
+    kept = set()
+    for told, _ in sorted(found, key=lambda one: rank.index(one[0].severity)):
+        here = cell(told)
+        if rank.index(told.severity) < worst.get(here, len(rank)):
+            worst[here] = rank.index(told.severity)
+            kept.add(told)
+    return [one for one in found if one[0] in kept]
 
 
 def _found(tables: Tables, profile: Profile, today: date | None) -> Iterator[Found]:

@@ -100,9 +100,9 @@ def genotype_count(mouse: Record, profile: Profile) -> Finding | None:
 
 
 def cre_line(mouse: Record, profile: Profile) -> Finding | None:
-    """The driver line is one of the strain's lines."""
+    """The driver line is one of the strain's lines; a strain that fits no genotype either is told there."""
     cre, strain = mouse.values["cre_line"], str(mouse.values["strain"])
-    if cre is None or fold(str(cre)) in {fold(line) for line in entries(strain)}:
+    if cre is None or genotype_count(mouse, profile) or fold(str(cre)) in {fold(line) for line in entries(strain)}:
         return None
     return tell(
         "mouse.cre_line", mouse, "cre_line", f"{cre!r} is none of the lines of strain ({strain})", expected=strain

@@ -38,8 +38,9 @@ def session_dates(tables: Tables, profile: Profile) -> Iterator[Found]:
     """The date level of a path is the session's date; where all rows agree on another, the session's is wrong."""
     for session in tables.table("session").values():
         on = session.values["session_date"]
-        if on is None:
-            continue
+        cause = tables.causes.get(row_id(session))
+        if on is None or (cause and cause.id == "key.duplicate"):
+            continue  # of two sessions with one key nobody knows which one a row points to
         also = f"{day(on) + timedelta(days=1):%Y%m%d}" if crosses_midnight(session) else ""
         rows = {row.key: (row, list(located(row, profile))) for row in tables.pointing.get(row_id(session), ())}
         dates = {parts.date for _, paths in rows.values() for _, parts in paths}
@@ -108,7 +109,7 @@ def other_lab(tables: Tables, profile: Profile) -> Iterator[Found]:
                 yield tell("link.other_lab", record, f"{column}_id", f"{parent.key} is of another lab"), []
     for record in tables.table("analysis").values():
         source = record.related("source")
-        if source is not None and source.lab != record.lab:
+        if source is not None and source.lab != record.lab and tables.sound(record, ("source_id",)):
             yield tell("analysis.other_lab", record, "source_id", f"{source.key} is of another lab"), []
 
 

@@ -20,7 +20,7 @@ ROW_CHECKS: tuple[RowCheck, ...] = (
     RowCheck("virus", ("virus_name", "serotype"), biology.serotype),
     RowCheck("mouse", ("weight",), biology.weight),
     RowCheck("mouse", ("strain", "genotype"), biology.genotype_count),
-    RowCheck("mouse", ("strain", "cre_line"), biology.cre_line),
+    RowCheck("mouse", ("strain", "genotype", "cre_line"), biology.cre_line),
     RowCheck(
         "mouse",
         ("virus_id", "cre_line", "plasmid_id", "virus.floxed", "plasmid.indicator", "virus.plasmid_id"),

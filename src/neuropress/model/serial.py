@@ -6,6 +6,7 @@ import dataclasses
 import types
 import typing
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 
@@ -31,10 +32,16 @@ def from_json[T](cls: type[T], data: Any) -> T:
     return typing.cast(T, _build(cls, data))
 
 
+@cache
+def _hints(cls: Any) -> dict[str, Any]:
+    """Resolved annotations of a class; resolving them anew for each object costs more than building it."""
+    return typing.get_type_hints(cls)
+
+
 def _build(annotation: Any, data: Any) -> Any:
     annotation = getattr(annotation, "__value__", annotation)  # a `type` alias
     if dataclasses.is_dataclass(annotation):
-        hints = typing.get_type_hints(annotation)
+        hints = _hints(annotation)
         unknown = set(data) - set(hints)
         if unknown:
             raise TypeError(f"{getattr(annotation, '__name__', annotation)} has no field {sorted(unknown)[0]!r}")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -82,7 +81,7 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
     Bad input becomes findings: a data row whose file is bad appears in `failed`, and
     the plan is None then.
     """
-    findings: list[Finding] = []
+    findings = [_unconverted(row) for row in wanted.others]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         opened = []
@@ -115,6 +114,11 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
     return Planned(None if has_errors(told) else plan, tuple(findings), failed)
 
 
+def _unconverted(row: Record) -> Finding:
+    message = f"{row.table} {row.key}: its cells travel in the session's record, its file is not converted"
+    return finding("convert.no_converter", message, **row.place())
+
+
 def raw_column(name: str, record: Record) -> str:
     """The column whose file the converter reads."""
     return converter(name).COLUMN[record.table]
@@ -130,7 +134,7 @@ def _open(name: str, record: Record, config: Config) -> _Opened:
     key = raw_key(name, record, config.profile)
     try:
         source = config.sources().locate(key)
-        contents = readers.read(source)
+        contents = readers.read(source, config.options.get(key))
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
     return _Opened(name, record, source, contents, load_mapping(name))
@@ -159,7 +163,7 @@ def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tupl
     for name in dict.fromkeys(one.name for one in opened):
         module = converter(name)
         jobs = [_job(module, one, profile, started) for one in opened if one.name == name]
-        _merge(module.build(jobs), nodes, told)
+        _merge(_with_options(module.build(jobs), config), nodes, told)
     inputs: dict[str, Input] = {i.key: i for one in opened for i in one.source.inputs}
     plan = Plan(
         target=wanted.target,
@@ -171,6 +175,17 @@ def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tupl
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
     )
     return plan, told
+
+
+def _with_options(built: Built, config: Config) -> Built:
+    """Tell each array what its reader was told, so that `verify` reads it in the same way."""
+    if not config.options:
+        return built
+    nodes = []
+    for node in built.nodes:
+        arrays = {n: replace(s, options=config.options.get(s.source, {})) for n, s in node.arrays.items()}
+        nodes.append(replace(node, arrays=arrays))
+    return Built(tuple(nodes), built.findings)
 
 
 def _merge(built: Built, nodes: dict[str, Node], told: list[Finding]) -> None:
@@ -207,7 +222,7 @@ def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) ->
     with_start = {**fields, "file": {**fields.get("file", {}), "session_start_time": start}}
     message = f"{record.key} starts at {start.value}, from {start.sources[0].key}"
     told = finding("session.start_from_header", message, **place)
-    return dataclasses.replace(job, fields=with_start), [told]
+    return replace(job, fields=with_start), [told]
 
 
 def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profile) -> Field | None:

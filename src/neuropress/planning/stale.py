@@ -62,7 +62,7 @@ def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool 
     except Problem as bad:
         return Standing(State.NEW, bad.finding.message)
     sources = {raw_key(name, record, config.profile) for name, record in wanted.jobs}
-    reason = _inputs_changed(made.receipt, sources, config.sources(), cache)
+    reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
     if reason:
         return Standing(State.DATA, reason)
     rows = source_rows(wanted, config.profile)
@@ -93,6 +93,13 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
         extra = set(source.members()) - set(receipt.inputs) if source.is_folder else set()
         if extra:
             return f"{min(extra)} was added"
+    return ""
+
+
+def _options_changed(receipt: Receipt, config: Config) -> str:
+    for array in receipt.arrays.values():
+        if dict(array.spec.options) != config.options.get(array.spec.source, {}):
+            return f"the options of {array.spec.source} changed"
     return ""
 
 

@@ -90,11 +90,7 @@ def publish(
     StoreUnavailable
         The network or the machine failed; the same call resumes.
     """
-    parse_number(number)
-    if not license.strip():
-        raise problem("release.license", f"release {number} has no licence")
-    check_assets(assets)
-    _check_target(assets, store_url, dataset)
+    _check(assets, store_url, number, license, dataset)
     store = _open(store_url, endpoint, dry_run)
     names, folders = store.names(FOLDER) if store else ((), ())
     base = _base(store, number, numbers_among(names)) if store else None
@@ -105,8 +101,8 @@ def publish(
     if store and base and base.number == number:
         if not release.says_the_same(base):
             raise _taken(store, number)
-        if number not in folders and not dry_run:
-            _announce(store, base)  # an earlier attempt ended right after its commit
+        if number not in folders and not dry_run:  # an earlier attempt ended right after its commit
+            _announce(store, base)
         return _report(store_url, base, base, (), Sent())
     if dry_run or not store:
         would = Sent(sum(len(d.files) for d in differing), sum(d.size for d in differing))
@@ -140,7 +136,12 @@ def _open(url: str, endpoint: str | None, dry_run: bool) -> Store | None:
     return open_store(url, endpoint, write=not dry_run)
 
 
-def _check_target(assets: Sequence[Asset], url: str, dataset: Path | None) -> None:
+def _check(assets: Sequence[Asset], url: str, number: str, license: str, dataset: Path | None) -> None:
+    """What can be refused before the store is asked."""
+    parse_number(number)
+    if not license.strip():
+        raise problem("release.license", f"release {number} has no licence")
+    check_assets(assets)
     target = local_folder(url)
     if target is None:
         return

@@ -65,7 +65,8 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
     replaced and nothing else is touched.
     """
     volume = _Volume.of(plan)
-    durable.restore(path)
+    if durable.restore(path):
+        previous = path
     partial = path.with_name(path.name + ".partial")
     if previous is not None and previous.resolve() == path.resolve():
         receipt = _reusable(plan, volume, seal, path)

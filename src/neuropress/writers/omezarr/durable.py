@@ -49,13 +49,16 @@ def replace_folder(new: Path, final: Path) -> None:
         shutil.rmtree(old)
 
 
-def restore(final: Path) -> None:
-    """Undo or finish a `replace_folder` that was interrupted."""
+def restore(final: Path) -> bool:
+    """Undo or finish a `replace_folder` that was interrupted; whether the older folder has its name again."""
     old = _old(final)
-    if old.exists() and final.exists():
+    if not old.exists():
+        return False
+    if final.exists():
         shutil.rmtree(old)
-    elif old.exists():
-        os.replace(old, final)
+        return False
+    os.replace(old, final)
+    return True
 
 
 def _old(final: Path) -> Path:
