@@ -9,7 +9,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def test_the_findings_page_is_current() -> None:
-    assert (ROOT / "docs/findings.md").read_text("utf-8") == page(), "python -m neuropress.findings_page > docs/findings.md"
+    assert (ROOT / "docs/findings.md").read_text("utf-8") == page(), (
+        "python -m neuropress.findings_page > docs/findings.md"
+    )
 
 
 def test_the_readme_names_every_command_and_the_two_lines() -> None:

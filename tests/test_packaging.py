@@ -24,7 +24,9 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built from a copy of the tree."""
     folder = tmp_path_factory.mktemp("wheel")
-    ignore = shutil.ignore_patterns(".git", ".venv*", "*.egg-info", "build", "dist", "__pycache__", ".*_cache", "neuropress-demo*")
+    ignore = shutil.ignore_patterns(
+        ".git", ".venv*", "*.egg-info", "build", "dist", "__pycache__", ".*_cache", "neuropress-demo*"
+    )
     tree = shutil.copytree(ROOT, folder / "tree", symlinks=True, ignore=ignore)
     run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(tree))
     (built,) = folder.glob("*.whl")

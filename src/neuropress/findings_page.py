@@ -7,7 +7,8 @@ from .model.finding import catalogue
 HEADER = """# Findings
 
 Every finding that neuropress itself can give. Foreign validators' findings bear their own names
-(`nwbinspector:check_...`, `pynwb:...`, `ome-zarr-models:...`). Generated: `python -m neuropress.findings_page > docs/findings.md`.
+(`nwbinspector:check_...`, `pynwb:...`, `ome-zarr-models:...`).
+Generated: `python -m neuropress.findings_page > docs/findings.md`.
 """
 
 

@@ -41,7 +41,7 @@ def _hints(cls: Any) -> dict[str, Any]:
 def _build(annotation: Any, data: Any) -> Any:
     annotation = getattr(annotation, "__value__", annotation)  # a `type` alias
     if dataclasses.is_dataclass(annotation):
-        hints = _hints(annotation)
+        hints = _hints(annotation)  # type: ignore[arg-type]
         unknown = set(data) - set(hints)
         if unknown:
             raise TypeError(f"{getattr(annotation, '__name__', annotation)} has no field {sorted(unknown)[0]!r}")

@@ -12,6 +12,7 @@ levels are made: `pyramid`; where everything lies: `layout`.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -72,6 +73,7 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
         receipt = _reusable(plan, volume, seal, path)
         if receipt is not None:
             _write_root(path, plan, volume, receipt)
+            shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed before the tables were mended
             progress(volume.spec.nbytes)
             return
     receipt = None if Journal.lies_in(partial) else _reusable(plan, volume, seal, partial)
@@ -94,7 +96,8 @@ def _reusable(plan: Plan, volume: _Volume, seal: Seal, previous: Path) -> Receip
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
     known = old.arrays.get(f"/{LEVEL0}")
-    if known is None or known.spec != volume.spec or texts != volume.texts or dict(old.inputs) != dict(seal.inputs):
+    same_levels = texts == volume.texts and len(texts) == 1 + len(old.derived)
+    if known is None or known.spec != volume.spec or not same_levels or dict(old.inputs) != dict(seal.inputs):
         return None
     return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, old.derived)
 
