@@ -136,3 +136,23 @@ def test_wrong_usage_is_status_2_with_one_line(
         status = int(stop.code or 0)
     assert status == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+def test_a_static_image_of_an_unknown_session_is_told_not_raised(
+    lab: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.change("image", session_id="RY_S_0099", frame_rate="", image_type="structural")
+    assert main(["convert", str(lab.root)]) == 1
+    said = capsys.readouterr().out
+    assert "RY_S_0099" in said
+    assert lab.output(S1) is not None
+    assert lab.output("RY_IMG_0001.ome.zarr") is None
+
+
+def test_a_static_image_of_a_session_without_a_real_date(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.change("image", frame_rate="", image_type="structural")
+    lab.change("session", session_date="20250230")
+    assert main(["convert", str(lab.root)]) == 1
+    assert "20250230" in capsys.readouterr().out
+    assert lab.output("RY_IMG_0001.ome.zarr") is None
+    assert lab.output(S2) is not None

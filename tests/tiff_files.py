@@ -1,5 +1,6 @@
 """Loading, reading and writing TIFF files in tests."""
 
+import struct
 from pathlib import Path
 from typing import Any
 

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from time import time
@@ -101,7 +102,8 @@ class Dataset:
     @cached_property
     def _tables(self) -> Tables:
         check_mappings(self.config.profile)
-        return check_tables(self.config.tables, self.config.profile)
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)  # today, anywhere on Earth
+        return check_tables(self.config.tables, self.config.profile, tomorrow)
 
     def reload(self) -> None:
         """Forget the tables, so that the next verb reads them again."""

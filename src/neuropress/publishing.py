@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .checks.keys import normalise_key
 from .model.finding import Finding, Problem, finding, has_errors
 from .planning.stale import State, standing
 from .planning.targets import Wanted
 from .release import Asset, publish
 from .report import Outcome, Report
 from .state import DigestCache, Memory
+from .tables import normalise_key
 from .verify import kind_of, verify_result
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from neuropress.converters import session as session_converter
 
 from .. import readers
 from ..checks.headers import compare_cells
-from ..checks.keys import normalise_key
 from ..config import Config
 from ..mapping.rules import Mapping as Rules
 from ..mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
@@ -26,6 +25,7 @@ from ..model.plan import Field, Node, Plan
 from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
+from ..tables import normalise_key
 from .targets import Wanted, source_rows
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..checks.keys import normalise_key
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding
 from ..model.record import Record
-from ..tables import Tables
+from ..tables import Tables, normalise_key
 from .build import raw_column
 from .targets import Wanted, wanted_targets
 

@@ -73,7 +73,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
         module = converter(name)
         if module.TARGET == "volume":
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
-            found += [_volume(name, r, tables, profile) for r in rows if module.takes(r)]
+            found += [_volume(name, r, tables, profile) for r in rows if module.takes(r) and _date(r)]
     return sorted(found, key=lambda wanted: wanted.target.path)
 
 
@@ -96,10 +96,14 @@ def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
 
 
 def _volume(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted:
-    session = record.parents.get("session")
-    date = session.values["session_date"] if session else record.values["start_date"]
-    target = Target("ome-zarr", record.key, _path("volume", record, str(date), profile))
+    target = Target("ome-zarr", record.key, _path("volume", record, _date(record), profile))
     return Wanted(target, record, ((name, record),), (), _blocked([record], tables))
+
+
+def _date(record: Record) -> str:
+    """Day of a volume's path; empty where its own or its session's cell is not understood, which is told there."""
+    session = record.related("session")
+    return str((session.values.get("session_date") if session else record.values.get("start_date")) or "")
 
 
 def _blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str], Finding]:
