@@ -90,7 +90,7 @@ def _ready(
             findings += proven.findings
             if not has_errors(proven.findings):
                 memory.data[wanted.target.path] = fingerprint(path)
-                outcomes.append(Outcome(wanted.target.path, "verified", f"{proven.arrays} arrays"))
+                outcomes.append(Outcome(wanted.target.path, "verified", proven.summary()))
     memory.save()
     return outcomes, findings
 

@@ -10,7 +10,7 @@ from ..api import Dataset
 from ..explain import explain_result
 from ..model.finding import problem
 from ..report import Report
-from .demo_data import fill_tables, make_files
+from .demo_data import SETTINGS, fill_tables, make_files
 from .render import Output
 
 FIELD = "/general/subject/weight"
@@ -32,6 +32,9 @@ def run_demo(root: Path, output: Output) -> int:
     for made in make_files(root / "source"):
         output.say(f"  made {made}")
     fill_tables(root / "tables")
+    with (root / "neuropress.toml").open("a", encoding="utf-8", newline="\n") as config:
+        config.write(SETTINGS)
+    dataset = Dataset.open(root)
     release = root.resolve().parent / f"{root.name}-release"
     status = 0
     for title, command in _steps(dataset, release, output):

@@ -131,8 +131,9 @@ def make_recording(path: Path) -> str:
     sweeps = random.normal(-40, 3, (10, 4000))
     sweeps[:, 1000:2000] -= np.linspace(5, 50, 10)[:, None]
     writeABF1(sweeps, str(path), 20000, units="pA")
-    # pyabf leaves the command channels' units empty; an amplifier would have written them.
+    # pyabf leaves the date and the command channels' units empty; a recording computer writes them.
     header = bytearray(path.read_bytes())
+    struct.pack_into("<ii", header, 20, int(DATE), 14 * 3600 + 12 * 60 + 30)  # date, seconds of the day
     for dac in range(4):
         struct.pack_into("8s", header, 1346 + 8 * dac, b"mV      ")
     path.write_bytes(header)
@@ -150,6 +151,12 @@ def make_stack(folder: Path) -> str:
     for z, page in enumerate(pixels):
         tifffile.imwrite(folder / f"slice_{z:04d}.tif", page)
     return "an EM volume, 40 slices of 256 x 256 (TIFF)"
+
+
+SETTINGS = """
+[labs.RY]
+modality_voltage = "one-photon"
+"""
 
 
 def fill_tables(tables: Path) -> None:

@@ -24,6 +24,7 @@ class Output:
         self._json = as_json
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._bar: Any = None
+        self._told: set[Finding] = set()
 
     def say(self, text: str = "") -> None:
         """A line for people; nothing in JSON mode."""
@@ -47,11 +48,15 @@ class Output:
             print(f"        -> {found.hint}")
 
     def report(self, report: Report) -> int:
-        """Findings, outcomes and a summary; returns the exit status."""
+        """Findings, outcomes and a summary; returns the exit status.
+
+        For people, what an earlier report of the same command told is not told again.
+        """
         self.close()
         for found in report.findings:
-            if self._json or found.severity is not Severity.INFO:
+            if self._json or (found.severity is not Severity.INFO and found not in self._told):
                 self.finding(found)
+        self._told.update(report.findings)
         for outcome in report.outcomes:
             self._outcome(outcome)
         self.say(f"{report.verb}: {_summary(report)}")

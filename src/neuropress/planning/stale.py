@@ -56,7 +56,7 @@ def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool 
     """
     path = config.output / wanted.target.path
     if not path.exists():
-        return Standing(State.NEW, "not converted yet")
+        return Standing(State.NEW)
     try:
         made = writer(wanted.target.kind).read_provenance(path)
     except Problem as bad:

@@ -28,6 +28,10 @@ class Verified:
     nbytes: int
     findings: tuple[Finding, ...]
 
+    def summary(self) -> str:
+        """What was proven, in words."""
+        return f"{self.arrays} array{'s' if self.arrays != 1 else ''}, {self.nbytes} bytes equal to the raw files"
+
 
 def kind_of(path: Path) -> str:
     """Kind of a result by its name: a folder ``*.ome.zarr`` or a file ``*.nwb``."""
