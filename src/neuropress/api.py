@@ -220,7 +220,7 @@ class Dataset:
             name = self._relative(path)
             bad = has_errors(proven.findings)
             memory.data[name] = None if bad else publishing.fingerprint(path)
-            why = "" if bad else f"{proven.arrays} arrays, {proven.nbytes} bytes equal to the raw files"
+            why = "" if bad else proven.summary()
             facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
             outcomes.append(Outcome(name, "differs" if bad else "verified", why, proven.findings, facts))
         self.config.state.mkdir(exist_ok=True)
@@ -341,7 +341,9 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
             roots = SourceRoots(tuple(source.resolve() for source in sources))
             proven = verify_result(path, roots, DigestCache(folder or path.parent), progress)
             done = "differs" if has_errors(proven.findings) else "verified"
-            outcomes.append(Outcome(str(path), done, f"{proven.arrays} arrays", proven.findings))
+            outcomes.append(
+                Outcome(str(path), done, "" if has_errors(proven.findings) else proven.summary(), proven.findings)
+            )
         elif folder:
             outcomes += Dataset.open(folder).verify([path], progress=progress).outcomes
         else:
