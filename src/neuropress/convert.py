@@ -6,6 +6,7 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -44,8 +45,13 @@ def convert_all(config: Config, targets: Sequence[Wanted], options: Options, pro
     context = get_context("spawn")  # the same on every platform; fork is unsafe beside HDF5 and threads
     with ProcessPoolExecutor(min(options.workers, len(targets)), mp_context=context) as pool:
         futures = [pool.submit(convert_one, config, wanted, options, _silent) for wanted in targets]
-        for future in futures:
-            yield future.result()
+        for wanted, future in zip(targets, futures, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                message = f"{wanted.target.path}: a worker process died (out of memory, or killed)"
+                told = finding("machine.failed", message, file=wanted.target.path)
+                yield Outcome(wanted.target.path, "failed", message, (told,))
 
 
 def _silent(nbytes: int) -> None:
