@@ -33,7 +33,7 @@ ALLOWED = {
     "planning": {"readers", "tables", "checks", "mapping", "converters", "writers", "config", "state"},
     "convert": {"planning", "readers", "writers", "config", "state", "report"},
     "release": set(),
-    "publishing": {"planning", "tables", "release", "verify", "config", "state", "report", "api"},
+    "publishing": {"planning", "tables", "release", "verify", "config", "state", "report"},
     "api": {"planning", "tables", "checks", "convert", "verify", "validate", "explain", "publishing", "config", "state", "report"},
     "cli": {"api", "explain", "report"},
     "profiles": set(),

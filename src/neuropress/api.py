@@ -269,9 +269,10 @@ class Dataset:
         release
             The release's number, as ``1.0.0``; taken numbers are refused.
         """
-        self.reload()
         with locked(self.config.state, "publish"):
-            report = publishing.publish_dataset(self, to, release, endpoint, allow_errors, progress)
+            errors = tuple(f for f in self.check().findings if f.severity is Severity.ERROR)
+            order = publishing.Order(to, release, endpoint, errors, allow_errors)
+            report = publishing.publish_dataset(self.config, self._tables, order, progress)
         return self._log(report)
 
     def status(self, select: Selection = EVERYTHING) -> Report:

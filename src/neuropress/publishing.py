@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from .config import Config
 from .model.finding import Finding, Problem, finding, has_errors
 from .planning.stale import State, standing
-from .planning.targets import Wanted
+from .planning.targets import Wanted, wanted_targets
 from .release import Asset, publish
 from .report import Outcome, Report
 from .state import DigestCache, Memory
-from .tables import normalise_key
+from .tables import Tables, normalise_key
 from .verify import kind_of, verify_result
-
-if TYPE_CHECKING:
-    from .api import Dataset
 
 type Progress = Callable[[int], None]
 
@@ -27,33 +25,49 @@ def fingerprint(path: Path) -> list[int]:
     return [stat.st_size, stat.st_mtime_ns]
 
 
-def publish_dataset(
-    dataset: Dataset, to: str, release: str, endpoint: str | None, allow_errors: bool, progress: Progress
-) -> Report:
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be published where.
+
+    Attributes
+    ----------
+    to, release
+        A folder or ``s3://bucket/prefix``; the release's number.
+    endpoint
+        Of an S3 server other than AWS.
+    errors
+        What `check` found of severity error; it blocks the release unless `allow_errors`, which it records.
+    """
+
+    to: str
+    release: str
+    endpoint: str | None
+    errors: tuple[Finding, ...]
+    allow_errors: bool
+
+
+def publish_dataset(config: Config, tables: Tables, order: Order, progress: Progress) -> Report:
     """Check that all results are current and proven, then publish them with their raw files."""
-    config = dataset.config
     cache = DigestCache(config.state)
-    targets = dataset.targets()
-    outcomes, findings = _ready(dataset, targets, cache, progress)
-    checked = dataset.check()
-    if has_errors(checked.findings) and not allow_errors:
-        findings += [f for f in checked.findings if f.severity == "error"]
-        findings.append(finding("publish.errors", f"{config.root.name} has errors, so {release} is not published"))
+    targets = wanted_targets(tables, config.profile)
+    outcomes, findings = _ready(config, targets, cache, progress)
+    if order.errors and not order.allow_errors:
+        message = f"{config.root.name} has errors, so {order.release} is not published"
+        findings += [*order.errors, finding("publish.errors", message)]
     if has_errors(findings):
         return Report.of("publish", outcomes, findings)
-    assets = [*_results(config.output, targets), *_raw(dataset)]
-    notes = {"errors": [f.to_json() for f in checked.findings if f.severity == "error"]} if allow_errors else {}
+    assets = [*_results(config.output, targets), *_raw(config, tables)]
     try:
         done = publish(
             assets,
-            to,
-            release,
+            order.to,
+            order.release,
             title=config.profile.title,
             license=config.profile.license,
-            notes=notes,
+            notes={"errors": [f.to_json() for f in order.errors]} if order.errors else {},
             digests=lambda path: cache.digest(path).sha256,
             progress=progress,
-            endpoint=endpoint,
+            endpoint=order.endpoint,
             dataset=config.root,
         )
     except Problem as bad:
@@ -62,17 +76,18 @@ def publish_dataset(
         return Report.of("publish", outcomes, [finding("machine.failed", str(error))])
     finally:
         cache.save()
-    _remember(dataset, release, targets)
+    _remember(config, order.release, targets)
     why = f"{done.assets} assets, {done.unchanged} unchanged; sent {done.objects} objects, {done.bytes} bytes"
     facts = {"objects": done.objects, "bytes": done.bytes, "assets": done.assets, "unchanged": done.unchanged}
-    return Report.of("publish", [*outcomes, Outcome(f"{to} {release}", "published", why, (), facts)], findings)
+    return Report.of(
+        "publish", [*outcomes, Outcome(f"{order.to} {order.release}", "published", why, (), facts)], findings
+    )
 
 
 def _ready(
-    dataset: Dataset, targets: list[Wanted], cache: DigestCache, progress: Progress
+    config: Config, targets: list[Wanted], cache: DigestCache, progress: Progress
 ) -> tuple[list[Outcome], list[Finding]]:
     """Results that are stale block the release; those not verified yet are verified now."""
-    config = dataset.config
     memory = Memory(config.state / "verified.json")
     outcomes: list[Outcome] = []
     findings: list[Finding] = []
@@ -102,12 +117,11 @@ def _results(output: Path, targets: list[Wanted]) -> Iterator[Asset]:
             yield Asset(wanted.target.path, kind_of(path), path)
 
 
-def _raw(dataset: Dataset) -> Iterator[Asset]:
+def _raw(config: Config, tables: Tables) -> Iterator[Asset]:
     """Every raw object that a public path cell names and that is there, each once."""
-    config = dataset.config
     seen: set[str] = set()
     for table, spec in config.profile.tables.items():
-        for record in dataset.records(table):
+        for record in tables.records.get(table, {}).values():
             for column in spec.paths:
                 text = record.cells[column].text
                 key = normalise_key(text, config.profile) if text and column not in spec.private else ""
@@ -121,10 +135,10 @@ def _raw(dataset: Dataset) -> Iterator[Asset]:
                 yield Asset(key.rstrip("/"), "raw", source.root / key)
 
 
-def _remember(dataset: Dataset, release: str, targets: list[Wanted]) -> None:
-    memory = Memory(dataset.config.state / "released.json")
+def _remember(config: Config, release: str, targets: list[Wanted]) -> None:
+    memory = Memory(config.state / "released.json")
     for wanted in targets:
-        path = dataset.config.output / wanted.target.path
+        path = config.output / wanted.target.path
         if path.exists():
             memory.data[wanted.target.path] = {"release": release, "fingerprint": fingerprint(path)}
     memory.save()
