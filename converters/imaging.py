@@ -138,7 +138,7 @@ class _Movie:
         if rest.count("q") + rest.count("t") > 1:
             raise self._problem("image.axes", f"{said}; which of the undeclared ones (q) is time a person must say")
         if not rest:
-            raise self._problem("image.axes", f"{said}: one frame, but the row has a frame_rate")
+            raise self._problem("image.single", f"{said}: one frame, but the row has a frame_rate")
         if rest == ["z"]:
             message = f"{said}; the row has a frame_rate, so the {self.pixels.shape[axes.index('z')]} planes are frames"
             self._tell("image.depth_as_time", message, "frame_rate")
@@ -264,7 +264,8 @@ class _Movie:
         return Field(extent, "imaging:dimension", "shape", refs)
 
     def _array(self, index: IndexMap) -> ArraySpec:
-        dtype = np.dtype(self.pixels.dtype).newbyteorder("<").str
+        stored = np.dtype(self.pixels.dtype)
+        dtype = "|u1" if stored.kind == "b" else stored.newbyteorder("<").str  # NWB has no boolean movies: 0 and 1
         return ArraySpec(
             self.job.source, self.image.name, self.pixels.name, self.image.format, index.shape(), dtype, index
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from shlex import quote
 from time import perf_counter
 
 from ..api import Dataset
@@ -49,13 +50,13 @@ def run_demo(root: Path, output: Output) -> int:
 
 
 def _steps(dataset: Dataset, release: Path, output: Output) -> Iterator[tuple[str, Callable[[], Report]]]:
-    where = dataset.config.root.name
+    where = quote(dataset.config.root.name)
     yield f"check {where}", dataset.check
     yield f"plan {where}", dataset.plan
     yield f"convert {where}", lambda: dataset.convert(progress=output.progress("convert"))
     yield f"verify {where}", lambda: dataset.verify(progress=output.progress("verify"))
     yield f"validate {where}", dataset.validate
-    yield f"publish {where} --to {release.name} --release 1.0.0", lambda: dataset.publish(str(release), "1.0.0")
+    yield f"publish {where} --to {quote(release.name)} --release 1.0.0", lambda: dataset.publish(str(release), "1.0.0")
 
 
 def _account(dataset: Dataset, release: Path, seconds: float, status: int, output: Output) -> None:
@@ -69,7 +70,8 @@ def _account(dataset: Dataset, release: Path, seconds: float, status: int, outpu
     output.say("\nProven: every sample and pixel of the results equals the raw files; no unexplained finding of")
     output.say("pynwb, nwbinspector (default and DANDI) or ome-zarr-models.")
     output.say("\nTry next:")
-    output.say(f"  neuropress convert {root.name}          (nothing to do: all is up to date)")
-    output.say(f"  edit the weight in {root.name}/tables/mouse.csv, then: neuropress plan {root.name}")
-    output.say(f"  neuropress status {root.name}")
+    name = quote(root.name)
+    output.say(f"  neuropress convert {name}          (nothing to do: all is up to date)")
+    output.say(f"  edit the weight in {name}/tables/mouse.csv, then: neuropress plan {name}")
+    output.say(f"  neuropress status {name}")
     output.say("  neuropress init my-dataset          (your own data)")
