@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -333,3 +334,23 @@ def test_options_tell_a_reader_what_the_file_does_not(copy: Builder, capsys: pyt
     assert main(["verify", str(copy.root)]) == 0
     assert main(["convert", str(copy.root)]) == 0
     assert "up to date         yuste" in capsys.readouterr().out
+
+
+def test_a_misspelt_mapping_is_told_before_any_file_is_opened(
+    made: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from neuropress.mapping import rules
+    from neuropress.planning import build
+
+    good = rules.load_mapping("imaging")
+    bad = rules.Rule("series.wieght", ("frame_rate",))
+    monkeypatch.setattr(
+        build,
+        "load_mapping",
+        lambda name: replace(good, rules=(bad,)) if name == "imaging" else rules.load_mapping(name),
+    )
+    monkeypatch.setattr("neuropress.model.source.Source.path", lambda *_: pytest.fail("a raw file was opened"))
+    assert main(["check", str(made.root)]) == 2
+    said = capsys.readouterr().err
+    assert "mappings/imaging.toml" in said
+    assert "wieght" in said

@@ -202,17 +202,19 @@ def test_planes_that_the_file_calls_depth_are_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "written", "said"),
+    ("data", "written", "identifier", "said"),
     [
-        (np.zeros((2, 3, 12, 10), np.uint8), {"metadata": {}}, "which of the undeclared ones"),
-        (np.zeros((12, 10), np.uint8), {}, "one frame, but the row has a frame_rate"),
+        (np.zeros((2, 3, 12, 10), np.uint8), {"metadata": {}}, "image.axes", "which of the undeclared ones"),
+        (np.zeros((12, 10), np.uint8), {}, "image.single", "one frame, but the row has a frame_rate"),
     ],
 )
-def test_axes_that_a_person_must_name(tmp_path: Path, data: np.ndarray, written: dict[str, Any], said: str) -> None:
+def test_axes_that_a_person_must_name(
+    tmp_path: Path, data: np.ndarray, written: dict[str, Any], identifier: str, said: str
+) -> None:
     with pytest.raises(Problem, match=said) as caught:
         imaging.build([job(tmp_path, row(), data, **written)])
     found = caught.value.finding
-    assert (found.id, found.location.key, found.location.column) == ("image.axes", "RY_IMG_0001", "file_path_raw")
+    assert (found.id, found.location.key, found.location.column) == (identifier, "RY_IMG_0001", "file_path_raw")
 
 
 def test_several_images_in_one_file(tmp_path: Path) -> None:
@@ -341,3 +343,9 @@ def test_pynwb_takes_every_field(tmp_path: Path) -> None:
     for node in built.nodes:
         known = {a["name"] for a in get_docval(get_type_map().get_dt_container_cls(node.type, "core").__init__)}
         assert {*node.fields, *node.links, *node.arrays} <= known
+
+
+def test_a_boolean_movie_is_stored_as_0_and_1(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((6, 12, 10)) > 0.5
+    built = imaging.build([job(tmp_path, row(), frames)])
+    assert nodes(built)["/acquisition/RY_IMG_0001"].arrays["data"].dtype == "|u1"

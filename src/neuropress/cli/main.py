@@ -91,7 +91,7 @@ def _positive(text: str) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
     args = parser().parse_args(arguments)
-    from ..model.finding import Problem
+    from ..model.finding import MappingError, Problem
     from ..report import FINDINGS, MACHINE, USAGE
     from .render import Output
 
@@ -104,6 +104,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return USAGE
         output.finding(bad.finding)
         return FINDINGS
+    except MappingError as error:
+        print(f"neuropress {args.verb}: {error}", file=sys.stderr)
+        return USAGE
     except OSError as error:
         print(f"neuropress {args.verb}: {error}", file=sys.stderr)
         return MACHINE

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ..model.finding import MappingError
 from ..model.plan import Field
 from ..model.profile import Profile
 from ..model.record import CellRef, Record, Value
@@ -76,10 +77,6 @@ class Mapping:
     table: tuple[str, ...]
     rules: tuple[Rule, ...]
     compare: tuple[Compare, ...] = ()
-
-
-class MappingError(ValueError):
-    """A mapping file names something that does not exist: tells file, rule and the known names."""
 
 
 @cache

@@ -125,6 +125,10 @@ def problem(id: str, message: str, *, hint: str = "", **where: Any) -> Problem:
     return Problem(finding(id, message, hint=hint, **where))
 
 
+class MappingError(ValueError):
+    """A mapping file names something that does not exist: tells file, rule and the known names."""
+
+
 def has_errors(findings: Iterable[Finding]) -> bool:
     """Whether any finding is of severity error."""
     return any(f.severity is Severity.ERROR for f in findings)
