@@ -14,6 +14,7 @@ import pytest
 import tifffile
 import zarr
 from builder import DATE, Builder
+from conftest import campaign
 from neo.rawio import AxonRawIO
 
 import neuropress
@@ -173,7 +174,7 @@ def spoil(path: Path, choose: random.Random) -> None:
         data[index] = np.nextafter(value, np.inf) if data.dtype.kind == "f" else value ^ 1
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(campaign(20)))
 def test_any_one_changed_value_is_found(converted: Builder, tmp_path: Path, seed: int) -> None:
     choose = random.Random(seed)
     results = sorted((converted.root / "output").rglob("*.nwb")) + sorted(

@@ -16,6 +16,7 @@ import pytest
 import tifffile
 import zarr
 from builder import DATE, Builder, abf, movie, slices
+from conftest import campaign
 
 import neuropress
 from neuropress.cli.main import main
@@ -179,7 +180,7 @@ def stored_arrays(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(campaign(12)))
 def test_one_changed_value_is_found(copy: Builder, seed: int, capsys: pytest.CaptureFixture[str]) -> None:
     choose = random.Random(seed)
     if seed % 3:
