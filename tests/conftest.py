@@ -8,11 +8,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def campaign(sample: int) -> int:
-    """How many rounds of a long campaign to run: a seeded sample, or NEUROPRESS_CAMPAIGN rounds."""
-    return int(os.environ.get("NEUROPRESS_CAMPAIGN", sample))
-
-
 def corpus_folder() -> Path | None:
     """The corpus, where it lies on this machine."""
     folder = Path(os.environ.get("NEUROPRESS_CORPUS", ROOT.parent / "shared" / "corpus"))

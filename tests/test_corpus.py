@@ -14,7 +14,7 @@ import pytest
 import tifffile
 import zarr
 from builder import DATE, Builder
-from conftest import campaign
+from campaigns import campaign
 from neo.rawio import AxonRawIO
 
 import neuropress

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from builder import Builder, abf
-from conftest import campaign
+from campaigns import campaign
 
 
 def convert(root: Path) -> subprocess.Popen[bytes]:

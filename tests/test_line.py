@@ -16,7 +16,7 @@ import pytest
 import tifffile
 import zarr
 from builder import DATE, Builder, abf, movie, slices
-from conftest import campaign
+from campaigns import campaign
 
 import neuropress
 from neuropress.cli.main import main

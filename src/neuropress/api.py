@@ -17,6 +17,7 @@ from .checks import check_tables
 from .config import FILE, TEMPLATE, Config, find_dataset, load_config
 from .convert import Options, convert_all
 from .explain import Explanation, explain_result
+from .export import export_tables, gather, profile_of
 from .model.finding import Finding, Severity, finding, has_errors, problem
 from .model.profile import load_profile
 from .model.record import Record
@@ -24,8 +25,9 @@ from .model.serial import to_json
 from .model.source import SourceRoots
 from .planning.build import build_plan, check_mappings
 from .planning.raw import check_files
-from .planning.stale import standing
+from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
+from .records import write_records
 from .report import Outcome, Report
 from .state import DigestCache, Memory, locked
 from .tables import Tables, write_headers
@@ -199,7 +201,21 @@ class Dataset:
         options = Options(keep_going, outdated, workers)
         with locked(self.config.state, "convert"):
             outcomes = list(convert_all(self.config, targets, options, progress))
+            self._write_records(options)
         return self._log(Report.of("convert", outcomes, findings))
+
+    def _write_records(self, options: Options) -> None:
+        """Keep the rows that no current result carries."""
+        cache = DigestCache(self.config.state)
+        usable = (wanted.usable(options.keep_going) for wanted in self.targets())
+        write_records(
+            self.config,
+            [w for w in usable if w and standing(w, self.config, cache).state in (State.CURRENT, State.OUTDATED)],
+        )
+
+    def export_tables(self, to: str | os.PathLike[str]) -> Report:
+        """Rebuild the tables as CSV from the results and ``records.jsonl`` alone, in canonical form."""
+        return export(str(self.config.root), Path(to))
 
     def results(self, select: Selection = EVERYTHING) -> list[Path]:
         """Paths of the selected targets that exist."""
@@ -325,6 +341,15 @@ def _first_cause(wanted: Wanted) -> str:
     for (table, key), cause in sorted(wanted.blocked.items()):
         return f"{table} {key}: {cause.message}"
     return "no row with data that could be converted"
+
+
+def export(source: str, to: Path, release: str | None = None, endpoint: str | None = None) -> Report:
+    """Rebuild the tables from a dataset's output, an output folder, or a release (folder or S3)."""
+    found = gather(source, release, endpoint)
+    folder = find_dataset(Path(source)) if "://" not in source else None
+    counts = export_tables(found, to, profile_of(found, folder))
+    outcomes = [Outcome(f"{table}.csv", "written", f"{n} row{'s' if n != 1 else ''}") for table, n in counts.items()]
+    return Report.of("export-tables", outcomes, found.findings)
 
 
 def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: Progress = _silent) -> Report:

@@ -10,6 +10,7 @@ from .config import Config
 from .model.finding import Finding, Problem, finding, has_errors
 from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
+from .records import NAME as RECORDS
 from .release import Asset, publish
 from .report import Outcome, Report
 from .state import DigestCache, Memory
@@ -57,6 +58,8 @@ def publish_dataset(config: Config, tables: Tables, order: Order, progress: Prog
     if has_errors(findings):
         return Report.of("publish", outcomes, findings)
     assets = [*_results(config.output, targets), *_raw(config, tables)]
+    if (config.output / RECORDS).is_file():
+        assets.append(Asset(RECORDS, "records", config.output / RECORDS))
     try:
         done = publish(
             assets,

@@ -25,6 +25,7 @@ VERBS = {
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
     "explain": "which cell, rule and version made a value of a result",
+    "export-tables": "rebuild the metadata tables from results or a release",
     "publish": "publish raw files and proven results as one immutable release",
 }
 
@@ -67,6 +68,12 @@ def parser() -> argparse.ArgumentParser:
     made["init"].add_argument("--profile", default="dendritic-consortium", metavar="P", help="default: %(default)s")
     made["explain"].add_argument("file", metavar="FILE", help="an NWB file or an OME-Zarr folder")
     made["explain"].add_argument("field", nargs="?", metavar="FIELD", help="as /general/subject/weight, or its end")
+    made["export-tables"].add_argument(
+        "source", metavar="SOURCE", help="a dataset, an output folder, or a release's URL"
+    )
+    made["export-tables"].add_argument("--to", required=True, metavar="OUT", help="folder for the CSV files")
+    made["export-tables"].add_argument("--release", metavar="N", help="of a release's URL; default: the newest")
+    made["export-tables"].add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
     made["publish"].add_argument("--to", metavar="URL", help="a folder or s3://bucket/prefix")
     made["publish"].add_argument("--release", required=True, metavar="N", help="the release's number, as 1.0.0")
     made["publish"].add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
@@ -216,6 +223,12 @@ def _explain(args: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _export(args: argparse.Namespace, output: Output) -> int:
+    from ..api import export
+
+    return output.report(export(args.source, Path(args.to), args.release, args.endpoint))
+
+
 def _publish(args: argparse.Namespace, output: Output) -> int:
     dataset = _dataset(args)
     to = args.to or dataset.config.publish.get("to")
@@ -238,6 +251,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "validate": _validate,
     "run": _run,
     "explain": _explain,
+    "export-tables": _export,
     "publish": _publish,
 }
 

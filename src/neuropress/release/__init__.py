@@ -25,14 +25,16 @@ Layout below the URL::
 
 from .assets import Asset
 from .commit import Published, publish
-from .read import list_releases, read_release, verify_release
+from .read import is_release, list_releases, open_release, read_release, verify_release
 from .store import StoreUnavailable
 
 __all__ = [
     "Asset",
     "Published",
     "StoreUnavailable",
+    "is_release",
     "list_releases",
+    "open_release",
     "publish",
     "read_release",
     "verify_release",

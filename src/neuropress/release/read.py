@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import chain
+from typing import BinaryIO
 
 from ..model.finding import Finding, finding, problem
 from .assets import FileDigest, read_manifest
 from .catalog import FOLDER, Entry, Release, load_release, release_numbers
 from .parallel import run_all
-from .store import Store, open_store
+from .store import Store, local_folder, open_store
 
 WORKERS = 16
 
@@ -56,6 +59,55 @@ def verify_release(
         sound = (item for item in data if item[1] not in broken)
         found.extend(run_all(lambda item: tuple(_check_bytes(store, *item)), sound, WORKERS))
     return tuple(chain(*found))
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRelease:
+    """A committed release whose assets are read by their logical names."""
+
+    release: Release
+    store: Store
+
+    def open(self, name: str) -> BinaryIO:
+        """A file asset, seekable; nothing but what is read is fetched."""
+        return self.store.open(self._entry(name).key)
+
+    def read(self, name: str, member: str = "") -> bytes:
+        """Bytes of a file asset, or of one member of a folder asset, compared with their digest.
+
+        Raises
+        ------
+        Problem
+            ``release.lost`` or ``release.differs``.
+        """
+        entry = self._entry(name)
+        key = f"{entry.key}/{member}" if member else entry.key
+        known = next((f.sha256 for f in _files(self.store, entry) if f.path == member), None)
+        data = self.store.get(key) if known else None
+        if data is None:
+            raise problem("release.lost", f"{name}: {key} is gone", file=key)
+        if _digest(data) != known:
+            raise problem("release.differs", f"{name}: {key} has other bytes than were published", file=key)
+        return data
+
+    def _entry(self, name: str) -> Entry:
+        entry = self.release.assets.get(name)
+        if entry is None:
+            raise problem("release.lost", f"release {self.release.number} has no {name}", file=name)
+        return entry
+
+
+@contextmanager
+def open_release(url: str, number: str | None = None, endpoint: str | None = None) -> Iterator[OpenRelease]:
+    """Open a committed release, the newest when no number is given. Raises like `read_release`."""
+    store = open_store(url, endpoint)
+    yield OpenRelease(_read(store, number), store)
+
+
+def is_release(url: str, endpoint: str | None = None) -> bool:
+    """Whether any release has been committed at a URL."""
+    folder = local_folder(url)
+    return (folder is None or folder.is_dir()) and bool(list_releases(url, endpoint))
 
 
 def _read(store: Store, number: str | None) -> Release:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import urlsplit
 from uuid import uuid4
 
@@ -54,6 +55,27 @@ class StoreUnavailable(OSError):
     """The network, the server or the machine failed; trying again later may work."""
 
 
+class _Raw(io.RawIOBase):
+    """obstore's reader with the interface of Python's own files."""
+
+    def __init__(self, reader: obstore.ReadableFile) -> None:
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._reader.seek(offset, whence)
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._reader.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """Objects below one URL. Keys are relative to it, with ``/`` between their parts.
@@ -75,6 +97,11 @@ class Store:
             except FileNotFoundError as error:
                 _absent(error)
                 return None
+
+    def open(self, key: str) -> BinaryIO:
+        """An object as a seekable file, read piece by piece as asked for."""
+        with self._errors(f"reading {key}"):
+            return cast(BinaryIO, io.BufferedReader(_Raw(obstore.open_reader(self.backend, key))))
 
     def create(self, key: str, data: bytes, sha256: str | None = None) -> bool:
         """Put an object unless one is there; False when one is. Of many callers exactly one wins."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import h5py
 import numpy as np
@@ -91,6 +91,12 @@ def read_provenance(path: Path) -> Provenance:
         return _provenance(file, path)
 
 
+def stream_provenance(stream: BinaryIO, path: Path) -> Provenance:
+    """The same from a seekable stream (an object of a bucket); `path` is for messages."""
+    with _opened(path, stream) as file:
+        return _provenance(file, path)
+
+
 def _provenance(file: h5py.File, path: Path) -> Provenance:
     try:
         texts = {name: file[f"{PROVENANCE}/{name}_json"].asstr()[()] for name in SECTIONS}
@@ -100,9 +106,9 @@ def _provenance(file: h5py.File, path: Path) -> Provenance:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
+def _opened(path: Path, stream: BinaryIO | None = None) -> Iterator[h5py.File]:
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(stream or path, "r")
     except OSError as error:
         raise _unreadable(path, str(error)) from error
     with file:
