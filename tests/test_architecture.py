@@ -34,10 +34,11 @@ ALLOWED = {
     "convert": {"planning", "readers", "writers", "config", "state", "report"},
     "release": set(),
     "records": {"config", "planning", "state", "tables"},
+    "coverage": {"config", "planning", "records", "tables", "writers"},
     "export": {"config", "records", "release", "state", "tables", "writers"},
     "publishing": {"planning", "records", "tables", "release", "verify", "config", "state", "report"},
-    "api": {"planning", "records", "export", "tables", "checks", "convert", "verify", "validate", "explain", "publishing", "config", "state", "report"},
-    "cli": {"api", "explain", "report"},
+    "api": {"planning", "coverage", "records", "export", "tables", "checks", "convert", "verify", "validate", "explain", "publishing", "config", "state", "report"},
+    "cli": {"api", "coverage", "explain", "report"},
     "profiles": set(),
     "findings_page": set(),
 }  # fmt: skip

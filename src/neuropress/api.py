@@ -16,6 +16,7 @@ from . import publishing
 from .checks import check_tables
 from .config import FILE, TEMPLATE, Config, find_dataset, load_config
 from .convert import Options, convert_all
+from .coverage import Coverage, Place, cover, read_results, where
 from .explain import Explanation, explain_result
 from .export import export_tables, gather, profile_of
 from .model.finding import Finding, Severity, finding, has_errors, problem
@@ -206,12 +207,29 @@ class Dataset:
 
     def _write_records(self, options: Options) -> None:
         """Keep the rows that no current result carries."""
+        write_records(self.config, self._current(options.keep_going))
+
+    def _current(self, keep_going: bool) -> list[Wanted]:
+        """The targets whose results are what the tables and raw files say now."""
         cache = DigestCache(self.config.state)
-        usable = (wanted.usable(options.keep_going) for wanted in self.targets())
-        write_records(
-            self.config,
-            [w for w in usable if w and standing(w, self.config, cache).state in (State.CURRENT, State.OUTDATED)],
-        )
+        good = (State.CURRENT, State.OUTDATED)
+        usable = (wanted.usable(keep_going) for wanted in self.targets())
+        return [w for w in usable if w and standing(w, self.config, cache).state in good]
+
+    def coverage(self) -> tuple[Coverage, Report]:
+        """The matrix of all columns against where their cells went, and what was lost."""
+        self.reload()
+        current = self._current(keep_going=True)
+        covered = cover(self.config, read_results(self.config, current))
+        there = {wanted.target.path for wanted in current}
+        stale = [w.target.path for w in self.targets() if w.jobs and w.target.path not in there]
+        told = [finding("coverage.stale", f"{path} is missing or not current", file=path) for path in stale]
+        return covered, Report.of("coverage", [], [*covered.findings, *told])
+
+    def where(self, cell: str) -> list[Place]:
+        """Every place that a cell (``mouse.RY_M_0001.weight``) reached. Raises `Problem` for no cell."""
+        self.reload()
+        return where(self.config, read_results(self.config, self._current(keep_going=True)), cell)
 
     def export_tables(self, to: str | os.PathLike[str]) -> Report:
         """Rebuild the tables as CSV from the results and ``records.jsonl`` alone, in canonical form."""

@@ -25,6 +25,7 @@ VERBS = {
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
     "explain": "which cell, rule and version made a value of a result",
+    "coverage": "where every cell of every table went, and that none was dropped",
     "export-tables": "rebuild the metadata tables from results or a release",
     "publish": "publish raw files and proven results as one immutable release",
 }
@@ -49,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     made = {
         name: verbs.add_parser(name, help=text, description=text.capitalize() + ".") for name, text in VERBS.items()
     }
-    for name in ("status", "check", "plan", "convert", "run", "publish"):
+    for name in ("status", "check", "plan", "convert", "run", "coverage", "publish"):
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
@@ -66,11 +67,12 @@ def parser() -> argparse.ArgumentParser:
     made["demo"].add_argument("dir", nargs="?", default="neuropress-demo", metavar="DIR", help="a new folder")
     made["init"].add_argument("dir", metavar="DIR", help="a new or empty folder")
     made["init"].add_argument("--profile", default="dendritic-consortium", metavar="P", help="default: %(default)s")
-    made["explain"].add_argument("file", metavar="FILE", help="an NWB file or an OME-Zarr folder")
-    made["explain"].add_argument("field", nargs="?", metavar="FIELD", help="as /general/subject/weight, or its end")
-    made["export-tables"].add_argument(
-        "source", metavar="SOURCE", help="a dataset, an output folder, or a release's URL"
+    made["explain"].add_argument(
+        "file", metavar="FILE", help="an NWB file or an OME-Zarr folder; with --cell, a dataset"
     )
+    made["explain"].add_argument("field", nargs="?", metavar="FIELD", help="as /general/subject/weight, or its end")
+    made["explain"].add_argument("--cell", metavar="CELL", help="of a dataset: where mouse.RY_M_0001.weight went")
+    made["export-tables"].add_argument("source", metavar="SOURCE", help="a dataset, an output folder or a release")
     made["export-tables"].add_argument("--to", required=True, metavar="OUT", help="folder for the CSV files")
     made["export-tables"].add_argument("--release", metavar="N", help="of a release's URL; default: the newest")
     made["export-tables"].add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
@@ -218,9 +220,18 @@ def _status(args: argparse.Namespace, output: Output) -> int:
 def _explain(args: argparse.Namespace, output: Output) -> int:
     from ..explain import explain_result
 
+    if args.cell:
+        args.dir = args.file
+        return output.places(args.cell, _dataset(args).where(args.cell))
     for explanation in explain_result(Path(args.file), args.field):
         output.explanation(explanation)
     return 0
+
+
+def _coverage(args: argparse.Namespace, output: Output) -> int:
+    covered, report = _dataset(args).coverage()
+    output.coverage(covered)
+    return output.report(report)
 
 
 def _export(args: argparse.Namespace, output: Output) -> int:
@@ -251,6 +262,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "validate": _validate,
     "run": _run,
     "explain": _explain,
+    "coverage": _coverage,
     "export-tables": _export,
     "publish": _publish,
 }

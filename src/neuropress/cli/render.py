@@ -6,9 +6,10 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..coverage import CLASSES, Coverage, Place
 from ..explain import Explanation
 from ..model.finding import Finding, Severity
 from ..report import Outcome, Report
@@ -90,6 +91,28 @@ class Output:
             self.record(explanation.to_json())
         else:
             print("\n".join(explanation.lines()))
+
+    def places(self, cell: str, places: Sequence[Place]) -> int:
+        """Where a cell went."""
+        for place in places:
+            if self._json:
+                self.record({"cell": cell, "file": place.file, "field": place.field, "rule": place.rule})
+            else:
+                print(f"{place.file}  {place.field}{'  by rule ' + place.rule if place.rule else ''}")
+        self.say(f"{cell}: {len(places)} places" if places else f"{cell} is private and left nothing behind")
+        return 0
+
+    def coverage(self, covered: Coverage) -> None:
+        """The matrix, one line a column."""
+        if self._json:
+            for column, counts in covered.counts.items():
+                self.record({"column": column, **{name: counts.get(name, 0) for name in CLASSES}})
+            self.record({"cells": covered.cells, **covered.totals()})
+            return
+        width = max(len(column) for column in covered.counts) + 2
+        print(" " * width + "".join(f"{name:>16}" for name in CLASSES))
+        for column, counts in [*covered.counts.items(), (f"{covered.cells} cells", covered.totals())]:
+            print(f"{column:{width}}" + "".join(f"{counts.get(name, 0) or '-':>16}" for name in CLASSES))
 
     def progress(self, verb: str) -> Callable[[int], None]:
         """A counter of bytes on standard error, if that is a terminal."""

@@ -74,6 +74,8 @@ class Profile:
 
     `defaults` are dataset defaults (``species``, ``region``); every value taken from
     them is marked "default" in the result. A lab's `overrides` come before them.
+    `coverage` promises: kind of result -> columns (``mouse.weight``) that reach a field of
+    the standard in every result that carries their row.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Profile:
     people: Mapping[str, Person] = field(default_factory=dict)
     limits: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
+    coverage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def lab_of(self, key: str) -> Lab | None:
         """The lab that owns a key; None for initials that no lab has."""

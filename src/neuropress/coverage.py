@@ -1,0 +1,170 @@
+"""Where every cell went: no cell is dropped, and the counts prove it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from .config import Config
+from .model.finding import Finding, finding, problem
+from .model.plan import SourceRow
+from .model.provenance import Provenance
+from .planning.targets import Wanted
+from .records import NAME, raw_rows
+from .tables import read_tables
+from .writers import writer
+
+type CellId = tuple[str, str, str]
+"""Table, key and column."""
+
+CLASSES = ("core NWB", "OME-Zarr", "record", "catalogue only", "private", "empty")
+"""Fates of a cell, of which each has exactly one, the first that holds.
+
+``record``: it travels verbatim in a result; ``catalogue only``: no result holds its row,
+so it stands in records.jsonl.
+"""
+
+KINDS = {"nwb": "core NWB", "ome-zarr": "OME-Zarr"}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place that a cell reached: result file, field (or ``record``) and rule."""
+
+    file: str
+    field: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What the current results say about cells."""
+
+    fields: Mapping[CellId, tuple[Place, ...]]
+    carried: Mapping[tuple[str, str], tuple[str, ...]]
+    kinds: Mapping[str, str]
+
+
+def read_results(config: Config, current: Iterable[Wanted]) -> Results:
+    """Read the provenance of every current result."""
+    fields: dict[CellId, list[Place]] = {}
+    carried: dict[tuple[str, str], list[str]] = {}
+    kinds = {}
+    for wanted in current:
+        path = wanted.target.path
+        kinds[path] = wanted.target.kind
+        made = writer(wanted.target.kind).read_provenance(config.output / path)
+        for row in made.records:
+            carried.setdefault((row.table, row.key), []).append(path)
+        for cell, place in _reached(made, path):
+            fields.setdefault(cell, []).append(place)
+    return Results(
+        {cell: tuple(places) for cell, places in fields.items()},
+        {row: tuple(paths) for row, paths in carried.items()},
+        kinds,
+    )
+
+
+def _reached(made: Provenance, path: str) -> Iterator[tuple[CellId, Place]]:
+    for name, value in made.fields.items():
+        for ref in value.sources:
+            if ref.origin in ("cell", "fix"):
+                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The matrix: `counts` maps ``table.column`` to the number of cells in each class."""
+
+    counts: Mapping[str, Mapping[str, int]]
+    cells: int
+    findings: tuple[Finding, ...]
+
+    def totals(self) -> dict[str, int]:
+        """Cells in each class over all columns."""
+        return {name: sum(row.get(name, 0) for row in self.counts.values()) for name in CLASSES}
+
+
+def cover(config: Config, results: Results) -> Coverage:
+    """Classify every cell of every table.
+
+    Findings: ``coverage.lost`` for a cell that must reach a core field of its result and
+    does not (the profile's `coverage` says which must), ``coverage.sum`` when the counts
+    do not add up.
+    """
+    counts: dict[str, Counter[str]] = {}
+    found: list[Finding] = []
+    cells = 0
+    tables = read_tables(config.tables, config.profile)
+    for name, spec in config.profile.tables.items():
+        for column in spec.columns:
+            counts[f"{name}.{column}"] = Counter()
+        table = tables[name]
+        cells += sum(len(row.cells) for row in table.rows)
+        for row, raw in zip(raw_rows(table), table.rows, strict=True):
+            texts = dict(zip(table.columns, raw.cells, strict=False))
+            for column in row.cells:
+                if column in spec.private:
+                    fate = "private" if texts.get(column) else "empty"
+                else:
+                    fate = _fate(row, column, results)
+                counts.setdefault(f"{name}.{column}", Counter())[fate] += 1
+                found += _lost(row, column, fate, results, config)
+    if sum(sum(row.values()) for row in counts.values()) != cells:
+        found.append(finding("coverage.sum", f"{cells} cells were read, the matrix counts others"))
+    return Coverage(counts, cells, tuple(found))
+
+
+def _fate(row: SourceRow, column: str, results: Results) -> str:
+    if not row.cells[column]:
+        return "empty"
+    places = results.fields.get((row.table, row.key, column), ())
+    reached = {KINDS[results.kinds[place.file]] for place in places}
+    for name in ("core NWB", "OME-Zarr"):
+        if name in reached:
+            return name
+    return "record" if (row.table, row.key) in results.carried else "catalogue only"
+
+
+def _lost(row: SourceRow, column: str, fate: str, results: Results, config: Config) -> Iterator[Finding]:
+    """Cells of carried rows that their profile promises to a core field, and that are in none."""
+    if fate in ("empty", "private"):
+        return
+    places = results.fields.get((row.table, row.key, column), ())
+    for path in results.carried.get((row.table, row.key), ()):
+        kind = results.kinds[path]
+        promised = config.profile.coverage.get(kind, ())
+        if f"{row.table}.{column}" in promised and not any(place.file == path for place in places):
+            cell = f"{row.table}.{row.key}.{column}"
+            message = f"{cell} is in no {KINDS[kind]} field of {path}: a mapping rule is missing"
+            yield finding(
+                "coverage.lost",
+                message,
+                table=row.table,
+                key=row.key,
+                column=column,
+                value=row.cells[column],
+                file=path,
+            )
+
+
+def where(config: Config, results: Results, cell: str) -> list[Place]:
+    """Every place that one cell (``mouse.RY_M_0001.weight``) reached, records included.
+
+    Raises
+    ------
+    Problem
+        ``coverage.no_cell``: the tables have no such cell.
+    """
+    table, _, rest = cell.partition(".")
+    key, _, column = rest.rpartition(".")
+    tables = read_tables(config.tables, config.profile)
+    rows = [row for row in raw_rows(tables[table]) if row.key == key] if table in tables else []
+    if not any(column in row.cells for row in rows):
+        raise problem("coverage.no_cell", f"the tables have no cell {cell}; it is written table.key.column", value=cell)
+    places = list(results.fields.get((table, key, column), ()))
+    if column in config.profile.tables[table].private:
+        return places
+    carried = results.carried.get((table, key), ())
+    return places + ([Place(path, "record, verbatim") for path in carried] or [Place(NAME, "record, verbatim")])

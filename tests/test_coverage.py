@@ -1,0 +1,198 @@
+"""Every cell is somewhere, where coverage says, and nowhere else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from builder import DATE, Builder, abf, movie, slices
+
+import neuropress
+from neuropress.cli.main import main
+from neuropress.coverage import CLASSES
+from neuropress.mapping import rules
+from neuropress.planning import build as planning
+
+TOKENS = {  # table: columns that take any text
+    "plasmid": ("plasmid_name", "gene", "backbone", "promoter", "notes"),
+    "virus": ("virus_name", "notes"),
+    "mouse": ("strain", "notes"),
+    "session": ("anesthesia", "notes"),
+    "image": ("processing_methods", "roi_tool", "notes"),
+    "ephys": ("processing_methods", "notes"),
+    "sem_dataset": ("section", "file_path_local", "notes"),
+    "micro_ct_dataset": ("contrast_agent", "file_path_local", "notes"),
+    "behavior": ("task", "injection", "notes"),
+    "model": ("model_version", "description", "notes"),
+    "analysis": ("description", "notes"),
+    "cell_detection_dataset": ("tool", "file_path_local", "notes"),
+}
+
+
+def token(table: str, column: str) -> str:
+    return f"zq{table}x{column}qz"
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Builder:
+    """All twelve tables with every column filled that can be, a token in every text."""
+    build = Builder(tmp_path / "ds")
+    texts = {table: {c: token(table, c) for c in columns} for table, columns in TOKENS.items()}
+    build.change(
+        "plasmid",
+        backbone="",
+        promoter="",
+        tuning="negative",
+        **{k: v for k, v in texts["plasmid"].items() if k not in ("backbone", "promoter")},
+    )
+    build.change("plasmid", backbone=token("plasmid", "backbone"), promoter=token("plasmid", "promoter"))
+    build.change("virus", **texts["virus"])
+    build.change("mouse", litter_id="RY_L_0001", cre_line=token("mouse", "strain"), **texts["mouse"])
+    build.session(1, **texts["session"])
+    keys = {kind: f"yuste/{DATE}/{kind}" for kind in ("image", "ephys")}
+    for kind, version in (
+        ("image", "processed"),
+        ("image", "roi"),
+        ("image", "script"),
+        ("ephys", "processed"),
+        ("ephys", "script"),
+    ):
+        build.put(f"{keys[kind]}/{version}/f.txt", b"x")
+    build.ephys(
+        abf(tmp_path / "e.abf"),
+        "20000",
+        file_path_processed=f"{keys['ephys']}/processed/f.txt",
+        file_path_script=f"{keys['ephys']}/script/f.txt",
+        **texts["ephys"],
+    )
+    build.movie(
+        movie(tmp_path / "m.tif"), (12, 20, 16), pixel_size="0.8", numerical_aperture="0.8", objective_magn="40x", exposure_time="2",
+        laser_power="30", laser_line="488", file_path_processed=f"{keys['image']}/processed/f.txt",
+        file_path_roi=f"{keys['image']}/roi/f.txt", file_path_script=f"{keys['image']}/script/f.txt", **texts["image"],
+    )  # fmt: skip
+    build.sem(slices(tmp_path / "v"), end_date=DATE, **texts["sem_dataset"])
+    other_tables(build, tmp_path / "v", texts)
+    assert main(["convert", str(build.root)]) == 0
+    return build
+
+
+def other_tables(build: Builder, stack: Path, texts: dict[str, dict[str, str]]) -> None:
+    """Rows of the tables that no session holds."""
+    key = f"lichtman/{DATE}/micro_ct_dataset/raw/v/"
+    build.put(key, stack)
+    build.row(
+        "micro_ct_dataset",
+        micro_ct_id="JL_MD_0001",
+        mouse_id="RY_M_0001",
+        voxel_size="1.5",
+        start_date=DATE,
+        end_date=DATE,
+        file_path=key,
+        **texts["micro_ct_dataset"],
+    )
+    build.row("mouse", mouse_id="JB_M_0001", strain="C57BL/6J")
+    build.row(
+        "session",
+        session_id="JB_S_0001",
+        mouse_id="JB_M_0001",
+        experimenter="Bo Beispiel",
+        session_date=DATE,
+        start_time="10:00",
+        end_time="11:00",
+    )
+    for name, key, cells in (
+        ("behavior", f"basu/{DATE}/behavior/raw/b.csv", {"behavior_id": "JB_B_0001", "session_id": "JB_S_0001", "metric_type": "position", "file_path_raw": f"basu/{DATE}/behavior/raw/b.csv"}),
+        ("model", f"segev/{DATE}/model/model/m.hoc", {"model_id": "IS_MOD_0001", "model_type": "biophysical", "file_path_model": f"segev/{DATE}/model/model/m.hoc"}),
+        ("analysis", f"segev/{DATE}/analysis/raw/a.csv", {"analysis_id": "IS_A_0001", "source_type": "model", "source_id": "IS_MOD_0001", "file_path": f"segev/{DATE}/analysis/raw/a.csv"}),
+        ("cell_detection_dataset", f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv", {"cell_dataset_id": "JL_CD_0001", "mouse_id": "RY_M_0001", "start_date": DATE, "file_path": f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv"}),
+    ):  # fmt: skip
+        build.put(key, b"x")
+        build.row(name, **cells, **texts[name])
+
+
+def matrix(build: Builder, capsys: pytest.CaptureFixture[str]) -> dict[str, dict[str, int]]:
+    capsys.readouterr()
+    assert main(["coverage", str(build.root), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    found = {line["column"]: {c: line[c] for c in CLASSES} for line in lines if "column" in line}
+    (total,) = (line for line in lines if "cells" in line)
+    assert total["cells"] == sum(sum(row.values()) for row in found.values())
+    return found
+
+
+def test_all_columns_are_in_the_matrix_and_it_adds_up(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    found = matrix(lab, capsys)
+    assert len(found) == 115
+    read = sum(len(rows) * len(lab.dataset.config.profile.tables[t].columns) for t, rows in lab.rows.items())
+    assert sum(sum(row.values()) for row in found.values()) == read
+    assert found["mouse.weight"]["core NWB"] == 1
+    assert found["sem_dataset.resolution"]["OME-Zarr"] == 1
+    assert found["model.description"]["catalogue only"] == 1
+    assert found["sem_dataset.file_path_local"]["private"] == 1
+    assert found["ephys.file_path_script"]["record"] == 1
+
+
+def test_tokens_are_where_coverage_says_and_nowhere_else(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    found = matrix(lab, capsys)
+    output = lab.root / "output"
+    holds = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    for table, columns in TOKENS.items():
+        for column in columns:
+            there = {str(p.relative_to(output)) for p, data in holds.items() if token(table, column).encode() in data}
+            if column == "file_path_local":
+                assert not there, column
+                assert found[f"{table}.{column}"]["private"] == 1
+                continue
+            fate = next(name for name in CLASSES if found[f"{table}.{column}"][name] and name != "empty")
+            if fate == "catalogue only":
+                assert there == {"records.jsonl"}, (table, column, there)
+            else:
+                assert there, (table, column)
+                assert "records.jsonl" not in there, (table, column, there)
+                assert any(name.endswith(".nwb" if fate == "core NWB" else ("zarr.json", ".nwb")) for name in there)
+
+
+def test_explain_follows_a_cell(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(lab.root), "--cell", "mouse.RY_M_0001.weight", "--json"]) == 0
+    places = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {"/general/subject/weight"} == {p["field"] for p in places if p["rule"]}
+    assert sum(p["field"] == "record, verbatim" for p in places) == 3
+    assert main(["explain", str(lab.root), "--cell", "model.IS_MOD_0001.description"]) == 0
+    assert "records.jsonl" in capsys.readouterr().out
+    assert main(["explain", str(lab.root), "--cell", "sem_dataset.JL_SD_0001.file_path_local"]) == 0
+    assert "private" in capsys.readouterr().out
+    assert main(["explain", str(lab.root), "--cell", "mouse.RY_M_0001.wieght"]) == 1
+
+
+def test_one_changed_cell_changes_exactly_what_explain_names(lab: Builder) -> None:
+    dataset = neuropress.open(lab.root)
+    named = {place.file for place in dataset.where("sem_dataset.JL_SD_0001.section")}
+    before = {p: p.read_bytes() for p in (lab.root / "output").rglob("*") if p.is_file()}
+    lab.change("sem_dataset", section="another")
+    assert main(["convert", str(lab.root)]) == 0
+    changed = {p for p, data in before.items() if p.read_bytes() != data}
+    names = {p.relative_to(lab.root / "output").as_posix() for p in changed} - {"records.jsonl"}
+    assert {name.split(".ome.zarr")[0] for name in names} == {name.split(".ome.zarr")[0] for name in named}
+
+
+def test_a_removed_rule_makes_coverage_fail(
+    lab: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = rules.load_mapping("session")
+    less = replace(whole, rules=tuple(r for r in whole.rules if r.to != "subject.weight"))
+    monkeypatch.setattr(planning, "load_mapping", lambda name: less if name == "session" else rules.load_mapping(name))
+    shutil.rmtree(lab.root / "output")
+    assert main(["convert", str(lab.root)]) == 0
+    assert main(["coverage", str(lab.root)]) == 1
+    said = capsys.readouterr().out
+    assert "coverage.lost" in said
+    assert "mouse.RY_M_0001.weight" in said
+
+
+def test_a_stale_result_is_told(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.change("mouse", weight="30")
+    assert main(["coverage", str(lab.root)]) == 0
+    assert "coverage.stale" in capsys.readouterr().out
