@@ -26,7 +26,7 @@ ALLOWED = {
     "writers": {"readers"},
     "state": set(),
     "report": set(),
-    "config": set(),
+    "config": {"tables"},
     "validate": {"writers"},
     "verify": {"readers", "writers", "state"},
     "explain": {"writers", "verify"},

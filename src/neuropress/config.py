@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -12,10 +13,11 @@ from typing import Any
 from .model.finding import problem
 from .model.profile import Lab, Profile, load_profile
 from .model.source import SourceRoots
+from .tables import TableSource
 
 FILE = "neuropress.toml"
 DEFAULT_PROFILE = "dendritic-consortium"
-KNOWN = {"profile": str, "source": dict, "labs": dict, "options": dict, "publish": dict}
+KNOWN = {"profile": str, "source": dict, "tables": dict, "labs": dict, "options": dict, "publish": dict}
 
 TEMPLATE = """\
 # A neuropress dataset. Every entry may be left out; what is commented shows the default.
@@ -26,6 +28,12 @@ profile = "{profile}"
 # Where raw files are looked up, in this order: folders, shares, read-only folders.
 # Relative paths start here.
 roots = ["source"]
+
+# [tables]
+# source = "tables"          # a folder of CSV, TSV or JSON Lines files, a .xlsx or SQLite file,
+#                            # or postgresql://user@host:5432/database
+# encoding = "utf-8"
+# delimiter = ";"
 
 # Values of one lab that differ from the profile's defaults:
 # [labs.RY]
@@ -52,6 +60,8 @@ class Config:
         With the lab overrides of this dataset applied.
     roots
         Source roots, absolute.
+    tables
+        Where the metadata tables are.
     options
         Key of a raw object -> what its reader is told.
     publish
@@ -61,13 +71,9 @@ class Config:
     root: Path
     profile: Profile
     roots: tuple[Path, ...]
+    tables: TableSource
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     publish: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def tables(self) -> Path:
-        """Folder of the metadata tables."""
-        return self.root / "tables"
 
     @property
     def output(self) -> Path:
@@ -116,9 +122,28 @@ def load_config(root: Path) -> Config:
         root.resolve(),
         dataclasses.replace(profile, labs=labs),
         tuple((root / r).resolve() for r in roots),
+        _tables(root.resolve(), data.get("tables", {}), path),
         data.get("options", {}),
         data.get("publish", {}),
     )
+
+
+def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
+    """The ``[tables]`` entry; a location that is no URL starts at the dataset folder."""
+    known = {"source", "encoding", "delimiter", "schema"}
+    wrong = next((k for k, v in entry.items() if k not in known or not isinstance(v, str)), None)
+    if wrong:
+        raise problem(
+            "dataset.config", f"{path}: [tables] {wrong} is none of {', '.join(sorted(known))}", file=str(path)
+        )
+    options = {k: v for k, v in entry.items() if k != "source"}
+    location = entry.get("source", "tables")
+    if "encoding" in options:
+        try:
+            codecs.lookup(options["encoding"])
+        except LookupError as error:
+            raise problem("dataset.config", f"{path}: [tables] encoding: {error}", file=str(path)) from error
+    return TableSource(location if "://" in location else str(root / location), **options)
 
 
 def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) -> dict[str, Lab]:

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuropress.checks import check_tables
-from neuropress.tables import load_tables, write_headers
-from neuropress.tables.read import read_csv, read_tables
+from neuropress.tables import load_tables, read_tables, write_headers
+from neuropress.tables.read import read_csv
 
 VIRUS = PROFILE.tables["virus"]
 HEADER = ",".join(VIRUS.columns)
@@ -68,7 +68,7 @@ STRUCTURE = {
     "utf-16": ((HEADER + "\n" + ROW).encode("utf-16"), "table.encoding", 1, "UTF-16"),
     "empty": (b"", "table.header", 1, "is empty"),
     "no header": ((ROW + "\n").encode(), "table.header", 1, "RY_V_0001"),
-    "another delimiter": (HEADER.replace(",", "|").encode(), "table.header", 1, "names no column"),
+    "another delimiter": (HEADER.replace(",", "#").encode(), "table.header", 1, "names no column"),
     "open quote": ((HEADER + "\n" + 'RY_V_0001,"a,,AAV1,TRUE,,\n').encode(), "table.quotes", 2, "quotes"),
     "text after quote": ((HEADER + "\n" + 'RY_V_0001,"a"b,,AAV1,TRUE,,\n').encode(), "table.quotes", 2, "quotes"),
     "misspelt": ((HEADER.replace("titer", "tietr") + "\n" + ROW).encode(), "table.column_unknown", 1, "'tietr'"),

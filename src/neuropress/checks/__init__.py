@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..model.finding import Finding, Severity
 from ..model.profile import Profile
-from ..tables import Tables, load_tables
+from ..tables import Tables, TableSource, load_tables
 from .registry import ROW_CHECKS, TABLE_CHECKS
 from .rule import Found, row_id
 from .sessions import future
@@ -16,7 +16,7 @@ from .sessions import future
 __all__ = ["check_tables", "run_checks"]
 
 
-def check_tables(folder: Path, profile: Profile, today: date | None = None) -> Tables:
+def check_tables(source: TableSource | Path, profile: Profile, today: date | None = None) -> Tables:
     """Read all tables and check every rule: `blocked` of the result is final.
 
     Parameters
@@ -29,7 +29,7 @@ def check_tables(folder: Path, profile: Profile, today: date | None = None) -> T
     OSError
         The machine could not read a file that is there.
     """
-    tables = load_tables(folder, profile)
+    tables = load_tables(source, profile)
     return tables.with_findings(_gravest(tables, profile, today))
 
 

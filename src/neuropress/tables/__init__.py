@@ -7,15 +7,16 @@ from pathlib import Path
 from ..model.profile import Profile
 from .keys import normalise_key
 from .link import RowId, Tables, link
-from .read import RawTable, read_tables
+from .read import RawTable
+from .sources import TableSource, read_tables
 from .validate import type_table
 from .write import write_headers
 
-__all__ = ["RawTable", "RowId", "Tables", "load_tables", "normalise_key", "read_tables", "write_headers"]
+__all__ = ["RawTable", "RowId", "TableSource", "Tables", "load_tables", "normalise_key", "read_tables", "write_headers"]
 
 
-def load_tables(folder: Path, profile: Profile) -> Tables:
-    """Read, understand and join all tables of a folder; rules between rows are `neuropress.checks`' task.
+def load_tables(source: TableSource | Path, profile: Profile) -> Tables:
+    """Read, understand and join all tables of a source; rules between rows are `neuropress.checks`' task.
 
     Nothing raises on bad input: everything that is wrong is in the result's `findings`.
 
@@ -24,5 +25,5 @@ def load_tables(folder: Path, profile: Profile) -> Tables:
     OSError
         The machine could not read a file that is there.
     """
-    raw = read_tables(folder, profile)
+    raw = read_tables(source, profile)
     return link({name: type_table(table, profile) for name, table in raw.items()}, profile)

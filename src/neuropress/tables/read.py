@@ -1,15 +1,11 @@
-"""Tables as they stand: every cell's text, and the line that it stands on.
-
-`read_tables` is the only door: another kind of source (workbook, database) is another
-function that gives a `RawTable` for a table's specification.
-"""
+"""Delimited text as it stands: every cell's text, and the line that it stands on."""
 
 from __future__ import annotations
 
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -17,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from ..model.finding import Finding, finding
-from ..model.profile import Profile, TableSpec
+from ..model.profile import TableSpec
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+DELIMITERS = (",", ";", "\t", "|")
 _HEADER_REACH = 1 << 16
 _UNKNOWN_TOLD = 20
 """So many unknown columns are told; a table with more is another table."""
@@ -57,46 +53,41 @@ class RawTable:
     present: bool = True
 
 
-def read_tables(folder: Path, profile: Profile) -> Mapping[str, RawTable]:
-    """All tables of a profile from ``<folder>/<table>.csv``.
+def read_csv(path: Path, spec: TableSpec, encoding: str = "utf-8", delimiter: str = "") -> RawTable:
+    """One table from a delimited text file, with or without byte order mark.
 
-    Raises
-    ------
-    OSError
-        The machine could not read a file that is there.
+    Parameters
+    ----------
+    delimiter
+        Found out from the header when it is not stated.
     """
-    return {name: read_csv(folder / f"{name}.csv", spec) for name, spec in profile.tables.items()}
-
-
-def read_csv(path: Path, spec: TableSpec) -> RawTable:
-    """One table from a delimited text file, UTF-8 with or without byte order mark."""
     try:
         data = path.read_bytes()
     except FileNotFoundError:
         return RawTable(spec, path.name, present=False)
     try:
-        text = data.decode("utf-8").removeprefix("\ufeff")
+        text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        return _broken(spec, path.name, _undecodable(data, error, spec, path.name))
-    delimiter = _delimiter(text, spec)
-    if delimiter is None:
+        return broken(spec, path.name, _undecodable(data, error, spec, path.name, encoding))
+    separator = _delimiter(text, spec, delimiter)
+    if separator is None:
         start = text[:60].splitlines()[0] if text.strip() else ""
         said = f"begins {start!r}, which names no column of this table" if start else "is empty"
         expected = ",".join(spec.columns)
         told = finding(
             "table.header", f"{path.name} {said}", table=spec.name, line=1, file=path.name, expected=expected
         )
-        return _broken(spec, path.name, told)
+        return broken(spec, path.name, told)
     rows: list[RawRow] = []
     try:
-        rows.extend(_rows(text, delimiter))
+        rows.extend(_rows(text, separator))
     except _BadQuotes as error:
         message = f"{path.name}: the quotes cannot be understood ({error})"
-        return _broken(
+        return broken(
             spec, path.name, finding("table.quotes", message, table=spec.name, line=error.line, file=path.name)
         )
     columns = rows[0].cells
-    return RawTable(spec, path.name, columns, rows[1:], tuple(_header_findings(columns, spec, path.name)))
+    return RawTable(spec, path.name, columns, rows[1:], tuple(header_findings(columns, spec, path.name)))
 
 
 class _BadQuotes(Exception):
@@ -118,11 +109,11 @@ def _rows(text: str, delimiter: str) -> Iterator[RawRow]:
         raise _BadQuotes(error, line) from error
 
 
-def _delimiter(text: str, spec: TableSpec) -> str | None:
+def _delimiter(text: str, spec: TableSpec, stated: str) -> str | None:
     """The delimiter that makes most columns known; None when none makes any."""
     known = {*spec.columns, *spec.optional}
     counts = {}
-    for delimiter in DELIMITERS:
+    for delimiter in (stated,) if stated else DELIMITERS:
         try:
             header = next(_rows(text[:_HEADER_REACH], delimiter), None)
         except _BadQuotes:
@@ -132,18 +123,21 @@ def _delimiter(text: str, spec: TableSpec) -> str | None:
     return best if best and counts[best] else None
 
 
-def _broken(spec: TableSpec, file: str, *findings: Finding) -> RawTable:
+def broken(spec: TableSpec, file: str, *findings: Finding) -> RawTable:
+    """A table that is wrong as a whole."""
     return RawTable(spec, file, findings=findings)
 
 
-def _undecodable(data: bytes, error: UnicodeDecodeError, spec: TableSpec, file: str) -> Finding:
+def _undecodable(data: bytes, error: UnicodeDecodeError, spec: TableSpec, file: str, encoding: str) -> Finding:
     line = data.count(b"\n", 0, error.start) + 1
     utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
     what = "is UTF-16" if utf16 else f"has the byte 0x{data[error.start]:02x} at offset {error.start}, line {line}"
-    return finding("table.encoding", f"{file} {what}; it is not UTF-8", table=spec.name, line=line, file=file)
+    return finding(
+        "table.encoding", f"{file} {what}; it is not {encoding.upper()}", table=spec.name, line=line, file=file
+    )
 
 
-def _header_findings(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator[Finding]:
+def header_findings(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator[Finding]:
     """Duplicate, unknown and missing columns; a misspelt one is told once."""
     place: dict[str, Any] = {"table": spec.name, "line": 1, "file": file}
     allowed = (*spec.columns, *spec.optional)

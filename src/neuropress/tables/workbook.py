@@ -1,0 +1,143 @@
+"""Tables in an XLSX workbook: one sheet a table, the text of cells as the spreadsheet shows it."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import ROUND_HALF_UP, Decimal
+from pathlib import Path
+from typing import Any
+
+from ..model.finding import Finding, finding, problem
+from ..model.profile import TableSpec
+from .read import RawTable, broken
+from .sources import from_rows
+
+LARGEST = 1 << 30
+"""Bytes that a workbook may unpack to: a small file can hold a very large one."""
+
+DATES = {
+    "yyyymmdd": "%Y%m%d",
+    "yyyy-mm-dd": "%Y-%m-%d",
+    "yyyy/mm/dd": "%Y/%m/%d",
+    "yyyy-mm-dd hh:mm:ss": "%Y-%m-%d %H:%M:%S",
+    "yyyy\\-mm\\-dd": "%Y-%m-%d",
+    "mm-dd-yy": "%m-%d-%y",
+    "hh:mm": "%H:%M",
+    "hh:mm:ss": "%H:%M:%S",
+    "h:mm:ss": "%H:%M:%S",
+}
+"""Formats of dates and times whose displayed text is certain; `h:mm` is handled apart."""
+
+
+class _Unclear(ValueError):
+    """What a cell shows cannot be told."""
+
+
+def read_workbook(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTable]:
+    """All sheets that bear a table's name.
+
+    Raises
+    ------
+    Problem
+        ``table.source``: no workbook, one that unpacks to more than 1 GiB, or openpyxl is missing.
+    """
+    try:
+        import openpyxl
+    except ImportError:
+        message = "XLSX needs openpyxl: python -m pip install 'neuropress[xlsx]'"
+        raise problem("table.source", message, file=str(path)) from None
+    if not path.is_file():
+        raise problem("table.source", f"{path} is not there", file=str(path))
+    try:
+        with zipfile.ZipFile(path) as archive:
+            size = sum(item.file_size for item in archive.infolist())
+        if size > LARGEST:
+            raise problem(
+                "table.source", f"{path.name} would unpack to {size} bytes, the limit is {LARGEST}", file=str(path)
+            )
+        book = openpyxl.load_workbook(path, read_only=False, data_only=False, keep_links=False)
+    except (zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError, TypeError) as error:
+        raise problem(
+            "table.source", f"{path.name} is no workbook that can be read: {error}", file=str(path)
+        ) from error
+    try:
+        return {spec.name: _sheet(book, path, spec) for spec in specs}
+    finally:
+        book.close()
+
+
+def _sheet(book: Any, path: Path, spec: TableSpec) -> RawTable:
+    place = f"{path.name}!{spec.name}"
+    if spec.name not in book.sheetnames:
+        return RawTable(spec, place, present=False)
+    sheet = book[spec.name]
+    wrong = list(_refused(sheet, place, spec))
+    if wrong:
+        return broken(spec, place, *wrong)
+    rows = [[_shown(cell) for cell in row] for row in sheet.iter_rows()]
+    width = max((len(_trimmed(row)) for row in rows), default=0)
+    header, *rest = rows or [[]]
+    return from_rows(spec, place, header[:width], (row[:width] for row in rest), str)
+
+
+def _trimmed(row: Sequence[str]) -> Sequence[str]:
+    """Without the blank cells at its end."""
+    last = max((i for i, text in enumerate(row) if text), default=-1)
+    return row[: last + 1]
+
+
+def _refused(sheet: Any, place: str, spec: TableSpec) -> Iterator[Finding]:
+    """Merged cells, formulas and cells whose displayed text is not certain."""
+    for merged in sheet.merged_cells.ranges:
+        yield finding("table.merged", f"{place}: cells {merged} are merged", table=spec.name, file=place)
+    for row in sheet.iter_rows():
+        for cell in row:
+            where = {"table": spec.name, "line": cell.row, "file": place}
+            if cell.data_type == "f":
+                message = f"{place} {cell.coordinate} holds the formula {cell.value}"
+                yield finding("table.formula", message, value=str(cell.value), **where)
+                continue
+            try:
+                _shown(cell)
+            except _Unclear as error:
+                message = f"{place} {cell.coordinate}: {error}"
+                yield finding("table.display", message, value=str(cell.value), **where)
+
+
+def _shown(cell: Any) -> str:
+    """The text that the spreadsheet shows. Raises `_Unclear` for formats that are not certain."""
+    value, form = cell.value, cell.number_format
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, (datetime, date, time)):
+        return _date(value, form)
+    if not isinstance(value, (int, float)):
+        raise _Unclear(f"what {value} shows in the format {form!r} is not certain; format the column as text")
+    number = Decimal(repr(value))
+    if form in ("General", "@"):
+        return format(number.normalize(), "f") if abs(number) < Decimal(10) ** 11 else str(_whole(number, form))
+    whole, _, decimals = form.partition(".")
+    if whole == "0" and set(decimals) <= {"0"}:
+        return format(number.quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP), "f")
+    raise _Unclear(f"what the number {value!r} shows in the format {form!r} is not certain; format the column as text")
+
+
+def _whole(number: Decimal, form: str) -> int:
+    if number != int(number):
+        raise _Unclear(f"the number {number} is too long for the format {form!r}; format the column as text")
+    return int(number)
+
+
+def _date(value: datetime | date | time, form: str) -> str:
+    plain = form.lower().partition(";")[0]
+    if (plain == "h:mm" and not isinstance(value, date)) or (plain == "h:mm" and isinstance(value, datetime)):
+        return f"{value.hour}:{value.minute:02d}"
+    if plain in DATES:
+        return value.strftime(DATES[plain])
+    raise _Unclear(f"what the date {value} shows in the format {form!r} is not certain; format the column as text")

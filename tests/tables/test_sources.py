@@ -1,0 +1,290 @@
+"""The same tables through every kind of source give the same cells."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import openpyxl
+import psycopg
+import pytest
+from clean_tables import PROFILE, write_clean
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuropress.api import Dataset
+from neuropress.checks import check_tables
+from neuropress.cli.main import main
+from neuropress.model.finding import Problem
+from neuropress.tables import Tables, TableSource, read_tables
+from neuropress.tables.sources import read_jsonl
+
+type Rows = dict[str, list[list[str]]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_clean(tmp_path / "tables", {"mouse.notes": 'é "quoted", comma;\nand a line, 24.50'})
+    return tmp_path / "tables"
+
+
+def contents(folder: Path) -> Rows:
+    found = {}
+    for path in sorted(folder.glob("*.csv")):
+        with path.open(encoding="utf-8", newline="") as file:
+            found[path.stem] = list(csv.reader(file))
+    return found
+
+
+def cells(tables: Tables) -> dict[str, dict[str, dict[str, str]]]:
+    return {
+        table: {key: {c: cell.text for c, cell in row.cells.items()} for key, row in rows.items()}
+        for table, rows in tables.rows.items()
+    }
+
+
+def check(source: TableSource | Path) -> Tables:
+    return check_tables(source, PROFILE)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server of our own on a loopback port; NEUROPRESS_TEST_POSTGRES names another."""
+    given_url = os.environ.get("NEUROPRESS_TEST_POSTGRES")
+    if given_url:
+        yield given_url
+        return
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not binaries:
+        pytest.skip("postgres is not installed")
+    with tempfile.TemporaryDirectory() as name:
+        data = Path(name) / "data"
+        as_user: list[str] = []
+        if os.getuid() == 0:
+            as_user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(name, "postgres")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
+        initdb, pg_ctl = binaries[-1], binaries[-1].with_name("pg_ctl")
+        subprocess.run([*as_user, str(initdb), "-D", str(data), "-U", "tester", "-A", "trust"], **quiet)  # type: ignore[call-overload]
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        start = [*as_user, str(pg_ctl), "-D", str(data), "-w", "-l", f"{data}.log", "-o", options, "start"]
+        subprocess.run(start, **quiet)  # type: ignore[call-overload]
+        try:
+            yield f"postgresql://tester:planted-secret@127.0.0.1:{port}/postgres"
+        finally:
+            subprocess.run([*as_user, str(pg_ctl), "-D", str(data), "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
+
+
+def to_tsv(rows: Rows, place: Path) -> TableSource:
+    place.mkdir()
+    for table, lines in rows.items():
+        with (place / f"{table}.tsv").open("w", encoding="utf-8-sig", newline="") as file:
+            csv.writer(file, delimiter="\t", lineterminator="\r\n").writerows(lines)
+    return TableSource(str(place))
+
+
+def to_latin(rows: Rows, place: Path) -> TableSource:
+    place.mkdir()
+    for table, lines in rows.items():
+        with (place / f"{table}.csv").open("w", encoding="latin-1", newline="") as file:
+            csv.writer(file, delimiter="|").writerows(lines)
+    return TableSource(str(place), encoding="latin-1", delimiter="|")
+
+
+def to_jsonl(rows: Rows, place: Path) -> TableSource:
+    place.mkdir()
+    for table, (header, *lines) in rows.items():
+        objects = [{c: (v or None) for c, v in zip(header, line, strict=True)} for line in lines]
+        text = "".join(json.dumps(o, ensure_ascii=False) + "\n" for o in objects)
+        # numbers and truths as a database would write them
+        text = text.replace('"24.50"', "24.50").replace('"TRUE"', "true").replace('"FALSE"', "false")
+        (place / f"{table}.jsonl").write_text(text, encoding="utf-8", newline="")
+    return TableSource(str(place))
+
+
+def to_sqlite(rows: Rows, place: Path) -> TableSource:
+    connection = sqlite3.connect(place)
+    for table, (header, *lines) in rows.items():
+        connection.execute(f"CREATE TABLE {table} ({', '.join(f'{c} TEXT' for c in header)})")
+        marks = ",".join("?" * len(header))
+        connection.executemany(f"INSERT INTO {table} VALUES ({marks})", [[v or None for v in line] for line in lines])
+    connection.commit()
+    connection.close()
+    return TableSource(str(place))
+
+
+def to_workbook(rows: Rows, place: Path) -> TableSource:
+    book = openpyxl.Workbook()
+    book.remove(book.active)
+    for table, lines in rows.items():
+        sheet = book.create_sheet(table)
+        for line in lines:
+            sheet.append([v or None for v in line])
+    book.save(place.with_suffix(".xlsx"))
+    return TableSource(str(place.with_suffix(".xlsx")))
+
+
+@pytest.mark.parametrize("make", [to_tsv, to_latin, to_jsonl, to_sqlite, to_workbook])
+def test_every_source_gives_the_same_records(
+    folder: Path, tmp_path: Path, make: Callable[[Rows, Path], TableSource]
+) -> None:
+    expected = check(folder)
+    assert not expected.findings
+    source = make(contents(folder), tmp_path / "other")
+    path = Path(source.location)
+    before = {p: p.read_bytes() for p in ([path] if path.is_file() else path.iterdir())}
+    found = check(source)
+    assert not found.findings
+    assert cells(found) == cells(expected)
+    assert {t: {k: dict(r.values) for k, r in rows.items()} for t, rows in found.records.items()} == {
+        t: {k: dict(r.values) for k, r in rows.items()} for t, rows in expected.records.items()
+    }
+    assert {p: p.read_bytes() for p in ([path] if path.is_file() else path.iterdir())} == before
+    assert {p.name for p in tmp_path.iterdir()} == {"tables", path.name}
+
+
+@pytest.mark.postgres
+def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: Path) -> None:
+    kinds = {
+        "weight": "numeric",
+        "birth_date": "date",
+        "start_time": "time",
+        "end_time": "time",
+        "floxed": "boolean",
+        "x": "integer",
+    }
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS lab CASCADE")
+        connection.execute("CREATE SCHEMA lab")
+        for table, (header, *lines) in contents(folder).items():
+            columns = ", ".join(f'"{c}" {kinds.get(c, "text")}' for c in header)
+            connection.execute(f"CREATE TABLE lab.{table} ({columns})")  # type: ignore[arg-type]
+            marks = ", ".join(["%s"] * len(header))
+            for line in lines:
+                connection.execute(f"INSERT INTO lab.{table} VALUES ({marks})", [v or None for v in line])  # type: ignore[arg-type]
+    source = TableSource(postgres, schema="lab")
+    found, expected = check(source), check(folder)
+    assert not found.findings
+    assert cells(found) == cells(expected)
+    assert "planted-secret" not in source.shown
+    dataset = Dataset.init(tmp_path / "ds")
+    config = dataset.config.root / "neuropress.toml"
+    config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{postgres}"\nschema = "lab"\n', "utf-8")
+    assert set(Dataset.open(dataset.config.root).check().findings) >= set()
+    assert len(Dataset.open(dataset.config.root).records("mouse")) == len(expected.records["mouse"])
+
+
+@pytest.mark.postgres
+def test_a_database_that_is_not_there_is_status_3_without_the_password(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = Dataset.init(tmp_path / "ds")
+    config = dataset.config.root / "neuropress.toml"
+    url = "postgresql://tester:planted-secret@127.0.0.1:9/postgres"
+    config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\n', "utf-8")
+    assert main(["check", str(dataset.config.root)]) == 3
+    said = capsys.readouterr()
+    assert "127.0.0.1" in said.err
+    assert "planted-secret" not in said.out + said.err
+
+
+def sheet(tmp_path: Path, change: Callable[[object], None]) -> Tables:
+    write_clean(tmp_path / "tables", {})
+    source = to_workbook(contents(tmp_path / "tables"), tmp_path / "book")
+    book = openpyxl.load_workbook(source.location)
+    change(book["mouse"])
+    book.save(source.location)
+    return check(source)
+
+
+def test_a_workbook_shows_what_the_spreadsheet_shows(tmp_path: Path) -> None:
+    from datetime import datetime
+
+    def change(mouse: object) -> None:
+        header = [cell.value for cell in mouse[1]]  # type: ignore[index]
+        weight = mouse.cell(2, header.index("weight") + 1)  # type: ignore[attr-defined]
+        weight.value, weight.number_format = 24.5, "0.00"
+        born = mouse.cell(2, header.index("birth_date") + 1)  # type: ignore[attr-defined]
+        born.value, born.number_format = datetime(2025, 3, 1), "yyyymmdd"  # noqa: DTZ001 - workbooks know no zones
+
+    tables = sheet(tmp_path, change)
+    mouse = next(iter(tables.rows["mouse"].values()))
+    assert (mouse.cells["weight"].text, mouse.cells["birth_date"].text) == ("24.50", "20250301")
+    assert not [f for f in tables.findings if f.severity == "error"]
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "identifier"),
+    [("=A2", "General", "table.formula"), (45000.5, "[h]:mm", "table.display"), (0.25, "0%", "table.display")],
+)
+def test_what_a_workbook_cannot_say_is_refused(tmp_path: Path, value: object, form: str, identifier: str) -> None:
+    def change(mouse: object) -> None:
+        cell = mouse.cell(2, 8)  # type: ignore[attr-defined]
+        cell.value, cell.number_format = value, form
+
+    (told,) = [f for f in sheet(tmp_path, change).findings if f.id.startswith("table.")]
+    assert told.id == identifier
+    assert "mouse" in str(told.location)
+    assert "H2" in told.message
+
+
+def test_merged_cells_are_refused(tmp_path: Path) -> None:
+    tables = sheet(tmp_path, lambda mouse: mouse.merge_cells("A2:A3"))  # type: ignore[attr-defined]
+    assert [f.id for f in tables.findings if f.id.startswith("table.")] == ["table.merged"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "line 1"),
+        ("[1]", "no object"),
+        ('{"a": NaN}', "NaN"),
+        ('{"a": 1, "a": 2}', "stands twice"),
+        ('{"a": [1]}', "no text"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, line: str, said: str) -> None:
+    (tmp_path / "mouse.jsonl").write_text(line + "\n", "utf-8")
+    (told,) = read_jsonl(tmp_path / "mouse.jsonl", PROFILE.tables["mouse"]).findings
+    assert told.id == "table.json"
+    assert said in told.message
+
+
+@pytest.mark.parametrize("name", ["x.xlsx", "x.ods"])
+def test_junk_is_no_source(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"junk")
+    with pytest.raises(Problem, match=name) as caught:
+        read_tables(TableSource(str(tmp_path / name)), PROFILE)
+    assert caught.value.finding.id == "table.source"
+
+
+def test_a_damaged_database_is_told_for_each_table(tmp_path: Path) -> None:
+    (tmp_path / "x.sqlite").write_bytes(b"SQLite format 3\0" + b"junk" * 99)
+    tables = read_tables(TableSource(str(tmp_path / "x.sqlite")), PROFILE)
+    assert {t.findings[0].id for t in tables.values()} == {"table.unreadable"}
+
+
+def test_one_table_in_two_formats_is_refused(folder: Path) -> None:
+    (folder / "mouse.jsonl").write_text("{}\n", "utf-8")
+    assert [f.id for f in check(folder).findings if f.id.startswith("table.")] == ["table.twice"]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=("Cs",))), min_size=11, max_size=11))
+def test_any_text_comes_through_json_lines(texts: list[str]) -> None:
+    spec = PROFILE.tables["mouse"]
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "mouse.jsonl"
+        path.write_text(json.dumps(dict(zip(spec.columns, texts, strict=True))) + "\n", "utf-8", newline="")
+        (row,) = read_jsonl(path, spec).rows
+        assert list(row.cells) == texts
