@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
@@ -119,18 +120,21 @@ def escape_value(text: str) -> str:
     return "".join(quote(c, safe="") if c in ";=%\r\n" else c for c in text)
 
 
+@lru_cache(maxsize=1 << 16)
 def zoned(date: str, time: str, zone: str) -> datetime:
     """Local date (YYYYMMDD) and time (HH:MM[:SS[.ffffff]]) in a zone; the first of two in a DST overlap."""
     moment = datetime.fromisoformat(f"{date[:4]}-{date[4:6]}-{date[6:8]}T{time}")
     return moment.replace(tzinfo=ZoneInfo(zone))
 
 
+@lru_cache(maxsize=1 << 16)
 def exists_locally(moment: datetime) -> bool:
     """False inside the hour that a DST change skips."""
     back = moment.astimezone(ZoneInfo("UTC")).astimezone(moment.tzinfo)
     return back.replace(tzinfo=None) == moment.replace(tzinfo=None)
 
 
+@lru_cache(maxsize=1 << 16)
 def is_ambiguous(moment: datetime) -> bool:
     """True inside the hour that a DST change repeats."""
     return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset() and exists_locally(moment)
@@ -144,6 +148,7 @@ def _zoned(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
     return zoned(str(date), str(time[0]) if time else "00:00", str(zone)).isoformat()
 
 
+@lru_cache(maxsize=1 << 16)
 def session_interval(date: str, start: str, end: str, zone: str) -> tuple[datetime, datetime]:
     """Start and end; an end before the start is on the next day."""
     first, last = zoned(date, start, zone), zoned(date, end, zone)
