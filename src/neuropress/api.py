@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import time
 from typing import Any
 
 from . import publishing
 from .checks import check_tables
+from .checks.waivers import load_waivers, unmatched
 from .config import FILE, TEMPLATE, Config, find_dataset, load_config
 from .convert import Options, convert_all
 from .coverage import Coverage, Place, cover, read_results, where
@@ -24,13 +26,17 @@ from .model.profile import load_profile
 from .model.record import Record
 from .model.serial import to_json
 from .model.source import SourceRoots
+from .model.waiver import waive_all
 from .planning.build import build_plan, check_mappings
+from .planning.facts import FILE as FACTS
+from .planning.facts import collect_facts, compare_with_facts, load_facts
 from .planning.raw import check_files
 from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
 from .records import write_records
 from .report import Outcome, Report
-from .state import DigestCache, Memory, locked
+from .since import old_dataset, only_new
+from .state import DigestCache, Memory, locked, write_atomic
 from .tables import Tables, write_headers
 from .verify import kind_of, verify_result
 
@@ -135,8 +141,62 @@ class Dataset:
         wrong += [lab for lab in select.labs if lab not in self.config.profile.labs]
         return [finding("dataset.selection", f"{name} is not in the tables", value=name) for name in wrong]
 
-    def check(self, select: Selection = EVERYTHING) -> Report:
-        """Check tables, keys, rules between tables, and cells against the raw files' headers."""
+    def check(self, select: Selection = EVERYTHING, *, tables_only: bool = False, since: str | None = None) -> Report:
+        """Check tables, keys, rules between tables, and cells against the raw files' headers.
+
+        Errors that ``waivers.csv`` covers become warnings that name who answers for them.
+
+        Parameters
+        ----------
+        tables_only
+            Open no raw file; compare cells with ``facts.jsonl`` instead.
+        since
+            A git revision: findings that it had already only inform. Implies `tables_only`.
+
+        Raises
+        ------
+        Problem
+            ``since.revision`` or ``facts.unreadable``.
+        """
+        report = self._check_tables(select) if tables_only or since else self._check(select)
+        today = datetime.now(UTC).date()
+        waivers, told = load_waivers(self.config.root, self.config.profile, today)
+        told += unmatched(waivers, report.findings) if not select else []
+        findings = waive_all([*told, *report.findings], waivers)
+        if since:
+            findings = only_new(findings, self._findings_of(since), since)
+        outcomes = [replace(o, findings=()) for o in report.outcomes]
+        return self._log(Report.of("check", outcomes, findings))
+
+    def _findings_of(self, revision: str) -> tuple[Finding, ...]:
+        """What a check of the tables finds in an older revision of this folder."""
+        with TemporaryDirectory() as folder:
+            old_dataset(self.config.root, revision, Path(folder))
+            if not (Path(folder) / FILE).is_file():
+                return ()
+            return Dataset.open(folder).check(tables_only=True).findings
+
+    def _check_tables(self, select: Selection) -> Report:
+        self.reload()
+        targets = self.targets(select)
+        findings = self._unknown(select) + self._table_findings(select, targets)
+        facts = load_facts(self.config.root)
+        outcomes = []
+        for wanted in targets:
+            told = compare_with_facts(self.config, wanted, facts)
+            done = "has errors" if wanted.blocked or has_errors(told) else "tables ready"
+            outcomes.append(Outcome(wanted.target.path, done, "", tuple(told)))
+        return Report.of("check", outcomes, findings)
+
+    def facts(self) -> Report:
+        """Write ``facts.jsonl``: what the raw files' headers say, to be committed beside the tables."""
+        self.reload()
+        text, count, findings = collect_facts(self.config, self.targets())
+        write_atomic(self.config.root / FACTS, text)
+        outcome = Outcome(FACTS, "written", f"{count} raw object{'s' if count != 1 else ''}")
+        return self._log(Report.of("facts", [outcome], findings))
+
+    def _check(self, select: Selection) -> Report:
         self.reload()
         targets = self.targets(select)
         findings = self._unknown(select) + self._table_findings(select, targets)
@@ -148,7 +208,7 @@ class Dataset:
             told = planned.findings if planned else ()
             bad = wanted.blocked or not planned or planned.plan is None
             outcomes.append(Outcome(wanted.target.path, "has errors" if bad else "ready", "", told))
-        return self._log(Report.of("check", outcomes, findings))
+        return Report.of("check", outcomes, findings)
 
     def plan(self, select: Selection = EVERYTHING, outdated: bool = False) -> Report:
         """What `convert` would do; each outcome's facts hold the whole plan."""

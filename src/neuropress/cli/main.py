@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, NoReturn
 
 from .. import __version__
 
+FORMATS = ("text", "jsonl", "junit", "github")
+
 if TYPE_CHECKING:
     from ..api import Dataset, Selection
     from .render import Output
@@ -19,6 +21,7 @@ VERBS = {
     "init": "make an empty dataset folder",
     "status": "how every result stands, and what stands in the way",
     "check": "check the tables, and the tables against the raw files' headers",
+    "facts": "write what the raw files' headers say, for checks where no raw file lies",
     "plan": "what convert would do, and why",
     "convert": "convert what is new or changed",
     "verify": "prove results against their raw files, sample by sample",
@@ -50,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     made = {
         name: verbs.add_parser(name, help=text, description=text.capitalize() + ".") for name, text in VERBS.items()
     }
-    for name in ("status", "check", "plan", "convert", "run", "coverage", "publish"):
+    for name in ("status", "check", "plan", "convert", "run", "coverage", "facts", "publish"):
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
@@ -63,6 +66,11 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
+    made["check"].add_argument("--tables-only", action="store_true", help="open no raw file; compare with facts.jsonl")
+    made["check"].add_argument("--since", metavar="REF", help="fail only on what git revision REF did not have")
+    made["check"].add_argument(
+        "--format", choices=FORMATS, default="text", help="of the findings; default: %(default)s"
+    )
     made["verify"].add_argument("--source", action="append", default=[], metavar="DIR", help="where raw files lie")
     made["demo"].add_argument("dir", nargs="?", default="neuropress-demo", metavar="DIR", help="a new folder")
     made["init"].add_argument("dir", metavar="DIR", help="a new or empty folder")
@@ -155,7 +163,12 @@ def _init(args: argparse.Namespace, output: Output) -> int:
 
 
 def _check(args: argparse.Namespace, output: Output) -> int:
-    return output.report(_dataset(args).check(_selection(args)))
+    report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since)
+    return output.formatted(report, args.format) if args.format != "text" else output.report(report)
+
+
+def _facts(args: argparse.Namespace, output: Output) -> int:
+    return output.report(_dataset(args).facts())
 
 
 def _plan(args: argparse.Namespace, output: Output) -> int:
@@ -256,6 +269,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "init": _init,
     "status": _status,
     "check": _check,
+    "facts": _facts,
     "plan": _plan,
     "convert": _convert,
     "verify": _verify,

@@ -13,6 +13,7 @@ from ..coverage import CLASSES, Coverage, Place
 from ..explain import Explanation
 from ..model.finding import Finding, Severity
 from ..report import Outcome, Report
+from . import formats
 
 COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 
@@ -61,6 +62,13 @@ class Output:
         for outcome in report.outcomes:
             self._outcome(outcome)
         self.say(f"{report.verb}: {_summary(report)}")
+        return report.exit_status
+
+    def formatted(self, report: Report, form: str) -> int:
+        """Findings only, for another program."""
+        self.close()
+        writers = {"jsonl": formats.jsonl, "junit": formats.junit, "github": formats.github}
+        sys.stdout.write(writers[form](report.findings))
         return report.exit_status
 
     def _outcome(self, outcome: Outcome) -> None:

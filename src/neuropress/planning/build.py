@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -112,6 +112,17 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
             return Planned(None, (*findings, found), failed)
     findings += told
     return Planned(None if has_errors(told) else plan, tuple(findings), failed)
+
+
+@contextmanager
+def open_rows(name: str, record: Record, config: Config) -> Iterator[tuple[Content, ...]]:
+    """The contents of a data row's raw object, headers only; closed at the end. Raises `Problem`."""
+    contents = _open(name, record, config).contents
+    try:
+        yield contents
+    finally:
+        for content in contents:
+            content.close()
 
 
 def _unconverted(row: Record) -> Finding:

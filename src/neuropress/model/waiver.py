@@ -1,0 +1,58 @@
+"""Waivers: errors that a named person takes responsibility for, until a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from .finding import Finding, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """One line of ``waivers.csv``.
+
+    Attributes
+    ----------
+    finding
+        Id of the finding.
+    row
+        ``table``, ``table.key`` or ``table.key.column``.
+    expiry
+        Last day on which it holds, ``YYYYMMDD``.
+    line
+        Where it stands in its file.
+    """
+
+    finding: str
+    row: str
+    reason: str
+    person: str
+    expiry: str
+    line: int
+
+    def covers(self, found: Finding) -> bool:
+        """Whether it is about this finding."""
+        where = found.location
+        return self.finding == found.id and self.row in (
+            where.table if not where.key else None,
+            f"{where.table}.{where.key}",
+            f"{where.table}.{where.key}.{where.column}",
+        )
+
+    def __str__(self) -> str:
+        return f"waived by {self.person} until {self.expiry}: {self.reason}"
+
+
+def waive(found: Finding, waivers: Sequence[Waiver]) -> Finding:
+    """The finding as a warning that names its waiver, if it is an error that one covers."""
+    if found.severity is Severity.ERROR:
+        for waiver in waivers:
+            if waiver.covers(found):
+                return replace(found, severity=Severity.WARNING, message=f"{found.message} ({waiver})")
+    return found
+
+
+def waive_all(findings: Iterable[Finding], waivers: Sequence[Waiver]) -> list[Finding]:
+    """`waive` for many."""
+    return [waive(found, waivers) for found in findings]

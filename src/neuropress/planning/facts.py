@@ -1,0 +1,70 @@
+"""``facts.jsonl``: what raw files' headers say, so that tables can be checked where no raw file lies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from ..checks.headers import compare_cells
+from ..config import Config
+from ..mapping.rules import load_mapping
+from ..model.finding import Finding, Problem, problem
+from ..model.plan import canonical
+from .build import open_rows, raw_key
+from .targets import Wanted
+
+FILE = "facts.jsonl"
+
+type Facts = Mapping[str, Mapping[str, str]]
+"""Key of a raw object -> its header facts."""
+
+
+def collect_facts(config: Config, targets: Iterable[Wanted]) -> tuple[str, int, list[Finding]]:
+    """Facts of every raw object that a row names, as JSON Lines sorted by key.
+
+    Returns
+    -------
+    text, objects, findings
+        The file's text, the number of its lines, and what kept other objects from being read.
+    """
+    lines: dict[str, str] = {}
+    findings: list[Finding] = []
+    for wanted in targets:
+        for name, record in wanted.jobs:
+            key = raw_key(name, record, config.profile)
+            try:
+                with open_rows(name, record, config) as contents:
+                    facts = dict(contents[0].facts) if len(contents) == 1 else {}
+                    lines[key] = canonical({"key": key, "format": contents[0].format, "facts": facts})
+            except Problem as bad:
+                findings.append(bad.finding.at(**record.place()))
+    return "".join(lines[key] + "\n" for key in sorted(lines)), len(lines), findings
+
+
+def load_facts(folder: Path) -> Facts:
+    """The facts of a dataset; none without the file. Raises `Problem` (``facts.unreadable``)."""
+    path = folder / FILE
+    if not path.is_file():
+        return {}
+    found: dict[str, Mapping[str, str]] = {}
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            found[entry["key"]] = {str(k): str(v) for k, v in entry["facts"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{FILE} line {number} cannot be read: {error}"
+            raise problem("facts.unreadable", message, file=FILE, line=number) from error
+    return found
+
+
+def compare_with_facts(config: Config, wanted: Wanted, facts: Facts) -> list[Finding]:
+    """Cells of a target's rows against the facts, without opening a raw file."""
+    found: list[Finding] = []
+    for name, record in wanted.jobs:
+        if (record.table, record.key) in wanted.blocked:
+            continue
+        key = raw_key(name, record, config.profile)
+        rules = [c for c in load_mapping(name).compare if not c.tables or record.table in c.tables]
+        found += compare_cells(record, rules, facts.get(key, {}), key)
+    return found
