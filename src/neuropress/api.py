@@ -21,6 +21,7 @@ from .convert import Options, convert_all
 from .coverage import Coverage, Place, cover, read_results, where
 from .explain import Explanation, explain_result
 from .export import export_tables, gather, profile_of
+from .letters import Letter, write_letter
 from .model.finding import Finding, Severity, finding, has_errors, problem
 from .model.profile import load_profile
 from .model.record import Record
@@ -187,6 +188,19 @@ class Dataset:
             done = "has errors" if wanted.blocked or has_errors(told) else "tables ready"
             outcomes.append(Outcome(wanted.target.path, done, "", tuple(told)))
         return Report.of("check", outcomes, findings)
+
+    def letter(self, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False) -> Letter:
+        """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""
+        report = self.check(select, tables_only=tables_only)
+        errors = (f.location for f in report.findings if f.severity is Severity.ERROR)
+        found = {(where.table or "", where.key or "") for where in errors}
+        withholds: dict[tuple[str, str], list[str]] = {}
+        for wanted in self.targets():
+            name = wanted.target.path.rsplit("/", 1)[-1]
+            rows = {(r.table, r.key) for r in wanted.records()} | set(wanted.blocked)
+            for row in rows.intersection(found):
+                withholds.setdefault(row, []).append(name)
+        return write_letter(lab, report.findings, withholds, self.config.profile)
 
     def facts(self) -> Report:
         """Write ``facts.jsonl``: what the raw files' headers say, to be committed beside the tables."""

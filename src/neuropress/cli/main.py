@@ -67,6 +67,10 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
     made["check"].add_argument("--tables-only", action="store_true", help="open no raw file; compare with facts.jsonl")
+    made["check"].add_argument(
+        "--letter", metavar="LAB", help="what this lab should mend, in plain words; - for no lab"
+    )
+    made["check"].add_argument("--html", action="store_true", help="the letter as a page")
     made["check"].add_argument("--since", metavar="REF", help="fail only on what git revision REF did not have")
     made["check"].add_argument(
         "--format", choices=FORMATS, default="text", help="of the findings; default: %(default)s"
@@ -163,8 +167,23 @@ def _init(args: argparse.Namespace, output: Output) -> int:
 
 
 def _check(args: argparse.Namespace, output: Output) -> int:
+    if args.letter:
+        return _letter(args)
     report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since)
     return output.formatted(report, args.format) if args.format != "text" else output.report(report)
+
+
+def _letter(args: argparse.Namespace) -> int:
+    from ..model.finding import has_errors
+
+    dataset = _dataset(args)
+    if args.letter not in (*dataset.config.profile.labs, "-"):
+        known = ", ".join(dataset.config.profile.labs)
+        print(f"neuropress check: no lab {args.letter!r}; known: {known}, and - for no lab", file=sys.stderr)
+        return 2
+    letter = dataset.letter(args.letter, _selection(args), tables_only=args.tables_only)
+    sys.stdout.write(letter.html() if args.html else letter.text())
+    return 1 if has_errors(letter.findings) else 0
 
 
 def _facts(args: argparse.Namespace, output: Output) -> int:
