@@ -14,19 +14,18 @@ from time import time
 from typing import Any
 
 from . import publishing
+from .adding import Occasion, add_file
 from .checks import check_tables
 from .checks.waivers import load_waivers, unmatched
-from .config import FILE, TEMPLATE, Config, find_dataset, load_config
+from .config import FILE, TEMPLATE, Config, load_config
 from .convert import Options, convert_all
 from .coverage import Coverage, Place, cover, read_results, where
 from .explain import Explanation, explain_result
-from .export import export_tables, gather, profile_of
 from .letters import Letter, write_letter
-from .model.finding import Finding, Severity, finding, has_errors, problem
+from .model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from .model.profile import load_profile
 from .model.record import Record
 from .model.serial import to_json
-from .model.source import SourceRoots
 from .model.waiver import waive_all
 from .planning.build import build_plan, check_mappings
 from .planning.facts import FILE as FACTS
@@ -36,10 +35,10 @@ from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
 from .records import write_records
 from .report import Outcome, Report
+from .results import export, name_of, validated, verify_paths
 from .since import old_dataset, only_new
 from .state import DigestCache, Memory, locked, write_atomic
 from .tables import Tables, write_headers
-from .verify import kind_of, verify_result
 
 type Progress = Callable[[int], None]
 
@@ -290,6 +289,32 @@ class Dataset:
         usable = (wanted.usable(keep_going) for wanted in self.targets())
         return [w for w in usable if w and standing(w, self.config, cache).state in good]
 
+    def add(self, paths: Sequence[str | os.PathLike[str]], occasion: Occasion) -> Report:
+        """Copy raw files (or folders of slices) to their place and draft a row for each.
+
+        Nothing is invented: what only a person knows stays blank and is told.
+        """
+        outcomes = []
+        with locked(self.config.state, "add"):
+            for path in paths:
+                self.reload()
+                try:
+                    added = add_file(self.config, self._tables, Path(path), occasion)
+                except Problem as bad:
+                    outcomes.append(Outcome(str(path), "not added", bad.finding.message, (bad.finding,)))
+                    continue
+                key = added.row[self.config.profile.tables[added.table].key]
+                facts = {
+                    "key": added.key,
+                    "sha256": added.sha256,
+                    "row": dict(added.row),
+                    "missing": list(added.missing),
+                }
+                lacks = "; ".join(added.missing) or "nothing is missing"
+                done = "added" if added.written else "type this row"
+                outcomes.append(Outcome(f"{added.table} {key}", done, f"{added.key}; {lacks}", (), facts))
+        return self._log(Report.of("add", outcomes, []))
+
     def coverage(self) -> tuple[Coverage, Report]:
         """The matrix of all columns against where their cells went, and what was lost."""
         self.reload()
@@ -321,26 +346,13 @@ class Dataset:
         progress: Progress = _silent,
     ) -> Report:
         """Prove results (all, or the given ones) against their raw files, element by element."""
-        cache = DigestCache(self.config.state)
-        memory = Memory(self.config.state / "verified.json")
-        outcomes = []
-        for path in [Path(p) for p in paths] or self.results(select):
-            proven = verify_result(path, self.config.sources(), cache, progress)
-            name = self._relative(path)
-            bad = has_errors(proven.findings)
-            memory.data[name] = None if bad else publishing.fingerprint(path)
-            why = "" if bad else proven.summary()
-            facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
-            outcomes.append(Outcome(name, "differs" if bad else "verified", why, proven.findings, facts))
-        self.config.state.mkdir(exist_ok=True)
-        memory.save()
-        cache.save()
-        return self._log(Report.of("verify", outcomes, []))
+        results = [Path(p) for p in paths] or self.results(select)
+        return self._log(Report.of("verify", verify_paths(self.config, results, progress), []))
 
     def validate(self, paths: Sequence[str | os.PathLike[str]] = (), select: Selection = EVERYTHING) -> Report:
         """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
         results = [Path(p) for p in paths] or self.results(select)
-        return self._log(Report.of("validate", [_validated(p, self._relative(p)) for p in results], []))
+        return self._log(Report.of("validate", [validated(p, name_of(p, self.config)) for p in results], []))
 
     def run(self, select: Selection = EVERYTHING, **options: Any) -> Iterator[Report]:
         """Check, convert, verify and validate, in this order; one report each.
@@ -410,11 +422,6 @@ class Dataset:
             cache.save()
         return Report.of("status", outcomes, self._unknown(select))
 
-    def _relative(self, path: Path) -> str:
-        """Path below ``output/`` where it is below it, with ``/``."""
-        whole, output = path.resolve(), self.config.output
-        return whole.relative_to(output).as_posix() if whole.is_relative_to(output) else str(path)
-
     def _log(self, report: Report) -> Report:
         """Add the run to ``.neuropress/log.jsonl``: the only place where times are kept."""
         self.config.state.mkdir(exist_ok=True)
@@ -433,57 +440,3 @@ def _first_cause(wanted: Wanted) -> str:
     for (table, key), cause in sorted(wanted.blocked.items()):
         return f"{table} {key}: {cause.message}"
     return "no row with data that could be converted"
-
-
-def export(source: str, to: Path, release: str | None = None, endpoint: str | None = None) -> Report:
-    """Rebuild the tables from a dataset's output, an output folder, or a release (folder or S3)."""
-    found = gather(source, release, endpoint)
-    folder = find_dataset(Path(source)) if "://" not in source else None
-    counts = export_tables(found, to, profile_of(found, folder))
-    outcomes = [Outcome(f"{table}.csv", "written", f"{n} row{'s' if n != 1 else ''}") for table, n in counts.items()]
-    return Report.of("export-tables", outcomes, found.findings)
-
-
-def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: Progress = _silent) -> Report:
-    """Prove single results, wherever they lie.
-
-    Raw files are looked up in `sources`, else in the roots of the dataset that holds the result.
-    """
-    outcomes = []
-    for path in paths:
-        if not path.exists():
-            told = finding("result.unreadable", f"{path} does not exist", file=str(path))
-            outcomes.append(Outcome(str(path), "missing", told.message, (told,)))
-            continue
-        folder = find_dataset(path)
-        if sources:
-            roots = SourceRoots(tuple(source.resolve() for source in sources))
-            proven = verify_result(path, roots, DigestCache(folder or path.parent), progress)
-            done = "differs" if has_errors(proven.findings) else "verified"
-            outcomes.append(
-                Outcome(str(path), done, "" if has_errors(proven.findings) else proven.summary(), proven.findings)
-            )
-        elif folder:
-            outcomes += Dataset.open(folder).verify([path], progress=progress).outcomes
-        else:
-            message = f"{path} lies in no dataset, so its raw files cannot be found"
-            told = finding("verify.no_source", message, file=str(path))
-            outcomes.append(Outcome(str(path), "not verified", message, (told,)))
-    return Report.of("verify", outcomes, [])
-
-
-def validate_files(paths: Sequence[Path]) -> Report:
-    """Validate single results against their standards."""
-    outcomes = []
-    for path in paths:
-        outcomes.append(_validated(path, str(path)))
-    return Report.of("validate", outcomes, [])
-
-
-def _validated(path: Path, name: str) -> Outcome:
-    from .validate import validate_result
-
-    told = tuple(validate_result(path, kind_of(path)))
-    warnings = sum(f.severity is not Severity.INFO for f in told)
-    why = f"{warnings} findings" if warnings else "no unexplained finding"
-    return Outcome(name, "has errors" if has_errors(told) else "valid", why, told)

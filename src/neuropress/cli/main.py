@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 VERBS = {
     "demo": "make an example dataset on the spot and take it through every step",
     "init": "make an empty dataset folder",
+    "add": "copy raw files to their place and draft a row for each",
     "status": "how every result stands, and what stands in the way",
     "check": "check the tables, and the tables against the raw files' headers",
     "facts": "write what the raw files' headers say, for checks where no raw file lies",
@@ -66,6 +67,13 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
+    made["add"].add_argument("files", nargs="+", metavar="FILE", help="raw files, or folders of slices")
+    made["add"].add_argument("--lab", required=True, metavar="INITIALS", help="whose files they are")
+    made["add"].add_argument("--session", metavar="ID", help="the session they belong to")
+    made["add"].add_argument("--table", metavar="TABLE", help="where the content does not tell: sem_dataset, ...")
+    made["add"].add_argument("--mouse", metavar="ID", help="for tables without a session")
+    made["add"].add_argument("--date", metavar="YYYYMMDD", help="for tables without a session")
+    made["add"].add_argument("--dataset", default=".", metavar="DIR", help="dataset folder (default: here)")
     made["check"].add_argument("--tables-only", action="store_true", help="open no raw file; compare with facts.jsonl")
     made["check"].add_argument(
         "--letter", metavar="LAB", help="what this lab should mend, in plain words; - for no lab"
@@ -166,6 +174,14 @@ def _init(args: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _add(args: argparse.Namespace, output: Output) -> int:
+    from ..adding import Occasion
+
+    args.dir = args.dataset
+    occasion = Occasion(args.lab, args.session, args.table, args.mouse, args.date)
+    return output.report(_dataset(args).add(args.files, occasion))
+
+
 def _check(args: argparse.Namespace, output: Output) -> int:
     if args.letter:
         return _letter(args)
@@ -206,7 +222,7 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
 
 
 def _verify(args: argparse.Namespace, output: Output) -> int:
-    from ..api import verify_files
+    from ..results import verify_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -221,7 +237,7 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
 
 
 def _validate(args: argparse.Namespace, output: Output) -> int:
-    from ..api import validate_files
+    from ..results import validate_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -267,7 +283,7 @@ def _coverage(args: argparse.Namespace, output: Output) -> int:
 
 
 def _export(args: argparse.Namespace, output: Output) -> int:
-    from ..api import export
+    from ..results import export
 
     return output.report(export(args.source, Path(args.to), args.release, args.endpoint))
 
@@ -287,6 +303,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "demo": _demo,
     "init": _init,
     "status": _status,
+    "add": _add,
     "check": _check,
     "facts": _facts,
     "plan": _plan,

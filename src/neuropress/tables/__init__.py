@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..model.profile import Profile
+from ..model.profile import Profile, TableSpec
 from .keys import normalise_key
 from .link import RowId, Tables, link
-from .read import RawTable
+from .read import RawRow, RawTable
 from .sources import TableSource, read_tables
 from .validate import type_table
 from .write import write_headers
 
-__all__ = ["RawTable", "RowId", "TableSource", "Tables", "load_tables", "normalise_key", "read_tables", "write_headers"]
+__all__ = [
+    "RawTable",
+    "RowId",
+    "TableSource",
+    "Tables",
+    "draft_findings",
+    "load_tables",
+    "normalise_key",
+    "read_tables",
+    "write_headers",
+]
 
 
 def load_tables(source: TableSource | Path, profile: Profile) -> Tables:
@@ -27,3 +38,9 @@ def load_tables(source: TableSource | Path, profile: Profile) -> Tables:
     """
     raw = read_tables(source, profile)
     return link({name: type_table(table, profile) for name, table in raw.items()}, profile)
+
+
+def draft_findings(spec: TableSpec, row: Mapping[str, str], profile: Profile) -> list[str]:
+    """What a row by itself still lacks, in words; rules between rows are not looked at."""
+    cells = tuple(row.get(column, "") for column in spec.columns)
+    return [told.message for told in type_table(RawTable(spec, "", spec.columns, [RawRow(2, cells)]), profile).findings]

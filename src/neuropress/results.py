@@ -1,0 +1,101 @@
+"""Proof, validation and export of results that exist, in a dataset or by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from . import publishing
+from .config import Config, find_dataset, load_config
+from .export import export_tables, gather, profile_of
+from .model.finding import Severity, finding, has_errors
+from .model.source import SourceRoots
+from .report import Outcome, Report
+from .state import DigestCache, Memory
+from .verify import kind_of, verify_result
+
+type Progress = Callable[[int], None]
+
+
+def _silent(nbytes: int) -> None:
+    """Progress that nobody watches."""
+
+
+def name_of(path: Path, config: Config) -> str:
+    """Path below ``output/`` where it is below it, with ``/``."""
+    whole, output = path.resolve(), config.output
+    return whole.relative_to(output).as_posix() if whole.is_relative_to(output) else str(path)
+
+
+def verify_paths(config: Config, paths: Sequence[Path], progress: Progress) -> list[Outcome]:
+    """Prove results of a dataset, and remember which were proven."""
+    cache = DigestCache(config.state)
+    memory = Memory(config.state / "verified.json")
+    outcomes = []
+    for path in paths:
+        proven = verify_result(path, config.sources(), cache, progress)
+        name = name_of(path, config)
+        bad = has_errors(proven.findings)
+        memory.data[name] = None if bad else publishing.fingerprint(path)
+        why = "" if bad else proven.summary()
+        facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
+        outcomes.append(Outcome(name, "differs" if bad else "verified", why, proven.findings, facts))
+    config.state.mkdir(exist_ok=True)
+    memory.save()
+    cache.save()
+    return outcomes
+
+
+def export(source: str, to: Path, release: str | None = None, endpoint: str | None = None) -> Report:
+    """Rebuild the tables from a dataset's output, an output folder, or a release (folder or S3)."""
+    found = gather(source, release, endpoint)
+    folder = find_dataset(Path(source)) if "://" not in source else None
+    counts = export_tables(found, to, profile_of(found, folder))
+    outcomes = [Outcome(f"{table}.csv", "written", f"{n} row{'s' if n != 1 else ''}") for table, n in counts.items()]
+    return Report.of("export-tables", outcomes, found.findings)
+
+
+def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: Progress = _silent) -> Report:
+    """Prove single results, wherever they lie.
+
+    Raw files are looked up in `sources`, else in the roots of the dataset that holds the result.
+    """
+    outcomes = []
+    for path in paths:
+        if not path.exists():
+            told = finding("result.unreadable", f"{path} does not exist", file=str(path))
+            outcomes.append(Outcome(str(path), "missing", told.message, (told,)))
+            continue
+        folder = find_dataset(path)
+        if sources:
+            roots = SourceRoots(tuple(source.resolve() for source in sources))
+            proven = verify_result(path, roots, DigestCache(folder or path.parent), progress)
+            done = "differs" if has_errors(proven.findings) else "verified"
+            outcomes.append(
+                Outcome(str(path), done, "" if has_errors(proven.findings) else proven.summary(), proven.findings)
+            )
+        elif folder:
+            outcomes += verify_paths(load_config(folder), [path], progress)
+        else:
+            message = f"{path} lies in no dataset, so its raw files cannot be found"
+            told = finding("verify.no_source", message, file=str(path))
+            outcomes.append(Outcome(str(path), "not verified", message, (told,)))
+    return Report.of("verify", outcomes, [])
+
+
+def validate_files(paths: Sequence[Path]) -> Report:
+    """Validate single results against their standards."""
+    outcomes = []
+    for path in paths:
+        outcomes.append(validated(path, str(path)))
+    return Report.of("validate", outcomes, [])
+
+
+def validated(path: Path, name: str) -> Outcome:
+    """The outcome of validating one result, told under a name."""
+    from .validate import validate_result
+
+    told = tuple(validate_result(path, kind_of(path)))
+    warnings = sum(f.severity is not Severity.INFO for f in told)
+    why = f"{warnings} findings" if warnings else "no unexplained finding"
+    return Outcome(name, "has errors" if has_errors(told) else "valid", why, told)

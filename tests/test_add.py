@@ -1,0 +1,133 @@
+"""A day's work: files go to their place, rows are drafted, nothing is invented or overwritten."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from builder import DATE, Builder, abf, movie, slices
+
+from neuropress.cli.main import main
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Builder:
+    build = Builder(tmp_path / "ds")
+    build.session(12)
+    return build
+
+
+def rows(build: Builder, table: str) -> list[dict[str, str]]:
+    with (build.root / f"tables/{table}.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def add(build: Builder, *arguments: object) -> int:
+    return main(["add", *map(str, arguments), "--dataset", str(build.root)])
+
+
+def test_a_recording_and_a_movie_become_rows(lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = abf(tmp_path / "cell 1 µ.abf")
+    images = movie(
+        tmp_path / "m.tif", imagej=True, metadata={"axes": "TYX", "finterval": 0.02}, resolution=(1.25, 1.25)
+    )
+    before = raw.read_bytes()
+    assert add(lab, raw, images, "--lab", "RY", "--session", "RY_S_0012") == 0
+    said = capsys.readouterr().out
+    (ephys,), (image,) = rows(lab, "ephys"), rows(lab, "image")
+    assert ephys == dict.fromkeys(ephys, "") | {
+        "ephys_id": "RY_E_0001",
+        "session_id": "RY_S_0012",
+        "sampling_rate": "20000",
+        "file_path_raw": f"yuste/{DATE}/ephys/raw/cell 1 µ.abf",
+    }
+    assert (image["x"], image["y"], image["z"], image["frame_rate"]) == ("16", "20", "12", "50")
+    assert image["image_type"] == ""
+    assert "recording_type" in said
+    assert "image_type" in said
+    assert lab.raw(ephys["file_path_raw"]).read_bytes() == before == raw.read_bytes()
+
+
+def test_the_next_free_number_and_an_untouched_table(lab: Builder, tmp_path: Path) -> None:
+    lab.row("ephys", ephys_id="RY_E_0041", session_id="RY_S_0012", sampling_rate="damaged")
+    path = lab.root / "tables/ephys.csv"
+    text = "\ufeff" + path.read_text("utf-8").replace(",", ";").replace("\n", "\r\n").rstrip()
+    path.write_text(text, "utf-8", newline="")
+    for name in ("a.abf", "b.abf"):
+        assert add(lab, abf(tmp_path / name), "--lab", "RY", "--session", "RY_S_0012") == 0
+    now = path.read_bytes().decode("utf-8")
+    assert now.startswith(text + "\r\n")
+    added = now.removeprefix(text + "\r\n").split("\r\n")
+    assert [line.split(";")[0] for line in added] == ["RY_E_0042", "RY_E_0043", ""]
+
+
+def test_a_folder_of_slices_needs_table_mouse_and_date(lab: Builder, tmp_path: Path) -> None:
+    folder = slices(tmp_path / "stack")
+    assert add(lab, folder, "--lab", "JL") == 1
+    assert add(lab, folder, "--lab", "JL", "--table", "sem_dataset", "--mouse", "RY_M_0001", "--date", DATE) == 0
+    (row,) = rows(lab, "sem_dataset")
+    assert (row["file_path_raw"], row["start_date"], row["mouse_id"]) == (
+        f"lichtman/{DATE}/sem_dataset/raw/stack/",
+        DATE,
+        "RY_M_0001",
+    )
+    assert row["resolution"] == ""
+    assert len(list(lab.raw(row["file_path_raw"]).iterdir())) == 9
+
+
+def test_the_drafted_rows_convert_once_a_person_filled_them(lab: Builder, tmp_path: Path) -> None:
+    assert add(lab, abf(tmp_path / "a.abf"), "--lab", "RY", "--session", "RY_S_0012") == 0
+    path = lab.root / "tables/ephys.csv"
+    path.write_text(path.read_text("utf-8").replace("RY_S_0012,,", "RY_S_0012,somatic patch,"), "utf-8", newline="\n")
+    assert main(["run", str(lab.root)]) == 0
+    assert lab.output("RY_S_0012.nwb")
+
+
+def test_nothing_is_overwritten(lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first, second = abf(tmp_path / "a.abf"), tmp_path / "other"
+    second.mkdir()
+    assert add(lab, first, "--lab", "RY", "--session", "RY_S_0012") == 0
+    place = lab.raw(f"yuste/{DATE}/ephys/raw/a.abf")
+    before, table = place.read_bytes(), (lab.root / "tables/ephys.csv").read_bytes()
+    assert add(lab, abf(second / "a.abf", sweeps=5), "--lab", "RY", "--session", "RY_S_0012") == 1
+    assert "add.exists" in capsys.readouterr().out
+    assert place.read_bytes() == before
+    assert (lab.root / "tables/ephys.csv").read_bytes() == table
+    assert not list(lab.root.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--lab", "RY", "--session", "RY_S_0099"], "no session RY_S_0099"),
+        (["--lab", "JB", "--session", "RY_S_0012"], "belongs to lab RY"),
+        (["--lab", "XX", "--session", "RY_S_0012"], "no lab XX"),
+        (["--lab", "RY", "--session", "RY_S_0012", "--table", "mouse"], "no file can be added"),
+        (["--lab", "ML", "--session", "RY_S_0012"], "keeps no table ephys"),
+    ],
+)
+def test_what_does_not_fit_is_told(
+    lab: Builder, tmp_path: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert add(lab, abf(tmp_path / "a.abf"), *arguments) == 1
+    assert said in capsys.readouterr().out
+    assert rows(lab, "ephys") == []
+    assert not list((lab.root / "source").rglob("*.abf"))
+
+
+def test_a_bad_file_is_left_where_it_is(lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "bad.tif"
+    tifffile.imwrite(path, np.zeros((9, 20, 16), np.uint16), metadata=None)
+    path.write_bytes(path.read_bytes()[:3000])
+    assert add(lab, path, "--lab", "RY", "--session", "RY_S_0012") == 1
+    assert "tiff." in capsys.readouterr().out
+    assert not list((lab.root / "source").rglob("*.tif"))
+
+
+def test_the_numbers_end_at_9999(lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.row("ephys", ephys_id="RY_E_9999", session_id="RY_S_0012")
+    assert add(lab, abf(tmp_path / "a.abf"), "--lab", "RY", "--session", "RY_S_0012") == 1
+    assert "add.full" in capsys.readouterr().out
