@@ -174,7 +174,10 @@ class Dataset:
             old_dataset(self.config.root, revision, Path(folder))
             if not (Path(folder) / FILE).is_file():
                 return ()
-            return Dataset.open(folder).check(tables_only=True).findings
+            try:
+                return Dataset.open(folder).check(tables_only=True).findings
+            except Problem as bad:  # what kept the old tables from being read is all that was found then
+                return (bad.finding,)
 
     def _check_tables(self, select: Selection) -> Report:
         self.reload()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import tomllib
 from collections.abc import Mapping
@@ -137,10 +136,13 @@ def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
             "dataset.config", f"{path}: [tables] {wrong} is none of {', '.join(sorted(known))}", file=str(path)
         )
     options = {k: v for k, v in entry.items() if k != "source"}
+    if len(options.get("delimiter", ",")) != 1:
+        message = f"{path}: [tables] delimiter must be one character, not {options['delimiter']!r}"
+        raise problem("dataset.config", message, file=str(path))
     location = entry.get("source", "tables")
     if "encoding" in options:
         try:
-            codecs.lookup(options["encoding"])
+            "".encode(options["encoding"])
         except LookupError as error:
             raise problem("dataset.config", f"{path}: [tables] encoding: {error}", file=str(path)) from error
     return TableSource(location if "://" in location else str(root / location), **options)

@@ -181,7 +181,6 @@ def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: 
     dataset = Dataset.init(tmp_path / "ds")
     config = dataset.config.root / "neuropress.toml"
     config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{postgres}"\nschema = "lab"\n', "utf-8")
-    assert set(Dataset.open(dataset.config.root).check().findings) >= set()
     assert len(Dataset.open(dataset.config.root).records("mouse")) == len(expected.records["mouse"])
 
 
@@ -226,7 +225,14 @@ def test_a_workbook_shows_what_the_spreadsheet_shows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("value", "form", "identifier"),
-    [("=A2", "General", "table.formula"), (45000.5, "[h]:mm", "table.display"), (0.25, "0%", "table.display")],
+    [
+        ("=A2", "General", "table.formula"),
+        (1e300, "0.00", "table.display"),
+        (0.12345678901234, "General", "table.display"),
+        (-0.001, "0.00", "table.display"),
+        (45000.5, "[h]:mm", "table.display"),
+        (0.25, "0%", "table.display"),
+    ],
 )
 def test_what_a_workbook_cannot_say_is_refused(tmp_path: Path, value: object, form: str, identifier: str) -> None:
     def change(mouse: object) -> None:
@@ -275,6 +281,56 @@ def test_a_damaged_database_is_told_for_each_table(tmp_path: Path) -> None:
     assert {t.findings[0].id for t in tables.values()} == {"table.unreadable"}
 
 
+def test_rows_in_a_journal_are_not_overlooked(folder: Path, tmp_path: Path) -> None:
+    source = to_sqlite(contents(folder), tmp_path / "x.sqlite")
+    connection = sqlite3.connect(source.location)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("UPDATE mouse SET notes = 'in the journal only'")
+    connection.commit()
+    with pytest.raises(Problem, match="is in use"):
+        check(source)
+    connection.close()
+    assert "in the journal only" in {row.cells["notes"].text for row in check(source).rows["mouse"].values()}
+
+
+@pytest.mark.parametrize("name", ["typo.sqlite", "typo", "typo.xlsx"])
+def test_a_misspelt_source_is_not_an_empty_one(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Problem, match="typo") as caught:
+        check(TableSource(str(tmp_path / name)))
+    assert caught.value.finding.id == "table.source"
+
+
+@pytest.mark.parametrize("entry", ['delimiter = ";;"', 'encoding = "hex"', 'encoding = "klingon"', "sauce = 'x'"])
+def test_a_wrong_entry_is_told_with_status_2(tmp_path: Path, entry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    root = Dataset.init(tmp_path / "ds").config.root
+    (root / "neuropress.toml").write_text(f"[tables]\n{entry}\n", "utf-8")
+    assert main(["check", str(root)]) == 2
+    assert entry.split()[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("secret", ["plain", "pla/nted", "a:b@c", "per%2Fcent"])
+def test_no_message_holds_a_password(secret: str) -> None:
+    for url in (f"postgresql://u:{secret}@127.0.0.1:9/d", f"postgresql://u@127.0.0.1:9/d?password={secret}"):
+        source = TableSource(url)
+        assert secret not in source.shown
+        with pytest.raises(OSError, match="postgresql") as caught:
+            read_tables(source, PROFILE)
+        assert secret not in str(caught.value)
+        assert caught.value.__cause__ is None
+
+
+def test_a_spoilt_workbook_is_told_whatever_is_spoilt(folder: Path, tmp_path: Path) -> None:
+    source = to_workbook(contents(folder), tmp_path / "book")
+    good = Path(source.location).read_bytes()
+    for place in range(0, len(good), 151):
+        Path(source.location).write_bytes(good[:place] + bytes([good[place] ^ 0xFF]) + good[place + 1 :])
+        try:
+            read_tables(source, PROFILE)
+        except Problem as bad:
+            told = bad.finding.id
+            assert told == "table.source"
+
+
 def test_one_table_in_two_formats_is_refused(folder: Path) -> None:
     (folder / "mouse.jsonl").write_text("{}\n", "utf-8")
     assert [f.id for f in check(folder).findings if f.id.startswith("table.")] == ["table.twice"]
@@ -288,3 +344,14 @@ def test_any_text_comes_through_json_lines(texts: list[str]) -> None:
         path.write_text(json.dumps(dict(zip(spec.columns, texts, strict=True))) + "\n", "utf-8", newline="")
         (row,) = read_jsonl(path, spec).rows
         assert list(row.cells) == texts
+
+
+@pytest.mark.postgres
+def test_a_time_with_seconds_keeps_them(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("DROP SCHEMA IF EXISTS clock CASCADE")
+        connection.execute("CREATE SCHEMA clock")
+        connection.execute("CREATE TABLE clock.session (session_id text, start_time time, end_time time)")
+        connection.execute("INSERT INTO clock.session VALUES ('RY_S_0001', '09:30:15', '10:00')")
+    table = read_tables(TableSource(postgres, schema="clock"), PROFILE)["session"]
+    assert table.rows[0].cells == ("RY_S_0001", "09:30:15", "10:00")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from ..model.finding import problem
 from ..model.profile import TableSpec
@@ -15,10 +17,12 @@ if TYPE_CHECKING:
 
 TYPES = {
     "date": "to_char({}, 'YYYYMMDD')",
-    "time without time zone": "to_char({}, 'HH24:MI')",
+    "time without time zone": "regexp_replace({}::text, '^([0-9]{{2}}:[0-9]{{2}}):00$', '\\1')",
     "boolean": "upper({}::text)",
 }
-"""How the database's own types are written in tables; every other type by its own text."""
+"""How the database's own types are written in tables; every other type by its own text.
+
+A time with seconds keeps them, which the table's schema then refuses: nothing is cut off."""
 
 
 def read_postgres(source: TableSource, specs: Iterable[TableSpec]) -> Mapping[str, RawTable]:
@@ -47,8 +51,13 @@ def read_postgres(source: TableSource, specs: Iterable[TableSpec]) -> Mapping[st
 
 
 def _without_secret(text: str, url: str) -> str:
-    secret = url.partition("://")[2].rpartition("@")[0].partition(":")[2]
-    return text.replace(secret, "***") if secret else text
+    """Without any part of the URL that could be a password, also where the URL is malformed."""
+    user, _, _ = url.partition("://")[2].rpartition("@")
+    secrets = {user.partition(":")[2], *re.findall(r"password=([^&]*)", url)}
+    secrets |= {part for secret in secrets for part in re.split(r"[/@?#:]", secret) if len(part) > 2}
+    for secret in sorted(secrets - {""}, key=len, reverse=True):
+        text = text.replace(secret, "***").replace(unquote(secret), "***")
+    return text
 
 
 def _table(connection: psycopg.Connection[Any], source: TableSource, spec: TableSpec) -> RawTable:

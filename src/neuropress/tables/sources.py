@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit, urlunsplit
+from urllib.parse import quote
 
 from ..model.finding import Finding, finding, problem
 from ..model.profile import Profile, TableSpec
@@ -46,9 +46,8 @@ class TableSource:
         """The location without a password, for messages."""
         if "://" not in self.location:
             return Path(self.location).name
-        parts = urlsplit(self.location)
-        host = parts.netloc.rpartition("@")[2]
-        return urlunsplit((parts.scheme, host, parts.path, "", ""))
+        scheme, _, rest = self.location.partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
@@ -78,6 +77,8 @@ def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
         if head == SQLITE:
             return read_sqlite(path, specs)
         raise problem("table.source", f"{path.name} is neither a folder, a workbook nor an SQLite file", file=str(path))
+    if not path.is_dir():
+        raise problem("table.source", f"{path} does not exist", file=str(path))
     return {spec.name: _from_folder(path, spec, source) for spec in specs}
 
 
@@ -132,12 +133,23 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, str):
+        value.encode("utf-8")  # half of a surrogate pair is no text: UnicodeEncodeError is a ValueError
         return value
     raise ValueError(f"a value is no text, number or truth: {value!r}")
 
 
 def read_sqlite(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTable]:
-    """One SQLite file, opened immutable: neither it nor a journal beside it is written."""
+    """One SQLite file, opened immutable: neither it nor a journal beside it is written.
+
+    Rows that only a journal holds would not be seen, so a file that is in use is refused.
+    """
+    for suffix in ("-wal", "-journal"):
+        journal = path.with_name(path.name + suffix)
+        if journal.is_file() and journal.stat().st_size:
+            message = f"{path.name} is in use: {journal.name} holds changes that are not in it yet"
+            raise problem(
+                "table.source", message, hint="Close the program that writes it, then check again.", file=str(path)
+            )
     address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
     try:
         connection = sqlite3.connect(address, uri=True)

@@ -9,7 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
 
-from ..model.finding import Finding, finding, problem
+from ..model.finding import Finding, Problem, finding, problem
 from ..model.profile import TableSpec
 from .read import RawTable, broken
 from .sources import from_rows
@@ -23,10 +23,8 @@ DATES = {
     "yyyy/mm/dd": "%Y/%m/%d",
     "yyyy-mm-dd hh:mm:ss": "%Y-%m-%d %H:%M:%S",
     "yyyy\\-mm\\-dd": "%Y-%m-%d",
-    "mm-dd-yy": "%m-%d-%y",
     "hh:mm": "%H:%M",
     "hh:mm:ss": "%H:%M:%S",
-    "h:mm:ss": "%H:%M:%S",
 }
 """Formats of dates and times whose displayed text is certain; `h:mm` is handled apart."""
 
@@ -58,7 +56,9 @@ def read_workbook(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTab
                 "table.source", f"{path.name} would unpack to {size} bytes, the limit is {LARGEST}", file=str(path)
             )
         book = openpyxl.load_workbook(path, read_only=False, data_only=False, keep_links=False)
-    except (zipfile.BadZipFile, KeyError, ValueError, OSError, SyntaxError, TypeError) as error:
+    except Problem:
+        raise
+    except Exception as error:
         raise problem(
             "table.source", f"{path.name} is no workbook that can be read: {error}", file=str(path)
         ) from error
@@ -119,19 +119,26 @@ def _shown(cell: Any) -> str:
         return _date(value, form)
     if not isinstance(value, (int, float)):
         raise _Unclear(f"what {value} shows in the format {form!r} is not certain; format the column as text")
-    number = Decimal(repr(value))
+    shown = _number(Decimal(repr(value)), form)
+    if shown is None:
+        raise _Unclear(
+            f"what the number {value!r} shows in the format {form!r} is not certain; format the column as text"
+        )
+    return shown
+
+
+def _number(number: Decimal, form: str) -> str | None:
+    """The displayed text, where no width, rounding or exponent can come into play; else None."""
+    plain = format(number.normalize() + 0, "f")
+    if abs(number) >= Decimal(10) ** 11 or len(plain.replace("-", "").replace(".", "")) > 10:
+        return None
     if form in ("General", "@"):
-        return format(number.normalize(), "f") if abs(number) < Decimal(10) ** 11 else str(_whole(number, form))
+        return plain
     whole, _, decimals = form.partition(".")
-    if whole == "0" and set(decimals) <= {"0"}:
-        return format(number.quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP), "f")
-    raise _Unclear(f"what the number {value!r} shows in the format {form!r} is not certain; format the column as text")
-
-
-def _whole(number: Decimal, form: str) -> int:
-    if number != int(number):
-        raise _Unclear(f"the number {number} is too long for the format {form!r}; format the column as text")
-    return int(number)
+    if whole != "0" or not set(decimals) <= {"0"}:
+        return None
+    rounded = number.quantize(Decimal(1).scaleb(-len(decimals)), ROUND_HALF_UP)
+    return format(rounded, "f") if rounded == number else None
 
 
 def _date(value: datetime | date | time, form: str) -> str:
