@@ -75,7 +75,8 @@ def imported_parts(path: Path) -> set[str]:
 
 
 def modules() -> list[Path]:
-    return sorted(
+    linked = (SOURCE / "converters").glob("*.py")  # rglob does not follow links before Python 3.13
+    return sorted(linked) + sorted(
         p for p in SOURCE.rglob("*.py") if (p.name != "__main__.py" and p.parent != SOURCE) or p.stem != "__init__"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+import struct
 import subprocess
 import sys
 from dataclasses import replace
@@ -335,6 +336,23 @@ def test_options_tell_a_reader_what_the_file_does_not(copy: Builder, capsys: pyt
     assert main(["verify", str(copy.root)]) == 0
     assert main(["convert", str(copy.root)]) == 0
     assert "up to date         yuste" in capsys.readouterr().out
+
+
+def test_a_clock_with_a_zone_gives_the_session_s_local_start(tmp_path: Path) -> None:
+    build = Builder(tmp_path / "ds")
+    build.session(1, start_time="", end_time="")
+    frames = np.zeros((4, 20, 16), np.uint16)
+    xml = {"axes": "TYX", "AcquisitionDate": "2025-06-20T18:00:00Z"}
+    tifffile.imwrite(tmp_path / "m.ome.tif", frames, ome=True, metadata=xml)
+    build.movie(tmp_path / "m.ome.tif", frames.shape)
+    raw = bytearray(abf(tmp_path / "e.abf").read_bytes())
+    struct.pack_into("<ii", raw, 20, int(DATE), 15 * 3600)  # date and second of the day, local time
+    build.ephys(bytes(raw), "20000")
+    assert main(["convert", str(build.root)]) == 0
+    with h5py.File(nwb(build)) as file:
+        assert file["session_start_time"][()].decode() == "2025-06-20T14:00:00-04:00"
+        assert file["acquisition/RY_IMG_0001/starting_time"][()] == 0
+        assert file["acquisition/RY_E_0001_sweep000_ch0/starting_time"][()] == 3600
 
 
 def test_a_misspelt_mapping_is_told_before_any_file_is_opened(

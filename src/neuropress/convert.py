@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import __version__
 from .config import Config
-from .model.finding import Finding, Problem, finding, problem
+from .model.finding import Finding, MappingError, Problem, finding, problem
 from .model.plan import Plan
 from .planning.build import Planned, build_plan
 from .planning.stale import State, standing
@@ -65,6 +65,8 @@ def convert_one(
     cache = cache or DigestCache(config.state)
     try:
         return _convert(config, wanted, options, progress, cache)
+    except MappingError:
+        raise
     except Problem as bad:
         return Outcome(wanted.target.path, "withheld", bad.finding.message, (_placed(bad.finding, wanted),))
     except OSError as error:

@@ -31,6 +31,9 @@ def record(table: str, key: str, **cells: str) -> Record:
         (Rule("subject.weight", ("mouse.wieght",)), "no column 'wieght'"),
         (Rule("subject.weight", ("rat.weight",)), "no relation 'rat'"),
         (Rule("subject.weight", ("mouse.weight",), "multiply"), "no transform 'multiply'"),
+        (Rule("subject.weight", ("mouse.weight",), tables=("mice",)), "no table 'mice'"),
+        (Rule("subject.species", ("default.specie",)), "no default.specie"),
+        (Rule("subject.species", ("lab.city",)), "no lab.city"),
     ],
 )
 def test_an_unknown_name_is_an_error_that_tells_the_known_ones(rule: Rule, said: str) -> None:
@@ -47,6 +50,14 @@ def test_a_value_knows_its_cell_rule_and_transform() -> None:
     assert made.value == "24.50 g"
     assert (made.rule, made.via) == ("toy/subject.weight", "quantity")
     assert made.sources == (CellRef("mouse", "RY_M_0001", "weight", "24.50", "cell"),)
+
+
+@pytest.mark.parametrize(("via", "args"), [("number", {}), ("quantity", {}), ("template", {"parts": []})])
+def test_a_transform_that_cannot_take_its_cells_names_the_rule(via: str, args: dict[str, object]) -> None:
+    session = replace(record("session", "RY_S_0001"), parents={"mouse": record("mouse", "RY_M_0001", weight="heavy")})
+    rule = Rule("subject.weight", ("mouse.weight",), via, args)
+    with pytest.raises(MappingError, match="toy/subject.weight"):
+        apply_mapping(mapping(rule), Scope(session, PROFILE))
 
 
 def test_blank_stays_absent_and_a_demanded_value_is_marked() -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from ..model.finding import MappingError
 from ..model.plan import Field
-from ..model.profile import Profile
+from ..model.profile import Lab, Profile
 from ..model.record import CellRef, Record, Value
 from ..model.serial import from_json
 from .transforms import TRANSFORMS, Absent
@@ -82,7 +82,10 @@ class Mapping:
 @cache
 def load_mapping(name: str) -> Mapping:
     """Read ``mappings/<name>.toml``. Raises `MappingError` on unknown or missing keys."""
-    data = tomllib.loads(files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+    try:
+        data = tomllib.loads(files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise MappingError(f"mappings/{name}.toml: {error}") from error
     for rule in data.get("rule", []):
         source = rule.pop("from", [])
         rule["source"] = [source] if isinstance(source, str) else source
@@ -103,6 +106,11 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
     MappingError
         Naming the file, the rule and what is known.
     """
+    narrowed = [rule.tables for rule in mapping.rules] + [compare.tables for compare in mapping.compare]
+    for table in {*mapping.table, *(name for names in narrowed for name in names)}:
+        if table not in profile.tables:
+            known = ", ".join(profile.tables)
+            raise MappingError(f"mappings/{mapping.name}.toml: there is no table {table!r}; known: {known}")
     for rule in mapping.rules:
         place = f"mappings/{mapping.name}.toml, rule to = {rule.to!r}"
         slot, _, name = rule.to.partition(".")
@@ -125,6 +133,7 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
 def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: Profile, place: str) -> None:
     *relations, column = path.split(".")
     if relations and relations[0] in RESERVED:
+        _check_reserved(relations[0], column, profile, place)
         return
     current = table
     for position, relation in enumerate(relations):
@@ -138,6 +147,16 @@ def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: 
     spec = profile.tables[current]
     if column not in (*spec.columns, *spec.optional):
         raise MappingError(f"{place}: table {current} has no column {column!r} (from = {path!r})")
+
+
+def _check_reserved(head: str, name: str, profile: Profile, place: str) -> None:
+    """Names of defaults and of a lab's entries; a header's facts are known to its reader only."""
+    known = {field.name for field in fields(Lab)}
+    if head == "default":
+        known = {*profile.defaults, *(k for lab in profile.labs.values() for k in lab.overrides)}
+        known |= {column for spec in profile.tables.values() for column in spec.optional}
+    if head != "file" and name not in known:
+        raise MappingError(f"{place}: there is no {head}.{name}; known: {', '.join(sorted(known))}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +220,11 @@ def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
     refs = tuple(pair[1] for pair in found if pair)
     identifier = f"{mapping}/{rule.to}"
     if refs or not rule.source:
-        value = transform.forward(values, rule.args)
+        try:
+            value = transform.forward(values, rule.args)
+        except (ArithmeticError, KeyError, TypeError, ValueError) as error:
+            said = f"transform {rule.via!r} with args {dict(rule.args)} cannot take {values}"
+            raise MappingError(f"mappings/{identifier}: {said} ({type(error).__name__}: {error})") from error
         if not isinstance(value, Absent):
             return Field(value, identifier, rule.via, refs)
     if rule.absent is None:

@@ -239,14 +239,19 @@ def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) ->
 def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profile) -> Field | None:
     """The earliest header clock on the session's date, in the lab's zone."""
     lab = profile.lab_of(record.key)
+    if lab is None:
+        return None
+    zone = ZoneInfo(lab.timezone)
     clocks = []
     for one in opened:
         for content in one.contents:
             clock = content.started if isinstance(content, Recording) else None
             clock = content.acquired if isinstance(content, Image) else clock
+            if clock and clock.tzinfo:  # a header that states its zone is believed; the others tell local time
+                clock = clock.astimezone(zone).replace(tzinfo=None)
             if clock and clock.strftime("%Y%m%d") == record.values["session_date"]:
                 clocks.append((clock, one.source.key))
-    if not clocks or lab is None:
+    if not clocks:
         return None
     clock, key = min(clocks)
     value = zoned(clock.strftime("%Y%m%d"), clock.time().isoformat(), lab.timezone).isoformat()

@@ -60,8 +60,10 @@ def choose(source: Source) -> Claim:
 
 
 def read(source: Source, options: Mapping[str, Any] | None = None) -> tuple[Content, ...]:
-    """Contents of a raw object, by the reader that claims it."""
-    return reader(choose(source).format).read(source, options or {})
+    """Contents of a raw object, by the reader that claims it, or by the one that ``options["reader"]`` names."""
+    stated = dict(options or {})
+    name = stated.pop("reader", None) or choose(source).format
+    return reader(name).read(source, stated)
 
 
 class RawArrays:
@@ -96,7 +98,8 @@ class RawArrays:
         key = (spec.source, spec.format, options)
         if key not in self._open:
             source = self._roots.locate(spec.source)
-            self._open[key] = (source, reader(spec.format).read(source, spec.options))
+            told = {name: value for name, value in spec.options.items() if name != "reader"}
+            self._open[key] = (source, reader(spec.format).read(source, told))
         for content in self._open[key][1]:
             if content.name == spec.content and spec.array in content.arrays:
                 return content.arrays[spec.array]
