@@ -33,7 +33,8 @@ from .planning.facts import collect_facts, compare_with_facts, load_facts
 from .planning.raw import check_files
 from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
-from .records import write_records
+from .records import NAME as RECORDS
+from .records import is_current, write_records
 from .report import Outcome, Report
 from .results import export, name_of, validated, verify_paths
 from .since import old_dataset, only_new
@@ -278,18 +279,14 @@ class Dataset:
         options = Options(keep_going, outdated, workers)
         with locked(self.config.state, "convert"):
             outcomes = list(convert_all(self.config, targets, options, progress))
-            self._write_records(options)
+            findings += write_records(self.config, self._current())
         return self._log(Report.of("convert", outcomes, findings))
 
-    def _write_records(self, options: Options) -> None:
-        """Keep the rows that no current result carries."""
-        write_records(self.config, self._current(options.keep_going))
-
-    def _current(self, keep_going: bool) -> list[Wanted]:
+    def _current(self) -> list[Wanted]:
         """The targets whose results are what the tables and raw files say now."""
         cache = DigestCache(self.config.state)
         good = (State.CURRENT, State.OUTDATED)
-        usable = (wanted.usable(keep_going) for wanted in self.targets())
+        usable = (wanted.usable(keep_going=True) for wanted in self.targets())
         return [w for w in usable if w and standing(w, self.config, cache).state in good]
 
     def add(self, paths: Sequence[str | os.PathLike[str]], occasion: Occasion) -> Report:
@@ -321,17 +318,19 @@ class Dataset:
     def coverage(self) -> tuple[Coverage, Report]:
         """The matrix of all columns against where their cells went, and what was lost."""
         self.reload()
-        current = self._current(keep_going=True)
+        current = self._current()
         covered = cover(self.config, read_results(self.config, current))
         there = {wanted.target.path for wanted in current}
         stale = [w.target.path for w in self.targets() if w.jobs and w.target.path not in there]
         told = [finding("coverage.stale", f"{path} is missing or not current", file=path) for path in stale]
+        if not is_current(self.config, current):
+            told.append(finding("coverage.stale", f"{RECORDS} is missing or not current", file=RECORDS))
         return covered, Report.of("coverage", [], [*covered.findings, *told])
 
     def where(self, cell: str) -> list[Place]:
         """Every place that a cell (``mouse.RY_M_0001.weight``) reached. Raises `Problem` for no cell."""
         self.reload()
-        return where(self.config, read_results(self.config, self._current(keep_going=True)), cell)
+        return where(self.config, read_results(self.config, self._current()), cell)
 
     def export_tables(self, to: str | os.PathLike[str]) -> Report:
         """Rebuild the tables as CSV from the results and ``records.jsonl`` alone, in canonical form."""

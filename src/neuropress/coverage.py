@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .config import Config
@@ -11,7 +11,7 @@ from .model.finding import Finding, finding, problem
 from .model.plan import SourceRow
 from .model.provenance import Provenance
 from .planning.targets import Wanted
-from .records import NAME, raw_rows
+from .records import NAME, RowText, raw_rows, row_text
 from .tables import read_tables
 from .writers import writer
 
@@ -42,21 +42,21 @@ class Results:
     """What the current results say about cells."""
 
     fields: Mapping[CellId, tuple[Place, ...]]
-    carried: Mapping[tuple[str, str], tuple[str, ...]]
+    carried: Mapping[RowText, tuple[str, ...]]
     kinds: Mapping[str, str]
 
 
 def read_results(config: Config, current: Iterable[Wanted]) -> Results:
     """Read the provenance of every current result."""
     fields: dict[CellId, list[Place]] = {}
-    carried: dict[tuple[str, str], list[str]] = {}
+    carried: dict[RowText, list[str]] = {}
     kinds = {}
     for wanted in current:
         path = wanted.target.path
         kinds[path] = wanted.target.kind
         made = writer(wanted.target.kind).read_provenance(config.output / path)
         for row in made.records:
-            carried.setdefault((row.table, row.key), []).append(path)
+            carried.setdefault(row_text(row), []).append(path)
         for cell, place in _reached(made, path):
             fields.setdefault(cell, []).append(place)
     return Results(
@@ -103,36 +103,36 @@ def cover(config: Config, results: Results) -> Coverage:
         table = tables[name]
         cells += sum(len(row.cells) for row in table.rows)
         for row, raw in zip(raw_rows(table), table.rows, strict=True):
-            texts = dict(zip(table.columns, raw.cells, strict=False))
-            for column in row.cells:
-                if column in spec.private:
-                    fate = "private" if texts.get(column) else "empty"
-                else:
-                    fate = _fate(row, column, results)
+            paths = results.carried.get(row_text(row), ())
+            for column, text in zip(row.cells, raw.cells, strict=True):
+                held = text and not row.cells[column]  # blanked, because it is or may be private
+                fate = "private" if held else _fate(row, column, paths, results)
                 counts.setdefault(f"{name}.{column}", Counter())[fate] += 1
-                found += _lost(row, column, fate, results, config)
+                found += _lost(row, column, paths, results, config)
     if sum(sum(row.values()) for row in counts.values()) != cells:
         found.append(finding("coverage.sum", f"{cells} cells were read, the matrix counts others"))
     return Coverage(counts, cells, tuple(found))
 
 
-def _fate(row: SourceRow, column: str, results: Results) -> str:
+def _fate(row: SourceRow, column: str, paths: Sequence[str], results: Results) -> str:
     if not row.cells[column]:
         return "empty"
+    if not paths:
+        return "catalogue only"
     places = results.fields.get((row.table, row.key, column), ())
     reached = {KINDS[results.kinds[place.file]] for place in places}
     for name in ("core NWB", "OME-Zarr"):
         if name in reached:
             return name
-    return "record" if (row.table, row.key) in results.carried else "catalogue only"
+    return "record"
 
 
-def _lost(row: SourceRow, column: str, fate: str, results: Results, config: Config) -> Iterator[Finding]:
+def _lost(row: SourceRow, column: str, paths: Sequence[str], results: Results, config: Config) -> Iterator[Finding]:
     """Cells of carried rows that their profile promises to a core field, and that are in none."""
-    if fate in ("empty", "private"):
+    if not row.cells[column]:
         return
     places = results.fields.get((row.table, row.key, column), ())
-    for path in results.carried.get((row.table, row.key), ()):
+    for path in paths:
         kind = results.kinds[path]
         promised = config.profile.coverage.get(kind, ())
         if f"{row.table}.{column}" in promised and not any(place.file == path for place in places):
@@ -163,8 +163,8 @@ def where(config: Config, results: Results, cell: str) -> list[Place]:
     rows = [row for row in raw_rows(tables[table]) if row.key == key] if table in tables else []
     if not any(column in row.cells for row in rows):
         raise problem("coverage.no_cell", f"the tables have no cell {cell}; it is written table.key.column", value=cell)
-    places = list(results.fields.get((table, key, column), ()))
     if column in config.profile.tables[table].private:
-        return places
-    carried = results.carried.get((table, key), ())
-    return places + ([Place(path, "record, verbatim") for path in carried] or [Place(NAME, "record, verbatim")])
+        return []
+    paths = dict.fromkeys(path for row in rows for path in results.carried.get(row_text(row), (NAME,)))
+    places = [place for place in results.fields.get((table, key, column), ()) if place.file in paths]
+    return places + [Place(path, "record, verbatim") for path in paths]

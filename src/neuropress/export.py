@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +12,7 @@ from .model.finding import Finding, Problem, finding, problem
 from .model.plan import SourceRow
 from .model.profile import Profile, TableSpec, load_profile
 from .model.provenance import Provenance
-from .records import NAME, Records, parse_records, raw_rows
+from .records import NAME, Records, RowText, carried_digest, parse_records, raw_rows, row_text
 from .release import is_release, open_release
 from .state import write_atomic
 from .tables import read_tables
@@ -27,14 +25,9 @@ class Gathered:
     """All rows of an output folder or a release, and what was wrong with it."""
 
     profile: str = DEFAULT_PROFILE
-    rows: dict[tuple[str, str, tuple[tuple[str, str], ...]], SourceRow] = field(default_factory=dict)
+    rows: list[SourceRow] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     results: int = 0
-
-    def add(self, rows: Iterable[SourceRow]) -> None:
-        """Take rows; the same row from two results is one."""
-        for row in rows:
-            self.rows.setdefault((row.table, row.key, tuple(sorted(row.cells.items()))), row)
 
 
 def gather(source: str, number: str | None = None, endpoint: str | None = None) -> Gathered:
@@ -58,7 +51,7 @@ def gather(source: str, number: str | None = None, endpoint: str | None = None) 
 
 
 def _from_output(folder: Path) -> Gathered:
-    records = parse_records((folder / NAME).read_text("utf-8"), str(folder / NAME))
+    records = parse_records((folder / NAME).read_bytes(), str(folder / NAME))
 
     def read(path: str) -> Provenance:
         return writer("ome-zarr" if path.endswith(".zarr") else "nwb").read_provenance(folder / path)
@@ -68,8 +61,7 @@ def _from_output(folder: Path) -> Gathered:
 
 def _from_release(url: str, number: str | None, endpoint: str | None) -> Gathered:
     with TemporaryDirectory() as scratch, open_release(url, number, endpoint) as release:
-        text = release.read(NAME)
-        records = parse_records(text.decode("utf-8"), f"{url}/{NAME}")
+        records = parse_records(release.read(NAME), f"{url}/{NAME}")
 
         def read(path: str) -> Provenance:
             if not path.endswith(".zarr"):
@@ -84,18 +76,19 @@ def _from_release(url: str, number: str | None, endpoint: str | None) -> Gathere
 
 def _gathered(records: Records, read: Callable[[str], Provenance]) -> Gathered:
     found = Gathered(records.profile)
+    carried: dict[RowText, SourceRow] = {}
     for path, digest in records.results.items():
         try:
             made = read(path)
         except Problem as bad:
             found.findings.append(bad.finding.at(file=path))
             continue
-        if made.receipt.rows != digest:
-            message = f"{path} was made from other rows than {NAME} says"
+        if carried_digest(made.records) != digest:
+            message = f"{path} carries other rows than {NAME} says"
             found.findings.append(finding("export.differs", message, file=path))
         found.results += 1
-        found.add(made.records)
-    found.add(records.rows)
+        carried |= {row_text(row): row for row in made.records}
+    found.rows = [*carried.values(), *records.rows]
     return found
 
 
@@ -106,10 +99,17 @@ def export_tables(found: Gathered, to: Path, profile: Profile) -> Mapping[str, i
     -------
     mapping
         Table -> number of rows.
+
+    Raises
+    ------
+    Problem
+        ``export.over_tables``: the folder is a dataset's ``tables/``, whose private cells would be lost.
     """
+    if (to.resolve().parent / FILE).is_file() and to.resolve().name == "tables":
+        raise problem("export.over_tables", f"{to} holds the tables of a dataset", file=str(to))
     counts = {}
     for name, spec in profile.tables.items():
-        rows = [row for row in found.rows.values() if row.table == name]
+        rows = [row for row in found.rows if row.table == name]
         write_atomic(to / f"{name}.csv", canonical_csv(spec, rows))
         counts[name] = len(rows)
     return counts
@@ -118,25 +118,26 @@ def export_tables(found: Gathered, to: Path, profile: Profile) -> Mapping[str, i
 def canonical_csv(spec: TableSpec, rows: Iterable[SourceRow]) -> str:
     """Canonical form of a table: LF, published column order, sorted by key, private columns blank.
 
+    Rows of one key are sorted by their cells, and cells are quoted where RFC 4180 demands it.
     Columns that only some rows have (optional or unknown ones) come after the published ones.
     """
-    ordered = sorted(rows, key=lambda row: (row.key, sorted(row.cells.items())))
+    ordered = sorted(rows, key=lambda row: (row.cells.get(spec.key, ""), sorted(row.cells.items())))
     there = {column for row in ordered for column in row.cells}
     columns = [*spec.columns, *(c for c in spec.optional if c in there)]
     columns += sorted(there - set(columns))
-    text = io.StringIO(newline="")
-    lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(columns)
-    for row in ordered:
-        lines.writerow([row.cells.get(column, "") for column in columns])
-    return text.getvalue()
+    lines = (columns, *([row.cells.get(column, "") for column in columns] for row in ordered))
+    return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
+
+
+def _quoted(text: str) -> str:
+    """As RFC 4180 has it; the csv module of some Python versions leaves a lone carriage return bare."""
+    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
 
 
 def canonical_tables(folder: Path, profile: Profile) -> Iterator[tuple[str, str]]:
     """Canonical form of the tables in a folder, to compare an export with."""
     for name, table in read_tables(folder, profile).items():
-        distinct = {tuple(sorted(row.cells.items())): row for row in raw_rows(table)}
-        yield name, canonical_csv(table.spec, distinct.values())
+        yield name, canonical_csv(table.spec, raw_rows(table))
 
 
 def profile_of(found: Gathered, folder: Path | None = None) -> Profile:

@@ -11,6 +11,7 @@ from .model.finding import Finding, Problem, finding, has_errors
 from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
 from .records import NAME as RECORDS
+from .records import is_current
 from .release import Asset, publish
 from .report import Outcome, Report
 from .state import DigestCache, Memory
@@ -52,6 +53,9 @@ def publish_dataset(config: Config, tables: Tables, order: Order, progress: Prog
     cache = DigestCache(config.state)
     targets = wanted_targets(tables, config.profile)
     outcomes, findings = _ready(config, targets, cache, progress)
+    if not findings and not is_current(config, [w for wanted in targets if (w := wanted.usable(keep_going=True))]):
+        message = f"{RECORDS} is missing or not what the tables say now"
+        findings.append(finding("publish.stale", message, file=RECORDS))
     if order.errors and not order.allow_errors:
         message = f"{config.root.name} has errors, so {order.release} is not published"
         findings += [*order.errors, finding("publish.errors", message)]
