@@ -265,6 +265,9 @@ class _Movie:
 
     def _array(self, index: IndexMap) -> ArraySpec:
         stored = np.dtype(self.pixels.dtype)
+        if stored.kind not in "biuf":
+            message = f"{self.job.source} has pixels of type {stored}, which NWB movies cannot hold"
+            raise self._problem("image.type", message)
         dtype = "|u1" if stored.kind == "b" else stored.newbyteorder("<").str  # NWB has no boolean movies: 0 and 1
         return ArraySpec(
             self.job.source, self.image.name, self.pixels.name, self.image.format, index.shape(), dtype, index

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -224,7 +225,8 @@ class Dataset:
             planned = build_plan(usable, self.config) if usable else None
             told = planned.findings if planned else ()
             bad = wanted.blocked or not planned or planned.plan is None
-            outcomes.append(Outcome(wanted.target.path, "has errors" if bad else "ready", "", told))
+            done = str(State.EMPTY) if wanted.empty else "has errors" if bad else "ready"
+            outcomes.append(Outcome(wanted.target.path, done, "", told))
         return Report.of("check", outcomes, findings)
 
     def plan(self, select: Selection = EVERYTHING, outdated: bool = False) -> Report:
@@ -237,7 +239,7 @@ class Dataset:
         for wanted in targets:
             usable = wanted.usable(keep_going=False)
             if usable is None:
-                outcomes.append(Outcome(wanted.target.path, "blocked", _first_cause(wanted)))
+                outcomes.append(Outcome(wanted.target.path, *_no_way(wanted)))
                 continue
             now = standing(usable, self.config, cache, outdated)
             planned = build_plan(usable, self.config) if now.needs_work else None
@@ -349,7 +351,7 @@ class Dataset:
     ) -> Report:
         """Prove results (all, or the given ones) against their raw files, element by element."""
         results = [Path(p) for p in paths] or self.results(select)
-        return self._log(Report.of("verify", verify_paths(self.config, results, progress), []))
+        return self._log(Report.of("verify", verify_paths(self.config, results, progress), self._unknown(select)))
 
     def validate(self, paths: Sequence[str | os.PathLike[str]] = (), select: Selection = EVERYTHING) -> Report:
         """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
@@ -418,27 +420,35 @@ class Dataset:
             }
             if released.get(wanted.target.path, {}).get("fingerprint") != mark:
                 facts["released"] = None
-            done, why = (str(now.state), now.reason) if now else ("blocked", _first_cause(wanted))
+            done, why = (str(now.state), now.reason) if now else _no_way(wanted)
+            if now and usable and now.state is State.NEW:
+                planned = build_plan(usable, self.config)
+                if planned.plan is None:
+                    facts["checked"] = False
+                    done, why = "blocked", next(f.message for f in planned.findings if f.severity is Severity.ERROR)
             outcomes.append(Outcome(wanted.target.path, done, why, (), facts))
         if self.config.state.is_dir():
-            cache.save()
+            with suppress(OSError):
+                cache.save()
         return Report.of("status", outcomes, self._unknown(select))
 
     def _log(self, report: Report) -> Report:
         """Add the run to ``.neuropress/log.jsonl``: the only place where times are kept."""
-        self.config.state.mkdir(exist_ok=True)
         entry = {
             "time": time(),
             "verb": report.verb,
             "exit": report.exit_status,
             "outcomes": [o.to_json() for o in report.outcomes],
         }
-        with (self.config.state / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
-            log.write(json.dumps(entry) + "\n")
+        with suppress(OSError):  # a dataset that may only be read can be checked and verified all the same
+            self.config.state.mkdir(exist_ok=True)
+            with (self.config.state / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
+                log.write(json.dumps(entry) + "\n")
         return report
 
 
-def _first_cause(wanted: Wanted) -> str:
+def _no_way(wanted: Wanted) -> tuple[str, str]:
+    """State and reason of a target that is not to be written."""
     for (table, key), cause in sorted(wanted.blocked.items()):
-        return f"{table} {key}: {cause.message}"
-    return "no row with data that could be converted"
+        return "blocked", f"{table} {key}: {cause.message}"
+    return str(State.EMPTY), ""

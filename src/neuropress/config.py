@@ -113,8 +113,12 @@ def load_config(root: Path) -> Config:
         profile = load_profile(data.get("profile", DEFAULT_PROFILE), root)
     except FileNotFoundError as error:
         raise problem("dataset.config", f"{path}: no profile {data['profile']!r}", file=str(path)) from error
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        message = f"profile {data.get('profile', DEFAULT_PROFILE)!r} cannot be read: {error}"
+        raise problem("dataset.config", message, file=str(path)) from error
+    _check_entries(data, profile, path)
     roots = data.get("source", {}).get("roots", ["source"])
-    if not isinstance(roots, list) or not all(isinstance(r, str) for r in roots):
+    if not isinstance(roots, list) or not all(isinstance(r, str) and "://" not in r for r in roots):
         raise problem("dataset.config", f"{path}: [source] roots must be a list of folders", file=str(path))
     labs = _with_overrides(profile, data.get("labs", {}), path)
     return Config(
@@ -125,6 +129,24 @@ def load_config(root: Path) -> Config:
         data.get("options", {}),
         data.get("publish", {}),
     )
+
+
+def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> None:
+    """Refuse misspelt entries: ignored, they would change results without a word."""
+    defaults = {*profile.defaults, *(c for spec in profile.tables.values() for c in spec.optional)}
+    groups = [("source", data.get("source", {}), {"roots"}), ("publish", data.get("publish", {}), {"to"})]
+    groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
+    groups += [(f'options."{key}"', entry, {"axes", "reader"}) for key, entry in data.get("options", {}).items()]
+    for name, entry, known in groups:
+        if not isinstance(entry, dict):
+            raise problem("dataset.config", f"{path}: [{name}] must be a table of entries", file=str(path))
+        for key, value in entry.items():
+            free = name.startswith("labs.") and key.startswith("modality_")
+            if key not in known and not free:
+                message = f"{path}: [{name}] {key} is none of {', '.join(sorted(known))}"
+                raise problem("dataset.config", message, file=str(path))
+            if key != "roots" and not isinstance(value, str):
+                raise problem("dataset.config", f"{path}: [{name}] {key} must be a text, not {value!r}", file=str(path))
 
 
 def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:

@@ -15,7 +15,7 @@ from . import __version__
 from .config import Config
 from .model.finding import Finding, MappingError, Problem, finding, problem
 from .model.plan import Plan
-from .planning.build import Planned, build_plan
+from .planning.build import Planned, build_plan, raw_column, raw_key
 from .planning.stale import State, standing
 from .planning.targets import Wanted, rows_digest
 from .readers import RawArrays
@@ -92,19 +92,35 @@ def _convert(config: Config, wanted: Wanted, options: Options, progress: Progres
         if not now.needs_work:
             left_out = () if usable is wanted else _left_out(wanted)
             return Outcome(path, str(now.state), now.reason, left_out)
-        planned = build_plan(usable, config)
-        if planned.failed and options.keep_going:
+        while True:
+            planned = build_plan(usable, config)
+            if planned.plan is not None:
+                try:
+                    nbytes = _write(config, usable, planned.plan, cache, progress)
+                    break
+                except Problem as bad:
+                    planned = _spoilt(bad, usable, config)
             wanted = replace(wanted, blocked={**wanted.blocked, **planned.failed})
-            usable = wanted.usable(keep_going=True)
-            planned = build_plan(usable, config) if usable else planned
-        if planned.plan is None or usable is None:
-            return _failed(wanted, planned)
+            less = wanted.usable(options.keep_going) if planned.failed else None
+            if less is None:
+                return _failed(wanted, planned)
+            usable = less
         told = (*planned.findings, *(_left_out(wanted) if wanted.blocked else ()))
-        nbytes = _write(config, usable, planned.plan, cache, progress)
     finally:
         cache.save()
     done = "metadata rewritten" if now.state is State.METADATA else "converted"
     return Outcome(path, done, now.reason, told, {"bytes": nbytes})
+
+
+def _spoilt(bad: Problem, wanted: Wanted, config: Config) -> Planned:
+    """What turned out while samples or pixels were read, on the row whose file it is. Raises it where none is."""
+    file = bad.finding.location.file or ""
+    for name, record in wanted.jobs:
+        key = raw_key(name, record, config.profile)
+        if file == key or (key.endswith("/") and file.startswith(key)) or len(wanted.jobs) == 1:
+            found = bad.finding.at(**record.place(raw_column(name, record)))
+            return Planned(None, (found,), {(record.table, record.key): found})
+    raise bad
 
 
 def _write(config: Config, wanted: Wanted, plan: Plan, cache: DigestCache, progress: Progress) -> int:

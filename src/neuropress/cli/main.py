@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -228,7 +229,10 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
     status = 0
     for folder in datasets:
         args.dir = folder
-        report = _dataset(args).verify(select=_selection(args), progress=output.progress("verify"))
+        dataset = _dataset(args)
+        if args.source:
+            dataset.config = replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source))
+        report = dataset.verify(select=_selection(args), progress=output.progress("verify"))
         status = max(status, output.report(report))
     if files:
         report = verify_files(files, [Path(p) for p in args.source], output.progress("verify"))

@@ -90,7 +90,7 @@ class Output:
             facts = outcome.facts
             marks = [("yes" if facts[k] else "-") for k in ("checked", "converted", "verified")]
             line = f"{marks[0]:8}{marks[1]:10}{marks[2]:9}{facts['released'] or '-':9}  {outcome.target}"
-            print(line + (f"  {outcome.done}: {outcome.why}" if outcome.why else ""))
+            print(f"{line}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
         return report.exit_status
 
     def explanation(self, explanation: Explanation) -> None:

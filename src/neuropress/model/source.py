@@ -8,6 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from stat import S_ISDIR, S_ISREG
 from typing import BinaryIO
 
 from .finding import problem
@@ -79,6 +80,8 @@ class Source:
             stat = path.stat()
         except OSError as error:
             raise problem("file.missing", f"{key}: {error.strerror or error}", file=key) from error
+        if not (S_ISREG(stat.st_mode) or S_ISDIR(stat.st_mode)):
+            raise problem("file.special", f"{key} is neither a file nor a folder", file=key)
         if path.is_file():
             self._touched[key] = Input(key, stat.st_size, stat.st_mtime_ns)
         return path

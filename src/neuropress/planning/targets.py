@@ -41,6 +41,11 @@ class Wanted:
     others: tuple[Record, ...]
     blocked: Mapping[tuple[str, str], Finding]
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be converted and nothing stands in the way: a session of static images."""
+        return not self.jobs and not self.blocked
+
     def usable(self, keep_going: bool) -> Wanted | None:
         """What can be written: None when an error withholds it.
 

@@ -11,6 +11,7 @@ levels are made: `pyramid`; where everything lies: `layout`.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,9 @@ from .journal import Journal, level_digests
 from .layout import Layout, arrange, voxels
 
 LEVEL0 = "0"
+
+METADATA = "/zarr.json ome"
+"""Name of the digest of the `ome` attribute among the derived ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +100,12 @@ def _reusable(plan: Plan, volume: _Volume, seal: Seal, previous: Path) -> Receip
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
     known = old.arrays.get(f"/{LEVEL0}")
-    same_levels = texts == volume.texts and len(texts) == 1 + len(old.derived)
+    levels = {name: text for name, text in old.derived.items() if name != METADATA}
+    same_levels = texts == volume.texts and len(texts) == 1 + len(levels)
     if known is None or known.spec != volume.spec or not same_levels or dict(old.inputs) != dict(seal.inputs):
         return None
-    return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, old.derived)
+    derived = {**levels, METADATA: _metadata_digest(volume)}
+    return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived)
 
 
 def _write_arrays(volume: _Volume, raw: RawArrays, folder: Path, journal: Journal, progress: Progress) -> None:
@@ -135,7 +141,13 @@ def _receipt(plan: Plan, volume: _Volume, seal: Seal, journal: Journal) -> Recei
     extent = slab_extent(volume.layout, volume.layout.passes[0])
     level0 = ArrayReceipt(volume.spec, extent, digests[0])
     derived = {f"/{number}": text for number, text in enumerate(digests) if number}
+    derived[METADATA] = _metadata_digest(volume)
     return Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {f"/{LEVEL0}": level0}, derived)
+
+
+def _metadata_digest(volume: _Volume) -> str:
+    """Of the ``ome`` attribute: axes, units, scales, channels."""
+    return digest(json.loads(json.dumps(metadata.ome(volume.node.fields, volume.layout))))
 
 
 def _write_root(folder: Path, plan: Plan, volume: _Volume, receipt: Receipt) -> None:
@@ -160,7 +172,8 @@ def derived(path: Path) -> Mapping[str, str]:
     A level's digest is taken like `ArrayReceipt.sha256`, over boxes of a shard's extent
     and one chunk's depth.
     """
-    return {f"/{name}": stored.Level(path, name).digest() for name in stored.level_names(path)[1:]}
+    levels = {f"/{name}": stored.Level(path, name).digest() for name in stored.level_names(path)[1:]}
+    return levels | {METADATA: digest(stored.attributes(path).get("ome"))}
 
 
 __all__ = ["arrays", "derived", "read_provenance", "write"]

@@ -77,8 +77,8 @@ def array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:
     )
 
 
-def root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenance) -> str:
-    """``zarr.json`` of the root: the image's metadata and our provenance."""
+def ome(fields: Mapping[str, Field], layout: Layout) -> dict[str, Any]:
+    """The ``ome`` attribute: the image's metadata."""
     planned = ome_fields(fields)
     image = planned["multiscales"][0]
     scale = image["datasets"][0][SCALE][0]["scale"]
@@ -88,9 +88,14 @@ def root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenanc
         "type": "mean",
         "metadata": {"description": "mean of 2 voxels along each halved axis; integers exact, rounded half to even"},
     }
+    return {"version": NGFF, **planned, "multiscales": [image]}
+
+
+def root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenance) -> str:
+    """``zarr.json`` of the root: the image's metadata and our provenance."""
     ours = {**provenance.sections(), **own_fields(fields)}
-    ome = {"version": NGFF, **planned, "multiscales": [image]}
-    return _text({"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome, "neuropress": ours}})
+    attributes = {"ome": ome(fields, layout), "neuropress": ours}
+    return _text({"zarr_format": 3, "node_type": "group", "attributes": attributes})
 
 
 def _dataset(number: int, level: Level, scale: Sequence[float]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,9 @@ class Level:
         try:
             return np.asarray(self._array[selection])
         except UNREADABLE as error:
+            # zarr leaves the sibling chunks' tasks pending; asyncio would complain of them at exit, on standard error
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+            warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
             raise self._unreadable(error, selection) from error
 
     def digest(self) -> str:
