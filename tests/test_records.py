@@ -11,6 +11,7 @@ import h5py
 import pytest
 from builder import Builder, abf, slices
 
+from neuropress.api import Dataset
 from neuropress.cli.main import main
 from neuropress.export import canonical_tables
 from neuropress.records import NAME
@@ -218,3 +219,11 @@ def test_ten_thousand_rows_come_back(lab: Builder, tmp_path: Path) -> None:
         back = {row["mouse_id"]: row["notes"] for row in csv.DictReader(file, strict=True)}
     assert len(back) == len(typed) + 2
     assert {key: back[key] for key in typed} == typed
+
+
+def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
+    dataset = Dataset.init(tmp_path / "ds")
+    left = dataset.config.output / "records.jsonl.12345.partial"
+    left.write_text("half", "utf-8")
+    assert dataset.convert().ok
+    assert [p.name for p in dataset.config.output.iterdir()] == ["records.jsonl"]

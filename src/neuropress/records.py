@@ -97,6 +97,8 @@ def write_records(config: Config, current: Iterable[Wanted]) -> list[Finding]:
         return [finding("records.kept", message, file=NAME)]
     text = _text(config, current, tables)
     path = config.output / NAME
+    for left in config.output.glob(f"{NAME}.*.partial"):  # of a run that was killed; the lock is ours
+        left.unlink()
     if not path.is_file() or path.read_bytes() != text.encode("ascii"):
         write_atomic(path, text)
     return [told for table in tables.values() for told in _withheld(table)]
