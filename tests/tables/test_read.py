@@ -103,11 +103,13 @@ def test_structure(tmp_path: Path, case: str) -> None:
 def test_a_missing_table_matters_when_rows_point_to_it(tmp_path: Path) -> None:
     write_clean(tmp_path)
     (tmp_path / "model.csv").unlink()
-    assert load_tables(tmp_path, PROFILE).findings == ()
+    (told,) = load_tables(tmp_path, PROFILE).findings
+    assert (told.id, told.severity, told.location.file) == ("table.absent", "warning", "model.csv")
     (tmp_path / "mouse.csv").unlink()
     tables = load_tables(tmp_path, PROFILE)
-    assert [f.id for f in tables.findings] == ["table.missing"]
-    assert "session RY_S_0001 points to RY_M_0001" in tables.findings[0].message
+    assert sorted(f.id for f in tables.findings) == ["table.absent", "table.missing"]
+    missing = next(f for f in tables.findings if f.id == "table.missing")
+    assert "session RY_S_0001 points to RY_M_0001" in missing.message
     assert {("session", "RY_S_0001"), ("session", "JB_S_0001"), ("analysis", "RY_A_0001")} <= set(tables.blocked)
     assert ("plasmid", "ML_P_0001") not in tables.blocked
 

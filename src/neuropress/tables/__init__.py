@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..model.finding import Finding, finding
 from ..model.profile import Profile, TableSpec
 from .keys import normalise_key
 from .link import RowId, Tables, link
@@ -37,7 +38,15 @@ def load_tables(source: TableSource | Path, profile: Profile) -> Tables:
         The machine could not read a file that is there.
     """
     raw = read_tables(source, profile)
-    return link({name: type_table(table, profile) for name, table in raw.items()}, profile)
+    tables = link({name: type_table(table, profile) for name, table in raw.items()}, profile)
+    told = {found.location.file for found in tables.findings if found.id == "table.missing"}
+    absent = [table for table in raw.values() if not table.present and table.file not in told]
+    return tables.with_findings([(_absent(table), ()) for table in absent])
+
+
+def _absent(table: RawTable) -> Finding:
+    message = f"there is no {table.file}, so table {table.spec.name} is taken to be empty"
+    return finding("table.absent", message, table=table.spec.name, file=table.file)
 
 
 def draft_findings(spec: TableSpec, row: Mapping[str, str], profile: Profile) -> list[str]:
