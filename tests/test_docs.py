@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from neuropress.cli.main import VERBS
+from neuropress.cli.arguments import VERBS
 from neuropress.findings_page import page
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -322,7 +322,7 @@ def test_selection_takes_a_part(copy: Builder, capsys: pytest.CaptureFixture[str
 
 
 def test_help_is_quick_and_light() -> None:
-    code = "import sys; from neuropress.cli.main import parser; parser(); print([m for m in ('numpy', 'pynwb', 'zarr', 'h5py', 'tifffile') if m in sys.modules])"
+    code = "import sys; from neuropress.cli.arguments import parser; parser(); print([m for m in ('numpy', 'pynwb', 'zarr', 'h5py', 'tifffile') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,13 +18,12 @@ from . import publishing
 from .adding import Occasion, add_file
 from .checks import check_tables
 from .checks.waivers import load_waivers, unmatched
-from .config import FILE, TEMPLATE, Config, load_config
+from .config import DEFAULT_PROFILE, FILE, TEMPLATE, Config, load_config, open_profile
 from .convert import Options, convert_all
 from .coverage import Coverage, Place, cover, read_results, where
 from .explain import Explanation, explain_result
 from .letters import Letter, write_letter
 from .model.finding import Finding, Problem, Severity, finding, has_errors, problem
-from .model.profile import load_profile
 from .model.record import Record
 from .model.serial import to_json
 from .model.waiver import waive_all
@@ -89,25 +88,37 @@ class Dataset:
         return cls(load_config(Path(path)))
 
     @classmethod
-    def init(cls, path: str | os.PathLike[str], profile: str = "dendritic-consortium") -> Dataset:
+    def init(
+        cls, path: str | os.PathLike[str], profile: str = DEFAULT_PROFILE, optional: Collection[str] = ()
+    ) -> Dataset:
         """Make an empty dataset: ``neuropress.toml``, all tables with their headers, ``source/``, ``output/``.
+
+        Parameters
+        ----------
+        profile
+            One that is shipped, or ``<profile>.toml`` in the folder.
+        optional
+            Optional tables of the profile that the dataset shall have.
 
         Raises
         ------
         Problem
-            ``dataset.exists``: the folder is a dataset already; ``dataset.config``: no such profile.
+            ``dataset.exists``: the folder is a dataset already; ``dataset.config``: no such profile or table.
         """
         root = Path(path)
         if (root / FILE).exists():
             raise problem("dataset.exists", f"{root / FILE} exists already", file=str(root))
-        try:
-            loaded = load_profile(profile)
-        except FileNotFoundError:
-            raise problem("dataset.config", f"there is no profile {profile!r}", value=profile) from None
+        loaded = open_profile(profile, root)
+        for table in optional:
+            if table not in loaded.tables:
+                known = ", ".join(name for name, spec in loaded.tables.items() if spec.optional_table) or "none"
+                message = f"profile {profile!r} has no table {table!r}; its optional tables: {known}"
+                raise problem("dataset.config", message, value=table)
         for folder in ("tables", "source", "output"):
             (root / folder).mkdir(parents=True, exist_ok=True)
-        write_headers(root / "tables", loaded)
-        (root / FILE).write_text(TEMPLATE.format(profile=profile), encoding="utf-8", newline="\n")
+        write_headers(root / "tables", loaded, optional)
+        text = TEMPLATE.format(profile=profile, version=loaded.version)
+        (root / FILE).write_text(text, encoding="utf-8", newline="\n")
         return cls.open(root)
 
     @cached_property
@@ -131,7 +142,7 @@ class Dataset:
     def _table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
         """Findings on tables: all of them, or those that touch the selected targets."""
         if not select:
-            return list(self._tables.findings)
+            return [*self.config.findings, *self._tables.findings]
         rows = {(r.table, r.key) for w in targets for r in w.records()}
         rows |= {row for w in targets for row in w.blocked}
         return [f for f in self._tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]

@@ -9,19 +9,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .model.finding import problem
-from .model.profile import Lab, Profile, load_profile
+from .model.finding import Finding, finding, problem
+from .model.profile import Profile, is_zone, load_profile
 from .model.source import SourceRoots
-from .tables import TableSource
+from .tables import TableSource, check_schemas
 
 FILE = "neuropress.toml"
 DEFAULT_PROFILE = "dendritic-consortium"
-KNOWN = {"profile": str, "source": dict, "tables": dict, "labs": dict, "options": dict, "publish": dict}
+LAB_ENTRIES = ("name", "institution", "timezone")
+"""What ``neuropress.toml`` may say of a lab itself, beside defaults."""
+KNOWN = {
+    "profile": str,
+    "profile_version": str,
+    "source": dict,
+    "tables": dict,
+    "labs": dict,
+    "options": dict,
+    "publish": dict,
+}
 
 TEMPLATE = """\
 # A neuropress dataset. Every entry may be left out; what is commented shows the default.
 
 profile = "{profile}"
+profile_version = "{version}"
 
 [source]
 # Where raw files are looked up, in this order: folders, shares, read-only folders.
@@ -34,9 +45,10 @@ roots = ["source"]
 # encoding = "utf-8"
 # delimiter = ";"
 
-# Values of one lab that differ from the profile's defaults:
+# Values of one lab that differ from the profile's (docs/profiles.md):
 # [labs.RY]
 # region = "VISp2/3"
+# modality_voltage = "two-photon"
 
 # What a raw file does not say about itself, by its key (docs/formats.md lists the options):
 # [options."yuste/20250620/image/raw/movie.tif"]
@@ -65,6 +77,8 @@ class Config:
         Key of a raw object -> what its reader is told.
     publish
         Defaults of `publish` (``to``).
+    findings
+        What `check` tells about the settings themselves.
     """
 
     root: Path
@@ -73,6 +87,7 @@ class Config:
     tables: TableSource
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     publish: Mapping[str, Any] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
 
     @property
     def output(self) -> Path:
@@ -109,31 +124,53 @@ def load_config(root: Path) -> Config:
         if name not in KNOWN or not isinstance(value, KNOWN[name]):
             known = ", ".join(KNOWN)
             raise problem("dataset.config", f"{path}: {name!r} is not an entry it may have ({known})", file=str(path))
-    try:
-        profile = load_profile(data.get("profile", DEFAULT_PROFILE), root)
-    except FileNotFoundError as error:
-        raise problem("dataset.config", f"{path}: no profile {data['profile']!r}", file=str(path)) from error
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
-        message = f"profile {data.get('profile', DEFAULT_PROFILE)!r} cannot be read: {error}"
-        raise problem("dataset.config", message, file=str(path)) from error
+    profile = open_profile(data.get("profile", DEFAULT_PROFILE), root)
     _check_entries(data, profile, path)
     roots = data.get("source", {}).get("roots", ["source"])
     if not isinstance(roots, list) or not all(isinstance(r, str) and "://" not in r for r in roots):
         raise problem("dataset.config", f"{path}: [source] roots must be a list of folders", file=str(path))
-    labs = _with_overrides(profile, data.get("labs", {}), path)
+    version = data.get("profile_version", profile.version)
     return Config(
         root.resolve(),
-        dataclasses.replace(profile, labs=labs),
+        _with_overrides(profile, data.get("labs", {}), path),
         tuple((root / r).resolve() for r in roots),
         _tables(root.resolve(), data.get("tables", {}), path),
         data.get("options", {}),
         data.get("publish", {}),
+        () if version == profile.version else (_other_version(version, profile, path),),
     )
+
+
+def open_profile(name: str, folder: Path) -> Profile:
+    """A profile that is shipped or lies in `folder`, with its schemas checked.
+
+    Raises
+    ------
+    Problem
+        ``dataset.config``: there is none of this name, or it cannot be used.
+    """
+    place = str(folder / f"{name}.toml")
+    try:
+        profile = load_profile(name, folder)
+        if (folder / f"{name}.toml").is_file():
+            check_schemas(profile)
+    except FileNotFoundError as error:
+        base = f" (profile {name!r} extends it)" if (folder / f"{name}.toml").is_file() else ""
+        missing = Path(error.filename or str(error)).stem
+        raise problem("dataset.config", f"there is no profile {missing!r}{base}", file=place) from error
+    except (TypeError, AttributeError, KeyError, ValueError) as error:
+        raise problem("dataset.config", f"profile {name!r} cannot be used: {error}", file=place) from error
+    return profile
+
+
+def _other_version(stated: str, profile: Profile, path: Path) -> Finding:
+    message = f"{FILE} is written for version {stated} of profile {profile.name}; this is version {profile.version}"
+    return finding("profile.version", message, value=stated, expected=profile.version, file=path.name)
 
 
 def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> None:
     """Refuse misspelt entries: ignored, they would change results without a word."""
-    defaults = {*profile.defaults, *(c for spec in profile.tables.values() for c in spec.optional)}
+    defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
     groups = [("source", data.get("source", {}), {"roots"}), ("publish", data.get("publish", {}), {"to"})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     groups += [(f'options."{key}"', entry, {"axes", "reader"}) for key, entry in data.get("options", {}).items()]
@@ -170,15 +207,21 @@ def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
     return TableSource(location if "://" in location else str(root / location), **options)
 
 
-def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) -> dict[str, Lab]:
+def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) -> Profile:
+    """The profile with what the dataset says of its labs, remembered as such."""
     labs = dict(profile.labs)
     for initials, values in overrides.items():
         if initials not in labs:
             known = ", ".join(labs)
             raise problem("dataset.config", f"{path}: [labs.{initials}] is none of {known}", file=str(path))
+        own = {k: v for k, v in values.items() if k in LAB_ENTRIES}
+        if "timezone" in own and not is_zone(own["timezone"]):
+            message = f"{path}: [labs.{initials}] timezone {own['timezone']!r} is no time zone"
+            raise problem("dataset.config", message, value=own["timezone"], file=str(path))
+        others = {k: v for k, v in values.items() if k not in LAB_ENTRIES}
         lab = labs[initials]
-        labs[initials] = dataclasses.replace(lab, overrides={**lab.overrides, **values})
-    return labs
+        labs[initials] = dataclasses.replace(lab, overrides={**lab.overrides, **others}, **own)
+    return dataclasses.replace(profile, labs=labs, local=overrides)
 
 
 def find_dataset(path: Path) -> Path | None:

@@ -10,6 +10,7 @@ from typing import Any
 from .model.finding import problem
 from .model.plan import Field
 from .model.receipt import ArrayReceipt
+from .model.record import CellRef
 from .model.serial import to_json
 from .verify import kind_of
 from .writers import writer
@@ -31,14 +32,17 @@ class Explanation:
     version: str
     field: Field | None = None
     array: ArrayReceipt | None = None
+    profile: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
         made = to_json(self.field) if self.field else {"array": to_json(self.array)}
-        return {"field": self.path, **made, "tool": {"name": "neuropress", "version": self.version}}
+        tool = {"name": "neuropress", "version": self.version}
+        return {"field": self.path, **made, "tool": tool, "profile": self.profile}
 
     def lines(self) -> list[str]:
         """The answer in words."""
+        written = f"  written by neuropress {self.version}" + (f", profile {self.profile}" if self.profile else "")
         if self.array:
             spec = self.array.spec
             return [
@@ -46,16 +50,22 @@ class Explanation:
                 f"  {spec.dtype} {list(spec.shape)}, SHA-256 of its blocks {self.array.sha256}",
                 f"  from {spec.source}, array {spec.array}, reader {spec.format}",
                 f"  by select {to_json(spec.index.select)}, axis order {list(spec.index.order)}",
-                f"  written by neuropress {self.version}",
+                written,
             ]
         assert self.field is not None
-        sources = [ORIGINS[ref.origin].format(ref) for ref in self.field.sources]
+        sources = [_told(ref) for ref in self.field.sources]
         return [
             f"{self.path} = {self.field.value!r}",
             *(f"  from {line}" for line in sources or ["the software itself"]),
             f"  by rule {self.field.rule}, transform {self.field.via}",
-            f"  written by neuropress {self.version}",
+            written,
         ]
+
+
+def _told(ref: CellRef) -> str:
+    if ref.origin == "default" and ref.table.startswith("neuropress.toml"):
+        return f"{ref.table}, {ref.column}: {ref.text!r} (in place of the profile's)"
+    return ORIGINS[ref.origin].format(ref)
 
 
 def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
@@ -72,9 +82,9 @@ def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
         ``result.unreadable`` or ``explain.no_field``, with the closest names.
     """
     made = writer(kind_of(path)).read_provenance(path)
-    version = made.receipt.version
-    whole = [Explanation(p, version, field=f) for p, f in made.fields.items()]
-    whole += [Explanation(p, version, array=a) for p, a in made.receipt.arrays.items()]
+    version, profile = made.receipt.version, made.profile
+    whole = [Explanation(p, version, field=f, profile=profile) for p, f in made.fields.items()]
+    whole += [Explanation(p, version, array=a, profile=profile) for p, a in made.receipt.arrays.items()]
     if name is None:
         return whole
     end = "/" + name.strip("/")

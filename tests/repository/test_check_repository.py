@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 import pytest
 from builder import Builder, abf, movie
 
+from neuropress.cli.arguments import parser
 from neuropress.cli.formats import github, junit
-from neuropress.cli.main import main, parser
+from neuropress.cli.main import main
 from neuropress.model.finding import finding
 
 ROOT = Path(__file__).resolve().parents[2]

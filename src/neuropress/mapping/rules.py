@@ -161,7 +161,11 @@ def _check_reserved(head: str, name: str, profile: Profile, place: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What the paths of a mapping resolve against, for one row."""
+    """What the paths of a mapping resolve against, for one row.
+
+    ``default.NAME`` is the first of: a column NAME of the row or of a row that it
+    depends on, the lab's entry in ``neuropress.toml``, the lab's in the profile, the profile's.
+    """
 
     record: Record
     profile: Profile
@@ -175,14 +179,15 @@ class Scope:
         head = relations[0] if relations else ""
         lab = self.profile.lab_of(self.record.key)
         if head == "default":
-            own = self.record.values.get(column)
-            if own is not None:
-                return own, self.record.ref(column)
+            for row in self.record.lineage():
+                if row.values.get(column) is not None:
+                    return row.values[column], row.ref(column)
             text = self.profile.default(column, lab)
-            return (text, self._ref(self.profile.name, column, text, "default")) if text else None
-        if head == "lab":
+        elif head == "lab":
             text = getattr(lab, column, None)
-            return (text, self._ref(self.profile.name, column, text, "default")) if text else None
+        if head in ("default", "lab"):
+            place = self.profile.place_of_default(column, lab)
+            return (text, self._ref(place, column, text, "default")) if text else None
         if head == "file":
             fact = self.facts.get(column)
             return (fact, CellRef("file", self.file, column, fact, "header")) if fact else None

@@ -167,7 +167,8 @@ class Plan:
     """Everything that one result will hold.
 
     `rows` are the contributing table rows, verbatim; `headers` the raw files' own
-    headers (key -> JSON); `revisions` the mapping and converter revisions used.
+    headers (key -> JSON); `revisions` the mapping and converter revisions used; `profile`
+    the name and version of the profile.
     """
 
     target: Target
@@ -177,6 +178,7 @@ class Plan:
     headers: Mapping[str, Any] = field(default_factory=dict)
     revisions: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    profile: str = ""
 
     def arrays(self) -> dict[str, ArraySpec]:
         """Path of the array in the result (``/acquisition/X/data``) -> its specification."""

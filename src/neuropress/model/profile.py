@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .serial import from_json
 
 PACKAGE_PROFILES = "neuropress.profiles"
+INHERITED = "..."
+"""Stands in a list of a profile that `extends` another for the entries of that one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,13 @@ class TableSpec:
         Columns that never leave the house.
     optional
         Columns that a table file may have in addition.
+    optional_table
+        A dataset may have the table or not; `init` writes it only when asked to.
+    accompanies
+        A relation of this table: its rows travel, verbatim, in the results of the sessions
+        that the same row stands behind (``mouse``: all sessions of that mouse).
+    schema
+        Text of a JSON Schema that lies beside a dataset's own profile; empty: the shipped one.
     """
 
     name: str
@@ -57,6 +68,9 @@ class TableSpec:
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     private: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    optional_table: bool = False
+    accompanies: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +89,8 @@ class Profile:
     `defaults` are dataset defaults (``species``, ``region``); every value taken from
     them is marked "default" in the result. A lab's `overrides` come before them.
     `coverage` promises: kind of result -> columns (``mouse.weight``) that reach a field of
-    the standard in every result that carries their row.
+    the standard in every result that carries their row. `extends` names the profile that
+    this one adds to; `local` holds what ``neuropress.toml`` says in place of both, by lab.
     """
 
     name: str
@@ -90,6 +105,8 @@ class Profile:
     limits: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     coverage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extends: str = ""
+    local: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def lab_of(self, key: str) -> Lab | None:
         """The lab that owns a key; None for initials that no lab has."""
@@ -100,31 +117,118 @@ class Profile:
         own = lab.overrides.get(name) if lab else None
         return own if own is not None else self.defaults.get(name)
 
+    def place_of_default(self, name: str, lab: Lab | None) -> str:
+        """Where a default or an entry of a lab is stated: the profile, its lab, or ``neuropress.toml``."""
+        if lab and name in self.local.get(lab.initials, {}):
+            return f"neuropress.toml [labs.{lab.initials}]"
+        return f"{self.name} [labs.{lab.initials}]" if lab and name in lab.overrides else self.name
+
+
+def is_zone(name: object) -> bool:
+    """Whether it is the name of a time zone (``America/New_York``)."""
+    try:
+        ZoneInfo(str(name))
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
 
 def load_profile(name: str, folder: Path | None = None) -> Profile:
     """Load a profile by its name, or from ``<name>.toml`` in `folder`.
+
+    A profile in the folder may say ``extends = "<other>"``: its entries are laid over the
+    other's, and ``"..."`` in a list stands for the other's entries. Its tables' schemas
+    lie in ``schemas/`` of the folder.
 
     Raises
     ------
     FileNotFoundError
         No profile of this name is shipped or lies in the folder.
-    TypeError
-        The file has unknown, missing or wrongly typed entries.
+    TypeError, ValueError
+        The file has unknown, missing or wrong entries.
     """
-    own = folder / f"{name}.toml" if folder else None
-    if own and own.is_file():
-        text = own.read_text("utf-8")
-    else:
-        text = files(PACKAGE_PROFILES).joinpath(f"{name}.toml").read_text("utf-8")
-    return from_json(Profile, _with_names(tomllib.loads(text)))
+    own = folder if folder and (folder / f"{name}.toml").is_file() else None
+    profile = from_json(Profile, _with_names(_data(name, folder, ()), own))
+    _check(profile)
+    return profile
 
 
-def _with_names(data: dict[str, Any]) -> dict[str, Any]:
-    """Fill in what the TOML table names already say."""
+def _data(name: str, folder: Path | None, above: tuple[str, ...]) -> dict[str, Any]:
+    """The profile's TOML laid over that of the profile it extends."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise FileNotFoundError(name)
+    own = folder / f"{name}.toml" if folder and name not in above else None
+    if own is None or not own.is_file():
+        return tomllib.loads(files(PACKAGE_PROFILES).joinpath(f"{name}.toml").read_text("utf-8"))
+    data = tomllib.loads(own.read_text("utf-8"))
+    if data.get("name") != name or "version" not in data:
+        raise ValueError(f'{own.name} must state name = "{name}" and its version')
+    base = data.get("extends", "")
+    return _over(_data(base, folder, (*above, name)), data, "") if base else data
+
+
+def _over(below: Any, above: Any, place: str) -> Any:
+    """Tables are merged by name, lists may take in what they replace, all else is replaced."""
+    if isinstance(above, dict) and isinstance(below, dict):
+        merged = {k: _over(below.get(k), v, f"{place}.{k}".lstrip(".")) for k, v in above.items()}
+        return {**below, **merged}
+    if isinstance(above, list) and INHERITED in above:
+        if not isinstance(below, list):
+            raise ValueError(f"{place}: there is nothing that {INHERITED!r} could stand for")
+        position = above.index(INHERITED)
+        return [*above[:position], *below, *above[position + 1 :]]
+    return above
+
+
+def _with_names(data: dict[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Fill in what the TOML table names already say, and the schemas in the folder of a dataset's own profile."""
     for initials, lab in data.get("labs", {}).items():
         lab.setdefault("initials", initials)
     for name, table in data.get("tables", {}).items():
         table.setdefault("name", name)
+        schema = folder / "schemas" / f"{name}.schema.json" if folder else None
+        if schema and schema.is_file():
+            table["schema"] = schema.read_text("utf-8")
     for name, person in data.get("people", {}).items():
         person.setdefault("name", name)
     return data
+
+
+def _check(profile: Profile) -> None:
+    """Refuse what would fail far away from its cause. Raises `ValueError`."""
+    for name in ("name", "version", "title", "license"):
+        if not isinstance(getattr(profile, name), str):
+            raise ValueError(f"{name} must be a text in quotes, not {getattr(profile, name)!r}")
+    for lab in profile.labs.values():
+        if not is_zone(lab.timezone):
+            raise ValueError(f"labs.{lab.initials}: {lab.timezone!r} is no time zone")
+    prefixes: dict[str, str] = {}
+    for name, spec in profile.tables.items():
+        for wrong in _faults(spec, profile):
+            raise ValueError(f"tables.{name}: {wrong}")
+        if prefixes.setdefault(spec.prefix, name) != name:
+            raise ValueError(f"tables.{name}: prefix {spec.prefix!r} is that of {prefixes[spec.prefix]} already")
+
+
+def _faults(spec: TableSpec, profile: Profile) -> Iterator[str]:
+    columns = (*spec.columns, *spec.optional)
+    if not re.fullmatch("[A-Z]+", spec.prefix):
+        yield f"prefix must be capital letters, not {spec.prefix!r}"
+    if not spec.labs:
+        yield "labs is empty: no lab may own a row"
+    for lab in spec.labs:
+        if lab not in profile.labs:
+            yield f"there is no lab {lab!r}"
+    for column in {c for c in columns if columns.count(c) > 1}:
+        yield f"column {column!r} is named twice"
+    for column in (spec.key, *spec.foreign, *spec.paths, *spec.private):
+        if column not in columns:
+            yield f"there is no column {column!r}"
+    for column, targets in spec.foreign.items():
+        if not targets or not column.endswith("_id"):
+            yield f"foreign.{column}: a foreign key ends in _id and names the tables it may point to"
+        for target in targets:
+            if target not in profile.tables:
+                yield f"foreign.{column}: there is no table {target!r}"
+    if spec.accompanies and f"{spec.accompanies}_id" not in spec.foreign:
+        yield f"accompanies: {spec.accompanies}_id is no foreign key"

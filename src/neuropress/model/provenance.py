@@ -31,6 +31,9 @@ class Provenance:
         Raw file's key -> its own header.
     receipt
         Digests of inputs and arrays, index maps, tool version.
+    profile
+        Name and version of the profile (``dendritic-consortium 1``); empty where it was not recorded.
+        For people: nothing that is read here depends on it.
     """
 
     target: Target
@@ -40,17 +43,23 @@ class Provenance:
     receipt: Receipt
     notes: tuple[str, ...] = ()
     format: int = field(default=FORMAT)
+    profile: str = ""
 
     @classmethod
     def of(cls, plan: Plan, receipt: Receipt) -> Provenance:
         """Provenance of a plan that was carried out."""
         fields = {f"{n.path.rstrip('/')}/{name}": value for n in plan.nodes for name, value in n.fields.items()}
-        return cls(plan.target, plan.rows, fields, plan.headers, receipt, plan.notes)
+        return cls(plan.target, plan.rows, fields, plan.headers, receipt, plan.notes, profile=plan.profile)
 
     def sections(self) -> dict[str, Any]:
         """Plain objects by section (see `SECTIONS`)."""
         return {
-            "about": {"format": self.format, "target": to_json(self.target), "notes": list(self.notes)},
+            "about": {
+                "format": self.format,
+                "target": to_json(self.target),
+                "notes": list(self.notes),
+                "profile": self.profile,
+            },
             "records": to_json(self.records),
             "fields": to_json(self.fields),
             "headers": to_json(self.headers),
@@ -74,7 +83,8 @@ class Provenance:
         if about["format"] != FORMAT:
             raise ValueError(f"provenance format {about['format']}; this version reads {FORMAT}")
         whole = {k: sections[k] for k in ("records", "fields", "headers", "receipt")}
-        return from_json(cls, {"target": about["target"], "notes": about["notes"], **whole})
+        known = {"target": about["target"], "notes": about["notes"], "profile": about.get("profile", "")}
+        return from_json(cls, {**known, **whole})
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, str]) -> Provenance:

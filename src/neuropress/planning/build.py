@@ -81,7 +81,7 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
     Bad input becomes findings: a data row whose file is bad appears in `failed`, and
     the plan is None then.
     """
-    findings = [_unconverted(row) for row in wanted.others]
+    findings = [_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         opened = []
@@ -184,6 +184,7 @@ def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tupl
         headers={one.source.key: _headers(one.contents) for one in opened},
         revisions=used_revisions(wanted),
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
+        profile=f"{profile.name} {profile.version}",
     )
     return plan, told
 

@@ -12,7 +12,7 @@ from ..model.plan import SourceRow, Target, digest
 from ..model.profile import Profile
 from ..model.record import Record
 from ..model.serial import to_json
-from ..tables import Tables
+from ..tables import RowId, Tables
 
 KIND = {"session": "nwb", "volume": "ome-zarr"}
 
@@ -94,10 +94,24 @@ def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
                 others.append(row)
             elif converter(names[0]).TARGET == "session":
                 jobs.append((names[0], row))
+    also, withheld = _companions(record, tables, profile)
+    others += also
     target = Target("nwb", record.key, _path("session", record, str(record.values["session_date"]), profile))
     rows = [record, *(row for _, row in jobs), *others]
-    blocked = _blocked(rows, tables) | tables.blocked_children(record)
+    blocked = _blocked(rows, tables) | tables.blocked_children(record) | withheld
     return Wanted(target, record, tuple(jobs), tuple(others), blocked)
+
+
+def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list[Record], dict[RowId, Finding]]:
+    """Rows of tables that accompany a row behind the session, and those of them that are blocked."""
+    rows: list[Record] = []
+    blocked: dict[RowId, Finding] = {}
+    for table, spec in profile.tables.items():
+        for behind in session.lineage() if spec.accompanies else ():
+            if behind.table in spec.foreign[f"{spec.accompanies}_id"]:
+                rows += tables.children(behind, table)
+                blocked |= {row: why for row, why in tables.blocked_children(behind).items() if row[0] == table}
+    return rows, blocked
 
 
 def _volume(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted:

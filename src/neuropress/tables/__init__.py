@@ -10,6 +10,7 @@ from ..model.profile import Profile, TableSpec
 from .keys import normalise_key
 from .link import RowId, Tables, link
 from .read import RawRow, RawTable
+from .schema import check_schemas
 from .sources import TableSource, read_tables
 from .validate import type_table
 from .write import write_headers
@@ -19,6 +20,7 @@ __all__ = [
     "RowId",
     "TableSource",
     "Tables",
+    "check_schemas",
     "draft_findings",
     "load_tables",
     "normalise_key",
@@ -40,7 +42,8 @@ def load_tables(source: TableSource | Path, profile: Profile) -> Tables:
     raw = read_tables(source, profile)
     tables = link({name: type_table(table, profile) for name, table in raw.items()}, profile)
     told = {found.location.file for found in tables.findings if found.id == "table.missing"}
-    absent = [table for table in raw.values() if not table.present and table.file not in told]
+    missing = (table for table in raw.values() if not table.present and not table.spec.optional_table)
+    absent = [table for table in missing if table.file not in told]
     return tables.with_findings([(_absent(table), ()) for table in absent])
 
 

@@ -18,7 +18,9 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError
 
+from ..model.profile import Profile
 from ..model.record import Value
 
 type Schema = Mapping[str, Any]
@@ -88,26 +90,69 @@ def document(name: str) -> Schema:
 
 
 @cache
-def table_schema(table: str) -> TableSchema:
+def table_schema(table: str, own: str = "") -> TableSchema:
     """The compiled schema of one table.
+
+    Parameters
+    ----------
+    own
+        Text of a dataset's own schema. Where one of this name is shipped, it is laid over
+        it: its columns are added or take the place of the shipped ones.
 
     Raises
     ------
     FileNotFoundError
         There is no ``schemas/<table>.schema.json``.
+    ValueError
+        The dataset's own schema is not one that can be used.
     """
-    name = f"{table}.schema.json"
-    whole = document(name)
+    whole = _laid_over(table, own) if own else document(f"{table}.schema.json")
     return TableSchema(
-        {column: _column(column, schema, name) for column, schema in whole["properties"].items()},
-        tuple(_conditional(rule, name) for rule in whole.get("allOf", ())),
+        {column: _column(column, schema, whole) for column, schema in whole["properties"].items()},
+        tuple(_conditional(rule, whole) for rule in whole.get("allOf", ())),
     )
 
 
-def _column(name: str, schema: Schema, base: str) -> Column:
+def _laid_over(table: str, own: str) -> Schema:
+    try:
+        stated: Any = json.loads(own, parse_float=Decimal)
+        Draft202012Validator.check_schema(stated)
+        properties = dict(stated["properties"])
+    except (ValueError, KeyError, TypeError, SchemaError) as error:
+        said = error.message if isinstance(error, SchemaError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"schemas/{table}.schema.json: {said}") from error
+    try:
+        shipped = document(f"{table}.schema.json")
+    except FileNotFoundError:
+        return dict(stated)
+    return {**shipped, **stated, "properties": {**shipped["properties"], **properties}}
+
+
+def check_schemas(profile: Profile) -> None:
+    """Compile the schema of every table of a dataset's own profile.
+
+    Raises
+    ------
+    ValueError
+        A schema is missing, cannot be used, or does not describe a column of its table.
+    """
+    for name, spec in profile.tables.items():
+        place = f"schemas/{name}.schema.json"
+        try:
+            columns = table_schema(name, spec.schema).columns
+        except FileNotFoundError:
+            raise ValueError(f"table {name} has no {place}") from None
+        except (re.error, LookupError, AttributeError, TypeError) as error:
+            raise ValueError(f"{place}: {type(error).__name__}: {error}") from error
+        for column in (*spec.columns, *spec.optional):
+            if column not in columns:
+                raise ValueError(f"{place} does not describe the column {column} of table {name}")
+
+
+def _column(name: str, schema: Schema, whole: Schema) -> Column:
     options = schema.get("oneOf", (schema,))
     nullable = any(o.get("type") == "null" or None in o.get("enum", ()) for o in options)
-    parts = [p for o in options if o.get("type") != "null" for p in _parts(o, base)]
+    parts = [p for o in options if o.get("type") != "null" for p in _parts(o, whole)]
     rules = {keyword: value for part in reversed(parts) for keyword, value in part.items()}
     target = next((o["$ref"].rsplit("/", 1)[1] for o in options if "$ref" in o), "")
     kind = _KINDS.get(target) or _KINDS.get(rules.get("type", ""), "text")
@@ -117,21 +162,22 @@ def _column(name: str, schema: Schema, base: str) -> Column:
     )
 
 
-def _conditional(rule: Schema, base: str) -> Conditional:
+def _conditional(rule: Schema, whole: Schema) -> Conditional:
     sides = [
-        {c: _predicate(tuple(_parts(s, base)), s.get("type") == "null") for c, s in rule[side]["properties"].items()}
+        {c: _predicate(tuple(_parts(s, whole)), s.get("type") == "null") for c, s in rule[side]["properties"].items()}
         for side in ("if", "then")
     ]
     return Conditional(rule["description"], *sides)
 
 
-def _parts(schema: Schema, base: str) -> list[Schema]:
+def _parts(schema: Schema, whole: Schema) -> list[Schema]:
     """A schema's own keywords and those of what it refers to: all of them must hold."""
     own = {k: v for k, v in schema.items() if k not in _ANNOTATIONS and k != "$ref"}
     parts: list[Schema] = [own] if own else []
     if "$ref" in schema:
         name, _, pointer = schema["$ref"].partition("#/$defs/")
-        parts += _parts(document(name or base)["$defs"][pointer], name or base)
+        meant = document(name) if name else whole
+        parts += _parts(meant["$defs"][pointer], meant)
     return parts
 
 

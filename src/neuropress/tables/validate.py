@@ -95,7 +95,7 @@ def type_table(raw: RawTable, profile: Profile) -> Typed:
     if typed.broken:
         _keys_of_broken(typed, profile)
         return typed
-    spec, schema = raw.spec, table_schema(raw.spec.name)
+    spec, schema = raw.spec, table_schema(raw.spec.name, raw.spec.schema)
     names = [c for c in (*spec.columns, *spec.optional) if c in raw.columns]
     index = {name: position for position, name in enumerate(names)}
     order = [raw.columns.index(name) for name in names]

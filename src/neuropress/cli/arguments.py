@@ -1,0 +1,139 @@
+"""The whole command line: verbs and their options, with nothing behind them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import NoReturn
+
+from .. import __version__
+
+FORMATS = ("text", "jsonl", "junit", "github")
+
+VERBS = {
+    "demo": "make an example dataset on the spot and take it through every step",
+    "init": "make an empty dataset folder",
+    "add": "copy raw files to their place and draft a row for each",
+    "status": "how every result stands, and what stands in the way",
+    "check": "check the tables, and the tables against the raw files' headers",
+    "facts": "write what the raw files' headers say, for checks where no raw file lies",
+    "plan": "what convert would do, and why",
+    "convert": "convert what is new or changed",
+    "verify": "prove results against their raw files, sample by sample",
+    "validate": "check results against NWB, DANDI and OME-NGFF rules",
+    "run": "check, convert, verify, validate",
+    "explain": "which cell, rule and version made a value of a result",
+    "coverage": "where every cell of every table went, and that none was dropped",
+    "export-tables": "rebuild the metadata tables from results or a release",
+    "publish": "publish raw files and proven results as one immutable release",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage ends with status 2 and one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = _Parser(
+        prog="neuropress",
+        description="Raw lab files and metadata tables in; proven NWB, OME-Zarr and versioned releases out.",
+        epilog="Exit status: 0 fine, 1 findings of severity error, 2 wrong usage, 3 the machine or the network failed.",
+    )
+    top.add_argument("--version", action="version", version=f"neuropress {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    made = {
+        name: verbs.add_parser(name, help=text, description=text.capitalize() + ".") for name, text in VERBS.items()
+    }
+    for name in ("status", "check", "plan", "convert", "run", "coverage", "facts", "publish"):
+        made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
+    for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
+        _add_selection(made[name])
+    for name in made.keys() - {"demo", "init"}:
+        made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+    for name in ("convert", "run"):
+        made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="results made side by side")
+        made[name].add_argument("--keep-going", action="store_true", help="write sessions without their bad rows")
+    for name in ("plan", "convert", "run"):
+        made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
+    for name, what in (("verify", "FILE"), ("validate", "PATH")):
+        made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
+    _add_options(made["add"])
+    _check_options(made["check"])
+    _verify_options(made["verify"])
+    _demo_options(made["demo"])
+    _init_options(made["init"])
+    _explain_options(made["explain"])
+    _export_tables_options(made["export-tables"])
+    _publish_options(made["publish"])
+    return top
+
+
+def _add_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("files", nargs="+", metavar="FILE", help="raw files, or folders of slices")
+    verb.add_argument("--lab", required=True, metavar="INITIALS", help="whose files they are")
+    verb.add_argument("--session", metavar="ID", help="the session they belong to")
+    verb.add_argument("--table", metavar="TABLE", help="where the content does not tell: sem_dataset, ...")
+    verb.add_argument("--mouse", metavar="ID", help="for tables without a session")
+    verb.add_argument("--date", metavar="YYYYMMDD", help="for tables without a session")
+    verb.add_argument("--dataset", default=".", metavar="DIR", help="dataset folder (default: here)")
+
+
+def _check_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--tables-only", action="store_true", help="open no raw file; compare with facts.jsonl")
+    verb.add_argument("--letter", metavar="LAB", help="what this lab should mend, in plain words; - for no lab")
+    verb.add_argument("--html", action="store_true", help="the letter as a page")
+    verb.add_argument("--since", metavar="REF", help="fail only on what git revision REF did not have")
+    verb.add_argument("--format", choices=FORMATS, default="text", help="of the findings; default: %(default)s")
+
+
+def _verify_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--source", action="append", default=[], metavar="DIR", help="where raw files lie")
+
+
+def _demo_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("dir", nargs="?", default="neuropress-demo", metavar="DIR", help="a new folder")
+
+
+def _init_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("dir", metavar="DIR", help="a new or empty folder")
+    verb.add_argument("--profile", default="dendritic-consortium", metavar="P", help="default: %(default)s")
+    verb.add_argument(
+        "--with", action="append", default=[], metavar="TABLE", dest="optional", help="an optional table of the profile"
+    )
+
+
+def _explain_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("file", metavar="FILE", help="an NWB file or an OME-Zarr folder; with --cell, a dataset")
+    verb.add_argument("field", nargs="?", metavar="FIELD", help="as /general/subject/weight, or its end")
+    verb.add_argument("--cell", metavar="CELL", help="of a dataset: where mouse.RY_M_0001.weight went")
+
+
+def _export_tables_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("source", metavar="SOURCE", help="a dataset, an output folder or a release")
+    verb.add_argument("--to", required=True, metavar="OUT", help="folder for the CSV files")
+    verb.add_argument("--release", metavar="N", help="of a release's URL; default: the newest")
+    verb.add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
+
+
+def _publish_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--to", metavar="URL", help="a folder or s3://bucket/prefix")
+    verb.add_argument("--release", required=True, metavar="N", help="the release's number, as 1.0.0")
+    verb.add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
+    verb.add_argument("--allow-errors", action="store_true", help="publish in spite of errors; recorded")
+
+
+def _add_selection(verb: argparse.ArgumentParser) -> None:
+    group = verb.add_argument_group("selection (each may be repeated)")
+    group.add_argument("--session", action="append", default=[], metavar="ID", help="only these sessions")
+    group.add_argument("--lab", action="append", default=[], metavar="INITIALS", help="only these labs")
+    group.add_argument("--object", action="append", default=[], metavar="ID", help="only these rows")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+    return number
