@@ -22,6 +22,7 @@ from .config import DEFAULT_PROFILE, FILE, TEMPLATE, Config, load_config, open_p
 from .convert import Options, convert_all
 from .coverage import Coverage, Place, cover, read_results, where
 from .explain import Explanation, explain_result
+from .fixing import apply_fixes, write_proposals
 from .letters import Letter, write_letter
 from .model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from .model.record import Record
@@ -216,6 +217,28 @@ class Dataset:
             for row in rows.intersection(found):
                 withholds.setdefault(row, []).append(name)
         return write_letter(lab, report.findings, withholds, self.config.profile)
+
+    def propose_fixes(self, path: str | os.PathLike[str]) -> Report:
+        """Write what damaged cells were probably meant to say, as CSV that a person edits and signs.
+
+        Raises
+        ------
+        Problem
+            ``fixes.exists``: the file holds what a person wrote.
+        """
+        return Report.of("check", [write_proposals(self.config, Path(path))], [])
+
+    def apply_fixes(self, path: str | os.PathLike[str]) -> Report:
+        """Take the signed lines of a file of fixes over into the dataset; the tables stay as they are.
+
+        Raises
+        ------
+        Problem
+            ``fixes.none``: there is no such file.
+        """
+        with locked(self.config.state, "check"):
+            outcomes = apply_fixes(self.config, Path(path))
+        return self._log(Report.of("check", outcomes, []))
 
     def facts(self) -> Report:
         """Write ``facts.jsonl``: what the raw files' headers say, to be committed beside the tables."""

@@ -12,7 +12,7 @@ from typing import Any
 from .model.finding import Finding, finding, problem
 from .model.profile import Profile, is_zone, load_profile
 from .model.source import SourceRoots
-from .tables import TableSource, check_schemas
+from .tables import FIXES, TableSource, check_schemas
 
 FILE = "neuropress.toml"
 DEFAULT_PROFILE = "dendritic-consortium"
@@ -204,7 +204,7 @@ def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
             "".encode(options["encoding"])
         except LookupError as error:
             raise problem("dataset.config", f"{path}: [tables] encoding: {error}", file=str(path)) from error
-    return TableSource(location if "://" in location else str(root / location), **options)
+    return TableSource(location if "://" in location else str(root / location), fixes=str(root / FIXES), **options)
 
 
 def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) -> Profile:

@@ -160,11 +160,13 @@ def where(config: Config, results: Results, cell: str) -> list[Place]:
     table, _, rest = cell.partition(".")
     key, _, column = rest.rpartition(".")
     tables = read_tables(config.tables, config.profile)
-    rows = [row for row in raw_rows(tables[table]) if row.key == key] if table in tables else []
+    named = config.profile.tables[table].key if table in tables else ""
+    rows = [row for row in raw_rows(tables[table]) if key in (row.key, row.cells.get(named))] if named else []
     if not any(column in row.cells for row in rows):
         raise problem("coverage.no_cell", f"the tables have no cell {cell}; it is written table.key.column", value=cell)
     if column in config.profile.tables[table].private:
         return []
     paths = dict.fromkeys(path for row in rows for path in results.carried.get(row_text(row), (NAME,)))
-    places = [place for place in results.fields.get((table, key, column), ()) if place.file in paths]
+    reached = (place for row in rows for place in results.fields.get((table, row.key, column), ()))
+    places = [place for place in dict.fromkeys(reached) if place.file in paths]
     return places + [Place(path, "record, verbatim") for path in paths]

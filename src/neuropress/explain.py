@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -10,14 +12,14 @@ from typing import Any
 from .model.finding import problem
 from .model.plan import Field
 from .model.receipt import ArrayReceipt
-from .model.record import CellRef
+from .model.record import CellRef, Fix
 from .model.serial import to_json
 from .verify import kind_of
 from .writers import writer
 
 ORIGINS = {
     "cell": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
-    "fix": "table {0.table}, row {0.key}, column {0.column}: {0.text!r} (an applied fix)",
+    "fix": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
     "header": "header of {0.key}, {0.column}: {0.text!r}",
     "default": "dataset default of profile {0.table}, {0.column}: {0.text!r}",
     "constant": "constant of mapping {0.key}: {0.text!r}",
@@ -33,12 +35,14 @@ class Explanation:
     field: Field | None = None
     array: ArrayReceipt | None = None
     profile: str = ""
+    fixes: Mapping[tuple[str, str, str], Fix] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
         made = to_json(self.field) if self.field else {"array": to_json(self.array)}
         tool = {"name": "neuropress", "version": self.version}
-        return {"field": self.path, **made, "tool": tool, "profile": self.profile}
+        fixes = [to_json(fix) for fix in self._fixes() if fix]
+        return {"field": self.path, **made, "fixes": fixes, "tool": tool, "profile": self.profile}
 
     def lines(self) -> list[str]:
         """The answer in words."""
@@ -53,7 +57,7 @@ class Explanation:
                 written,
             ]
         assert self.field is not None
-        sources = [_told(ref) for ref in self.field.sources]
+        sources = [_told(ref, fix) for ref, fix in zip(self.field.sources, self._fixes(), strict=True)]
         return [
             f"{self.path} = {self.field.value!r}",
             *(f"  from {line}" for line in sources or ["the software itself"]),
@@ -61,8 +65,15 @@ class Explanation:
             written,
         ]
 
+    def _fixes(self) -> list[Fix | None]:
+        """The fix behind each source of the field, where there is one."""
+        sources = self.field.sources if self.field else ()
+        return [self.fixes.get((ref.table, ref.key, ref.column)) if ref.origin == "fix" else None for ref in sources]
 
-def _told(ref: CellRef) -> str:
+
+def _told(ref: CellRef, fix: Fix | None) -> str:
+    if fix:
+        return f"{ORIGINS['fix'].format(ref)}, which {fix.person} signed in place of {fix.original!r} ({fix.reason})"
     if ref.origin == "default" and ref.table.startswith("neuropress.toml"):
         return f"{ref.table}, {ref.column}: {ref.text!r} (in place of the profile's)"
     return ORIGINS[ref.origin].format(ref)
@@ -83,7 +94,8 @@ def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
     """
     made = writer(kind_of(path)).read_provenance(path)
     version, profile = made.receipt.version, made.profile
-    whole = [Explanation(p, version, field=f, profile=profile) for p, f in made.fields.items()]
+    fixes = {(row.table, row.key, column): fix for row in made.records for column, fix in row.fixes.items()}
+    whole = [Explanation(p, version, field=f, profile=profile, fixes=fixes) for p, f in made.fields.items()]
     whole += [Explanation(p, version, array=a, profile=profile) for p, a in made.receipt.arrays.items()]
     if name is None:
         return whole

@@ -15,7 +15,8 @@ from .model.provenance import Provenance
 from .records import NAME, Records, RowText, carried_digest, parse_records, raw_rows, row_text
 from .release import is_release, open_release
 from .state import write_atomic
-from .tables import read_tables
+from .tables import FIXES, read_tables
+from .tables.fixes import FixLine, fixes_text
 from .writers import writer
 from .writers.nwb import stream_provenance
 
@@ -112,7 +113,17 @@ def export_tables(found: Gathered, to: Path, profile: Profile) -> Mapping[str, i
         rows = [row for row in found.rows if row.table == name]
         write_atomic(to / f"{name}.csv", canonical_csv(spec, rows))
         counts[name] = len(rows)
+    if fixes := list(_fixes(found.rows, profile)):
+        write_atomic(to / FIXES, fixes_text(fixes))
     return counts
+
+
+def _fixes(rows: Iterable[SourceRow], profile: Profile) -> Iterator[FixLine]:
+    """The signed fixes that the rows tell of."""
+    for row in rows:
+        key = row.cells[profile.tables[row.table].key] if row.fixes else ""
+        for column, fix in row.fixes.items():
+            yield FixLine("", row.table, key, "", column, fix.original, fix.text, fix.reason, "", fix.person)
 
 
 def canonical_csv(spec: TableSpec, rows: Iterable[SourceRow]) -> str:

@@ -153,12 +153,15 @@ def raw_rows(table: RawTable) -> Iterator[SourceRow]:
     key = re.compile(rf"(?:{'|'.join(spec.labs)})_{spec.prefix}_[0-9]{{4}}")
     sure = not _withheld_reason(table)
     for row in table.rows:
-        cells = dict(zip(_names(table.columns, len(row.cells)), row.cells, strict=False))
+        names = _names(table.columns, len(row.cells))
+        cells = dict(zip(names, row.originals, strict=False))
+        fixes = {names[position]: fix for position, fix in row.fixes.items()}
         if not sure or (spec.private and len(row.cells) != len(table.columns)):
+            fixes = {}
             cells = {c: text if c == spec.key and key.fullmatch(text) else "" for c, text in cells.items()}
         else:
             cells |= {column: "" for column in spec.private if column in cells}
-        yield SourceRow(spec.name, cells.get(spec.key, ""), cells)
+        yield SourceRow(spec.name, fixes[spec.key].text if spec.key in fixes else cells.get(spec.key, ""), cells, fixes)
 
 
 def _names(columns: Sequence[str], count: int) -> list[str]:

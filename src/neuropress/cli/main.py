@@ -84,6 +84,10 @@ def _add(args: argparse.Namespace, output: Output) -> int:
 def _check(args: argparse.Namespace, output: Output) -> int:
     if args.letter:
         return _letter(args)
+    if args.propose:
+        return output.report(_dataset(args).propose_fixes(args.propose))
+    if args.apply:
+        return output.report(_dataset(args).apply_fixes(args.apply))
     report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since)
     return output.formatted(report, args.format) if args.format != "text" else output.report(report)
 

@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .record import CellRef
+from .record import CellRef, Fix
+from .serial import SPARSE
 from .source import Input
 
 type TargetKind = Literal["nwb", "ome-zarr"]
@@ -155,11 +156,16 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """A contributing row, verbatim but for private columns, which are blank."""
+    """A contributing row, verbatim but for private columns, which are blank.
+
+    `cells` are the texts as they stand in the table, `fixes` what a person signed in place
+    of some of them. `key` is the row's key after fixes.
+    """
 
     table: str
     key: str
     cells: Mapping[str, str]
+    fixes: Mapping[str, Fix] = field(default_factory=dict, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,30 @@ dataset default, an applied fix, or a constant that a mapping rule states."""
 
 
 @dataclass(frozen=True, slots=True)
+class Fix:
+    """A person's correction of one cell: `text` is read where the table says `original`."""
+
+    original: str
+    text: str
+    person: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Cell:
-    """One cell: its text, byte for byte. Empty text, and nothing else, is null."""
+    """One cell: its text, byte for byte. Empty text, and nothing else, is null.
+
+    Of a cell with a `fix` (origin "fix"), `text` is the corrected one, which everything is made from.
+    """
 
     text: str
     origin: Origin = "cell"
+    fix: Fix | None = None
+
+    @property
+    def original(self) -> str:
+        """The text as it stands in the table."""
+        return self.fix.original if self.fix else self.text
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+SPARSE = {"sparse": True}
+"""Metadata of a field that is left out while it is empty: what has none reads as it did before there were any."""
+
 
 def to_json(value: Any) -> Any:
     """Dataclasses, mappings and tuples as plain objects and lists."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        pairs = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
+        return {f.name: to_json(v) for f, v in pairs if v or "sparse" not in f.metadata}
     if isinstance(value, Mapping):
         return {str(k): to_json(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):

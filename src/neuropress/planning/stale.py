@@ -110,8 +110,9 @@ def _rows_changed(made: Provenance, rows: Sequence[SourceRow]) -> str:
     said = [f"row {table} {key} is new" for table, key in after if (table, key) not in before]
     said += [f"row {table} {key} is gone" for table, key in before if (table, key) not in after]
     for key, row in after.items():
-        old = before[key].cells if key in before else row.cells
-        said += [f"{row.table}.{row.key}.{c} changed" for c in row.cells if old.get(c) != row.cells[c]]
+        old = before.get(key, row)
+        changed = (c for c in row.cells if (old.cells.get(c), old.fixes.get(c)) != (row.cells[c], row.fixes.get(c)))
+        said += [f"{row.table}.{row.key}.{c} {'corrected' if c in row.fixes else 'changed'}" for c in changed]
     more = f" and {len(said) - 3} more" if len(said) > 3 else ""
     return ", ".join(said[:3]) + more if said else "a default or override of the profile changed"
 

@@ -141,8 +141,9 @@ def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:
     rows = []
     for record in wanted.records():
         private = profile.tables[record.table].private
-        cells = {name: "" if name in private else cell.text for name, cell in record.cells.items()}
-        rows.append(SourceRow(record.table, record.key, cells))
+        cells = {name: "" if name in private else cell.original for name, cell in record.cells.items()}
+        fixes = {name: cell.fix for name, cell in record.cells.items() if cell.fix}
+        rows.append(SourceRow(record.table, record.key, cells, fixes))
     return tuple(rows)
 
 

@@ -7,15 +7,18 @@ from pathlib import Path
 
 from ..model.finding import Finding, finding
 from ..model.profile import Profile, TableSpec
+from .fixes import FILE as FIXES
+from .fixes import applied, mark, read_tables
 from .keys import normalise_key
 from .link import RowId, Tables, link
 from .read import RawRow, RawTable
 from .schema import check_schemas
-from .sources import TableSource, read_tables
+from .sources import TableSource, read_source
 from .validate import type_table
 from .write import write_headers
 
 __all__ = [
+    "FIXES",
     "RawTable",
     "RowId",
     "TableSource",
@@ -24,6 +27,7 @@ __all__ = [
     "draft_findings",
     "load_tables",
     "normalise_key",
+    "read_source",
     "read_tables",
     "write_headers",
 ]
@@ -40,11 +44,15 @@ def load_tables(source: TableSource | Path, profile: Profile) -> Tables:
         The machine could not read a file that is there.
     """
     raw = read_tables(source, profile)
-    tables = link({name: type_table(table, profile) for name, table in raw.items()}, profile)
+    typed = {name: type_table(table, profile) for name, table in raw.items()}
+    for one in typed.values():
+        mark(one)
+    tables = link(typed, profile)
     told = {found.location.file for found in tables.findings if found.id == "table.missing"}
     missing = (table for table in raw.values() if not table.present and not table.spec.optional_table)
     absent = [table for table in missing if table.file not in told]
-    return tables.with_findings([(_absent(table), ()) for table in absent])
+    told_of = (*(_absent(table) for table in absent), *(r for t in raw.values() for r in t.remarks), *applied(raw))
+    return tables.with_findings([(found, ()) for found in told_of])
 
 
 def _absent(table: RawTable) -> Finding:

@@ -5,6 +5,7 @@ Nothing is repaired: the original is a guess, and the person who filled in the t
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import date, timedelta
 from decimal import Decimal
@@ -16,7 +17,7 @@ _POINT_ZERO = re.compile(r"(\d+)\.0+")
 _ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[ T]00:00(?::00(?:\.0+)?)?)?")
 _SLASH_DATE = re.compile(r"\d{1,4}[/.\-]\d{1,2}[/.\-]\d{1,4}")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::00(?:\.0+)?)?(?: ?([AaPp])\.?[Mm]\.?)?")
-_FRACTION = re.compile(r"0?\.\d{3,}")
+_FRACTION = re.compile(r"0?\.\d+")
 _MONTHS = {"Mar": "MARCH", "Sep": "SEPT", "Dec": "DEC", "Oct": "OCT", "Feb": "FEB", "Nov": "NOV", "Apr": "APR"}
 _GENE_DATE = re.compile(r"(\d{1,2})-([A-Z][a-z]{2})|([A-Z][a-z]{2})-(\d{1,2})")
 _TRUE = {"true", "1", "1.0", "yes", "y", "t", "wahr", "vrai", "verdadero", "vero"}
@@ -71,7 +72,16 @@ def _time(text: str) -> Fault | None:
         likely = f"{hour:02d}:{match[2]}"
         return _fault(text, "a time that a spreadsheet rewrote", likely) if hour < 24 and likely != text else None
     if _FRACTION.fullmatch(text):
-        minutes = round(Decimal(text) * 1440)
-        likely = f"{minutes // 60:02d}:{minutes % 60:02d}" if minutes < 1440 else ""
-        return _fault(text, "a time that was turned into a fraction of a day", likely)
+        return _fault(text, "a time that was turned into a fraction of a day", _minute(Decimal(text)))
     return None
+
+
+def _minute(fraction: Decimal) -> str:
+    """The full minute that a fraction of a day stands for, exactly or as the only one that rounds to it; else empty."""
+    if (exact := Decimal(1440) * fraction) == int(exact):
+        return f"{int(exact) // 60:02d}:{int(exact) % 60:02d}"
+    least, most = (
+        Decimal(1440) * (fraction + sign * Decimal(5).scaleb(int(fraction.as_tuple().exponent) - 1)) for sign in (-1, 1)
+    )
+    first, last = math.ceil(least), math.floor(most)
+    return f"{first // 60:02d}:{first % 60:02d}" if first == last and 0 <= first < 1440 else ""

@@ -66,11 +66,18 @@ def key_fault(text: str, tables: Sequence[str], profile: Profile) -> Fault | Non
     return None
 
 
-def _repair(text: str, example: str) -> str:
+def likely_key(text: str) -> str:
+    """The key that a text which is none was probably meant to be; empty where nothing is likely."""
     loose = _LOOSE_KEY.fullmatch(text)
-    if loose:
-        lab, prefix, number = loose.groups()
-        return f"Write {lab.upper()}_{prefix.upper()}_{int(number):04d}, if that is meant."
+    if not loose:
+        return ""
+    lab, prefix, number = loose.groups()
+    return f"{lab.upper()}_{prefix.upper()}_{int(number):04d}"
+
+
+def _repair(text: str, example: str) -> str:
+    if likely := likely_key(text):
+        return f"Write {likely}, if that is meant."
     return f"Write initials, prefix and four digits, as in {example}; leave the cell blank when there is none."
 
 

@@ -5,28 +5,41 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ..model.finding import Finding, finding
 from ..model.profile import TableSpec
+from ..model.record import Fix
 
 DELIMITERS = (",", ";", "\t", "|")
 _HEADER_REACH = 1 << 16
 _UNKNOWN_TOLD = 20
 """So many unknown columns are told; a table with more is another table."""
+_NO_FIXES: Mapping[int, Fix] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One row: the line on which it starts (the header is line 1) and its cells' text."""
+    """One row: the line on which it starts (the header is line 1) and its cells' text.
+
+    `fixes` tells, by position, which of them a person corrected; `cells` are then the corrected texts.
+    """
 
     line: int
     cells: tuple[str, ...]
+    fixes: Mapping[int, Fix] = _NO_FIXES
+
+    @property
+    def originals(self) -> tuple[str, ...]:
+        """The texts as they stand in the source."""
+        texts = (self.fixes[i].original if i in self.fixes else text for i, text in enumerate(self.cells))
+        return tuple(texts) if self.fixes else self.cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +56,8 @@ class RawTable:
         What is wrong with the table as a whole: no row of it can be trusted.
     present
         False when there is no such source.
+    remarks
+        What is wrong with fixes of this table.
     """
 
     spec: TableSpec
@@ -51,6 +66,7 @@ class RawTable:
     rows: Sequence[RawRow] = ()
     findings: tuple[Finding, ...] = ()
     present: bool = True
+    remarks: tuple[Finding, ...] = ()
 
 
 def read_csv(path: Path, spec: TableSpec, encoding: str = "utf-8", delimiter: str = "") -> RawTable:

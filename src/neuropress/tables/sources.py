@@ -34,12 +34,15 @@ class TableSource:
         Of text files; UTF-8, and found out from the header, unless stated.
     schema
         Of a PostgreSQL database.
+    fixes
+        File of a dataset's signed fixes, which are laid over the tables wherever they come from.
     """
 
     location: str
     encoding: str = "utf-8"
     delimiter: str = ""
     schema: str = "public"
+    fixes: str = ""
 
     @property
     def shown(self) -> str:
@@ -50,7 +53,7 @@ class TableSource:
         return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
-def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
+def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
     """All tables of a profile, as they stand in their source. The source is only ever read.
 
     Raises
