@@ -22,6 +22,7 @@ from neuropress.mapping.rules import Slots
 from neuropress.model.content import Image, LazyArray
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
+from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
 from . import Built, Job
@@ -54,16 +55,19 @@ def takes(record: Record) -> bool:
 
 
 def bindings(record: Record) -> Mapping[str, Record | None]:
-    """The one indicator plasmid that the session's mouse carries; None for none or several."""
+    """The plasmid that the row's own `indicator` names, else the only one that the mouse carries; None for several."""
     found = indicators(record)
+    if named := record.values.get("indicator"):
+        names = ("gene", "plasmid_name")
+        found = [p for p in found if fold(str(named)) in {fold(str(p.values[name])) for name in names}]
     return {"indicator": found[0] if len(found) == 1 else None}
 
 
 def indicators(record: Record) -> list[Record]:
-    """Plasmids of an indicator kind, through the mouse's virus and its own plasmid, each once."""
-    paths = ("session.mouse.virus.plasmid", "session.mouse.plasmid")
-    plasmids = {p.key: p for path in paths if (p := record.related(path))}
-    return [p for p in plasmids.values() if str(p.values.get("indicator")).endswith("indicator")]
+    """Plasmids of an indicator kind that the mouse carries."""
+    return [
+        p for p in plasmids_of(record.related("session.mouse")) if str(p.values.get("indicator")).endswith("indicator")
+    ]
 
 
 def build(jobs: Sequence[Job]) -> Built:

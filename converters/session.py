@@ -29,9 +29,9 @@ SLOTS: Slots = {
         )
     ),
     "subject": frozenset(
-        ("date_of_birth", "description", "genotype", "sex", "species", "strain", "subject_id", "weight")
+        ("age", "date_of_birth", "description", "genotype", "sex", "species", "strain", "subject_id", "weight")
     ),
-    "reagents": frozenset(("plasmid", "virus")),
+    "reagents": frozenset(("injection", "plasmid", "virus")),
 }  # fmt: skip
 BINDINGS: Mapping[str, str] = {}
 
@@ -117,8 +117,8 @@ def _split(field: Field) -> Field:
 
 
 def _virus(job: Job) -> Field | None:
-    """One line for the virus with its plasmid, one for the mouse's own plasmid."""
-    lines = [job.fields.get("reagents", {}).get(name) for name in ("virus", "plasmid")]
+    """One line for the virus with its plasmid, one for the mouse's own plasmid, one for each injection."""
+    lines = [job.fields.get("reagents", {}).get(name) for name in ("virus", "plasmid", "injection")]
     there = [line for line in lines if line is not None]
     if not there:
         return None
@@ -129,7 +129,7 @@ def _virus(job: Job) -> Field | None:
 def _subject(job: Job) -> tuple[Node, list[Finding]]:
     fields = dict(job.fields.get("subject", {}))
     findings = []
-    if "date_of_birth" not in fields:
+    if not fields.keys() & {"date_of_birth", "age"}:
         mouse = job.record.related("mouse")
         sources = (mouse.ref("birth_date"),) if mouse and "birth_date" in mouse.cells else ()
         fields["age"] = Field(AGE_UNKNOWN, "session:age_unknown", "absent", sources)

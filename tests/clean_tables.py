@@ -75,6 +75,17 @@ _CLEAN: Mapping[str, Sequence[Mapping[str, str]]] = {
         {"analysis_id": "RY_A_0001", "source_type": "image", "source_id": "RY_IMG_0001",
          "description": "Spike rates", "file_path": "yuste/20250620/analysis/processed/rates.pdf"},
     ],
+    "injection": [
+        {"injection_id": "RY_INJ_0001", "mouse_id": "RY_M_0001", "virus_id": "RY_V_0001", "region": "VISp",
+         "coordinates": "AP -3.5; ML 2.5; DV 0.3 mm from bregma", "volume": "300", "injection_date": "20250601"},
+    ],
+    "subject": [
+        {"subject_id": "RY_SUB_0001", "species": "Hydra vulgaris", "strain": "AEP", "age": "P30D", "weight": "0.004"},
+    ],
+    "file_asset": [
+        {"file_asset_id": "ML_FA_0001", "asset_type": "plasmid map", "source_id": "ML_P_0001",
+         "description": "Annotated sequence", "file_path": "lin/20250501/file_asset/raw/jedi.gbk"},
+    ],
 }  # fmt: skip
 
 

@@ -98,9 +98,9 @@ def cover(config: Config, results: Results) -> Coverage:
     cells = 0
     tables = read_tables(config.tables, config.profile)
     for name, spec in config.profile.tables.items():
-        for column in spec.columns:
-            counts[f"{name}.{column}"] = Counter()
         table = tables[name]
+        for column in spec.columns if table.present or not spec.optional_table else ():
+            counts[f"{name}.{column}"] = Counter()
         cells += sum(len(row.cells) for row in table.rows)
         for row, raw in zip(raw_rows(table), table.rows, strict=True):
             paths = results.carried.get(row_text(row), ())

@@ -26,6 +26,7 @@ class Gathered:
     """All rows of an output folder or a release, and what was wrong with it."""
 
     profile: str = DEFAULT_PROFILE
+    tables: Mapping[str, TableSpec] = field(default_factory=dict)
     rows: list[SourceRow] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     results: int = 0
@@ -76,7 +77,7 @@ def _from_release(url: str, number: str | None, endpoint: str | None) -> Gathere
 
 
 def _gathered(records: Records, read: Callable[[str], Provenance]) -> Gathered:
-    found = Gathered(records.profile)
+    found = Gathered(records.profile, records.tables)
     carried: dict[RowText, SourceRow] = {}
     for path, digest in records.results.items():
         try:
@@ -93,8 +94,13 @@ def _gathered(records: Records, read: Callable[[str], Provenance]) -> Gathered:
     return found
 
 
-def export_tables(found: Gathered, to: Path, profile: Profile) -> Mapping[str, int]:
-    """Write ``<table>.csv`` for every table of the profile, in canonical form.
+def export_tables(found: Gathered, to: Path, folder: Path | None = None) -> Mapping[str, int]:
+    """Write ``<table>.csv`` for every table, in canonical form.
+
+    Parameters
+    ----------
+    folder
+        Where a dataset's own profile may lie; looked at only for output that does not tell its tables.
 
     Returns
     -------
@@ -104,24 +110,26 @@ def export_tables(found: Gathered, to: Path, profile: Profile) -> Mapping[str, i
     Raises
     ------
     Problem
-        ``export.over_tables``: the folder is a dataset's ``tables/``, whose private cells would be lost.
+        ``export.over_tables``: the folder is a dataset's ``tables/``, whose private cells would be lost;
+        ``export.profile``: the tables are not known.
     """
     if (to.resolve().parent / FILE).is_file() and to.resolve().name == "tables":
         raise problem("export.over_tables", f"{to} holds the tables of a dataset", file=str(to))
     counts = {}
-    for name, spec in profile.tables.items():
+    specs = found.tables or _profile(found, folder).tables
+    for name, spec in specs.items():
         rows = [row for row in found.rows if row.table == name]
         write_atomic(to / f"{name}.csv", canonical_csv(spec, rows))
         counts[name] = len(rows)
-    if fixes := list(_fixes(found.rows, profile)):
+    if fixes := list(_fixes(found.rows, specs)):
         write_atomic(to / FIXES, fixes_text(fixes))
     return counts
 
 
-def _fixes(rows: Iterable[SourceRow], profile: Profile) -> Iterator[FixLine]:
+def _fixes(rows: Iterable[SourceRow], specs: Mapping[str, TableSpec]) -> Iterator[FixLine]:
     """The signed fixes that the rows tell of."""
     for row in rows:
-        key = row.cells[profile.tables[row.table].key] if row.fixes else ""
+        key = row.cells[specs[row.table].key] if row.fixes else ""
         for column, fix in row.fixes.items():
             yield FixLine("", row.table, key, "", column, fix.original, fix.text, fix.reason, "", fix.person)
 
@@ -148,17 +156,12 @@ def _quoted(text: str) -> str:
 def canonical_tables(folder: Path, profile: Profile) -> Iterator[tuple[str, str]]:
     """Canonical form of the tables in a folder, to compare an export with."""
     for name, table in read_tables(folder, profile).items():
-        yield name, canonical_csv(table.spec, raw_rows(table))
+        if table.present:
+            yield name, canonical_csv(table.spec, raw_rows(table))
 
 
-def profile_of(found: Gathered, folder: Path | None = None) -> Profile:
-    """The profile that the rows were typed for.
-
-    Raises
-    ------
-    Problem
-        ``export.profile``: it is neither shipped nor in the folder.
-    """
+def _profile(found: Gathered, folder: Path | None) -> Profile:
+    """The profile that the rows were typed for."""
     try:
         return load_profile(found.profile, folder)
     except FileNotFoundError:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .config import Config
 from .model.finding import Finding, finding, problem
 from .model.plan import SourceRow, canonical, digest
+from .model.profile import TableSpec
 from .model.serial import from_json, to_json
 from .model.source import check_key
 from .planning.targets import Wanted, source_rows
@@ -40,16 +41,30 @@ class Records:
         Path below ``output/`` of every current result -> digest of the rows that it carries.
     rows
         The rows that no current result carries, private columns blank.
+    tables
+        Key and columns of the dataset's tables, so that they are rebuilt without the profile. Files
+        that were written before there was a second profile lack it.
     """
 
     profile: str
     version: str
     results: Mapping[str, str]
     rows: tuple[SourceRow, ...]
+    tables: Mapping[str, TableSpec] = field(default_factory=dict)
 
     def text(self) -> str:
         """As JSON Lines, canonical."""
-        about = {"format": FORMAT, "profile": self.profile, "version": self.version, "results": dict(self.results)}
+        tables = {
+            name: {"key": spec.key, "columns": list(spec.columns), "optional": list(spec.optional)}
+            for name, spec in self.tables.items()
+        }
+        about = {
+            "format": FORMAT,
+            "profile": self.profile,
+            "version": self.version,
+            "tables": tables,
+            "results": dict(self.results),
+        }
         return "".join(canonical(line) + "\n" for line in ({"about": about}, *to_json(self.rows)))
 
 
@@ -70,7 +85,11 @@ def parse_records(data: bytes, place: str) -> Records:
         results = about["results"]
         for path in results.keys():  # noqa: SIM118  (a list here is damage)
             check_key(path)
-        return Records(about["profile"], about["version"], results, rows)
+        tables = {
+            name: from_json(TableSpec, {"name": name, "prefix": "", "labs": [], **layout})
+            for name, layout in about.get("tables", {}).items()
+        }
+        return Records(about["profile"], about["version"], results, rows, tables)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise problem("records.unreadable", f"{place} cannot be read: {error}", file=place) from error
 
@@ -125,7 +144,8 @@ def _text(config: Config, current: Iterable[Wanted], tables: Mapping[str, RawTab
         else:
             kept.append(row)
     kept.sort(key=lambda row: (row.table, row.key, row_text(row)))
-    return Records(config.profile.name, config.profile.version, results, tuple(kept)).text()
+    layouts = {name: table.spec for name, table in tables.items() if table.present}
+    return Records(config.profile.name, config.profile.version, results, tuple(kept), layouts).text()
 
 
 type RowText = tuple[str, str]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import publishing
 from .config import Config, find_dataset, load_config
-from .export import export_tables, gather, profile_of
+from .export import export_tables, gather
 from .model.finding import Severity, finding, has_errors
 from .model.source import SourceRoots
 from .report import Outcome, Report
@@ -52,7 +52,7 @@ def export(source: str, to: Path, release: str | None = None, endpoint: str | No
     """Rebuild the tables from a dataset's output, an output folder, or a release (folder or S3)."""
     found = gather(source, release, endpoint)
     folder = find_dataset(Path(source)) if "://" not in source else None
-    counts = export_tables(found, to, profile_of(found, folder))
+    counts = export_tables(found, to, folder)
     outcomes = [Outcome(f"{table}.csv", "written", f"{n} row{'s' if n != 1 else ''}") for table, n in counts.items()]
     return Report.of("export-tables", outcomes, found.findings)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 
 from ..model.finding import Finding
 from ..model.profile import Profile
+from ..model.reagents import fold, plasmids_of
 from ..model.record import Record
 from ..tables import Tables
 from .rule import Found, limit, row_id, tell
@@ -18,21 +18,9 @@ _SEROTYPE = re.compile(r"(?i)AAV[-_ ]?(?:\d{1,2}/)?(\d{1,2}(?!\d)|DJ|rg|retro|rh
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?")
 
 
-def fold(text: str) -> str:
-    """For comparing names: compatibility forms, case, spaces and hyphens do not count."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return re.sub(r"[\s\-\u2010-\u2015\u2212]+", "", folded)
-
-
 def entries(text: str) -> list[str]:
     """The entries of a list separated by semicolons."""
     return [entry.strip() for entry in text.split(";")]
-
-
-def plasmids_of(mouse: Record | None) -> list[Record]:
-    """The plasmids that a mouse carries, directly or by its virus, each once."""
-    found = (mouse.related("plasmid"), mouse.related("virus.plasmid")) if mouse else ()
-    return list({p.key: p for p in found if p}.values())
 
 
 def wavelength(plasmid: Record, profile: Profile) -> Finding | None:
@@ -117,6 +105,20 @@ def floxed(mouse: Record, profile: Profile) -> Finding | None:
     if any(p.values["indicator"] == "recombinase" for p in plasmids_of(mouse)):
         return None
     return tell("mouse.floxed", mouse, "virus_id", f"{virus.key} depends on Cre, and nothing in this row brings Cre")
+
+
+def injected(injection: Record, profile: Profile) -> Finding | None:
+    """A Cre-dependent virus is injected into a mouse with a source of Cre; told at the mouse where its row names it."""
+    virus, mouse = injection.related("virus"), injection.related("mouse")
+    if virus is None or mouse is None or mouse.related("virus") is virus:
+        return None
+    if virus.values["floxed"] is not True or mouse.values["cre_line"] is not None:
+        return None
+    if any(p.values["indicator"] == "recombinase" for p in plasmids_of(mouse)):
+        return None
+    return tell(
+        "mouse.floxed", injection, "virus_id", f"{virus.key} depends on Cre, and {mouse.key} has no source of Cre"
+    )
 
 
 def plasmids(mouse: Record, profile: Profile) -> Finding | None:

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from ..model.finding import Finding
 from ..model.profile import Profile
+from ..model.reagents import fold, plasmids_of
 from ..model.record import Record
 from ..tables import Tables
-from .biology import FLUORESCENT, entries, fold, plasmids_of
+from .biology import FLUORESCENT, entries
 from .rule import Found, limit, row_id, tell
 from .sessions import interval
 

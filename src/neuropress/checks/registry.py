@@ -26,6 +26,7 @@ ROW_CHECKS: tuple[RowCheck, ...] = (
         ("virus_id", "cre_line", "plasmid_id", "virus.floxed", "plasmid.indicator", "virus.plasmid_id"),
         biology.floxed,
     ),
+    RowCheck("injection", ("virus_id", "virus.floxed", "mouse.cre_line"), biology.injected),
     RowCheck("mouse", ("plasmid_id", "virus_id", "virus.plasmid_id"), biology.plasmids),
     RowCheck("mouse", ("litter_id",), biology.litter_lab),
     RowCheck("session", ("session_date", "start_time", "end_time"), sessions.clock),

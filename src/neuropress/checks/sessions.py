@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from ..mapping.transforms import exists_locally, is_ambiguous, session_interval, zoned
 from ..model.finding import Finding, Severity
 from ..model.profile import Profile
+from ..model.reagents import fold
 from ..model.record import Record
 from ..tables import Tables
-from .biology import fold
 from .rule import Found, TableCheck, limit, row_id, tell
 
 RECORDED = ("image", "ephys", "behavior")
@@ -95,7 +95,10 @@ def order_of_dates(dataset: Record, profile: Profile) -> Finding | None:
 def before_birth(tables: Tables, profile: Profile) -> Iterator[Found]:
     """Nothing is recorded from a mouse before it is born; where all is, the birth date is wrong."""
     dates = {"session": "session_date"} | {
-        t: "start_date" for t, s in profile.tables.items() if "start_date" in s.columns
+        table: column
+        for table, spec in profile.tables.items()
+        for column in ("start_date", "injection_date")
+        if column in spec.columns
     }
     for mouse in tables.table("mouse").values():
         born = mouse.values["birth_date"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping as MappingABC
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -42,6 +42,9 @@ class Rule:
         Written where every source is blank and the standard demands a value.
     tables
         The mapping's tables whose rows it is for; empty: all of them.
+    each
+        A table that accompanies the row or one that it depends on: the rule is applied to each
+        of those rows, `source` begins there, and the texts are joined line by line.
     """
 
     to: str
@@ -50,6 +53,7 @@ class Rule:
     args: MappingABC[str, Any] = field(default_factory=dict)
     absent: Any = None
     tables: tuple[str, ...] = ()
+    each: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +124,9 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
             raise MappingError(f"{place}: {slot} has no field {name!r}; known: {', '.join(sorted(slots[slot]))}")
         if rule.via not in TRANSFORMS:
             raise MappingError(f"{place}: no transform {rule.via!r}; known: {', '.join(sorted(TRANSFORMS))}")
+        starts = (rule.each,) if rule.each else rule.tables or mapping.table
         for path in rule.source:
-            for table in rule.tables or mapping.table:
+            for table in starts if not rule.each or rule.each in profile.tables else ():
                 _check_path(path, table, bindings, profile, place)
     for compare in mapping.compare:
         for table in compare.tables or mapping.table:
@@ -210,11 +215,21 @@ def apply_mapping(mapping: Mapping, scope: Scope) -> Fields:
     for rule in mapping.rules:
         if rule.tables and scope.record.table not in rule.tables:
             continue
-        made = apply_rule(mapping.name, rule, scope)
+        made = _apply_each(mapping.name, rule, scope) if rule.each else apply_rule(mapping.name, rule, scope)
         if made is not None:
             slot, _, name = rule.to.partition(".")
             fields.setdefault(slot, {})[name] = made
     return fields
+
+
+def _apply_each(mapping: str, rule: Rule, scope: Scope) -> Field | None:
+    """One line for each row that accompanies the scope's."""
+    rows = (row for behind in scope.record.lineage() for row in behind.companions if row.table == rule.each)
+    made = [line for row in rows if (line := apply_rule(mapping, rule, replace(scope, record=row)))]
+    if not made:
+        return None
+    sources = tuple(ref for line in made for ref in line.sources)
+    return replace(made[0], value="\n".join(str(line.value) for line in made), sources=sources)
 
 
 def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
@@ -222,7 +237,7 @@ def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
     found: Sequence[tuple[Value, CellRef] | None] = [scope.resolve(path) for path in rule.source]
     transform = TRANSFORMS[rule.via]
     values = [(pair[1].text if transform.verbatim else pair[0]) if pair else None for pair in found]
-    refs = tuple(pair[1] for pair in found if pair)
+    refs = tuple(pair[1] for pair in found if pair)[: 1 if transform.first else None]
     identifier = f"{mapping}/{rule.to}"
     if refs or not rule.source:
         try:

@@ -38,12 +38,15 @@ class Transform:
         Gives the first source's canonical text from the field.
     verbatim
         The sources come as their cells' texts, not as typed values: ``24.50`` stays ``24.50``.
+    first
+        Only the first source that is there is used; the others stand for it where it is blank.
     """
 
     name: str
     forward: Forward
     inverse: Inverse | None = None
     verbatim: bool = False
+    first: bool = False
 
 
 def decimal_text(value: Decimal) -> str:
@@ -170,12 +173,12 @@ def _genotype(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
 
 
 _ALL = (
-    Transform("copy", _copy, lambda value, args: str(value), verbatim=True),
-    Transform("number", _number, _number_back),
-    Transform("repeat", _repeat, lambda value, args: _number_back(value[0], args)),
-    Transform("quantity", _quantity, _quantity_back, verbatim=True),
+    Transform("copy", _copy, lambda value, args: str(value), verbatim=True, first=True),
+    Transform("number", _number, _number_back, first=True),
+    Transform("repeat", _repeat, lambda value, args: _number_back(value[0], args), first=True),
+    Transform("quantity", _quantity, _quantity_back, verbatim=True, first=True),
     Transform("list", _list, lambda value, args: str(value[0]), verbatim=True),
-    Transform("lookup", _lookup),
+    Transform("lookup", _lookup, first=True),
     Transform("template", _template, verbatim=True),
     Transform("key_values", _key_values, verbatim=True),
     Transform("zoned", _zoned),

@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,8 @@ class TableSpec:
     accompanies
         A relation of this table: its rows travel, verbatim, in the results of the sessions
         that the same row stands behind (``mouse``: all sessions of that mouse).
+    either
+        Columns of which a row fills in exactly one, where the table file has them all.
     schema
         Text of a JSON Schema that lies beside a dataset's own profile; empty: the shipped one.
     """
@@ -70,6 +73,7 @@ class TableSpec:
     optional: tuple[str, ...] = ()
     optional_table: bool = False
     accompanies: str = ""
+    either: tuple[str, ...] = ()
     schema: str = ""
 
 
@@ -82,7 +86,7 @@ class Person:
     orcid: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Profile:
     """A consortium's labs, tables, defaults and layout.
 
@@ -107,6 +111,12 @@ class Profile:
     coverage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extends: str = ""
     local: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @cached_property
+    def accompanied(self) -> frozenset[str]:
+        """Tables whose rows others accompany."""
+        specs = (spec for spec in self.tables.values() if spec.accompanies)
+        return frozenset(target for spec in specs for target in spec.foreign[f"{spec.accompanies}_id"])
 
     def lab_of(self, key: str) -> Lab | None:
         """The lab that owns a key; None for initials that no lab has."""
@@ -221,7 +231,7 @@ def _faults(spec: TableSpec, profile: Profile) -> Iterator[str]:
             yield f"there is no lab {lab!r}"
     for column in {c for c in columns if columns.count(c) > 1}:
         yield f"column {column!r} is named twice"
-    for column in (spec.key, *spec.foreign, *spec.paths, *spec.private):
+    for column in (spec.key, *spec.foreign, *spec.paths, *spec.private, *spec.either):
         if column not in columns:
             yield f"there is no column {column!r}"
     for column, targets in spec.foreign.items():

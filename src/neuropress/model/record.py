@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -74,6 +74,9 @@ class Record:
     parents
         Relation -> parent row. The relation is the foreign key's column without
         ``_id``: ``session``, ``mouse``, ``virus``, ``plasmid``, ``source``.
+    companions
+        Rows of tables that accompany this one's (``injection``: those of a mouse). The row
+        does not depend on them.
     """
 
     table: str
@@ -82,6 +85,7 @@ class Record:
     cells: Mapping[str, Cell]
     values: Mapping[str, Value]
     parents: Mapping[str, Record] = field(default_factory=dict)
+    companions: Sequence[Record] = field(default=(), compare=False, repr=False)
 
     @property
     def lab(self) -> str:

@@ -109,7 +109,7 @@ def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list
     for table, spec in profile.tables.items():
         for behind in session.lineage() if spec.accompanies else ():
             if behind.table in spec.foreign[f"{spec.accompanies}_id"]:
-                rows += tables.children(behind, table)
+                rows += [row for row in behind.companions if row.table == table]
                 blocked |= {row: why for row, why in tables.blocked_children(behind).items() if row[0] == table}
     return rows, blocked
 

@@ -43,8 +43,8 @@ class Parsed(NamedTuple):
 type Parser = Callable[[str], Parsed]
 
 
-def parser(name: str, spec: TableSpec, profile: Profile) -> Parser:
-    """The parser of one column; it remembers recent texts."""
+def parser(name: str, spec: TableSpec, profile: Profile, blank: bool = False) -> Parser:
+    """The parser of one column; it remembers recent texts. With `blank`, a blank cell is never wrong."""
     column = table_schema(spec.name, spec.schema).columns[name]
     targets = (spec.name,) if name == spec.key else spec.foreign.get(name, ())
     # The shipped patterns of keys and paths name the shipped labs; a profile that adds labs has its own.
@@ -54,8 +54,8 @@ def parser(name: str, spec: TableSpec, profile: Profile) -> Parser:
     def parse(text: str) -> Parsed:
         cell = Cell(text)
         if not text:
-            blank = Fault("cell.blank", "must not be blank")
-            return Parsed(cell, None, () if column.nullable else (blank,))
+            missing = Fault("cell.blank", "must not be blank")
+            return Parsed(cell, None, () if column.nullable or blank else (missing,))
         value, fault = _value(text, column, name, spec, targets, profile)
         if fault is None and not by_profile and not column.accepts(value):
             fault = explain(text, column)

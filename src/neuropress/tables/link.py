@@ -138,6 +138,7 @@ def link(tables: Mapping[str, Typed], profile: Profile) -> Tables:
         else:
             missing.setdefault(reference.target, []).append(reference)
         pointing.setdefault((reference.target, reference.key), []).append(row)
+    _accompany(tables, profile)
     found: list[tuple[Finding, Sequence[RowId]]] = []
     for target, references in missing.items():
         found += _missing(references, tables[target])
@@ -171,6 +172,16 @@ def _references(tables: Mapping[str, Typed], profile: Profile) -> Iterator[tuple
                 parent = tables[target].rows.get(cell.text)
                 if parent is not None or column not in typed.faulty.get(row.key, ()):
                     yield _Reference(row, column, target, cell.text), parent
+
+
+def _accompany(tables: Mapping[str, Typed], profile: Profile) -> None:
+    """Tell each row which understood rows accompany it."""
+    for table, spec in profile.tables.items():
+        for row in tables[table].rows.values() if spec.accompanies else ():
+            behind = row.parents.get(spec.accompanies)
+            companions = tables[behind.table].companions if behind else None
+            if behind and companions is not None and row.key not in tables[table].faulty:
+                companions[behind.key].append(row)
 
 
 def _withheld(tables: Mapping[str, Typed], profile: Profile) -> dict[RowId, list[tuple[RowId, Finding]]]:

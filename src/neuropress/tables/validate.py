@@ -59,7 +59,9 @@ class Typed:
     ----------
     rows
         Key -> row, also rows with faulty cells, whose value there is None. The parents
-        are filled in by linking; nobody changes them afterwards.
+        and companions are filled in by linking; nobody changes them afterwards.
+    companions
+        Key -> rows that accompany it; None for a table that no other accompanies.
     faulty
         Key -> columns with an error.
     unkeyed
@@ -71,6 +73,7 @@ class Typed:
     raw: RawTable
     rows: dict[str, Record] = field(default_factory=dict)
     parents: dict[str, dict[str, Record]] = field(default_factory=dict)
+    companions: dict[str, list[Record]] | None = None
     faulty: dict[str, frozenset[str]] = field(default_factory=dict)
     unkeyed: list[Unkeyed] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
@@ -83,7 +86,8 @@ class Typed:
     def add(self, key: str, line: int, cells: Columns[Cell], values: Columns[Value], faulty: frozenset[str]) -> None:
         """Take a row that has a key of its own."""
         parents: dict[str, Record] = {}
-        self.rows[key] = Record(self.raw.spec.name, key, line, cells, values, parents)
+        companions = self.companions.setdefault(key, []) if self.companions is not None else ()
+        self.rows[key] = Record(self.raw.spec.name, key, line, cells, values, parents, companions)
         self.parents[key] = parents
         if faulty:
             self.faulty[key] = faulty
@@ -92,6 +96,8 @@ class Typed:
 def type_table(raw: RawTable, profile: Profile) -> Typed:
     """Understand every row of a raw table."""
     typed = Typed(raw, findings=list(raw.findings))
+    if raw.spec.name in profile.accompanied:
+        typed.companions = {}
     if typed.broken:
         _keys_of_broken(typed, profile)
         return typed
@@ -99,17 +105,25 @@ def type_table(raw: RawTable, profile: Profile) -> Typed:
     names = [c for c in (*spec.columns, *spec.optional) if c in raw.columns]
     index = {name: position for position, name in enumerate(names)}
     order = [raw.columns.index(name) for name in names]
-    parsers = [parser(name, spec, profile) for name in names]
+    choice = spec.either if set(spec.either) <= set(names) else ()
+    parsers = [parser(name, spec, profile, blank=name in choice) for name in names]
     for row in raw.rows:
         if len(row.cells) != len(raw.columns):
             _ragged(row, typed, profile)
             continue
         parsed = [parse(row.cells[position]) for parse, position in zip(parsers, order, strict=True)]
-        _take(row.line, index, parsed, schema, typed)
+        _take(row.line, index, parsed, schema, choice, typed)
     return typed
 
 
-def _take(line: int, index: Mapping[str, int], parsed: Sequence[Parsed], schema: TableSchema, typed: Typed) -> None:
+def _take(
+    line: int,
+    index: Mapping[str, int],
+    parsed: Sequence[Parsed],
+    schema: TableSchema,
+    choice: Sequence[str],
+    typed: Typed,
+) -> None:
     spec = typed.raw.spec
     values: Columns[Value] = Columns(index, [p.value for p in parsed])
     key_cell = parsed[index[spec.key]].cell.text
@@ -121,6 +135,10 @@ def _take(line: int, index: Mapping[str, int], parsed: Sequence[Parsed], schema:
             told += [_place(f, name, one, key=key_cell or None, **place) for f in one.faults]
             if one.faulty:
                 faulty.add(name)
+    if choice and faulty.isdisjoint(choice) and sum(values[column] is not None for column in choice) != 1:
+        message = f"one of {' and '.join(choice)} must be filled in, and only one"
+        told.append(finding("row.conflict", message, key=key_cell or None, column=choice[0], **place))
+        faulty.add(choice[0])
     for rule in schema.conditionals:
         if faulty.isdisjoint({*rule.when, *rule.then}) and rule.fails(values):
             column = next(iter(rule.then))
@@ -137,7 +155,7 @@ def _take(line: int, index: Mapping[str, int], parsed: Sequence[Parsed], schema:
     typed.findings += told
     if spec.key in faulty:
         why = next(f for f in told if f.location.column == spec.key)
-        foreign = {column: parsed[index[column]].cell.text for column in spec.foreign}
+        foreign = {column: parsed[index[column]].cell.text for column in spec.foreign if column in index}
         typed.unkeyed.append(Unkeyed(key_cell, line, why, foreign))
         return
     typed.add(key_cell, line, Columns(index, [p.cell for p in parsed]), values, frozenset(faulty))
