@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from .model.finding import Finding, finding, problem
-from .model.profile import Profile, is_zone, load_profile
+from .model.profile import SHIPPED, Profile, is_zone, load_profile
 from .model.source import SourceRoots
 from .tables import FIXES, TableSource, check_schemas
 
 FILE = "neuropress.toml"
-DEFAULT_PROFILE = "dendritic-consortium"
+DEFAULT_PROFILE = SHIPPED
 LAB_ENTRIES = ("name", "institution", "timezone")
 """What ``neuropress.toml`` may say of a lab itself, beside defaults."""
 KNOWN = {

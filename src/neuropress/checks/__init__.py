@@ -10,7 +10,7 @@ from ..model.finding import Finding, Severity
 from ..model.profile import Profile
 from ..tables import Tables, TableSource, load_tables
 from .registry import ROW_CHECKS, TABLE_CHECKS
-from .rule import Found, row_id
+from .rule import Found, applies, row_id
 from .sessions import future
 
 __all__ = ["check_tables", "run_checks"]
@@ -58,10 +58,13 @@ def _gravest(tables: Tables, profile: Profile, today: date | None) -> list[Found
 
 def _found(tables: Tables, profile: Profile, today: date | None) -> Iterator[Found]:
     for check in ROW_CHECKS:
-        for record in tables.rows.get(check.table, {}).values():
+        there = applies(profile, check.table, check.uses)
+        for record in tables.table(check.table).values() if there else ():
             if not tables.faulty or tables.sound(record, check.uses):
                 told = check.run(record, profile)
                 if told:
                     yield told, [row_id(record)]
-    for across in (*TABLE_CHECKS, *((future(today),) if today else ())):
-        yield from across(tables, profile)
+    across = {**TABLE_CHECKS, **({future(today): {"session": ("session_date",)}} if today else {})}
+    for run, uses in across.items():
+        if all(applies(profile, table, columns) for table, columns in uses.items()):
+            yield from run(tables, profile)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from . import biology, paths, recordings, sessions
 from .rule import RowCheck, TableCheck
 
@@ -43,16 +45,19 @@ ROW_CHECKS: tuple[RowCheck, ...] = (
     *(RowCheck(table, ("start_date", "end_date"), paths.acquisition_dates) for table in _VOLUMES),
 )
 
-TABLE_CHECKS: tuple[TableCheck, ...] = (
-    biology.litter_births,
-    biology.virus_names,
-    sessions.before_birth,
-    sessions.empty,
-    sessions.overlaps,
-    recordings.model_versions,
-    paths.own_lab,
-    paths.session_dates,
-    paths.claimed_twice,
-    paths.other_lab,
-    paths.numbers_left,
-)
+_SESSION_DATE = {"session": ("session_date", "start_time", "end_time")}
+
+TABLE_CHECKS: Mapping[TableCheck, Mapping[str, tuple[str, ...]]] = {
+    biology.litter_births: {"mouse": ("litter_id", "birth_date")},
+    biology.virus_names: {"virus": ("virus_name",)},
+    sessions.before_birth: {"mouse": ("birth_date",), **_SESSION_DATE},
+    sessions.empty: {"session": ("session_id",)},
+    sessions.overlaps: {"session": ("session_date", "start_time", "end_time", "mouse_id", "experimenter")},
+    recordings.model_versions: {"model": ("description", "model_version")},
+    paths.own_lab: {},
+    paths.session_dates: _SESSION_DATE,
+    paths.claimed_twice: {},
+    paths.other_lab: {},
+    paths.numbers_left: {},
+}
+"""Checks across rows, and by table the columns without which a check is left out."""

@@ -33,6 +33,20 @@ type TableCheck = Callable[[Tables, Profile], Iterator[Found]]
 """A rule between rows. It leaves out cells with an error of their own (`Tables.sound`)."""
 
 
+def applies(profile: Profile, table: str, uses: Sequence[str]) -> bool:
+    """Whether the profile has the cells that a check looks at (dotted paths over relations)."""
+    return all(_has(profile, table, path) for path in uses)
+
+
+def _has(profile: Profile, table: str, path: str) -> bool:
+    *relations, column = path.split(".")
+    for relation in relations:
+        spec = profile.tables.get(table)
+        table = next(iter(spec.foreign.get(f"{relation}_id", ())), "") if spec else ""
+    there = profile.tables.get(table)
+    return there is not None and column in (*there.columns, *there.optional)
+
+
 def tell(id: str, record: Record, column: str, message: str, **more: Any) -> Finding:
     """A finding on one cell of a row."""
     return finding(

@@ -21,6 +21,7 @@ VERBS = {
     "verify": "prove results against their raw files, sample by sample",
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
+    "schema": "draft schemas and a profile from published attribute lists",
     "explain": "which cell, rule and version made a value of a result",
     "coverage": "where every cell of every table went, and that none was dropped",
     "export-tables": "rebuild the metadata tables from results or a release",
@@ -51,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
-    for name in made.keys() - {"demo", "init"}:
+    for name in made.keys() - {"demo", "init", "schema"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     for name in ("convert", "run"):
         made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="results made side by side")
@@ -65,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     _verify_options(made["verify"])
     _demo_options(made["demo"])
     _init_options(made["init"])
+    _schema_options(made["schema"])
     _explain_options(made["explain"])
     _export_tables_options(made["export-tables"])
     _publish_options(made["publish"])
@@ -105,6 +107,13 @@ def _init_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--with", action="append", default=[], metavar="TABLE", dest="optional", help="an optional table of the profile"
     )
+
+
+def _schema_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("action", choices=("import",), help="draft from attribute lists")
+    verb.add_argument("lists", metavar="DIR", help="folder with the lists: *.json, *.md")
+    verb.add_argument("--to", default=".", metavar="FOLDER", help="where the drafts go; default: here")
+    verb.add_argument("--name", default="drafted", metavar="NAME", help="of the profile; default: %(default)s")
 
 
 def _explain_options(verb: argparse.ArgumentParser) -> None:

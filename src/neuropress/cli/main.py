@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -171,6 +172,23 @@ def _status(args: argparse.Namespace, output: Output) -> int:
     return output.status(_dataset(args).status(_selection(args)))
 
 
+def _schema(args: argparse.Namespace, output: Output) -> int:
+    from ..drafting import WHEN, draft_profile
+
+    made = draft_profile(Path(args.lists), Path(args.to), args.name)
+    output.say(f"{made.tables} tables with {made.columns} columns are drafted:")
+    for path in made.files[:2]:
+        output.say(f"  {path}")
+    output.say(f"  {made.files[-1].parent}{os.sep}*.schema.json")
+    for when, title in enumerate(WHEN):
+        group = [d for d in made.decisions if d.when == when]
+        output.say(f"{title}, {len(group)} decisions{':' if group and not when else ''}")
+        for decision in group if not when else ():
+            output.say(f"  {decision.place}: {decision.question} ({decision.where})")
+    output.say(f"All of them stand in {made.files[1]}. Then: neuropress init {args.to} --profile {args.name}")
+    return 0
+
+
 def _explain(args: argparse.Namespace, output: Output) -> int:
     from ..explain import explain_result
 
@@ -217,6 +235,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "verify": _verify,
     "validate": _validate,
     "run": _run,
+    "schema": _schema,
     "explain": _explain,
     "coverage": _coverage,
     "export-tables": _export,

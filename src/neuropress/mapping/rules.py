@@ -21,6 +21,8 @@ RESERVED = ("default", "lab", "file")
 """First parts of a `from` path that are no relation: dataset defaults, the lab's
 entry in the profile, facts of the raw file's header."""
 
+OPTIONAL = "?"
+
 type Slots = MappingABC[str, frozenset[str]]
 type Fields = dict[str, dict[str, Field]]
 
@@ -36,6 +38,7 @@ class Rule:
     source
         ``from`` in the file: a column of the row, a dotted path over relations
         (``session.mouse.weight``), ``default.NAME``, ``lab.NAME`` or ``file.FACT``; or several.
+        ``?`` before a path: a profile may lack it; it is blank then.
     via, args
         A named transform and its arguments.
     absent
@@ -136,6 +139,8 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
 
 
 def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: Profile, place: str) -> None:
+    if path.startswith(OPTIONAL):
+        return
     *relations, column = path.split(".")
     if relations and relations[0] in RESERVED:
         _check_reserved(relations[0], column, profile, place)
@@ -180,7 +185,7 @@ class Scope:
 
     def resolve(self, path: str) -> tuple[Value, CellRef] | None:
         """The typed value and its reference; None where it is blank or unknown."""
-        *relations, column = path.split(".")
+        *relations, column = path.removeprefix(OPTIONAL).split(".")
         head = relations[0] if relations else ""
         lab = self.profile.lab_of(self.record.key)
         if head == "default":

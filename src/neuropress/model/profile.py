@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from .serial import from_json
 
 PACKAGE_PROFILES = "neuropress.profiles"
+SHIPPED = "dendritic-consortium"
 INHERITED = "..."
 """Stands in a list of a profile that `extends` another for the entries of that one."""
 
@@ -148,7 +149,8 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
 
     A profile in the folder may say ``extends = "<other>"``: its entries are laid over the
     other's, and ``"..."`` in a list stands for the other's entries. Its tables' schemas
-    lie in ``schemas/`` of the folder.
+    lie in ``schemas/`` of the folder. Limits of checks that it does not state are those of the
+    shipped profile.
 
     Raises
     ------
@@ -173,8 +175,11 @@ def _data(name: str, folder: Path | None, above: tuple[str, ...]) -> dict[str, A
     data = tomllib.loads(own.read_text("utf-8"))
     if data.get("name") != name or "version" not in data:
         raise ValueError(f'{own.name} must state name = "{name}" and its version')
-    base = data.get("extends", "")
-    return _over(_data(base, folder, (*above, name)), data, "") if base else data
+    if base := data.get("extends", ""):
+        merged: dict[str, Any] = _over(_data(base, folder, (*above, name)), data, "")
+        return merged
+    shipped = tomllib.loads(files(PACKAGE_PROFILES).joinpath(f"{SHIPPED}.toml").read_text("utf-8"))
+    return {**data, "limits": {**shipped["limits"], **data.get("limits", {})}}
 
 
 def _over(below: Any, above: Any, place: str) -> Any:

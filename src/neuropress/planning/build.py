@@ -53,10 +53,19 @@ class _Opened:
 
 
 def check_mappings(profile: Profile) -> None:
-    """Check every name in every mapping before any raw file is opened. Raises `MappingError`."""
+    """Check every name in every mapping before any raw file is opened. Raises `MappingError`.
+
+    Of a profile without some of the shipped tables, what is only for these is left out.
+    """
     for name in ("session", *CONVERTERS):
-        module = converter(name)
-        check_mapping(load_mapping(name), module.SLOTS, module.BINDINGS, profile)
+        module, mapping = converter(name), load_mapping(name)
+        there = tuple(table for table in mapping.table if table in profile.tables)
+        if there:
+            lacking = set(mapping.table) - set(there)
+            rules = tuple(rule for rule in mapping.rules if lacking.isdisjoint(rule.tables))
+            compare = tuple(one for one in mapping.compare if lacking.isdisjoint(one.tables))
+            narrowed = replace(mapping, table=there, rules=rules, compare=compare)
+            check_mapping(narrowed, module.SLOTS, module.BINDINGS, profile)
 
 
 @cache

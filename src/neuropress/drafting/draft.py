@@ -1,0 +1,144 @@
+"""From attribute lists to drafted schemas: what the lists state, and guesses that are marked as such."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .lists import Attribute, AttributeList, Published
+
+type Schema = dict[str, Any]
+
+TYPES: Mapping[str, Schema] = {
+    "str": {"$ref": "common.schema.json#/$defs/text"},
+    "int": {"type": "integer"},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "date": {"$ref": "common.schema.json#/$defs/date"},
+    "time": {"$ref": "common.schema.json#/$defs/time"},
+}
+_EITHER = re.compile(r"\(([A-Z]) or ([A-Z])\)")
+EXAMPLES = re.compile(r"\(?\be\.?\s?g\.?,?\s+([^()]+?)(?: for [^()]*)?\)")
+MAY_BE_BLANK = re.compile(r"if any|if applicable|optional|additional comments", re.IGNORECASE)
+_PATH = re.compile(r"file_path(?:_([a-z]+))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """The primary key of a table; `marked` when the lists say so themselves."""
+
+    column: str
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Keys, links and schemas, as far as the lists tell them.
+
+    Attributes
+    ----------
+    keys
+        Table -> its key; a table without any ID column has none.
+    foreign
+        Table -> foreign key column -> tables that it may name; empty where none has such a key.
+    paths
+        Table -> path column -> versions, empty where its name states none.
+    private
+        Table -> columns with a path on a lab's own disk.
+    schemas
+        Table -> JSON Schema.
+    """
+
+    published: Published
+    keys: Mapping[str, Key]
+    foreign: Mapping[str, Mapping[str, tuple[str, ...]]]
+    paths: Mapping[str, Mapping[str, tuple[str, ...]]]
+    private: Mapping[str, tuple[str, ...]]
+    schemas: Mapping[str, Schema]
+
+
+def draft(published: Published) -> Draft:
+    """Draft everything that follows from the lists."""
+    tables = published.tables
+    keys = {name: key for name, table in tables.items() if (key := _key(table))}
+    by_column = {key.column: name for name, key in keys.items()}
+    foreign = {name: dict(_foreign(table, keys, by_column)) for name, table in tables.items()}
+    named = {name: dict(_paths(table)) for name, table in tables.items()}
+    paths = {n: {c: (v,) if v else () for c, v in columns.items() if v != "local"} for n, columns in named.items()}
+    private = {n: tuple(c for c, v in columns.items() if v == "local") for n, columns in named.items()}
+    ids = {name: {*foreign[name], *([keys[name].column] if name in keys else [])} for name in tables}
+    schemas = {name: _schema(table, ids[name], paths[name]) for name, table in tables.items()}
+    return Draft(published, keys, foreign, paths, private, schemas)
+
+
+def _key(table: AttributeList) -> Key | None:
+    marked = [a.name for a in table.attributes if "PK" in a.marks]
+    if marked:
+        return Key(marked[0], True)
+    ids = [a.name for a in table.attributes if a.type == "ID"]
+    own = f"{table.table}_id"
+    return Key(own if own in ids else ids[0], False) if ids else None
+
+
+def _foreign(
+    table: AttributeList, keys: Mapping[str, Key], by_column: Mapping[str, str]
+) -> Iterator[tuple[str, tuple[str, ...]]]:
+    for a in table.attributes:
+        if a.type == "ID" and (table.table not in keys or a.name != keys[table.table].column):
+            yield a.name, (by_column[a.name],) if a.name in by_column else ()
+
+
+def _paths(table: AttributeList) -> Iterator[tuple[str, str]]:
+    """Path columns and the version that their name states."""
+    for a in table.attributes:
+        if match := _PATH.fullmatch(a.name):
+            yield a.name, match[1] or ""
+
+
+def _schema(table: AttributeList, ids: set[str], paths: Mapping[str, tuple[str, ...]]) -> Schema:
+    schema: Schema = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": f"{table.table}.schema.json",
+        "title": table.table,
+    }
+    if table.description:
+        schema["description"] = table.description
+    properties = {a.name: _column(a, a.name in ids, a.name in paths) for a in table.attributes}
+    about = {"type": "object", "additionalProperties": False, "required": list(properties)}
+    return schema | about | {"properties": properties}
+
+
+def _column(a: Attribute, is_id: bool, is_path: bool) -> Schema:
+    """One column: its published description, its type, and a remark for each guess."""
+    guesses = []
+    kind: Schema = {"type": "string"} if is_id or is_path else dict(TYPES.get(a.type, TYPES["str"]))
+    if a.type not in {*TYPES, "ID"}:
+        guesses.append(f"the type {a.type!r} is taken for text")
+    if match := _EITHER.search(a.description):
+        kind = {"enum": [match[1], match[2]]}
+        guesses.append("the values are those that the description names")
+    column: Schema = {"description": a.description}
+    if examples := examples_of(a):
+        column["examples"] = examples
+    if MAY_BE_BLANK.search(a.description):
+        guesses.append("it may be blank, because the description says so")
+    elif not is_id:
+        guesses.append("it may be blank, because nothing says that it must not")
+    if MAY_BE_BLANK.search(a.description) or not is_id:
+        column |= {"enum": [*kind["enum"], None]} if "enum" in kind else {"oneOf": [kind, {"type": "null"}]}
+    else:
+        column |= kind
+    if guesses:
+        column["$comment"] = "Guessed: " + "; ".join(guesses) + "."
+    return column
+
+
+def examples_of(a: Attribute) -> list[Any]:
+    """The examples in a description, of the column's type."""
+    match = EXAMPLES.search(a.description)
+    texts = [part.strip(" \"'\u201c\u201d.") for part in match[1].split(",")] if match else []
+    if a.type in ("int", "float", "bool"):
+        return []
+    return [text for text in texts if text]
