@@ -46,7 +46,8 @@ EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
 """How far from the session's start a movie may begin; beyond, its clock is not believed."""
 ONE, TWO = "OnePhotonSeries", "TwoPhotonSeries"
 MODALITIES = {"one-photon": ONE, "confocal": ONE, "light-sheet": ONE, "two-photon": TWO, "multiphoton": TWO}
-_ONE_ONLY = frozenset({"exposure_time", "power"})
+_ONE_ONLY = {"exposure_time": "exposure {} ms", "power": "laser power {} mW"}
+"""Fields that only a one-photon series has, and how the description of another says them."""
 
 
 def takes(record: Record) -> bool:
@@ -224,6 +225,8 @@ class _Movie:
     def _series_fields(self, kind: str) -> dict[str, Field]:
         given = self.job.fields.get("series", {})
         fields = {k: v for k, v in given.items() if kind == ONE or k not in _ONE_ONLY}
+        if kind != ONE:
+            fields["description"] = _with_light(given)
         fields["unit"] = _constant("unit", "a.u.")
         fields["format"] = _constant("format", "raw")
         start = self._start()
@@ -290,6 +293,19 @@ class _Movie:
 
     def _problem(self, id: str, message: str) -> Problem:
         return problem(id, f"{self.id}: {message}", **self._place("file_path_raw"))
+
+
+def _with_light(given: Mapping[str, Field]) -> Field:
+    """The description, with what only a one-photon series has fields for."""
+    whole = given["description"]
+    light = [
+        (given[name], said.format(given[name].sources[0].text)) for name, said in _ONE_ONLY.items() if name in given
+    ]
+    if not light:
+        return whole
+    sources = (*whole.sources, *(ref for field, _ in light for ref in field.sources))
+    text = "; ".join([str(whole.value), *(said for _, said in light)])
+    return Field(text, "imaging:description", "join", sources)
 
 
 def _constant(name: str, value: Any) -> Field:

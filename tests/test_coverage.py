@@ -9,11 +9,14 @@ from pathlib import Path
 
 import pytest
 from builder import DATE, Builder, abf, movie, slices
+from clean_tables import PROFILE
 
 import neuropress
 from neuropress.cli.main import main
-from neuropress.coverage import CLASSES
+from neuropress.converters import CONVERTERS, imaging
+from neuropress.coverage import CLASSES, lost_rules
 from neuropress.mapping import rules
+from neuropress.model.plan import Field
 from neuropress.planning import build as planning
 
 TOKENS = {  # table: columns that take any text
@@ -178,6 +181,70 @@ def test_one_changed_cell_changes_exactly_what_explain_names(lab: Builder) -> No
     assert {name.split(".ome.zarr")[0] for name in names} == {name.split(".ome.zarr")[0] for name in named}
 
 
+def without(name: str, position: int, source: int | None = None) -> rules.Mapping:
+    """A mapping without one of its rules, or without one of the rule's sources."""
+    whole = rules.load_mapping(name)
+    rule = whole.rules[position]
+    less = [replace(rule, source=rule.source[:source] + rule.source[source + 1 :])] if source is not None else []
+    return replace(whole, rules=(*whole.rules[:position], *less, *whole.rules[position + 1 :]))
+
+
+EVERY_RULE = [
+    (name, position, source)
+    for name in ("session", *CONVERTERS)
+    for position, rule in enumerate(rules.load_mapping(name).rules)
+    for source in (None, *(range(len(rule.source)) if len(rule.source) > 1 else ()))
+    # the zone of a birth date stands in two rules, for mice and for other animals; without it neither can be applied
+    if not (rule.to == "subject.date_of_birth" and source == 1)
+]
+
+
+@pytest.mark.parametrize(("name", "position", "source"), EVERY_RULE)
+def test_every_removed_rule_and_source_is_told_by_its_name(
+    name: str, position: int, source: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(lost_rules(PROFILE)) == []
+    rule = rules.load_mapping(name).rules[position]
+    less = without(name, position, source)
+    monkeypatch.setattr(planning, "load_mapping", lambda n: less if n == name else rules.load_mapping(n))
+    told = list(lost_rules(PROFILE))
+    assert f"{name}/{rule.to}" in {found.location.expected for found in told}
+    assert {found.id for found in told} == {"coverage.rule"}
+    gone = rule.source[source] if source is not None else None
+    assert gone is None or {gone.rpartition(".")[2].removeprefix("?")} >= {f.location.column for f in told}
+
+
+def test_a_cell_that_a_converter_drops_is_told(
+    lab: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = imaging._Movie._series_fields
+
+    def forgetful(movie: imaging._Movie, kind: str) -> dict[str, Field]:
+        return {name: field for name, field in whole(movie, kind).items() if name != "exposure_time"}
+
+    monkeypatch.setattr(imaging._Movie, "_series_fields", forgetful)
+    shutil.rmtree(lab.root / "output")
+    assert main(["convert", str(lab.root)]) == 0
+    assert main(["coverage", str(lab.root)]) == 1
+    said = capsys.readouterr().out
+    assert "image.RY_IMG_0001.exposure_time is in no core NWB field" in said
+    assert "imaging/series.exposure_time" in said
+
+
+@pytest.mark.parametrize("modality", ["one-photon", "two-photon"])
+def test_light_is_told_of_movies_of_any_kind(lab: Builder, modality: str) -> None:
+    with (lab.root / "neuropress.toml").open("a", encoding="utf-8") as config:
+        config.write(f'\n[labs.RY]\nmodality_voltage = "{modality}"\n')
+    assert main(["convert", str(lab.root)]) == 0
+    assert main(["coverage", str(lab.root)]) == 0
+    told = {e.path: e.field.value for e in neuropress.open(lab.root).explain(lab.output("RY_S_0001.nwb")) if e.field}
+    series = "/acquisition/RY_IMG_0001"
+    if modality == "one-photon":
+        assert (told[f"{series}/exposure_time"], told[f"{series}/power"]) == (0.002, 30.0)
+    else:
+        assert told[f"{series}/description"].endswith("; exposure 2 ms; laser power 30 mW")
+
+
 def test_a_removed_rule_makes_coverage_fail(
     lab: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -190,6 +257,8 @@ def test_a_removed_rule_makes_coverage_fail(
     said = capsys.readouterr().out
     assert "coverage.lost" in said
     assert "mouse.RY_M_0001.weight" in said
+    assert "coverage.rule" in said
+    assert "mappings/session.toml does not take mouse.weight to subject.weight any more" in said
 
 
 def test_a_stale_result_is_told(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from .config import Config
 from .model.finding import Finding, finding, problem
 from .model.plan import SourceRow
+from .model.profile import Profile
 from .model.provenance import Provenance
+from .planning.build import rule_sources
 from .planning.targets import Wanted
 from .records import NAME, RowText, raw_rows, row_text
 from .tables import read_tables
@@ -89,12 +91,12 @@ class Coverage:
 def cover(config: Config, results: Results) -> Coverage:
     """Classify every cell of every table.
 
-    Findings: ``coverage.lost`` for a cell that must reach a core field of its result and
-    does not (the profile's `coverage` says which must), ``coverage.sum`` when the counts
-    do not add up.
+    Findings: ``coverage.rule`` for a mapping rule that the profile's `coverage` promises and
+    that is gone, ``coverage.lost`` for a cell that must reach a core field of its result and
+    does not, ``coverage.sum`` when the counts do not add up.
     """
     counts: dict[str, Counter[str]] = {}
-    found: list[Finding] = []
+    found: list[Finding] = list(lost_rules(config.profile))
     cells = 0
     tables = read_tables(config.tables, config.profile)
     for name, spec in config.profile.tables.items():
@@ -112,6 +114,19 @@ def cover(config: Config, results: Results) -> Coverage:
     if sum(sum(row.values()) for row in counts.values()) != cells:
         found.append(finding("coverage.sum", f"{cells} cells were read, the matrix counts others"))
     return Coverage(counts, cells, tuple(found))
+
+
+def lost_rules(profile: Profile) -> Iterator[Finding]:
+    """Promised rules that no mapping has, or that do not take the promised column any more."""
+    there = rule_sources(profile)
+    for promised in profile.coverage.values():
+        for column, rules in promised.items():
+            for rule in rules:
+                if (rule, column) not in there:
+                    mapping, _, field = rule.partition("/")
+                    message = f"mappings/{mapping}.toml does not take {column} to {field} any more"
+                    table, _, name = column.partition(".")
+                    yield finding("coverage.rule", message, table=table, column=name, expected=rule)
 
 
 def _fate(row: SourceRow, column: str, paths: Sequence[str], results: Results) -> str:
@@ -134,10 +149,10 @@ def _lost(row: SourceRow, column: str, paths: Sequence[str], results: Results, c
     places = results.fields.get((row.table, row.key, column), ())
     for path in paths:
         kind = results.kinds[path]
-        promised = config.profile.coverage.get(kind, ())
-        if f"{row.table}.{column}" in promised and not any(place.file == path for place in places):
+        promised = config.profile.coverage.get(kind, {}).get(f"{row.table}.{column}")
+        if promised and not any(place.file == path for place in places):
             cell = f"{row.table}.{row.key}.{column}"
-            message = f"{cell} is in no {KINDS[kind]} field of {path}: a mapping rule is missing"
+            message = f"{cell} is in no {KINDS[kind]} field of {path}; promised are {', '.join(promised)}"
             yield finding(
                 "coverage.lost",
                 message,
@@ -145,6 +160,7 @@ def _lost(row: SourceRow, column: str, paths: Sequence[str], results: Results, c
                 key=row.key,
                 column=column,
                 value=row.cells[column],
+                expected=", ".join(promised),
                 file=path,
             )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingABC
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.resources import files
@@ -157,6 +157,24 @@ def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: 
     spec = profile.tables[current]
     if column not in (*spec.columns, *spec.optional):
         raise MappingError(f"{place}: table {current} has no column {column!r} (from = {path!r})")
+
+
+def sources_of(mapping: Mapping, bindings: MappingABC[str, str], profile: Profile) -> Iterator[tuple[str, str]]:
+    """What each rule takes: (``session/subject.weight``, ``mouse.weight``).
+
+    Beside tables stand ``default``, ``lab`` and ``file``; a rule without sources takes ``<table>.(constant)``.
+    """
+    for rule in mapping.rules:
+        for table in (rule.each,) if rule.each else rule.tables or mapping.table:
+            for path in rule.source or ("(constant)",):
+                *relations, column = path.removeprefix(OPTIONAL).split(".")
+                current = relations.pop(0) if relations and relations[0] in RESERVED else table
+                for relation in relations:
+                    spec = profile.tables.get(current)
+                    known = {relation: (bindings[relation],)} if relation in bindings and current == table else {}
+                    found = known.get(relation) or (spec.foreign.get(f"{relation}_id", ()) if spec else ())
+                    current = next(iter(found), "")
+                yield f"{mapping.name}/{rule.to}", f"{current}.{column}"
 
 
 def _check_reserved(head: str, name: str, profile: Profile, place: str) -> None:

@@ -93,8 +93,8 @@ class Profile:
 
     `defaults` are dataset defaults (``species``, ``region``); every value taken from
     them is marked "default" in the result. A lab's `overrides` come before them.
-    `coverage` promises: kind of result -> columns (``mouse.weight``) that reach a field of
-    the standard in every result that carries their row. `extends` names the profile that
+    `coverage` promises: kind of result -> column (``mouse.weight``) -> mapping rules
+    (``session/subject.weight``) that take it to a field of the standard. `extends` names the profile that
     this one adds to; `local` holds what ``neuropress.toml`` says in place of both, by lab.
     """
 
@@ -109,7 +109,7 @@ class Profile:
     people: Mapping[str, Person] = field(default_factory=dict)
     limits: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
-    coverage: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    coverage: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     extends: str = ""
     local: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 

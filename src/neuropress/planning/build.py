@@ -17,7 +17,7 @@ from .. import readers
 from ..checks.headers import compare_cells
 from ..config import Config
 from ..mapping.rules import Mapping as Rules
-from ..mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
+from ..mapping.rules import Scope, apply_mapping, check_mapping, load_mapping, sources_of
 from ..mapping.transforms import zoned
 from ..model.content import Content, Image, Recording
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
@@ -66,6 +66,12 @@ def check_mappings(profile: Profile) -> None:
             compare = tuple(one for one in mapping.compare if lacking.isdisjoint(one.tables))
             narrowed = replace(mapping, table=there, rules=rules, compare=compare)
             check_mapping(narrowed, module.SLOTS, module.BINDINGS, profile)
+
+
+def rule_sources(profile: Profile) -> set[tuple[str, str]]:
+    """All pairs of a mapping rule and a column that it takes, as `sources_of` names them."""
+    names = ("session", *CONVERTERS)
+    return {pair for n in names for pair in sources_of(load_mapping(n), converter(n).BINDINGS, profile)}
 
 
 @cache
