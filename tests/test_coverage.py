@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import h5py
 import pytest
 from builder import DATE, Builder, abf, movie, slices
 from clean_tables import PROFILE
@@ -14,7 +15,7 @@ from clean_tables import PROFILE
 import neuropress
 from neuropress.cli.main import main
 from neuropress.converters import CONVERTERS, imaging
-from neuropress.coverage import CLASSES, lost_rules
+from neuropress.coverage import CLASSES, lost_rules, read_results, where
 from neuropress.mapping import rules
 from neuropress.model.plan import Field
 from neuropress.planning import build as planning
@@ -53,7 +54,10 @@ def lab(tmp_path: Path) -> Builder:
     )
     build.change("plasmid", backbone=token("plasmid", "backbone"), promoter=token("plasmid", "promoter"))
     build.change("virus", **texts["virus"])
-    build.change("mouse", litter_id="RY_L_0001", cre_line=token("mouse", "strain"), **texts["mouse"])
+    build.row("plasmid", plasmid_id="EN_P_0001", plasmid_name="pCAG", gene="tdTomato", indicator="fluorescent protein")
+    build.change(
+        "mouse", litter_id="RY_L_0001", plasmid_id="EN_P_0001", cre_line=token("mouse", "strain"), **texts["mouse"]
+    )
     build.session(1, **texts["session"])
     keys = {kind: f"yuste/{DATE}/{kind}" for kind in ("image", "ephys")}
     for kind, version in (
@@ -76,7 +80,10 @@ def lab(tmp_path: Path) -> Builder:
         laser_power="30", laser_line="488", file_path_processed=f"{keys['image']}/processed/f.txt",
         file_path_roi=f"{keys['image']}/roi/f.txt", file_path_script=f"{keys['image']}/script/f.txt", **texts["image"],
     )  # fmt: skip
-    build.sem(slices(tmp_path / "v"), end_date=DATE, **texts["sem_dataset"])
+    more = {f"file_path_{v}": f"lichtman/{DATE}/sem_dataset/{v}/s" for v in ("processed", "viewer", "script")}
+    build.sem(slices(tmp_path / "v"), end_date=DATE, **more, **texts["sem_dataset"])
+    for key in more.values():
+        build.put(key, b"x")
     other_tables(build, tmp_path / "v", texts)
     assert main(["convert", str(build.root)]) == 0
     return build
@@ -107,10 +114,10 @@ def other_tables(build: Builder, stack: Path, texts: dict[str, dict[str, str]]) 
         end_time="11:00",
     )
     for name, key, cells in (
-        ("behavior", f"basu/{DATE}/behavior/raw/b.csv", {"behavior_id": "JB_B_0001", "session_id": "JB_S_0001", "metric_type": "position", "file_path_raw": f"basu/{DATE}/behavior/raw/b.csv"}),
-        ("model", f"segev/{DATE}/model/model/m.hoc", {"model_id": "IS_MOD_0001", "model_type": "biophysical", "file_path_model": f"segev/{DATE}/model/model/m.hoc"}),
+        ("behavior", f"basu/{DATE}/behavior/raw/b.csv", {"behavior_id": "JB_B_0001", "session_id": "JB_S_0001", "metric_type": "position", "file_path_raw": f"basu/{DATE}/behavior/raw/b.csv", "file_path_processed": f"basu/{DATE}/behavior/processed/p", "file_path_script": f"basu/{DATE}/behavior/script/s"}),
+        ("model", f"segev/{DATE}/model/model/m.hoc", {"model_id": "IS_MOD_0001", "model_type": "biophysical", "file_path_model": f"segev/{DATE}/model/model/m.hoc", "file_path_script": f"segev/{DATE}/model/script/s"}),
         ("analysis", f"segev/{DATE}/analysis/raw/a.csv", {"analysis_id": "IS_A_0001", "source_type": "model", "source_id": "IS_MOD_0001", "file_path": f"segev/{DATE}/analysis/raw/a.csv"}),
-        ("cell_detection_dataset", f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv", {"cell_dataset_id": "JL_CD_0001", "mouse_id": "RY_M_0001", "start_date": DATE, "file_path": f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv"}),
+        ("cell_detection_dataset", f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv", {"cell_dataset_id": "JL_CD_0001", "mouse_id": "RY_M_0001", "start_date": DATE, "end_date": DATE, "file_path": f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv"}),
     ):  # fmt: skip
         build.put(key, b"x")
         build.row(name, **cells, **texts[name])
@@ -156,6 +163,43 @@ def test_tokens_are_where_coverage_says_and_nowhere_else(lab: Builder, capsys: p
                 assert there, (table, column)
                 assert "records.jsonl" not in there, (table, column, there)
                 assert any(name.endswith(".nwb" if fate == "core NWB" else ("zarr.json", ".nwb")) for name in there)
+
+
+def carried(output: Path) -> dict[tuple[str, str, str, str], set[str]]:
+    """Table, key, column and text of every cell -> the files that hold it, read without neuropress."""
+    found: dict[tuple[str, str, str, str], set[str]] = {}
+    for path in output.rglob("*"):
+        if path.suffix == ".nwb":
+            with h5py.File(path) as file:
+                rows = json.loads(file["general/neuropress/records_json"][()])
+        elif path.name == "zarr.json":
+            rows = json.loads(path.read_bytes()).get("attributes", {}).get("neuropress", {}).get("records", [])
+        elif path.name == "records.jsonl":
+            rows = [json.loads(line) for line in path.read_bytes().splitlines()[1:]]
+        else:
+            continue
+        name = path.relative_to(output).as_posix().removesuffix("/zarr.json")
+        for row in rows:
+            for column, text in row["cells"].items():
+                found.setdefault((row["table"], row["key"], column, text), set()).add(name)
+    return found
+
+
+def test_every_cell_of_all_columns_is_where_explain_says_and_nowhere_else(lab: Builder) -> None:
+    there = carried(lab.root / "output")
+    columns = set()
+    results = read_results(lab.dataset.config, neuropress.open(lab.root)._current())
+    for table, rows in lab.rows.items():
+        spec = lab.dataset.config.profile.tables[table]
+        for row in rows:
+            for column, text in ((c, t) for c, t in row.items() if t):
+                columns.add((table, column))
+                files = there.pop((table, row[spec.key], column, text), set())
+                told = where(lab.dataset.config, results, f"{table}.{row[spec.key]}.{column}")
+                assert files == {p.file for p in told if p.field == "record, verbatim"}, (table, column)
+                assert bool(files) == (column not in spec.private), (table, column)
+    assert len(columns) == 115
+    assert {text for _, _, _, text in there} == {""}, "nothing but what was typed"
 
 
 def test_explain_follows_a_cell(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:

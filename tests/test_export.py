@@ -5,17 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 from builder import DATE, Builder, abf, movie, slices
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuropress.api import Dataset
 from neuropress.cli.main import main
 from neuropress.export import canonical_tables
+from neuropress.model.profile import Profile
 from neuropress.records import NAME
+from neuropress.results import export
 
 
 @pytest.fixture
@@ -109,23 +113,43 @@ def test_a_place_without_tables_is_told(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 CELL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"), max_size=40) | st.sampled_from(
-    ["", " ", '"', "a,b", "x\r\ny", "x\ny", "\t", "é", "=1+1", "\u2028", "\ufeffx"]
+    ["", " ", '"', "a,b", "x\r\ny", "x\ny", "\r", "\t", "é", "=1+1", "\u2028", "\ufeffx", "\U0001f9e0", "n" * 20_000]
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rows=st.lists(st.tuples(CELL, CELL, CELL, CELL), min_size=1, max_size=12), repeat=st.integers(1, 25))
-def test_any_text_comes_back(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, ...]], repeat: int
-) -> None:
-    folder = tmp_path_factory.mktemp("rows")
-    dataset = Dataset.init(folder / "ds")
-    with (folder / "ds/tables/plasmid.csv").open("a", encoding="utf-8", newline="") as file:
-        lines = csv.writer(file, lineterminator="\n")
-        for number, (name, gene, backbone, notes) in enumerate(rows * repeat, 1):
-            key = f"ML_P_{number:04d}"
-            lines.writerow([key, name, gene, "other", "", backbone, "", "", notes])
-    dataset.convert()
-    report = dataset.export_tables(folder / "out")
-    assert report.ok, report.findings
-    assert exported(folder / "out") == dict(canonical_tables(folder / "ds/tables", dataset.config.profile))
+def generated(cells: list[str], rows: int, shift: int, profile: Profile) -> Iterator[tuple[str, list[list[str]]]]:
+    """Every published table with rows of own keys; all other cells are taken from `cells`, each row another way."""
+    for at, (table, spec) in enumerate(profile.tables.items()):
+        if spec.optional_table:
+            continue
+        lines = []
+        for number in range(1, rows + 1):
+            start = shift * number + at
+            line = [cells[(start + i * (number % 7 + 1)) % len(cells)] for i in range(len(spec.columns))]
+            line[spec.columns.index(spec.key)] = f"{spec.labs[0]}_{spec.prefix}_{number:04d}"
+            lines.append(line)
+        yield table, lines
+
+
+def test_ten_thousand_generated_rows_come_back(tmp_path: Path) -> None:
+    """Through convert, with the tables gone before the export."""
+    seen = [0]
+
+    @settings(max_examples=40, deadline=None, database=None)
+    @given(cells=st.lists(CELL, min_size=5, max_size=40), shift=st.integers(1, 1000))
+    def come_back(cells: list[str], shift: int) -> None:
+        folder = Path(mkdtemp(dir=tmp_path))
+        dataset = Dataset.init(folder / "ds")
+        for table, lines in generated(cells, 24, shift, dataset.config.profile):
+            with (folder / f"ds/tables/{table}.csv").open("a", encoding="utf-8", newline="") as file:
+                csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(lines)
+            seen[0] += len(lines)
+        wanted = dict(canonical_tables(folder / "ds/tables", dataset.config.profile))
+        dataset.convert()
+        shutil.rmtree(folder / "ds/tables")
+        report = export(str(folder / "ds/output"), folder / "out")
+        assert report.ok, report.findings
+        assert exported(folder / "out") == wanted
+
+    come_back()
+    assert seen[0] >= 10_000

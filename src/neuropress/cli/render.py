@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..coverage import CLASSES, Coverage, Place
@@ -118,9 +118,23 @@ class Output:
             self.record({"cells": covered.cells, **covered.totals()})
             return
         width = max(len(column) for column in covered.counts) + 2
+        tables: dict[str, dict[str, Mapping[str, int]]] = {}
+        for column, counts in covered.counts.items():
+            tables.setdefault(column.partition(".")[0], {})[column] = counts
         print(" " * width + "".join(f"{name:>16}" for name in CLASSES))
-        for column, counts in [*covered.counts.items(), (f"{covered.cells} cells", covered.totals())]:
-            print(f"{column:{width}}" + "".join(f"{counts.get(name, 0) or '-':>16}" for name in CLASSES))
+        for columns in (columns for columns in tables.values() if any(map(len, columns.values()))):
+            for column, counts in columns.items():
+                print(_counts(column, counts, width))
+            print()
+        without = [table for table, columns in tables.items() if not any(map(len, columns.values()))]
+        if without:
+            print(f"without rows: {', '.join(without)}\n")
+        print(_counts("all cells", covered.totals(), width))
+        print("core NWB, OME-Zarr: in a field of the standard. record: verbatim in a result. catalogue only: verbatim")
+        print(
+            "in records.jsonl, no result carries its row. private: never leaves. Each cell is counted once, the first"
+        )
+        print(f"that holds; {covered.cells} cells were read.")
 
     def progress(self, verb: str) -> Callable[[int], None]:
         """A counter of bytes on standard error, if that is a terminal."""
@@ -141,8 +155,12 @@ class Output:
         return f"\033[{colour}m{text}\033[0m" if self._colour else text
 
 
+def _counts(label: str, counts: Mapping[str, int], width: int) -> str:
+    return f"{label:{width}}" + "".join(f"{counts.get(name, 0) or '-':>16}" for name in CLASSES)
+
+
 def _summary(report: Report) -> str:
     done = Counter(outcome.done for outcome in report.outcomes)
     said = [f"{count} {what}" for what, count in sorted(done.items())]
     said += [f"{report.count(s)} {s}{'s' if report.count(s) != 1 else ''}" for s in Severity if report.count(s)]
-    return ", ".join(said) or "nothing to do"
+    return ", ".join(said) or ("every cell is accounted for" if report.verb == "coverage" else "nothing to do")
