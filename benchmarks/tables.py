@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import venv
+from datetime import date, timedelta
 from importlib.resources import files
 from pathlib import Path
 from statistics import median
@@ -58,6 +59,7 @@ def make_tables(folder: Path, rows: int) -> None:
     content: dict[str, list[dict[str, str]]] = {"mouse": [], "session": [], "image": []}
     for lab, place in labs.items():
         for number in range(1, each + 1):
+            day = f"{date(2025, 2, 1) + timedelta(days=number // 50):%Y%m%d}"  # nobody is in two sessions at a time
             mouse, session = f"{lab}_M_{number:04d}", f"{lab}_S_{number:04d}"
             content["mouse"].append(
                 {
@@ -73,8 +75,8 @@ def make_tables(folder: Path, rows: int) -> None:
                 {
                     "session_id": session,
                     "mouse_id": mouse,
-                    "experimenter": f"Ada Example{number % 50}",
-                    "session_date": "20250620",
+                    "experimenter": f"Ada {lab.capitalize()} Example{number % 50}",
+                    "session_date": day,
                     "start_time": "09:00",
                     "end_time": "10:00",
                 }
@@ -89,7 +91,7 @@ def make_tables(folder: Path, rows: int) -> None:
                     "y": "512",
                     "z": "1000",
                     "pixel_size": f"0.{number % 9 + 1}",
-                    "file_path_raw": f"{place}/20250620/image/raw/m{number}.tif",
+                    "file_path_raw": f"{place}/{day}/image/raw/m{number}.tif",
                     "notes": f"image {number}",
                 }
             )
@@ -108,7 +110,7 @@ def make_tables(folder: Path, rows: int) -> None:
         "analysis",
     ):
         with (folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, list(schema(table)["properties"]), restval="")
+            writer = csv.DictWriter(file, schema(table)["required"], restval="")
             writer.writeheader()
             writer.writerows(content.get(table, []))
 
@@ -120,7 +122,8 @@ def schema(table: str) -> dict:
 def table_schema(table: str) -> dict:
     """The part of a JSON Schema that a Frictionless Table Schema can say."""
     fields = []
-    for name, spec in schema(table)["properties"].items():
+    whole = schema(table)
+    for name, spec in ((n, whole["properties"][n]) for n in whole["required"]):
         options = spec.get("oneOf", [spec])
         nullable = len(options) > 1 or None in spec.get("enum", [])
         rule = next(o for o in options if o.get("type") != "null")

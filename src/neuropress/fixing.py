@@ -14,10 +14,11 @@ from .config import Config
 from .model.finding import Finding, Severity, problem
 from .model.plan import digest
 from .model.profile import Profile, TableSpec
+from .model.record import Value
 from .report import Outcome
 from .state import write_atomic
 from .tables import Tables, load_tables, read_source
-from .tables.cells import parser
+from .tables.cells import Flawed, parser
 from .tables.fixes import FILE, Finder, FixLine, Spot, fixes_text, read_fixes, refused
 from .tables.keys import likely_key, prefix_of
 
@@ -55,9 +56,9 @@ def _id(*cell: str) -> str:
 def _likely(text: str, column: str, spec: TableSpec, tables: Tables, profile: Profile) -> str:
     """The one text that was meant, as far as that can be known; empty where it cannot."""
     parse = parser(column, spec, profile)
-    known = next((fault.expected for fault in parse(text).faults if fault.id == "cell.damaged"), None)
-    for guess in (known, text.strip(), likely_key(text)):
-        if not guess or guess == text or parse(guess).faulty:
+    for guess in (_undamaged(parse(text)), text.strip(), likely_key(text)):
+        again = parse(guess)
+        if not guess or guess == text or (isinstance(again, Flawed) and again.faulty):
             continue
         targets = spec.foreign.get(column, ())
         if column == spec.key:
@@ -67,6 +68,12 @@ def _likely(text: str, column: str, spec: TableSpec, tables: Tables, profile: Pr
             return guess if guess in tables.table(target) else ""
         return guess
     return ""
+
+
+def _undamaged(parsed: Value | Flawed) -> str:
+    """What a spreadsheet's damage says of the original; empty where it says nothing."""
+    faults = parsed.faults if isinstance(parsed, Flawed) else ()
+    return next((fault.expected or "" for fault in faults if fault.id == "cell.damaged"), "")
 
 
 def write_proposals(config: Config, path: Path) -> Outcome:
@@ -147,8 +154,7 @@ def _restored(line: FixLine, proposals: Mapping[str, FixLine], profile: Profile)
     if meant is None:
         return replace(line, person=line.person.strip())
     spec = profile.tables[meant.table]
-    parsed = parser(meant.column, spec, profile)(line.fix)
-    guess = next((fault.expected for fault in parsed.faults if fault.id == "cell.damaged"), None)
+    guess = _undamaged(parser(meant.column, spec, profile)(line.fix))
     fix = meant.fix if guess and guess == meant.fix else line.fix
     return replace(meant, fix=fix, reason=line.reason, person=line.person.strip(), at=line.at)
 

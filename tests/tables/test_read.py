@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuropress.checks import check_tables
-from neuropress.tables import load_tables, read_tables, write_headers
+from neuropress.tables import load_tables, read_tables, validate, write_headers
 from neuropress.tables.read import read_csv
 
 VIRUS = PROFILE.tables["virus"]
@@ -138,6 +138,23 @@ def test_a_table_of_any_kind_may_be_broken(tmp_path: Path, table: str, fault: st
         path.write_text("\n".join([lines[0], ",".join(lines[1].split(",")[: len(header) // 2])]) + "\n", "utf-8")
     tables = check_tables(tmp_path, PROFILE)
     assert {f.location.table for f in tables.findings if f.id.startswith("table.")} == {table}
+
+
+@given(cells=st.dictionaries(
+    st.sampled_from([f"{t}.{c}" for t, spec in PROFILE.tables.items() for c in spec.columns]),
+    st.text(max_size=12) | st.sampled_from(["RY_M_0001", "20250620", "0.375", "TRUE", "-1", "9:30"]), max_size=6,
+))  # fmt: skip
+def test_rows_that_are_taken_at_once_are_those_that_judging_takes(
+    tmp_path_factory: pytest.TempPathFactory, cells: dict[str, str]
+) -> None:
+    folder = write_clean(tmp_path_factory.mktemp("t"), cells)
+    for raw in read_tables(folder, PROFILE).values():
+        quick = validate.type_table(raw, PROFILE)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(validate._Columns, "conflict", lambda columns, values: True)
+            judged = validate.type_table(raw, PROFILE)
+        assert (quick.rows, quick.faulty, quick.findings) == (judged.rows, judged.faulty, judged.findings)
+        assert quick.unkeyed == judged.unkeyed
 
 
 @given(data=st.binary(max_size=200), table=st.sampled_from(sorted(PROFILE.tables)), header=st.booleans())

@@ -185,6 +185,21 @@ def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: 
 
 
 @pytest.mark.postgres
+def test_a_table_that_may_not_be_read_is_told_and_not_taken_for_absent(postgres: str) -> None:
+    with psycopg.connect(postgres, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA IF NOT EXISTS closed")
+        connection.execute("CREATE TABLE IF NOT EXISTS closed.mouse (mouse_id text)")
+        connection.execute("DROP ROLE IF EXISTS guest")
+        connection.execute("CREATE ROLE guest LOGIN")
+    tables = read_tables(TableSource(postgres.replace("tester:planted-secret", "guest"), schema="closed"), PROFILE)
+    (told,) = tables["mouse"].findings
+    assert told.id == "table.unreadable"
+    assert "user guest may not read it" in told.message
+    assert told.hint == "Let an owner run: GRANT SELECT ON closed.mouse TO guest;"
+    assert not tables["virus"].present
+
+
+@pytest.mark.postgres
 def test_a_database_that_is_not_there_is_status_3_without_the_password(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..model.finding import Finding, Severity
 from ..model.profile import Profile
-from ..tables import Tables, TableSource, load_tables
+from ..tables import Tables, TableSource, load_tables, uncollected
 from .registry import ROW_CHECKS, TABLE_CHECKS
 from .rule import Found, applies, row_id
 from .sessions import future
@@ -29,8 +29,9 @@ def check_tables(source: TableSource | Path, profile: Profile, today: date | Non
     OSError
         The machine could not read a file that is there.
     """
-    tables = load_tables(source, profile)
-    return tables.with_findings(_gravest(tables, profile, today))
+    with uncollected():
+        tables = load_tables(source, profile)
+        return tables.with_findings(_gravest(tables, profile, today))
 
 
 def run_checks(tables: Tables, profile: Profile, today: date | None = None) -> list[Finding]:

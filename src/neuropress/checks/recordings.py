@@ -43,8 +43,9 @@ def duration(image: Record, profile: Profile) -> Finding | None:
 
 def indicator(image: Record, profile: Profile) -> Finding | None:
     """Voltage and calcium images come from a mouse that carries such an indicator, where it is known."""
-    kind, carried = image.values["image_type"], plasmids_of(image.related("session.mouse"))
-    if kind not in ("voltage", "calcium") or not carried:
+    kind = image.values["image_type"]
+    carried = plasmids_of(image.related("session.mouse")) if kind in ("voltage", "calcium") else []
+    if not carried:
         return None
     kinds = [str(p.values["indicator"]) for p in carried]
     if f"{kind} indicator" in kinds:
@@ -56,9 +57,11 @@ def indicator(image: Record, profile: Profile) -> Finding | None:
 def laser(image: Record, profile: Profile) -> Finding | None:
     """The light can excite the indicator: shorter than its emission, or far longer (multiphoton)."""
     line = image.values["laser_line"]
+    if not isinstance(line, int):
+        return None
     carried = [p for p in plasmids_of(image.related("session.mouse")) if p.values["indicator"] in FLUORESCENT]
     peak = carried[0].values["wavelength"] if len(carried) == 1 else None
-    if not isinstance(line, int) or not isinstance(peak, int):
+    if not isinstance(peak, int):
         return None
     above = limit(profile, "multiphoton_nm_above")
     if line < peak or line > above:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 from ..mapping.transforms import exists_locally, is_ambiguous, session_interval, zoned
 from ..model.finding import Finding, Severity
-from ..model.profile import Profile
+from ..model.profile import Lab, Profile
 from ..model.reagents import fold
 from ..model.record import Record
 from ..tables import Tables
@@ -28,7 +29,12 @@ def interval(session: Record, profile: Profile) -> tuple[datetime, datetime] | N
     lab = profile.lab_of(session.key)
     if on is None or start is None or end is None or start == end or lab is None:
         return None
-    first, last = session_interval(str(on), str(start), str(end), lab.timezone)
+    return _in_utc(str(on), str(start), str(end), lab.timezone)
+
+
+@lru_cache(maxsize=1 << 16)
+def _in_utc(on: str, start: str, end: str, zone: str) -> tuple[datetime, datetime]:
+    first, last = session_interval(on, start, end, zone)
     return first.astimezone(UTC), last.astimezone(UTC)
 
 
@@ -51,14 +57,17 @@ def clock(session: Record, profile: Profile) -> Finding | None:
     if end is not None:
         moments["end_time"] = session_interval(str(on), str(start), str(end), lab.timezone)[1]
     for column, moment in moments.items():
-        local = f"{moment:%Y-%m-%d %H:%M} {lab.timezone}"
         if not exists_locally(moment):
-            message = f"{local} does not exist: the clocks were put forward over it"
+            message = f"{_local(moment, lab)} does not exist: the clocks were put forward over it"
             return tell("session.skipped_hour", session, column, message)
         if is_ambiguous(moment):
-            message = f"{local} came twice that night, when the clocks were put back; the first is taken"
+            message = f"{_local(moment, lab)} came twice that night, when the clocks were put back; the first is taken"
             return tell("session.repeated_hour", session, column, message)
     return _duration(session, profile)
+
+
+def _local(moment: datetime, lab: Lab) -> str:
+    return f"{moment:%Y-%m-%d %H:%M} {lab.timezone}"
 
 
 def _duration(session: Record, profile: Profile) -> Finding | None:
@@ -100,11 +109,15 @@ def before_birth(tables: Tables, profile: Profile) -> Iterator[Found]:
         for column in ("start_date", "injection_date")
         if column in spec.columns
     }
+    recorded: dict[str, list[tuple[Record, str]]] = {}
+    for table, column in dates.items():
+        for row in tables.records.get(table, {}).values():
+            if mouse := row.parents.get("mouse"):
+                recorded.setdefault(mouse.key, []).append((row, column))
     for mouse in tables.table("mouse").values():
-        born = mouse.values["birth_date"]
+        born, dated = mouse.values["birth_date"], recorded.get(mouse.key, [])
         if born is None:
             continue
-        dated = [(row, c) for table, c in dates.items() for row in tables.children(mouse, table)]
         early = [(row, c) for row, c in dated if str(row.values[c]) < str(born)]
         if len(early) > 1 and len(early) == len(dated):
             message = f"{born} is after everything that was recorded from this mouse ({len(early)} rows)"
@@ -132,11 +145,12 @@ def empty(tables: Tables, profile: Profile) -> Iterator[Found]:
 def overlaps(tables: Tables, profile: Profile) -> Iterator[Found]:
     """No mouse is in two sessions at a time, and (only recorded) no experimenter."""
     told: set[tuple[str, str]] = set()
+    timed = [(s, bounds) for s in tables.table("session").values() if (bounds := interval(s, profile))]
     for column, severity in (("mouse_id", Severity.WARNING), ("experimenter", Severity.INFO)):
         groups: dict[str, list[tuple[datetime, datetime, Record]]] = {}
-        for session in tables.table("session").values():
-            bounds, who = interval(session, profile), session.values[column]
-            if bounds and who is not None:
+        for session, bounds in timed:
+            who = session.values[column]
+            if who is not None:
                 groups.setdefault(fold(str(who)), []).append((*bounds, session))
         for group in groups.values():
             for earlier, later in _overlapping(group):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from .record import Record
 
 
+@lru_cache(maxsize=8192)
 def fold(text: str) -> str:
     """For comparing names: compatibility forms, case, spaces and hyphens do not count."""
     folded = unicodedata.normalize("NFKC", text).casefold()

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from .finding import problem
 
 HEAD = 4096
+_CONTROL = re.compile(r"[\x00-\x1f]")
 _DRIVE = re.compile(r"^[A-Za-z]:")
 
 
@@ -138,7 +139,7 @@ def check_key(key: str) -> None:
         "contains a backslash" if "\\" in key
         else "is absolute" if key.startswith("/") or _DRIVE.match(key)
         else "contains '..' or an empty part" if any(p in ("", ".", "..") for p in parts)
-        else "contains a control character" if any(ord(c) < 32 for c in key)
+        else "contains a control character" if _CONTROL.search(key)
         else ""
     )  # fmt: skip
     if why:

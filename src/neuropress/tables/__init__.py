@@ -11,6 +11,7 @@ from .fixes import FILE as FIXES
 from .fixes import applied, mark, read_tables
 from .keys import normalise_key
 from .link import RowId, Tables, link
+from .memory import uncollected
 from .read import RawRow, RawTable
 from .schema import check_schemas
 from .sources import TableSource, read_source
@@ -29,6 +30,7 @@ __all__ = [
     "normalise_key",
     "read_source",
     "read_tables",
+    "uncollected",
     "write_headers",
 ]
 

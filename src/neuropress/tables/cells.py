@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from ..model.finding import Severity, catalogue
 from ..model.profile import Profile, TableSpec
-from ..model.record import Cell, Value
+from ..model.record import Value
 from .damage import damage
-from .keys import Fault, is_date, key_fault, path_fault
+from .keys import Fault, is_date, key_fault, key_pattern, path_fault
 from .schema import Column, table_schema
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
@@ -27,12 +27,11 @@ _PROSE = {"notes", "description"}
 _DISTINCT = 8192
 
 
-class Parsed(NamedTuple):
-    """One cell, understood: `value` is None for a blank cell and for one with an error."""
+class Flawed(NamedTuple):
+    """A cell about which something is told: an error, and `value` is None, or remarks on a good value."""
 
-    cell: Cell
     value: Value
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Fault, ...]
 
     @property
     def faulty(self) -> bool:
@@ -40,33 +39,39 @@ class Parsed(NamedTuple):
         return any(catalogue()[f.id]["severity"] == Severity.ERROR for f in self.faults)
 
 
-type Parser = Callable[[str], Parsed]
+type Parser = Callable[[str], Value | Flawed]
+"""From a cell's text to its typed value (None for a blank one), or to what is told of it."""
 
 
 def parser(name: str, spec: TableSpec, profile: Profile, blank: bool = False) -> Parser:
-    """The parser of one column; it remembers recent texts. With `blank`, a blank cell is never wrong."""
+    """The parser of one column. With `blank`, a blank cell is never wrong.
+
+    It remembers recent texts, but for columns in which hardly any comes twice or is quickly judged.
+    """
     column = table_schema(spec.name, spec.schema).columns[name]
     targets = (spec.name,) if name == spec.key else spec.foreign.get(name, ())
-    # The shipped patterns of keys and paths name the shipped labs; a profile that adds labs has its own.
-    by_profile = bool(profile.extends) and (bool(targets) or name in spec.paths)
+    right_key = key_pattern(targets, profile).fullmatch if targets else None
+    # The shipped patterns of paths name the shipped labs; a profile that adds labs has its own.
+    by_profile = bool(profile.extends) and name in spec.paths
 
-    @lru_cache(maxsize=_DISTINCT)
-    def parse(text: str) -> Parsed:
-        cell = Cell(text)
+    def parse(text: str) -> Value | Flawed:
+        if right_key and right_key(text):
+            return text  # the profile decides on keys: it knows all labs and prefixes
         if not text:
             missing = Fault("cell.blank", "must not be blank")
-            return Parsed(cell, None, () if column.nullable or blank else (missing,))
+            return None if column.nullable or blank else Flawed(None, (missing,))
         value, fault = _value(text, column, name, spec, targets, profile)
-        if fault is None and not by_profile and not column.accepts(value):
+        if fault is None and not targets and not by_profile and not column.accepts(value):
             fault = explain(text, column)
         if fault is not None and catalogue()[fault.id]["severity"] == Severity.ERROR:
-            return Parsed(cell, None, (fault,))
+            return Flawed(None, (fault,))
         remarks = [fault] if fault else []
         if column.kind == "text" and not targets:
             remarks += _remarks(text, name)
-        return Parsed(cell, value, tuple(remarks))
+        return Flawed(value, tuple(remarks)) if remarks else value
 
-    return parse
+    quick = bool(targets) or name in spec.paths or name in _PROSE
+    return parse if quick else lru_cache(maxsize=_DISTINCT)(parse)
 
 
 def _value(
@@ -140,6 +145,6 @@ def _remarks(text: str, name: str) -> list[Fault]:
     remarks = []
     if _PLACEHOLDER.fullmatch(text) and not (name in _SAYS_NONE and text.casefold() == "none"):
         remarks.append(Fault("cell.placeholder", f"{text!r} looks like a placeholder; it is kept as it stands"))
-    if not unicodedata.is_normalized("NFC", text):
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
         remarks.append(Fault("cell.unicode", f"{text!r} is not in Unicode normal form C; it is kept as it stands"))
     return remarks

@@ -32,7 +32,7 @@ def _fault(text: str, what: str, likely: str) -> Fault:
 
 def damage(text: str, kind: str, column: str) -> Fault | None:
     """Recognise a cell that a spreadsheet changed; `kind` is the column's kind or ``key``."""
-    if _ERROR_VALUE.fullmatch(text):
+    if text[0] == "#" and _ERROR_VALUE.fullmatch(text):
         likely = "+/-" if column == "genotype" and text == "#NAME?" else ""
         return _fault(text, "a spreadsheet's error value", likely)
     if kind == "date":

@@ -16,7 +16,7 @@ from typing import Any
 from ..model.finding import Finding, finding
 from ..model.profile import Profile, TableSpec
 from ..model.record import Cell, Fix
-from .cells import parser
+from .cells import Flawed, parser
 from .read import RawRow, RawTable, read_csv
 from .sources import TableSource, read_source
 from .validate import Columns, Typed
@@ -147,7 +147,7 @@ class Finder:
 def refused(line: FixLine, profile: Profile, file: str) -> Finding | None:
     """Why a corrected text must not stand in its column; None when it may."""
     parsed = parser(line.column, profile.tables[line.table], profile)(line.fix)
-    if not parsed.faulty:
+    if not isinstance(parsed, Flawed) or not parsed.faulty:
         return None
     wrong = parsed.faults[0]
     return line.told("fix.wrong", f"{line.column}: {wrong.message}", file, "fix", expected=wrong.expected)

@@ -42,6 +42,13 @@ def prefix_of(key: str) -> str:
     return parts[1] if len(parts) == 3 else ""
 
 
+def key_pattern(tables: Sequence[str], profile: Profile) -> re.Pattern[str]:
+    """What matches nothing but right keys of rows in `tables`; `key_fault` says what is wrong with the others."""
+    specs = [profile.tables[t] for t in tables]
+    owners = "|".join(f"(?:{'|'.join(spec.labs)})_{spec.prefix}" for spec in specs)
+    return re.compile(rf"(?:{owners})_(?!0000)[0-9]{{4}}")
+
+
 def key_fault(text: str, tables: Sequence[str], profile: Profile) -> Fault | None:
     """What is wrong with the key of a row in one of `tables`."""
     specs = [profile.tables[t] for t in tables]
@@ -98,10 +105,15 @@ def normalise_key(text: str, profile: Profile) -> str:
 
 def object_key(text: str, profile: Profile) -> ObjectKey | None:
     """The levels of a path cell; None when it has fewer than five."""
-    parts = normalise_key(text, profile).split("/", 4)
+    return _levels(normalise_key(text, profile))
+
+
+def _levels(key: str) -> ObjectKey | None:
+    parts = key.split("/", 4)
     return ObjectKey(*parts) if len(parts) == 5 and parts[4] else None
 
 
+@lru_cache(maxsize=4096)
 def is_date(text: str) -> bool:
     """Whether a text is a day of the calendar as YYYYMMDD."""
     if len(text) != 8 or not (text.isascii() and text.isdigit()):
@@ -125,7 +137,7 @@ def path_fault(text: str, column: str, spec: TableSpec, profile: Profile) -> Fau
         check_key(key)
     except Problem as unsafe:
         return Fault("path.unsafe", unsafe.finding.message, expected=expected)
-    parts = object_key(text, profile)
+    parts = _levels(key)
     if parts is None or not is_date(parts.date):
         why = "has fewer than five levels" if parts is None else f"has {parts.date!r} where the date belongs"
         return Fault("path.layout", f"{key!r} {why}; expected {expected}", expected=expected)

@@ -165,13 +165,15 @@ def _references(tables: Mapping[str, Typed], profile: Profile) -> Iterator[tuple
         for column, targets in profile.tables[table].foreign.items():
             by_prefix = {profile.tables[t].prefix: t for t in targets}
             for row in typed.rows.values():
-                cell = row.cells.get(column)
-                target = by_prefix.get(prefix_of(cell.text)) if cell else None
-                if cell is None or target is None:
+                value = row.values.get(column)
+                faulty = value is None and column in typed.faulty.get(row.key, ())
+                text = str(value) if value is not None else row.cells[column].text if faulty else ""
+                target = by_prefix.get(prefix_of(text)) if text else None
+                if target is None:
                     continue
-                parent = tables[target].rows.get(cell.text)
-                if parent is not None or column not in typed.faulty.get(row.key, ()):
-                    yield _Reference(row, column, target, cell.text), parent
+                parent = tables[target].rows.get(text)
+                if parent is not None or not faulty:
+                    yield _Reference(row, column, target, text), parent
 
 
 def _accompany(tables: Mapping[str, Typed], profile: Profile) -> None:

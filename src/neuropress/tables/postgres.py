@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from ..model.finding import problem
+from ..model.finding import finding, problem
 from ..model.profile import TableSpec
-from .read import RawTable
+from .read import RawTable, broken
 from .sources import TableSource, from_rows
 
 if TYPE_CHECKING:
@@ -70,7 +70,16 @@ def _table(connection: psycopg.Connection[Any], source: TableSource, spec: Table
         (source.schema, spec.name),
     ).fetchall()
     if not found:
-        return RawTable(spec, place, present=False)
+        known = connection.execute(
+            "SELECT current_user FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = %s AND c.relname = %s AND c.relkind IN ('r', 'v', 'm', 'f', 'p')",
+            (source.schema, spec.name),
+        ).fetchone()
+        if known is None:
+            return RawTable(spec, place, present=False)
+        message = f"{place} is there, but user {known[0]} may not read it"
+        hint = f"Let an owner run: GRANT SELECT ON {source.schema}.{spec.name} TO {known[0]};"
+        return broken(spec, place, finding("table.unreadable", message, hint=hint, table=spec.name, file=place))
     columns = [name for name, _ in found]
     texts = [sql.SQL(TYPES.get(kind, "{}::text")).format(sql.Identifier(name)) for name, kind in found]
     query = sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(texts), sql.Identifier(source.schema, spec.name))

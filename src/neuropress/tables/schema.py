@@ -28,6 +28,8 @@ type Kind = Literal["text", "number", "integer", "boolean", "date", "time"]
 
 _ANNOTATIONS = {"title", "description", "examples", "$comment"}
 _TEXT_KEYWORDS = {"type", "pattern", "minLength", "maxLength"}
+_NUMBER_KEYWORDS = {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+_ENDLESS = Decimal("Infinity")
 _KINDS: Mapping[str, Kind] = {
     "number": "number",
     "integer": "integer",
@@ -67,10 +69,11 @@ class Conditional:
     then: Mapping[str, Callable[[Value], bool]]
 
     def fails(self, values: Mapping[str, Value]) -> bool:
-        """Whether the row meets the condition but not its consequence."""
-        return all(ok(values[c]) for c, ok in self.when.items()) and not all(
-            ok(values[c]) for c, ok in self.then.items()
-        )
+        """Whether the row meets the condition but not its consequence; a column that is not there is blank."""
+        for column, meets in self.when.items():
+            if not meets(values.get(column)):
+                return False
+        return not all(meets(values.get(column)) for column, meets in self.then.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,14 +185,38 @@ def _parts(schema: Schema, whole: Schema) -> list[Schema]:
 
 
 def _predicate(parts: tuple[Schema, ...], nullable: bool) -> Callable[[Value], bool]:
-    tests = [
-        _text_test(p) if p.get("type") == "string" and p.keys() <= _TEXT_KEYWORDS else _schema_test(p) for p in parts
-    ]
+    tests = [_test(part) for part in parts]
 
     def accepts(value: Value) -> bool:
-        return nullable if value is None else all(test(value) for test in tests)
+        if value is None:
+            return nullable
+        for test in tests:  # noqa: SIM110  (a generator for each of millions of cells costs more than the test)
+            if not test(value):
+                return False
+        return True
 
     return accepts
+
+
+def _test(part: Schema) -> Callable[[Value], bool]:
+    if part.get("type") == "string" and part.keys() <= _TEXT_KEYWORDS:
+        return _text_test(part)
+    if part.get("type") in ("number", "integer") and part.keys() <= _NUMBER_KEYWORDS:
+        return _number_test(part)
+    return _schema_test(part)
+
+
+def _number_test(part: Schema) -> Callable[[Value], bool]:
+    kinds = int if part["type"] == "integer" else (int, Decimal)
+    least, most = part.get("minimum", -_ENDLESS), part.get("maximum", _ENDLESS)
+    above, below = part.get("exclusiveMinimum", -_ENDLESS), part.get("exclusiveMaximum", _ENDLESS)
+
+    def test(value: Value) -> bool:
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            return False
+        return bool(least <= value <= most and above < value < below)
+
+    return test
 
 
 def _text_test(part: Schema) -> Callable[[Value], bool]:

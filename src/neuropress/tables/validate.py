@@ -9,10 +9,12 @@ from typing import Any
 from ..model.finding import Finding, finding
 from ..model.profile import Profile
 from ..model.record import Cell, Record, Value
-from .cells import Parsed, parser
+from .cells import Flawed, parser
 from .keys import Fault, key_fault
 from .read import RawRow, RawTable
-from .schema import TableSchema, table_schema
+from .schema import Conditional, table_schema
+
+_NONE: frozenset[str] = frozenset()
 
 
 class Columns[T](Mapping[str, T]):
@@ -30,6 +32,28 @@ class Columns[T](Mapping[str, T]):
 
     def __getitem__(self, column: str) -> T:
         return self._items[self._index[column]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class Cells(Mapping[str, Cell]):
+    """Cells of one row by column, made when they are asked for: a row keeps its texts only."""
+
+    __slots__ = ("_index", "_texts")
+
+    def __init__(self, index: Mapping[str, int], texts: Sequence[str]) -> None:
+        self._index = index
+        self._texts = texts
+
+    def __getitem__(self, column: str) -> Cell:
+        return Cell(self._texts[self._index[column]])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._index)
@@ -83,7 +107,9 @@ class Typed:
         """The first finding on the table as a whole."""
         return self.raw.findings[0] if self.raw.findings else None
 
-    def add(self, key: str, line: int, cells: Columns[Cell], values: Columns[Value], faulty: frozenset[str]) -> None:
+    def add(
+        self, key: str, line: int, cells: Mapping[str, Cell], values: Columns[Value], faulty: frozenset[str]
+    ) -> None:
         """Take a row that has a key of its own."""
         parents: dict[str, Record] = {}
         companions = self.companions.setdefault(key, []) if self.companions is not None else ()
@@ -101,76 +127,97 @@ def type_table(raw: RawTable, profile: Profile) -> Typed:
     if typed.broken:
         _keys_of_broken(typed, profile)
         return typed
-    spec, schema = raw.spec, table_schema(raw.spec.name, raw.spec.schema)
+    spec = raw.spec
     names = [c for c in (*spec.columns, *spec.optional) if c in raw.columns]
-    index = {name: position for position, name in enumerate(names)}
-    order = [raw.columns.index(name) for name in names]
     choice = spec.either if set(spec.either) <= set(names) else ()
-    parsers = [parser(name, spec, profile, blank=name in choice) for name in names]
+    schema = table_schema(spec.name, spec.schema)
+    columns = _Columns(
+        texts={name: raw.columns.index(name) for name in names},
+        values={name: position for position, name in enumerate(names)},
+        conditionals=schema.conditionals,
+        choice=choice,
+    )
+    parsers = [(parser(name, spec, profile, blank=name in choice), columns.texts[name]) for name in names]
     for row in raw.rows:
-        if len(row.cells) != len(raw.columns):
+        texts = row.cells
+        if len(texts) != len(raw.columns):
             _ragged(row, typed, profile)
             continue
-        parsed = [parse(row.cells[position]) for parse, position in zip(parsers, order, strict=True)]
-        _take(row.line, index, parsed, schema, choice, typed)
+        _take(row, [parse(texts[position]) for parse, position in parsers], columns, typed)
     return typed
 
 
-def _take(
-    line: int,
-    index: Mapping[str, int],
-    parsed: Sequence[Parsed],
-    schema: TableSchema,
-    choice: Sequence[str],
-    typed: Typed,
-) -> None:
-    spec = typed.raw.spec
-    values: Columns[Value] = Columns(index, [p.value for p in parsed])
-    key_cell = parsed[index[spec.key]].cell.text
-    place: dict[str, Any] = {"table": spec.name, "line": line}
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """What the rows of a table share: where texts and values stand, and the conditions within a row."""
+
+    texts: Mapping[str, int]
+    values: Mapping[str, int]
+    conditionals: tuple[Conditional, ...]
+    choice: tuple[str, ...]
+
+    def undecided(self, values: Mapping[str, Value]) -> bool:
+        """Whether not exactly one of the columns of choice is filled in."""
+        return bool(self.choice) and sum(values[column] is not None for column in self.choice) != 1
+
+    def conflict(self, values: Mapping[str, Value]) -> bool:
+        """Whether cells that are right by themselves contradict each other."""
+        return self.undecided(values) or any(rule.fails(values) for rule in self.conditionals)
+
+
+def _take(row: RawRow, parsed: list[Value | Flawed], columns: _Columns, typed: Typed) -> None:
+    """A row in which nothing is to be told is taken as it is, the others are judged."""
+    key = row.cells[columns.texts[typed.raw.spec.key]]
+    values: Columns[Value] = Columns(columns.values, parsed)  # type: ignore[arg-type]
+    if Flawed in map(type, parsed) or key in typed.rows or columns.conflict(values):
+        _judge(row, parsed, columns, typed)
+    else:
+        typed.add(key, row.line, Cells(columns.texts, row.cells), values, _NONE)
+
+
+def _judge(row: RawRow, parsed: list[Value | Flawed], columns: _Columns, typed: Typed) -> None:
+    spec, texts, at = typed.raw.spec, row.cells, columns.texts
+    key = texts[at[spec.key]]
+    place: dict[str, Any] = {"table": spec.name, "line": row.line, "key": key or None}
     told: list[Finding] = []
     faulty: set[str] = set()
-    for name, one in zip(index, parsed, strict=True):
-        if one.faults:
-            told += [_place(f, name, one, key=key_cell or None, **place) for f in one.faults]
+    for position, name in enumerate(columns.values):
+        one = parsed[position]
+        if isinstance(one, Flawed):
+            told += [_tell(fault, name, texts[at[name]], place) for fault in one.faults]
+            parsed[position] = one.value
             if one.faulty:
                 faulty.add(name)
-    if choice and faulty.isdisjoint(choice) and sum(values[column] is not None for column in choice) != 1:
+    values: Columns[Value] = Columns(columns.values, parsed)  # type: ignore[arg-type]
+    choice = columns.choice
+    if columns.undecided(values) and faulty.isdisjoint(choice):
         message = f"one of {' and '.join(choice)} must be filled in, and only one"
-        told.append(finding("row.conflict", message, key=key_cell or None, column=choice[0], **place))
+        told.append(finding("row.conflict", message, column=choice[0], **place))
         faulty.add(choice[0])
-    for rule in schema.conditionals:
-        if faulty.isdisjoint({*rule.when, *rule.then}) and rule.fails(values):
+    for rule in columns.conditionals:
+        if (not faulty or faulty.isdisjoint({*rule.when, *rule.then})) and rule.fails(values):
             column = next(iter(rule.then))
-            text = parsed[index[column]].cell.text
-            told.append(
-                finding("row.conflict", rule.description, key=key_cell or None, column=column, value=text, **place)
-            )
+            text = texts[at[column]] if column in at else ""
+            told.append(finding("row.conflict", rule.description, column=column, value=text, **place))
             faulty.add(column)
-    first = typed.rows.get(key_cell)
+    first = typed.rows.get(key)
     if first is not None and spec.key not in faulty:
-        message = f"{spec.key}: {key_cell} is already the key of line {first.line}"
-        told.append(finding("key.duplicate", message, key=key_cell, column=spec.key, value=key_cell, **place))
+        message = f"{spec.key}: {key} is already the key of line {first.line}"
+        told.append(finding("key.duplicate", message, column=spec.key, value=key, **place))
         faulty.add(spec.key)
     typed.findings += told
     if spec.key in faulty:
         why = next(f for f in told if f.location.column == spec.key)
-        foreign = {column: parsed[index[column]].cell.text for column in spec.foreign if column in index}
-        typed.unkeyed.append(Unkeyed(key_cell, line, why, foreign))
+        foreign = {column: texts[at[column]] for column in spec.foreign if column in at}
+        typed.unkeyed.append(Unkeyed(key, row.line, why, foreign))
         return
-    typed.add(key_cell, line, Columns(index, [p.cell for p in parsed]), values, frozenset(faulty))
+    typed.add(key, row.line, Cells(at, texts), values, frozenset(faulty))
 
 
-def _place(fault: Fault, column: str, parsed: Parsed, **place: Any) -> Finding:
-    return finding(
-        fault.id,
-        f"{column}: {fault.message}",
-        hint=fault.hint,
-        column=column,
-        value=parsed.cell.text or None,
-        expected=fault.expected,
-        **place,
-    )
+def _tell(fault: Fault, column: str, text: str, place: Mapping[str, Any]) -> Finding:
+    message = f"{column}: {fault.message}"
+    expected = fault.expected
+    return finding(fault.id, message, hint=fault.hint, column=column, value=text or None, expected=expected, **place)
 
 
 def _ragged(row: RawRow, typed: Typed, profile: Profile) -> None:
@@ -207,6 +254,6 @@ def _add_unread(row: RawRow, key: str, typed: Typed) -> None:
     raw = typed.raw
     texts = dict(zip(raw.columns, row.cells, strict=False))
     index = {name: position for position, name in enumerate(raw.spec.columns)}
-    cells = Columns(index, [Cell(texts.get(name, "")) for name in index])
+    cells = Cells(index, [texts.get(name, "") for name in index])
     nothing: Columns[Value] = Columns(index, [None] * len(index))
     typed.add(key, row.line, cells, nothing, frozenset(index))
