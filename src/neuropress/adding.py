@@ -17,9 +17,10 @@ from . import readers
 from .config import Config
 from .mapping.rules import load_mapping
 from .model.content import Content, Recording
-from .model.finding import problem
+from .model.finding import Problem, problem
 from .model.profile import TableSpec
 from .model.source import Source, check_key, sha256_file
+from .report import Outcome
 from .state import write_atomic
 from .tables import RawTable, Tables, draft_findings, read_tables
 
@@ -204,3 +205,16 @@ def _append(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
     whole = text if text.endswith(("\n", "\r")) else text + end
     write_atomic(path, whole + line.getvalue())
     return True
+
+
+def add_told(config: Config, tables: Tables, path: Path, occasion: Occasion) -> Outcome:
+    """`add_file`, and what became of it in words."""
+    try:
+        added = add_file(config, tables, path, occasion)
+    except Problem as bad:
+        return Outcome(str(path), "not added", bad.finding.message, (bad.finding,))
+    key = added.row[config.profile.tables[added.table].key]
+    facts = {"key": added.key, "sha256": added.sha256, "row": dict(added.row), "missing": list(added.missing)}
+    lacks = "; ".join(added.missing) or "nothing is missing"
+    done = "added" if added.written else "type this row"
+    return Outcome(f"{added.table} {key}", done, f"{added.key}; {lacks}", (), facts)

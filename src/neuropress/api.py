@@ -15,7 +15,7 @@ from time import time
 from typing import Any
 
 from . import publishing
-from .adding import Occasion, add_file
+from .adding import Occasion, add_told
 from .checks import check_tables
 from .checks.waivers import load_waivers, unmatched
 from .config import DEFAULT_PROFILE, FILE, TEMPLATE, Config, load_config, open_profile
@@ -33,7 +33,7 @@ from .planning.facts import FILE as FACTS
 from .planning.facts import collect_facts, compare_with_facts, load_facts
 from .planning.raw import check_files
 from .planning.stale import State, standing
-from .planning.targets import Wanted, wanted_targets
+from .planning.targets import Wanted, strays, unplaced, wanted_targets
 from .records import NAME as RECORDS
 from .records import is_current, write_records
 from .report import Outcome, Report
@@ -148,6 +148,16 @@ class Dataset:
         rows |= {row for w in targets for row in w.blocked}
         return [f for f in self._tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]
 
+    def _beside(self, select: Selection, done: str) -> tuple[list[Outcome], list[Finding]]:
+        """Of the whole dataset: rows that are not understood and so have no target, and results without a row."""
+        if select:
+            return [], []
+        rows = list(unplaced(self._tables, self.config.profile))
+        excused = {key for _, key, _ in rows}
+        sure = not self._tables.broken and not any(self._tables.unkeyed.values())
+        found = list(strays(self.config.output, self.targets(), excused)) if sure else []
+        return [Outcome(f"{table} {key}", done, cause.message) for table, key, cause in rows], found
+
     def _unknown(self, select: Selection) -> list[Finding]:
         keys = {record.key for table in self._tables.records.values() for record in table.values()}
         keys |= {key for _, key in self._tables.blocked}
@@ -203,7 +213,7 @@ class Dataset:
             told = compare_with_facts(self.config, wanted, facts)
             done = "has errors" if wanted.blocked or has_errors(told) else "tables ready"
             outcomes.append(Outcome(wanted.target.path, done, "", tuple(told)))
-        return Report.of("check", outcomes, findings)
+        return Report.of("check", [*outcomes, *self._beside(select, "has errors")[0]], findings)
 
     def letter(self, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False) -> Letter:
         """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""
@@ -216,6 +226,8 @@ class Dataset:
             rows = {(r.table, r.key) for r in wanted.records()} | set(wanted.blocked)
             for row in rows.intersection(found):
                 withholds.setdefault(row, []).append(name)
+        for table, key, _ in unplaced(self._tables, self.config.profile):
+            withholds.setdefault((table, key), []).append(f"the result of {table} {key}")
         return write_letter(lab, report.findings, withholds, self.config.profile)
 
     def propose_fixes(self, path: str | os.PathLike[str]) -> Report:
@@ -261,7 +273,8 @@ class Dataset:
             bad = wanted.blocked or not planned or planned.plan is None
             done = str(State.EMPTY) if wanted.empty else "has errors" if bad else "ready"
             outcomes.append(Outcome(wanted.target.path, done, "", told))
-        return Report.of("check", outcomes, findings)
+        homeless, lost = self._beside(select, "has errors")
+        return Report.of("check", [*outcomes, *homeless], [*findings, *lost])
 
     def plan(self, select: Selection = EVERYTHING, outdated: bool = False) -> Report:
         """What `convert` would do; each outcome's facts hold the whole plan."""
@@ -282,7 +295,8 @@ class Dataset:
             blocked = has_errors(told)
             done, why = ("blocked", told[0].message) if blocked else (str(now.state), now.reason)
             outcomes.append(Outcome(wanted.target.path, done, why, tuple(told), facts))
-        return Report.of("plan", outcomes, findings)
+        homeless, lost = self._beside(select, "blocked")
+        return Report.of("plan", [*outcomes, *homeless], [*findings, *lost])
 
     def convert(
         self,
@@ -316,7 +330,8 @@ class Dataset:
         with locked(self.config.state, "convert"):
             outcomes = list(convert_all(self.config, targets, options, progress))
             findings += write_records(self.config, self._current())
-        return self._log(Report.of("convert", outcomes, findings))
+        homeless, lost = self._beside(select, "blocked")
+        return self._log(Report.of("convert", [*outcomes, *homeless], [*findings, *lost]))
 
     def _current(self) -> list[Wanted]:
         """The targets whose results are what the tables and raw files say now."""
@@ -334,21 +349,7 @@ class Dataset:
         with locked(self.config.state, "add"):
             for path in paths:
                 self.reload()
-                try:
-                    added = add_file(self.config, self._tables, Path(path), occasion)
-                except Problem as bad:
-                    outcomes.append(Outcome(str(path), "not added", bad.finding.message, (bad.finding,)))
-                    continue
-                key = added.row[self.config.profile.tables[added.table].key]
-                facts = {
-                    "key": added.key,
-                    "sha256": added.sha256,
-                    "row": dict(added.row),
-                    "missing": list(added.missing),
-                }
-                lacks = "; ".join(added.missing) or "nothing is missing"
-                done = "added" if added.written else "type this row"
-                outcomes.append(Outcome(f"{added.table} {key}", done, f"{added.key}; {lacks}", (), facts))
+                outcomes.append(add_told(self.config, self._tables, Path(path), occasion))
         return self._log(Report.of("add", outcomes, []))
 
     def coverage(self) -> tuple[Coverage, Report]:
@@ -464,7 +465,10 @@ class Dataset:
         if self.config.state.is_dir():
             with suppress(OSError):
                 cache.save()
-        return Report.of("status", outcomes, self._unknown(select))
+        homeless, lost = self._beside(select, "blocked")
+        unknown = {"checked": False, "converted": False, "verified": False, "released": None}
+        outcomes += [replace(outcome, facts=unknown) for outcome in homeless]
+        return Report.of("status", outcomes, [*self._unknown(select), *lost])
 
     def _log(self, report: Report) -> Report:
         """Add the run to ``.neuropress/log.jsonl``: the only place where times are kept."""

@@ -92,6 +92,7 @@ def _convert(config: Config, wanted: Wanted, options: Options, progress: Progres
         if not now.needs_work:
             left_out = () if usable is wanted else _left_out(wanted)
             return Outcome(path, str(now.state), now.reason, left_out)
+        _check_place(config.output / path, wanted.target.kind)
         while True:
             planned = build_plan(usable, config)
             if planned.plan is not None:
@@ -137,6 +138,13 @@ def _write(config: Config, wanted: Wanted, plan: Plan, cache: DigestCache, progr
     return plan.nbytes
 
 
+def _check_place(path: Path, kind: str) -> None:
+    """Refuse to put a folder over a file or the other way round: it is nothing of ours."""
+    if path.exists() and path.is_dir() is not (kind == "ome-zarr"):
+        what = "folder" if path.is_dir() else "file"
+        raise problem("output.occupied", f"{path} is a {what}, where the result belongs", file=str(path))
+
+
 def check_room(path: Path, nbytes: int) -> None:
     """Refuse to begin what may not fit: the arrays uncompressed, and a sixth more for pyramids.
 
@@ -148,8 +156,14 @@ def check_room(path: Path, nbytes: int) -> None:
     need = nbytes + nbytes // 6
     free = shutil.disk_usage(path.parent).free
     if free < need:
-        message = f"{path.name} may need {need / 1e9:.1f} GB uncompressed, the disk has {free / 1e9:.1f} GB free"
+        message = f"{path.name} may need {_size(need)} uncompressed, the disk has {_size(free)} free"
         raise problem("disk.full", message, file=str(path))
+
+
+def _size(nbytes: int) -> str:
+    """In the largest unit that leaves a digit before the point."""
+    exponent = max(0, min(4, (len(str(nbytes)) - 1) // 3))
+    return f"{nbytes / 1000**exponent:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[exponent]}"
 
 
 def withheld(wanted: Wanted) -> Outcome:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from .config import DEFAULT_PROFILE, FILE, load_config
+from .config import DEFAULT_PROFILE, FILE, find_dataset, load_config
 from .model.finding import Finding, Problem, finding, problem
 from .model.plan import SourceRow
 from .model.profile import Profile, TableSpec, load_profile
@@ -100,7 +100,8 @@ def export_tables(found: Gathered, to: Path, folder: Path | None = None) -> Mapp
     Parameters
     ----------
     folder
-        Where a dataset's own profile may lie; looked at only for output that does not tell its tables.
+        The dataset of the source, if there is one: its tables are not overwritten, and its own
+        profile serves where the output does not tell its tables.
 
     Returns
     -------
@@ -113,8 +114,9 @@ def export_tables(found: Gathered, to: Path, folder: Path | None = None) -> Mapp
         ``export.over_tables``: the folder is a dataset's ``tables/``, whose private cells would be lost;
         ``export.profile``: the tables are not known.
     """
-    if (to.resolve().parent / FILE).is_file() and to.resolve().name == "tables":
-        raise problem("export.over_tables", f"{to} holds the tables of a dataset", file=str(to))
+    for dataset in (find_dataset(to), folder):
+        if dataset and to.resolve() == Path(load_config(dataset).tables.location).resolve():
+            raise problem("export.over_tables", f"{to} holds the tables of a dataset", file=str(to))
     counts = {}
     specs = found.tables or _profile(found, folder).tables
     for name, spec in specs.items():

@@ -12,7 +12,7 @@ from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
 from .records import NAME as RECORDS
 from .records import is_current
-from .release import Asset, publish
+from .release import Asset, check_order, publish
 from .report import Outcome, Report
 from .state import DigestCache, Memory
 from .tables import Tables, normalise_key
@@ -50,6 +50,10 @@ class Order:
 
 def publish_dataset(config: Config, tables: Tables, order: Order, progress: Progress) -> Report:
     """Check that all results are current and proven, then publish them with their raw files."""
+    try:
+        check_order(order.to, order.release, order.endpoint)
+    except Problem as bad:
+        return Report.of("publish", [], [bad.finding])
     cache = DigestCache(config.state)
     targets = wanted_targets(tables, config.profile)
     outcomes, findings = _ready(config, targets, cache, progress)
@@ -105,7 +109,8 @@ def _ready(
             continue
         now = standing(usable, config, cache)
         if now.state not in (State.CURRENT, State.OUTDATED):
-            message = f"{wanted.target.path} is {now.state}: {now.reason}"
+            why = "has not been converted" if now.state is State.NEW else f"is not current: {now.state}"
+            message = f"{wanted.target.path} {why}{f' ({now.reason})' if now.reason else ''}"
             findings.append(finding("publish.stale", message, file=wanted.target.path))
         elif memory.data.get(wanted.target.path) != fingerprint(path):
             proven = verify_result(path, config.sources(), cache, progress)

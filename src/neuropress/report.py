@@ -9,6 +9,8 @@ from typing import Any
 from .model.finding import Finding, Severity
 
 OK, FINDINGS, USAGE, MACHINE = 0, 1, 2, 3
+WRONG_USAGE = {"release.number", "release.url", "release.endpoint"}
+"""Findings on what was asked for, not on data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,9 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """0 fine, 1 findings of severity error, 3 the machine or the network failed."""
+        """0 fine, 1 findings of severity error, 2 wrong usage, 3 the machine or the network failed."""
+        if any(f.id in WRONG_USAGE for f in self.findings):
+            return USAGE
         if any(f.id == "machine.failed" for f in self.findings):
             return MACHINE
         return FINDINGS if self.count(Severity.ERROR) else OK

@@ -9,11 +9,12 @@ from pathlib import Path
 from . import publishing
 from .config import Config, find_dataset, load_config
 from .export import export_tables, gather
-from .model.finding import Severity, finding, has_errors
+from .model.finding import Problem, Severity, finding, has_errors
 from .model.source import SourceRoots
 from .report import Outcome, Report
 from .state import DigestCache, Memory
 from .verify import kind_of, verify_result
+from .writers import writer
 
 type Progress = Callable[[int], None]
 
@@ -64,9 +65,10 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
     """
     outcomes = []
     for path in paths:
-        if not path.exists():
-            told = finding("result.unreadable", f"{path} does not exist", file=str(path))
-            outcomes.append(Outcome(str(path), "missing", told.message, (told,)))
+        try:
+            writer(kind_of(path)).read_provenance(path)
+        except Problem as bad:
+            outcomes.append(Outcome(str(path), "not verified", bad.finding.message, (bad.finding,)))
             continue
         folder = find_dataset(path)
         if sources:
@@ -97,7 +99,10 @@ def validated(path: Path, name: str) -> Outcome:
     """The outcome of validating one result, told under a name."""
     from .validate import validate_result
 
-    told = tuple(validate_result(path, kind_of(path)))
+    try:
+        told = tuple(validate_result(path, kind_of(path)))
+    except Problem as bad:
+        return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
     warnings = sum(f.severity is not Severity.INFO for f in told)
     why = f"{warnings} findings" if warnings else "no unexplained finding"
     return Outcome(name, "has errors" if has_errors(told) else "valid", why, told)

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _VERBS[args.verb](args, output)
     except Problem as bad:
-        if bad.finding.id in ("dataset.none", "dataset.config", "dataset.exists"):
+        if bad.finding.id in ("dataset.none", "dataset.config", "dataset.exists", "fixes.none"):
             print(f"neuropress {args.verb}: {bad.finding.message}. {bad.finding.hint}", file=sys.stderr)
             return USAGE
         output.finding(bad.finding)
@@ -36,6 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MappingError as error:
         print(f"neuropress {args.verb}: {error}", file=sys.stderr)
         return USAGE
+    except BrokenPipeError:  # whoever read the output has gone, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         print(f"neuropress {args.verb}: {error}", file=sys.stderr)
         return MACHINE

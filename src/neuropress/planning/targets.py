@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import os
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from neuropress.converters import CONVERTERS, converter
 
-from ..model.finding import Finding
+from ..model.finding import Finding, finding
 from ..model.plan import SourceRow, Target, digest
 from ..model.profile import Profile
 from ..model.record import Record
@@ -80,6 +82,37 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
             found += [_volume(name, r, tables, profile) for r in rows if module.takes(r) and _date(r)]
     return sorted(found, key=lambda wanted: wanted.target.path)
+
+
+def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
+    """Table, key (or line) and cause of rows that ask for a result of their own, but are not understood.
+
+    Where their result would lie cannot be told, so they have no target.
+    """
+    own = {"session", *(t for n in CONVERTERS if converter(n).TARGET == "volume" for t in converter(n).TABLES)}
+    for table, spec in profile.tables.items():
+        if table in own and "session_id" not in spec.foreign:
+            understood = tables.records.get(table, {})
+            for key in tables.table(table):
+                if key not in understood:
+                    yield table, key, tables.blocked[table, key]
+            for told in tables.unkeyed.get(table, ()):
+                yield table, f"line {told.location.line}", told
+
+
+def strays(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> Iterator[Finding]:
+    """Results that no row asks for any more: their row was deleted, or its date, lab or key changed.
+
+    `excused` are keys of rows that may ask for theirs once they are understood.
+    """
+    wanted = {one.target.path for one in targets}
+    for folder, folders, files in os.walk(output):
+        volumes = sorted(name for name in folders if name.endswith(".ome.zarr"))
+        folders[:] = sorted(set(folders) - set(volumes))
+        for name in (*volumes, *sorted(name for name in files if name.endswith(".nwb"))):
+            path = (Path(folder) / name).relative_to(output).as_posix()
+            if path not in wanted and name.split(".")[0] not in excused:
+                yield finding("result.stray", f"{path} is asked for by no row of the tables", file=path)
 
 
 def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:

@@ -24,7 +24,7 @@ Layout below the URL::
 """
 
 from .assets import Asset
-from .commit import Published, publish
+from .commit import Published, check_order, publish
 from .read import is_release, list_releases, open_release, read_release, verify_release
 from .store import StoreUnavailable
 
@@ -32,6 +32,7 @@ __all__ = [
     "Asset",
     "Published",
     "StoreUnavailable",
+    "check_order",
     "is_release",
     "list_releases",
     "open_release",

@@ -12,10 +12,11 @@ from ..model.finding import Problem, problem
 from ..model.plan import canonical
 from ..model.source import sha256_file
 from .assets import Asset, Digested, check_assets, digest_assets
+from .aws import check_endpoint
 from .catalog import FOLDER, LATEST, Entry, Parent, Release, load_release, next_number, parse_number, readme
 from .catalog import release_numbers as numbers_among
 from .sending import Sent, entry_of, send_assets
-from .store import Progress, Store, StoreUnavailable, local_folder, open_store
+from .store import Progress, Store, StoreUnavailable, bucket_and_prefix, local_folder, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,21 @@ def _open(url: str, endpoint: str | None, dry_run: bool) -> Store | None:
     if dry_run and folder and not folder.exists():
         return None
     return open_store(url, endpoint, write=not dry_run)
+
+
+def check_order(url: str, number: str, endpoint: str | None = None) -> None:
+    """Refuse what no store could take: a URL, a number or an endpoint that is none.
+
+    Raises
+    ------
+    Problem
+        ``release.number``, ``release.url`` or ``release.endpoint``.
+    """
+    parse_number(number)
+    if local_folder(url) is None:
+        bucket_and_prefix(url)
+    if endpoint:
+        check_endpoint(endpoint)
 
 
 def _check(assets: Sequence[Asset], url: str, number: str, license: str, dataset: Path | None) -> None:

@@ -272,7 +272,7 @@ def open_store(url: str, endpoint: str | None = None, *, write: bool = False) ->
             raise problem("release.none", f"{folder} is no folder, so it holds no releases", file=str(folder))
         with _told_for(str(folder), (), "opening the folder"):
             return Store(str(folder), LocalStore(folder, mkdir=write), folder)
-    bucket, prefix = _bucket_and_prefix(url)
+    bucket, prefix = bucket_and_prefix(url)
     access = find_access(endpoint, write=write)
     plain = f"s3://{bucket}/{prefix}".rstrip("/")
     config = cast("S3Config", {**access.keys, "region": access.region, "skip_signature": access.anonymous})
@@ -301,7 +301,8 @@ def local_folder(url: str) -> Path | None:
     return Path(url).resolve()
 
 
-def _bucket_and_prefix(url: str) -> tuple[str, str]:
+def bucket_and_prefix(url: str) -> tuple[str, str]:
+    """The parts of an ``s3://`` URL. Raises `Problem` (``release.url``)."""
     rest = url.removeprefix("s3://")
     bucket, _, prefix = rest.partition("/")
     prefix = prefix.rstrip("/")

@@ -61,6 +61,11 @@ def _inspect(path: Path, config: str | None) -> Iterable[InspectorMessage]:
         )
 
 
+def _last_line(traceback: str) -> str:
+    """What went wrong in a check that failed, without the way there."""
+    return traceback.strip().splitlines()[-1]
+
+
 def _finding(message: InspectorMessage) -> Finding:
     origin = "pynwb" if message.importance is Importance.PYNWB_VALIDATION else "nwbinspector"
     check = (message.check_function_name or "validation").split(" ", 1)[0]
@@ -71,6 +76,6 @@ def _finding(message: InspectorMessage) -> Finding:
         id=f"{origin}:{check}",
         origin=f"{origin} {version(origin)}",
         severity=Severity.ERROR if message.importance in _ERRORS else Severity.WARNING,
-        message=message.message,
+        message=_last_line(message.message) if message.importance is Importance.ERROR else message.message,
         location=Location(array=place),
     )

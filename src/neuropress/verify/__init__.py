@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..model.finding import Finding, Problem, finding
+from ..model.finding import Finding, Problem, finding, problem
 from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
@@ -33,9 +33,27 @@ class Verified:
         return f"{self.arrays} array{'s' if self.arrays != 1 else ''}, {self.nbytes} bytes equal to the raw files"
 
 
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
 def kind_of(path: Path) -> str:
-    """Kind of a result by its name: a folder ``*.ome.zarr`` or a file ``*.nwb``."""
-    return "ome-zarr" if path.name.endswith(".ome.zarr") else "nwb"
+    """Kind of a result: a folder with Zarr metadata or a file that begins as HDF5 files do.
+
+    Raises
+    ------
+    Problem
+        ``result.none``: it is neither, or not there.
+    """
+    if path.is_dir():
+        if path.name.endswith(".zarr") or (path / "zarr.json").is_file():
+            return "ome-zarr"
+        raise problem("result.none", f"{path} is a folder, and no OME-Zarr", file=str(path))
+    if not path.exists():
+        raise problem("result.none", f"{path} does not exist", file=str(path))
+    with path.open("rb") as file:
+        if file.read(len(HDF5)) != HDF5:
+            raise problem("result.none", f"{path} is neither an NWB file nor an OME-Zarr", file=str(path))
+    return "nwb"
 
 
 def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> Verified:

@@ -22,7 +22,7 @@ from ...model.plan import Plan
 from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
 from ...readers import RawArrays
-from .. import Progress, Seal, StoredArray
+from .. import Progress, Seal, StoredArray, durable
 from .digest import digests
 from .storage import Previous, fill
 
@@ -45,7 +45,7 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
         _write(plan, raw, partial, seal, previous, progress)
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
-        partial.replace(path)
+        durable.rename(partial, path)
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -98,6 +98,8 @@ def stream_provenance(stream: BinaryIO, path: Path) -> Provenance:
 
 
 def _provenance(file: h5py.File, path: Path) -> Provenance:
+    if PROVENANCE not in file:
+        raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
     try:
         texts = {name: file[f"{PROVENANCE}/{name}_json"].asstr()[()] for name in SECTIONS}
         return Provenance.from_texts(texts)

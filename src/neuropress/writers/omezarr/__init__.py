@@ -28,8 +28,8 @@ from ...model.provenance import Provenance
 from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...model.serial import to_json
 from ...readers import RawArrays
-from .. import Progress, Seal, StoredArray
-from . import durable, metadata, stored
+from .. import Progress, Seal, StoredArray, durable
+from . import metadata, stored
 from .blocks import Block, Read, slab_extent
 from .journal import Journal, level_digests
 from .layout import Layout, arrange, voxels

@@ -18,7 +18,7 @@ import google_crc32c
 import numpy as np
 from numcodecs import Blosc, Zstd  # type: ignore[import-untyped]
 
-from . import durable
+from .. import durable
 from .layout import Level
 
 MISSING = 2**64 - 1

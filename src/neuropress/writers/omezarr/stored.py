@@ -89,10 +89,12 @@ def attributes(path: Path) -> Mapping[str, Any]:
 def provenance(path: Path) -> Provenance:
     """What a result says about itself. Raises `Problem` (``result.unreadable``)."""
     found = attributes(path)
+    if "neuropress" not in found:
+        raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
     try:
         return Provenance.from_sections(found["neuropress"])
     except (KeyError, TypeError, ValueError) as error:
-        message = f"{path.name} does not carry neuropress's provenance: {error!r}"
+        message = f"{path.name} has a record of where it came from that cannot be read: {error!r}"
         raise problem("result.unreadable", message, file=str(path)) from error
 
 
