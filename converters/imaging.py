@@ -239,6 +239,10 @@ class _Movie:
             whole = f"{notes.value}\n{note}" if notes else note
             fields["comments"] = Field(whole, "imaging:comments", "join", notes.sources if notes else ())
             start = _constant("starting_time", 0.0)
+        elif start.value < 0:
+            session = self.record.cells["session_id"].text
+            message = f"{self.job.source} began {-start.value:g} s before {session} by its clock"
+            self._tell("recording.before_session", message, "file_path_raw")
         fields["starting_time"] = start
         return fields
 

@@ -120,6 +120,10 @@ class _Recorder:
     def _tell(self) -> None:
         if self.unaligned:
             self._find("ephys.alignment_unknown", f"{self.job.source}: {self.unaligned}")
+        if self.start < 0:
+            session = self.job.record.cells["session_id"].text
+            message = f"{self.job.source} began {float(-self.start):g} s before {session} by its clock"
+            self._find("recording.before_session", message)
         for channel in self.recording.adc:
             role = self.roles[channel.index]
             label = f"{self.job.source}: channel {channel.name!r}"

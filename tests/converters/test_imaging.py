@@ -293,6 +293,7 @@ def test_starting_time_by_the_files_clock(tmp_path: Path, clock: str, start: flo
     fields = nodes(built)["/acquisition/RY_IMG_0001"].fields
     assert fields["starting_time"].value == (0.0 if start is None else start)
     assert ("image.alignment" in ids(built)) is (start is None)
+    assert ("recording.before_session" in ids(built)) is (start == -300.0)
     if start is not None:
         assert fields["starting_time"].sources[0].origin == "header"
         assert fields["comments"].value == "cell 3"

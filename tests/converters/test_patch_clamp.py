@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -263,6 +263,14 @@ def test_an_assumed_mode_is_told_and_written_down() -> None:
 )  # fmt: skip
 def test_units(unit: str, expected: tuple[str, str] | None) -> None:
     assert si(unit) == (expected and (expected[0], Decimal(expected[1])))
+
+
+def test_a_recording_that_began_before_its_session_is_told() -> None:
+    nodes, built = build(recording(started=STARTED.replace(tzinfo=None) - timedelta(seconds=90)))
+    assert values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["starting_time"] == -90.0
+    (found,) = built.findings
+    assert (found.id, found.severity) == ("recording.before_session", "warning")
+    assert "began 90 s before RY_S_0001" in found.message
 
 
 @pytest.mark.parametrize(
