@@ -9,8 +9,8 @@ from pathlib import Path
 from ..model.finding import Finding, catalogue, finding
 from ..model.profile import Profile, TableSpec
 from ..model.waiver import Waiver
+from ..tables.delimited import read_csv
 from ..tables.keys import is_date
-from ..tables.read import read_csv
 
 FILE = "waivers.csv"
 COLUMNS = ("finding", "row", "reason", "person", "expiry")

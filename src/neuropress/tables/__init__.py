@@ -12,9 +12,9 @@ from .fixes import applied, mark, read_tables
 from .keys import normalise_key
 from .link import RowId, Tables, link
 from .memory import uncollected
-from .read import RawRow, RawTable
+from .raw import RawRow, RawTable, TableSource
 from .schema import check_schemas
-from .sources import TableSource, read_source
+from .sources import read_source
 from .validate import type_table
 from .write import write_headers
 

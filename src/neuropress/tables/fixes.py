@@ -17,8 +17,9 @@ from ..model.finding import Finding, finding
 from ..model.profile import Profile, TableSpec
 from ..model.record import Cell, Fix
 from .cells import Flawed, parser
-from .read import RawRow, RawTable, read_csv
-from .sources import TableSource, read_source
+from .delimited import read_csv
+from .raw import RawRow, RawTable, TableSource
+from .sources import read_source
 from .validate import Columns, Typed
 
 FILE = "applied_fixes.csv"

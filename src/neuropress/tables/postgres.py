@@ -9,8 +9,7 @@ from urllib.parse import unquote
 
 from ..model.finding import finding, problem
 from ..model.profile import TableSpec
-from .read import RawTable, broken
-from .sources import TableSource, from_rows
+from .raw import RawTable, TableSource, broken, from_rows
 
 if TYPE_CHECKING:
     import psycopg

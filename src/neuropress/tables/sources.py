@@ -8,49 +8,20 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from ..model.finding import Finding, finding, problem
+from ..model.finding import finding, problem
 from ..model.profile import Profile, TableSpec
-from .read import RawRow, RawTable, broken, header_findings, read_csv
+from .delimited import read_csv
+from .postgres import read_postgres
+from .raw import RawRow, RawTable, TableSource, broken, from_rows, header_findings
+from .workbook import read_workbook
 
 SQLITE = b"SQLite format 3\0"
 SUFFIXES = (".csv", ".tsv", ".jsonl")
-
-
-@dataclass(frozen=True, slots=True)
-class TableSource:
-    """The ``[tables]`` entry of ``neuropress.toml``.
-
-    Attributes
-    ----------
-    location
-        A folder, a ``.xlsx`` or SQLite file, or ``postgresql://user@host:port/database``.
-    encoding, delimiter
-        Of text files; UTF-8, and found out from the header, unless stated.
-    schema
-        Of a PostgreSQL database.
-    fixes
-        File of a dataset's signed fixes, which are laid over the tables wherever they come from.
-    """
-
-    location: str
-    encoding: str = "utf-8"
-    delimiter: str = ""
-    schema: str = "public"
-    fixes: str = ""
-
-    @property
-    def shown(self) -> str:
-        """The location without a password, for messages."""
-        if "://" not in self.location:
-            return Path(self.location).name
-        scheme, _, rest = self.location.partition("://")
-        return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
 
 
 def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
@@ -66,13 +37,9 @@ def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
     source = TableSource(str(source)) if isinstance(source, Path) else source
     specs = profile.tables.values()
     if source.location.startswith(("postgresql://", "postgres://")):
-        from .postgres import read_postgres
-
         return read_postgres(source, specs)
     path = Path(source.location)
     if path.suffix.lower() == ".xlsx":
-        from .workbook import read_workbook
-
         return read_workbook(path, specs)
     if path.is_file():
         with path.open("rb") as file:
@@ -181,13 +148,3 @@ def _sqlite_text(value: object) -> str:
     if isinstance(value, bytes):
         raise ValueError("a cell holds bytes, not text")
     return "" if value is None else repr(value) if isinstance(value, float) else str(value)
-
-
-def from_rows(
-    spec: TableSpec, place: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], text: Callable[[Any], str]
-) -> RawTable:
-    """A raw table from rows of values; `line` counts them, the header being line 1."""
-    raw = [RawRow(line, tuple(text(v) for v in row)) for line, row in enumerate(rows, 2)]
-    filled = [row for row in raw if any(row.cells)]
-    told: tuple[Finding, ...] = tuple(header_findings(columns, spec, place))
-    return RawTable(spec, place, tuple(columns), filled, told)

@@ -11,14 +11,14 @@ from ..model.profile import Profile
 from ..model.record import Cell, Record, Value
 from .cells import Flawed, parser
 from .keys import Fault, key_fault
-from .read import RawRow, RawTable
+from .raw import RawRow, RawTable
 from .schema import Conditional, table_schema
 
 _NONE: frozenset[str] = frozenset()
 
 
-class Columns[T](Mapping[str, T]):
-    """Values of one row by column; all rows of a table share the names.
+class _Named[T, S](Mapping[str, T]):
+    """Things of one row by column; all rows of a table share the names.
 
     Equal to a dictionary of the same items and a quarter of its size: a row of 20
     columns takes two of them, and there are 100,000 rows.
@@ -26,43 +26,36 @@ class Columns[T](Mapping[str, T]):
 
     __slots__ = ("_index", "_items")
 
-    def __init__(self, index: Mapping[str, int], items: Sequence[T]) -> None:
+    def __init__(self, index: Mapping[str, int], items: Sequence[S]) -> None:
         self._index = index
         self._items = tuple(items)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class Columns[T](_Named[T, T]):
+    """Values of one row."""
+
+    __slots__ = ()
 
     def __getitem__(self, column: str) -> T:
         return self._items[self._index[column]]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
 
-    def __len__(self) -> int:
-        return len(self._index)
+class Cells(_Named[Cell, str]):
+    """Cells of one row, made when they are asked for: a row keeps its texts only."""
 
-    def __repr__(self) -> str:
-        return repr(dict(self))
-
-
-class Cells(Mapping[str, Cell]):
-    """Cells of one row by column, made when they are asked for: a row keeps its texts only."""
-
-    __slots__ = ("_index", "_texts")
-
-    def __init__(self, index: Mapping[str, int], texts: Sequence[str]) -> None:
-        self._index = index
-        self._texts = texts
+    __slots__ = ()
 
     def __getitem__(self, column: str) -> Cell:
-        return Cell(self._texts[self._index[column]])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
-
-    def __len__(self) -> int:
-        return len(self._index)
-
-    def __repr__(self) -> str:
-        return repr(dict(self))
+        return Cell(self._items[self._index[column]])
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from typing import Any
 
 from ..model.finding import Finding, Problem, finding, problem
 from ..model.profile import TableSpec
-from .read import RawTable, broken
-from .sources import from_rows
+from .raw import RawTable, broken, from_rows
 
 LARGEST = 1 << 30
 """Bytes that a workbook may unpack to: a small file can hold a very large one."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuropress.checks import check_tables
 from neuropress.tables import load_tables, read_tables, validate, write_headers
-from neuropress.tables.read import read_csv
+from neuropress.tables.delimited import read_csv
 
 VIRUS = PROFILE.tables["virus"]
 HEADER = ",".join(VIRUS.columns)
