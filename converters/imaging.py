@@ -28,7 +28,7 @@ from neuropress.model.record import CellRef, Record
 from . import Built, Job
 
 NAME = "imaging"
-REVISION = 1
+REVISION = 2
 TABLES: tuple[str, ...] = ("image",)
 COLUMN: Mapping[str, str] = {"image": "file_path_raw"}
 TARGET: Literal["session"] = "session"

@@ -17,7 +17,7 @@ from neuropress.model.plan import Field, Node, digest
 from neuropress.model.record import Record
 
 NAME = "session"
-REVISION = 1
+REVISION = 2
 TABLES = ("session",)
 COLUMN: Mapping[str, str] = {}
 TARGET: Literal["session", "volume"] = "session"
