@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import openpyxl
@@ -370,3 +371,18 @@ def test_a_time_with_seconds_keeps_them(postgres: str) -> None:
         connection.execute("INSERT INTO clock.session VALUES ('RY_S_0001', '09:30:15', '10:00')")
     table = read_tables(TableSource(postgres, schema="clock"), PROFILE)["session"]
     assert table.rows[0].cells == ("RY_S_0001", "09:30:15", "10:00")
+
+
+@given(place=st.integers(0, 1 << 20), value=st.integers(0, 255))
+def test_a_spoilt_workbook_ends_in_a_finding_or_the_same_rows(
+    place: int, value: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.getbasetemp() / "spoilt"
+    if not folder.exists():
+        write_clean(folder / "tables")
+        to_workbook(contents(folder / "tables"), folder / "book")
+    data = bytearray((folder / "book.xlsx").read_bytes())
+    data[place % len(data)] = value
+    (folder / "other.xlsx").write_bytes(data)
+    with suppress(Problem):  # told: no workbook at all
+        check(TableSource(str(folder / "other.xlsx")))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -26,6 +28,9 @@ DATES = {
     "hh:mm:ss": "%H:%M:%S",
 }
 """Formats of dates and times whose displayed text is certain; `h:mm` is handled apart."""
+
+
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\b[^>]*\bref=[\"']([^\"']*)")
 
 
 class _Unclear(ValueError):
@@ -54,7 +59,7 @@ def read_workbook(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTab
             raise problem(
                 "table.source", f"{path.name} would unpack to {size} bytes, the limit is {LARGEST}", file=str(path)
             )
-        book = openpyxl.load_workbook(path, read_only=False, data_only=False, keep_links=False)
+        book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
     except Problem:
         raise
     except Exception as error:
@@ -72,13 +77,32 @@ def _sheet(book: Any, path: Path, spec: TableSpec) -> RawTable:
     if spec.name not in book.sheetnames:
         return RawTable(spec, place, present=False)
     sheet = book[spec.name]
-    wrong = list(_refused(sheet, place, spec))
+    sheet.reset_dimensions()  # what a file says of its own extent may be wrong
+    wrong = [_merged(merged, place, spec) for merged in _merges(path, sheet)]
+    rows: list[list[str]] = []
+    try:
+        for row in sheet.iter_rows():
+            rows.append([_text(cell, place, spec, wrong) for cell in row])
+    except (ValueError, KeyError, TypeError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        return broken(spec, place, finding("table.unreadable", f"{place}: {error}", table=spec.name, file=place))
     if wrong:
         return broken(spec, place, *wrong)
-    rows = [[_shown(cell) for cell in row] for row in sheet.iter_rows()]
     width = max((len(_trimmed(row)) for row in rows), default=0)
     header, *rest = rows or [[]]
-    return from_rows(spec, place, header[:width], (row[:width] for row in rest), str)
+    filled = (row[:width] + [""] * (width - len(row)) for row in rest)
+    return from_rows(spec, place, header[:width] + [""] * (width - len(header)), filled, str)
+
+
+def _merges(path: Path, sheet: Any) -> list[str]:
+    """Ranges of merged cells, which openpyxl does not tell of a sheet that it reads row by row."""
+    found: list[str] = []
+    with zipfile.ZipFile(path) as archive, archive.open(sheet._worksheet_path) as file:
+        rest = b""
+        while chunk := file.read(1 << 20):
+            text = rest + chunk
+            found += [match.decode("ascii", "replace") for match in _MERGED.findall(text)]
+            rest = text[text.rfind(b"<") :]
+    return found
 
 
 def _trimmed(row: Sequence[str]) -> Sequence[str]:
@@ -87,22 +111,23 @@ def _trimmed(row: Sequence[str]) -> Sequence[str]:
     return row[: last + 1]
 
 
-def _refused(sheet: Any, place: str, spec: TableSpec) -> Iterator[Finding]:
-    """Merged cells, formulas and cells whose displayed text is not certain."""
-    for merged in sheet.merged_cells.ranges:
-        yield finding("table.merged", f"{place}: cells {merged} are merged", table=spec.name, file=place)
-    for row in sheet.iter_rows():
-        for cell in row:
-            where = {"table": spec.name, "line": cell.row, "file": place}
-            if cell.data_type == "f":
-                message = f"{place} {cell.coordinate} holds the formula {cell.value}"
-                yield finding("table.formula", message, value=str(cell.value), **where)
-                continue
-            try:
-                _shown(cell)
-            except _Unclear as error:
-                message = f"{place} {cell.coordinate}: {error}"
-                yield finding("table.display", message, value=str(cell.value), **where)
+def _merged(cells: str, place: str, spec: TableSpec) -> Finding:
+    return finding("table.merged", f"{place}: cells {cells} are merged", table=spec.name, file=place)
+
+
+def _text(cell: Any, place: str, spec: TableSpec, wrong: list[Finding]) -> str:
+    """What a cell shows; formulas, and cells of which that is not certain, are added to `wrong`."""
+    if cell.value is None:
+        return ""
+    if cell.data_type != "f":
+        try:
+            return _shown(cell)
+        except _Unclear as error:
+            id, message = "table.display", f"{place} {cell.coordinate}: {error}"
+    else:
+        id, message = "table.formula", f"{place} {cell.coordinate} holds the formula {cell.value}"
+    wrong.append(finding(id, message, value=str(cell.value), table=spec.name, line=cell.row, file=place))
+    return ""
 
 
 def _shown(cell: Any) -> str:
