@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import struct
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -174,3 +175,9 @@ def slices(folder: Path, shape: tuple[int, int, int] = (9, 33, 40)) -> Path:
     for z, page in enumerate(pixels):
         tifffile.imwrite(folder / f"s_{z}.tif", page, metadata=None)
     return folder
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in a folder."""
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder), *arguments]
+    subprocess.run(command, check=True, capture_output=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import shutil
-import subprocess
 import tomllib
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from builder import Builder, abf, movie
+from builder import Builder, abf, git, movie
 
 from neuropress.cli.arguments import parser
 from neuropress.cli.formats import github, junit
@@ -28,11 +27,6 @@ def lab(tmp_path: Path) -> Builder:
     build.ephys(abf(tmp_path / "e.abf"), "20000")
     build.movie(movie(tmp_path / "m.tif"), (12, 20, 16))
     return build
-
-
-def git(folder: Path, *arguments: str) -> None:
-    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-C", str(folder), *arguments]
-    subprocess.run(command, check=True, capture_output=True)
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

@@ -9,17 +9,18 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from builder import Builder, abf
+from builder import Builder, abf, git
 from clean_tables import PROFILE, write_clean
 from hypothesis import given
 from hypothesis import strategies as st
+from table_sources import Rows, contents, to_jsonl, to_sqlite, to_tsv, to_workbook
 
 import neuropress
 from neuropress.api import Dataset
 from neuropress.cli.main import main
 from neuropress.config import load_config
 from neuropress.fixing import propose
-from neuropress.tables import load_tables
+from neuropress.tables import TableSource, load_tables
 from neuropress.tables.fixes import COLUMNS
 
 
@@ -328,3 +329,37 @@ def test_proposals_are_right_or_left_to_a_person(folder: Callable[[], Path]) -> 
 def test_what_only_looks_damaged_is_left_alone(folder: Callable[[], Path], column: str) -> None:
     for text in INTACT[column]:
         assert guesses(folder, column, text) == [], text
+
+
+@pytest.mark.parametrize("make", [to_tsv, to_jsonl, to_sqlite, to_workbook])
+def test_fixes_are_laid_over_every_kind_of_source(tmp_path: Path, make: Callable[[Rows, Path], TableSource]) -> None:
+    root = tmp_path / "ds"
+    Dataset.init(root)
+    write_clean(root / "tables", {"session.start_time": "0.375", "mouse.birth_date": "45658"})
+    source = make(contents(root / "tables"), root / "source_of_tables")
+    with (root / "neuropress.toml").open("a", encoding="utf-8") as config:
+        config.write(f'\n[tables]\nsource = "{Path(source.location).as_posix()}"\n')
+    before = {p: p.read_bytes() for p in root.rglob("source_of_tables*") if p.is_file()}
+    dataset = Dataset.open(root)
+    dataset.propose_fixes(tmp_path / "fixes.csv")
+    sign(tmp_path / "fixes.csv")
+    assert [o.done for o in dataset.apply_fixes(tmp_path / "fixes.csv").outcomes] == ["applied", "applied"]
+    told = dataset.check(tables_only=True)
+    assert [f.id for f in told.findings if f.severity != "info"] == []
+    assert dataset.records("session")[0].values["start_time"] == "09:00"
+    assert dataset.records("mouse")[0].values["birth_date"] == "20250101"
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_fix_is_part_of_the_revision_that_since_compares_with(lab: Builder) -> None:
+    git(lab.root, "init", "-q")
+    git(lab.root, "add", "-A")
+    git(lab.root, "commit", "-q", "-m", "damaged")
+    sign(path := proposed(lab))
+    neuropress.open(lab.root).apply_fixes(path)
+    assert neuropress.open(lab.root).check(since="HEAD").ok
+    git(lab.root, "add", "-A")
+    git(lab.root, "commit", "-q", "-m", "fixed")
+    (lab.root / "applied_fixes.csv").unlink()
+    report = neuropress.open(lab.root).check(since="HEAD")
+    assert [f.id for f in report.findings if f.severity == "error"] == ["cell.damaged", "cell.damaged"]
