@@ -148,14 +148,14 @@ class Dataset:
         rows |= {row for w in targets for row in w.blocked}
         return [f for f in self._tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]
 
-    def _beside(self, select: Selection, done: str) -> tuple[list[Outcome], list[Finding]]:
+    def _beside(self, select: Selection, targets: Sequence[Wanted], done: str) -> tuple[list[Outcome], list[Finding]]:
         """Of the whole dataset: rows that are not understood and so have no target, and results without a row."""
         if select:
             return [], []
         rows = list(unplaced(self._tables, self.config.profile))
         excused = {key for _, key, _ in rows}
         sure = not self._tables.broken and not any(self._tables.unkeyed.values())
-        found = list(strays(self.config.output, self.targets(), excused)) if sure else []
+        found = list(strays(self.config.output, targets, excused)) if sure else []
         return [Outcome(f"{table} {key}", done, cause.message) for table, key, cause in rows], found
 
     def _unknown(self, select: Selection) -> list[Finding]:
@@ -213,7 +213,7 @@ class Dataset:
             told = compare_with_facts(self.config, wanted, facts)
             done = "has errors" if wanted.blocked or has_errors(told) else "tables ready"
             outcomes.append(Outcome(wanted.target.path, done, "", tuple(told)))
-        return Report.of("check", [*outcomes, *self._beside(select, "has errors")[0]], findings)
+        return Report.of("check", [*outcomes, *self._beside(select, targets, "has errors")[0]], findings)
 
     def letter(self, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False) -> Letter:
         """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""
@@ -273,7 +273,7 @@ class Dataset:
             bad = wanted.blocked or not planned or planned.plan is None
             done = str(State.EMPTY) if wanted.empty else "has errors" if bad else "ready"
             outcomes.append(Outcome(wanted.target.path, done, "", told))
-        homeless, lost = self._beside(select, "has errors")
+        homeless, lost = self._beside(select, targets, "has errors")
         return Report.of("check", [*outcomes, *homeless], [*findings, *lost])
 
     def plan(self, select: Selection = EVERYTHING, outdated: bool = False) -> Report:
@@ -295,7 +295,7 @@ class Dataset:
             blocked = has_errors(told)
             done, why = ("blocked", told[0].message) if blocked else (str(now.state), now.reason)
             outcomes.append(Outcome(wanted.target.path, done, why, tuple(told), facts))
-        homeless, lost = self._beside(select, "blocked")
+        homeless, lost = self._beside(select, targets, "blocked")
         return Report.of("plan", [*outcomes, *homeless], [*findings, *lost])
 
     def convert(
@@ -330,7 +330,7 @@ class Dataset:
         with locked(self.config.state, "convert"):
             outcomes = list(convert_all(self.config, targets, options, progress))
             findings += write_records(self.config, self._current())
-        homeless, lost = self._beside(select, "blocked")
+        homeless, lost = self._beside(select, targets, "blocked")
         return self._log(Report.of("convert", [*outcomes, *homeless], [*findings, *lost]))
 
     def _current(self) -> list[Wanted]:
@@ -441,7 +441,8 @@ class Dataset:
         verified = Memory(self.config.state / "verified.json").data
         released = Memory(self.config.state / "released.json").data
         outcomes = []
-        for wanted in self.targets(select):
+        targets = self.targets(select)
+        for wanted in targets:
             path = self.config.output / wanted.target.path
             usable = wanted.usable(keep_going=False)
             now = standing(usable, self.config, cache) if usable else None
@@ -465,7 +466,7 @@ class Dataset:
         if self.config.state.is_dir():
             with suppress(OSError):
                 cache.save()
-        homeless, lost = self._beside(select, "blocked")
+        homeless, lost = self._beside(select, targets, "blocked")
         unknown = {"checked": False, "converted": False, "verified": False, "released": None}
         outcomes += [replace(outcome, facts=unknown) for outcome in homeless]
         return Report.of("status", outcomes, [*self._unknown(select), *lost])

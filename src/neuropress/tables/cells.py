@@ -25,6 +25,8 @@ _SAYS_NONE = {"anesthesia", "injection", "task", "contrast_agent", "processing_m
 """Columns in which "none" is information and not a placeholder."""
 _PROSE = {"notes", "description"}
 _DISTINCT = 8192
+_LONG = 1000
+"""Limits from here on are of free text; shorter ones belong to a form that the column's description tells."""
 
 
 class Flawed(NamedTuple):
@@ -90,7 +92,8 @@ def _value(
         return _number(text, kind)
     if kind == "boolean":
         known = {"TRUE": True, "FALSE": False}
-        return known.get(text), None if text in known else Fault("cell.type", f"{text!r} is neither TRUE nor FALSE")
+        wrong = Fault("cell.type", f"{text!r} is neither TRUE nor FALSE", "Write TRUE or FALSE.", "TRUE or FALSE")
+        return known.get(text), None if text in known else wrong
     if kind == "date" and len(text) == 8 and text.isdigit() and not is_date(text):
         return None, Fault("cell.date", f"{text} is no day of the calendar", expected="YYYYMMDD")
     return text, None
@@ -102,7 +105,7 @@ def _number(text: str, kind: str) -> tuple[Value, Fault | None]:
     if kind == "number" and _NUMBER.fullmatch(text):
         return Decimal(text), None
     wanted = "a whole number" if kind == "integer" else "a number"
-    hint = ""
+    hint = "Write a whole number, or leave the cell blank when it is not known." if kind == "integer" else ""
     if text != text.strip():
         hint = f"Delete the space around it: {text.strip()}."
     elif match := _WITH_UNIT.fullmatch(text):
@@ -125,19 +128,22 @@ def explain(text: str, column: Column) -> Fault:
     if column.kind in ("number", "integer"):
         bounds = {"exclusiveMinimum": "greater than", "minimum": "at least", "maximum": "at most"}
         limits = " and ".join(f"{words} {rules[k]}" for k, words in bounds.items() if k in rules)
-        return Fault("cell.range", f"{text} is out of range: it must be {limits}", expected=limits)
-    if len(text) > rules.get("maxLength", len(text)):
-        limit = f"at most {rules['maxLength']} characters"
-        return Fault("cell.format", f"the text has {len(text)} characters, {limit} are allowed", expected=limit)
+        message = f"{text} is out of range: it must be {limits}"
+        return Fault("cell.range", message, f"The column means: {column.description} Correct the number.", limits)
+    most = rules.get("maxLength", len(text))
+    if len(text) > most >= _LONG:
+        message, limit = f"the text has {len(text)} characters", f"at most {most} characters"
+        return Fault("cell.format", f"{message}, {limit} are allowed", "Put the rest into a file of its own.", limit)
     example = f", as in {column.example}" if column.example else ""
-    expected = f"{column.description}{example}"
+    expected = f"{column.description.removesuffix('.')}{example}"
     if text != text.strip():
         message, hint = f"{text!r} begins or ends with a space or a line end", f"Write {text.strip()!r}."
         return Fault("cell.format", message, hint, expected)
     control = next((c for c in text if unicodedata.category(c) == "Cc" and c not in "\t\r\n"), None)
     if control:
-        return Fault("cell.format", f"{text!r} holds the control character U+{ord(control):04X}", expected=expected)
-    return Fault("cell.format", f"{text!r} is not what this column holds. {expected}", expected=expected)
+        message = f"{text!r} holds the control character U+{ord(control):04X}"
+        return Fault("cell.format", message, "Delete that character.", expected)
+    return Fault("cell.format", f"{text!r} is not what this column holds: {expected}", expected=expected)
 
 
 def _remarks(text: str, name: str) -> list[Fault]:
