@@ -68,6 +68,9 @@ def add_file(config: Config, tables: Tables, path: Path, occasion: Occasion) -> 
     OSError
         The copy failed.
     """
+    if occasion.lab not in config.profile.labs:
+        known = ", ".join(config.profile.labs)
+        raise problem("add.occasion", f"there is no lab {occasion.lab}; known: {known}", value=occasion.lab)
     contents = _read(path)
     spec = config.profile.tables[_table(contents, occasion, config)]
     date = _date(tables, spec, occasion, config)
@@ -95,9 +98,6 @@ def _read(path: Path) -> tuple[Content, ...]:
 
 def _table(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
     """The table that a person named, else the one of the content's kind."""
-    if occasion.lab not in config.profile.labs:
-        known = ", ".join(config.profile.labs)
-        raise problem("add.occasion", f"there is no lab {occasion.lab}; known: {known}", value=occasion.lab)
     table = occasion.table or ("ephys" if isinstance(contents[0], Recording) else "image")
     if table not in config.profile.tables or not _converters(table):
         raise problem("add.occasion", f"no file can be added to table {table!r}", value=table)

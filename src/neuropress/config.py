@@ -157,7 +157,8 @@ def open_profile(name: str, folder: Path) -> Profile:
     except FileNotFoundError as error:
         base = f" (profile {name!r} extends it)" if (folder / f"{name}.toml").is_file() else ""
         missing = Path(error.filename or str(error)).stem
-        raise problem("dataset.config", f"there is no profile {missing!r}{base}", file=place) from error
+        hint = f"Name {SHIPPED}, or a profile {missing}.toml in the dataset's folder."
+        raise problem("dataset.config", f"there is no profile {missing!r}{base}", hint=hint, file=place) from error
     except (TypeError, AttributeError, KeyError, ValueError) as error:
         raise problem("dataset.config", f"profile {name!r} cannot be used: {error}", file=place) from error
     return profile

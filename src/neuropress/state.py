@@ -53,14 +53,18 @@ def _holder(path: Path) -> str:
 
 
 def write_atomic(path: Path, text: str) -> None:
-    """Write a small text file whole: temporary name, fsync, rename."""
+    """Write a small text file whole: temporary name, fsync, rename; nothing is left over when that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 class Memory:

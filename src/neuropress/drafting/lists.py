@@ -72,12 +72,12 @@ def read_lists(folder: Path) -> Published:
     listed: dict[str, AttributeList] = {}
     told: dict[str, AttributeList] = {}
     labs: dict[str, PublishedLab] = {}
-    for path in sorted(folder.rglob("*.json")):
+    for path in _visible(folder, "*.json"):
         for table in _json(path):
             if table.table in listed:
                 raise _bad(path, f"{table.table} is described in {listed[table.table].file} already")
             listed[table.table] = table
-    for path in sorted(folder.rglob("*.md")):
+    for path in _visible(folder, "*.md"):
         text = _text(path)
         told |= {table.table: table for table in _markdown(text, path.name)}
         labs |= {lab.initials: lab for lab in _labs(text)}
@@ -86,6 +86,12 @@ def read_lists(folder: Path) -> Published:
     tables = {name: _joined(listed.get(name), told.get(name)) for name in (listed or told)}
     differences = tuple(d for name in listed if name in told for d in _differences(listed[name], told[name]))
     return Published(tables, labs, differences)
+
+
+def _visible(folder: Path, pattern: str) -> list[Path]:
+    """Files below a folder, without what is hidden."""
+    found = (path for path in folder.rglob(pattern) if path.is_file())
+    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
 
 
 def _bad(path: Path, message: str) -> Problem:
