@@ -365,8 +365,8 @@ def test_a_misspelt_mapping_is_told_before_any_file_is_opened(
     bad = rules.Rule("series.wieght", ("frame_rate",))
     monkeypatch.setattr(
         build,
-        "load_mapping",
-        lambda name: replace(good, rules=(bad,)) if name == "imaging" else rules.load_mapping(name),
+        "mapping_of",
+        lambda name, _: replace(good, rules=(bad,)) if name == "imaging" else rules.load_mapping(name),
     )
     monkeypatch.setattr("neuropress.model.source.Source.path", lambda *_: pytest.fail("a raw file was opened"))
     assert main(["check", str(made.root)]) == 2

@@ -45,10 +45,12 @@ def west(tmp_path: Path) -> Path:
     build.session(1)
     build.ephys(abf(tmp_path / "e.abf"), "20000")
     root = build.root
-    overrides, own, entries = blocks("toml")
+    overrides, own, mapping, entries = blocks("toml")
     session, slices = blocks("json")
     (root / "consortium-west.toml").write_text(own, encoding="utf-8")
     (root / "schemas").mkdir()
+    (root / "mappings").mkdir()
+    (root / "mappings/session.toml").write_text(mapping, encoding="utf-8")
     (root / "schemas/session.schema.json").write_text(session, encoding="utf-8")
     (root / "schemas/slice.schema.json").write_text(slices, encoding="utf-8")
     (root / "neuropress.toml").write_text(entries + overrides, encoding="utf-8")
@@ -67,6 +69,11 @@ def test_the_example_of_the_page_works(west: Path, capsys: pytest.CaptureFixture
     told = {e.path: e for e in neuropress.open(west).explain(result)}
     assert told["/experimenter"].field is not None
     assert told["/experimenter"].field.value == ["Example, Ada"]
+    assert told["/protocol"].lines()[:3] == [
+        "/protocol = 'Recorded in room B 12'",
+        "  from table session, row RY_S_0001, column room: 'B 12'",
+        "  by rule session/file.protocol, transform template",
+    ]
     location = next(e for path, e in told.items() if path.endswith("electrode_ch0/location"))
     assert location.lines()[1] == "  from neuropress.toml [labs.RY], region: 'VISp2/3' (in place of the profile's)"
     assert location.profile == "consortium-west 2"
@@ -88,6 +95,45 @@ def test_a_release_gives_the_tables_back_without_the_profile(west: Path, tmp_pat
     assert main(["export-tables", str(tmp_path / "rel"), "--to", str(tmp_path / "out")]) == 0
     assert {p.stem: p.read_text("utf-8") for p in (tmp_path / "out").glob("*.csv")} == wanted
     assert "slice" in wanted
+
+
+def test_a_mapping_of_the_profile_takes_the_place_of_rules_and_its_revision_counts(west: Path) -> None:
+    assert neuropress.open(west).convert().ok
+    path = west / "mappings/session.toml"
+    replaced = path.read_text("utf-8").replace("file.protocol", "file.session_description")
+    path.write_text(replaced.replace("revision = 1", "revision = 2"), encoding="utf-8")
+    report = neuropress.open(west).plan()
+    assert [o.done for o in report.outcomes] == ["outdated"]
+    assert "mapping:session of consortium-west (revision 1 -> 2)" in report.outcomes[0].why
+    (report,) = (neuropress.open(west).convert(outdated=True),)
+    assert report.ok
+    result = west / "output/yuste/20250620/session/nwb/RY_S_0001.nwb"
+    told = {e.path: e.field.value for e in neuropress.open(west).explain(result) if e.field}
+    assert told["/session_description"] == "Recorded in room B 12"
+    assert "/protocol" not in told
+    lost = [f.message for f in neuropress.open(west).coverage()[1].findings]
+    assert "mappings/session.toml does not take session.room to file.protocol any more" in lost
+    path.unlink()
+    assert [o.done for o in neuropress.open(west).plan().outcomes] == ["outdated"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("sessions", 'revision = 1\ntable = ["session"]\nrule = []\n', "there is no mapping 'sessions'"),
+        ("session", "revision = ", "mappings/session.toml"),
+        ("session", 'revision = 1\ntable = ["session"]\n[[rule]]\nto = "file.protocol"\nfrom = "rom"\n', "no column 'rom'"),
+        ("session", 'revision = 1\ntable = ["session"]\n[[rule]]\nto = "file.weather"\nfrom = "room"\n', "no field 'weather'"),
+    ],
+)  # fmt: skip
+def test_a_broken_mapping_of_a_profile_is_told_in_one_line(
+    name: str, text: str, said: str, west: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (west / f"mappings/{name}.toml").write_text(text, encoding="utf-8")
+    assert main(["check", str(west)]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.splitlines()) == 1
 
 
 def test_another_version_of_the_profile_is_told_until_a_person_states_it(west: Path) -> None:

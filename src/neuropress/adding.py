@@ -15,10 +15,10 @@ from neuropress.converters import CONVERTERS, converter
 
 from . import readers
 from .config import Config
-from .mapping.rules import load_mapping
+from .mapping.rules import mapping_of
 from .model.content import Content, Recording
 from .model.finding import Problem, problem
-from .model.profile import TableSpec
+from .model.profile import Profile, TableSpec
 from .model.source import Source, check_key, sha256_file
 from .report import Outcome
 from .state import write_atomic
@@ -78,7 +78,7 @@ def add_file(config: Config, tables: Tables, path: Path, occasion: Occasion) -> 
     key = f"{lab.folder}/{date}/{spec.name}/raw/{path.name}"
     check_key(key)
     raw = read_tables(config.tables, config.profile)[spec.name]
-    row = _draft(raw, spec, contents, key + ("/" if path.is_dir() else ""), occasion, date)
+    row = _draft(raw, config.profile, contents, key + ("/" if path.is_dir() else ""), occasion, date)
     sha256 = _place(path, config.roots[0] / key, key)
     plain = config.tables.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
     written = plain and _append(Path(config.tables.location) / f"{spec.name}.csv", raw, row)
@@ -130,9 +130,10 @@ def _date(tables: Tables, spec: TableSpec, occasion: Occasion, config: Config) -
 
 
 def _draft(
-    raw: RawTable, spec: TableSpec, contents: tuple[Content, ...], key: str, occasion: Occasion, date: str
+    raw: RawTable, profile: Profile, contents: tuple[Content, ...], key: str, occasion: Occasion, date: str
 ) -> dict[str, str]:
     """A row with what is known: its key, its session, its path, and what the header says."""
+    spec = raw.spec
     row = dict.fromkeys(spec.columns, "")
     row[spec.key] = _next_key(raw, spec, occasion.lab)
     names = _converters(spec.name)
@@ -142,7 +143,7 @@ def _draft(
             row[column] = value or ""
     facts = contents[0].facts if len(contents) == 1 else {}
     for name in names:
-        for rule in load_mapping(name).compare:
+        for rule in mapping_of(name, profile).compare:
             if rule.column in row and rule.scale == "1" and rule.fact in facts:
                 row[rule.column] = facts[rule.fact]
     return row

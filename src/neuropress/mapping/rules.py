@@ -77,20 +77,45 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """One ``mappings/<name>.toml``."""
+    """One ``mappings/<name>.toml``; `own` is the revision of a profile's rules that are laid over it."""
 
     name: str
     revision: int
     table: tuple[str, ...]
     rules: tuple[Rule, ...]
     compare: tuple[Compare, ...] = ()
+    own: int = 0
 
 
 @cache
-def load_mapping(name: str) -> Mapping:
-    """Read ``mappings/<name>.toml``. Raises `MappingError` on unknown or missing keys."""
+def load_mapping(name: str, own: str = "") -> Mapping:
+    """Read ``mappings/<name>.toml``. Raises `MappingError` on unknown or missing keys.
+
+    Parameters
+    ----------
+    own
+        Text of a dataset's own mapping, which is laid over the shipped one: its rules take the
+        place of those for the same field, or are added.
+    """
+    shipped = _parsed(name, files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+    if not own:
+        return shipped
+    added = _parsed(name, own)
+    fields = {(rule.to, rule.tables) for rule in added.rules}
+    kept = tuple(rule for rule in shipped.rules if (rule.to, rule.tables) not in fields)
+    columns = {(one.column, one.tables) for one in added.compare}
+    compared = tuple(one for one in shipped.compare if (one.column, one.tables) not in columns)
+    return replace(shipped, rules=(*kept, *added.rules), compare=(*compared, *added.compare), own=added.revision)
+
+
+def mapping_of(name: str, profile: Profile) -> Mapping:
+    """A mapping as a profile has it: the shipped one with the profile's own laid over it."""
+    return load_mapping(name, profile.mappings.get(name, ""))
+
+
+def _parsed(name: str, text: str) -> Mapping:
     try:
-        data = tomllib.loads(files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise MappingError(f"mappings/{name}.toml: {error}") from error
     for rule in data.get("rule", []):

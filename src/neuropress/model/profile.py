@@ -95,7 +95,8 @@ class Profile:
     them is marked "default" in the result. A lab's `overrides` come before them.
     `coverage` promises: kind of result -> column (``mouse.weight``) -> mapping rules
     (``session/subject.weight``) that take it to a field of the standard. `extends` names the profile that
-    this one adds to; `local` holds what ``neuropress.toml`` says in place of both, by lab.
+    this one adds to, `mappings` holds the texts of its own mapping files by name, `local`
+    what ``neuropress.toml`` says in place of both, by lab.
     """
 
     name: str
@@ -111,6 +112,7 @@ class Profile:
     paths: Mapping[str, str] = field(default_factory=dict)
     coverage: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     extends: str = ""
+    mappings: Mapping[str, str] = field(default_factory=dict)
     local: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @cached_property
@@ -149,8 +151,8 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
 
     A profile in the folder may say ``extends = "<other>"``: its entries are laid over the
     other's, and ``"..."`` in a list stands for the other's entries. Its tables' schemas
-    lie in ``schemas/`` of the folder. Limits of checks that it does not state are those of the
-    shipped profile.
+    lie in ``schemas/`` of the folder, its mappings in ``mappings/``. Limits of checks that it
+    does not state are those of the shipped profile.
 
     Raises
     ------
@@ -160,7 +162,10 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
         The file has unknown, missing or wrong entries.
     """
     own = folder if folder and (folder / f"{name}.toml").is_file() else None
-    profile = from_json(Profile, _with_names(_data(name, folder, ()), own))
+    data = _with_names(_data(name, folder, ()), own)
+    if own and (own / "mappings").is_dir():
+        data["mappings"] = {path.stem: path.read_text("utf-8") for path in sorted((own / "mappings").glob("*.toml"))}
+    profile = from_json(Profile, data)
     _check(profile)
     return profile
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,10 +16,10 @@ from .. import readers
 from ..checks.headers import compare_cells
 from ..config import Config
 from ..mapping.rules import Mapping as Rules
-from ..mapping.rules import Scope, apply_mapping, check_mapping, load_mapping, sources_of
+from ..mapping.rules import Scope, apply_mapping, check_mapping, mapping_of, sources_of
 from ..mapping.transforms import zoned
 from ..model.content import Content, Image, Recording
-from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
+from ..model.finding import Finding, MappingError, Problem, Severity, finding, has_errors, problem
 from ..model.plan import Field, Node, Plan
 from ..model.profile import Profile
 from ..model.record import CellRef, Record
@@ -57,8 +56,12 @@ def check_mappings(profile: Profile) -> None:
 
     Of a profile without some of the shipped tables, what is only for these is left out.
     """
+    for name in profile.mappings:
+        if name not in ("session", *CONVERTERS):
+            known = ", ".join(("session", *CONVERTERS))
+            raise MappingError(f"mappings/{name}.toml: there is no mapping {name!r}; known: {known}")
     for name in ("session", *CONVERTERS):
-        module, mapping = converter(name), load_mapping(name)
+        module, mapping = converter(name), mapping_of(name, profile)
         there = tuple(table for table in mapping.table if table in profile.tables)
         if there:
             lacking = set(mapping.table) - set(there)
@@ -71,23 +74,20 @@ def check_mappings(profile: Profile) -> None:
 def rule_sources(profile: Profile) -> set[tuple[str, str]]:
     """All pairs of a mapping rule and a column that it takes, as `sources_of` names them."""
     names = ("session", *CONVERTERS)
-    return {pair for n in names for pair in sources_of(load_mapping(n), converter(n).BINDINGS, profile)}
+    return {pair for n in names for pair in sources_of(mapping_of(n, profile), converter(n).BINDINGS, profile)}
 
 
-@cache
-def revisions() -> Mapping[str, int]:
-    """Revision of every mapping and converter, by name."""
-    found = {}
-    for name in ("session", *CONVERTERS):
-        found[f"mapping:{name}"] = load_mapping(name).revision
-        found[f"converter:{name}"] = converter(name).REVISION
-    return found
-
-
-def used_revisions(wanted: Wanted) -> dict[str, int]:
-    """Revisions of the mappings and converters that one result is made with."""
+def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
+    """Revisions of the mappings and converters that one result is made with, by name."""
     names = {name for name, _ in wanted.jobs} | ({"session"} if wanted.target.kind == "nwb" else set())
-    return {key: value for key, value in revisions().items() if key.split(":")[1] in names}
+    found = {}
+    for name in sorted(names):
+        mapping = mapping_of(name, profile)
+        found[f"mapping:{name}"] = mapping.revision
+        found[f"converter:{name}"] = converter(name).REVISION
+        if mapping.own:
+            found[f"mapping:{name} of {profile.name}"] = mapping.own
+    return found
 
 
 def build_plan(wanted: Wanted, config: Config) -> Planned:
@@ -163,7 +163,7 @@ def _open(name: str, record: Record, config: Config) -> _Opened:
         contents = readers.read(source, config.options.get(key))
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
-    return _Opened(name, record, source, contents, load_mapping(name))
+    return _Opened(name, record, source, contents, mapping_of(name, config.profile))
 
 
 def _compare(opened: _Opened) -> list[Finding]:
@@ -197,7 +197,7 @@ def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tupl
         inputs=tuple(sorted(inputs.values())),
         rows=source_rows(wanted, profile),
         headers={one.source.key: _headers(one.contents) for one in opened},
-        revisions=used_revisions(wanted),
+        revisions=used_revisions(wanted, profile),
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
     )
@@ -237,7 +237,7 @@ def _headers(contents: Iterable[Content]) -> dict[str, Any]:
 
 def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) -> tuple[Job, list[Finding]]:
     record = wanted.record
-    fields = apply_mapping(load_mapping("session"), Scope(record, profile))
+    fields = apply_mapping(mapping_of("session", profile), Scope(record, profile))
     job = Job(record, "", "", (), fields, profile)
     if "session_start_time" in fields.get("file", {}):
         return job, []

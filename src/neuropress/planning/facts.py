@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..checks.headers import compare_cells
 from ..config import Config
-from ..mapping.rules import load_mapping
+from ..mapping.rules import mapping_of
 from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical
 from .build import open_rows, raw_key
@@ -65,6 +65,6 @@ def compare_with_facts(config: Config, wanted: Wanted, facts: Facts) -> list[Fin
         if (record.table, record.key) in wanted.blocked:
             continue
         key = raw_key(name, record, config.profile)
-        rules = [c for c in load_mapping(name).compare if not c.tables or record.table in c.tables]
+        rules = [c for c in mapping_of(name, config.profile).compare if not c.tables or record.table in c.tables]
         found += compare_cells(record, rules, facts.get(key, {}), key)
     return found

@@ -68,7 +68,7 @@ def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool 
     rows = source_rows(wanted, config.profile)
     if made.receipt.rows != rows_digest(rows, config.profile):
         return Standing(State.METADATA, _rows_changed(made, rows))
-    changed = _revisions_changed(made.receipt.revisions, used_revisions(wanted))
+    changed = _revisions_changed(made.receipt.revisions, used_revisions(wanted, config.profile))
     if changed:
         return Standing(State.METADATA if outdated else State.OUTDATED, changed)
     return Standing(State.CURRENT)
@@ -118,8 +118,9 @@ def _rows_changed(made: Provenance, rows: Sequence[SourceRow]) -> str:
 
 
 def _revisions_changed(before: Mapping[str, int], now: Mapping[str, int]) -> str:
-    changed = [k for k in now if before.get(k) != now[k]]
-    return ", ".join(f"outdated by {k} (revision {before.get(k, 'none')} -> {now[k]})" for k in sorted(changed))
+    changed = [k for k in {**before, **now} if before.get(k) != now.get(k)]
+    said = (f"{k} (revision {before.get(k, 'none')} -> {now.get(k, 'none')})" for k in sorted(changed))
+    return ", ".join(f"outdated by {one}" for one in said)
 
 
 def result_path(wanted: Wanted, config: Config) -> Path:
