@@ -155,3 +155,18 @@ def test_a_file_in_the_place_of_a_volume_is_told_and_left_alone(
     assert main(["convert", str(lab.root)]) != 0
     assert place.read_text("utf-8") == "mine"
     assert "JL_SD_0001.ome.zarr" in capsys.readouterr().out
+
+
+def test_errors_that_a_release_records_do_not_tell_private_cells(lab: Builder, tmp_path: Path) -> None:
+    lab.sem(slices(tmp_path / "v"), file_path_local=" D:/planted-secret/x", notes=" padded")
+    lab.row("behavior", behavior_id="JB_B_0001", session_id="RY_S_0001", metric_type="event",
+            file_path_raw="basu/20250620/behavior/raw/none.csv")  # fmt: skip
+    assert main(["run", str(lab.root)]) == 1
+    to = tmp_path / "rel"
+    assert main(["publish", str(lab.root), "--to", str(to), "--release", "1.0.0", "--allow-errors"]) == 0
+    published = {p: p.read_bytes() for p in to.rglob("*") if p.is_file()}
+    assert not [p for p, data in published.items() if b"planted-secret" in data]
+    assert not [p for p, data in published.items() if str(tmp_path).encode() in data and p.suffix != ".abf"]
+    assert any(b"none of the source roots (source)" in data for data in published.values())
+    assert any(b"file_path_local" in data for data in published.values())
+    assert any(b"' padded'" in data for data in published.values())

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .config import Config
-from .model.finding import Finding, Problem, finding, has_errors
+from .model.finding import Finding, Problem, catalogue, finding, has_errors
 from .planning.stale import State, standing
 from .planning.targets import Wanted, wanted_targets
 from .records import NAME as RECORDS
@@ -75,7 +75,7 @@ def publish_dataset(config: Config, tables: Tables, order: Order, progress: Prog
             order.release,
             title=config.profile.title,
             license=config.profile.license,
-            notes={"errors": [f.to_json() for f in order.errors]} if order.errors else {},
+            notes={"errors": [_public(f, config).to_json() for f in order.errors]} if order.errors else {},
             digests=lambda path: cache.digest(path).sha256,
             progress=progress,
             endpoint=order.endpoint,
@@ -93,6 +93,20 @@ def publish_dataset(config: Config, tables: Tables, order: Order, progress: Prog
     return Report.of(
         "publish", [*outcomes, Outcome(f"{order.to} {order.release}", "published", why, (), facts)], findings
     )
+
+
+def _public(found: Finding, config: Config) -> Finding:
+    """A finding as it may leave the house: without folders of this machine and the text of private cells."""
+    where = found.location
+    spec = config.profile.tables.get(where.table or "")
+    if spec and spec.private and (where.column in spec.private or where.column not in (*spec.columns, *spec.optional)):
+        plain = replace(where, value=None, expected=None)
+        found = replace(found, message=catalogue()[found.id]["meaning"], hint="", location=plain)
+    for folder in sorted({config.root, *config.roots}, key=lambda f: -len(str(f))):
+        message, hint = (text.replace(str(folder), folder.name) for text in (found.message, found.hint))
+        file = (found.location.file or "").replace(str(folder), folder.name) or None
+        found = replace(found, message=message, hint=hint, location=replace(found.location, file=file))
+    return found
 
 
 def _ready(

@@ -173,7 +173,7 @@ def readme(release: Release, url: str) -> str:
         f"- Assets: {len(release.assets)} ({files} files, {size} bytes)",
         f"- Release before this one: {release.parent.number if release.parent else 'none, this is the first'}",
         f"- Manifest: `{release.key}`, SHA-256 `{release.sha256}`",
-        f"- Keys are relative to `{url}`",
+        f"- Keys are relative to {f'`{url}`' if '://' in url else 'the folder that holds `releases/`'}",
         "",
         *(f"- {_plain(str(k))}: {_plain(v if isinstance(v, str) else canonical(v))}" for k, v in release.notes.items()),
         "",

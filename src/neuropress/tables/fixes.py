@@ -209,16 +209,13 @@ def _fixed(table: RawTable, fixes: Mapping[int, Mapping[int, Fix]], remarks: Seq
 def mark(typed: Typed) -> None:
     """Tell the cells of corrected rows what stood there and who answers for it."""
     raw = typed.raw
-    for row in raw.rows:
-        if not row.fixes:
-            continue
-        fixes = {raw.columns[position]: fix for position, fix in row.fixes.items()}
-        for key, record in typed.rows.items():
-            if record.line == row.line:
-                index = {name: position for position, name in enumerate(record.cells)}
-                cells = [Cell(c.text, "fix", fixes[n]) if n in fixes else c for n, c in record.cells.items()]
-                typed.rows[key] = replace(record, cells=Columns(index, cells))
-                break
+    corrected = {row.line: row.fixes for row in raw.rows if row.fixes}
+    for key, record in typed.rows.items() if corrected else ():
+        if record.line in corrected:
+            fixes = {raw.columns[position]: fix for position, fix in corrected[record.line].items()}
+            index = {name: position for position, name in enumerate(record.cells)}
+            cells = [Cell(c.text, "fix", fixes[n]) if n in fixes else c for n, c in record.cells.items()]
+            typed.rows[key] = replace(record, cells=Columns(index, cells))
 
 
 def applied(tables: Mapping[str, RawTable]) -> Iterator[Finding]:
