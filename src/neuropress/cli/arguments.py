@@ -85,11 +85,12 @@ def _add_options(verb: argparse.ArgumentParser) -> None:
 
 def _check_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--tables-only", action="store_true", help="open no raw file; compare with facts.jsonl")
-    verb.add_argument("--letter", metavar="LAB", help="what this lab should mend, in plain words; - for no lab")
+    what = verb.add_mutually_exclusive_group()
+    what.add_argument("--letter", metavar="LAB", help="what this lab should mend, in plain words; - for no lab")
+    what.add_argument("--propose", metavar="FILE", help="write fixes of damaged cells, for a person to edit and sign")
+    what.add_argument("--apply", metavar="FILE", help="take over the signed fixes; the tables stay as they are")
+    what.add_argument("--since", metavar="REF", help="fail only on what git revision REF did not have")
     verb.add_argument("--html", action="store_true", help="the letter as a page")
-    verb.add_argument("--propose", metavar="FILE", help="write fixes of damaged cells, for a person to edit and sign")
-    verb.add_argument("--apply", metavar="FILE", help="take over the signed fixes; the tables stay as they are")
-    verb.add_argument("--since", metavar="REF", help="fail only on what git revision REF did not have")
     verb.add_argument("--format", choices=FORMATS, default="text", help="of the findings; default: %(default)s")
 
 
