@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import csv
+import random
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from builder import Builder, abf, movie
+from campaigns import campaign
 
 import neuropress
 from neuropress.api import Dataset
 from neuropress.cli.main import main
 from neuropress.config import load_config
 from neuropress.export import canonical_tables
+from neuropress.model.finding import MappingError, Problem
 from neuropress.model.provenance import Provenance
 from neuropress.records import parse_records
 from neuropress.writers import writer
@@ -293,7 +297,7 @@ BROKEN = {
     "not TOML": ("name = ", "cannot be used"),
     "another name": ('name = "other"\nversion = "1"\nextends = "dendritic-consortium"', "must state name"),
     "no version": ('name = "own"\nextends = "dendritic-consortium"', "must state name"),
-    "a version that is a number": ('name = "own"\nversion = 1\nextends = "dendritic-consortium"', "text in quotes"),
+    "a version that is a number": ('name = "own"\nversion = 1\nextends = "dendritic-consortium"', "version: expected a text, found 1"),
     "an unknown base": ('name = "own"\nversion = "1"\nextends = "nowhere"', "there is no profile 'nowhere'"),
     "itself as base": ('name = "own"\nversion = "1"\nextends = "own"', "there is no profile 'own'"),
     "an unknown entry": ('labz = 1', "labz"),
@@ -334,3 +338,39 @@ def test_a_broken_schema_is_told_in_one_line(text: str, west: Path, capsys: pyte
     (west / "schemas/session.schema.json").write_bytes(text.encode("latin-1"))
     assert main(["check", str(west)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+WORDS = ('""', "[]", "{}", "1", "true", '["..."]', '"mouse"', "nan", '"{lab}"', '"\\u0000"')
+
+
+def spoilt(text: str, random_: random.Random) -> str:
+    """One or two lines deleted, doubled, given another value or another letter."""
+    lines = text.splitlines()
+    for _ in range(random_.randint(1, 2)):
+        at = random_.randrange(len(lines))
+        name, mark, _ = lines[at].partition("=" if "=" in lines[at] else ":")
+        how = random_.randrange(4)
+        if how == 0 and len(lines) > 1:
+            del lines[at]
+        elif how == 1:
+            lines.insert(at, random_.choice(lines))
+        elif how == 2 and mark:
+            lines[at] = f"{name}{mark} {random_.choice(WORDS)}"
+        elif lines[at]:
+            place = random_.randrange(len(lines[at]))
+            lines[at] = lines[at][:place] + random_.choice('"[]{}=.,x1é ') + lines[at][place + 1 :]
+    return "\n".join(lines)
+
+
+@pytest.mark.parametrize("seed", range(campaign(3)))
+def test_a_spoilt_profile_is_told_or_works(seed: int, west: Path) -> None:
+    random_ = random.Random(seed)
+    names = ("consortium-west.toml", "neuropress.toml", "schemas/slice.schema.json", "mappings/session.toml")
+    whole = {west / name: (west / name).read_text("utf-8") for name in names}
+    for _ in range(50):
+        for path, text in whole.items():
+            path.write_text(text, encoding="utf-8")
+        path = random_.choice(list(whole))
+        path.write_text(spoilt(whole[path], random_), encoding="utf-8")
+        with suppress(Problem, MappingError):  # one line and status 2 on the command line
+            Dataset.open(west).check(tables_only=True)

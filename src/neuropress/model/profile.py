@@ -203,22 +203,19 @@ def _over(below: Any, above: Any, place: str) -> Any:
 def _with_names(data: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     """Fill in what the TOML table names already say, and the schemas in the folder of a dataset's own profile."""
     for initials, lab in data.get("labs", {}).items():
-        lab.setdefault("initials", initials)
+        lab["initials"] = initials
     for name, table in data.get("tables", {}).items():
-        table.setdefault("name", name)
+        table["name"] = name
         schema = folder / "schemas" / f"{name}.schema.json" if folder else None
         if schema and schema.is_file():
             table["schema"] = schema.read_text("utf-8")
     for name, person in data.get("people", {}).items():
-        person.setdefault("name", name)
+        person["name"] = name
     return data
 
 
 def _check(profile: Profile) -> None:
     """Refuse what would fail far away from its cause. Raises `ValueError`."""
-    for name in ("name", "version", "title", "license"):
-        if not isinstance(getattr(profile, name), str):
-            raise ValueError(f"{name} must be a text in quotes, not {getattr(profile, name)!r}")
     for lab in profile.labs.values():
         if not is_zone(lab.timezone):
             raise ValueError(f"labs.{lab.initials}: {lab.timezone!r} is no time zone")

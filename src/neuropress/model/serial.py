@@ -45,11 +45,12 @@ def _hints(cls: Any) -> dict[str, Any]:
 def _build(annotation: Any, data: Any) -> Any:
     annotation = getattr(annotation, "__value__", annotation)  # a `type` alias
     if dataclasses.is_dataclass(annotation):
+        _expect(dict, data)
         hints = _hints(annotation)  # type: ignore[arg-type]
         unknown = set(data) - set(hints)
         if unknown:
             raise TypeError(f"{getattr(annotation, '__name__', annotation)} has no field {sorted(unknown)[0]!r}")
-        return annotation(**{k: _build(hints[k], v) for k, v in data.items()})  # type: ignore[operator]
+        return annotation(**{k: _part(k, hints[k], v) for k, v in data.items()})  # type: ignore[operator]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is tuple:
         if not isinstance(data, list):
@@ -57,10 +58,26 @@ def _build(annotation: Any, data: Any) -> Any:
         kinds = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else list(args)
         return tuple(_build(kind, item) for kind, item in zip(kinds, data, strict=True))
     if origin is Mapping:
-        return {k: _build(args[1], v) for k, v in data.items()}
+        _expect(dict, data)
+        return {k: _part(k, args[1], v) for k, v in data.items()}
     if origin in (typing.Union, types.UnionType):
         return _build(_matching(args, data), data)
+    if annotation in (str, bool, int):
+        _expect(annotation, data)
     return data
+
+
+def _part(name: str, annotation: Any, data: Any) -> Any:
+    try:
+        return _build(annotation, data)
+    except TypeError as error:
+        raise TypeError(f"{name}: {error}") from None
+
+
+def _expect(kind: type, data: Any) -> None:
+    if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
+        names = {dict: "a table", str: "a text", bool: "true or false", int: "a whole number"}
+        raise TypeError(f"expected {names[kind]}, found {data!r}")
 
 
 def _matching(options: tuple[Any, ...], data: Any) -> Any:
