@@ -180,7 +180,7 @@ def test_no_list_and_no_folder_are_told(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.corpus
-@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published lists are not here")
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="no corpus: the published lists lie beside it")
 def test_the_published_lists_give_the_shipped_tables(tmp_path: Path) -> None:
     """docs/schema-import.md states these figures."""
     made = draft_profile(PUBLISHED, tmp_path / "own", "own")
