@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test fails because the machine is slow: speed is measured in benchmarks/.
+settings.register_profile("neuropress", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("neuropress")
 
 ROOT = Path(__file__).resolve().parents[1]
 
