@@ -7,7 +7,8 @@ module           what it holds
 :mod:`.aws`      endpoint, region and credentials by the usual AWS chain
 :mod:`.store`    `open_store`, `Store`: the one door to a bucket or a folder
 :mod:`.catalog`  `Release`, `Entry`: the release manifest, and release numbers
-:mod:`.commit`   `publish`, `Published`
+:mod:`.history`  the one line of releases: commit, and what follows from it
+:mod:`.commit`   `publish`, `Published`, `parent_release`
 :mod:`.read`     `list_releases`, `read_release`, `verify_release`
 ===============  =====================================================================
 
@@ -15,7 +16,8 @@ Layout below the URL::
 
     <logical name>                       data, under its natural key
     <logical name with .r2, .r3, ...>    a later content of the same logical name
-    releases/<number>.json               the release manifest; putting it is the commit
+    releases/next/<parent>.json          the one release that follows another; putting it is the commit
+    releases/<number>.json               the same manifest, by which readers find it
     releases/<number>/README.md          the same for people
     releases/latest.json                 a hint, never relied upon
     releases/manifests/<sha256>.jsonl    files of a folder asset, named by their own digest

@@ -22,6 +22,15 @@ RESERVED = "releases"
 _COMPOUND = re.compile(r"(\.ome\.zarr|\.ome\.tiff?|\.nwb\.zarr|\.tar\.\w+)$", re.IGNORECASE)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class FileDigest:
+    """A file of an asset: its path in a folder asset (``""`` for a file asset), size in bytes, SHA-256."""
+
+    path: str
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """One NWB file, one whole OME-Zarr folder, or one raw file or folder.
@@ -35,22 +44,18 @@ class Asset:
     path
         The local file or folder.
     provenance
-        JSON-able summary that goes into the release manifest (receipt, tool version).
+        JSON-able summary that goes into the release manifest (labs, sessions).
+    files
+        The files that it has, with their digests, where these are known: then nothing else that lies
+        in the folder is sent, and a file that has other bytes is refused while it is sent. None: what
+        lies there is walked and digested.
     """
 
     name: str
     kind: str
     path: Path
     provenance: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class FileDigest:
-    """A file of an asset: its path in a folder asset (``""`` for a file asset), size in bytes, SHA-256."""
-
-    path: str
-    size: int
-    sha256: str
+    files: tuple[FileDigest, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +96,17 @@ def digest_assets(assets: Iterable[Asset], digests: Callable[[Path], str]) -> It
         ``release.asset``: nothing at the path, an empty folder, a name that no store can
         hold; ``path.outside``: a link that leaves the asset's folder.
     """
-    jobs = ((asset, name) for asset in assets for name in _members(asset))
+    jobs = ((asset, member) for asset in assets for member in (asset.files or _members(asset)))
 
-    def work(job: tuple[Asset, str]) -> tuple[Asset, FileDigest]:
-        asset, name = job
-        path = asset.path / name if name else asset.path
+    def work(job: tuple[Asset, FileDigest | str]) -> tuple[Asset, FileDigest]:
+        asset, member = job
+        if isinstance(member, FileDigest):
+            return asset, member
+        path = asset.path / member if member else asset.path
         try:
-            return asset, FileDigest(name, path.stat().st_size, digests(path))
+            return asset, FileDigest(member, path.stat().st_size, digests(path))
         except FileNotFoundError:
-            raise problem("release.changed", f"{path} vanished while it was being published", file=str(path)) from None
+            raise vanished(path) from None
 
     done = run_all(work, jobs, workers=os.cpu_count() or 4)
     for _name, group in groupby(done, key=lambda pair: pair[0].name):
@@ -110,6 +117,11 @@ def digest_assets(assets: Iterable[Asset], digests: Callable[[Path], str]) -> It
         else:
             manifest = manifest_bytes(files)
             yield Digested(asset, files, hashlib.sha256(manifest).hexdigest(), manifest)
+
+
+def vanished(path: Path) -> Problem:
+    """A file of an asset is no longer there."""
+    return problem("release.changed", f"{path} vanished while it was being published", file=str(path))
 
 
 def _members(asset: Asset) -> tuple[str, ...]:

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..model.finding import Problem, problem
+from ..model.finding import problem
 from ..model.plan import canonical
 from ..model.source import sha256_file
 from .assets import Asset, Digested, check_assets, digest_assets
 from .aws import check_endpoint
-from .catalog import FOLDER, LATEST, Entry, Parent, Release, load_release, next_number, parse_number, readme
+from .catalog import FOLDER, Entry, Parent, Release, load_release, next_number, parse_number
 from .catalog import release_numbers as numbers_among
+from .history import announce, commit, taken
 from .sending import Sent, entry_of, send_assets
 from .store import Progress, Store, StoreUnavailable, bucket_and_prefix, local_folder, open_store
 
@@ -61,6 +62,7 @@ def publish(
     title: str,
     license: str,
     notes: Mapping[str, Any] | None = None,
+    inherit: Callable[[str, Entry], bool] = lambda name, entry: False,
     digests: Callable[[Path], str] = sha256_file,
     progress: Progress = lambda sent: None,
     endpoint: str | None = None,
@@ -77,6 +79,9 @@ def publish(
         Semantic ``1.2.3`` or calendar ``2025.06.20``, above every committed one.
     notes
         JSON-able remarks written into the release (overrides, selections).
+    inherit
+        Whether an asset of the parent release, which is not among `assets`, is taken over from it.
+        Everything else that is not among them is no longer part of the release.
     digests
         SHA-256 (hex) of a local file; may come from a cache. Called from several threads.
     progress
@@ -97,20 +102,21 @@ def publish(
     base = _base(store, number, numbers_among(names)) if store else None
 
     entries, differing = _compare(assets, base, digests)
+    entries |= _inherited(base, entries, inherit)
     plain_notes = json.loads(canonical(dict(notes or {})))  # as it will be read back
     release = Release(number, title, license, entries, Parent(base.number, base.sha256) if base else None, plain_notes)
     if store and base and base.number == number:
         if not release.says_the_same(base):
-            raise _taken(store, number)
+            raise taken(store, number)
         if number not in folders and not dry_run:  # an earlier attempt ended right after its commit
-            _announce(store, base)
+            announce(store, base)
         return _report(store_url, base, base, (), Sent())
     if dry_run or not store:
         would = Sent(sum(len(d.files) for d in differing), sum(d.size for d in differing))
         return _report(store_url, release, base, differing, would)
     sent = Sent()
     release = replace(release, assets={**entries, **send_assets(store, differing, sent, progress)})
-    committed = _commit(store, release)
+    committed = commit(store, release)
     return replace(_report(store_url, release, base, differing, sent), committed=committed)
 
 
@@ -127,6 +133,14 @@ def _compare(
         if not old or (old.sha256, old.manifest) != (digested.sha256, entries[name].manifest):
             differing.append(digested)
     return entries, differing
+
+
+def _inherited(
+    base: Release | None, entries: Mapping[str, Entry], inherit: Callable[[str, Entry], bool]
+) -> dict[str, Entry]:
+    if base is None:
+        return {}
+    return {name: entry for name, entry in base.assets.items() if name not in entries and inherit(name, entry)}
 
 
 def _open(url: str, endpoint: str | None, dry_run: bool) -> Store | None:
@@ -167,6 +181,19 @@ def _check(assets: Sequence[Asset], url: str, number: str, license: str, dataset
             raise problem("release.target", f"the target folder {target} and {path} lie inside one another")
 
 
+def parent_release(url: str, number: str, endpoint: str | None = None) -> tuple[Store, Release] | None:
+    """The release that `number` would be compared with, and where it lies; None when it would be the first.
+
+    Raises
+    ------
+    Problem
+        ``release.order``: the number does not come after the newest.
+    """
+    store = _open(url, endpoint, dry_run=True)
+    base = _base(store, number, numbers_among(store.names(FOLDER)[0])) if store else None
+    return (store, base) if store and base else None
+
+
 def _base(store: Store, number: str, numbers: Sequence[str]) -> Release | None:
     """The release to compare with: the one of that number, or else the newest, which will be the parent."""
     if not numbers:
@@ -183,38 +210,6 @@ def _base(store: Store, number: str, numbers: Sequence[str]) -> Release | None:
     if base is None:
         raise StoreUnavailable(f"{store.url}: a release that is listed cannot be read: {newest}")
     return base
-
-
-def _taken(store: Store, number: str) -> Problem:
-    newest = numbers_among(store.names(FOLDER)[0])[-1]
-    return problem(
-        "release.taken",
-        f"release {number} is already committed at {store.url} with other content",
-        hint=f"A new release has {newest} as its parent; the next free number is {next_number(newest)}.",
-        value=number,
-    )
-
-
-def _commit(store: Store, release: Release) -> bool:
-    """Put the manifest, once. False when an equal release was committed meanwhile."""
-    data = release.to_bytes()
-    if not store.create(release.key, data):
-        # Ours all the same, when an answer was lost and the client asked again.
-        held = load_release(store, release.number)
-        if held is None:
-            raise StoreUnavailable(f"{store.url}: {release.key} cannot be read back after writing it")
-        if held.to_bytes() != data:
-            if not held.says_the_same(release):
-                raise _taken(store, release.number)
-            return False
-    _announce(store, release)
-    return True
-
-
-def _announce(store: Store, release: Release) -> None:
-    """Text for people and the hint: only by the winner and after the commit, so neither tells of a loser."""
-    store.replace(LATEST, f"{canonical({'number': release.number, 'sha256': release.sha256})}\n".encode("ascii"))
-    store.replace(f"{FOLDER}/{release.number}/README.md", readme(release, store.url).encode("utf-8"))
 
 
 def _report(url: str, release: Release, base: Release | None, differing: Sequence[Digested], sent: Sent) -> Published:

@@ -18,7 +18,7 @@ from enum import Enum
 
 from ..model.finding import problem
 from ..model.plan import canonical
-from .assets import Digested, FileDigest, revision_key
+from .assets import Digested, FileDigest, revision_key, vanished
 from .catalog import FOLDER, Entry
 from .parallel import run_all
 from .store import SMALL, Progress, Store, StoreUnavailable
@@ -158,8 +158,10 @@ def _send_files(
 
 def _send_file(store: Store, place: _Placed, file: FileDigest, progress: Progress) -> _Outcome:
     key = place.object_key(file)
-    if file.path not in place.present and store.upload(
-        place.digested.local(file), key, file.size, file.sha256, progress
-    ):
-        return _Outcome.SENT
+    if file.path not in place.present:
+        path = place.digested.local(file)
+        if not path.is_file():
+            raise vanished(path)
+        if store.upload(path, key, file.size, file.sha256, progress):
+            return _Outcome.SENT
     return _Outcome.PRESENT if store.sha256(key) == file.sha256 else _Outcome.OCCUPIED
