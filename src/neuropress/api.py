@@ -34,12 +34,14 @@ from .planning.facts import collect_facts, compare_with_facts, load_facts
 from .planning.raw import check_files
 from .planning.stale import State, standing
 from .planning.targets import Wanted, strays, unplaced, wanted_targets
+from .proofs import Proofs
 from .records import NAME as RECORDS
 from .records import is_current, write_records
 from .report import Outcome, Report
 from .results import export, name_of, validated, verify_paths
 from .since import old_dataset, only_new
-from .state import DigestCache, Memory, locked, write_atomic
+from .state import DigestCache, locked, write_atomic
+from .status import describe_obstacle, list_standings
 from .tables import Tables, write_headers
 
 type Progress = Callable[[int], None]
@@ -286,7 +288,7 @@ class Dataset:
         for wanted in targets:
             usable = wanted.usable(keep_going=False)
             if usable is None:
-                outcomes.append(Outcome(wanted.target.path, *_no_way(wanted)))
+                outcomes.append(Outcome(wanted.target.path, *describe_obstacle(wanted)))
                 continue
             now = standing(usable, self.config, cache, outdated)
             planned = build_plan(usable, self.config) if now.needs_work else None
@@ -391,7 +393,9 @@ class Dataset:
     def validate(self, paths: Sequence[str | os.PathLike[str]] = (), select: Selection = EVERYTHING) -> Report:
         """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
         results = [Path(p) for p in paths] or self.results(select)
-        return self._log(Report.of("validate", [validated(p, name_of(p, self.config)) for p in results], []))
+        proofs = Proofs(self.config.state)
+        outcomes = [validated(p, name_of(p, self.config), proofs) for p in results]
+        return self._log(Report.of("validate", outcomes, []))
 
     def run(self, select: Selection = EVERYTHING, **options: Any) -> Iterator[Report]:
         """Check, convert, verify and validate, in this order; one report each.
@@ -412,14 +416,19 @@ class Dataset:
         self,
         to: str,
         release: str,
+        select: Selection = EVERYTHING,
         *,
+        only: Collection[str] = (),
         endpoint: str | None = None,
         allow_errors: bool = False,
+        accept_loss: Collection[str] = (),
+        dry_run: bool = False,
         progress: Progress = _silent,
     ) -> Report:
-        """Publish raw files and proven results as one immutable release.
+        """Publish raw files, tables and proven results as one immutable release.
 
-        Results that were not verified since they were written are verified first.
+        Results that were not verified or validated since they were written are so first. What is
+        not selected is inherited from the release before; what is selected and absent is a loss.
 
         Parameters
         ----------
@@ -427,47 +436,37 @@ class Dataset:
             A folder or ``s3://bucket/prefix``.
         release
             The release's number, as ``1.0.0``; taken numbers are refused.
+        select
+            Labs and sessions that are published anew.
+        only
+            Kinds of data that are published anew: ``raw``, ``nwb``, ``ome-zarr``.
+        allow_errors
+            Publish in spite of errors in tables and of validators; the release tells them.
+        accept_loss
+            What may be lost: an asset, ``mouse``, ``mouse.RY_M_0001``, ``mouse.*.weight``.
+        dry_run
+            Say what would change; send nothing.
         """
+        if select.objects:
+            raise problem("dataset.selection", "a release is selected by lab and session", value=select.objects[0])
+        if unknown := self._unknown(select):
+            return Report.of("publish", [], unknown)
         with locked(self.config.state, "publish"):
-            errors = tuple(f for f in self.check().findings if f.severity is Severity.ERROR)
-            order = publishing.Order(to, release, endpoint, errors, allow_errors)
+            waivers, _ = load_waivers(self.config.root, self.config.profile, datetime.now(UTC).date())
+            found = self.check().findings
+            scope = publishing.Scope(select.labs, select.sessions, tuple(only))
+            order = publishing.Order(
+                to, release, scope, endpoint, found, waivers, allow_errors, tuple(accept_loss), dry_run
+            )
             report = publishing.publish_dataset(self.config, self._tables, order, progress)
         return self._log(report)
 
     def status(self, select: Selection = EVERYTHING) -> Report:
-        """Per target: how it stands, whether it was verified and released, and what stands in the way."""
+        """Per target: how it stands, whether it was verified, validated and released, and what stands in the way."""
         self.reload()
-        cache = DigestCache(self.config.state)
-        verified = Memory(self.config.state / "verified.json").data
-        released = Memory(self.config.state / "released.json").data
-        outcomes = []
-        targets = self.targets(select)
-        for wanted in targets:
-            path = self.config.output / wanted.target.path
-            usable = wanted.usable(keep_going=False)
-            now = standing(usable, self.config, cache) if usable else None
-            mark = publishing.fingerprint(path) if path.exists() else None
-            facts = {
-                "rows": [record.key for _, record in wanted.jobs],
-                "checked": not wanted.blocked,
-                "converted": path.exists(),
-                "verified": mark is not None and verified.get(wanted.target.path) == mark,
-                "released": released.get(wanted.target.path, {}).get("release") if mark else None,
-            }
-            if released.get(wanted.target.path, {}).get("fingerprint") != mark:
-                facts["released"] = None
-            done, why = (str(now.state), now.reason) if now else _no_way(wanted)
-            if now and usable and now.state is State.NEW:
-                planned = build_plan(usable, self.config)
-                if planned.plan is None:
-                    facts["checked"] = False
-                    done, why = "blocked", next(f.message for f in planned.findings if f.severity is Severity.ERROR)
-            outcomes.append(Outcome(wanted.target.path, done, why, (), facts))
-        if self.config.state.is_dir():
-            with suppress(OSError):
-                cache.save()
-        homeless, lost = self._beside(select, targets, "blocked")
-        unknown = {"checked": False, "converted": False, "verified": False, "released": None}
+        outcomes = list(list_standings(self.config, self.targets(select)))
+        homeless, lost = self._beside(select, self.targets(select), "blocked")
+        unknown = {"checked": False, "converted": False, "verified": False, "validated": False, "released": None}
         outcomes += [replace(outcome, facts=unknown) for outcome in homeless]
         return Report.of("status", outcomes, [*self._unknown(select), *lost])
 
@@ -484,10 +483,3 @@ class Dataset:
             with (self.config.state / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
                 log.write(json.dumps(entry) + "\n")
         return report
-
-
-def _no_way(wanted: Wanted) -> tuple[str, str]:
-    """State and reason of a target that is not to be written."""
-    for (table, key), cause in sorted(wanted.blocked.items()):
-        return "blocked", f"{table} {key}: {cause.message}"
-    return str(State.EMPTY), ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,10 +12,12 @@ from .model.finding import Finding, Problem, finding, problem
 from .model.plan import SourceRow
 from .model.profile import Profile, TableSpec, load_profile
 from .model.provenance import Provenance
+from .publishing.selection import load_parts
 from .records import NAME, Records, RowText, carried_digest, parse_records, raw_rows, row_text
-from .release import is_release, open_release
+from .release import OpenRelease, is_release, open_release
 from .state import write_atomic
 from .tables import FIXES, read_tables
+from .tables.canonical import canonical_csv
 from .tables.fixes import FixLine, fixes_text
 from .writers import writer
 from .writers.nwb import stream_provenance
@@ -62,18 +64,37 @@ def _from_output(folder: Path) -> Gathered:
 
 
 def _from_release(url: str, number: str | None, endpoint: str | None) -> Gathered:
+    """The rows of all labs' parts; each result must carry rows that stand there."""
     with TemporaryDirectory() as scratch, open_release(url, number, endpoint) as release:
-        records = parse_records(release.read(NAME), f"{url}/{NAME}")
+        found = Gathered()
+        for part in load_parts(release).values():
+            found.profile = part.settings["profile"]["name"]
+            for name, table in part.tables.items():
+                known = found.tables.get(name, table.spec)
+                found.tables = {**found.tables, name: replace(known, name=name)}
+                found.rows += table.rows
+        there = {row_text(row) for row in found.rows}
+        for name, entry in release.release.assets.items():
+            if entry.kind in ("nwb", "ome-zarr"):
+                try:
+                    made = _read_released(release, name, Path(scratch))
+                except Problem as bad:
+                    found.findings.append(bad.finding.at(file=name))
+                    continue
+                found.results += 1
+                if any(row_text(row) not in there for row in made.records):
+                    message = f"{name} carries other rows than the tables of the release"
+                    found.findings.append(finding("export.differs", message, file=name))
+    return found
 
-        def read(path: str) -> Provenance:
-            if not path.endswith(".zarr"):
-                return stream_provenance(release.open(path), Path(path))
-            folder = Path(scratch) / "volume.ome.zarr"
-            folder.mkdir(exist_ok=True)
-            (folder / "zarr.json").write_bytes(release.read(path, "zarr.json"))
-            return writer("ome-zarr").read_provenance(folder)
 
-        return _gathered(records, read)
+def _read_released(release: OpenRelease, name: str, scratch: Path) -> Provenance:
+    if not name.endswith(".zarr"):
+        return stream_provenance(release.open(name), Path(name))
+    folder = scratch / "volume.ome.zarr"
+    folder.mkdir(exist_ok=True)
+    (folder / "zarr.json").write_bytes(release.read(name, "zarr.json"))
+    return writer("ome-zarr").read_provenance(folder)
 
 
 def _gathered(records: Records, read: Callable[[str], Provenance]) -> Gathered:
@@ -134,25 +155,6 @@ def _fixes(rows: Iterable[SourceRow], specs: Mapping[str, TableSpec]) -> Iterato
         key = row.cells[specs[row.table].key] if row.fixes else ""
         for column, fix in row.fixes.items():
             yield FixLine("", row.table, key, "", column, fix.original, fix.text, fix.reason, "", fix.person)
-
-
-def canonical_csv(spec: TableSpec, rows: Iterable[SourceRow]) -> str:
-    """Canonical form of a table: LF, published column order, sorted by key, private columns blank.
-
-    Rows of one key are sorted by their cells, and cells are quoted where RFC 4180 demands it.
-    Columns that only some rows have (optional or unknown ones) come after the published ones.
-    """
-    ordered = sorted(rows, key=lambda row: (row.cells.get(spec.key, ""), sorted(row.cells.items())))
-    there = {column for row in ordered for column in row.cells}
-    columns = [*spec.columns, *(c for c in spec.optional if c in there)]
-    columns += sorted(there - set(columns))
-    lines = (columns, *([row.cells.get(column, "") for column in columns] for row in ordered))
-    return "".join(",".join(map(_quoted, line)) + "\n" for line in lines)
-
-
-def _quoted(text: str) -> str:
-    """As RFC 4180 has it; the csv module of some Python versions leaves a lone carriage return bare."""
-    return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
 
 
 def canonical_tables(folder: Path, profile: Profile) -> Iterator[tuple[str, str]]:

@@ -6,14 +6,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from . import publishing
 from .config import Config, find_dataset, load_config
 from .export import export_tables, gather
 from .model.finding import Problem, Severity, finding, has_errors
 from .model.source import SourceRoots
+from .proofs import Proof, Proofs, digest_files, keep_validated, keep_verified, prove
 from .report import Outcome, Report
-from .state import DigestCache, Memory
-from .verify import kind_of, verify_result
+from .state import DigestCache
+from .verify import kind_of
 from .writers import writer
 
 type Progress = Callable[[int], None]
@@ -30,23 +30,30 @@ def name_of(path: Path, config: Config) -> str:
 
 
 def verify_paths(config: Config, paths: Sequence[Path], progress: Progress) -> list[Outcome]:
-    """Prove results of a dataset, and remember which were proven."""
+    """Prove results of a dataset, and remember the digests of every file that was proven."""
     cache = DigestCache(config.state)
-    memory = Memory(config.state / "verified.json")
+    proofs = Proofs(config.state)
     outcomes = []
     for path in paths:
-        proven = verify_result(path, config.sources(), cache, progress)
         name = name_of(path, config)
-        bad = has_errors(proven.findings)
-        memory.data[name] = None if bad else publishing.fingerprint(path)
-        why = "" if bad else proven.summary()
-        facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
-        outcomes.append(Outcome(name, "differs" if bad else "verified", why, proven.findings, facts))
+        outcome, proof = _verified(path, name, config.sources(), cache, progress)
+        keep_verified(proofs, name, path, proof)
+        outcomes.append(outcome)
     with suppress(OSError):  # a dataset that may only be read is proven all the same
-        config.state.mkdir(exist_ok=True)
-        memory.save()
         cache.save()
     return outcomes
+
+
+def _verified(
+    path: Path, name: str, roots: SourceRoots, cache: DigestCache, progress: Progress
+) -> tuple[Outcome, Proof | None]:
+    try:
+        proven, proof = prove(path, roots, cache, progress)
+    except Problem as bad:
+        return Outcome(name, "not verified", bad.finding.message, (bad.finding,)), None
+    facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
+    done, why = ("verified", proven.summary()) if proof else ("differs", "")
+    return Outcome(name, done, why, proven.findings, facts), proof
 
 
 def export(source: str, to: Path, release: str | None = None, endpoint: str | None = None) -> Report:
@@ -73,11 +80,7 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
         folder = find_dataset(path)
         if sources:
             roots = SourceRoots(tuple(source.resolve() for source in sources))
-            proven = verify_result(path, roots, DigestCache(folder or path.parent), progress)
-            done = "differs" if has_errors(proven.findings) else "verified"
-            outcomes.append(
-                Outcome(str(path), done, "" if has_errors(proven.findings) else proven.summary(), proven.findings)
-            )
+            outcomes.append(_verified(path, str(path), roots, DigestCache(folder or path.parent), progress)[0])
         elif folder:
             outcomes += verify_paths(load_config(folder), [path], progress)
         else:
@@ -95,14 +98,18 @@ def validate_files(paths: Sequence[Path]) -> Report:
     return Report.of("validate", outcomes, [])
 
 
-def validated(path: Path, name: str) -> Outcome:
-    """The outcome of validating one result, told under a name."""
+def validated(path: Path, name: str, proofs: Proofs | None = None) -> Outcome:
+    """The outcome of validating one result, told under a name, and remembered for these very files."""
     from .validate import validate_result
 
     try:
-        told = tuple(validate_result(path, kind_of(path)))
+        kind = kind_of(path)
+        files = digest_files(path, proofs.load(name, path)) if proofs else ()
+        found = tuple(validate_result(path, kind))
     except Problem as bad:
         return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
-    warnings = sum(f.severity is not Severity.INFO for f in told)
+    if proofs:
+        keep_validated(proofs, name, path, files, found)
+    warnings = sum(f.severity is not Severity.INFO for f in found)
     why = f"{warnings} findings" if warnings else "no unexplained finding"
-    return Outcome(name, "has errors" if has_errors(told) else "valid", why, told)
+    return Outcome(name, "has errors" if has_errors(found) else "valid", why, found)

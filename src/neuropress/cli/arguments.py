@@ -7,6 +7,7 @@ from typing import NoReturn
 
 from .. import __version__
 
+KINDS = ("raw", "nwb", "ome-zarr")
 FORMATS = ("text", "jsonl", "junit", "github")
 
 VERBS = {
@@ -134,7 +135,19 @@ def _publish_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--to", metavar="URL", help="a folder or s3://bucket/prefix")
     verb.add_argument("--release", required=True, metavar="N", help="the release's number, as 1.0.0")
     verb.add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
+    verb.add_argument("--dry-run", action="store_true", help="say what would change and be sent; send nothing")
     verb.add_argument("--allow-errors", action="store_true", help="publish in spite of errors; recorded")
+    verb.add_argument(
+        "--accept-loss",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what may be lost: an asset, mouse, mouse.RY_M_0001, mouse.*.weight; recorded",
+    )
+    group = verb.add_argument_group("selection (each may be repeated; everything else is inherited)")
+    group.add_argument("--lab", action="append", default=[], metavar="INITIALS", help="only these labs")
+    group.add_argument("--session", action="append", default=[], metavar="ID", help="only these sessions")
+    group.add_argument("--only", action="append", default=[], choices=KINDS, help="only this kind of data")
 
 
 def _add_selection(verb: argparse.ArgumentParser) -> None:

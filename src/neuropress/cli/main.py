@@ -222,8 +222,20 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
         print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
         return 2
     progress = output.progress("publish")
-    options = {"endpoint": args.endpoint, "allow_errors": args.allow_errors}
-    return output.report(dataset.publish(to, args.release, progress=progress, **options))
+    from ..api import Selection
+
+    report = dataset.publish(
+        to,
+        args.release,
+        Selection(tuple(args.session), tuple(args.lab)),
+        only=args.only,
+        endpoint=args.endpoint,
+        allow_errors=args.allow_errors,
+        accept_loss=args.accept_loss,
+        dry_run=args.dry_run,
+        progress=progress,
+    )
+    return output.report(report)
 
 
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {

@@ -85,11 +85,11 @@ class Output:
             return self.report(report)
         for found in report.findings:
             self.finding(found)
-        print(f"{'checked':8}{'converted':10}{'verified':9}{'released':9}  target")
+        print(f"{'checked':8}{'converted':10}{'verified':9}{'validated':10}{'released':9}  target")
         for outcome in report.outcomes:
             facts = outcome.facts
-            marks = [("yes" if facts[k] else "-") for k in ("checked", "converted", "verified")]
-            line = f"{marks[0]:8}{marks[1]:10}{marks[2]:9}{facts['released'] or '-':9}  {outcome.target}"
+            marks = [("yes" if facts[k] else "-") for k in ("checked", "converted", "verified", "validated")]
+            line = f"{marks[0]:8}{marks[1]:10}{marks[2]:9}{marks[3]:10}{facts['released'] or '-':9}  {outcome.target}"
             print(f"{line}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
         return report.exit_status
 

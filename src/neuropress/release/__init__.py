@@ -8,7 +8,7 @@ module           what it holds
 :mod:`.store`    `open_store`, `Store`: the one door to a bucket or a folder
 :mod:`.catalog`  `Release`, `Entry`: the release manifest, and release numbers
 :mod:`.history`  the one line of releases: commit, and what follows from it
-:mod:`.commit`   `publish`, `Published`, `parent_release`
+:mod:`.commit`   `publish`, or in steps: `open_place`, `draft_release`, `publish_draft`
 :mod:`.read`     `list_releases`, `read_release`, `verify_release`
 ===============  =====================================================================
 
@@ -25,20 +25,27 @@ Layout below the URL::
     releases/partial/                    folders only: files being copied; remains of killed copies
 """
 
-from .assets import Asset
-from .commit import Published, check_order, publish
-from .read import is_release, list_releases, open_release, read_release, verify_release
+from .assets import Asset, FileDigest
+from .commit import Draft, Place, Published, check_order, draft_release, open_place, publish, publish_draft
+from .read import OpenRelease, is_release, list_releases, open_release, read_release, verify_release
 from .store import StoreUnavailable
 
 __all__ = [
     "Asset",
+    "Draft",
+    "FileDigest",
+    "OpenRelease",
+    "Place",
     "Published",
     "StoreUnavailable",
     "check_order",
+    "draft_release",
     "is_release",
     "list_releases",
+    "open_place",
     "open_release",
     "publish",
+    "publish_draft",
     "read_release",
     "verify_release",
 ]

@@ -54,6 +54,113 @@ class Published:
     unchanged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a release will lie, and the release that it is compared with.
+
+    Attributes
+    ----------
+    store
+        None for a dry run against a folder that is not there yet.
+    parent
+        The newest release, or the one of the same number; None for the first.
+    texts
+        Numbers of the releases that have their text for people.
+    """
+
+    url: str
+    number: str
+    store: Store | None
+    parent: Release | None
+    texts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A release before it is sent: all its entries, and the assets whose bytes the parent does not hold."""
+
+    place: Place
+    entries: Mapping[str, Entry]
+    differing: tuple[Digested, ...]
+
+
+def open_place(url: str, number: str, *, endpoint: str | None = None, dry_run: bool = False) -> Place:
+    """Look up where a release will lie, and its parent.
+
+    Raises
+    ------
+    Problem
+        ``release.number``, ``release.url``, ``release.order`` (the number is not above the newest), access denied.
+    """
+    parse_number(number)
+    store = _open(url, endpoint, dry_run)
+    names, folders = store.names(FOLDER) if store else ((), ())
+    parent = _base(store, number, numbers_among(names)) if store else None
+    return Place(url, number, store, parent, folders)
+
+
+def draft_release(
+    place: Place,
+    assets: Sequence[Asset],
+    *,
+    inherit: Callable[[str, Entry], bool] = lambda name, entry: False,
+    digests: Callable[[Path], str] = sha256_file,
+    dataset: Path | None = None,
+) -> Draft:
+    """Digest assets and compare them with the parent. Nothing is sent.
+
+    Parameters
+    ----------
+    inherit
+        Whether an asset of the parent release, which is not among `assets`, is taken over from it.
+        Everything else that is not among them is no longer part of the release.
+    digests
+        SHA-256 (hex) of a local file; may come from a cache. Called from several threads.
+    dataset
+        The dataset's folder, which the target folder must neither lie in nor hold.
+
+    Raises
+    ------
+    Problem
+        ``release.asset``, ``release.empty``, ``release.target``.
+    """
+    check_assets(assets)
+    _check_target(place.url, assets, dataset)
+    entries, differing = _compare(assets, place.parent, digests)
+    return Draft(place, {**entries, **_inherited(place.parent, entries, inherit)}, tuple(differing))
+
+
+def publish_draft(
+    draft: Draft,
+    *,
+    title: str,
+    license: str,
+    notes: Mapping[str, Any] | None = None,
+    progress: Progress = lambda sent: None,
+    dry_run: bool = False,
+) -> Published:
+    """Send what differs from the parent and commit. Parameters and errors: see `publish`."""
+    place, store, base = draft.place, draft.place.store, draft.place.parent
+    if not license.strip():
+        raise problem("release.license", f"release {place.number} has no licence")
+    plain_notes = json.loads(canonical(dict(notes or {})))  # as it will be read back
+    parent = Parent(base.number, base.sha256) if base else None
+    release = Release(place.number, title, license, draft.entries, parent, plain_notes)
+    if store and base and base.number == place.number:
+        if not release.says_the_same(base):
+            raise taken(store, place.number)
+        if place.number not in place.texts and not dry_run:  # an earlier attempt ended right after its commit
+            announce(store, base)
+        return _report(place.url, base, base, (), Sent())
+    if dry_run or not store:
+        would = Sent(sum(len(d.files) for d in draft.differing), sum(d.size for d in draft.differing))
+        return _report(place.url, release, base, draft.differing, would)
+    sent = Sent()
+    release = replace(release, assets={**draft.entries, **send_assets(store, draft.differing, sent, progress)})
+    committed = commit(store, release)
+    return replace(_report(place.url, release, base, draft.differing, sent), committed=committed)
+
+
 def publish(
     assets: Sequence[Asset],
     store_url: str,
@@ -79,15 +186,10 @@ def publish(
         Semantic ``1.2.3`` or calendar ``2025.06.20``, above every committed one.
     notes
         JSON-able remarks written into the release (overrides, selections).
-    inherit
-        Whether an asset of the parent release, which is not among `assets`, is taken over from it.
-        Everything else that is not among them is no longer part of the release.
-    digests
-        SHA-256 (hex) of a local file; may come from a cache. Called from several threads.
+    inherit, digests, dataset
+        See `draft_release`.
     progress
         Called from several threads with the bytes just sent.
-    dataset
-        The dataset's folder, which the target folder must neither lie in nor hold.
 
     Raises
     ------
@@ -96,28 +198,14 @@ def publish(
     StoreUnavailable
         The network or the machine failed; the same call resumes.
     """
-    _check(assets, store_url, number, license, dataset)
-    store = _open(store_url, endpoint, dry_run)
-    names, folders = store.names(FOLDER) if store else ((), ())
-    base = _base(store, number, numbers_among(names)) if store else None
-
-    entries, differing = _compare(assets, base, digests)
-    entries |= _inherited(base, entries, inherit)
-    plain_notes = json.loads(canonical(dict(notes or {})))  # as it will be read back
-    release = Release(number, title, license, entries, Parent(base.number, base.sha256) if base else None, plain_notes)
-    if store and base and base.number == number:
-        if not release.says_the_same(base):
-            raise taken(store, number)
-        if number not in folders and not dry_run:  # an earlier attempt ended right after its commit
-            announce(store, base)
-        return _report(store_url, base, base, (), Sent())
-    if dry_run or not store:
-        would = Sent(sum(len(d.files) for d in differing), sum(d.size for d in differing))
-        return _report(store_url, release, base, differing, would)
-    sent = Sent()
-    release = replace(release, assets={**entries, **send_assets(store, differing, sent, progress)})
-    committed = commit(store, release)
-    return replace(_report(store_url, release, base, differing, sent), committed=committed)
+    parse_number(number)
+    if not license.strip():
+        raise problem("release.license", f"release {number} has no licence")
+    check_assets(assets)
+    _check_target(store_url, assets, dataset)
+    place = open_place(store_url, number, endpoint=endpoint, dry_run=dry_run)
+    draft = draft_release(place, assets, inherit=inherit, digests=digests, dataset=dataset)
+    return publish_draft(draft, title=title, license=license, notes=notes, progress=progress, dry_run=dry_run)
 
 
 def _compare(
@@ -166,12 +254,8 @@ def check_order(url: str, number: str, endpoint: str | None = None) -> None:
         check_endpoint(endpoint)
 
 
-def _check(assets: Sequence[Asset], url: str, number: str, license: str, dataset: Path | None) -> None:
-    """What can be refused before the store is asked."""
-    parse_number(number)
-    if not license.strip():
-        raise problem("release.license", f"release {number} has no licence")
-    check_assets(assets)
+def _check_target(url: str, assets: Sequence[Asset], dataset: Path | None) -> None:
+    """Refuse a target folder that holds what is published, or lies in it."""
     target = local_folder(url)
     if target is None:
         return
@@ -179,19 +263,6 @@ def _check(assets: Sequence[Asset], url: str, number: str, license: str, dataset
         path = source.resolve()
         if target.is_relative_to(path) or path.is_relative_to(target):
             raise problem("release.target", f"the target folder {target} and {path} lie inside one another")
-
-
-def parent_release(url: str, number: str, endpoint: str | None = None) -> tuple[Store, Release] | None:
-    """The release that `number` would be compared with, and where it lies; None when it would be the first.
-
-    Raises
-    ------
-    Problem
-        ``release.order``: the number does not come after the newest.
-    """
-    store = _open(url, endpoint, dry_run=True)
-    base = _base(store, number, numbers_among(store.names(FOLDER)[0])) if store else None
-    return (store, base) if store and base else None
 
 
 def _base(store: Store, number: str, numbers: Sequence[str]) -> Release | None:

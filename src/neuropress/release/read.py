@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import BinaryIO
 
@@ -67,6 +67,7 @@ class OpenRelease:
 
     release: Release
     store: Store
+    _listed: dict[str, tuple[FileDigest, ...]] = field(default_factory=dict, repr=False)
 
     def open(self, name: str) -> BinaryIO:
         """A file asset, seekable; nothing but what is read is fetched."""
@@ -82,13 +83,27 @@ class OpenRelease:
         """
         entry = self._entry(name)
         key = f"{entry.key}/{member}" if member else entry.key
-        known = next((f.sha256 for f in _files(self.store, entry) if f.path == member), None)
+        known = next((f.sha256 for f in self.files(name) if f.path == member), None)
         data = self.store.get(key) if known else None
         if data is None:
             raise problem("release.lost", f"{name}: {key} is gone", file=key)
         if _digest(data) != known:
             raise problem("release.differs", f"{name}: {key} has other bytes than were published", file=key)
         return data
+
+    def files(self, name: str) -> tuple[FileDigest, ...]:
+        """Files of an asset with their digests; the path of a file asset's one is empty.
+
+        Raises
+        ------
+        Problem
+            ``release.lost``: its manifest is gone or damaged.
+        """
+        if name not in self._listed:
+            self._listed[name] = _files(self.store, self._entry(name))
+        if not self._listed[name]:
+            raise problem("release.lost", f"{name}: its manifest is gone or damaged", file=name)
+        return self._listed[name]
 
     def _entry(self, name: str) -> Entry:
         entry = self.release.assets.get(name)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
+from ..model.finding import Finding
 from ..model.plan import Plan
 from ..model.provenance import Provenance
 from ..model.receipt import InputDigest
@@ -78,6 +79,10 @@ class Writer(Protocol):
 
     def derived(self, path: Path) -> Mapping[str, str]:
         """Digests of all other datasets, computed anew from the result."""
+        ...
+
+    def check_files(self, path: Path, names: Collection[str]) -> Iterable[Finding]:
+        """Findings on files that are no part of the result, or that it lacks; `names` are those that lie there."""
         ...
 
 

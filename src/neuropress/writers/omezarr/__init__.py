@@ -33,6 +33,7 @@ from . import metadata, stored
 from .blocks import Block, Read, slab_extent
 from .journal import Journal, level_digests
 from .layout import Layout, arrange, voxels
+from .members import check_files
 
 LEVEL0 = "0"
 
@@ -176,4 +177,4 @@ def derived(path: Path) -> Mapping[str, str]:
     return levels | {METADATA: digest(stored.attributes(path).get("ome"))}
 
 
-__all__ = ["arrays", "derived", "read_provenance", "write"]
+__all__ = ["arrays", "check_files", "derived", "read_provenance", "write"]

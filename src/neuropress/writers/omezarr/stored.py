@@ -43,9 +43,14 @@ class Level:
         return np.dtype(self._array.dtype)
 
     @property
+    def shard(self) -> tuple[int, ...]:
+        """Extent of one file's part of the array."""
+        return self._array.shards or self._array.chunks
+
+    @property
     def tile(self) -> tuple[int, ...]:
         """Extent of the boxes that its digest is taken over: a shard, one chunk deep (see `layout.Level.tile`)."""
-        shard = self._array.shards or self._array.chunks
+        shard = self.shard
         depth = self._array.chunks[-3:-2]
         return (*shard[: len(shard) - 2 - len(depth)], *depth, *shard[-2:])
 

@@ -1,0 +1,213 @@
+"""From a dataset to a release: what is published, what must be true of it, what changes and what would be lost.
+
+===============  =====================================================================
+module           what it holds
+===============  =====================================================================
+:mod:`.scope`    `Scope`: which part of the dataset is published anew
+:mod:`.gate`     `check_results`: current, proven and valid, or not published
+:mod:`.parts`    `Part`: one lab's tables, fixes, waivers, profile and rules
+:mod:`.selection`  what is published anew, and what is inherited
+:mod:`.changes`  `Change`: what differs between two releases, and what is lost
+===============  =====================================================================
+
+A release is its parent plus changes: what is not selected is inherited, what is selected and
+absent is a loss, which somebody must name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..config import Config
+from ..model.finding import Finding, Problem, Severity, finding, has_errors
+from ..model.plan import digest
+from ..model.waiver import Waiver
+from ..planning.targets import Wanted, wanted_targets
+from ..proofs import Proof
+from ..release import Published, check_order, draft_release, open_place, publish_draft
+from ..report import Outcome, Report
+from ..state import DigestCache, Memory
+from ..tables import Tables
+from .changes import Change, What, loss_findings
+from .gate import Passed, check_results, public_finding
+from .parts import lab_of
+from .scope import Scope
+from .selection import Dataset, is_inherited, list_changes, select, write_parts
+
+__all__ = ["RELEASED", "Order", "Scope", "content_digest", "publish_dataset"]
+
+type Progress = Callable[[int], None]
+
+RELEASED = "released.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be published where.
+
+    Attributes
+    ----------
+    to, release
+        A folder or ``s3://bucket/prefix``; the release's number.
+    scope
+        The part of the dataset that is published anew.
+    endpoint
+        Of an S3 server other than AWS.
+    findings
+        What `check` found, waivers applied.
+    waivers
+        Those that hold.
+    allow_errors
+        Publish in spite of errors in tables and of validators; the release tells them.
+    accepted
+        Losses that somebody named.
+    dry_run
+        Say what would change, and send nothing.
+    """
+
+    to: str
+    release: str
+    scope: Scope = field(default_factory=Scope)
+    endpoint: str | None = None
+    findings: tuple[Finding, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    allow_errors: bool = False
+    accepted: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+def publish_dataset(config: Config, tables: Tables, order: Order, progress: Progress) -> Report:
+    """Check that what is selected is current, proven, valid and whole, then publish it with its raw files."""
+    try:
+        check_order(order.to, order.release, order.endpoint)
+        cache = DigestCache(config.state)
+        try:
+            return _publish(config, tables, order, cache, progress)
+        finally:
+            cache.save()
+    except Problem as bad:
+        return Report.of("publish", [], [bad.finding])
+    except OSError as error:  # the store (StoreUnavailable), or a local file that cannot be read
+        return Report.of("publish", [], [finding("machine.failed", str(error))])
+
+
+def _publish(config: Config, tables: Tables, order: Order, cache: DigestCache, progress: Progress) -> Report:
+    targets = [w for w in wanted_targets(tables, config.profile) if order.scope.takes_target(w, config.profile)]
+    results = [w for w in targets if order.scope.takes_kind(w.target.kind)]
+    passed = check_results(config, results, order.waivers, cache, progress)
+    findings = passed.findings + _blocking(config, order, targets, passed)
+    if has_errors(findings) and not order.dry_run:
+        return Report.of("publish", passed.outcomes, findings)
+    place = open_place(order.to, order.release, endpoint=order.endpoint, dry_run=order.dry_run)
+    dataset = Dataset(config, tables, targets, passed.proofs, order.waivers, cache)
+    selected = select(dataset, order.scope, place)
+    with TemporaryDirectory() as folder:
+        draft = draft_release(
+            place,
+            [*selected.assets, *write_parts(selected.parts, Path(folder))],
+            inherit=lambda name, entry: is_inherited(name, entry, order.scope, selected),
+            digests=lambda path: cache.digest(path).sha256,
+            dataset=config.root,
+        )
+        changes = list_changes(draft, selected)
+        if place.parent:
+            findings += loss_findings(changes, order.accepted, place.parent.number)
+        told = [*passed.outcomes, *(_change_outcomes(changes) if order.dry_run or has_errors(findings) else ())]
+        if has_errors(findings):
+            return Report.of("publish", told, findings)
+        done = publish_draft(
+            draft,
+            title=config.profile.title,
+            license=config.profile.license,
+            notes=_notes(config, order, passed, changes),
+            progress=progress,
+            dry_run=order.dry_run,
+        )
+    if not order.dry_run:
+        _remember(config, order.release, passed)
+    return Report.of("publish", [*told, _done(order, done)], findings)
+
+
+def _blocking(config: Config, order: Order, targets: Sequence[Wanted], passed: Passed) -> list[Finding]:
+    """Errors of the tables and of validators that keep what is selected from being published."""
+    rows = {(r.table, r.key) for w in targets for r in w.records()} | {row for w in targets for row in w.blocked}
+
+    def concerns(found: Finding) -> bool:
+        where = found.location
+        if not order.scope.labs and not order.scope.sessions:
+            return True
+        if (where.table or "", where.key or "") in rows or not where.key:
+            return True
+        return not order.scope.sessions and order.scope.takes_lab(lab_of(where.key, config.profile))
+
+    passed.errors += [f for f in order.findings if f.severity is Severity.ERROR and concerns(f)]
+    if not passed.errors or order.allow_errors:
+        return []
+    labs = sorted({lab_of(f.location.key, config.profile) for f in passed.errors if f.location.key})
+    hint = f"Mend them, or publish the other labs with --lab (errors here: {', '.join(labs)})." if labs else ""
+    message = f"{config.root.name} has errors, so {order.release} is not published"
+    return [*passed.errors, finding("publish.errors", message, hint=hint)]
+
+
+def _change_outcomes(changes: Sequence[Change]) -> list[Outcome]:
+    return [
+        Outcome(change.name, f"{change.level} {change.what}", _texts(change), (), change.to_json())
+        for change in changes
+    ]
+
+
+def _texts(change: Change) -> str:
+    unit = " bytes" if change.level == "asset" else ""
+    if change.before and change.after:
+        return f"{_quoted(change.before, unit)} -> {_quoted(change.after, unit)}"
+    return _quoted(change.before or change.after, unit)
+
+
+def _quoted(text: str, unit: str) -> str:
+    return f"{text}{unit}" if unit or not text else repr(text)
+
+
+def _notes(config: Config, order: Order, passed: Passed, changes: Sequence[Change]) -> dict[str, Any]:
+    """What a reader of the release must know: errors passed over, waivers, accepted losses, what was selected."""
+    lost = [change.name for change in changes if change.what is What.LOST]
+    used = [w for w in order.waivers if any(str(w) in f.message for f in (*order.findings, *passed.findings))]
+    notes = {
+        "errors": [public_finding(f, config).to_json() for f in passed.errors],
+        "waivers": [
+            {"finding": w.finding, "row": w.row, "reason": w.reason, "person": w.person, "expiry": w.expiry}
+            for w in used
+        ],
+        "accepted_losses": lost,
+        "selected": order.scope.to_json(),
+    }
+    return {name: value for name, value in notes.items() if value}
+
+
+def _done(order: Order, done: Published) -> Outcome:
+    sent = "would send" if order.dry_run else "sent"
+    why = f"{done.assets} assets, {done.unchanged} unchanged; {sent} {done.objects} objects, {done.bytes} bytes"
+    facts = {
+        "objects": done.objects,
+        "bytes": done.bytes,
+        "assets": done.assets,
+        "unchanged": done.unchanged,
+        "parent": done.parent,
+    }
+    return Outcome(f"{order.to} {order.release}", "would publish" if order.dry_run else "published", why, (), facts)
+
+
+def _remember(config: Config, release: str, passed: Passed) -> None:
+    """Note what was released, by the digests of its files: `status` tells it while they are the same."""
+    memory = Memory(config.state / RELEASED)
+    for name, proof in passed.proofs.items():
+        memory.data[name] = {"release": release, "files": content_digest(proof)}
+    memory.save()
+
+
+def content_digest(proof: Proof) -> str:
+    """One digest for all files of a result."""
+    return digest(sorted(proof.digests.items()))

@@ -1,0 +1,109 @@
+"""The gate: what is published is current, proven and valid, and its rows have no error that nobody answers for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from ..config import Config
+from ..model.finding import Finding, Problem, Severity, catalogue, finding
+from ..model.waiver import Waiver, waive_all
+from ..planning.stale import State, standing
+from ..planning.targets import Wanted
+from ..proofs import Proof, Proofs, keep_validated, keep_verified, prove
+from ..report import Outcome
+from ..state import DigestCache
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(slots=True)
+class Passed:
+    """What came through the gate, and what did not.
+
+    Attributes
+    ----------
+    proofs
+        Path below ``output/`` -> the proof of a result that may be published.
+    outcomes
+        What was verified or validated on the way.
+    findings
+        What stands in the way, and warnings.
+    errors
+        Those of severity error that `--allow-errors` may pass over: they are told in the release.
+    """
+
+    proofs: dict[str, Proof] = field(default_factory=dict)
+    outcomes: list[Outcome] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    errors: list[Finding] = field(default_factory=list)
+
+
+def check_results(
+    config: Config, targets: Iterable[Wanted], waivers: Sequence[Waiver], cache: DigestCache, progress: Progress
+) -> Passed:
+    """Look at every result that is to be published; what was not proven or validated yet is so now."""
+    passed = Passed()
+    for wanted in targets:
+        usable = wanted.usable(keep_going=True)
+        if usable is None:
+            continue
+        name = wanted.target.path
+        now = standing(usable, config, cache)
+        if now.state not in (State.CURRENT, State.OUTDATED):
+            why = "has not been converted" if now.state is State.NEW else f"is not current: {now.state}"
+            message = f"{name} {why}{f' ({now.reason})' if now.reason else ''}"
+            passed.findings.append(finding("publish.stale", message, file=name))
+            continue
+        try:
+            _check_result(config, wanted, waivers, cache, progress, passed)
+        except Problem as bad:
+            passed.findings.append(bad.finding)
+    return passed
+
+
+def _check_result(
+    config: Config,
+    wanted: Wanted,
+    waivers: Sequence[Waiver],
+    cache: DigestCache,
+    progress: Progress,
+    passed: Passed,
+) -> None:
+    name, path = wanted.target.path, config.output / wanted.target.path
+    proofs = Proofs(config.state)
+    proof = proofs.load(name, path)
+    if proof is None or not proof.verified:
+        proven, proof = prove(path, config.sources(), cache, progress)
+        keep_verified(proofs, name, path, proof)
+        passed.findings += proven.findings
+        if proof is None:
+            return
+        passed.outcomes.append(Outcome(name, "verified", proven.summary()))
+        proof = proofs.load(name, path) or proof
+    if not proof.validated:
+        from ..validate import validate_result
+
+        found = validate_result(path, wanted.target.kind)
+        keep_validated(proofs, name, path, proof.files, found)
+        proof = replace(proof, validated=True, findings=tuple(f for f in found if f.severity is not Severity.INFO))
+        passed.outcomes.append(Outcome(name, "validated"))
+    judged = waive_all((replace(f, location=replace(f.location, file=name)) for f in proof.findings), waivers)
+    errors = [f for f in judged if f.severity is Severity.ERROR]
+    passed.errors += errors
+    passed.findings += [f for f in judged if f.severity is not Severity.ERROR]
+    passed.proofs[name] = proof
+
+
+def public_finding(found: Finding, config: Config) -> Finding:
+    """A finding as it may leave the house: without folders of this machine and the text of private cells."""
+    where = found.location
+    spec = config.profile.tables.get(where.table or "")
+    if spec and spec.private and (where.column in spec.private or where.column not in (*spec.columns, *spec.optional)):
+        plain = replace(where, value=None, expected=None)
+        found = replace(found, message=catalogue()[found.id]["meaning"], hint="", location=plain)
+    for folder in sorted({config.root, *config.roots}, key=lambda f: -len(str(f))):
+        message, hint = (text.replace(str(folder), folder.name) for text in (found.message, found.hint))
+        file = (found.location.file or "").replace(str(folder), folder.name) or None
+        found = replace(found, message=message, hint=hint, location=replace(found.location, file=file))
+    return found

@@ -1,0 +1,272 @@
+"""The part of a release that holds one lab's metadata: all that its results can be made from again, but the raw files.
+
+A part is a folder asset, ``dataset/<initials>``::
+
+    part.json              lab, profile, settings, and key and columns of each table
+    tables/<table>.csv     the lab's rows as they were typed, private cells blank; no file where it has none
+    applied_fixes.csv      the signed fixes of these rows
+    waivers.csv            what somebody answers for
+    profile.json           texts of the profile's files, its schemas and its own mappings, by path
+    rules.json             texts of the mappings that neuropress shipped when it was published, by name
+
+Rows whose key names no lab are in the part `NOBODY`. A lab is thus the unit of what may be
+published, inherited or withheld.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+from ..checks.waivers import FILE as WAIVERS
+from ..config import Config
+from ..model.budget import parse_toml
+from ..model.finding import problem
+from ..model.plan import SourceRow, canonical
+from ..model.profile import PACKAGE_PROFILES, Profile, TableSpec
+from ..model.record import Fix
+from ..model.serial import to_json
+from ..model.waiver import Waiver
+from ..records import raw_rows
+from ..release.assets import FileDigest, manifest_bytes
+from ..tables import FIXES, RawTable
+from ..tables.canonical import canonical_csv, parse_canonical
+from ..tables.fixes import FixLine, fixes_text
+
+NOBODY = "none"
+FOLDER = "dataset"
+KIND = "dataset"
+ABOUT = "part.json"
+PROFILE = "profile.json"
+RULES = "rules.json"
+FORMAT = 1
+
+type Files = Mapping[str, bytes]
+"""Path below the part -> bytes."""
+
+
+type SignedFixes = Mapping[tuple[str, str], Mapping[str, Fix]]
+"""Table and text of the row's key cell -> column -> fix."""
+
+
+def part_name(lab: str) -> str:
+    """Logical name of a lab's part."""
+    return f"{FOLDER}/{lab}"
+
+
+@dataclass(frozen=True, slots=True)
+class PartTable:
+    """One table of a part: its key column, its layout, and its rows with the signed fixes laid over them."""
+
+    key: str
+    columns: tuple[str, ...]
+    optional: tuple[str, ...]
+    rows: tuple[SourceRow, ...] = ()
+
+    @property
+    def spec(self) -> TableSpec:
+        """As much of the table's specification as its canonical form needs."""
+        return TableSpec("", self.key, "", (), self.columns, optional=self.optional)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One lab's part: what ``part.json`` says, its tables, its other files as they are."""
+
+    lab: str
+    settings: Mapping[str, Any]
+    tables: Mapping[str, PartTable]
+    others: Files = field(default_factory=dict)
+
+    def to_files(self) -> Files:
+        """The part as files."""
+        layouts = {
+            name: {"key": table.key, "columns": list(table.columns), "optional": list(table.optional)}
+            for name, table in self.tables.items()
+        }
+        about = {"format": FORMAT, "lab": self.lab, "settings": self.settings, "tables": layouts}
+        made = {ABOUT: f"{canonical(about)}\n".encode("ascii"), **self.others}
+        for name, table in self.tables.items():
+            if table.rows:
+                made[f"tables/{name}.csv"] = canonical_csv(table.spec, table.rows, ordered=True).encode()
+        fixes = [line for name, table in self.tables.items() for line in _fix_lines(name, table)]
+        if fixes:
+            made[FIXES] = fixes_text(fixes).encode()
+        return made
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the part's files, as the release states it."""
+        found = (FileDigest(n, len(b), hashlib.sha256(b).hexdigest()) for n, b in self.to_files().items())
+        return hashlib.sha256(manifest_bytes(found)).hexdigest()
+
+    @classmethod
+    def from_files(cls, made: Files, place: str) -> Part:
+        """The reverse of `to_files`.
+
+        Raises
+        ------
+        Problem
+            ``release.unreadable``.
+        """
+        try:
+            about = json.loads(made[ABOUT])
+            if about["format"] != FORMAT:
+                raise ValueError(f"it has format {about['format']}, this version reads {FORMAT}")
+            signed = _signed_fixes(made.get(FIXES, b""))
+            tables = {name: _table(name, layout, made, signed) for name, layout in about["tables"].items()}
+        except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise problem("release.unreadable", f"{place} cannot be read: {error!r}", file=place) from error
+        others = {
+            path: data for path, data in made.items() if path not in (ABOUT, FIXES) and not path.startswith("tables/")
+        }
+        return cls(about["lab"], about["settings"], tables, others)
+
+
+def _table(
+    name: str, layout: Mapping[str, Any], made: Files, signed: Mapping[tuple[str, str], Mapping[str, Fix]]
+) -> PartTable:
+    data = made.get(f"tables/{name}.csv")
+    rows = parse_canonical(data.decode())[1] if data is not None else []
+    key = layout["key"]
+    typed = []
+    for cells in rows:
+        text = cells.get(key, "")
+        fixes = signed.get((name, text), {})
+        typed.append(SourceRow(name, fixes[key].text if key in fixes else text, cells, fixes))
+    return PartTable(key, tuple(layout["columns"]), tuple(layout["optional"]), tuple(typed))
+
+
+def _fix_lines(name: str, table: PartTable) -> Iterable[FixLine]:
+    for row in table.rows:
+        for column, fix in row.fixes.items():
+            key = row.cells.get(table.key, "")
+            yield FixLine("", name, key, "", column, fix.original, fix.text, fix.reason, "", fix.person)
+
+
+def _signed_fixes(data: bytes) -> SignedFixes:
+    found: dict[tuple[str, str], dict[str, Fix]] = {}
+    for line in csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True):
+        fix = Fix(line["text"], line["fix"], line["person"], line["reason"])
+        found.setdefault((line["table"], line["key"]), {})[line["column"]] = fix
+    return found
+
+
+def dataset_parts(config: Config, tables: Mapping[str, RawTable], waivers: Iterable[Waiver]) -> dict[str, Part]:
+    """The parts of a dataset as its tables stand now, by lab; a lab without a row has none.
+
+    Parameters
+    ----------
+    tables
+        As read, with the signed fixes laid over them.
+    waivers
+        Those that hold.
+    """
+    present = {name: table for name, table in tables.items() if table.present}
+    rows: dict[str, dict[str, list[SourceRow]]] = {}
+    for name, table in present.items():
+        for row in raw_rows(table):
+            rows.setdefault(lab_of(row.key, config.profile), {}).setdefault(name, []).append(row)
+    shared = {PROFILE: _json_bytes(_profile_texts(config)), RULES: _json_bytes(shipped_rules())}
+    waived = list(waivers)
+    parts = {}
+    for lab, by_table in sorted(rows.items()):
+        made = {
+            name: PartTable(t.spec.key, t.spec.columns, t.spec.optional, tuple(by_table.get(name, ())))
+            for name, t in present.items()
+        }
+        mine = [w for w in waived if waiver_lab(w, config.profile) in (lab, NOBODY)]
+        others = {**shared, **({WAIVERS: _waivers_text(mine)} if mine else {})}
+        parts[lab] = Part(lab, _settings(config, lab, by_table), made, others)
+    return parts
+
+
+def _json_bytes(texts: Mapping[str, str]) -> bytes:
+    return f"{canonical(texts)}\n".encode("ascii")
+
+
+def lab_of(key: str, profile: Profile) -> str:
+    """Initials of the lab that a row belongs to, by its key; `NOBODY` where they are those of no lab."""
+    lab = profile.lab_of(key)
+    return lab.initials if lab else NOBODY
+
+
+def waiver_lab(waiver: Waiver, profile: Profile) -> str:
+    """The lab of the row that a waiver is about; `NOBODY` for a whole table or a result."""
+    return lab_of(waiver.row.partition(".")[2], profile)
+
+
+def _settings(config: Config, lab: str, rows: Mapping[str, list[SourceRow]]) -> dict[str, Any]:
+    """What ``neuropress.toml`` says that results depend on; options of this lab's raw objects only."""
+    named = {text for table in rows.values() for row in table for text in row.cells.values()}
+    options = {key: to_json(entry) for key, entry in config.options.items() if any(t.endswith(key) for t in named)}
+    local = {name: dict(entry) for name, entry in config.profile.local.items() if name == lab}
+    profile = {"name": config.profile.name, "version": config.profile.version}
+    return {"profile": profile, "labs": local, "options": options}
+
+
+def _profile_texts(config: Config) -> dict[str, str]:
+    """The profile with those that it extends, its schemas and its own mappings, by path beside the profile."""
+    made: dict[str, str] = {}
+    name = config.profile.name
+    while name and f"{name}.toml" not in made:
+        own = config.root / f"{name}.toml"
+        made[f"{name}.toml"] = own.read_text("utf-8") if own.is_file() else shipped_profile(name)
+        name = parse_toml(made[f"{name}.toml"]).get("extends", "")
+    for table, spec in config.profile.tables.items():
+        made[f"schemas/{table}.schema.json"] = spec.schema or shipped_schema(table)
+    return made | {f"mappings/{name}.toml": text for name, text in config.profile.mappings.items()}
+
+
+def shipped_profile(name: str) -> str:
+    """Text of a profile as it is shipped; empty when none of this name is."""
+    file = files(PACKAGE_PROFILES).joinpath(f"{name}.toml")
+    return file.read_text("utf-8") if file.is_file() else ""
+
+
+def shipped_schema(table: str) -> str:
+    """A table's schema as it is shipped; empty when there is none."""
+    file = files("neuropress.schemas").joinpath(f"{table}.schema.json")
+    return file.read_text("utf-8") if file.is_file() else ""
+
+
+def shipped_rules() -> dict[str, str]:
+    """Texts of all shipped mappings by file name."""
+    folder = files("neuropress.mappings")
+    return {item.name: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".toml")}
+
+
+def _waivers_text(waivers: Iterable[Waiver]) -> bytes:
+    made = io.StringIO(newline="")
+    writer = csv.writer(made, lineterminator="\n")
+    writer.writerow(("finding", "row", "reason", "person", "expiry"))
+    for waiver in waivers:
+        writer.writerow((waiver.finding, waiver.row, waiver.reason, waiver.person, waiver.expiry))
+    return made.getvalue().encode()
+
+
+def merge_rows(before: Part | None, now: Part, chosen: set[tuple[str, str]]) -> Part:
+    """A part in which only some rows are as they are now; the others stay as they were published.
+
+    Parameters
+    ----------
+    chosen
+        (table, key) of the rows that are published anew.
+    """
+    if before is None:
+        before = Part(now.lab, {}, {})
+    merged = {}
+    for name in {**before.tables, **now.tables}:
+        layout = now.tables.get(name) or before.tables[name]
+        old = before.tables[name].rows if name in before.tables else ()
+        new = {row.key: row for row in now.tables[name].rows if (name, row.key) in chosen} if name in now.tables else {}
+        kept = [new.pop(row.key, row) for row in old if (name, row.key) not in chosen or row.key in new]
+        rows = (*kept, *new.values())
+        merged[name] = PartTable(layout.key, layout.columns, layout.optional, rows)
+    return Part(now.lab, now.settings, merged, now.others)

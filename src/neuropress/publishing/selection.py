@@ -1,0 +1,181 @@
+"""What a release brings anew: proven results, raw files, and the labs' parts that hold their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..config import Config
+from ..model.finding import Problem
+from ..model.record import Record
+from ..model.waiver import Waiver
+from ..planning.targets import Wanted
+from ..proofs import Proof
+from ..release import Asset, Draft, FileDigest, OpenRelease, Place
+from ..release.catalog import Entry
+from ..release.parallel import run_all
+from ..state import DigestCache
+from ..tables import Tables, normalise_key, read_tables
+from ..verify import kind_of
+from .changes import Change, Content, compare, rows_by_table
+from .parts import FOLDER, KIND, Part, dataset_parts, lab_of, merge_rows, part_name
+from .scope import Scope, provenance_of
+
+WORKERS = 16
+
+
+@dataclass(slots=True)
+class Selected:
+    """What is published anew: assets, and labs' parts; `before` are the parts of the parent release."""
+
+    assets: list[Asset] = field(default_factory=list)
+    parts: dict[str, Part] = field(default_factory=dict)
+    before: dict[str, Part] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset as it stands when it is published.
+
+    `targets` are the selected results, `proofs` (by path below ``output/``) those of them that may be published.
+    """
+
+    config: Config
+    tables: Tables
+    targets: Sequence[Wanted]
+    proofs: Mapping[str, Proof]
+    waivers: Sequence[Waiver]
+    cache: DigestCache
+
+
+def select(dataset: Dataset, scope: Scope, place: Place) -> Selected:
+    """Collect what is published anew. Raises `Problem` where the parent release is damaged."""
+    config, profile = dataset.config, dataset.config.profile
+    proven = [w for w in dataset.targets if w.target.path in dataset.proofs]
+    selected = Selected([_result(config, wanted, dataset.proofs[wanted.target.path]) for wanted in proven])
+    if scope.takes_kind("raw"):
+        selected.assets += _raw(config, dataset.tables, scope, dataset.cache)
+    now = dataset_parts(config, read_tables(config.tables, profile), dataset.waivers)
+    if place.parent and place.store:
+        selected.before = load_parts(OpenRelease(place.parent, place.store), now)
+    chosen = _chosen_rows(dataset, scope, selected.before)
+    touched = {lab_of(key, profile) for _, key in chosen}
+    for lab, part in now.items():
+        if not scope.sessions and scope.takes_lab(lab):
+            selected.parts[lab] = part
+        elif lab in touched:
+            selected.parts[lab] = merge_rows(selected.before.get(lab), part, chosen)
+    return selected
+
+
+def _chosen_rows(dataset: Dataset, scope: Scope, before: Mapping[str, Part]) -> set[tuple[str, str]]:
+    """The selected rows with all that they depend on, whichever lab's these are, and what they were in the parent."""
+    records = (record for table in dataset.tables.records.values() for record in table.values())
+    starts = [record for record in records if scope.takes_row(record, dataset.config.profile)]
+    chosen = {(r.table, r.key) for start in starts for r in start.lineage()}
+    chosen |= {(r.table, r.key) for wanted in dataset.targets for r in wanted.records()}
+    for part in before.values() if scope.sessions else ():
+        for name, table in part.tables.items():
+            rows = (row for row in table.rows if {row.key, row.cells.get("session_id")} & set(scope.sessions))
+            chosen |= {(name, row.key) for row in rows}
+    return chosen
+
+
+def load_parts(release: OpenRelease, known: Mapping[str, Part] | None = None) -> dict[str, Part]:
+    """The labs' parts of a release.
+
+    Parameters
+    ----------
+    known
+        Parts by lab; one that the release holds as it is, is not fetched.
+
+    Raises
+    ------
+    Problem
+        A part is damaged or gone.
+    """
+    found = {}
+    for name, entry in release.release.assets.items():
+        lab = name.removeprefix(f"{FOLDER}/")
+        if entry.kind != KIND:
+            continue
+        if known and lab in known and known[lab].sha256 == entry.sha256:
+            found[lab] = known[lab]
+            continue
+        paths = [file.path for file in release.files(name)]
+        data = run_all(lambda path, name=name: release.read(name, path), paths, WORKERS)  # type: ignore[misc]
+        found[lab] = Part.from_files(dict(zip(paths, data, strict=True)), name)
+    return found
+
+
+def _result(config: Config, wanted: Wanted, proof: Proof) -> Asset:
+    path = config.output / wanted.target.path
+    files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)
+    owners = provenance_of([wanted.record, *(row for _, row in wanted.jobs)], config.profile)
+    return Asset(wanted.target.path, kind_of(path), path, owners, files)
+
+
+def _raw(config: Config, tables: Tables, scope: Scope, cache: DigestCache) -> list[Asset]:
+    """Every raw object that a public path cell of a selected row names and that is there, each once."""
+    owners: dict[str, list[Record]] = {}
+    for table, spec in config.profile.tables.items():
+        public = [column for column in spec.paths if column not in spec.private]
+        for record in tables.records.get(table, {}).values():
+            for column in public:
+                key = normalise_key(record.cells[column].text, config.profile).rstrip("/")
+                if key:
+                    owners.setdefault(key, []).append(record)
+    found = []
+    for key, records in owners.items():
+        if not any(scope.takes_row(record, config.profile) for record in records):
+            continue
+        try:
+            source = config.sources().locate(key)
+        except Problem:
+            continue  # `check` tells of it, and blocks the release where it matters
+        found.append(_raw_asset(source.root / key, key, provenance_of(records, config.profile), cache))
+    return found
+
+
+def _raw_asset(path: Path, key: str, owners: Mapping[str, list[str]], cache: DigestCache) -> Asset:
+    if not path.is_file():
+        return Asset(key, "raw", path, owners)
+    digest = cache.digest(path)
+    return Asset(key, "raw", path, owners, (FileDigest("", digest.size, digest.sha256),))
+
+
+def write_parts(parts: Mapping[str, Part], folder: Path) -> list[Asset]:
+    """Write labs' parts into a scratch folder, as assets."""
+    assets = []
+    for lab, part in parts.items():
+        root = folder / lab
+        for name, data in part.to_files().items():
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        assets.append(Asset(part_name(lab), KIND, root, {"labs": [lab]}))
+    return assets
+
+
+def is_inherited(name: str, entry: Entry, scope: Scope, selected: Selected) -> bool:
+    """What was not selected; of what was, all that is absent is lost."""
+    if entry.kind == KIND:
+        return name.removeprefix(f"{FOLDER}/") not in selected.parts and not _loses_part(name, entry, scope)
+    return not scope.takes_entry(name, entry)
+
+
+def _loses_part(name: str, entry: Entry, scope: Scope) -> bool:
+    """Whether a lab that has no row any more is among what was selected."""
+    return not scope.sessions and scope.takes_entry(name, entry)
+
+
+def list_changes(draft: Draft, selected: Selected) -> list[Change]:
+    """Differences of the draft from its parent; without a parent everything is new."""
+    before = draft.place.parent.assets if draft.place.parent else {}
+    kept = {lab: part for lab, part in selected.before.items() if part_name(lab) in draft.entries}
+    parts = {**kept, **selected.parts}
+    return compare(
+        Content(before, rows_by_table(selected.before.values())),
+        Content(draft.entries, rows_by_table(parts.values())),
+    )
