@@ -39,6 +39,8 @@ ALLOWED = {
     "records": {"config", "planning", "state", "tables"},
     "coverage": {"config", "planning", "records", "tables", "writers"},
     "drafting": {"state"},
+    "releases": {"config", "publishing", "release", "report"},
+    "rebuild": {"api", "proofs", "publishing", "release", "releases", "report", "state", "verify", "writers"},
     "fixing": {"config", "report", "state", "tables"},
     "proofs": {"state", "verify", "writers"},
     "export": {"config", "publishing", "records", "release", "state", "tables", "writers"},
@@ -46,7 +48,7 @@ ALLOWED = {
     "publishing": {"checks", "planning", "proofs", "records", "tables", "release", "validate", "verify", "config", "state", "report"},
     "status": {"config", "planning", "proofs", "publishing", "report", "state"},
     "api": {"planning", "proofs", "status", "adding", "fixing", "results", "letters", "since", "coverage", "records", "export", "tables", "checks", "convert", "verify", "validate", "explain", "publishing", "config", "state", "report"},
-    "cli": {"adding", "drafting", "api", "results", "coverage", "explain", "report"},
+    "cli": {"releases", "rebuild", "publishing", "adding", "drafting", "api", "results", "coverage", "explain", "report"},
     "profiles": set(),
     "findings_page": set(),
 }  # fmt: skip

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuropress.model.finding import Problem
+from neuropress.model.source import check_key
 from neuropress.release.assets import FileDigest, manifest_bytes, read_manifest, revision_key
 from neuropress.release.catalog import (
     Entry,
@@ -19,7 +20,7 @@ from neuropress.release.catalog import (
     release_numbers,
 )
 
-ENTRY = Entry("a/x.nwb", "nwb", 3, 1, "ff", None, {"tool": "µ"})
+ENTRY = Entry("a/x.nwb", "nwb", 3, 1, "f" * 64, None, {"tool": "µ"})
 RELEASE = Release("1.2.0", "Tïtle", "CC0-1.0", {"a/x.nwb": ENTRY}, Parent("1.1.0", "ee"), {"why": ["a", 1, None]})
 
 
@@ -96,13 +97,31 @@ def test_releases_that_cannot_be_read(data):
     assert caught.value.finding.id == "release.unreadable"
 
 
+@pytest.mark.parametrize("key", ["../x", "/etc/passwd", "a/../../x", "a\\b", "C:/x"])
+@pytest.mark.parametrize("part", ["name", "key"])
+def test_a_release_that_leads_outside_is_refused(key, part):
+    name, entry = (key, ENTRY) if part == "name" else ("a/x.nwb", dataclasses.replace(ENTRY, key=key))
+    with pytest.raises(Problem, match="no readable release"):
+        Release.from_bytes(dataclasses.replace(RELEASE, assets={name: entry}).to_bytes(), "x")
+    with pytest.raises(Problem):
+        read_manifest(manifest_bytes([FileDigest(key, 1, "0" * 64)]))
+
+
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused(data):
     with pytest.raises(Problem):
         Release.from_bytes(data, "x")
 
 
-names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1)
+def _is_safe(name):
+    try:
+        check_key(name)
+    except Problem:
+        return False
+    return not name.endswith("/")
+
+
+names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(_is_safe)
 
 
 @given(st.dictionaries(names, st.tuples(st.integers(0), st.text("0123456789abcdef", min_size=64, max_size=64))))
@@ -136,6 +155,6 @@ def test_readme_keeps_its_table():
     entry = dataclasses.replace(ENTRY, key="a|b\nc")
     text = readme(dataclasses.replace(RELEASE, assets={"a|b\nc": entry}), "s3://b/p")
     row = next(line for line in text.splitlines() if line.startswith("| a"))
-    assert row == "| a\\|b c | nwb | `a\\|b c` | 1 | 3 | ff |"
+    assert row == "| a\\|b c | nwb | `a\\|b c` | 1 | 3 | " + "f" * 64 + " |"
     assert '- why: ["a",1,null]' in text
     assert "- Release before this one: 1.1.0" in text

@@ -6,6 +6,7 @@ import argparse
 from typing import NoReturn
 
 from .. import __version__
+from .releases import add_releases
 
 KINDS = ("raw", "nwb", "ome-zarr")
 FORMATS = ("text", "jsonl", "junit", "github")
@@ -27,6 +28,7 @@ VERBS = {
     "coverage": "where every cell of every table went, and that none was dropped",
     "export-tables": "rebuild the metadata tables from results or a release",
     "publish": "publish raw files and proven results as one immutable release",
+    "releases": "list, compare, verify, fetch and rebuild releases",
 }
 
 
@@ -53,7 +55,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
-    for name in made.keys() - {"demo", "init", "schema"}:
+    for name in made.keys() - {"demo", "init", "schema", "releases"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     for name in ("convert", "run"):
         made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="results made side by side")
@@ -71,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     _explain_options(made["explain"])
     _export_tables_options(made["export-tables"])
     _publish_options(made["publish"])
+    add_releases(made["releases"])
     return top
 
 

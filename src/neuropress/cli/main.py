@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .arguments import parser
+from .releases import run_releases
 
 if TYPE_CHECKING:
     from ..api import Dataset, Selection
@@ -255,6 +256,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "coverage": _coverage,
     "export-tables": _export,
     "publish": _publish,
+    "releases": run_releases,
 }
 
 if __name__ == "__main__":

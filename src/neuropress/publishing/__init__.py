@@ -8,6 +8,7 @@ module           what it holds
 :mod:`.parts`    `Part`: one lab's tables, fixes, waivers, profile and rules
 :mod:`.selection`  what is published anew, and what is inherited
 :mod:`.changes`  `Change`: what differs between two releases, and what is lost
+:mod:`.restore`  `restore_dataset`: a dataset again from the parts of a release
 ===============  =====================================================================
 
 A release is its parent plus changes: what is not selected is inherited, what is selected and
@@ -32,7 +33,7 @@ from ..release import Published, check_order, draft_release, open_place, publish
 from ..report import Outcome, Report
 from ..state import DigestCache, Memory
 from ..tables import Tables
-from .changes import Change, What, loss_findings
+from .changes import Change, What, change_outcomes, loss_findings
 from .gate import Passed, check_results, public_finding
 from .parts import lab_of
 from .scope import Scope
@@ -116,7 +117,7 @@ def _publish(config: Config, tables: Tables, order: Order, cache: DigestCache, p
         changes = list_changes(draft, selected)
         if place.parent:
             findings += loss_findings(changes, order.accepted, place.parent.number)
-        told = [*passed.outcomes, *(_change_outcomes(changes) if order.dry_run or has_errors(findings) else ())]
+        told = [*passed.outcomes, *(change_outcomes(changes) if order.dry_run or has_errors(findings) else ())]
         if has_errors(findings):
             return Report.of("publish", told, findings)
         done = publish_draft(
@@ -151,24 +152,6 @@ def _blocking(config: Config, order: Order, targets: Sequence[Wanted], passed: P
     hint = f"Mend them, or publish the other labs with --lab (errors here: {', '.join(labs)})." if labs else ""
     message = f"{config.root.name} has errors, so {order.release} is not published"
     return [*passed.errors, finding("publish.errors", message, hint=hint)]
-
-
-def _change_outcomes(changes: Sequence[Change]) -> list[Outcome]:
-    return [
-        Outcome(change.name, f"{change.level} {change.what}", _texts(change), (), change.to_json())
-        for change in changes
-    ]
-
-
-def _texts(change: Change) -> str:
-    unit = " bytes" if change.level == "asset" else ""
-    if change.before and change.after:
-        return f"{_quoted(change.before, unit)} -> {_quoted(change.after, unit)}"
-    return _quoted(change.before or change.after, unit)
-
-
-def _quoted(text: str, unit: str) -> str:
-    return f"{text}{unit}" if unit or not text else repr(text)
 
 
 def _notes(config: Config, order: Order, passed: Passed, changes: Sequence[Change]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..model.finding import Finding, finding
 from ..release.catalog import Entry
+from ..report import Outcome
 from .parts import KIND, Part
 
 SHOWN = 5
@@ -45,6 +46,14 @@ class Change:
     name: str
     before: str = ""
     after: str = ""
+
+    def text(self) -> str:
+        """What was and what is, in words."""
+        unit = " bytes" if self.level == "asset" else ""
+        texts = [f"{text}{unit}" if unit or self.level == "table" else repr(text) for text in (self.before, self.after)]
+        if self.before and self.after:
+            return " -> ".join(texts)
+        return texts[0] if self.before else texts[1] if self.after else ""
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
@@ -173,3 +182,8 @@ def _loss(group: str, changes: Sequence[Change], parent: str) -> Finding:
     name = names[0] if len(names) == 1 or group == "assets" else group
     hint = f"Bring them back, or name them: --accept-loss '{name}'" + (" and so on." if group == "assets" else ".")
     return finding("publish.loss", message, hint=hint, table=table or None, value=names[0])
+
+
+def change_outcomes(changes: Sequence[Change]) -> list[Outcome]:
+    """Changes as outcomes of a report."""
+    return [Outcome(one.name, f"{one.level} {one.what}", one.text(), (), one.to_json()) for one in changes]

@@ -9,7 +9,9 @@ module           what it holds
 :mod:`.catalog`  `Release`, `Entry`: the release manifest, and release numbers
 :mod:`.history`  the one line of releases: commit, and what follows from it
 :mod:`.commit`   `publish`, or in steps: `open_place`, `draft_release`, `publish_draft`
-:mod:`.read`     `list_releases`, `read_release`, `verify_release`
+:mod:`.read`     `list_releases`, `read_release`, `OpenRelease`
+:mod:`.fetch`    `download`: assets into a folder, each file compared with its digest
+:mod:`.audit`    `audit`, `verify_release`: whether a store holds what was published
 ===============  =====================================================================
 
 Layout below the URL::
@@ -26,19 +28,25 @@ Layout below the URL::
 """
 
 from .assets import Asset, FileDigest
+from .audit import Audit, audit, check_hint, verify_release
 from .commit import Draft, Place, Published, check_order, draft_release, open_place, publish, publish_draft
-from .read import OpenRelease, is_release, list_releases, open_release, read_release, verify_release
+from .fetch import download
+from .read import OpenRelease, is_release, list_releases, open_release, read_release
 from .store import StoreUnavailable
 
 __all__ = [
     "Asset",
+    "Audit",
     "Draft",
     "FileDigest",
     "OpenRelease",
     "Place",
     "Published",
     "StoreUnavailable",
+    "audit",
+    "check_hint",
     "check_order",
+    "download",
     "draft_release",
     "is_release",
     "list_releases",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..model.budget import parse_json
 from ..model.finding import Problem, problem
 from ..model.plan import canonical
 from ..model.source import check_key, confine
@@ -202,9 +202,22 @@ def manifest_bytes(files: Iterable[FileDigest]) -> bytes:
 
 
 def read_manifest(data: bytes) -> tuple[FileDigest, ...]:
-    """The reverse of `manifest_bytes`. Raises `KeyError` or `ValueError` on anything else."""
-    rows = (json.loads(line) for line in data.splitlines())
-    return tuple(FileDigest(row["path"], row["size"], row["sha256"]) for row in rows)
+    """The reverse of `manifest_bytes`.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        The bytes are no manifest.
+    Problem
+        ``path.unsafe``: a path would lie outside the asset.
+    """
+    rows = (parse_json(line) for line in data.splitlines())
+    files = tuple(FileDigest(row["path"], row["size"], row["sha256"]) for row in rows)
+    for file in files:
+        if not isinstance(file.size, int) or not isinstance(file.sha256, str) or not isinstance(file.path, str):
+            raise TypeError(f"a line of the manifest is no file: {file}")
+        check_key(file.path)
+    return files
 
 
 def revision_key(name: str, revision: int, *, folder: bool) -> str:

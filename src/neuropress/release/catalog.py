@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
+from ..model.budget import parse_json
 from ..model.finding import Problem, problem
 from ..model.plan import canonical
 from ..model.serial import from_json, to_json
+from ..model.source import check_key
 from .store import Store
 
 FORMAT = 1
@@ -102,16 +103,28 @@ class Release:
             ``release.unreadable``: damaged, or written by a newer version.
         """
         try:
-            document = json.loads(data)
+            document = parse_json(data)
             if document["format"] != FORMAT:
                 raise ValueError(f"it has format {document['format']}, this version reads {FORMAT}")
             parent = document.pop("parent")
             release = replace(from_json(cls, document), parent=from_json(Parent, parent) if parent else None)
             if release.to_bytes() != data:
                 raise ValueError("its bytes are not as neuropress wrote them")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            for name, entry in release.assets.items():
+                _check_entry(name, entry)
+        except (Problem, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise problem("release.unreadable", f"{where} is no readable release: {error}", file=where) from error
         return release
+
+
+def _check_entry(name: str, entry: Entry) -> None:
+    """Refuse what would lead out of the store's folder, or out of where assets are put: whoever wrote it."""
+    check_key(name)
+    check_key(entry.key)
+    if entry.manifest not in (None, f"{FOLDER}/manifests/{entry.sha256}.jsonl"):
+        raise ValueError(f"the manifest of {name} is not named by its digest")
+    if not re.fullmatch("[0-9a-f]{64}", entry.sha256):
+        raise ValueError(f"the digest of {name} is none")
 
 
 def parse_number(number: str) -> tuple[int, int, int]:

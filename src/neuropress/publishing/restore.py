@@ -1,0 +1,129 @@
+"""A dataset again from the labs' parts of a release: tables, fixes, waivers, profile and settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..checks.waivers import FILE as WAIVERS
+from ..config import FILE
+from ..model.finding import Finding, finding, problem
+from ..model.source import check_key
+from ..state import write_atomic
+from ..tables import FIXES
+from ..tables.canonical import canonical_csv
+from .parts import PROFILE, RULES, Part, PartTable, shipped_profile, shipped_rules, shipped_schema
+
+
+def restore_dataset(parts: Mapping[str, Part], folder: Path, lab: str) -> list[Finding]:
+    """Write a dataset that holds the rows of all parts, with the profile and the rules of one lab's part.
+
+    Raw files and results are not among it.
+
+    Returns
+    -------
+    list of Finding
+        ``release.other_rules``: neuropress now has other mappings than those that the part was published with.
+
+    Raises
+    ------
+    Problem
+        ``release.unreadable``: a part is damaged.
+    """
+    chosen = parts[lab]
+    try:
+        texts = _texts(chosen, PROFILE)
+        rules = _texts(chosen, RULES)
+        settings = _settings(parts.values(), chosen)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise problem("release.unreadable", f"the part of {lab} cannot be read: {error!r}", value=lab) from error
+    for path, text in texts.items():
+        check_key(path)
+        if not _is_shipped(path, text):
+            write_atomic(folder / path, text)
+    merged = Part(lab, {}, _merged_tables(parts.values()), {})
+    for path, data in merged.to_files().items():
+        if path == FIXES:
+            write_atomic(folder / path, data.decode())
+    for name, table in merged.tables.items():
+        write_atomic(folder / "tables" / f"{name}.csv", canonical_csv(table.spec, table.rows, ordered=True))
+    waivers = {line: None for part in parts.values() for line in _waiver_lines(part)}
+    if waivers:
+        write_atomic(folder / WAIVERS, "".join(f"{line}\n" for line in waivers))
+    write_atomic(folder / FILE, settings)
+    return list(_other_rules(rules))
+
+
+def _texts(part: Part, name: str) -> Mapping[str, str]:
+    data: dict[str, str] = json.loads(part.others[name])
+    if not all(isinstance(text, str) for text in data.values()):
+        raise TypeError(f"{name} holds something that is no text")
+    return data
+
+
+def _is_shipped(path: str, text: str) -> bool:
+    """Whether neuropress has the file as it is, so that it need not lie beside the dataset."""
+    folder, _, name = path.rpartition("/")
+    if folder == "schemas":
+        return text in ("", shipped_schema(name.removesuffix(".schema.json")))
+    return not folder and text == shipped_profile(name.removesuffix(".toml"))
+
+
+def _merged_tables(parts: Iterable[Part]) -> dict[str, PartTable]:
+    merged: dict[str, PartTable] = {}
+    for part in parts:
+        for name, table in part.tables.items():
+            known = merged.get(name, table)
+            rows = (*known.rows, *table.rows) if name in merged else table.rows
+            merged[name] = PartTable(known.key, known.columns, known.optional, rows)
+    return merged
+
+
+def _waiver_lines(part: Part) -> list[str]:
+    return part.others.get(WAIVERS, b"").decode().splitlines()
+
+
+def _other_rules(rules: Mapping[str, str]) -> Iterator[Finding]:
+    now = shipped_rules()
+    for name in sorted({**rules, **now}):
+        if rules.get(name) != now.get(name):
+            message = f"mappings/{name} is not the one that the release was made with"
+            yield finding("release.other_rules", message, value=name)
+
+
+def _settings(parts: Iterable[Part], chosen: Part) -> str:
+    """``neuropress.toml``: the profile of the chosen part, the settings of all labs and raw files."""
+    profile = chosen.settings["profile"]
+    labs: dict[str, Any] = {}
+    options: dict[str, Any] = {}
+    for part in parts:
+        labs |= part.settings["labs"]
+        options |= part.settings["options"]
+    lines = [
+        "# Written from a release.",
+        f"profile = {_toml_text(profile['name'])}",
+        f"profile_version = {_toml_text(profile['version'])}",
+        "",
+        "[source]",
+        'roots = ["source"]',
+    ]
+    for table, entries in (("labs", labs), ("options", options)):
+        for name, values in entries.items():
+            lines += ["", f"[{table}.{_toml_text(name)}]"]
+            lines += [f"{_toml_text(key)} = {_toml_value(value)}" for key, value in values.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml_text(text: str) -> str:
+    """A basic string: JSON's, but for characters that TOML wants escaped too."""
+    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(_toml_value(one) for one in value)}]"
+    return _toml_text(value)

@@ -1,0 +1,70 @@
+"""Bring assets of a release to a folder, each file compared with its digest before it has its name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..model.finding import problem
+from ..model.source import sha256_file
+from .assets import FileDigest
+from .parallel import run_all
+from .read import OpenRelease
+
+WORKERS = 8
+PIECE = 4 * 2**20
+
+type Progress = Callable[[int], None]
+
+
+def download(release: OpenRelease, places: Mapping[str, Path], progress: Progress) -> int:
+    """Fetch assets; a file that is there already with the right bytes is left alone.
+
+    Parameters
+    ----------
+    places
+        Logical name of an asset -> the file or folder that it becomes.
+
+    Returns
+    -------
+    int
+        Number of files.
+
+    Raises
+    ------
+    Problem
+        ``release.differs`` or ``release.lost``: nothing wrong gets its name.
+    """
+    jobs = [
+        (name, file, place / file.path if file.path else place)
+        for name, place in places.items()
+        for file in release.files(name)
+    ]
+    for _ in run_all(lambda job: _fetch(release, *job, progress), jobs, WORKERS):
+        pass
+    return len(jobs)
+
+
+def _fetch(release: OpenRelease, name: str, file: FileDigest, path: Path, progress: Progress) -> None:
+    if path.is_file() and path.stat().st_size == file.size and sha256_file(path) == file.sha256:
+        progress(file.size)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    total = hashlib.sha256()
+    try:
+        with release.stream(name, file.path) as source, partial.open("xb") as target:
+            while piece := source.read(PIECE):
+                total.update(piece)
+                target.write(piece)
+                progress(len(piece))
+            target.flush()
+            os.fsync(target.fileno())
+        if total.hexdigest() != file.sha256:
+            message = f"{name}: {file.path or 'its file'} has other bytes than were published"
+            raise problem("release.differs", message, file=name, value=total.hexdigest(), expected=file.sha256)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
