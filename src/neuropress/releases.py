@@ -116,7 +116,8 @@ def get_release(
         }
         parts = load_parts(release)
         lab = next((lab for lab in sorted(parts) if lab != NOBODY), None) or next(iter(parts), None)
-        findings = restore_dataset(parts, folder, lab) if lab else []
+        # The settings are written last: where they are, the tables are whole, and may have been edited since.
+        findings = restore_dataset(parts, folder, lab) if lab and not (folder / FILE).exists() else []
         files = download(release, places, progress)
     for name in ("source", "output"):
         (folder / name).mkdir(exist_ok=True)

@@ -137,17 +137,26 @@ def test_get_gives_a_dataset_that_stands_by_itself(published: Builder, tmp_path:
     assert main(["publish", str(back), "--to", url(published), "--release", "1.1.0"]) == 0
 
 
-def test_get_goes_on_where_it_was_cut_off_and_never_over_another(published: Builder, tmp_path: Path) -> None:
+def test_get_goes_on_where_it_was_cut_off_and_never_over_another(published: Builder, tmp_path: Path, capsys) -> None:
     back = tmp_path / "back"
-    assert main(["releases", "get", url(published), str(back), "--release", "1.0.0", "--lab", "RY"]) == 0
+    get = ["releases", "get", url(published), str(back), "--release", "1.0.0"]
+    assert main([*get, "--lab", "RY"]) == 0
     assert not (back / "output/lichtman").exists()
     raw = next((back / "source").rglob("*.abf"))
-    raw.write_bytes(b"cut")
-    assert main(["releases", "get", url(published), str(back), "--release", "1.0.0"]) == 0
+    raw.unlink()
+    table = back / "tables/mouse.csv"
+    table.write_text(table.read_text().replace("24.50", "26.50"))
+    assert main(get) == 0
     assert raw.read_bytes() == published.raw(f"yuste/{DATE}/ephys/raw/e1.abf").read_bytes()
     assert (back / "output/lichtman").exists()
-    assert main(["releases", "get", url(published), str(back), "--release", "1.1.0"]) in (1, 2)
-    assert main(["releases", "get", url(published), str(published.root)]) in (1, 2)
+    assert "26.50" in table.read_text()  # what a person changed is not written over
+    raw.write_bytes(b"somebody's own")
+    capsys.readouterr()
+    assert main(get) == 1
+    assert "release.occupied" in capsys.readouterr().out
+    assert raw.read_bytes() == b"somebody's own"
+    assert main(["releases", "get", url(published), str(back), "--release", "1.1.0"]) == 2
+    assert main(["releases", "get", url(published), str(published.root)]) == 2
 
 
 def test_what_comes_with_other_bytes_gets_no_name(published: Builder, tmp_path: Path) -> None:

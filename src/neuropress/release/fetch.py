@@ -20,7 +20,7 @@ type Progress = Callable[[int], None]
 
 
 def download(release: OpenRelease, places: Mapping[str, Path], progress: Progress) -> int:
-    """Fetch assets; a file that is there already with the right bytes is left alone.
+    """Fetch assets; a file that is there already with the right bytes is left alone, and none is written over.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ def download(release: OpenRelease, places: Mapping[str, Path], progress: Progres
     Raises
     ------
     Problem
-        ``release.differs`` or ``release.lost``: nothing wrong gets its name.
+        ``release.differs`` or ``release.lost``: nothing wrong gets its name; ``release.occupied``: a file
+        with other bytes is there, which somebody changed, for a cut-off download has no final name.
     """
     jobs = [
         (name, file, place / file.path if file.path else place)
@@ -48,7 +49,9 @@ def download(release: OpenRelease, places: Mapping[str, Path], progress: Progres
 
 
 def _fetch(release: OpenRelease, name: str, file: FileDigest, path: Path, progress: Progress) -> None:
-    if path.is_file() and path.stat().st_size == file.size and sha256_file(path) == file.sha256:
+    if os.path.lexists(path):
+        if path.is_symlink() or not path.is_file() or sha256_file(path) != file.sha256:
+            raise problem("release.occupied", f"{path} is there and is not what the release holds", file=str(path))
         progress(file.size)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
