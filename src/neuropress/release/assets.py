@@ -201,22 +201,23 @@ def manifest_bytes(files: Iterable[FileDigest]) -> bytes:
     return "".join(f"{line}\n" for line in lines).encode("ascii")
 
 
-def read_manifest(data: bytes) -> tuple[FileDigest, ...]:
+def read_manifest(data: bytes, place: str = "") -> tuple[FileDigest, ...]:
     """The reverse of `manifest_bytes`.
 
     Raises
     ------
-    KeyError, TypeError, ValueError
-        The bytes are no manifest.
     Problem
-        ``path.unsafe``: a path would lie outside the asset.
+        ``release.unreadable``: the bytes are no manifest, or a path would lie outside the asset.
     """
-    rows = (parse_json(line) for line in data.splitlines())
-    files = tuple(FileDigest(row["path"], row["size"], row["sha256"]) for row in rows)
-    for file in files:
-        if not isinstance(file.size, int) or not isinstance(file.sha256, str) or not isinstance(file.path, str):
-            raise TypeError(f"a line of the manifest is no file: {file}")
-        check_key(file.path)
+    try:
+        rows = (parse_json(line) for line in data.splitlines())
+        files = tuple(FileDigest(row["path"], row["size"], row["sha256"]) for row in rows)
+        for file in files:
+            if not isinstance(file.size, int) or not isinstance(file.sha256, str) or not isinstance(file.path, str):
+                raise TypeError(f"a line names no file: {file}")
+            check_key(file.path)
+    except (Problem, KeyError, TypeError, ValueError) as error:
+        raise problem("release.unreadable", f"{place} is no manifest of files: {error}", file=place) from error
     return files
 
 

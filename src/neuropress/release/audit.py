@@ -93,9 +93,10 @@ def _check_entries(store: Store, entries: Mapping[EntryId, Entry], *, deep: bool
     if not deep:
         return found
     broken = {f.location.file for told in found.values() for f in told}
+    sound = {id: entry for id, entry in entries.items() if entry.manifest not in broken}
     jobs = [
         (id, entry.key + (f"/{file.path}" if file.path else ""), file)
-        for id, entry in entries.items()
+        for id, entry in sound.items()
         for file in files_of(store, entry)
     ]
     jobs = [job for job in jobs if job[1] not in broken]
@@ -154,8 +155,13 @@ def _check_entry(store: Store, name: str, entry: Entry) -> Iterator[Finding]:
     if sha256_of(data) != entry.sha256:
         yield finding("release.differs", f"{name}: its manifest has other bytes", file=entry.manifest)
         return
+    try:
+        files = read_manifest(data, entry.manifest)
+    except Problem as bad:
+        yield bad.finding
+        return
     lying = dict(store.list(entry.key))
-    for file in read_manifest(data):
+    for file in files:
         key = f"{entry.key}/{file.path}"
         yield from _compare_size(name, key, file.size, lying.pop(key, None))
     for key in sorted(lying):

@@ -116,7 +116,7 @@ def files_of(store: Store, entry: Entry) -> tuple[FileDigest, ...]:
     if entry.manifest is None:
         return (FileDigest("", entry.size, entry.sha256),)
     data = store.get(entry.manifest)
-    return read_manifest(data) if data is not None and sha256_of(data) == entry.sha256 else ()
+    return read_manifest(data, entry.manifest) if data is not None and sha256_of(data) == entry.sha256 else ()
 
 
 def sha256_of(data: bytes) -> str:
