@@ -1,4 +1,4 @@
-"""Targets to publish to: a folder, and a bucket of an S3 server that is started here."""
+"""Targets to publish to: a folder, and a bucket of each S3 server that is started here (moto, Ceph RGW)."""
 
 import hashlib
 import os
@@ -13,25 +13,27 @@ from typing import Any
 
 import boto3
 import pytest
+import rgw
 from botocore.config import Config
+from filelock import FileLock
 
 SECRET = "planted/secret+key%0123456789"
 
 
 @dataclass
 class Server:
-    """An S3 server on the loopback; `log` holds one line for every request."""
+    """An S3 server on the loopback; moto's `log` holds one line for every request."""
 
     endpoint: str
-    log: Path
+    log: Path = Path(os.devnull)
 
     def client(self) -> Any:
         return boto3.client(
             "s3",
             endpoint_url=self.endpoint,
             region_name="us-east-1",
-            aws_access_key_id="other",
-            aws_secret_access_key="other",
+            aws_access_key_id=rgw.ACCESS_KEY,
+            aws_secret_access_key=SECRET,
             config=Config(proxies={}),
         )
 
@@ -43,9 +45,7 @@ class Server:
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = rgw.free_port()
     log = tmp_path_factory.mktemp("moto") / "requests.log"
     with log.open("wb") as out:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -64,6 +64,20 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     finally:
         process.terminate()
         process.wait(timeout=30)
+
+
+@pytest.fixture(scope="session")
+def rgw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One Ceph RGW for all processes of a parallel run."""
+    if missing := rgw.missing_programs():
+        pytest.skip(f"s3: Ceph RGW is not installed (no {missing[0]})")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rgw"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        endpoint = rgw.join(folder, SECRET)
+    yield Server(endpoint)
+    rgw.leave(folder)
 
 
 @pytest.fixture(autouse=True)
@@ -125,16 +139,32 @@ class Target:
         return bucket, f"{prefix}/"
 
 
+def make_bucket(server: Server, name: str) -> Target:
+    """An empty bucket, named by the digest of a text."""
+    bucket = f"b{hashlib.sha256(name.encode()).hexdigest()[:32]}"
+    server.client().create_bucket(Bucket=bucket)
+    return Target(f"s3://{bucket}/some prefix/ds", server)
+
+
 @pytest.fixture
 def bucket(s3_server: Server, request: pytest.FixtureRequest) -> Target:
-    name = f"b{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:32]}"
-    s3_server.client().create_bucket(Bucket=name)
-    return Target(f"s3://{name}/some prefix/ds", s3_server)
+    return make_bucket(s3_server, request.node.nodeid)
 
 
-@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+@pytest.fixture
+def rgw_bucket(rgw_server: Server, request: pytest.FixtureRequest) -> Target:
+    return make_bucket(rgw_server, request.node.nodeid)
+
+
+@pytest.fixture
+def true_bucket(request: pytest.FixtureRequest) -> Target:
+    """A bucket of Ceph RGW; of moto on a machine that has no Ceph."""
+    return request.getfixturevalue("bucket" if rgw.missing_programs() else "rgw_bucket")
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3), pytest.param("rgw", marks=pytest.mark.s3)])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    """A folder and a bucket: each test that takes it runs twice."""
-    if request.param == "s3":
-        return request.getfixturevalue("bucket")
-    return Target(str(tmp_path / "published here"), None)
+    """A folder and a bucket of each server: a test that takes it runs three times."""
+    if request.param == "folder":
+        return Target(str(tmp_path / "published here"), None)
+    return request.getfixturevalue("bucket" if request.param == "s3" else "rgw_bucket")
