@@ -3,6 +3,10 @@
 import os
 
 
-def campaign(sample: int) -> int:
-    """How many rounds of a long campaign to run: a seeded sample, or NEUROPRESS_CAMPAIGN rounds."""
-    return int(os.environ.get("NEUROPRESS_CAMPAIGN", sample))
+def campaign(sample: int, full: int = 100) -> int:
+    """How many rounds of a long campaign to run.
+
+    A seeded sample; all of them with NEUROPRESS_CAMPAIGN=full, as `.ci/full` does; or NEUROPRESS_CAMPAIGN rounds.
+    """
+    wanted = os.environ.get("NEUROPRESS_CAMPAIGN", str(sample))
+    return full if wanted == "full" else int(wanted)

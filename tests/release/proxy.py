@@ -102,6 +102,8 @@ class Proxy:
         How many more faults it may cause; None for any number.
     caused
         What it did: how often which fault.
+    requests, answered
+        ``METHOD /target`` of every request that came, and of those that the server carried out.
     """
 
     def __init__(self, server: str, choose: Choice, left: int | None = None, stall: float = 5) -> None:
@@ -110,6 +112,7 @@ class Proxy:
         self.choose, self.left, self.stall = choose, left, stall
         self.caused: Counter[str] = Counter()
         self.requests: list[str] = []
+        self.answered: list[str] = []
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -197,6 +200,9 @@ class Proxy:
             response = http.client.HTTPResponse(server, method=request.method)
             response.begin()
             body = response.read()
+            complete = request.method != "PUT" or "uploadId=" not in request.target
+            if response.status < 300 and complete and not request.target.endswith("?uploads"):
+                self.answered.append(f"{request.method} {request.target}")
             hop = ("connection", "transfer-encoding", "keep-alive")
             headers = [(k, v) for k, v in response.getheaders() if k.lower() not in hop]
             whole = _response(response.status, response.reason, headers, body)

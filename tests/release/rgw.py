@@ -22,6 +22,7 @@ PROGRAMS = ("ceph", "ceph-mon", "ceph-mgr", "ceph-osd", "monmaptool", "radosgw",
 ACCESS_KEY = "AKIAPLANTED"
 START_SECONDS = 180
 """How long the daemons may take to start on a busy machine."""
+START_ATTEMPTS = 3
 IDLE_SECONDS = 2
 """How long the daemons outlive their last user."""
 
@@ -161,22 +162,37 @@ class Cluster:
                 return
             except OSError:
                 if time.monotonic() > deadline or any(child.poll() is not None for child in self.children):
-                    raise
+                    raise  # a daemon that has ended does not come back
                 time.sleep(0.2)
 
     def stop(self) -> None:
         for child in reversed(self.children):
             child.kill()
             child.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start(folder: Path, secret: str) -> tuple[Cluster, str]:
+    """Daemons that answer, and their endpoint. A port may be lost to another program meanwhile, so it is tried again."""
+    for attempt in range(START_ATTEMPTS):
+        place = folder / f"cluster-{os.getpid()}-{attempt}"
+        place.mkdir()
+        cluster = Cluster(place)
+        try:
+            return cluster, cluster.start(secret)
+        except (OSError, subprocess.SubprocessError) as error:
+            print(f"attempt {attempt}: {error}", flush=True)
+            cluster.stop()
+        except BaseException:
+            cluster.stop()
+            raise
+    raise SystemExit("the daemons did not start")
 
 
 def supervise(folder: Path, secret: str) -> None:
     """Start the daemons, say where they listen, and stop them when their last user has left or died."""
-    place = folder / f"cluster-{os.getpid()}"
-    place.mkdir()
-    cluster = Cluster(place)
+    cluster, endpoint = start(folder, secret)
     try:
-        endpoint = cluster.start(secret)
         partial = folder / "ready.partial"
         partial.write_text(json.dumps({"pid": os.getpid(), "endpoint": endpoint}), "utf-8")
         partial.replace(folder / "ready.json")
@@ -188,7 +204,6 @@ def supervise(folder: Path, secret: str) -> None:
         (folder / "ready.json").unlink()
     finally:
         cluster.stop()
-        shutil.rmtree(place, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,119 @@
+"""Campaigns of faults between a publisher and its bucket: nothing lost, nothing twice, nothing wrong under a key."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rgw
+from campaigns import campaign
+from lines import Reader, check_history, digests, publish_command, publish_until_done, small_dataset
+from proxy import FAULTS, Proxy, Request, seeded
+
+from neuropress.release import verify_release
+
+pytestmark = pytest.mark.s3
+
+FAULTS_A_ROUND = 5
+# moto does not compare the bytes that arrive with their signature.
+KINDS = tuple(kind for kind in FAULTS if kind != "corrupted request" or not rgw.missing_programs())
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return small_dataset(tmp_path_factory.mktemp("faults"), large=True)
+
+
+@pytest.fixture
+def expected(dataset: Path, tmp_path: Path) -> dict[str, str]:
+    """What an uninterrupted publish of 1.0.0 leaves: key -> digest."""
+    return published_to_folder(dataset, tmp_path / "expected")
+
+
+def published_to_folder(dataset: Path, folder: Path) -> dict[str, str]:
+    from conftest import Target
+
+    target = Target(str(folder), None)
+    publish_until_done(publish_command(dataset, target, None, "1.0.0"))
+    return {k: v for k, v in digests(target).items() if not k.endswith("README.md")}  # which names its place
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch, *, retry: bool) -> None:
+    """Short time limits and pauses; without retries every fault ends the command."""
+    monkeypatch.setattr("neuropress.release.store.CLIENT", {"timeout": "20s", "read_timeout": "2s"})
+    monkeypatch.setattr("neuropress.release.store.PART", 5 * 2**20)
+    monkeypatch.setattr("neuropress.release.store.PAUSES", (0.02,) * 8 if retry else ())
+    monkeypatch.setattr("neuropress.release.store.RETRY", {"max_retries": 3 if retry else 0})
+
+
+@pytest.mark.parametrize("seed", range(campaign(8, full=200)))
+def test_faults_while_publishing(
+    dataset: Path, expected: dict[str, str], true_bucket: Any, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch, retry=seed % 2 == 0)
+    choose = seeded(seed, random.Random(seed).choice((0.05, 0.15, 0.4)), KINDS)
+    number = 0
+    with Proxy(true_bucket.endpoint, choose, FAULTS_A_ROUND, stall=3) as proxy, Reader(true_bucket):
+        while number == 0 or proxy.left:
+            publish_until_done(publish_command(dataset, true_bucket, proxy.endpoint, f"1.0.{number}"))
+            found = verify_release(true_bucket.url, f"1.0.{number}", deep=True, endpoint=true_bucket.endpoint)
+            assert found == ()
+            number += 1
+    assert proxy.caused.total() == FAULTS_A_ROUND
+    assert check_history(true_bucket) == [f"1.0.{n}" for n in range(number)]
+    lying = digests(true_bucket)
+    data = {key for key in expected if not key.startswith("releases/")}
+    assert {k: v for k, v in lying.items() if not k.startswith("releases/")} == {k: expected[k] for k in data}
+    assert {k: lying[k] for k in expected} == expected
+
+
+class Killer:
+    """Kills a process when its n-th request comes, before or while it is carried out."""
+
+    def __init__(self, at: int, choose: random.Random) -> None:
+        self.at, self.count = at, 0
+        self.before = choose.random() < 0.5
+        self.process: subprocess.Popen[bytes] | None = None
+        self.lock = threading.Lock()
+
+    def __call__(self, request: Request, nth: int) -> str | None:
+        with self.lock:
+            self.count += 1
+            if self.count == self.at and self.process:
+                self.process.kill()
+                return "reset before" if self.before else None
+            return None
+
+
+def data_objects(requests: list[str]) -> set[str]:
+    """Names of the data objects that requests wrote."""
+    names = {r.split(" ", 1)[1].partition("?")[0] for r in requests if r.startswith(("PUT", "POST"))}
+    return {name for name in names if "/releases/" not in name}
+
+
+def run_publisher(command: list[str]) -> subprocess.Popen[bytes]:
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen([sys.executable, "-m", "neuropress", *command], stdout=quiet, stderr=quiet)
+
+
+@pytest.mark.parametrize("seed", range(campaign(10, full=200)))
+def test_a_killed_publish_resumes(dataset: Path, expected: dict[str, str], true_bucket: Any, seed: int) -> None:
+    choose = random.Random(seed)
+    with Reader(true_bucket):
+        for _ in range(choose.choice((1, 1, 1, 2))):
+            killer = Killer(choose.randint(1, 45), choose)
+            with Proxy(true_bucket.endpoint, killer) as proxy:
+                killer.process = run_publisher(publish_command(dataset, true_bucket, proxy.endpoint, "1.0.0"))
+                assert killer.process.wait(timeout=300) in (0, -9)
+                print("KILL", killer.process.returncode, killer.count, killer.at, killer.before)
+        finished = data_objects(proxy.answered)
+        with Proxy(true_bucket.endpoint, lambda *_: None) as proxy:
+            publish_until_done(publish_command(dataset, true_bucket, proxy.endpoint, "1.0.0"))
+    assert not data_objects(proxy.requests) & finished  # at most what was under way is sent again
+    assert verify_release(true_bucket.url, deep=True, endpoint=true_bucket.endpoint) == ()
+    assert {k: v for k, v in digests(true_bucket).items() if not k.endswith("README.md")} == expected
