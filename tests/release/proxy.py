@@ -103,7 +103,7 @@ class Proxy:
     caused
         What it did: how often which fault.
     requests, answered
-        ``METHOD /target`` of every request that came, and of those that the server carried out.
+        ``METHOD /target`` of every request that came, and of those that the server carried out; of an upload in parts, its end.
     """
 
     def __init__(self, server: str, choose: Choice, left: int | None = None, stall: float = 5) -> None:
@@ -200,8 +200,8 @@ class Proxy:
             response = http.client.HTTPResponse(server, method=request.method)
             response.begin()
             body = response.read()
-            complete = request.method != "PUT" or "uploadId=" not in request.target
-            if response.status < 300 and complete and not request.target.endswith("?uploads"):
+            started = "?uploads" in request.target or (request.method == "PUT" and "uploadId=" in request.target)
+            if response.status < 300 and not started:
                 self.answered.append(f"{request.method} {request.target}")
             hop = ("connection", "transfer-encoding", "keep-alive")
             headers = [(k, v) for k, v in response.getheaders() if k.lower() not in hop]

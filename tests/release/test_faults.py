@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import rgw
 from campaigns import campaign
 from lines import Reader, check_history, digests, publish_command, publish_until_done, small_dataset
 from proxy import FAULTS, Proxy, Request, seeded
+from servers import Server, Target, make_bucket
 
 from neuropress.release import verify_release
 
@@ -36,8 +38,6 @@ def expected(dataset: Path, tmp_path: Path) -> dict[str, str]:
 
 
 def published_to_folder(dataset: Path, folder: Path) -> dict[str, str]:
-    from conftest import Target
-
     target = Target(str(folder), None)
     publish_until_done(publish_command(dataset, target, None, "1.0.0"))
     return {k: v for k, v in digests(target).items() if not k.endswith("README.md")}  # which names its place
@@ -72,6 +72,15 @@ def test_faults_while_publishing(
     assert {k: lying[k] for k in expected} == expected
 
 
+@functools.cache
+def count_requests(dataset: Path, server: str) -> int:
+    """How many requests an uninterrupted publish makes."""
+    target = make_bucket(Server(server), "uninterrupted")
+    with Proxy(server, lambda *_: None) as proxy:
+        publish_until_done(publish_command(dataset, target, proxy.endpoint, "1.0.0"))
+    return len(proxy.requests)
+
+
 class Killer:
     """Kills a process when its n-th request comes, before or while it is carried out."""
 
@@ -104,13 +113,13 @@ def run_publisher(command: list[str]) -> subprocess.Popen[bytes]:
 @pytest.mark.parametrize("seed", range(campaign(10, full=200)))
 def test_a_killed_publish_resumes(dataset: Path, expected: dict[str, str], true_bucket: Any, seed: int) -> None:
     choose = random.Random(seed)
+    whole = count_requests(dataset, true_bucket.endpoint)
     with Reader(true_bucket):
-        for _ in range(choose.choice((1, 1, 1, 2))):
-            killer = Killer(choose.randint(1, 45), choose)
+        for requests in choose.choice(((whole,), (whole,), (whole // 2, whole // 2))):
+            killer = Killer(choose.randint(1, requests), choose)
             with Proxy(true_bucket.endpoint, killer) as proxy:
                 killer.process = run_publisher(publish_command(dataset, true_bucket, proxy.endpoint, "1.0.0"))
                 assert killer.process.wait(timeout=300) in (0, -9)
-                print("KILL", killer.process.returncode, killer.count, killer.at, killer.before)
         finished = data_objects(proxy.answered)
         with Proxy(true_bucket.endpoint, lambda *_: None) as proxy:
             publish_until_done(publish_command(dataset, true_bucket, proxy.endpoint, "1.0.0"))

@@ -102,7 +102,8 @@ class RenewedKeys:
                 "access_key_id": frozen.access_key,
                 "secret_access_key": frozen.secret_key,
                 "token": frozen.token,
-                "expires_at": min(end, now + LIFETIME),
+                # The client takes no other object for UTC, such as the one that the library uses.
+                "expires_at": min(end, now + LIFETIME).astimezone(UTC),
             }
 
 
