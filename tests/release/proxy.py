@@ -34,7 +34,15 @@ FAULTS = (
     "corrupted request",  # a bit of an object that is written
 )
 ERROR = '<?xml version="1.0" encoding="UTF-8"?><Error><Code>{}</Code><Message>please wait</Message></Error>'
-CANNED = {"slow down": (503, "SlowDown"), "internal error": (500, "InternalError"), "conflict": (409, "ConditionalRequestConflict")}  # fmt: skip
+EMPTY = '<?xml version="1.0" encoding="UTF-8"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>'
+CANNED = {
+    "slow down": (503, ERROR.format("SlowDown")),
+    "internal error": (500, ERROR.format("InternalError")),
+    "conflict": (409, ERROR.format("ConditionalRequestConflict")),
+    # Of a store that shows late what was written; chosen by tests of their own.
+    "missing": (404, ERROR.format("NoSuchKey")),
+    "empty listing": (200, EMPTY),
+}
 
 
 @dataclass(frozen=True)
@@ -160,10 +168,8 @@ class Proxy:
         """Answer a request; False to reset the connection."""
         fault = self._fault(request)
         if fault in CANNED:
-            status, code = CANNED[fault]
-            client.sendall(
-                _response(status, "Told", [("Content-Type", "application/xml")], ERROR.format(code).encode())
-            )
+            status, body = CANNED[fault]
+            client.sendall(_response(status, "Told", [("Content-Type", "application/xml")], body.encode()))
             return True
         if fault == "reset before":
             return False

@@ -17,6 +17,7 @@ from lines import Reader, check_history, digests, publish_command, publish_until
 from proxy import FAULTS, Proxy, Request, seeded
 from servers import Server, Target, make_bucket
 
+from neuropress.cli.main import main
 from neuropress.release import verify_release
 
 pytestmark = pytest.mark.s3
@@ -126,3 +127,21 @@ def test_a_killed_publish_resumes(dataset: Path, expected: dict[str, str], true_
     assert not data_objects(proxy.requests) & finished  # at most what was under way is sent again
     assert verify_release(true_bucket.url, deep=True, endpoint=true_bucket.endpoint) == ()
     assert {k: v for k, v in digests(true_bucket).items() if not k.endswith("README.md")} == expected
+
+
+def test_a_listed_release_that_is_not_there_is_status_3(
+    dataset: Path, true_bucket: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    impatient(monkeypatch, retry=True)
+    publish_until_done(publish_command(dataset, true_bucket, true_bucket.endpoint, "1.0.0"))
+
+    def choose(request: Request, _: int) -> str | None:
+        return "missing" if request.method == "GET" and request.target.endswith("/releases/1.0.0.json") else None
+
+    with Proxy(true_bucket.endpoint, choose) as proxy:
+        assert main(publish_command(dataset, true_bucket, proxy.endpoint, "1.0.1")) == 3
+    text = "".join(capsys.readouterr())
+    assert "1.0.0" in text
+    assert "Traceback" not in text
+    publish_until_done(publish_command(dataset, true_bucket, true_bucket.endpoint, "1.0.1"))
+    assert check_history(true_bucket) == ["1.0.0", "1.0.1"]

@@ -19,6 +19,7 @@ from lines import Reader, check_history, publish_command, small_dataset
 from proxy import Proxy, Request
 from test_faults import data_objects
 
+from neuropress.cli.main import main
 from neuropress.release import verify_release
 
 pytestmark = pytest.mark.s3
@@ -159,3 +160,20 @@ def run_together(publishers: list[Publisher], numbers: list[str]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+@pytest.mark.parametrize("number", ["1.0.0", "1.0.1"])
+def test_a_listing_that_comes_late_makes_no_second_history(
+    contents: tuple[Path, ...], true_bucket: Any, number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(publish_command(contents[0], true_bucket, true_bucket.endpoint, "1.0.0")) == 0
+
+    def choose(request: Request, _: int) -> str | None:
+        return "empty listing" if "list-type=2" in request.target else None
+
+    with Proxy(true_bucket.endpoint, choose) as proxy:
+        assert main(publish_command(contents[1], true_bucket, proxy.endpoint, number)) in (1, 3)
+    assert "Traceback" not in "".join(capsys.readouterr())
+    assert check_history(true_bucket) == ["1.0.0"]
+    assert main(publish_command(contents[1], true_bucket, true_bucket.endpoint, "1.0.1")) == 0
+    assert check_history(true_bucket) == ["1.0.0", "1.0.1"]
