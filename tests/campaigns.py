@@ -3,10 +3,10 @@
 import os
 
 
-def campaign(sample: int, full: int | None = None) -> int:
+def campaign(sample: int, full: int = 100) -> int:
     """How many rounds of a long campaign to run.
 
-    A seeded sample in a plain run; in a full one (NEUROPRESS_CAMPAIGN) as many as the variable says, or `full`.
+    A seeded sample; all of them with NEUROPRESS_CAMPAIGN=full, as `.ci/full` does; or NEUROPRESS_CAMPAIGN rounds.
     """
-    asked = os.environ.get("NEUROPRESS_CAMPAIGN")
-    return sample if asked is None else full or int(asked)
+    wanted = os.environ.get("NEUROPRESS_CAMPAIGN", str(sample))
+    return full if wanted == "full" else int(wanted)

@@ -1,51 +1,22 @@
-"""Targets to publish to: a folder, and a bucket of an S3 server that is started here."""
+"""Targets to publish to: a folder, and a bucket of each S3 server that is started here (moto, Ceph RGW)."""
 
-import hashlib
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
-
-SECRET = "planted/secret+key%0123456789"
-
-
-@dataclass
-class Server:
-    """An S3 server on the loopback; `log` holds one line for every request."""
-
-    endpoint: str
-    log: Path
-
-    def client(self) -> Any:
-        return boto3.client(
-            "s3",
-            endpoint_url=self.endpoint,
-            region_name="us-east-1",
-            aws_access_key_id="other",
-            aws_secret_access_key="other",
-            config=Config(proxies={}),
-        )
-
-    def requests(self) -> list[str]:
-        """``METHOD /path`` of every request so far."""
-        lines = self.log.read_text("utf-8", errors="replace").splitlines()
-        return [line.split('"')[1].rsplit(" ", 1)[0] for line in lines if '" ' in line and "HTTP/1" in line]
+import rgw
+from filelock import FileLock
+from servers import SECRET, Server, Target, make_bucket
 
 
 @pytest.fixture(scope="session")
 def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = rgw.free_port()
     log = tmp_path_factory.mktemp("moto") / "requests.log"
     with log.open("wb") as out:
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
@@ -66,6 +37,20 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         process.wait(timeout=30)
 
 
+@pytest.fixture(scope="session")
+def rgw_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One Ceph RGW for all processes of a parallel run."""
+    if missing := rgw.missing_programs():
+        pytest.skip(f"s3: Ceph RGW is not installed (no {missing[0]})")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "rgw"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        endpoint = rgw.join(folder, SECRET)
+    yield Server(endpoint)
+    rgw.leave(folder)
+
+
 @pytest.fixture(autouse=True)
 def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of this machine's user takes part."""
@@ -79,62 +64,25 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
 
 
-class Target:
-    """Where a test publishes, looked at without neuropress."""
-
-    def __init__(self, url: str, server: Server | None) -> None:
-        self.url = url
-        self.server = server
-
-    @property
-    def endpoint(self) -> str | None:
-        return self.server.endpoint if self.server else None
-
-    def objects(self) -> dict[str, bytes]:
-        """Key -> bytes of everything below the URL."""
-        if self.server is None:
-            root = Path(self.url)
-            return {p.relative_to(root).as_posix(): p.read_bytes() for p in root.rglob("*") if p.is_file()}
-        client, (bucket, prefix) = self.server.client(), self._place()
-        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
-        return {
-            key.removeprefix(prefix): client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in sorted(keys)
-        }
-
-    def data(self) -> dict[str, bytes]:
-        """Everything but what lies under ``releases/``."""
-        return {k: v for k, v in self.objects().items() if not k.startswith("releases/")}
-
-    def overwrite(self, key: str, data: bytes | None) -> None:
-        """Replace or delete an object behind the back of neuropress."""
-        if self.server is None:
-            path = Path(self.url, key)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.unlink() if data is None else path.write_bytes(data)
-        else:
-            bucket, prefix = self._place()
-            client = self.server.client()
-            if data is None:
-                client.delete_object(Bucket=bucket, Key=prefix + key)
-            else:
-                client.put_object(Bucket=bucket, Key=prefix + key, Body=data)
-
-    def _place(self) -> tuple[str, str]:
-        bucket, prefix = self.url.removeprefix("s3://").split("/", 1)
-        return bucket, f"{prefix}/"
+@pytest.fixture
+def bucket(s3_server: Server, request: pytest.FixtureRequest) -> Target:
+    return make_bucket(s3_server, request.node.nodeid)
 
 
 @pytest.fixture
-def bucket(s3_server: Server, request: pytest.FixtureRequest) -> Target:
-    name = f"b{hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:32]}"
-    s3_server.client().create_bucket(Bucket=name)
-    return Target(f"s3://{name}/some prefix/ds", s3_server)
+def rgw_bucket(rgw_server: Server, request: pytest.FixtureRequest) -> Target:
+    return make_bucket(rgw_server, request.node.nodeid)
 
 
-@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3)])
+@pytest.fixture
+def true_bucket(request: pytest.FixtureRequest) -> Target:
+    """A bucket of Ceph RGW; of moto on a machine that has no Ceph."""
+    return request.getfixturevalue("bucket" if rgw.missing_programs() else "rgw_bucket")
+
+
+@pytest.fixture(params=["folder", pytest.param("s3", marks=pytest.mark.s3), pytest.param("rgw", marks=pytest.mark.s3)])
 def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
-    """A folder and a bucket: each test that takes it runs twice."""
-    if request.param == "s3":
-        return request.getfixturevalue("bucket")
-    return Target(str(tmp_path / "published here"), None)
+    """A folder and a bucket of each server: a test that takes it runs three times."""
+    if request.param == "folder":
+        return Target(str(tmp_path / "published here"), None)
+    return request.getfixturevalue("bucket" if request.param == "s3" else "rgw_bucket")

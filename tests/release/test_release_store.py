@@ -19,6 +19,7 @@ SECRET = "planted/secret+key%0123456789"  # as set by the fixture `aws_environme
 @pytest.fixture(autouse=True)
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neuropress.release.store.RETRY", {"max_retries": 0})
+    monkeypatch.setattr("neuropress.release.store.PAUSES", ())
 
 
 @pytest.fixture
@@ -56,7 +57,8 @@ def answering() -> Iterator[Callable[[int, str], str]]:
     ("status", "code", "id"),
     [
         (403, "AccessDenied", "release.denied"),
-        (400, "ExpiredToken", "release.denied"),
+        (400, "ExpiredToken", "release.expired"),
+        (403, "RequestTimeTooSkewed", "release.clock"),
         (401, "Whatever", "release.denied"),
         (403, "SignatureDoesNotMatch", "release.denied"),
         (404, "NoSuchBucket", "release.bucket"),
@@ -210,7 +212,6 @@ def test_profile(monkeypatch, tmp_path):
     ("credentials", "message"),
     [
         ("[other]\n", "the AWS profile 'lab' is in no AWS configuration file"),
-        ("[lab]\nsso_session = x\n", "obtains its keys by sso_session"),
         (f"[lab\n{SECRET}", "is not a readable AWS configuration file"),
     ],
 )

@@ -5,12 +5,18 @@ from __future__ import annotations
 import configparser
 import os
 import socket
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..model.finding import problem
+from ..model.finding import Problem, problem
+
+if TYPE_CHECKING:
+    from obstore.store import S3Credential
 
 DEFAULT_REGION = "us-east-1"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -21,21 +27,115 @@ _AMBIENT = (
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
 _INSTANCE = ("169.254.169.254", 80)
+# Settings of a profile by which its keys are obtained; the vendor's library does that.
+_INDIRECT = (
+    "sso_session",
+    "sso_start_url",
+    "login_session",
+    "credential_process",
+    "role_arn",
+    "credential_source",
+    "web_identity_token_file",
+)
+LIFETIME = timedelta(minutes=9)
+"""How long renewable keys are used before they are asked for again. The library never gives out keys with less than
+ten minutes to live unless the issuer does, and the store's client renews what has less than five."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach S3. `keys` are the client's credential options, never shown."""
+    """How to reach S3. `keys` are the client's credential options, never shown; `provider` renews them."""
 
     region: str
     endpoint: str | None = None
     keys: Mapping[str, str] = field(default_factory=dict, repr=False)
     anonymous: bool = False
+    provider: RenewedKeys | None = field(default=None, repr=False)
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every text that no message may hold."""
+        return (*self.keys.values(), *(self.provider.seen if self.provider else ()))
+
+    def renewal_problem(self) -> Problem | None:
+        """Why the keys could not be renewed, when that is what failed."""
+        return self.provider.problem if self.provider else None
 
     @property
     def plain_http(self) -> bool:
         """Whether the endpoint is reached without TLS."""
         return (self.endpoint or "").startswith("http://")
+
+
+class RenewedKeys:
+    """Keys that botocore obtains and renews: by single sign-on, an assumed role or a program. Called by the client.
+
+    Attributes
+    ----------
+    seen
+        All secrets so far.
+    problem
+        Why the last attempt to get keys failed; None when it did not.
+    """
+
+    def __init__(self, profile: str, way: str, credentials: Any) -> None:
+        self._profile, self._way, self._credentials = profile, way, credentials
+        self._lock = threading.Lock()
+        self.seen: set[str] = set()
+        self.problem: Problem | None = None
+
+    def __call__(self) -> S3Credential:
+        """Keys that are good for a while. Raises `Problem` (``release.credentials``)."""
+        with self._lock:
+            now = datetime.now(UTC)
+            try:
+                frozen = self._credentials.get_frozen_credentials()
+            except Exception as error:  # noqa: BLE001 - whatever the vendor's library or its plug-ins raise
+                self.problem = _renewal_problem(self._profile, self._way, type(error).__name__)
+            else:
+                self.problem = None
+            if self.problem:
+                raise self.problem
+            self.seen |= {text for text in (frozen.secret_key, frozen.token) if text}
+            # No public name says when the keys end; without one they are asked for again after `LIFETIME`.
+            end = getattr(self._credentials, "_expiry_time", None) or now + LIFETIME
+            return {
+                "access_key_id": frozen.access_key,
+                "secret_access_key": frozen.secret_key,
+                "token": frozen.token,
+                # The client takes no other object for UTC, such as the one that the library uses.
+                "expires_at": min(end, now + LIFETIME).astimezone(UTC),
+            }
+
+
+def _renewal_problem(profile: str, way: str, reason: str) -> Problem:
+    # The library's message is not shown: it quotes what a credential program wrote, which may be a key.
+    hint = f"Sign in with: aws sso login --profile {profile}" if way.startswith("sso_") else ""
+    message = f"the AWS profile {profile!r} obtains its keys by {way}, which failed ({reason})"
+    return problem("release.credentials", message, **({"hint": hint} if hint else {}))
+
+
+def _renewed_keys(profile: str, way: str) -> RenewedKeys:
+    """Keys of a profile that does not hold them itself, obtained once to see that it works."""
+    try:
+        from botocore.exceptions import BotoCoreError
+        from botocore.session import Session
+    except ImportError:
+        raise problem(
+            "release.credentials",
+            f"the AWS profile {profile!r} obtains its keys by {way}, which needs botocore",
+            hint="Install it with: python -m pip install 'neuropress[aws]'",
+        ) from None
+    try:
+        credentials = Session(profile=profile).get_credentials()
+    except BotoCoreError as error:
+        failure = type(error).__name__
+    else:
+        failure = "" if credentials else "no keys were found"
+    if failure:
+        raise _renewal_problem(profile, way, failure)
+    keys = RenewedKeys(profile, way, credentials)
+    keys()
+    return keys
 
 
 def find_access(endpoint: str | None, *, write: bool) -> Access:
@@ -62,6 +162,9 @@ def find_access(endpoint: str | None, *, write: bool) -> Access:
         check_endpoint(endpoint)
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or profile.get("region") or DEFAULT_REGION
     keys = _keys(profile)
+    way = next((name for name in _INDIRECT if profile.get(name)), None)
+    if way and not keys:
+        return Access(region, endpoint, provider=_renewed_keys(_profile_name(), way))
     if keys or any(env.get(name) for name in _AMBIENT) or _on_instance():
         return Access(region, endpoint, keys)
     if write:
@@ -102,27 +205,22 @@ def _keys(profile: Mapping[str, str]) -> dict[str, str]:
 def _profile() -> Mapping[str, str]:
     """The chosen profile's settings from the shared configuration and credentials files."""
     env = os.environ
-    named = env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE")
-    name = named or "default"
+    name = _profile_name()
     config = _read(env.get("AWS_CONFIG_FILE"), "config")
     credentials = _read(env.get("AWS_SHARED_CREDENTIALS_FILE"), "credentials")
     sections = [(config, name if name == "default" else f"profile {name}"), (credentials, name)]
     found = [file[section] for file, section in sections if file.has_section(section)]
-    if named and not found:
+    if not found and (env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE")):
         raise problem(
             "release.credentials",
-            f"the AWS profile {named!r} is in no AWS configuration file",
+            f"the AWS profile {name!r} is in no AWS configuration file",
             hint="Correct AWS_PROFILE, or add the profile with: aws configure --profile NAME",
         )
-    settings = {key: value for section in found for key, value in section.items()}
-    indirect = [key for key in ("sso_session", "sso_start_url", "role_arn", "credential_process") if key in settings]
-    if indirect and not settings.get("aws_access_key_id") and not env.get("AWS_ACCESS_KEY_ID"):
-        raise problem(
-            "release.credentials",
-            f"the AWS profile {name!r} obtains its keys by {indirect[0]}, which neuropress does not do itself",
-            hint=f"Put the keys into the environment: aws configure export-credentials --profile {name} --format env",
-        )
-    return settings
+    return {key: value for section in found for key, value in section.items()}
+
+
+def _profile_name() -> str:
+    return os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
 
 
 def _read(path: str | None, default: str) -> configparser.RawConfigParser:

@@ -1,13 +1,19 @@
-"""The one door to a bucket or a folder: small, synchronous, safe to call from many threads."""
+"""The one door to a bucket or a folder: small, synchronous, safe to call from many threads.
+
+A request that fails for a passing reason is made again, with growing pauses. What is put on condition that nothing
+lies there may have arrived although its answer was lost: then the object is read back, and equal bytes are ours.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import os
+import random
 import re
+import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -16,23 +22,21 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import (
-    AlreadyExistsError,
-    BaseError,
-    PermissionDeniedError,
-    PreconditionError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, S3Store
 
-from ..model.finding import Problem, problem
-from .aws import find_access
+from ..model.finding import problem
+from .aws import Access, find_access
+from .failures import PAUSES, StoreUnavailable, TransientFailure, error_code, explain_error, is_conflict
 
 if TYPE_CHECKING:
-    from obstore.store import RetryConfig, S3Config  # exists for type checkers only
+    from obstore import GetResult
+    from obstore.store import ClientConfig, RetryConfig, S3Config  # exists for type checkers only
+
+__all__ = ["SMALL", "Progress", "Store", "StoreUnavailable", "bucket_and_prefix", "local_folder", "open_store"]
 
 type Progress = Callable[[int], None]
-"""Called with the number of bytes that were just sent."""
+"""Called with the number of bytes that were just sent; negative when they have to be sent again."""
 
 SMALL = 5 * 2**20
 """Files up to this size are sent with one request, larger ones in parts (bytes)."""
@@ -40,26 +44,23 @@ PART = 8 * 2**20
 MAX_PARTS = 9000
 PARTIAL = "releases/partial"
 IN_FLIGHT = 48 * 2**20
-RETRY: RetryConfig = {"max_retries": 10, "retry_timeout": timedelta(minutes=3)}
+READ_AHEAD = 2**20
+"""Bytes that are fetched at once when an object is read piece by piece."""
+READINGS = 3
+"""How often an object is read that does not have the digest stated for it."""
+RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(minutes=3)}
+"""The client's own repeats, of a single part or page; `PAUSES` govern whole operations."""
+CLIENT: ClientConfig = {"timeout": "10min", "connect_timeout": "10s"}
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-_]{1,61}[a-z0-9]")
-_CODE = re.compile(r"<Code>(\w+)</Code>")
-_STATUS = re.compile(r"status code: (\d{3}[^:\n]*)")
-_DENIED = re.compile(
-    "AccessDenied|InvalidAccessKeyId|SignatureDoesNotMatch|ExpiredToken|InvalidToken|AllAccessDisabled|AccountProblem"
-)
-_REGION = ("PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException")
-
-
-class StoreUnavailable(OSError):
-    """The network, the server or the machine failed; trying again later may work."""
 
 
 class _Raw(io.RawIOBase):
-    """obstore's reader with the interface of Python's own files."""
+    """An object with the interface of Python's own files; each read is a request of its own."""
 
-    def __init__(self, reader: obstore.ReadableFile) -> None:
-        self._reader = reader
+    def __init__(self, store: Store, key: str, size: int) -> None:
+        self._store, self._key, self._size = store, key, size
+        self._at = 0
 
     def readable(self) -> bool:
         return True
@@ -67,12 +68,18 @@ class _Raw(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def seek(self, offset: int, whence: int = 0) -> int:
-        return self._reader.seek(offset, whence)
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        self._at = max(0, base + offset)
+        return self._at
 
     def readinto(self, buffer: Any) -> int:
-        data = self._reader.read(len(buffer))
+        length = min(len(buffer), self._size - self._at)
+        if length <= 0:
+            return 0
+        data = self._store.read_range(self._key, self._at, length)
         buffer[: len(data)] = data
+        self._at += len(data)
         return len(data)
 
 
@@ -81,82 +88,130 @@ class Store:
     """Objects below one URL. Keys are relative to it, with ``/`` between their parts.
 
     Every method raises `StoreUnavailable` when the machine or the network failed, and
-    `Problem` (``release.denied``, ``release.bucket``, ``release.region``) when the store refuses.
+    `Problem` (``release.denied``, ``release.expired``, ``release.clock``, ``release.bucket``, ``release.region``)
+    when the store refuses.
     """
 
     url: str
     backend: S3Store | LocalStore = field(repr=False)
     folder: Path | None = None
-    secrets: tuple[str, ...] = field(default=(), repr=False)
+    access: Access | None = field(default=None, repr=False)
+    single: S3Store | LocalStore | None = field(default=None, repr=False)
 
     def get(self, key: str) -> bytes | None:
-        """An object's bytes; None when there is none."""
-        with self._errors(f"reading {key}"):
+        """An object's bytes; None when there is none.
+
+        Bytes other than those whose digest was stated are read again, as they may be damaged on the way. What
+        remains is damage in the store, and returned as it is: callers compare digests.
+        """
+
+        def read() -> tuple[bytes, str, str] | None:
             try:
-                return bytes(obstore.get(self.backend, key).bytes())
+                answer = obstore.get(self.backend, key)
             except FileNotFoundError as error:
-                _absent(error)
+                _check_bucket(error)
                 return None
+            data = bytes(answer.bytes())
+            return data, hashlib.sha256(data).hexdigest(), _stated_digest(answer)
+
+        found = self._read_settled(key, read)
+        return None if found is None else found[0]
 
     def open(self, key: str) -> BinaryIO:
-        """An object as a seekable file, read piece by piece as asked for."""
-        with self._errors(f"reading {key}"):
-            return cast(BinaryIO, io.BufferedReader(_Raw(obstore.open_reader(self.backend, key))))
+        """An object as a seekable file, read piece by piece as asked for; pieces have no digest to compare with."""
+        size = self._request(f"reading {key}", lambda: self._head(key).meta["size"])
+        return cast(BinaryIO, io.BufferedReader(_Raw(self, key, size), READ_AHEAD))
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Some bytes of an object."""
+        return self._request(
+            f"reading {key}", lambda: bytes(obstore.get_range(self.backend, key, start=start, length=length))
+        )
 
     def create(self, key: str, data: bytes, sha256: str | None = None) -> bool:
-        """Put an object unless one is there; False when one is. Of many callers exactly one wins."""
-        with self._errors(f"writing {key}"):
+        """Put an object unless one is there; False when one is. Of many callers exactly one wins.
+
+        When an answer was lost, the object that is found there is ours if its bytes are: whoever wrote equal bytes.
+        """
+        attributes = self._attributes(sha256 or hashlib.sha256(data).hexdigest())
+        uncertain = False  # whether an earlier attempt may have arrived
+
+        def put() -> bool:
+            nonlocal uncertain
             try:
-                obstore.put(self.backend, key, data, mode="create", attributes=self._attributes(sha256))
-            except (AlreadyExistsError, PreconditionError):
-                return False
-            self._settle(key)
+                obstore.put(self.single or self.backend, key, data, mode="create", attributes=attributes)
+            except (AlreadyExistsError, PreconditionError) as error:
+                if is_conflict(error):
+                    raise
+                return uncertain and self.get(key) == data
+            except BaseError:
+                uncertain = True
+                raise
+            self._sync(key)
             return True
+
+        return self._request(f"writing {key}", put)
 
     def replace(self, key: str, data: bytes) -> None:
         """Put an object whether or not one is there: for hints and texts for people only."""
-        with self._errors(f"writing {key}"):
-            obstore.put(self.backend, key, data)
+        attributes = self._attributes(hashlib.sha256(data).hexdigest())
+        self._request(f"writing {key}", lambda: obstore.put(self.backend, key, data, attributes=attributes))
 
     def size(self, key: str) -> int | None:
         """An object's size in bytes; None when there is none."""
-        with self._errors(f"looking up {key}"):
+
+        def look() -> int | None:
             try:
-                return obstore.head(self.backend, key)["size"]
+                return self._head(key).meta["size"]
             except FileNotFoundError as error:
-                _absent(error)
+                _check_bucket(error)
                 return None
+
+        return self._request(f"looking up {key}", look)
 
     def list(self, folder: str) -> Iterator[tuple[str, int]]:
         """Key and size in bytes of every object below a folder, at any depth."""
-        with self._errors(f"listing {folder}"):
-            for chunk in obstore.list(self.backend, folder, chunk_size=1000):
-                for item in chunk:
-                    yield item["path"], item["size"]
+        pauses = self._pauses()
+        last: str | None = None
+        while True:
+            try:
+                with self._errors(f"listing {folder}"):
+                    # Pages of a bucket come in the order of keys, so a broken listing goes on where it stood.
+                    for chunk in obstore.list(self.backend, folder, offset=last, chunk_size=1000):
+                        for item in chunk:
+                            last = item["path"]
+                            yield item["path"], item["size"]
+                return
+            except TransientFailure:
+                if not _wait(pauses):
+                    raise
 
     def names(self, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the objects, and of the folders, directly in a folder."""
-        with self._errors(f"listing {folder}"):
-            found = obstore.list_with_delimiter(self.backend, folder)
+        found = self._request(f"listing {folder}", lambda: obstore.list_with_delimiter(self.backend, folder))
         objects = tuple(item["path"].rsplit("/", 1)[-1] for item in found["objects"])
         return objects, tuple(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
 
     def sha256(self, key: str) -> str:
         """An object's SHA-256: as stated when it was put, else computed by reading it."""
+        stated = ""
         if self.folder is None:
-            with self._errors(f"looking up {key}"):
-                stated = obstore.get(self.backend, key, options={"head": True}).attributes.get("sha256")
-            if stated:
-                return stated
-        return self.read_sha256(key)
+            stated = self._request(f"looking up {key}", lambda: _stated_digest(self._head(key)))
+        return stated or self.read_sha256(key)
 
     def read_sha256(self, key: str) -> str:
-        """An object's SHA-256, computed by reading all of it."""
-        total = hashlib.sha256()
-        with self._errors(f"reading {key}"):
-            for chunk in obstore.get(self.backend, key).stream(min_chunk_size=PART):
+        """An object's SHA-256, computed by reading all of it; see `get` on bytes damaged on the way."""
+
+        def read() -> tuple[None, str, str]:
+            answer = obstore.get(self.backend, key)
+            total = hashlib.sha256()
+            for chunk in answer.stream(min_chunk_size=PART):
                 total.update(chunk)
-        return total.hexdigest()
+            return None, total.hexdigest(), _stated_digest(answer)
+
+        found = self._read_settled(key, read)
+        assert found is not None
+        return found[1]
 
     def upload(self, path: Path, key: str, size: int, sha256: str, progress: Progress) -> bool:
         """Send a file unless an object is there; False when one is.
@@ -171,25 +226,54 @@ class Store:
             ``release.changed``: the file is no longer the one that was digested.
         """
         if size <= SMALL and self.folder is None:
-            data = path.read_bytes()
-            _same(path, hashlib.sha256(data).hexdigest(), sha256)
+            data = b"".join(_read_parts(path, SMALL))
+            _check_digest(path, hashlib.sha256(data).hexdigest(), sha256)
             created = self.create(key, data, sha256)
             progress(size if created else 0)
             return created
+        if self.folder is not None:
+            # A killed copy must not leave its remains inside a published folder, so it is staged elsewhere.
+            staged = f"{PARTIAL}/{uuid4().hex}"
+            self._request(f"writing {key}", lambda: self._send_parts(path, staged, size, sha256, progress))
+            with self._errors(f"writing {key}"):
+                self._sync(staged)
+                return self._rename(staged, key)
+        begun = False
+
+        def send() -> None:
+            # The upload may be complete although the answer that says so was lost.
+            nonlocal begun
+            if begun and self.size(key) == size and self.sha256(key) == sha256:
+                progress(size)
+            else:
+                begun = True
+                self._send_parts(path, key, size, sha256, progress)
+
+        self._request(f"writing {key}", send)
+        return True
+
+    def _send_parts(self, path: Path, key: str, size: int, sha256: str, progress: Progress) -> None:
+        """Send a file in parts; the object appears when all have arrived."""
         part = max(PART, -(-size // MAX_PARTS))
-        # A killed copy must not leave its remains inside a published folder, so it is staged elsewhere.
-        staged = key if self.folder is None else f"{PARTIAL}/{uuid4().hex}"
-        with self._errors(f"writing {key}"):
+        sent = 0
+
+        def count(more: int) -> None:
+            nonlocal sent
+            sent += more
+            progress(more)
+
+        try:
             obstore.put(
                 self.backend,
-                staged,
-                _checked(path, part, sha256, progress),
+                key,
+                _read_checked(path, part, sha256, count),
                 attributes=self._attributes(sha256),
                 chunk_size=part,
                 max_concurrency=max(1, IN_FLIGHT // part // 2),
             )
-            self._settle(staged)
-            return staged == key or self._rename(staged, key)
+        except BaseException:
+            progress(-sent)
+            raise
 
     def _rename(self, staged: str, key: str) -> bool:
         try:
@@ -199,54 +283,79 @@ class Store:
             return False
         return True
 
-    def _settle(self, key: str) -> None:
+    def _sync(self, key: str) -> None:
         """Bring a file of a folder to the disk: a commit must not outlive its data when the power fails."""
         if self.folder:
             with (self.folder / key).open("r+b") as file:
                 os.fsync(file.fileno())
 
-    def _attributes(self, sha256: str | None) -> dict[str, str] | None:
+    def _head(self, key: str) -> GetResult:
+        try:
+            return obstore.get(self.backend, key, options={"head": True})
+        except BaseError:
+            # The answer to HEAD has no body, so it does not say why it is a refusal; that to a listing does.
+            obstore.list_with_delimiter(self.backend, key)
+            raise
+
+    def _attributes(self, sha256: str) -> dict[str, str] | None:
         # Folders have no place for attributes; there the bytes themselves are digested.
-        return {"sha256": sha256} if sha256 and self.folder is None else None
+        return {"sha256": sha256} if self.folder is None else None
 
-    def _errors(self, doing: str) -> AbstractContextManager[None]:
-        return _told_for(self.url, self.secrets, doing)
+    def _read_settled[T: tuple[Any, str, str] | None](self, key: str, read: Callable[[], T]) -> T:
+        """Read until the digest is the stated one, or the same other one twice: (bytes, digest, stated digest)."""
+        before = ""
+        for _ in range(READINGS):
+            found = self._request(f"reading {key}", read)
+            if found is None or found[2] in ("", found[1]) or found[1] == before:
+                return found
+            before = found[1]
+        raise StoreUnavailable(f"{self.url}: reading {key} failed: its bytes are others each time they are read")
+
+    def _request[R](self, doing: str, act: Callable[[], R]) -> R:
+        """Carry out a request, again and again while it fails for a passing reason."""
+        pauses = self._pauses()
+        while True:
+            try:
+                with self._errors(doing):
+                    return act()
+            except TransientFailure:
+                if not _wait(pauses):
+                    raise
+
+    def _pauses(self) -> Iterator[float]:
+        return iter(() if self.folder else PAUSES)
+
+    @contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        """Turn the client's errors into our own."""
+        try:
+            yield
+            return
+        except StoreUnavailable:
+            raise
+        except (BaseError, NotImplementedError, OSError) as error:
+            refused = self.access.renewal_problem() if self.access else None
+            explained = refused or explain_error(error, self.url, self.access.secrets() if self.access else (), doing)
+        raise explained from None  # the client's own text may quote a request
 
 
-@contextmanager
-def _told_for(url: str, secrets: tuple[str, ...], doing: str) -> Iterator[None]:
-    """Say in our own words what the client's errors mean; never quote keys or headers."""
-    try:
-        yield
-    except (BaseError, NotImplementedError, OSError) as error:
-        told = _told(error, url, secrets, doing)
-    else:
-        return
-    raise told from None  # the client's own text may quote a request
+def _wait(pauses: Iterator[float]) -> bool:
+    """Sleep for about the next pause; False when there is none left."""
+    pause = next(pauses, None)
+    if pause is None:
+        return False
+    time.sleep(pause * random.uniform(0.5, 1))  # so that many threads do not come back at once
+    return True
 
 
-def _told(error: BaseException, url: str, secrets: tuple[str, ...], doing: str) -> Problem | OSError:
-    text = str(error)
-    code, status = _CODE.search(text), _STATUS.search(text)
-    name = code[1] if code else ""
-    denied = isinstance(error, (PermissionDeniedError, UnauthenticatedError))
-    if name == "NoSuchBucket":
-        return problem("release.bucket", f"{url}: there is no such bucket")
-    if name in _REGION:
-        return problem("release.region", f"{url}: the bucket is in another region ({name})")
-    if _DENIED.fullmatch(name) or denied or (status and status[1][:3] in ("401", "403")):
-        return problem("release.denied", f"{url}: access denied while {doing} ({name or 'no code given'})")
-    if isinstance(error, FileNotFoundError):
-        return problem("release.lost", f"{url}: gone while {doing}")
-    reason = name or (status[1] if status else text.split("\n", 1)[0][:200])
-    for secret in secrets:
-        reason = reason.replace(secret, "***")
-    return StoreUnavailable(f"{url}: {doing} failed: {reason}")
+def _stated_digest(answer: GetResult) -> str:
+    """The SHA-256 that was stated when the object was put; empty when none was."""
+    return str(answer.attributes.get("sha256", ""))
 
 
-def _absent(error: FileNotFoundError) -> None:
+def _check_bucket(error: FileNotFoundError) -> None:
     """Pass over a missing object, but not a missing bucket."""
-    if "NoSuchBucket" in str(error):
+    if error_code(error) == "NoSuchBucket":
         raise error
 
 
@@ -270,8 +379,7 @@ def open_store(url: str, endpoint: str | None = None, *, write: bool = False) ->
     if folder is not None:
         if not write and not folder.is_dir():
             raise problem("release.none", f"{folder} is no folder, so it holds no releases", file=str(folder))
-        with _told_for(str(folder), (), "opening the folder"):
-            return Store(str(folder), LocalStore(folder, mkdir=write), folder)
+        return _open_backend(str(folder), None, lambda: (LocalStore(folder, mkdir=write), None), folder)
     bucket, prefix = bucket_and_prefix(url)
     access = find_access(endpoint, write=write)
     plain = f"s3://{bucket}/{prefix}".rstrip("/")
@@ -279,16 +387,35 @@ def open_store(url: str, endpoint: str | None = None, *, write: bool = False) ->
     if access.endpoint:
         # This name, because the environment's AWS_ENDPOINT_URL_S3 would win over a mere `endpoint`.
         config["aws_endpoint_url_s3"] = access.endpoint
-    secrets = tuple(access.keys.values())
-    with _told_for(plain, secrets, "opening the bucket"):
-        backend = S3Store(
+
+    def connect(retry: RetryConfig) -> S3Store:
+        return S3Store(
             bucket,
             prefix=prefix or None,
             config=config,
-            client_options={"allow_http": access.plain_http, "timeout": "10min", "connect_timeout": "10s"},
-            retry_config=RETRY,
+            client_options={**CLIENT, "allow_http": access.plain_http},
+            retry_config=retry,
+            credential_provider=access.provider,
         )
-    return Store(plain, backend, None, secrets)
+
+    # A conditional PUT goes out once a call: only then is "exists" the answer to the only request.
+    return _open_backend(plain, access, lambda: (connect(RETRY), connect({**RETRY, "max_retries": 0})), None)
+
+
+def _open_backend(
+    url: str,
+    access: Access | None,
+    connect: Callable[[], tuple[S3Store | LocalStore, S3Store | None]],
+    folder: Path | None,
+) -> Store:
+    try:
+        backend, single = connect()
+    except (BaseError, NotImplementedError, OSError) as error:
+        doing = "opening the bucket" if folder is None else "opening the folder"
+        explained = explain_error(error, url, access.secrets() if access else (), doing)
+    else:
+        return Store(url, backend, folder, access, single)
+    raise explained from None  # the client's own text may quote its options
 
 
 def local_folder(url: str) -> Path | None:
@@ -315,22 +442,30 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def _checked(path: Path, part: int, sha256: str, progress: Progress) -> Iterator[bytes]:
+def _read_checked(path: Path, part: int, sha256: str, progress: Progress) -> Iterator[bytes]:
     """A file in parts; ends in an error, which aborts the upload, when its digest is another."""
     total = hashlib.sha256()
     held = b""
-    with path.open("rb") as file:
-        while chunk := file.read(part):
-            if held:
-                yield held
-                progress(len(held))
-            total.update(chunk)
-            held = chunk
-    _same(path, total.hexdigest(), sha256)
+    for chunk in _read_parts(path, part):
+        if held:
+            yield held
+            progress(len(held))
+        total.update(chunk)
+        held = chunk
+    _check_digest(path, total.hexdigest(), sha256)
     yield held
     progress(len(held))
 
 
-def _same(path: Path, found: str, expected: str) -> None:
+def _read_parts(path: Path, part: int) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while chunk := file.read(part):
+                yield chunk
+    except FileNotFoundError:
+        raise problem("release.changed", f"{path} vanished while it was being published", file=str(path)) from None
+
+
+def _check_digest(path: Path, found: str, expected: str) -> None:
     if found != expected:
         raise problem("release.changed", f"{path} changed while it was being published", file=str(path))
