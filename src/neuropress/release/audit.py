@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..model.finding import Finding, Problem, finding, problem
@@ -88,7 +88,7 @@ def _load(store: Store, number: str) -> Release | Finding:
 
 
 def _check_entries(store: Store, entries: Mapping[EntryId, Entry], *, deep: bool) -> dict[EntryId, list[Finding]]:
-    checked = run_all(lambda item: tuple(_check_entry(store, item[0][0], item[1])), entries.items(), WORKERS)
+    checked = run_all(lambda item: _look(lambda: _check_entry(store, item[0][0], item[1])), entries.items(), WORKERS)
     found = {id: list(told) for id, told in zip(entries, checked, strict=True)}
     if not deep:
         return found
@@ -100,13 +100,23 @@ def _check_entries(store: Store, entries: Mapping[EntryId, Entry], *, deep: bool
         for file in files_of(store, entry)
     ]
     jobs = [job for job in jobs if job[1] not in broken]
-    results = run_all(lambda job: tuple(_check_bytes(store, job[0][0], job[1], job[2])), jobs, WORKERS)
+    results = run_all(lambda job: _look(lambda: _check_bytes(store, job[0][0], job[1], job[2])), jobs, WORKERS)
     for (id, *_), told in zip(jobs, results, strict=True):
         found[id] += told
     claims = run_all(lambda item: tuple(_check_claim(store, item[0][0], item[1])), entries.items(), WORKERS)
     for id, told in zip(entries, claims, strict=True):
         found[id] += told
     return found
+
+
+def _look(check: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
+    """What a check finds; a link in a folder concerns its one asset, and the others are looked at as well."""
+    try:
+        return tuple(check())
+    except Problem as bad:
+        if bad.finding.id != "release.link":
+            raise
+        return (bad.finding,)
 
 
 def _check_history(store: Store, release: Release) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ from obstore.store import LocalStore, S3Store
 from ..model.finding import problem
 from .aws import Access, find_access
 from .failures import PAUSES, StoreUnavailable, TransientFailure, error_code, explain_error, is_conflict
+from .folder import check_path, local_folder
 
 if TYPE_CHECKING:
     from obstore import GetResult
@@ -119,13 +120,13 @@ class Store:
 
     def open(self, key: str) -> BinaryIO:
         """An object as a seekable file, read piece by piece as asked for; pieces have no digest to compare with."""
-        size = self._request(f"reading {key}", lambda: self._head(key).meta["size"])
+        size = self._request("reading", key, lambda: self._head(key).meta["size"])
         return cast(BinaryIO, io.BufferedReader(_Raw(self, key, size), READ_AHEAD))
 
     def read_range(self, key: str, start: int, length: int) -> bytes:
         """Some bytes of an object."""
         return self._request(
-            f"reading {key}", lambda: bytes(obstore.get_range(self.backend, key, start=start, length=length))
+            "reading", key, lambda: bytes(obstore.get_range(self.backend, key, start=start, length=length))
         )
 
     def create(self, key: str, data: bytes, sha256: str | None = None) -> bool:
@@ -150,12 +151,12 @@ class Store:
             self._sync(key)
             return True
 
-        return self._request(f"writing {key}", put)
+        return self._request("writing", key, put)
 
     def replace(self, key: str, data: bytes) -> None:
         """Put an object whether or not one is there: for hints and texts for people only."""
         attributes = self._attributes(hashlib.sha256(data).hexdigest())
-        self._request(f"writing {key}", lambda: obstore.put(self.backend, key, data, attributes=attributes))
+        self._request("writing", key, lambda: obstore.put(self.backend, key, data, attributes=attributes))
 
     def size(self, key: str) -> int | None:
         """An object's size in bytes; None when there is none."""
@@ -167,7 +168,7 @@ class Store:
                 _check_bucket(error)
                 return None
 
-        return self._request(f"looking up {key}", look)
+        return self._request("looking up", key, look)
 
     def list(self, folder: str) -> Iterator[tuple[str, int]]:
         """Key and size in bytes of every object below a folder, at any depth."""
@@ -175,11 +176,13 @@ class Store:
         last: str | None = None
         while True:
             try:
-                with self._errors(f"listing {folder}"):
+                with self._errors("listing", folder):
                     # Pages of a bucket come in the order of keys, so a broken listing goes on where it stood.
                     for chunk in obstore.list(self.backend, folder, offset=last, chunk_size=1000):
                         for item in chunk:
                             last = item["path"]
+                            if self.folder is not None:
+                                check_path(self.folder, last)
                             yield item["path"], item["size"]
                 return
             except TransientFailure:
@@ -188,7 +191,7 @@ class Store:
 
     def names(self, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the objects, and of the folders, directly in a folder."""
-        found = self._request(f"listing {folder}", lambda: obstore.list_with_delimiter(self.backend, folder))
+        found = self._request("listing", folder, lambda: obstore.list_with_delimiter(self.backend, folder))
         objects = tuple(item["path"].rsplit("/", 1)[-1] for item in found["objects"])
         return objects, tuple(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
 
@@ -196,7 +199,7 @@ class Store:
         """An object's SHA-256: as stated when it was put, else computed by reading it."""
         stated = ""
         if self.folder is None:
-            stated = self._request(f"looking up {key}", lambda: _stated_digest(self._head(key)))
+            stated = self._request("looking up", key, lambda: _stated_digest(self._head(key)))
         return stated or self.read_sha256(key)
 
     def read_sha256(self, key: str) -> str:
@@ -234,8 +237,8 @@ class Store:
         if self.folder is not None:
             # A killed copy must not leave its remains inside a published folder, so it is staged elsewhere.
             staged = f"{PARTIAL}/{uuid4().hex}"
-            self._request(f"writing {key}", lambda: self._send_parts(path, staged, size, sha256, progress))
-            with self._errors(f"writing {key}"):
+            self._request("writing", key, lambda: self._send_parts(path, staged, size, sha256, progress))
+            with self._errors("writing", key):
                 self._sync(staged)
                 return self._rename(staged, key)
         begun = False
@@ -249,7 +252,7 @@ class Store:
                 begun = True
                 self._send_parts(path, key, size, sha256, progress)
 
-        self._request(f"writing {key}", send)
+        self._request("writing", key, send)
         return True
 
     def _send_parts(self, path: Path, key: str, size: int, sha256: str, progress: Progress) -> None:
@@ -305,18 +308,18 @@ class Store:
         """Read until the digest is the stated one, or the same other one twice: (bytes, digest, stated digest)."""
         before = ""
         for _ in range(READINGS):
-            found = self._request(f"reading {key}", read)
+            found = self._request("reading", key, read)
             if found is None or found[2] in ("", found[1]) or found[1] == before:
                 return found
             before = found[1]
         raise StoreUnavailable(f"{self.url}: reading {key} failed: its bytes are others each time they are read")
 
-    def _request[R](self, doing: str, act: Callable[[], R]) -> R:
+    def _request[R](self, doing: str, key: str, act: Callable[[], R]) -> R:
         """Carry out a request, again and again while it fails for a passing reason."""
         pauses = self._pauses()
         while True:
             try:
-                with self._errors(doing):
+                with self._errors(doing, key):
                     return act()
             except TransientFailure:
                 if not _wait(pauses):
@@ -326,8 +329,11 @@ class Store:
         return iter(() if self.folder else PAUSES)
 
     @contextmanager
-    def _errors(self, doing: str) -> Iterator[None]:
-        """Turn the client's errors into our own."""
+    def _errors(self, doing: str, key: str) -> Iterator[None]:
+        """Turn the client's errors into our own; no request about a key that leads out of a folder is made."""
+        doing = f"{doing} {key}"
+        if self.folder is not None:
+            check_path(self.folder, key)
         try:
             yield
             return
@@ -416,16 +422,6 @@ def _open_backend(
     else:
         return Store(url, backend, folder, access, single)
     raise explained from None  # the client's own text may quote its options
-
-
-def local_folder(url: str) -> Path | None:
-    """The folder that a URL names; None for a bucket. Raises `Problem` (``release.url``)."""
-    if url.startswith("s3://"):
-        return None
-    if not url.strip() or "://" in url or "\0" in url:
-        scheme = url.split("://", 1)[0][:20] if "://" in url else url[:20]
-        raise problem("release.url", f"cannot publish to {scheme!r}...: neither s3://bucket/prefix nor a folder")
-    return Path(url).resolve()
 
 
 def bucket_and_prefix(url: str) -> tuple[str, str]:
