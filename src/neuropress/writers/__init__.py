@@ -44,6 +44,11 @@ class StoredArray(Protocol):
         """Element type."""
         ...
 
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Extent of what is decoded at a time; None where nothing is packed."""
+        ...
+
     def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray: ...
 
 
