@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +24,16 @@ type Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What a receipt states and a writer cannot know: tool version, digest of the rows, inputs."""
+    """What a receipt states and a writer cannot know: tool version, digest of the rows, inputs.
+
+    `confirm` is called when all is written and nothing has its name yet: it raises `Problem`
+    if the inputs are not any more what their digests say, or if the dataset's lock was lost.
+    """
 
     version: str
     rows: str
     inputs: Mapping[str, InputDigest]
+    confirm: Callable[[], None] = lambda: None
 
 
 class StoredArray(Protocol):
@@ -79,6 +84,10 @@ class Writer(Protocol):
 
     def arrays(self, path: Path) -> AbstractContextManager[Mapping[str, StoredArray]]:
         """Every array that a receipt may list, by its path in the result."""
+        ...
+
+    def samples(self, path: Path) -> Sequence[str]:
+        """Every array of the result that should come from a raw file, by its path."""
         ...
 
     def derived(self, path: Path) -> Mapping[str, str]:

@@ -7,7 +7,6 @@ enters. pynwb is imported only for writing; what reads back needs h5py alone.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -45,13 +44,13 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
+    durable.remove(partial)
     try:
         _write(plan, raw, partial, seal, previous, progress)
-        with partial.open("rb+") as file:
-            os.fsync(file.fileno())
+        seal.confirm()
         durable.rename(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        durable.remove(partial)
         raise
 
 
@@ -78,7 +77,7 @@ def _previous(path: Path | None, seal: Seal, stack: ExitStack) -> Previous | Non
         return None
     try:
         provenance = read_provenance(path)
-        file, _ = stack.enter_context(_checked(path))
+        file, _ = stack.enter_context(open_checked(path))
     except Problem:
         return None
     return Previous(file, provenance.receipt, seal.inputs)
@@ -123,7 +122,7 @@ def _opened(path: Path, stream: BinaryIO | None = None) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def _checked(path: Path) -> Iterator[tuple[h5py.File, int]]:
+def open_checked(path: Path) -> Iterator[tuple[h5py.File, int]]:
     """A file that leads nowhere else and stays within the budget, and how long a text in it can be.
 
     `verify` opens a result twice; what was looked at a moment ago is not looked at again.
@@ -178,10 +177,25 @@ def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     Problem
         ``result.unreadable``, also when a block is read that is damaged.
     """
-    with _checked(path) as (file, _):
+    with open_checked(path) as (file, _):
         listed = _provenance(file, path).receipt.arrays
         found = {name: file.get(name) for name in listed}
         yield {name: _Stored(item, path) for name, item in found.items() if isinstance(item, h5py.Dataset)}
+
+
+def samples(path: Path) -> list[str]:
+    """The ``data`` of every object that has some.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``.
+    """
+    found: list[str] = []
+    with open_checked(path) as (file, _), refusing(path):
+        file.visit(lambda name: found.append(f"/{name}") if name.endswith("/data") else None)
+        series = [name for name in found if "neurodata_type" in file[name.rpartition("/")[0]].attrs]
+        return [name for name in series if isinstance(file[name], h5py.Dataset) and file[name].size]
 
 
 def derived(path: Path) -> Mapping[str, str]:
@@ -192,7 +206,7 @@ def derived(path: Path) -> Mapping[str, str]:
     Problem
         ``result.unreadable``.
     """
-    with _checked(path) as (file, spare):
+    with open_checked(path) as (file, spare):
         listed = _provenance(file, path).receipt.arrays
         with refusing(path):
             return digests(file, listed, spare)

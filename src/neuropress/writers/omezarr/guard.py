@@ -43,6 +43,9 @@ DTYPES = frozenset(
     {"bool", "float16", "float32", "float64", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64))}
 )
 
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, MemoryError, struct.error)
+"""What looking at metadata of the wrong shape raises."""
+
 _OTHER_FORMATS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _MISSING = 2**64 - 1
@@ -60,7 +63,7 @@ def refusing(root: Path, array: str | None = None) -> Iterator[None]:
         yield
     except Unsafe as error:
         raise problem("result.unsafe", f"{root.name}: {error}", file=str(root), array=array) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, struct.error) as error:
+    except DAMAGE as error:
         why = str(error)[:500] if isinstance(error, (OSError, ValueError)) else repr(error)[:500]
         raise problem("result.unreadable", f"{root.name}: {why}", file=str(root), array=array) from error
 
@@ -93,7 +96,7 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     with os.fdopen(os.open(path, os.O_RDONLY | _NO_LINK), "rb", buffering=0) as file:
         if not S_ISREG(os.fstat(file.fileno()).st_mode):
             raise Unsafe(f"{path.name} is no regular file")
-        yield file  # type: ignore[misc]
+        yield file
 
 
 def check_store(root: Path) -> list[str]:

@@ -66,7 +66,7 @@ class Shard:
         self._index = np.full((*self._grid, 2), MISSING, "<u8")
         self._end = 0
         self.final.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary.unlink(missing_ok=True)
+        durable.create(self._temporary)
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:

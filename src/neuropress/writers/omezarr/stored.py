@@ -46,9 +46,6 @@ class Level:
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         self._array = opened
-        with guard.refusing(root, f"/{name}"):
-            check_blocks(name, self.shape, self.tile, self.dtype.itemsize)
-            check_blocks(name, self.shape, self.chunks, self.dtype.itemsize)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -81,6 +78,24 @@ class Level:
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
             raise self._unreadable(error, selection) from error
+
+    def check(self) -> None:
+        """Refuse chunks that cost more to count than to read. Raises `Problem` (``result.unreadable``)."""
+        with guard.refusing(self._root, f"/{self._name}"):
+            check_blocks(self._name, self.shape, self.tile, self.dtype.itemsize)
+            check_blocks(self._name, self.shape, self.chunks, self.dtype.itemsize)
+
+    def holds(self, file: str) -> bool:
+        """Whether a file of the result is this level's metadata or one of its shards."""
+        place, *parts = file.split("/")
+        if place != self._name or parts == [guard.NAME]:
+            return place == self._name
+        shard = self._array.shards or self._array.chunks
+        grid = tuple(-(-n // s) for n, s in zip(self.shape, shard, strict=True))
+        at = [int(part) for part in parts[1:] if part.isdecimal() and len(part) < 20]
+        if len(at) != len(grid) or any(n >= m for n, m in zip(at, grid, strict=True)):
+            return False
+        return self._array.metadata.encode_chunk_key(tuple(at)).split("/") == parts
 
     def digest(self) -> str:
         """The level's digest, computed anew."""
