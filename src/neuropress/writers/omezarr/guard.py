@@ -105,7 +105,7 @@ def check_store(root: Path) -> list[str]:
     Returns
     -------
     list of str
-        All files below the root, with ``/``.
+        All files below the root, with ``/``; of folders those that are empty, with ``/`` at the end.
 
     Raises
     ------
@@ -132,8 +132,10 @@ def _files(root: Path) -> Iterator[str]:
         place, depth = waiting.pop()
         if depth > budget.DEPTH:
             raise OverBudget(f"folders are nested deeper than {budget.DEPTH} levels")
+        empty = bool(place)
         with os.scandir(root / place) as entries:
             for entry in entries:
+                empty = False
                 name = f"{place}/{entry.name}" if place else entry.name
                 room -= 1
                 if room < 0:
@@ -144,6 +146,8 @@ def _files(root: Path) -> Iterator[str]:
                     yield name
                 else:
                     raise Unsafe(f"{name} is a link, or neither a file nor a folder")
+        if empty:
+            yield f"{place}/"
 
 
 def _check_node(name: str, node: Mapping[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...model.budget import parse_json
 from ...model.finding import Problem
+from ...model.plan import digest
 from .. import durable
 from . import guard
 from .blocks import Digests, slab_extent
@@ -46,7 +47,8 @@ class Journal:
 
     def add(self, key: BlockKey, digests: Digests) -> None:
         """Note a block whose shards are durable."""
-        self._append({"pass": key[0], "block": key[1], "digests": digests})
+        entry = {"pass": key[0], "block": list(key[1]), "digests": {str(k): v for k, v in digests.items()}}
+        self._append({**entry, "sum": digest(entry)})
         self.done[key] = digests
 
     def close(self) -> None:
@@ -81,6 +83,8 @@ class Journal:
 
     def _take(self, entry: Any, files: set[str]) -> None:
         """Take a line over. Raises `ValueError` and its like where the line is not what this layout gives."""
+        if entry.pop("sum") != digest(entry):  # a digest with a bit that flipped would make a wrong receipt
+            raise ValueError("a damaged line")
         index, corner = entry["pass"], tuple(entry["block"])
         stage = self._layout.passes[index]
         found = {int(level): texts for level, texts in entry["digests"].items()}
