@@ -33,11 +33,11 @@ class Payload:
 
 
 def plant_pickle(level: Path, secret: Path) -> None:
-    """A Zarr v2 array of which the filter unpickles, as a folder `secret` with ``.ran`` would show."""
+    """A Zarr v2 array of which a filter unpickles, as a folder `secret` with ``.ran`` would show."""
     shape = json.loads((level / "zarr.json").read_text())["shape"]
     about = {
-        "zarr_format": 2, "shape": shape, "chunks": shape, "dtype": "|u1", "fill_value": 0, "order": "C",
-        "compressor": None, "filters": [{"id": "pickle", "protocol": 5}], "dimension_separator": ".",
+        "zarr_format": 2, "shape": shape, "chunks": shape, "dtype": "|O", "fill_value": None, "order": "C",
+        "compressor": None, "filters": [{"id": "vlen-utf8"}, {"id": "pickle", "protocol": 5}], "dimension_separator": ".",
     }  # fmt: skip
     (level / ".zarray").write_text(json.dumps(about))
     (level / ".".join("0" * len(shape))).write_bytes(pickle.dumps(Payload(secret.with_suffix(".ran"))))

@@ -145,7 +145,11 @@ def _misread(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArra
         return finding("result.unreadable", message, array=name)
     if raw is None:
         return None
-    source = raw.array(spec)
+    try:
+        source = raw.array(spec)
+    except (NotADirectoryError, IsADirectoryError):
+        message = f"{spec.source} cannot be read as {spec.format}, as the receipt of {name} says"
+        return finding("file.changed", message, file=spec.source, array=name)
     ends = [entry + 1 if isinstance(entry, int) else entry[1] for entry in spec.index.select]
     if len(ends) != len(source.shape) or any(end > n for end, n in zip(ends, source.shape, strict=True)):
         message = f"{name}: its receipt selects {list(spec.index.select)} of {spec.source}, which has {source.shape}"
