@@ -182,7 +182,9 @@ def _(path: Path, secret: Path) -> None:
 @case("labels-link")
 def _(path: Path, secret: Path) -> None:
     (path / "labels").mkdir()
-    (path / "labels/zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"labels": ["a"]}}}')
+    (path / "labels/zarr.json").write_text(
+        '{"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"labels": ["a"]}}}'
+    )
     (path / "labels/a").symlink_to(secret.parent)
 
 

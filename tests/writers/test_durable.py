@@ -34,7 +34,9 @@ class Disk:
         self._fsync(handle)
         stat = os.fstat(handle)
         self.synced[stat.st_dev, stat.st_ino] = stat.st_size
-        for folder in [f for f in self.waiting if f.exists() and (f.stat().st_dev, f.stat().st_ino) == (stat.st_dev, stat.st_ino)]:
+        for folder in [
+            f for f in self.waiting if f.exists() and (f.stat().st_dev, f.stat().st_ino) == (stat.st_dev, stat.st_ino)
+        ]:
             del self.waiting[folder]
 
     def replace(self, source: str | Path, final: str | Path) -> None:

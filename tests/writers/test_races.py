@@ -278,7 +278,10 @@ def spoil(partial: Path, choose: random.Random, other: Path) -> None:
         lambda: (partial / "foreign").write_bytes(b"x"),
         lambda: (partial / "0/foreign").mkdir(),
         lambda: choose.choice(files).unlink(),
-        lambda: (shutil.move(partial / "0", other.parent / "moved"), (partial / "0").symlink_to(other.parent / "moved")),
+        lambda: (
+            shutil.move(partial / "0", other.parent / "moved"),
+            (partial / "0").symlink_to(other.parent / "moved"),
+        ),
         lambda: (partial / "0/c/0/0/9").symlink_to(other),
         lambda: os.mkfifo(partial / "0/pipe"),
     ]

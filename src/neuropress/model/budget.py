@@ -69,7 +69,7 @@ EXTENT = 2**48
 
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
-_DOTS = re.compile(r"[^=\n#\"']{0,200}(?:\.[^=\n#\"'.]{0,200}){%d}" % TOML_KEY_PARTS)
+_DOTS = re.compile(rf"[^=\n#\"']{{0,200}}(?:\.[^=\n#\"'.]{{0,200}}){{{TOML_KEY_PARTS}}}")
 
 
 class OverBudget(ValueError):

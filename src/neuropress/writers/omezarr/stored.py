@@ -80,8 +80,15 @@ class Level:
             raise self._unreadable(error, selection) from error
 
     def check(self) -> None:
-        """Refuse chunks that cost more to count than to read. Raises `Problem` (``result.unreadable``)."""
+        """Refuse what neuropress does not write. Raises `Problem` (``result.unreadable``).
+
+        Names and attributes of its own, which no digest covers, and chunks that cost more to count than to read.
+        """
         with guard.refusing(self._root, f"/{self._name}"):
+            axes = [axis["name"] for axis in attributes(self._root)["ome"]["multiscales"][0]["axes"]]
+            node = guard.read_node(self._root / self._name / guard.NAME)
+            if node.get("attributes") != {} or node.get("dimension_names") != axes:
+                raise ValueError(f"{self._name}/{guard.NAME} has other attributes or axes than were written")
             check_blocks(self._name, self.shape, self.tile, self.dtype.itemsize)
             check_blocks(self._name, self.shape, self.chunks, self.dtype.itemsize)
 
