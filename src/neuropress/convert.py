@@ -15,12 +15,14 @@ from . import __version__
 from .config import Config
 from .model.finding import Finding, MappingError, Problem, finding, problem
 from .model.plan import Plan
+from .model.receipt import InputDigest
+from .model.source import Input
 from .planning.build import Planned, build_plan, raw_column, raw_key
 from .planning.stale import State, standing
 from .planning.targets import Wanted, rows_digest
 from .readers import RawArrays
 from .report import Outcome
-from .state import DigestCache
+from .state import DigestCache, Lock, Stamp, held_lock, stamp
 from .writers import Seal, writer
 
 type Progress = Callable[[int], None]
@@ -33,10 +35,12 @@ class Options:
     keep_going: bool = False
     outdated: bool = False
     workers: int = 1
+    lock: Lock | None = None
 
 
 def convert_all(config: Config, targets: Sequence[Wanted], options: Options, progress: Progress) -> Iterator[Outcome]:
     """Convert what is not up to date, in this process or in `workers` others, in order."""
+    options = replace(options, lock=held_lock(config.state))
     if options.workers <= 1 or len(targets) <= 1:
         cache = DigestCache(config.state)
         for wanted in targets:
@@ -92,12 +96,13 @@ def _convert(config: Config, wanted: Wanted, options: Options, progress: Progres
         if not now.needs_work:
             left_out = () if usable is wanted else _left_out(wanted)
             return Outcome(path, str(now.state), now.reason, left_out)
-        _check_place(config.output / path, wanted.target.kind)
+        check_place(config.output, path, wanted.target.kind)
         while True:
+            before = _stamps(usable, config)
             planned = build_plan(usable, config)
             if planned.plan is not None:
                 try:
-                    nbytes = _write(config, usable, planned.plan, cache, progress)
+                    nbytes = _write(config, usable, planned.plan, _Watch(cache, before, options.lock), progress)
                     break
                 except Problem as bad:
                     planned = _spoilt(bad, usable, config)
@@ -124,7 +129,52 @@ def _spoilt(bad: Problem, wanted: Wanted, config: Config) -> Planned:
     raise bad
 
 
-def _write(config: Config, wanted: Wanted, plan: Plan, cache: DigestCache, progress: Progress) -> int:
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Sees to it that a result is of the files whose digests it states.
+
+    `stamps` holds what the raw files were like before they were first looked at; those
+    that only the plan names (command files, members of a set) join them when they are digested.
+    """
+
+    cache: DigestCache
+    stamps: dict[str, tuple[Path, Stamp]]
+    lock: Lock | None
+
+    def digest(self, root: Path, touched: Input) -> InputDigest:
+        """Digest of an input. Raises `Problem` (``file.changed``)."""
+        found = self.cache.of_input(root, touched)
+        self.stamps.setdefault(touched.key, (root / touched.key, stamp(root / touched.key)))
+        return found
+
+    def confirm(self) -> None:
+        """See that nothing changed. Raises `Problem` (``file.changed``, ``dataset.locked``)."""
+        for key, (path, before) in self.stamps.items():
+            try:
+                same = stamp(path) == before
+            except OSError:
+                same = False
+            if not same:
+                raise problem("file.changed", f"{key} changed while it was converted", file=key)
+        if self.lock:
+            self.lock.check()
+
+
+def _stamps(wanted: Wanted, config: Config) -> dict[str, tuple[Path, Stamp]]:
+    """The raw files of a target as they are before any is opened."""
+    found = {}
+    for name, record in wanted.jobs:
+        key = raw_key(name, record, config.profile)
+        try:
+            source = config.sources().locate(key)
+            for member in source.members() if source.is_folder else (key,):
+                found[member] = (source.root / member, stamp(source.root / member))
+        except (Problem, OSError):
+            continue  # planning tells of it
+    return found
+
+
+def _write(config: Config, wanted: Wanted, plan: Plan, watch: _Watch, progress: Progress) -> int:
     path = config.output / wanted.target.path
     path.parent.mkdir(parents=True, exist_ok=True)
     check_room(path, plan.nbytes)
@@ -132,14 +182,28 @@ def _write(config: Config, wanted: Wanted, plan: Plan, cache: DigestCache, progr
         inputs = {}
         for touched in plan.inputs:
             root = config.sources().locate(touched.key).root
-            inputs[touched.key] = cache.of_input(root, touched)
-        seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs)
+            inputs[touched.key] = watch.digest(root, touched)
+        seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs, watch.confirm)
         writer(plan.target.kind).write(plan, raw, path, seal, path if path.exists() else None, progress)
     return plan.nbytes
 
 
-def _check_place(path: Path, kind: str) -> None:
-    """Refuse to put a folder over a file or the other way round: it is nothing of ours."""
+def check_place(output: Path, name: str, kind: str) -> None:
+    """Refuse to write through a link, or to put a folder over a file or the other way round: it is nothing of ours.
+
+    The output folder itself may be a link: that is the user's own choice.
+
+    Raises
+    ------
+    Problem
+        ``output.occupied``.
+    """
+    path = output / name
+    for place in (path, *path.parents[: len(Path(name).parts) - 1]):
+        if place.is_symlink() or place.is_junction():
+            raise problem("output.occupied", f"{place} is a link, where the result belongs", file=str(place))
+        if place != path and place.exists() and not place.is_dir():
+            raise problem("output.occupied", f"{place} is a file, where a folder belongs", file=str(place))
     if path.exists() and path.is_dir() is not (kind == "ome-zarr"):
         what = "folder" if path.is_dir() else "file"
         raise problem("output.occupied", f"{path} is a {what}, where the result belongs", file=str(path))

@@ -25,6 +25,9 @@ ORIGINS = {
     "constant": "constant of mapping {0.key}: {0.text!r}",
 }
 
+LISTED = 10_000
+"""Names that are looked through for one like that which was asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
@@ -104,6 +107,6 @@ def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
     if exact:
         return exact
     names = {e.path for e in whole} | {e.path.rsplit("/", 1)[-1] for e in whole}
-    close = get_close_matches(name, sorted(names), n=3, cutoff=0.5)
+    close = get_close_matches(name, sorted(names)[:LISTED], n=3, cutoff=0.5)
     hint = f"Did you mean {', '.join(close)}?" if close else ""
     raise problem("explain.no_field", f"{path.name} has no field {name!r}", hint=hint, file=str(path))

@@ -23,7 +23,6 @@ from .model.serial import from_json, to_json
 from .model.source import SourceRoots, sha256_file
 from .state import DigestCache, write_atomic
 from .verify import Verified, kind_of, verify_result
-from .writers import writer
 
 FOLDER = "proofs"
 FORMAT = 1
@@ -118,7 +117,7 @@ def list_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
     Raises
     ------
     Problem
-        ``result.link``: something in it is neither a file nor a folder of its own.
+        ``result.unsafe``: something in it is neither a file nor a folder of its own.
     """
     if not path.is_dir():
         yield "", path.stat()
@@ -135,7 +134,7 @@ def list_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
                 stat = entry.stat(follow_symlinks=False)
                 if not S_ISREG(stat.st_mode):
                     message = f"{path.name}: {name} is neither a file nor a folder of its own"
-                    raise problem("result.link", message, file=str(path / name))
+                    raise problem("result.unsafe", message, file=str(path / name))
                 yield name, stat
 
 
@@ -161,13 +160,13 @@ def prove(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress
     Raises
     ------
     Problem
-        ``result.none`` or ``result.link``: it is no result that could be proven.
+        ``result.none`` or ``result.unsafe``: it is no result that could be proven.
     """
-    kind = kind_of(path)
+    kind_of(path)
     proof = Proof(digest_files(path), verified=True)
     proven = verify_result(path, roots, cache, progress)
-    told = [*writer(kind).check_files(path, list(proof.digests)), *_changed(proof, path)]
-    proven = replace(proven, findings=(*proven.findings, *(f.at(file=str(path)) for f in told)))
+    told = tuple(f.at(file=str(path)) for f in _changed(proof, path))
+    proven = replace(proven, findings=(*proven.findings, *told))
     return proven, None if has_errors(proven.findings) else proof
 
 

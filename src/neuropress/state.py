@@ -1,6 +1,8 @@
-"""What neuropress remembers beside a dataset: a lock, a digest cache, what was verified.
+"""What neuropress remembers beside a dataset: a digest cache, what was verified; and the dataset's lock.
 
-All of it may be deleted: results carry their own receipts, so deletion costs time only.
+The folder ``.neuropress`` may be deleted at any time: results carry their own receipts, so
+deletion costs time only. The lock is therefore a file beside it, ``.neuropress.lock``, and
+whoever holds it looks whether it is still there before a result gets its name.
 """
 
 from __future__ import annotations
@@ -8,16 +10,47 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
+from .model.budget import parse_json
 from .model.finding import problem
 from .model.receipt import InputDigest
 from .model.source import Input, sha256_file
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock that is held: its file, and which file that was when it was taken."""
+
+    path: Path
+    file: tuple[int, int]
+
+    def check(self) -> None:
+        """See that the lock is still the one that was taken.
+
+        Raises
+        ------
+        Problem
+            ``dataset.locked``: its file was deleted or replaced, so that another may be writing.
+        """
+        if _identity(self.path) != self.file:
+            message = f"{self.path} was deleted or replaced during the run, so another neuropress may be writing"
+            raise problem("dataset.locked", message, file=str(self.path))
+
+
+_HELD: dict[Path, Lock] = {}
+"""State folder -> the lock that this process holds."""
+
+
+def held_lock(folder: Path) -> Lock | None:
+    """The lock that this process holds on a dataset, by its state folder."""
+    return _HELD.get(folder)
 
 
 @contextmanager
@@ -27,28 +60,56 @@ def locked(folder: Path, verb: str) -> Iterator[None]:
     Raises
     ------
     Problem
-        ``dataset.locked``, naming the holder.
+        ``dataset.locked``, naming the holder; ``dataset.config``: a link or a file lies
+        where the folder or the lock belongs.
     """
+    check_state(folder)
     folder.mkdir(exist_ok=True)
-    holder = folder / "holder.json"
-    lock = FileLock(folder / "lock", timeout=0)
+    path, holder = folder.with_name(f"{folder.name}.lock"), folder / "holder.json"
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise problem("dataset.config", f"{path} is no file, where the lock belongs; move it away", file=str(path))
+    lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         raise problem("dataset.locked", f"{folder.parent} is in use by {_holder(holder)}") from None
     try:
         write_atomic(holder, json.dumps({"verb": verb, "pid": os.getpid(), "host": socket.gethostname()}))
+        _HELD[folder] = Lock(path, _identity(path))
+        _HELD[folder].check()
         yield
     finally:
-        holder.unlink(missing_ok=True)
+        _HELD.pop(folder, None)
+        with suppress(OSError):
+            holder.unlink()
         lock.release()
+
+
+def check_state(folder: Path) -> None:
+    """Refuse a link or a file in the place of the state folder. Raises `Problem` (``dataset.config``)."""
+    if not _is_ours(folder):
+        what = "a link" if folder.is_symlink() else "no folder"
+        message = f"{folder} is {what}, where neuropress keeps its notes; move it away"
+        raise problem("dataset.config", message, file=str(folder))
+
+
+def _is_ours(folder: Path) -> bool:
+    return not folder.is_symlink() and (folder.is_dir() or not folder.exists())
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.lstat()
+    except OSError:
+        return (0, 0)
+    return stat.st_dev, stat.st_ino
 
 
 def _holder(path: Path) -> str:
     try:
-        who = json.loads(path.read_text("utf-8"))
+        who = parse_json(path.read_bytes())
         return f"neuropress {who['verb']} (process {who['pid']} on {who['host']})"
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return "another neuropress"
 
 
@@ -56,50 +117,97 @@ def write_atomic(path: Path, text: str) -> None:
     """Write a small text file whole: temporary name, fsync, rename; nothing is left over when that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    partial.unlink(missing_ok=True)  # of a process that was killed and had this number; or a link, not to be followed
     try:
-        with partial.open("w", encoding="utf-8", newline="\n") as file:
+        with partial.open("x", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
+        settle_folder(path.parent)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
 
 
+def settle_folder(folder: Path) -> None:
+    """Wait until a folder's entries are on the disk, so that a new name survives a power cut."""
+    if os.name == "nt":  # Windows has no handle for this; its renames are journaled
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _is_digest(entry: Any) -> bool:
+    *stamp, sha256 = entry if isinstance(entry, list) and entry else [None]
+    return len(stamp) == 4 and all(type(n) is int for n in stamp) and isinstance(sha256, str) and len(sha256) == 64
+
+
+def _is_release(entry: Any) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("release"), str)
+
+
+_SHAPES: Mapping[str, Callable[[Any], bool]] = {"digests.json": _is_digest, "released.json": _is_release}
+"""Memory -> what each of its entries must be; others are compared whole with what they should be."""
+
+
 class Memory:
-    """A small JSON object on disk; unreadable or missing means empty."""
+    """A small JSON object on disk; what is unreadable, missing or of another shape was never known."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        try:
-            self.data: dict[str, Any] = json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError):
-            self.data = {}
+        self.data: dict[str, Any] = {}
+        fits = _SHAPES.get(path.name, lambda entry: True)
+        with suppress(OSError, ValueError):
+            known = parse_json(path.read_bytes()) if _is_ours(path.parent) and path.is_file() else None
+            self.data = {k: v for k, v in known.items() if fits(v)} if isinstance(known, dict) else {}
         self._saved = dict(self.data)
 
     def save(self) -> None:
-        """Write it back, if it changed."""
+        """Write it back, if it changed. Raises `OSError`, also where the folder is a link."""
         if self.data != self._saved:
+            if not _is_ours(self._path.parent):
+                raise NotADirectoryError(f"{self._path.parent} is not the folder that neuropress made")
             write_atomic(self._path, json.dumps(self.data, indent=0, sort_keys=True))
             self._saved = dict(self.data)
 
 
+type Stamp = tuple[int, int, int, int]
+"""Size, modification time, change time and inode: no program sets the change time back."""
+
+
+def stamp(path: Path) -> Stamp:
+    """What tells whether a file is as it was, without reading it."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
 class DigestCache:
-    """SHA-256 of files, computed again only when size or modification time changed."""
+    """SHA-256 of files, computed again only when their `stamp` changed."""
 
     def __init__(self, folder: Path) -> None:
         self._memory = Memory(folder / "digests.json")
 
     def digest(self, path: Path) -> InputDigest:
-        """Size and digest of a file, from the cache where its stat is unchanged."""
-        stat = path.stat()
+        """Size and digest of a file, from the cache where its stamp is unchanged.
+
+        Raises
+        ------
+        Problem
+            ``file.changed``: it is being written to.
+        """
+        before = stamp(path)
         key, known = str(path), self._memory.data.get(str(path))
-        if known and known[:2] == [stat.st_size, stat.st_mtime_ns]:
-            return InputDigest(stat.st_size, known[2])
+        if known and tuple(known[:4]) == before:
+            return InputDigest(before[0], known[4])
         sha256 = sha256_file(path)
-        self._memory.data[key] = [stat.st_size, stat.st_mtime_ns, sha256]
-        return InputDigest(stat.st_size, sha256)
+        if stamp(path) != before:
+            raise problem("file.changed", f"{path} changed while it was read", file=str(path))
+        self._memory.data[key] = [*before, sha256]
+        return InputDigest(before[0], sha256)
 
     def of_input(self, root: Path, touched: Input) -> InputDigest:
         """Digest of a touched raw file.

@@ -24,6 +24,49 @@ TOML_BYTES = 4 * 2**20
 TOML_KEY_PARTS = 16
 """Parts of one dotted key: tomllib takes quadratic time in them."""
 
+HDF5_OBJECTS = 250_000
+"""Links of an HDF5 file: a session of 10,000 sweeps has a third of it."""
+
+HDF5_ATTRIBUTES = 4096
+"""Attributes of one HDF5 object."""
+
+HDF5_ROWS = 1_000_000
+"""Elements of one HDF5 dataset of texts, references or compounds, each of which becomes a Python object."""
+
+HDF5_RATIO = 1100
+"""Uncompressed bytes to stored ones: deflate, the best of the filters that are read, reaches 1032."""
+
+SMALL_BYTES = 64 * 2**20
+"""What may be all fill value, whatever is stored."""
+
+CHUNK_BYTES = 256 * 2**20
+"""One chunk, uncompressed: it is decoded whole."""
+
+BLOCK_BYTES = 512 * 2**20
+"""One block of an array that is read and digested at a time."""
+
+TEXT_BYTES = 256 * 2**20
+"""All texts of one HDF5 dataset together; and what one read of them may take."""
+
+BLOCKS = 20_000
+BLOCK_LEAST = 4096
+"""Blocks or chunks of one array, and where there are more, their bytes on the average: each costs a call."""
+
+ZARR_ENTRIES = 4_000_000
+"""Files and folders of an OME-Zarr."""
+
+ZARR_NODES = 1000
+"""Groups and arrays of an OME-Zarr."""
+
+SHARD_CHUNKS = 2**20
+"""Chunks of one shard: its index has 16 bytes for each."""
+
+RANK = 32
+"""Axes of an array."""
+
+EXTENT = 2**48
+"""Length of one axis."""
+
 _STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _DOTS = re.compile(rf"[^=\n#\"']{{0,200}}(?:\.[^=\n#\"'.]{{0,200}}){{{TOML_KEY_PARTS}}}")

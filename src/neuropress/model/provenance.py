@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .budget import parse_json
 from .plan import Field, Plan, SourceRow, Target, canonical
-from .receipt import Receipt
+from .receipt import Receipt, check_array
 from .serial import from_json, to_json
 
 FORMAT = 1
@@ -77,16 +77,19 @@ class Provenance:
         Raises
         ------
         KeyError, TypeError, ValueError
-            A section is missing or not as this version writes it.
+            A section is missing, not as this version writes it, or asks for what no array can be.
         """
         about = sections["about"]
         if about["format"] != FORMAT:
             raise ValueError(f"provenance format {about['format']}; this version reads {FORMAT}")
         whole = {k: sections[k] for k in ("records", "fields", "headers", "receipt")}
         known = {"target": about["target"], "notes": about["notes"], "profile": about.get("profile", "")}
-        return from_json(cls, {**known, **whole})
+        made = from_json(cls, {**known, **whole})
+        for name, array in made.receipt.arrays.items():
+            check_array(name, array)
+        return made
 
     @classmethod
-    def from_texts(cls, texts: Mapping[str, str]) -> Provenance:
+    def from_texts(cls, texts: Mapping[str, str | bytes]) -> Provenance:
         """The reverse of `texts`."""
-        return cls.from_sections({name: json.loads(text) for name, text in texts.items()})
+        return cls.from_sections({name: parse_json(text) for name, text in texts.items()})

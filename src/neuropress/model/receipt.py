@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 
 import numpy as np
 
+from .budget import BLOCK_BYTES, BLOCK_LEAST, BLOCKS, EXTENT, RANK
 from .plan import ArraySpec
 
 
@@ -61,6 +64,45 @@ class Receipt:
     inputs: Mapping[str, InputDigest]
     arrays: Mapping[str, ArrayReceipt]
     derived: Mapping[str, str] = field(default_factory=dict)
+
+
+_DTYPE = re.compile(r"[<>|=]?([iuf][1248]|b1|f16|c8|c16)|u?int(8|16|32|64)|float(16|32|64)|bool")
+
+
+def check_array(name: str, array: ArrayReceipt) -> None:
+    """Refuse an entry of a receipt that no array can have: `verify` goes by it.
+
+    Raises
+    ------
+    ValueError
+        Type, shape, block and index map do not fit each other, or blocks are larger or
+        smaller than the budget allows.
+    """
+    spec = array.spec
+    if not _DTYPE.fullmatch(spec.dtype):
+        raise ValueError(f"{name}: {spec.dtype[:40]!r} is no type of samples")
+    if len(spec.shape) > RANK or any(not 0 <= n <= EXTENT for n in spec.shape):
+        raise ValueError(f"{name}: no array has the shape {str(spec.shape)[:80]}")
+    if len(array.block) != len(spec.shape) or any(not 1 <= n <= EXTENT for n in array.block):
+        raise ValueError(f"{name}: no block of an array {list(spec.shape)} has the extent {str(array.block)[:80]}")
+    index = spec.index
+    whole = [entry for entry in index.select if not isinstance(entry, int)]
+    kept = all(0 <= start <= stop for start, stop in whole) and all(
+        entry >= 0 for entry in index.select if isinstance(entry, int)
+    )
+    if not kept or sorted(index.order) != list(range(len(whole))) or index.shape() != spec.shape:
+        raise ValueError(f"{name}: its index map does not give the shape {list(spec.shape)}")
+    check_blocks(name, spec.shape, array.block, np.dtype(spec.dtype).itemsize)
+
+
+def check_blocks(name: str, shape: Sequence[int], block: Sequence[int], itemsize: int) -> None:
+    """Refuse blocks that are too large to be read, or too small to be counted. Raises `ValueError`."""
+    size = prod(min(n, b) for n, b in zip(shape, block, strict=True)) * itemsize
+    count = prod(-(-n // b) for n, b in zip(shape, block, strict=True))
+    if size > BLOCK_BYTES:
+        raise ValueError(f"{name}: blocks of {size} bytes, more than {BLOCK_BYTES}")
+    if count > BLOCKS + prod(shape) * itemsize // BLOCK_LEAST:
+        raise ValueError(f"{name}: {count} blocks, of less than {BLOCK_LEAST} bytes each")
 
 
 def blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[tuple[slice, ...]]:

@@ -52,9 +52,13 @@ def _build(annotation: Any, data: Any) -> Any:
             raise TypeError(f"{getattr(annotation, '__name__', annotation)} has no field {sorted(unknown)[0]!r}")
         return annotation(**{k: _part(k, hints[k], v) for k, v in data.items()})  # type: ignore[operator]
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        if not isinstance(data, str) or data not in args:
+            raise TypeError(f"expected one of {', '.join(map(str, args))}, found {_short(data)}")
+        return data
     if origin is tuple:
         if not isinstance(data, list):
-            raise TypeError(f"expected a list, found {data!r}")
+            raise TypeError(f"expected a list, found {_short(data)}")
         kinds = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else list(args)
         return tuple(_build(kind, item) for kind, item in zip(kinds, data, strict=True))
     if origin is Mapping:
@@ -77,11 +81,26 @@ def _part(name: str, annotation: Any, data: Any) -> Any:
 def _expect(kind: type, data: Any) -> None:
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         names = {dict: "a table", str: "a text", bool: "true or false", int: "a whole number"}
-        raise TypeError(f"expected {names[kind]}, found {data!r}")
+        raise TypeError(f"expected {names[kind]}, found {_short(data)}")
 
 
 def _matching(options: tuple[Any, ...], data: Any) -> Any:
-    """The member of a union that fits: lists are tuples, everything else itself."""
-    if isinstance(data, list):
-        return next(o for o in options if typing.get_origin(o) is tuple)
-    return type(data)
+    """The member of a union that fits: lists are tuples, objects dataclasses or mappings, everything else itself."""
+    for option in options:
+        if isinstance(data, list):
+            fits = typing.get_origin(option) is tuple
+        elif isinstance(data, dict):
+            fits = dataclasses.is_dataclass(option) or typing.get_origin(option) is Mapping
+        else:
+            fits = option is type(data)
+        if fits:
+            return option
+    raise TypeError(f"{_short(data)} is none of what may stand here")
+
+
+def _short(data: Any) -> str:
+    """The beginning of a value that may be of any size."""
+    if isinstance(data, (dict, list)):
+        return f"a {'table' if isinstance(data, dict) else 'list'} of {len(data)}"
+    text = repr(data)
+    return text if len(text) <= 80 else f"{text[:77]}..."

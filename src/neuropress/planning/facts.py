@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..checks.headers import compare_cells
 from ..config import Config
 from ..mapping.rules import mapping_of
+from ..model.budget import parse_json
 from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical
 from .build import open_rows, raw_key
@@ -48,9 +48,9 @@ def load_facts(folder: Path) -> Facts:
     if not path.is_file():
         return {}
     found: dict[str, Mapping[str, str]] = {}
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             found[entry["key"]] = {str(k): str(v) for k, v in entry["facts"].items()}
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             message = f"{FILE} line {number} cannot be read: {error}"

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-import h5py
 from nwbinspector import Importance, InspectorMessage, inspect_nwbfile, load_config
 
-from ..model.finding import Finding, Location, Severity, problem
+from ..model.finding import Finding, Location, Severity
+from ..writers.nwb import open_checked
+from ..writers.nwb.guard import refusing
 from .explain import explain
 from .silent import silent_mistakes
 
@@ -23,13 +24,9 @@ def validate_nwb(path: Path) -> list[Finding]:
     Raises
     ------
     Problem
-        ``result.unreadable``: the file is no HDF5 file.
+        ``result.unreadable``: the file is no HDF5 file; ``result.unsafe``: it leads outside of itself.
     """
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise problem("result.unreadable", f"{path.name}: {error}", file=str(path)) from error
-    with file:
+    with open_checked(path) as (file, _), refusing(path):
         findings = [*silent_mistakes(file), *_foreign(path)]
         told = [explain(found, file) for found in findings]
     return [found.at(file=str(path)) for found in told]

@@ -10,9 +10,10 @@ from typing import Any
 
 import zarr as zarr_python
 from ome_zarr_models import open_ome_zarr
-from zarr.errors import BaseZarrError
 
 from ..model.finding import Finding, Location, Severity, finding, problem
+from ..writers.omezarr.guard import check_store
+from ..writers.omezarr.stored import UNREADABLE
 
 _UNITS = {
     "space": {"angstrom", "nanometer", "micrometer", "millimeter", "centimeter", "meter"},
@@ -27,17 +28,19 @@ def validate_zarr(path: Path) -> list[Finding]:
     Raises
     ------
     Problem
-        ``result.unreadable``: there is no Zarr v3 group.
+        ``result.unreadable``: there is no Zarr v3 group; ``result.unsafe``: it leads outside of itself.
     """
+    check_store(path)
     try:
-        root = zarr_python.open_group(path, mode="r", zarr_format=3)
-    except (OSError, ValueError, BaseZarrError) as error:
-        raise problem("result.unreadable", f"{path.name}: {error}", file=str(path)) from error
-    findings = list(_image(root, ""))
-    labels = root.get("labels")
-    if isinstance(labels, zarr_python.Group):
-        for name, label in sorted(labels.groups()):
-            findings += _image(label, f"labels/{name}/")
+        # Consolidated metadata would be read in place of what each array says itself.
+        root = zarr_python.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
+        findings = list(_image(root, ""))
+        labels = root.get("labels")
+        if isinstance(labels, zarr_python.Group):
+            for name, label in sorted(labels.groups()):
+                findings += _image(label, f"labels/{name}/")
+    except UNREADABLE as error:
+        raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
     return [found.at(file=str(path)) for found in findings]
 
 

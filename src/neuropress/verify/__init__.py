@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,8 @@ def kind_of(path: Path) -> str:
         raise problem("result.none", f"{path} is a folder, and no OME-Zarr", file=str(path))
     if not path.exists():
         raise problem("result.none", f"{path} does not exist", file=str(path))
+    if not path.is_file():  # a pipe would be waited for
+        raise problem("result.none", f"{path} is neither a file nor a folder", file=str(path))
     with path.open("rb") as file:
         if file.read(len(HDF5)) != HDF5:
             raise problem("result.none", f"{path} is neither an NWB file nor an OME-Zarr", file=str(path))
@@ -75,6 +77,7 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
     counted = [0, 0]
     try:
         made = tool.read_provenance(path)
+        findings += tool.check_files(path)  # first: which shard is gone is more than that reading stopped there
         bad_inputs = dict(_changed_inputs(made, roots, cache))
         findings += bad_inputs.values()
         with tool.arrays(path) as stored, RawArrays(roots) as raw:
@@ -84,8 +87,12 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
                 counted[0] += 1
                 counted[1] += receipt.spec.nbytes
         findings += _derived(made, tool.derived(path))
+        findings += _unproven(made, tool.samples(path))
     except Problem as bad:
         findings.append(bad.finding)
+    except MemoryError:
+        message = f"{path.name} asks for more memory than there is"
+        findings.append(finding("result.unreadable", message, file=str(path)))
     return Verified(path, counted[0], counted[1], tuple(f.at(file=str(path)) for f in findings))
 
 
@@ -114,6 +121,10 @@ def _array(
         message = f"{name} is {stored.dtype} {tuple(stored.shape)}, its receipt says {spec.dtype} {spec.shape}"
         yield finding("verify.shape", message, array=name)
         return
+    bad = _misread(name, receipt, stored, raw)
+    if bad:
+        yield bad
+        return
     digests = []
     for selection in blocks(spec.shape, receipt.block):
         found = stored[selection]
@@ -124,6 +135,30 @@ def _array(
     if root_digest(digests) != receipt.sha256:
         message = f"{name} does not have the digest that was taken when it was written"
         yield finding("verify.digest", message, array=name)
+
+
+def _misread(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArrays | None) -> Finding | None:
+    """Why the receipt's blocks or index map cannot be gone by."""
+    spec = receipt.spec
+    within = zip(spec.shape, receipt.block, stored.chunks or (), strict=stored.chunks is not None)
+    if any(block < n and block % chunk for n, block, chunk in within):
+        message = f"{name}: the blocks {list(receipt.block)} of its receipt cut through its chunks {stored.chunks}"
+        return finding("result.unreadable", message, array=name)
+    if raw is None:
+        return None
+    try:
+        source = raw.array(spec)
+    except (NotADirectoryError, IsADirectoryError):
+        message = f"{spec.source} cannot be read as {spec.format}, as the receipt of {name} says"
+        return finding("file.changed", message, file=spec.source, array=name)
+    ends = [entry + 1 if isinstance(entry, int) else entry[1] for entry in spec.index.select]
+    if len(ends) != len(source.shape) or any(end > n for end, n in zip(ends, source.shape, strict=True)):
+        message = f"{name}: its receipt selects {list(spec.index.select)} of {spec.source}, which has {source.shape}"
+        return finding("verify.shape", message, array=name)
+    if source.dtype.kind != "b" and not np.can_cast(source.dtype, spec.dtype, "safe"):
+        message = f"{name} is {spec.dtype}, which does not hold every {source.dtype} of {spec.source}"
+        return finding("verify.shape", message, array=name)
+    return None
 
 
 def _different(
@@ -143,6 +178,13 @@ def _different(
         f"at {list(source)} of {receipt.spec.array}; {int(unequal.sum())} elements differ in this block"
     )
     yield finding("verify.different", message, array=name, index=index, value=str(a[corner]), expected=str(b[corner]))
+
+
+def _unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Finding]:
+    for name in samples:
+        if name not in made.receipt.arrays:
+            message = f"{name} holds samples, and no entry of the receipt leads them back to a raw file"
+            yield finding("verify.unproven", message, array=name)
 
 
 def _derived(made: Provenance, found: Mapping[str, str]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +25,16 @@ type Progress = Callable[[int], None]
 
 @dataclass(frozen=True, slots=True)
 class Seal:
-    """What a receipt states and a writer cannot know: tool version, digest of the rows, inputs."""
+    """What a receipt states and a writer cannot know: tool version, digest of the rows, inputs.
+
+    `confirm` is called when all is written and nothing has its name yet: it raises `Problem`
+    if the inputs are not any more what their digests say, or if the dataset's lock was lost.
+    """
 
     version: str
     rows: str
     inputs: Mapping[str, InputDigest]
+    confirm: Callable[[], None] = lambda: None
 
 
 class StoredArray(Protocol):
@@ -43,6 +48,11 @@ class StoredArray(Protocol):
     @property
     def dtype(self) -> np.dtype[Any]:
         """Element type."""
+        ...
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Extent of what is decoded at a time; None where nothing is packed."""
         ...
 
     def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray: ...
@@ -77,12 +87,16 @@ class Writer(Protocol):
         """Every array that a receipt may list, by its path in the result."""
         ...
 
+    def samples(self, path: Path) -> Sequence[str]:
+        """Every array of the result that should come from a raw file, by its path."""
+        ...
+
     def derived(self, path: Path) -> Mapping[str, str]:
         """Digests of all other datasets, computed anew from the result."""
         ...
 
-    def check_files(self, path: Path, names: Collection[str]) -> Iterable[Finding]:
-        """Findings on files that are no part of the result, or that it lacks; `names` are those that lie there."""
+    def check_files(self, path: Path) -> Iterable[Finding]:
+        """Findings on files that are no part of the result, or that it lacks."""
         ...
 
 

@@ -28,10 +28,26 @@ def rename(source: Path, final: Path) -> None:
     settle(final.parent)
 
 
+def remove(path: Path) -> None:
+    """Remove what bears a name, a file, a folder or a link, which is not followed."""
+    if path.is_dir() and not path.is_symlink() and not path.is_junction():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def create(path: Path) -> None:
+    """Make an empty file in the place of whatever was left there; a link that lies there is not followed."""
+    remove(path)
+    path.open("xb").close()
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a small file under a temporary name and rename it."""
     temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(text.encode("ascii"))
+    create(temporary)
+    with temporary.open("r+b") as file:
+        file.write(text.encode("ascii"))
     rename(temporary, path)
 
 
@@ -41,21 +57,19 @@ def replace_folder(new: Path, final: Path) -> None:
     A folder cannot be renamed over another; `restore` mends an interruption in between.
     """
     old = _old(final)
+    remove(old)
     if final.exists():
         os.replace(final, old)
     os.replace(new, final)
     settle(final.parent)
-    if old.exists():
-        shutil.rmtree(old)
+    remove(old)
 
 
 def restore(final: Path) -> bool:
     """Undo or finish a `replace_folder` that was interrupted; whether the older folder has its name again."""
     old = _old(final)
-    if not old.exists():
-        return False
-    if final.exists():
-        shutil.rmtree(old)
+    if final.exists() or old.is_symlink() or not old.is_dir():
+        remove(old)
         return False
     os.replace(old, final)
     return True

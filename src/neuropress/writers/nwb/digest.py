@@ -9,8 +9,11 @@ from typing import Any
 import h5py
 import numpy as np
 
+from ...model import budget
+from ...model.budget import OverBudget
 from ...model.plan import digest
 from ...model.receipt import block_digest, blocks, root_digest
+from .guard import read_elements
 
 EXCLUDED = ("/specifications", "/general/neuropress")
 """The cached schema, and our own provenance, which holds the digests."""
@@ -22,7 +25,7 @@ type Paths = dict[int, str]
 """Address in the file -> path; asking HDF5 for a referenced object's name costs a search each time."""
 
 
-def digests(file: h5py.File, arrays: Collection[str]) -> dict[str, str]:
+def digests(file: h5py.File, arrays: Collection[str], spare: int = 0) -> dict[str, str]:
     """Path -> SHA-256 of the object: its attributes, its members or links, its shape, type and data.
 
     Parameters
@@ -30,10 +33,12 @@ def digests(file: h5py.File, arrays: Collection[str]) -> dict[str, str]:
     arrays
         Paths of datasets whose samples the receipt proves by themselves; of these,
         everything but the samples is taken.
+    spare
+        The longest that a text of the file can be, where it is not known who wrote it (see `guard.check_file`).
     """
     objects = dict(_objects(file, "/"))
     paths = {h5py.h5o.get_info(item.id).addr: path for path, item in objects.items()}
-    return {path: digest(_describe(item, path in arrays, paths)) for path, item in objects.items()}
+    return {path: digest(_describe(item, path in arrays, paths, spare)) for path, item in objects.items()}
 
 
 def _objects(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
@@ -50,12 +55,12 @@ def _objects(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h
             yield below, item
 
 
-def _describe(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths) -> dict[str, Any]:
+def _describe(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths, spare: int) -> dict[str, Any]:
     attributes = {name: _plain(value, item, paths) for name, value in sorted(item.attrs.items())}
     if isinstance(item, h5py.Group):
         return {"attributes": attributes, "members": {name: _link(item, name) for name in sorted(item)}}
     about = {"attributes": attributes, "shape": item.shape, "dtype": _dtype(item.dtype)}
-    return about if proven else {**about, "data": _data(item, paths)}
+    return about if proven else {**about, "data": _data(item, paths, spare)}
 
 
 def _link(group: h5py.Group, name: str) -> str:
@@ -69,12 +74,31 @@ def _dtype(dtype: np.dtype[Any]) -> str:
     return str(dtype.newbyteorder("<")) if dtype.kind in "iufb" else str(dtype)
 
 
-def _data(dataset: h5py.Dataset, paths: Paths) -> Any:
+def _data(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
     if dataset.dtype.kind not in "iufb" or not dataset.shape:
-        return _plain(dataset[()], dataset, paths)
+        return _elements(dataset, paths, spare)
     row = max(1, dataset.dtype.itemsize * prod(dataset.shape[1:]))
+    if row > budget.BLOCK_BYTES:
+        raise OverBudget(f"a row of {dataset.name} has {row} bytes, more than {budget.BLOCK_BYTES}")
     extent = (max(1, ROWS_BYTES // row), *(max(1, n) for n in dataset.shape[1:]))
     return root_digest([block_digest(dataset[part]) for part in blocks(dataset.shape, extent)])
+
+
+def _elements(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
+    """Texts, references and compounds as JSON; all that came before is counted before more is read."""
+    found: list[Any] = []
+    room = budget.TEXT_BYTES
+
+    def add(part: Any) -> None:
+        nonlocal room
+        plain = _plain(part, dataset, paths)
+        room -= sum(len(item) for item in plain if isinstance(item, str)) if isinstance(plain, list) else 0
+        if room < 0:
+            raise OverBudget(f"the texts of {dataset.name} take more than {budget.TEXT_BYTES} bytes")
+        found.append(plain)
+
+    read_elements(dataset, spare, add)
+    return found[0] if len(found) == 1 else [item for part in found for item in part]
 
 
 def _plain(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths) -> Any:

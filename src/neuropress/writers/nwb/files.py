@@ -41,7 +41,8 @@ def declare(nwbfile: NWBFile, path: Path) -> None:
         ``plan.invalid``: a value is not of the type that its field has in NWB.
     """
     # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
-    file = h5py.File(path, "w")
+    # "x" follows no link, should somebody have put one there meanwhile.
+    file = h5py.File(path, "x")
     with _ReproducibleIO(file=file, mode="w", manager=BuildManager(type_map())) as io:
         try:
             io.write(nwbfile, expandable=())

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,9 +28,9 @@ from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...model.serial import to_json
 from ...readers import RawArrays
 from .. import Progress, Seal, StoredArray, durable
-from . import metadata, stored
+from . import guard, metadata, stored
 from .blocks import Block, Read, slab_extent
-from .journal import Journal, level_digests
+from .journal import Journal, is_whole, level_digests
 from .layout import Layout, arrange, voxels
 from .members import check_files
 
@@ -77,8 +76,9 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
     if previous is not None and previous.resolve() == path.resolve():
         receipt = _reusable(plan, volume, seal, path)
         if receipt is not None:
+            seal.confirm()
             _write_root(path, plan, volume, receipt)
-            shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed before the tables were mended
+            durable.remove(partial)  # of a run that was killed before the tables were mended
             progress(volume.spec.nbytes)
             return
     receipt = None if Journal.lies_in(partial) else _reusable(plan, volume, seal, partial)
@@ -86,15 +86,18 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
         _write_root(partial, plan, volume, receipt)
     else:
         inputs = {key: to_json(value) for key, value in sorted(seal.inputs.items())}
-        journal = Journal(partial, digest([to_json(volume.spec), inputs, volume.texts]))
+        journal = Journal(partial, digest([to_json(volume.spec), inputs, volume.texts]), volume.layout)
         _write_arrays(volume, raw, partial, journal, progress)
         _write_root(partial, plan, volume, _receipt(plan, volume, seal, journal))
         journal.close()
+    seal.confirm()
     durable.replace_folder(partial, path)
 
 
 def _reusable(plan: Plan, volume: _Volume, seal: Seal, previous: Path) -> Receipt | None:
     """A receipt for the arrays of an older result, if they are what this plan would write."""
+    if previous.is_symlink() or not is_whole(previous, volume.layout):
+        return None
     try:
         old = stored.provenance(previous).receipt
         texts = tuple((previous / str(i) / "zarr.json").read_text("ascii") for i in range(len(volume.texts)))
@@ -164,7 +167,15 @@ def read_provenance(path: Path) -> Provenance:
 @contextmanager
 def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     """The full resolution, ``/0``. Reading a damaged shard raises `Problem` (``result.unreadable``)."""
-    yield {f"/{LEVEL0}": stored.Level(path, LEVEL0)}
+    guard.check_store(path)
+    level = stored.Level(path, LEVEL0)
+    level.check()
+    yield {f"/{LEVEL0}": level}
+
+
+def samples(path: Path) -> list[str]:
+    """The arrays that a receipt must lead back to raw files."""
+    return [f"/{LEVEL0}"]
 
 
 def derived(path: Path) -> Mapping[str, str]:
@@ -173,8 +184,13 @@ def derived(path: Path) -> Mapping[str, str]:
     A level's digest is taken like `ArrayReceipt.sha256`, over boxes of a shard's extent
     and one chunk's depth.
     """
-    levels = {f"/{name}": stored.Level(path, name).digest() for name in stored.level_names(path)[1:]}
-    return levels | {METADATA: digest(stored.attributes(path).get("ome"))}
+    guard.check_store(path)
+    found = {}
+    for name in stored.level_names(path)[1:]:
+        level = stored.Level(path, name)
+        level.check()
+        found[f"/{name}"] = level.digest()
+    return found | {METADATA: digest(stored.attributes(path).get("ome"))}
 
 
-__all__ = ["arrays", "check_files", "derived", "read_provenance", "write"]
+__all__ = ["arrays", "check_files", "derived", "read_provenance", "samples", "write"]

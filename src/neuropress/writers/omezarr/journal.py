@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from ...model.budget import parse_json
+from ...model.finding import Problem
+from ...model.plan import digest
+from .. import durable
+from . import guard
 from .blocks import Digests, slab_extent
-from .layout import Layout, tiles
+from .layout import Box, Layout, Level, Pass, tiles
 
 NAME = "blocks.jsonl"
 
@@ -20,18 +25,20 @@ type BlockKey = tuple[int, tuple[int, ...]]
 class Journal:
     """The finished blocks below a ``.partial`` folder.
 
-    A journal of another plan, or none, starts the folder anew. A line that was torn by a
-    crash is dropped: its block is done again.
+    A journal of another plan, or none, starts the folder anew; so does one that is damaged,
+    and a folder that holds links, files that are not ours, or less than its journal says.
+    A line that was torn by a crash is dropped: its block is done again.
     """
 
-    def __init__(self, folder: Path, plan: str) -> None:
+    def __init__(self, folder: Path, plan: str, layout: Layout) -> None:
         self.done: dict[BlockKey, Digests] = {}
-        self._path = folder / NAME
+        self._folder, self._path, self._layout = folder, folder / NAME, layout
         if not self._resume(plan):
-            if folder.exists():
-                shutil.rmtree(folder)
+            self.done.clear()
+            durable.remove(folder)
             folder.mkdir(parents=True)
             self._append({"plan": plan})
+            durable.settle(folder)
 
     @staticmethod
     def lies_in(folder: Path) -> bool:
@@ -40,7 +47,8 @@ class Journal:
 
     def add(self, key: BlockKey, digests: Digests) -> None:
         """Note a block whose shards are durable."""
-        self._append({"pass": key[0], "block": key[1], "digests": digests})
+        entry = {"pass": key[0], "block": list(key[1]), "digests": {str(k): v for k, v in digests.items()}}
+        self._append({**entry, "sum": digest(entry)})
         self.done[key] = digests
 
     def close(self) -> None:
@@ -54,19 +62,73 @@ class Journal:
             os.fsync(file.fileno())
 
     def _resume(self, plan: str) -> bool:
-        if not self._path.is_file():
+        if self._folder.is_symlink() or not self._path.is_file():
             return False
-        lines = self._path.read_bytes().split(b"\n")
-        if lines.pop():  # what follows the last line end was torn
+        try:
+            files = set(guard.check_store(self._folder))
+            lines = self._path.read_bytes().split(b"\n")
+            torn = lines.pop()
+            if not lines or parse_json(lines[0]) != {"plan": plan}:
+                return False
+            for line in lines[1:]:
+                self._take(parse_json(line), files)
+        except (Problem, ValueError, KeyError, TypeError, AttributeError, IndexError):
+            return False
+        if files - set(_own_files(self._layout)) - {NAME}:
+            return False
+        if torn:  # what follows the last line end
             with self._path.open("r+b") as file:
                 file.truncate(sum(len(line) + 1 for line in lines))
-        if not lines or json.loads(lines[0]) != {"plan": plan}:
-            return False
-        for line in lines[1:]:
-            entry = json.loads(line)
-            digests = {int(level): found for level, found in entry["digests"].items()}
-            self.done[entry["pass"], tuple(entry["block"])] = digests
         return True
+
+    def _take(self, entry: Any, files: set[str]) -> None:
+        """Take a line over. Raises `ValueError` and its like where the line is not what this layout gives."""
+        if entry.pop("sum") != digest(entry):  # a digest with a bit that flipped would make a wrong receipt
+            raise ValueError("a damaged line")
+        index, corner = entry["pass"], tuple(entry["block"])
+        stage = self._layout.passes[index]
+        found = {int(level): texts for level, texts in entry["digests"].items()}
+        if corner not in self._layout.corners(stage) or set(found) != set(_levels(index, stage)):
+            raise ValueError("a block that the plan does not have")
+        for number, texts in found.items():
+            level = self._layout.levels[number]
+            box = self._layout.box(number, stage, corner)
+            extent = level.tile if number else slab_extent(self._layout, stage)
+            if len(texts) != sum(1 for _ in tiles(box, extent)) or any(len(bytes.fromhex(t)) != 32 for t in texts):
+                raise ValueError("digests of other blocks")
+            if not files.issuperset(_shards(number, level, box)):
+                raise ValueError("a shard is missing")
+        self.done[index, corner] = found
+
+
+def is_whole(folder: Path, layout: Layout) -> bool:
+    """Whether a folder holds every file of a result, and no other."""
+    try:
+        files = set(guard.check_store(folder))
+    except Problem:
+        return False
+    own = {name for name in _own_files(layout) if not name.endswith(".tmp")}
+    return files == own
+
+
+def _own_files(layout: Layout) -> Iterator[str]:
+    """Every file that writing a volume makes, by its path in the folder, finished or not."""
+    for place in ("", *(f"{number}/" for number in range(len(layout.levels)))):
+        yield from (f"{place}zarr.json", f"{place}zarr.json.tmp")
+    for number, level in enumerate(layout.levels):
+        for name in _shards(number, level, tuple(slice(0, n) for n in level.shape)):
+            yield from (name, f"{name}.tmp")
+
+
+def _shards(number: int, level: Level, box: Box) -> Iterator[str]:
+    """Shards of a level that hold a box."""
+    for tile in tiles(box, level.shard):
+        yield "/".join((str(number), "c", *(str(s.start // n) for s, n in zip(tile, level.shard, strict=True))))
+
+
+def _levels(index: int, stage: Pass) -> range:
+    """Levels that a pass writes: the first of them level 0 too."""
+    return range(stage.first + (1 if index else 0), stage.last + 1)
 
 
 def level_digests(layout: Layout, done: dict[BlockKey, Digests], number: int) -> list[bytes]:

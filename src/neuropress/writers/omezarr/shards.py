@@ -61,12 +61,13 @@ class Shard:
 
     def __init__(self, folder: Path, level: Level, coordinate: Sequence[int]) -> None:
         self.final = folder.joinpath("c", *map(str, coordinate))
+        self.folders = self.final.parents[: len(coordinate) + 1]
         self._temporary = self.final.with_name(self.final.name + ".tmp")
         self._grid = tuple(s // c for s, c in zip(level.shard, level.chunk, strict=True))
         self._index = np.full((*self._grid, 2), MISSING, "<u8")
         self._end = 0
         self.final.parent.mkdir(parents=True, exist_ok=True)
-        self._temporary.unlink(missing_ok=True)
+        durable.create(self._temporary)
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
@@ -92,6 +93,7 @@ class Shard:
 
 
 def settle_folders(shards: Sequence[Shard]) -> None:
-    """Make the names of finished shards survive a power cut."""
-    for folder in sorted({shard.final.parent for shard in shards}):
+    """Make the names of finished shards, and of the folders on the way to them, survive a power cut."""
+    folders = {folder for shard in shards for folder in shard.folders}
+    for folder in sorted(folders, reverse=True):
         durable.settle(folder)

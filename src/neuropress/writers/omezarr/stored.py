@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,35 @@ import numpy as np
 import zarr
 from zarr.errors import BaseZarrError
 
+from ...model import budget
 from ...model.finding import Problem, problem
 from ...model.provenance import Provenance
-from ...model.receipt import block_digest, blocks, root_digest
+from ...model.receipt import block_digest, blocks, check_blocks, root_digest
+from . import guard
 
-UNREADABLE = (BaseZarrError, OSError, ValueError, KeyError, TypeError, RuntimeError, NotImplementedError)
+UNREADABLE = (
+    BaseZarrError, OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError, ArithmeticError,
+    AssertionError, MemoryError,
+)  # fmt: skip
 """What zarr-python and its codecs raise on damaged metadata, shards and chunks."""
 
 
 class Level:
-    """One level of a result, read block by block; a damaged shard is a `Problem`."""
+    """One level of a result, read block by block; a damaged shard is a `Problem`.
+
+    It is opened only if its metadata say what neuropress writes, and a shard is read only
+    if it holds what its index says (see `guard`).
+    """
 
     def __init__(self, root: Path, name: str) -> None:
         self._root, self._name = root, name
+        self._checked: set[tuple[int, ...]] = set()
+        with guard.refusing(root, f"/{name}"):
+            node = guard.read_node(root / guard.check_path(guard.NAME, name) / guard.NAME)
+            guard.check_array(f"{name}/{guard.NAME}", node)
+            self._codecs = guard.chunk_codecs(node)
         try:
-            opened = zarr.open_array(root / name, mode="r")
+            opened = zarr.open_array(root / name, mode="r", zarr_format=3)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         self._array = opened
@@ -48,6 +63,16 @@ class Level:
         return self._array.shards or self._array.chunks
 
     @property
+    def grid(self) -> tuple[int, ...]:
+        """Number of shards along each axis."""
+        return tuple(-(-n // s) for n, s in zip(self.shape, self.shard, strict=True))
+
+    @property
+    def chunks(self) -> tuple[int, ...]:
+        """Extent of what is decoded at a time."""
+        return self._array.chunks
+
+    @property
     def tile(self) -> tuple[int, ...]:
         """Extent of the boxes that its digest is taken over: a shard, one chunk deep (see `layout.Level.tile`)."""
         shard = self.shard
@@ -56,6 +81,7 @@ class Level:
 
     def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray:
         try:
+            self._check_shards(selection)
             return np.asarray(self._array[selection])
         except UNREADABLE as error:
             # zarr leaves the sibling chunks' tasks pending; asyncio would complain of them at exit, on standard error
@@ -63,11 +89,46 @@ class Level:
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
             raise self._unreadable(error, selection) from error
 
+    def check(self) -> None:
+        """Refuse what neuropress does not write. Raises `Problem` (``result.unreadable``).
+
+        Names and attributes of its own, which no digest covers, and chunks that cost more to count than to read.
+        """
+        with guard.refusing(self._root, f"/{self._name}"):
+            axes = [axis["name"] for axis in attributes(self._root)["ome"]["multiscales"][0]["axes"]]
+            node = guard.read_node(self._root / self._name / guard.NAME)
+            if node.get("attributes") != {} or node.get("dimension_names") != axes:
+                raise ValueError(f"{self._name}/{guard.NAME} has other attributes or axes than were written")
+            check_blocks(self._name, self.shape, self.tile, self.dtype.itemsize)
+            check_blocks(self._name, self.shape, self.chunks, self.dtype.itemsize)
+
+    def holds(self, file: str) -> bool:
+        """Whether a file of the result is this level's metadata or one of its shards."""
+        place, *parts = file.split("/")
+        if place != self._name or parts == [guard.NAME]:
+            return place == self._name
+        at = [int(part) for part in parts[1:] if part.isdecimal() and len(part) < 20]
+        if len(at) != len(self.grid) or any(n >= m for n, m in zip(at, self.grid, strict=True)):
+            return False
+        return self._array.metadata.encode_chunk_key(tuple(at)).split("/") == parts
+
     def digest(self) -> str:
         """The level's digest, computed anew."""
         return root_digest([block_digest(self[box]) for box in blocks(self.shape, self.tile)])
 
+    def _check_shards(self, selection: Sequence[slice]) -> None:
+        """Look at the shards that a block is read from, each once."""
+        chunks = prod(n // c for n, c in zip(self.shard, self.chunks, strict=True))
+        size = prod(self.chunks) * self.dtype.itemsize
+        for at in product(*(range(s.start // n, -(-s.stop // n)) for s, n in zip(selection, self.shard, strict=True))):
+            if at not in self._checked:
+                path = self._root.joinpath(self._name, *self._array.metadata.encode_chunk_key(at).split("/"))
+                guard.check_shard(path, chunks, size, self._codecs)
+                self._checked.add(at)
+
     def _unreadable(self, error: Exception, selection: tuple[slice, ...] = ()) -> Problem:
+        if isinstance(error, guard.Unsafe):
+            return problem("result.unsafe", f"{self._root.name}: {error}", file=str(self._root), array=f"/{self._name}")
         corner = tuple(s.start for s in selection)
         message = f"{self._root.name}: array {self._name} cannot be read"
         message += f" at {list(corner)}: {error}" if selection else f": {error}"
@@ -83,11 +144,15 @@ def attributes(path: Path) -> Mapping[str, Any]:
         ``result.unreadable``.
     """
     try:
-        found = json.loads((path / "zarr.json").read_text("utf-8"))["attributes"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise problem("result.unreadable", f"{path.name} has no readable zarr.json: {error}", file=str(path)) from error
-    if not isinstance(found, dict):
-        raise problem("result.unreadable", f"{path.name}: zarr.json has no attributes", file=str(path))
+        with guard.refusing(path):
+            found = guard.read_node(path / guard.NAME)["attributes"]
+            if not isinstance(found, dict):
+                raise ValueError("its attributes are no object")
+    except Problem as bad:
+        if bad.finding.id == "result.unsafe":
+            raise
+        why = bad.finding.message.partition(": ")[2]
+        raise problem("result.unreadable", f"{path.name} has no readable zarr.json: {why}", file=str(path)) from bad
     return found
 
 
@@ -98,15 +163,15 @@ def provenance(path: Path) -> Provenance:
         raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
     try:
         return Provenance.from_sections(found["neuropress"])
-    except (KeyError, TypeError, ValueError) as error:
-        message = f"{path.name} has a record of where it came from that cannot be read: {error!r}"
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"{path.name} has a record of where it came from that cannot be read: {repr(error)[:500]}"
         raise problem("result.unreadable", message, file=str(path)) from error
 
 
 def level_names(path: Path) -> list[str]:
-    """Paths of the levels, level 0 first."""
-    try:
-        return [str(d["path"]) for d in attributes(path)["ome"]["multiscales"][0]["datasets"]]
-    except (KeyError, IndexError, TypeError) as error:
-        message = f"{path.name} lists no levels in its multiscales: {error!r}"
-        raise problem("result.unreadable", message, file=str(path)) from error
+    """Paths of the levels, level 0 first. Raises `Problem` (``result.unreadable``, ``result.unsafe``)."""
+    with guard.refusing(path):
+        levels = attributes(path)["ome"]["multiscales"][0]["datasets"]
+        if len(levels) > budget.ZARR_NODES:
+            raise ValueError(f"it lists {len(levels)} levels, more than {budget.ZARR_NODES}")
+        return [guard.check_path("multiscales", level["path"]) for level in levels]

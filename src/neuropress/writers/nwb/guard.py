@@ -1,0 +1,253 @@
+"""What an HDF5 file may not hold: links and storage that lead outside of it, code, and more than it should cost.
+
+HDF5 opens other files by itself (external and user-defined links, external storage, virtual
+datasets) and loads filters that it does not know from a search path. All of it is refused
+before anything is followed or read: links are listed without being resolved, and a dataset's
+creation properties are looked at before its shape, which of a virtual dataset is that of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import h5py
+from h5py import h5a, h5d, h5g, h5l, h5o, h5pl, h5t, h5z
+
+from ...model import budget
+from ...model.budget import OverBudget
+from ...model.finding import Problem, problem
+
+FILTERS = {
+    h5z.FILTER_DEFLATE,
+    h5z.FILTER_SHUFFLE,
+    h5z.FILTER_FLETCHER32,
+    h5z.FILTER_SZIP,
+    h5z.FILTER_NBIT,
+    h5z.FILTER_SCALEOFFSET,
+    h5z.FILTER_LZF,
+}
+"""Those of HDF5 itself and of h5py; any other would be code that is loaded from somewhere."""
+
+DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError)
+"""What h5py and HDF5 raise on damaged files."""
+
+_FIXED = {h5t.INTEGER, h5t.FLOAT, h5t.BITFIELD, h5t.OPAQUE, h5t.ENUM, h5t.REFERENCE, h5t.TIME}
+"""Classes of types whose elements are as large as the type says; of strings, those that are not variable."""
+
+
+def check_file(file: h5py.File, path: Path) -> int:
+    """Look at every link, dataset and attribute of a file, and read none of them.
+
+    Returns
+    -------
+    int
+        How many bytes of the file are no samples: no text in it can be longer.
+
+    Raises
+    ------
+    Problem
+        ``result.unsafe``, or ``result.unreadable`` for damage and for what goes over the budget.
+    """
+    with refusing(path), _no_plugins():
+        size = file.id.get_filesize()
+        walk = _Walk(path, size)
+        walk.group(h5g.open(file.id, b"/"), "", 0)
+        if walk.stored > size:
+            raise OverBudget(f"its datasets claim {walk.stored} stored bytes, the file has {size}")
+        spare = int(size - walk.stored)
+        for name, count in walk.texts:
+            if count > 100 and count * spare > 16 * budget.TEXT_BYTES:
+                raise OverBudget(f"the {count} texts of attribute {name} may take more than {budget.TEXT_BYTES} bytes")
+        return spare
+
+
+def check_members(file: h5py.File, path: Path, group: str, names: list[str]) -> bool:
+    """The same for some scalar texts of one group and the way to it; False if there is no such group.
+
+    Cheap, whatever else the file holds: for verbs that read nothing but these texts.
+    """
+    with refusing(path), _no_plugins():
+        size = file.id.get_filesize()
+        walk = _Walk(path, size)
+        place = h5g.open(file.id, b"/")
+        for part in group.strip("/").split("/"):
+            if not place.links.exists(part.encode()):
+                return False
+            found = walk.open(place, part.encode(), group)
+            if not isinstance(found, h5g.GroupID):
+                raise ValueError(f"{group} is no group")
+            place = found
+        for name in names:
+            found = walk.open(place, name.encode(), f"{group}/{name}")
+            if not isinstance(found, h5d.DatasetID):
+                raise ValueError(f"{group}/{name} is no dataset")
+            walk.dataset(found, f"{group}/{name}")
+            kind = found.get_type()
+            if found.shape != () or kind.get_class() != h5t.STRING or kind.get_size() > budget.JSON_BYTES:
+                raise ValueError(f"{group}/{name} is no text")
+        return True
+
+
+@contextmanager
+def refusing(path: Path) -> Iterator[None]:
+    """Damage and what is over the budget as a finding."""
+    try:
+        yield
+    except Problem:
+        raise
+    except MemoryError as error:
+        raise _unreadable(path, "it asks for more memory than there is") from error
+    except DAMAGE as error:
+        raise _unreadable(path, str(error)[:500] or repr(error)) from error
+
+
+def _unreadable(path: Path, why: str) -> Problem:
+    return problem("result.unreadable", f"{path.name}: {why}", file=str(path))
+
+
+@contextmanager
+def _no_plugins() -> Iterator[None]:
+    """Without the folders from which HDF5 loads filters: groups can have filters of their own."""
+    folders = [h5pl.get(i) for i in range(h5pl.size())]
+    for _ in folders:
+        h5pl.remove(0)
+    try:
+        yield
+    finally:
+        for folder in folders:
+            h5pl.append(folder)
+
+
+@dataclass(slots=True)
+class _Walk:
+    """One walk over a file."""
+
+    path: Path
+    size: int
+    links: int = 0
+    stored: int = 0
+    texts: list[tuple[str, int]] = field(default_factory=list)
+    _seen: set[tuple[int, int]] = field(default_factory=set)
+
+    def group(self, group: h5g.GroupID, name: str, depth: int) -> None:
+        """A group and all below it."""
+        if depth > budget.DEPTH:
+            raise OverBudget(f"groups are nested deeper than {budget.DEPTH} levels")
+        if not self._new(group):
+            raise self._unsafe(f"{name or '/'} is a hard link to a group that has another name already")
+        self._attributes(group, name or "/")
+        for link in self._links(group):
+            below = f"{name}/{link.decode('utf-8', 'backslashreplace')}"
+            found = self.open(group, link, below)
+            if isinstance(found, h5g.GroupID):
+                self.group(found, below, depth + 1)
+            elif found is not None and self._new(found):
+                self._attributes(found, below)
+                if isinstance(found, h5d.DatasetID):
+                    self.dataset(found, below)
+
+    def open(self, group: h5g.GroupID, link: bytes, name: str) -> Any:
+        """What a hard link points to; None for a soft link, which stays within the file."""
+        kind = group.links.get_info(link).type
+        if kind == h5l.TYPE_SOFT:
+            return None
+        if kind == h5l.TYPE_EXTERNAL:
+            raise self._unsafe(f"{name} is a link into another file")
+        if kind != h5l.TYPE_HARD:
+            raise self._unsafe(f"{name} is a link of a kind that is not HDF5's own ({kind})")
+        return h5o.open(group, link)
+
+    def dataset(self, dataset: h5d.DatasetID, name: str) -> None:
+        """A dataset's storage, before its shape is asked for, which opens the files of a virtual one."""
+        made = dataset.get_create_plist()
+        if made.get_layout() == h5d.VIRTUAL:
+            raise self._unsafe(f"{name} is a virtual dataset, whose values lie elsewhere")
+        if made.get_external_count():
+            raise self._unsafe(f"{name} keeps its values in another file")
+        for i in range(made.get_nfilters()):
+            code = made.get_filter(i)[0]
+            if code not in FILTERS:
+                raise self._unsafe(f"{name} needs the HDF5 filter {code}, which is not one of HDF5's own")
+        kind, shape = dataset.get_type(), dataset.shape or ()
+        element = kind.get_size()
+        whole, stored = prod(shape) * element, dataset.get_storage_size()
+        if whole > budget.SMALL_BYTES and whole > budget.HDF5_RATIO * stored:
+            raise OverBudget(f"{name} has {whole} bytes, of which {stored} are stored")
+        if made.get_layout() == h5d.CHUNKED and prod(made.get_chunk()) * element > budget.CHUNK_BYTES:
+            raise OverBudget(f"{name} has chunks of more than {budget.CHUNK_BYTES} bytes")
+        self.stored += stored
+
+    def _links(self, group: h5g.GroupID) -> list[bytes]:
+        names: list[bytes] = []
+        room = budget.HDF5_OBJECTS - self.links
+
+        def add(name: bytes) -> bool | None:
+            names.append(name)
+            return True if len(names) > room else None
+
+        group.links.iterate(add)
+        self.links += len(names)
+        if len(names) > room:
+            raise OverBudget(f"it has more than {budget.HDF5_OBJECTS} objects")
+        return names
+
+    def _attributes(self, item: h5o.ObjectID, name: str) -> None:
+        count = h5a.get_num_attrs(item)
+        if count > budget.HDF5_ATTRIBUTES:
+            raise OverBudget(f"{name} has {count} attributes, more than {budget.HDF5_ATTRIBUTES}")
+        for i in range(count):
+            attribute = h5a.open(item, index=i)
+            shape = attribute.shape
+            if shape and not _fixed(attribute.get_type()):
+                self.texts.append((f"{name}@{attribute.name.decode('utf-8', 'replace')}", prod(shape)))
+            elif shape and prod(shape) > self.size:
+                raise OverBudget(f"{name} has an attribute that is larger than the file")
+
+    def _new(self, item: h5o.ObjectID) -> bool:
+        about = h5o.get_info(item)
+        key = (about.fileno, about.addr)
+        fresh = key not in self._seen
+        self._seen.add(key)
+        return fresh
+
+    def _unsafe(self, why: str) -> Problem:
+        return problem("result.unsafe", f"{self.path.name}: {why}", file=str(self.path))
+
+
+def _fixed(kind: h5t.TypeID) -> bool:
+    """Whether each element is as large as its type says."""
+    if kind.get_class() == h5t.STRING:
+        return not kind.is_variable_str()
+    return kind.get_class() in _FIXED
+
+
+def read_elements(dataset: h5py.Dataset, spare: int, add: Callable[[Any], None]) -> None:
+    """Hand over the elements of a dataset that are no plain numbers, in C order, a bounded number at a time.
+
+    Parameters
+    ----------
+    spare
+        The longest that a single text can be (see `check_file`): many may be one and the same in the file.
+
+    Raises
+    ------
+    OverBudget
+        There are more than `budget.HDF5_ROWS`, or reading them takes too many steps.
+    """
+    count = prod(dataset.shape)
+    if count > budget.HDF5_ROWS:
+        raise OverBudget(f"{dataset.name} has {count} elements, more than {budget.HDF5_ROWS}")
+    if not dataset.shape or count * max(spare, 1) <= budget.TEXT_BYTES:
+        add(dataset[()])
+        return
+    inner = max(1, prod(dataset.shape[1:]))
+    rows = max(1, budget.TEXT_BYTES // max(1, spare) // inner)
+    if inner * spare > 4 * budget.TEXT_BYTES or len(dataset) / rows > budget.HDF5_ROWS / 10:
+        raise OverBudget(f"the texts of {dataset.name} may take more than {budget.TEXT_BYTES} bytes")
+    for start in range(0, len(dataset), rows):
+        add(dataset[start : start + rows])

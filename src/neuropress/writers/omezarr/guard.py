@@ -1,0 +1,315 @@
+"""What an OME-Zarr may not hold: links, metadata of other formats, codecs that are code, and more than it may cost.
+
+Everything is looked at before zarr-python opens anything: it follows links, takes the metadata
+of Zarr v2 where it finds some, and makes the codecs that the metadata name (in v2 one of them
+unpickles). A shard's index and the headers of its chunks are looked at before they are decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from ...model import budget
+from ...model.budget import OverBudget, parse_json
+from ...model.finding import Problem, problem
+from ...model.source import check_key
+
+NAME = "zarr.json"
+
+CODECS: Mapping[str, frozenset[str]] = {
+    "bytes": frozenset({"endian"}),
+    "transpose": frozenset({"order"}),
+    "zstd": frozenset({"level", "checksum"}),
+    "blosc": frozenset({"cname", "clevel", "shuffle", "typesize", "blocksize"}),
+    "gzip": frozenset({"level"}),
+    "crc32c": frozenset(),
+    "sharding_indexed": frozenset({"chunk_shape", "codecs", "index_codecs", "index_location"}),
+}
+"""Codecs of the Zarr v3 specification -> what may configure them; none of them runs what it is given."""
+
+PACKED = frozenset({"bytes", "zstd", "blosc", "crc32c"})
+"""Those in which neuropress writes chunks: only of these is the size told before they are decoded."""
+
+DTYPES = frozenset(
+    {"bool", "float16", "float32", "float64", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64))}
+)
+
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, MemoryError, struct.error)
+"""What looking at metadata of the wrong shape raises."""
+
+_OTHER_FORMATS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata"})
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_MISSING = 2**64 - 1
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+class Unsafe(ValueError):
+    """It leads outside, or wants code."""
+
+
+@contextmanager
+def refusing(root: Path, array: str | None = None) -> Iterator[None]:
+    """What is wrong as a finding."""
+    try:
+        yield
+    except Unsafe as error:
+        raise problem("result.unsafe", f"{root.name}: {error}", file=str(root), array=array) from error
+    except DAMAGE as error:
+        why = str(error)[:500] if isinstance(error, (OSError, ValueError)) else repr(error)[:500]
+        raise problem("result.unreadable", f"{root.name}: {why}", file=str(root), array=array) from error
+
+
+def read_node(path: Path) -> dict[str, Any]:
+    """A ``zarr.json``: a file and no link, of bounded size and depth.
+
+    Raises
+    ------
+    OSError, ValueError
+        There is none, or it cannot be read.
+    """
+    with opened(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > budget.JSON_BYTES:
+            raise OverBudget(f"{path.name} has {size} bytes, more than {budget.JSON_BYTES}")
+        found = parse_json(file.read())
+    if not isinstance(found, dict):
+        raise ValueError(f"{path.name} holds no object")
+    if found.get("zarr_format") != 3:
+        raise ValueError(f"{path.name} is not of Zarr format 3")
+    return found
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A regular file, for reading, without following a link or waiting for a pipe."""
+    if path.is_symlink():  # where there is no O_NOFOLLOW
+        raise Unsafe(f"{path.name} is a link")
+    with os.fdopen(os.open(path, os.O_RDONLY | _NO_LINK), "rb", buffering=0) as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise Unsafe(f"{path.name} is no regular file")
+        yield file
+
+
+def check_store(root: Path) -> list[str]:
+    """Look at every file of an OME-Zarr and at all metadata in it, and read no pixel.
+
+    Returns
+    -------
+    list of str
+        All files below the root, with ``/``; of folders those that are empty, with ``/`` at the end.
+
+    Raises
+    ------
+    Problem
+        ``result.unsafe`` or ``result.unreadable``.
+    """
+    with refusing(root):
+        files = list(_files(root))
+        nodes = [name for name in files if name.rpartition("/")[2] == NAME]
+        if len(nodes) > budget.ZARR_NODES:
+            raise OverBudget(f"it has {len(nodes)} groups and arrays, more than {budget.ZARR_NODES}")
+        for name in files:
+            if name.rpartition("/")[2] in _OTHER_FORMATS:
+                raise Unsafe(f"{name} is metadata of another Zarr format, by which a program may read other values")
+        for name in nodes:
+            _check_node(name, read_node(root / name))
+        return files
+
+
+def _files(root: Path) -> Iterator[str]:
+    waiting = [("", 0)]
+    room = budget.ZARR_ENTRIES
+    while waiting:
+        place, depth = waiting.pop()
+        if depth > budget.DEPTH:
+            raise OverBudget(f"folders are nested deeper than {budget.DEPTH} levels")
+        empty = bool(place)
+        with os.scandir(root / place) as entries:
+            for entry in entries:
+                empty = False
+                name = f"{place}/{entry.name}" if place else entry.name
+                room -= 1
+                if room < 0:
+                    raise OverBudget(f"it has more than {budget.ZARR_ENTRIES} files and folders")
+                if entry.is_dir(follow_symlinks=False) and not entry.is_junction():
+                    waiting.append((name, depth + 1))
+                elif entry.is_file(follow_symlinks=False):
+                    yield name
+                else:
+                    raise Unsafe(f"{name} is a link, or neither a file nor a folder")
+        if empty:
+            yield f"{place}/"
+
+
+def _check_node(name: str, node: Mapping[str, Any]) -> None:
+    if node.get("node_type") == "array":
+        check_array(name, node)
+        return
+    if node.get("node_type") != "group":
+        raise ValueError(f"{name} describes neither a group nor an array")
+    attributes = node.get("attributes", {})
+    if not isinstance(attributes, dict):
+        raise ValueError(f"{name} has attributes that are no object")
+    _check_paths(name, attributes.get("ome"))
+    consolidated = node.get("consolidated_metadata")
+    for child, below in consolidated["metadata"].items() if consolidated else ():
+        check_key(child)
+        _check_node(f"{name} ({child})", below)
+
+
+def _check_paths(name: str, value: Any) -> None:
+    """Every ``path`` in the image's metadata stays below it."""
+    if isinstance(value, dict):
+        for key, below in value.items():
+            if key == "path":
+                check_path(name, below)
+            _check_paths(name, below)
+    elif isinstance(value, list):
+        for below in value:
+            _check_paths(name, below)
+
+
+def check_path(name: str, path: Any) -> str:
+    """A path of a level, as text. Raises `Unsafe` if it leads out, `ValueError` if it is none."""
+    if not isinstance(path, str) or not path:
+        raise ValueError(f"{name} lists {str(path)[:40]!r}, which is no path of an array")
+    try:
+        check_key(path)
+    except Problem as bad:
+        raise Unsafe(f"{name}: {bad.finding.message}") from None
+    return path
+
+
+def check_array(name: str, node: Mapping[str, Any]) -> None:
+    """Shape, type, chunks and codecs of one array, by its ``zarr.json``.
+
+    Raises
+    ------
+    Unsafe
+        A codec is not one of Zarr's own.
+    ValueError
+        It is not what an image can be, or over the budget.
+    """
+    shape = _extents(name, node["shape"], least=0)
+    if not isinstance(node["data_type"], str) or node["data_type"] not in DTYPES:
+        raise ValueError(f"{name}: no image has the data type {str(node['data_type'])[:40]}")
+    if node["chunk_grid"]["name"] != "regular":
+        raise ValueError(f"{name}: chunks that are not all alike are not read")
+    chunk = _extents(name, node["chunk_grid"]["configuration"]["chunk_shape"])
+    if node["chunk_key_encoding"]["name"] not in ("default", "v2") or node.get("storage_transformers"):
+        raise Unsafe(f"{name} keeps its chunks in a way that is not Zarr's own")
+    if not isinstance(node["fill_value"], (int, float, str)):
+        raise ValueError(f"{name} has a fill value that is no number")
+    if len(chunk) != len(shape):
+        raise ValueError(f"{name}: chunks {chunk} do not divide the shape {shape}")
+    _check_codecs(name, node["codecs"], chunk, np.dtype(node["data_type"]).itemsize)
+
+
+def _extents(name: str, found: Any, least: int = 1) -> list[int]:
+    plain = isinstance(found, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in found)
+    if not plain or len(found) > budget.RANK or any(not least <= n <= budget.EXTENT for n in found):
+        raise ValueError(f"{name}: no array has the extents {str(found)[:80]}")
+    return list(found)
+
+
+def _check_codecs(name: str, codecs: Any, chunk: Sequence[int], itemsize: int) -> None:
+    if not isinstance(codecs, list) or not 1 <= len(codecs) <= len(CODECS):
+        raise ValueError(f"{name}: its codecs are no list")
+    whole = True
+    for codec in codecs:
+        kind, settings = _codec(name, codec)
+        if kind == "transpose" and sorted(settings["order"]) != list(range(len(chunk))):
+            raise ValueError(f"{name}: transpose {str(settings['order'])[:80]} does not permute the axes")
+        if kind == "sharding_indexed":
+            whole = False
+            inner = _extents(name, settings["chunk_shape"])
+            if len(inner) != len(chunk) or any(n % c for n, c in zip(chunk, inner, strict=True)):
+                raise ValueError(f"{name}: chunks {inner} do not divide the shard {list(chunk)}")
+            if prod(n // c for n, c in zip(chunk, inner, strict=True)) > budget.SHARD_CHUNKS:
+                raise OverBudget(f"{name}: more than {budget.SHARD_CHUNKS} chunks in a shard")
+            index = [_codec(name, one)[0] for one in settings["index_codecs"]]
+            if index not in (["bytes"], ["bytes", "crc32c"]):
+                raise ValueError(f"{name}: the index of a shard has the codecs {index}")
+            _check_codecs(name, settings["codecs"], inner, itemsize)
+    if whole and prod(chunk) * itemsize > budget.CHUNK_BYTES:
+        raise OverBudget(f"{name}: chunks of more than {budget.CHUNK_BYTES} bytes")
+
+
+def _codec(name: str, codec: Any) -> tuple[str, dict[str, Any]]:
+    """Name and configuration of one codec, of the closed list."""
+    kind = codec if isinstance(codec, str) else codec["name"]
+    settings = {} if isinstance(codec, str) else codec.get("configuration", {})
+    if not isinstance(kind, str) or kind not in CODECS:
+        raise Unsafe(f"{name} wants the codec {str(kind)[:40]!r}; known are {', '.join(CODECS)}")
+    if not isinstance(settings, dict) or set(settings) - CODECS[kind]:
+        raise ValueError(f"{name}: the codec {kind} has settings that are not its own: {str(settings)[:80]}")
+    return kind, settings
+
+
+def chunk_codecs(node: Mapping[str, Any]) -> list[str]:
+    """Names of the codecs of a chunk, of an array as neuropress writes it. Raises `ValueError` for any other."""
+    outer = [_codec(NAME, codec) for codec in node["codecs"]]
+    if [kind for kind, _ in outer] != ["sharding_indexed"] or outer[0][1].get("index_location", "end") != "end":
+        raise ValueError("it is not stored in shards, as neuropress writes them")
+    names = [_codec(NAME, codec)[0] for codec in outer[0][1]["codecs"]]
+    if set(names) - PACKED:
+        raise ValueError(f"its chunks are packed by {', '.join(names)}, not as neuropress packs them")
+    return names
+
+
+def check_shard(path: Path, chunks: int, size: int, codecs: Sequence[str]) -> None:
+    """The index of a shard, and of each chunk the size that it says it has.
+
+    Parameters
+    ----------
+    chunks, size
+        Chunks in the shard; bytes of one, uncompressed.
+
+    Raises
+    ------
+    OSError, ValueError
+        It is not there, not whole, or a chunk would be decoded to another size.
+    """
+    with opened(path) as file:
+        end = os.fstat(file.fileno()).st_size - 16 * chunks - 4
+        if end < 0:
+            raise ValueError(f"shard {path.name} has no whole index")
+        index = np.frombuffer(_read(file, end, 16 * chunks), "<u8").reshape(chunks, 2)
+        there = index[index[:, 0] != _MISSING]
+        if sum(map(int, there[:, 1])) > end or any(int(o) + int(n) > end for o, n in there):
+            raise ValueError(f"shard {path.name}: its chunks are larger than itself")
+        for offset in there[:, 0] if len(codecs) > 1 else ():
+            told = _told_size(_read(file, int(offset), 18), codecs)
+            if told is not None and told != size:
+                raise ValueError(f"shard {path.name}: a chunk of {told} bytes, where {size} are right")
+
+
+def _read(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    return file.read(size)
+
+
+def _told_size(head: bytes, codecs: Sequence[str]) -> int | None:
+    """Uncompressed size by a chunk's header; None where it is not packed."""
+    if "blosc" in codecs:
+        return int(struct.unpack_from("<I", head, 4)[0])
+    if "zstd" not in codecs:
+        return None
+    if head[:4] != _ZSTD:
+        raise ValueError("a chunk is no zstd frame")
+    descriptor = head[4]
+    flag, single = descriptor >> 6, bool(descriptor & 0x20)
+    if not flag and not single:
+        raise ValueError("a zstd frame does not tell its size")
+    at = 5 + (0 if single else 1) + (0, 1, 2, 4)[descriptor & 3]
+    width = (1, 2, 4, 8)[flag]
+    return int.from_bytes(head[at : at + width], "little") + (256 if flag == 1 else 0)
