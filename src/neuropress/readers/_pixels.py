@@ -14,6 +14,7 @@ import numpy as np
 from ..model.content import LazyArray, Selection
 from ..model.finding import Problem, problem
 from ..model.source import Source
+from ._page import Places
 
 MAX_OPEN = 32
 BLOCK_BYTES = 64 * 2**20
@@ -133,32 +134,37 @@ class SegmentPlanes:
         Interleaved samples per pixel.
     axes
         Axes of a plane as `LazyArray` names them.
+    fill
+        Value of strips and tiles that were never written (count 0).
     """
 
     def __init__(
         self,
         files: Files,
         keys: Sequence[str],
-        segments: Sequence[tuple[np.ndarray, np.ndarray]],
+        segments: Sequence[tuple[Places, Places]],
         decode: Callable[[bytes, int, int], np.ndarray],
         grid: tuple[int, int, int, int],
         chunk: tuple[int, int, int, int],
         samples: int,
         axes: tuple[str, ...],
+        fill: Any = 0,
     ) -> None:
         self._files, self._keys, self._segments, self._decode = files, keys, segments, decode
-        self._grid, self._chunk, self._samples, self._axes = grid, chunk, samples, axes
+        self._grid, self._chunk, self._samples, self._axes, self._fill = grid, chunk, samples, axes, fill
 
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         """Decode the touched segments and paste them together."""
         wanted = self._normal(selection)
-        target = np.empty([s.stop - s.start for s in wanted], out.dtype)
+        target = np.full([s.stop - s.start for s in wanted], self._fill, out.dtype)
         counts = [math.ceil(n / c) for n, c in zip(self._grid, self._chunk, strict=True)]
         touched = [range(s.start // c, math.ceil(s.stop / c)) for s, c in zip(wanted[:4], self._chunk, strict=True)]
         key = self._keys[index] if len(self._keys) > 1 else self._keys[0]
         offsets, sizes = self._segments[index]
         for place in product(*touched):
             number = int(np.ravel_multi_index(place, counts))
+            if not sizes[number]:
+                continue
             data = self._files.read(key, int(offsets[number]), int(sizes[number]))
             self._paste(self._decode(data, number, index), place, wanted, target)
         out[...] = target.reshape(out.shape)

@@ -19,7 +19,8 @@ from ..model.content import Claim, Image, Selection
 from ..model.finding import Problem, problem
 from ..model.source import Source
 from . import _png, tiff
-from ._ifd import Page, is_tiff, walk
+from ._ifd import is_tiff, walk
+from ._page import Page
 from ._pixels import Files, Planes, RawPlanes, declared, plane_array
 from ._tiffmeta import Meta, count, key_values
 
@@ -135,11 +136,12 @@ def _look(part: _Slice) -> str:
     if isinstance(part.header, _png.Png):
         extent, bits = part.header.shape, part.header.bits
         return f"PNG of {extent[1]} x {extent[0]} pixels, {bits} bits, {(*extent, 1)[2]} samples"
-    width, length, depth, bits_, kind, samples = part.header.image
+    width, length, depth, bits_, kind, samples, _ = part.header.image
     kinds = {1: "unsigned", 2: "signed", 3: "float"}
     said = kinds.get(kind, f"sample format {kind}") if isinstance(kind, int) else str(kind)
     deep = f" x {depth}" if depth != 1 else ""
-    return f"TIFF of {width} x {length}{deep} pixels, {bits_} bits {said}, {samples} samples"
+    meaning = part.header.photometric
+    return f"TIFF of {width} x {length}{deep} pixels, {bits_} bits {said}, {samples} samples, {meaning}"
 
 
 def _ordered(slices: Sequence[_Slice], folder: str) -> list[_Slice]:
