@@ -20,7 +20,7 @@ from . import Built, Job
 from ._clamp import CURRENT, SERIES, VOLTAGE, roles, si
 
 NAME = "patch_clamp"
-REVISION = 1
+REVISION = 2
 TABLES: tuple[str, ...] = ("ephys",)
 COLUMN: Mapping[str, str] = {"ephys": "file_path_raw"}
 TARGET: Literal["session", "volume"] = "session"
