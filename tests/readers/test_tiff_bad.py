@@ -1,5 +1,6 @@
 """Bad TIFF files: truncated, promising too much, hostile, fuzzed."""
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -152,9 +153,22 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "m.tif", MOVIE, metadata=None)
     (image,) = load(tmp_path / "m.tif")
     (tmp_path / "m.tif").write_bytes((tmp_path / "m.tif").read_bytes()[:500])
-    with pytest.raises(Problem, match="are no longer there"):
+    with pytest.raises(Problem, match="are no longer there|changed while it was read"):
         whole(image)
     image.close()
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    """Of the same length, so that only its stamp tells; a file of several pages at once and a packed one."""
+    for kwargs in ({}, {"compression": "zlib"}):
+        write_ifds(tmp_path / "m.tif", **kwargs)
+        (image,) = load(tmp_path / "m.tif")
+        image.arrays["pixels"].read((slice(0, 1), slice(0, 12), slice(0, 10)))
+        os.utime(tmp_path / "m.tif", ns=(1, 1))
+        with pytest.raises(Problem, match="changed while it was read") as caught:
+            whole(image)
+        image.close()
+        assert caught.value.finding.id == "file.changed"
 
 
 def variants() -> dict[str, Callable[[Path], None]]:

@@ -43,6 +43,9 @@ CODEC_RATIOS = {1: 8, 2: 200_000, 3: 200_000, 4: 200_000, 5: 4096, 8: 1100, 3277
 OTHER_RATIO = 200_000
 """The same for codecs without a known limit; zstd reaches 43,000 on zeros."""
 
+SHARED_RATIO = 1100
+"""The same for a page whose strips or tiles share their bytes."""
+
 IMAGE_SLACK = 2**20
 """Decoded bytes that any image may claim, however few are stored."""
 

@@ -94,7 +94,7 @@ class _Walk:
             if at in seen:
                 raise self._damaged(f"its directories run in a circle after page {len(found)}")
             seen.add(at)
-            page, at = self._page(at, f"page {len(found) + 1}", 0)
+            page, at = self._page(at, f"page {len(found) + 1}", ())
             found.append(page)
         if not found:
             raise self._damaged("it has no page")
@@ -119,7 +119,7 @@ class _Walk:
         entries = list(self.entry.iter_unpack(body[width : width + length]))
         return entries, self.pointer.unpack_from(body, width + length)[0]
 
-    def _page(self, at: int, page: str, depth: int) -> tuple[Page, int]:
+    def _page(self, at: int, page: str, above: tuple[int, ...]) -> tuple[Page, int]:
         entries, following = self._directory(at, page)
         places: dict[int, Places] = {}
         shaping: list[_Entry | bytes] = []
@@ -143,7 +143,7 @@ class _Walk:
             elif code == SUBIFDS or code in _PRIVATE:
                 below.append(item)
         for item in below:
-            self._check_below(item, page, depth)
+            self._check_below(item, page, (*above, at))
         description = found.get(DESCRIPTION)
         return self._checked(at, page, shaping, places, description, found.get(JPEG_TABLES)), following
 
@@ -214,22 +214,24 @@ class _Walk:
         self.total += nbytes
         return Page(at, form, offsets, counts, nbytes, self.order, description, reduced, tables)
 
-    def _check_below(self, item: _Entry, page: str, depth: int) -> None:
+    def _check_below(self, item: _Entry, page: str, above: tuple[int, ...]) -> None:
         """Sub-directories: pyramid levels as whole as pages, private ones by the extents of their tags."""
         code, kind, n, inline = item
-        if kind not in _CODES or not n or depth >= budget.TIFF_DEPTH:
+        if kind not in _CODES or not n or len(above) > budget.TIFF_DEPTH:
             return
         for place, at in enumerate(self._values(code, kind, n, inline, page), 1):
             offset = int(at)
-            if not offset or offset in self.checked:
+            if offset in above and code == SUBIFDS:
+                raise self._damaged(f"its directories run in a circle at tag {code} of {page}")
+            if not offset or offset in self.checked or offset in above:
                 continue
             self.checked.add(offset)
             if code == SUBIFDS:
-                self._page(offset, f"sub-directory {place} of {page}", depth + 1)
+                self._page(offset, f"sub-directory {place} of {page}", above)
             else:
-                self._check_private(offset, f"the directory of tag {code} of {page}", depth + 1)
+                self._check_private(offset, f"the directory of tag {code} of {page}", above)
 
-    def _check_private(self, at: int, name: str, depth: int) -> None:
+    def _check_private(self, at: int, name: str, above: tuple[int, ...]) -> None:
         """A directory without pixels; one that is none (odd content) is let be."""
         try:
             entries, _ = self._directory(at, name)
@@ -243,7 +245,7 @@ class _Walk:
             if n * _SIZES[kind] > len(inline):
                 self._check_extent(code, kind, n, inline, name)
             if code in _PRIVATE:
-                self._check_below((code, kind, n, inline), name, depth)
+                self._check_below((code, kind, n, inline), name, (*above, at))
 
     def _bytes(self, at: int, count: int, what: str) -> bytes:
         if at + count > self.size:

@@ -184,7 +184,11 @@ def check_places(
         offsets, counts, stored, written = _places(offsets, counts, size)
     if plain and written == len(offsets) and stored < nbytes:
         raise Contradiction(f"needs {nbytes} bytes of pixels and has {stored}")
-    ratio = budget.CODEC_RATIOS.get(one(form[7]), budget.OTHER_RATIO) if written == len(offsets) else budget.OTHER_RATIO
+    ratio = budget.OTHER_RATIO
+    if written == len(offsets):
+        ratio = budget.CODEC_RATIOS.get(one(form[7]), ratio)
+    if stored > size:
+        ratio = min(ratio, budget.SHARED_RATIO)
     believed = ratio * min(stored + 8 * (len(offsets) - written), size) + budget.IMAGE_SLACK
     if nbytes > min(believed, budget.PAGE_BYTES):
         raise Hostile(f"claims {nbytes} bytes of pixels from {stored} stored bytes (at most {believed} are believed)")

@@ -15,6 +15,7 @@ from ..model.content import LazyArray, Selection
 from ..model.finding import Problem, problem
 from ..model.source import Source
 from ._page import Places
+from ._stamp import Stamp, check_unchanged
 
 MAX_OPEN = 32
 BLOCK_BYTES = 64 * 2**20
@@ -27,16 +28,28 @@ class Files:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._open: OrderedDict[str, BinaryIO] = OrderedDict()
+        self._stamps: dict[str, Stamp] = {}
         self._lock = Lock()
 
+    def remember(self, key: str, stamp: Stamp) -> None:
+        """What a file was when its header was read; a later read compares."""
+        self._stamps[key] = stamp
+
     def read(self, key: str, at: int, count: int) -> bytes:
-        """`count` bytes from byte `at`. Raises `Problem` (``tiff.truncated``) where they are no longer there."""
+        """`count` bytes from byte `at`.
+
+        Raises
+        ------
+        Problem
+            ``tiff.truncated`` where they are no longer there, ``file.changed`` where the file is another one by now.
+        """
         with self._lock:
             file = self._file(key)
             file.seek(at)
             data = file.read(count)
-        if len(data) != count:
-            raise _shrunk(key, at, count)
+            if len(data) != count:
+                raise _shrunk(key, at, count)
+            check_unchanged(file, self._stamps.get(key), key)
         return data
 
     def read_into(self, key: str, at: int, out: np.ndarray) -> None:
@@ -51,6 +64,7 @@ class Files:
                 if not got:
                     raise _shrunk(key, at, len(view))
                 done += got
+            check_unchanged(file, self._stamps.get(key), key)
 
     def close(self) -> None:
         """Close what is open; a later read opens anew."""

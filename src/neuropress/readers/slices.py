@@ -22,6 +22,7 @@ from . import _png, tiff
 from ._ifd import is_tiff, walk
 from ._page import Page
 from ._pixels import Files, Planes, RawPlanes, declared, plane_array
+from ._stamp import Stamp, check_unchanged, stamp_of
 from ._tiffmeta import Meta, count, key_values
 
 FORMAT = "slices"
@@ -56,6 +57,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
 class _Slice:
     key: str
     header: Page | _png.Png
+    stamp: Stamp
     text: str = ""
 
     @property
@@ -74,7 +76,8 @@ class _Scan:
 
     def add(self, key: str) -> None:
         path = self.source.path(key)
-        size = path.stat().st_size
+        stamp = stamp_of(path)
+        size = stamp[0]
         named = key.lower().endswith(_EXTENSIONS)
         if not size and named:
             raise problem("file.empty", f"the slice {key} has no bytes", file=key)
@@ -82,14 +85,14 @@ class _Scan:
             head = file.read(8)
             file.seek(0)
             if head == _png.SIGNATURE:
-                self.slices.append(_Slice(key, _png.scan(file, size, key)))
+                self.slices.append(_Slice(key, _png.scan(file, size, key), stamp))
             elif is_tiff(head):
                 page = self._single(walk(file, size, key), key)
                 start, length = page.description or (0, 0)
                 file.seek(start)
                 text = file.read(length).rstrip(b"\0").decode("utf-8", "replace")
                 self._check_imagej(text, page, size, key)
-                self.slices.append(_Slice(key, page, text))
+                self.slices.append(_Slice(key, page, stamp, text))
             elif named:
                 raise problem(
                     "tiff.damaged", f"the slice {key} is neither a TIFF nor a PNG (it begins {head.hex(' ')})", file=key
@@ -206,6 +209,7 @@ class _Decoded:
 
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         part = self._slices[index]
+        check_unchanged(self._source.path(part.key), part.stamp, part.key)
         if isinstance(part.header, _png.Png):
             out[...] = _png.decode(self._source.path(part.key).read_bytes(), part.header, part.key)[selection]
             return
@@ -227,6 +231,8 @@ def _image(source: Source, slices: Sequence[_Slice], scan: _Scan, options: Mappi
     first = _first(source, slices[0])
     single = first.arrays["pixels"]
     files = Files(source)
+    for one in slices:
+        files.remember(one.key, one.stamp)
     planes: Planes = _Decoded(source, slices, single.shape, single.dtype)
     plain = [s.header.plain() if isinstance(s.header, Page) else None for s in slices]
     stored = {p[1] for p in plain if p}

@@ -22,9 +22,11 @@ from ..model.content import Claim, Image, LazyArray
 from ..model.finding import Problem, problem
 from ..model.source import Source
 from . import _ome, _scanimage
+from ._codestream import stated_extent
 from ._ifd import is_tiff, walk
 from ._page import Hostile, Page, check_segment
 from ._pixels import Files, Planes, RawPlanes, SegmentPlanes, declared, plane_array
+from ._stamp import check_unchanged, stamp_of
 from ._tiffheader import tags_as_json
 from ._tiffmeta import Meta, count, imagej, key_values, metamorph, plain_resolution
 from ._tiffseries import Series, Whole, find_series, listened, short
@@ -123,7 +125,10 @@ class _Reading:
     def _walk(self, key: str) -> None:
         path = self.source.path(key)
         with path.open("rb") as file:
-            self.walked[key] = walk(file, path.stat().st_size, key)
+            stamp = stamp_of(file)
+            self.files.remember(key, stamp)
+            self.walked[key] = walk(file, stamp[0], key)
+            check_unchanged(path, stamp, key)
 
     def _text(self, page: Page) -> str:
         if page.description is None:
@@ -381,18 +386,30 @@ class _Reading:
             except Hostile as error:
                 raise self._problem("image.hostile", f"a strip or tile of page {number} {error}") from error
         segments = [(page.offsets, page.counts) for _, page in series.planes]
-        decode, fill = self._decoder(series), _fill(keyframe)
+        decode, fill = self._decoder(series, math.prod(chunk)), _fill(keyframe)
         planes = SegmentPlanes(self.files, _keys(series), segments, decode, grid, chunk, samples, plane_axes, fill)
         return planes, chunk[2]
 
-    def _decoder(self, series: Series) -> Callable[[bytes, int, int], np.ndarray]:
+    def _check_codestream(self, data: bytes, segment: int, plane: int, expected: int) -> None:
+        """A compressed image decodes to the extent that it states itself; it must be about that of its page."""
+        width, height = stated_extent(data) or (0, 0)
+        if width * height > 4 * expected + budget.IMAGE_SLACK:
+            raise self._problem(
+                "image.hostile",
+                f"strip or tile {segment} of page {plane + 1} states {width} x {height} pixels, where {expected} fit",
+            )
+
+    def _decoder(self, series: Series, expected: int) -> Callable[[bytes, int, int], np.ndarray]:
         decode_segment = series.keyframe.decode  # made here: its first use is not thread-safe
+        images = series.keyframe.compression in tifffile.TIFF.IMAGE_COMPRESSIONS
         jpeg = series.keyframe.compression in _JPEG
         header = series.keyframe.jpegheader if jpeg else None
 
         def decode(data: bytes, segment: int, plane: int) -> np.ndarray:
             key, page = series.planes[plane]
             tables = {"jpegtables": self._tables(key, page), "jpegheader": header} if jpeg else {}
+            if images:
+                self._check_codestream(data, segment, plane, expected)
             try:
                 pixels = decode_segment(data, segment, **tables)[0]
             except (Exception, MemoryError) as error:
