@@ -153,7 +153,7 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "m.tif", MOVIE, metadata=None)
     (image,) = load(tmp_path / "m.tif")
     (tmp_path / "m.tif").write_bytes((tmp_path / "m.tif").read_bytes()[:500])
-    with pytest.raises(Problem, match="are no longer there|changed while it was read"):
+    with pytest.raises(Problem, match=r"are no longer there|changed while it was read"):
         whole(image)
     image.close()
 
