@@ -39,6 +39,7 @@ from ._page import (
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
+_BYTE = 1
 _SHAPING = frozenset(code for code, _ in FORM) | {SUBFILE}
 _PRIVATE = frozenset((34665, 34853, 40965))
 """Tags that point to a directory without pixels: EXIF, GPS, interoperability."""
@@ -157,7 +158,7 @@ class _Walk:
 
     def _values(self, code: int, kind: int, n: int, inline: bytes, page: str) -> Places:
         where = f"tag {code} of {page}"
-        if kind not in _CODES or not n:
+        if kind not in _CODES or not n or kind == _BYTE:  # no offset fits into a byte
             raise self._damaged(f"{where} has type {kind} and {n} values")
         nbytes = n * _SIZES[kind]
         outside = nbytes > len(inline)
