@@ -118,9 +118,8 @@ class _Reading:
                 raise problem("tiff.truncated", f"{key}: {why}", file=key)
 
         # For ScanImage tifffile extrapolates page offsets and can lose the last page, so its layout is ours.
-        tif = stack.enter_context(tifffile.TiffFile(file, is_scanimage=False))
         stack.callback(check)
-        return tif
+        return stack.enter_context(tifffile.TiffFile(file, is_scanimage=False))
 
     def _walk(self, key: str) -> None:
         path = self.source.path(key)
@@ -382,7 +381,7 @@ class _Reading:
                 said = f"page {number} has {len(page.offsets)} of the {needed} strips or tiles that it needs"
                 raise self._problem("tiff.damaged", said)
             try:
-                check_segment(nbytes, int(max(page.counts)))
+                check_segment(nbytes, int(np.max(page.counts)))
             except Hostile as error:
                 raise self._problem("image.hostile", f"a strip or tile of page {number} {error}") from error
         segments = [(page.offsets, page.counts) for _, page in series.planes]
