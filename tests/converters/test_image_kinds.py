@@ -148,3 +148,23 @@ def test_an_image_that_is_not_there_is_reported(
     code, lines = run(capsys, "convert", str(root))
     assert code == 1
     assert "image.choice" in ids(lines)
+
+
+def test_one_image_of_several_is_chosen_for_a_movie(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tifffile.TiffWriter(tmp_path / "m.tif", ome=True) as out:
+        for name, data in (("before", STACK), ("after", STACK[::-1, :12])):
+            out.write(data, metadata={"axes": "TYX", "Name": name}, photometric="minisblack")
+    build = Builder(tmp_path / "ds")
+    build.session()
+    key = build.movie(tmp_path / "m.tif", (4, 12, 24))
+    code, lines = run(capsys, "convert", str(build.root))
+    assert code == 1
+    (message,) = (line["message"] for line in lines if line.get("id") == "image.contents")
+    assert "2: 'series1' 'after' t=4 y=12 x=24" in message
+    config = build.root / "neuropress.toml"
+    config.write_text(config.read_text() + f'\n[options."{key}"]\nimage = "after"\n')
+    code, lines = run(capsys, "convert", str(build.root))
+    assert code == 0, lines
+    with h5py.File(next((build.root / "output").rglob("*.nwb"))) as file:
+        np.testing.assert_array_equal(file["acquisition/RY_IMG_0001/data"][:], STACK[::-1, :12].transpose(0, 2, 1))
+    assert verified(build)
