@@ -14,7 +14,7 @@ from datetime import datetime
 from typing import Literal, Protocol, cast
 
 from neuropress.mapping.rules import Fields, Slots
-from neuropress.model.content import Content
+from neuropress.model.content import Content, list_contents
 from neuropress.model.finding import Finding
 from neuropress.model.plan import Node
 from neuropress.model.profile import Profile
@@ -56,6 +56,14 @@ class Built:
 
     nodes: tuple[Node, ...]
     findings: tuple[Finding, ...] = ()
+
+
+def several(job: Job) -> str:
+    """Why a row cannot take a file of several images, and how a person says which one it means."""
+    if not job.contents or len(job.contents) == 1:
+        return f"{job.source} ({', '.join(c.format for c in job.contents) or 'nothing'}) holds no image"
+    held = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"
+    return f'{held}: choose it in neuropress.toml by its number or name, [options."{job.source}"] image = "1"'
 
 
 class Converter(Protocol):

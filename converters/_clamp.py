@@ -15,6 +15,8 @@ _UNIT = re.compile(r"([kmunpf]?)([VA])")
 _COUNTS = 2**15
 LARGEST_CURRENT = Decimal("1e-3")
 """A; a patch amplifier's range ends far below. A unit "A" that should be "pA" exceeds it."""
+LARGEST_VOLTAGE = Decimal(100)
+"""V; a digitizer's 10 V behind an amplifier of the lowest gain stay below."""
 DIGITIZER_VOLTS = Decimal(1)
 """V; a channel in plain "V" of at least this range is a digitizer input without an amplifier's scale."""
 
@@ -46,9 +48,17 @@ def quantity(channel: Channel) -> str:
     return known[0] if known else ""
 
 
-def roles(adc: Sequence[Channel], dac: Sequence[Channel]) -> Mapping[int, Role]:
-    """The role of every recorded channel, by its index."""
-    found = {c.index: _evident(c) or _role(c, dac) for c in adc}
+def roles(
+    adc: Sequence[Channel], dac: Sequence[Channel], largest: Mapping[int, Decimal] | None = None
+) -> Mapping[int, Role]:
+    """The role of every recorded channel, by its index.
+
+    Parameters
+    ----------
+    largest
+        Largest absolute sample of each float channel, in its unit: float samples have no range of their own.
+    """
+    found = {c.index: _evident(c, (largest or {}).get(c.index, Decimal(0))) or _role(c, dac) for c in adc}
     clamped = [c for c in adc if found[c.index].mode]
     links = _links(clamped, dac)
     driven_modes = {found[i].mode for i in links}
@@ -61,15 +71,15 @@ def roles(adc: Sequence[Channel], dac: Sequence[Channel]) -> Mapping[int, Role]:
     return found
 
 
-def _evident(channel: Channel) -> Role | None:
+def _evident(channel: Channel, largest: Decimal) -> Role | None:
     """What the unit, the range and the amplifier's telegraph settle without a look at the commands."""
     known = si(channel.unit)
     if known is None:
         return Role("", f"its unit {channel.unit!r} is neither a current nor a voltage")
     kind, factor = known
-    reach = abs(channel.gain) * factor * _COUNTS if channel.dtype.kind == "i" else Decimal(0)
-    if kind == CURRENT and reach > LARGEST_CURRENT:
-        return Role("", f"its unit {channel.unit!r} gives an impossible range of {reach:.3g} A")
+    reach = abs(channel.gain) * factor * (_COUNTS if channel.dtype.kind == "i" else largest)
+    if reach > (LARGEST_CURRENT if kind == CURRENT else LARGEST_VOLTAGE):
+        return Role("", f"its unit {channel.unit!r} gives an impossible range of {reach:.3g} {kind}")
     if channel.unit == VOLTAGE and reach >= DIGITIZER_VOLTS:
         return Role("", f"it is recorded in V over {reach:.3g} V, so it has no amplifier's scale")
     if not channel.clamp:

@@ -25,10 +25,10 @@ from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job
+from . import Built, Job, several
 
 NAME = "imaging"
-REVISION = 2
+REVISION = 3
 TABLES: tuple[str, ...] = ("image",)
 COLUMN: Mapping[str, str] = {"image": "file_path_raw"}
 TARGET: Literal["session"] = "session"
@@ -102,8 +102,7 @@ class _Movie:
         self.session, self.job, self.record = session, job, job.record
         self.id = job.record.key
         if len(job.contents) != 1 or not isinstance(job.contents[0], Image):
-            names = ", ".join(c.name or c.format for c in job.contents)
-            raise self._problem("image.contents", f"{job.source} holds {len(job.contents)} images ({names}), not one")
+            raise self._problem("image.contents", several(job))
         self.image: Image = job.contents[0]
         self.pixels = self.image.arrays["pixels"]
         self.plane = f"/general/optophysiology/{self.id}_plane"
@@ -235,16 +234,22 @@ class _Movie:
                 f"{self.job.source} has no clock of its own near the session's start; starting_time is written as 0"
             )
             self._tell("image.alignment", message, "file_path_raw")
-            note, notes = "alignment unknown: starting_time 0 is no measurement", fields.get("comments")
-            whole = f"{notes.value}\n{note}" if notes else note
-            fields["comments"] = Field(whole, "imaging:comments", "join", notes.sources if notes else ())
+            self._add_comment(fields, "alignment unknown: starting_time 0 is no measurement")
             start = _constant("starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
             message = f"{self.job.source} began {-start.value:g} s before {session} by its clock"
             self._tell("recording.before_session", message, "file_path_raw")
         fields["starting_time"] = start
+        if photometric := self.image.facts.get("photometric"):
+            note = f"{photometric}: 0 is white; the values are as stored"
+            self._add_comment(fields, note, self._fact("photometric", photometric))
         return fields
+
+    def _add_comment(self, fields: dict[str, Field], note: str, *sources: CellRef) -> None:
+        notes = fields.get("comments")
+        whole = f"{notes.value}\n{note}" if notes else note
+        fields["comments"] = Field(whole, "imaging:comments", "join", (*(notes.sources if notes else ()), *sources))
 
     def _start(self) -> Field | None:
         """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""

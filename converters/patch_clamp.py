@@ -8,6 +8,8 @@ from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
+import numpy as np
+
 from neuropress.mapping.rules import Slots
 from neuropress.model.content import Channel, Recording, Stimulus, Sweep
 from neuropress.model.finding import Finding, finding, problem
@@ -18,7 +20,7 @@ from . import Built, Job
 from ._clamp import CURRENT, SERIES, VOLTAGE, roles, si
 
 NAME = "patch_clamp"
-REVISION = 1
+REVISION = 2
 TABLES: tuple[str, ...] = ("ephys",)
 COLUMN: Mapping[str, str] = {"ephys": "file_path_raw"}
 TARGET: Literal["session", "volume"] = "session"
@@ -101,7 +103,7 @@ class _Recorder:
             raise problem("ephys.content", f"{job.source} holds no recording of sweeps ({what})", **_where(job))
         self.session, self.job, self.recording = session, job, recordings[0]
         self.key = job.record.key
-        self.roles = roles(self.recording.adc, self.recording.dac)
+        self.roles = roles(self.recording.adc, self.recording.dac, _largest_floats(self.recording))
         self.electrodes: dict[int, str] = {}
         self.start, self.clock, self.unaligned = self._alignment()
 
@@ -290,6 +292,23 @@ class _Recorder:
             "kind": self._made("tag_kinds", [tag.kind for tag in tags], *facts),
         }
         self.session.nodes.append(Node(f"/events/{self.key}_tags", "EventsTable", fields))
+
+
+def _largest_floats(recording: Recording) -> dict[int, Decimal]:
+    """Largest absolute sample of each float channel: no header limits it, so the samples are read."""
+    found: dict[int, Decimal] = {}
+    for channel in recording.adc:
+        if channel.dtype.kind != "f":
+            continue
+        largest = 0.0
+        for sweep in recording.sweeps:
+            array = recording.arrays[sweep.responses[channel.index]]
+            step = max(array.block[0], 1)
+            for start in range(0, array.shape[0], step):
+                samples = array.read((slice(start, min(start + step, array.shape[0])),))
+                largest = max(largest, float(np.max(np.abs(samples), initial=0.0, where=~np.isnan(samples))))
+        found[channel.index] = Decimal(largest)
+    return found
 
 
 def _where(job: Job) -> dict[str, Any]:

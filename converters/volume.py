@@ -5,7 +5,8 @@ the ``ome`` attribute of the result's root, so that `explain` answers for every 
 there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names that begin
 with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
 spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_spacing``:
-what the file says of z, y, x in um, which the pyramid goes by). Its one array is ``0``.
+what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/photometric``: the
+file calls 0 white, and its values are kept). Its one array is ``0``.
 
 Axes are written in the order t, c, z, y, x, those of them that the file has with more
 than one element; y and x always, and z wherever the file has it. The samples of a colour
@@ -22,7 +23,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from neuropress.converters import Built, Job
+from neuropress.converters import Built, Job, several
 from neuropress.mapping.rules import Slots
 from neuropress.mapping.transforms import decimal_text
 from neuropress.model.content import Image, LazyArray
@@ -31,7 +32,7 @@ from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 from neuropress.model.record import CellRef, Record
 
 NAME = "volume"
-REVISION = 1
+REVISION = 2
 TABLES = ("sem_dataset", "micro_ct_dataset", "image")
 COLUMN: Mapping[str, str] = {
     "sem_dataset": "file_path_raw",
@@ -45,7 +46,9 @@ BINDINGS: Mapping[str, str] = {}
 ORDER = ("t", "c", "z", "y", "x")
 TYPES = {"t": "time", "c": "channel"}
 PER_MICROMETER = {"micrometer": Decimal(1), "nanometer": Decimal(1000)}
-DTYPES = ("u1", "u2", "u4", "i1", "i2", "i4", "f2", "f4", "f8")
+DTYPES = ("u1", "u2", "u4", "u8", "i1", "i2", "i4", "i8", "f2", "f4", "f8")
+BILEVEL = "b1"
+"""Pixels of one bit; they are written as the bytes 0 and 1."""
 SAMPLES = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"), ("alpha", "FFFFFF"))
 COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
 """Channels of unknown wavelength, in turn."""
@@ -82,7 +85,7 @@ def build(jobs: Sequence[Job]) -> Built:
     (job,) = jobs
     content = _content(job)
     pixels = content.arrays["pixels"]
-    if pixels.dtype.str[1:] not in DTYPES:
+    if pixels.dtype.str[1:] not in (*DTYPES, BILEVEL):
         raise _problem(job, "volume.dtype", f"{job.source} has pixels of type {pixels.dtype}")
     axes = _axes(job, pixels)
     findings: list[Finding] = []
@@ -99,6 +102,10 @@ def build(jobs: Sequence[Job]) -> Built:
     fields |= {f"{TRANSFORM}/scale/{i}": scale for i, (scale, _) in enumerate(scales)}
     fields |= _channels(job, content, pixels, axes)
     fields |= _stated(job, content, axes)
+    if "photometric" in content.facts:
+        stated = content.facts["photometric"]
+        source = CellRef("file", job.source, "photometric", stated, "header")
+        fields["neuropress/photometric"] = Field(stated, "volume:photometric", "copy", (source,))
     unknown = [axis.name for axis, (_, unit) in zip(axes, scales, strict=True) if unit is None and axis.name != "c"]
     if unknown:
         fields["neuropress/unknown"] = Field(unknown, "volume:unknown")
@@ -108,9 +115,7 @@ def build(jobs: Sequence[Job]) -> Built:
 
 def _content(job: Job) -> Image:
     if len(job.contents) != 1:
-        names = ", ".join(repr(c.name) for c in job.contents[:5])
-        message = f"{job.source} holds {len(job.contents)} images ({names}); a row describes one"
-        raise _problem(job, "volume.scenes", message)
+        raise _problem(job, "volume.scenes", several(job))
     content = job.contents[0]
     if not isinstance(content, Image):
         raise _problem(job, "volume.content", f"{job.source} ({content.format}) holds no image")
@@ -197,7 +202,7 @@ def _channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]
     axis = next((a for a in axes if a.name == "c"), None)
     if axis is None or pixels.dtype.kind == "f":
         return {}
-    count, limits = pixels.shape[axis.source], np.iinfo(pixels.dtype)
+    count, limits = pixels.shape[axis.source], np.iinfo(_written(pixels))
     fields: dict[str, Field] = {}
     for i, (label, colour) in enumerate(_labels(job, content, pixels.axes[axis.source], count)):
         place = f"omero/channels/{i}"
@@ -225,8 +230,12 @@ def _array(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -
     kept = sorted(axis.source for axis in axes)
     select = tuple((0, n) if i in kept else 0 for i, n in enumerate(pixels.shape))
     index = IndexMap(select, tuple(kept.index(axis.source) for axis in axes))
-    dtype = pixels.dtype.newbyteorder("<").str
+    dtype = _written(pixels).newbyteorder("<").str
     return ArraySpec(job.source, content.name, pixels.name, content.format, index.shape(), dtype, index)
+
+
+def _written(pixels: LazyArray) -> np.dtype[Any]:
+    return np.dtype(np.uint8) if pixels.dtype.kind == "b" else pixels.dtype
 
 
 def _unknown(job: Job, unknown: Sequence[str]) -> Finding:

@@ -174,7 +174,9 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
     groups = [("source", data.get("source", {}), {"roots"}), ("publish", data.get("publish", {}), {"to"})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
-    groups += [(f'options."{key}"', entry, {"axes", "reader"}) for key, entry in data.get("options", {}).items()]
+    groups += [
+        (f'options."{key}"', entry, {"axes", "image", "reader"}) for key, entry in data.get("options", {}).items()
+    ]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
             raise problem("dataset.config", f"{path}: [{name}] must be a table of entries", file=str(path))

@@ -176,6 +176,24 @@ def test_current_clamp_and_float_samples() -> None:
     assert (stimulus.type, values(stimulus)["conversion"]) == ("CurrentClampStimulusSeries", 1e-9)
 
 
+@pytest.mark.parametrize(
+    ("unit", "sample", "series"),
+    [("A", -1.0, "TimeSeries"), ("pA", -2e10, "TimeSeries"), ("pA", -2e3, "VoltageClampSeries"),
+     ("A", 1e-10, "VoltageClampSeries"), ("mV", 5e6, "TimeSeries"), ("V", -5.0, "TimeSeries"),
+     ("V", -0.07, "CurrentClampSeries"), ("mV", float("inf"), "TimeSeries"), ("mV", float("nan"), "CurrentClampSeries")],
+)  # fmt: skip
+def test_float_samples_of_an_impossible_range_are_no_clamp(unit: str, sample: float, series: str) -> None:
+    """As with integers, whose range the header gives; float samples are looked at."""
+    stored = np.zeros(LENGTH, "f4")
+    stored[-1] = sample
+    command = dac(0, "mV" if unit.endswith("A") else "pA")
+    plain = recording([adc(0, unit, "1", dtype=stored.dtype)], [command])
+    arrays = {n: replace(a, read=lambda s: stored[s]) if n.endswith("adc0") else a for n, a in plain.arrays.items()}
+    nodes, built = build(replace(plain, arrays=arrays))
+    assert nodes["/acquisition/RY_E_0001_sweep001_ch0"].type == series
+    assert ("ephys.not_clamped" in {f.id for f in built.findings}) is (series == "TimeSeries")
+
+
 def test_a_sensor_stays_in_its_unit_without_electrode() -> None:
     nodes, built = build(recording([adc(0, "pA"), adc(1, "mmHg")], [dac(0, "mV"), dac(1, "mmHg")], stimuli=(0, 1)))
     sensor, command = (

@@ -173,6 +173,39 @@ def test_one_slice_of_another_kind(tmp_path: Path, odd: np.ndarray) -> None:
     assert "11 of the 12 slices" in found.message
 
 
+@pytest.mark.parametrize(
+    ("odd", "kwargs", "said"),
+    [
+        (STACK[4].astype(np.uint8), {}, "8 bits unsigned, 1 samples, MinIsBlack, but 11 of the 12 slices"),
+        (STACK[4].astype(np.uint32), {}, "32 bits unsigned"),
+        (STACK[4].astype(np.float32), {}, "32 bits float"),
+        (STACK[4], {"photometric": "miniswhite"}, "MinIsWhite, but 11 of the 12 slices"),
+        (np.stack([STACK[4]] * 3, -1), {"photometric": "rgb"}, "3 samples, RGB"),
+        (STACK[4][:, :6], {}, "TIFF of 6 x 9 pixels"),
+        (STACK[4] > 9, {}, "1 bits unsigned"),
+    ],
+)
+def test_slices_that_differ_are_named_with_how(
+    tmp_path: Path, odd: np.ndarray, kwargs: dict[str, Any], said: str
+) -> None:
+    stack(tmp_path)
+    tifffile.imwrite(tmp_path / "z0005.tif", odd, metadata=None, **({"photometric": "minisblack"} | kwargs))
+    found = refused(tmp_path)
+    assert found.id == "slices.mixed"
+    assert found.location.file == f"{tmp_path.name}/z0005.tif"
+    assert said in found.message
+    assert "are TIFF of 7 x 9 pixels, 16 bits unsigned, 1 samples, MinIsBlack" in found.message
+
+
+def test_a_png_of_fewer_bits_among_others_is_named(tmp_path: Path) -> None:
+    for number, depth in enumerate((8, 8, 16), 1):
+        pixels = np.ones((6, 5), np.uint8 if depth == 8 else np.uint16)
+        (tmp_path / f"z{number}.png").write_bytes(imagecodecs.png_encode(pixels))
+    found = refused(tmp_path)
+    assert found.id == "slices.mixed"
+    assert "z3.png is a PNG of 5 x 6 pixels, 16 bits" in found.message
+
+
 def test_tiff_and_png_do_not_mix(tmp_path: Path) -> None:
     stack(tmp_path)
     (tmp_path / "z0012.tif").unlink()

@@ -1,5 +1,6 @@
 """Bad TIFF files: truncated, promising too much, hostile, fuzzed."""
 
+import os
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -84,7 +85,7 @@ def test_companion_metadata_are_named(tmp_path: Path) -> None:
     )
     tifffile.imwrite(tmp_path / "x.ome.tif", MOVIE[0], description=xml, metadata=None)
     found = refused(tmp_path / "x.ome.tif").finding
-    assert found.id == "image.unsupported"
+    assert found.id == "tiff.member"
     assert "set.companion.ome" in found.message
 
 
@@ -116,9 +117,9 @@ GRAY = [entry(258, 3, 1, 8), entry(259, 3, 1, 1), entry(262, 3, 1, 1)]
         ([entry(256, 3, 1, 4), entry(257, 3, 1, 4), *GRAY, entry(273, 4, 1, 100), entry(279, 4, 1, 16)], 8,
          "tiff.damaged", "run in a circle"),
         ([entry(256, 3, 1, 4), entry(257, 3, 1, 4), *GRAY, entry(273, 4, 1, 100), entry(279, 4, 1, 16)], 99999,
-         "tiff.truncated", "page 2, at byte 99999"),
+         "tiff.truncated", "page 2, 2 bytes from byte 99999 on"),
         ([entry(256, 4, 1, 60000), entry(257, 4, 1, 60000), *GRAY, entry(273, 4, 1, 100), entry(279, 4, 1, 16)], 0,
-         "tiff.truncated", "pixel data of page 1, up to byte 3600000100"),
+         "tiff.truncated", "strip or tile 0 of page 1, 3600000000 bytes from byte 100 on"),
         ([entry(256, 4, 1, 60000), entry(257, 4, 1, 60000), entry(258, 3, 1, 8), entry(259, 3, 1, 8),
           entry(273, 4, 1, 100), entry(279, 4, 1, 16)], 0, "image.hostile", "claims 3600000000 bytes"),
         ([entry(256, 3, 1, 4), entry(257, 3, 1, 4), *GRAY, entry(273, 4, 0x7FFFFFFF, 8), entry(279, 4, 1, 16)], 0,
@@ -152,9 +153,22 @@ def test_a_file_that_shrinks_while_it_is_read(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "m.tif", MOVIE, metadata=None)
     (image,) = load(tmp_path / "m.tif")
     (tmp_path / "m.tif").write_bytes((tmp_path / "m.tif").read_bytes()[:500])
-    with pytest.raises(Problem, match="are no longer there"):
+    with pytest.raises(Problem, match=r"are no longer there|changed while it was read"):
         whole(image)
     image.close()
+
+
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
+    """Of the same length, so that only its stamp tells; a file of several pages at once and a packed one."""
+    for kwargs in ({}, {"compression": "zlib"}):
+        write_ifds(tmp_path / "m.tif", **kwargs)
+        (image,) = load(tmp_path / "m.tif")
+        image.arrays["pixels"].read((slice(0, 1), slice(0, 12), slice(0, 10)))
+        os.utime(tmp_path / "m.tif", ns=(1, 1))
+        with pytest.raises(Problem, match="changed while it was read") as caught:
+            whole(image)
+        image.close()
+        assert caught.value.finding.id == "file.changed"
 
 
 def variants() -> dict[str, Callable[[Path], None]]:

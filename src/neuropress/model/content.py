@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -169,6 +169,23 @@ class Recording(Content):
     dac: tuple[Channel, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     tags: tuple[Tag, ...] = ()
+
+
+def list_contents(contents: Sequence[Content], most: int = 20) -> str:
+    """Number, name and extents of each content, as a person chooses one."""
+    texts = []
+    for number, content in enumerate(contents[:most], 1):
+        names = " ".join(f"{name!r}" for name in content_names(content))
+        pixels = content.arrays.get("pixels")
+        extent = " ".join(f"{a}={n}" for a, n in zip(pixels.axes, pixels.shape, strict=True)) if pixels else ""
+        texts.append(f"{number}: {names} {extent}".rstrip())
+    more = f", and {len(contents) - most} more" if len(contents) > most else ""
+    return ", ".join(texts) + more
+
+
+def content_names(content: Content) -> tuple[str, ...]:
+    """What a content may be called: its own name, and the one that the file gives it."""
+    return tuple(dict.fromkeys(name for name in (content.name, str(content.header.get("name", ""))) if name))
 
 
 @runtime_checkable

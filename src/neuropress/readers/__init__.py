@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from ..model.content import Claim, Content, LazyArray, Reader
+from ..model.content import Claim, Content, LazyArray, Reader, content_names, list_contents
 from ..model.finding import problem
 from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
@@ -63,7 +63,33 @@ def read(source: Source, options: Mapping[str, Any] | None = None) -> tuple[Cont
     """Contents of a raw object, by the reader that claims it, or by the one that ``options["reader"]`` names."""
     stated = dict(options or {})
     name = stated.pop("reader", None) or choose(source).format
-    return reader(name).read(source, stated)
+    return _read(name, source, stated)
+
+
+def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+    """Contents by one reader; only the one that the option ``image`` names, if it is given.
+
+    Raises
+    ------
+    Problem
+        ``image.choice``: the file has no such image, or two of this name; and what the reader raises.
+    """
+    stated = {name: value for name, value in options.items() if name not in ("reader", "image")}
+    contents = reader(format).read(source, stated)
+    wanted = str(options["image"]).strip() if "image" in options else None
+    if wanted is None:
+        return contents
+    chosen = [c for c in contents if wanted in content_names(c)]
+    if not chosen and wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:9]) <= len(contents):
+        chosen = [contents[int(wanted[:9]) - 1]]
+    for content in contents:
+        if chosen != [content]:
+            content.close()
+    if len(chosen) != 1:
+        count = "several images" if chosen else "no image"
+        held = f"{source.key} has {count} called {wanted!r} (option image); it holds {list_contents(contents)}"
+        raise problem("image.choice", held, value=wanted, file=source.key)
+    return tuple(chosen)
 
 
 class RawArrays:
@@ -98,8 +124,7 @@ class RawArrays:
         key = (spec.source, spec.format, options)
         if key not in self._open:
             source = self._roots.locate(spec.source)
-            told = {name: value for name, value in spec.options.items() if name != "reader"}
-            self._open[key] = (source, reader(spec.format).read(source, told))
+            self._open[key] = (source, _read(spec.format, source, spec.options))
         for content in self._open[key][1]:
             if content.name == spec.content and spec.array in content.arrays:
                 return content.arrays[spec.array]

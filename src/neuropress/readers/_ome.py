@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from xml.etree import ElementTree
 
-from ..model.finding import problem
+from ..model.budget import OverBudget, parse_xml
+from ..model.finding import Problem, problem
 from ._tiffmeta import Meta, number, quotient, seconds_per, text, um_per
 
-_FORBIDDEN = re.compile(r"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)
+_END = "\0 \r\n\t"
 
 
 @dataclass(frozen=True, slots=True)
 class Ome:
-    """The parsed document: its `Image` elements that own pixels, and the other files that it names."""
+    """The parsed document: its `Image` elements that own pixels, and the other files that it names.
 
+    `key` is the file that it stands in; `companion` the file that holds the metadata instead;
+    `modulo` the axes that interleave two things.
+    """
+
+    key: str
     images: tuple[ElementTree.Element, ...]
     files: tuple[str, ...]
     objectives: dict[str, ElementTree.Element]
+    uuid: str | None = None
+    companion: str = ""
+    modulo: frozenset[str] = frozenset()
 
     def planes(self) -> int:
         """Pages that all images together need."""
@@ -30,7 +39,7 @@ class Ome:
 
 def looks_like(description: str) -> bool:
     """Whether an ImageDescription is OME-XML."""
-    return description.rstrip("\0 \r\n\t").endswith("OME>")
+    return description.rstrip(_END).endswith("OME>")
 
 
 def parse(description: str, key: str) -> Ome:
@@ -39,34 +48,128 @@ def parse(description: str, key: str) -> Ome:
     Raises
     ------
     Problem
-        ``image.hostile`` for a document type, ``tiff.damaged`` for broken XML or sizes,
-        ``image.unsupported`` where the metadata stand in a companion file.
+        ``image.hostile`` for a document type or too much XML, ``tiff.damaged`` for broken XML or sizes.
     """
-    if _FORBIDDEN.search(description):
-        raise problem("image.hostile", f"{key}: its OME-XML defines a document type or entities", file=key)
     try:
-        root = ElementTree.fromstring(description.rstrip("\0 \r\n\t"))
-    except ElementTree.ParseError as error:
+        root = parse_xml(description.rstrip(_END))
+    except OverBudget as error:
+        raise problem("image.hostile", f"{key}: its OME-XML is refused: {error}", file=key) from error
+    except (ElementTree.ParseError, ValueError) as error:
         raise problem("tiff.damaged", f"{key}: its OME-XML cannot be read ({error})", file=key) from error
-    for element in root:
-        if _name(element) == "BinaryOnly":
-            raise problem(
-                "image.unsupported",
-                f"{key}: its metadata stand in {element.get('MetadataFile')!r}, not in the file",
-                hint="Name the OME-TIFF of the set that carries the OME-XML, or export the image as one OME-TIFF.",
-                file=key,
-            )
+    companion = next((e.get("MetadataFile", "") for e in root if _name(e) == "BinaryOnly"), "")
     images = tuple(i for i in root if _name(i) == "Image" and _child(i, "Pixels") is not None)
     own = root.get("UUID")  # a renamed file is still itself
     uuids = (u for i in images for u in i.iter() if _name(u) == "UUID")
     named = {u.get("FileName", ""): None for u in uuids if own is None or u.text != own}
     objectives = {o.get("ID", ""): o for o in root.iter() if _name(o) == "Objective"}
-    ome = Ome(images, tuple(n for n in named if n), objectives)
+    along = (_name(e) for e in root.iter())
+    modulo = frozenset(n[-1] for n in along if n.startswith("ModuloAlong") and len(n) == len("ModuloAlongZ"))
+    ome = Ome(key, images, tuple(n for n in named if n), objectives, own, companion, modulo)
     try:
         ome.planes()
     except ValueError as error:
         raise problem("tiff.damaged", f"{key}: its OME-XML has no valid sizes ({error})", file=key) from error
     return ome
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One image: its axes and extents slowest first, those of a plane left out; file and page number of each plane."""
+
+    name: str
+    axes: str
+    shape: tuple[int, ...]
+    size: tuple[int, int]
+    planes: tuple[tuple[str, int], ...]
+
+
+def lay_out(ome: Ome, index: int, files: Mapping[str, str], pages: Mapping[str, int]) -> Layout:
+    """Which page of which file is which plane of one image, by its ``TiffData``.
+
+    Parameters
+    ----------
+    files
+        Name of a file as the XML writes it, in lower case -> its key; ``""`` for the file of the XML.
+    pages
+        Key -> number of its pages.
+
+    Raises
+    ------
+    Problem
+        ``tiff.pages``: a plane is in no page, in two pages, or in a page that is not there.
+    """
+    image = ome.images[index]
+    pixels = _child(image, "Pixels")
+    assert pixels is not None  # parse() keeps no others
+    order = pixels.get("DimensionOrder", "")
+    if sorted(order) != sorted("XYZCT") or order[:2] != "XY":
+        raise problem("tiff.damaged", f"{ome.key}: its OME-XML has the DimensionOrder {order!r}", file=ome.key)
+    lead = order[:1:-1]
+    shape = [_extent(pixels, axis) for axis in lead]
+    total = math.prod(shape)
+    planes: dict[int, tuple[str, int]] = {}
+    for first, page, count in _runs(ome, pixels, lead, shape, files, pages):
+        for step in range(count):
+            plane = planes.setdefault(first + step, (page[0], page[1] + step))
+            if plane != (page[0], page[1] + step):
+                raise _mismatch(ome, f"image {index + 1} names two pages for its plane {first + step + 1}")
+    if len(planes) < total:
+        raise _mismatch(ome, f"{total - len(planes)} of the {total} planes of image {index + 1} are in no file")
+    kept = [(axis, n) for axis, n in zip(lead, shape, strict=True) if n > 1]
+    axes = "".join("Q" if axis in ome.modulo else axis for axis, _ in kept)
+    size = (_whole(pixels, "SizeY"), _whole(pixels, "SizeX"))
+    ordered = tuple(planes[i] for i in range(total))
+    return Layout(image.get("Name", ""), axes, tuple(n for _, n in kept), size, ordered)
+
+
+def _runs(
+    ome: Ome,
+    pixels: ElementTree.Element,
+    lead: str,
+    shape: Sequence[int],
+    files: Mapping[str, str],
+    pages: Mapping[str, int],
+) -> Iterator[tuple[int, tuple[str, int], int]]:
+    """First plane, file and page, and number of planes of each ``TiffData``."""
+    total = math.prod(shape)
+    for data in pixels:
+        if _name(data) != "TiffData":
+            continue
+        place = [_whole(data, f"First{axis}", "0") for axis in lead]
+        if any(at >= n for at, n in zip(place, shape, strict=True)):
+            stated = ", ".join(f"First{a}={p}" for a, p in zip(lead, place, strict=True))
+            raise _mismatch(ome, f"a TiffData begins outside of its image ({stated})")
+        first = sum(at * math.prod(shape[i + 1 :]) for i, at in enumerate(place))
+        uuid = _child(data, "UUID")
+        named = uuid.get("FileName", "") if uuid is not None and uuid.text != ome.uuid else ""
+        key = files.get(named.casefold())
+        if key is None:
+            raise _mismatch(ome, "a TiffData does not say in which file its planes are")
+        page = _whole(data, "IFD", "0")
+        default = "1" if "IFD" in data.attrib else str(min(pages[key] - page, total - first))
+        count = _whole(data, "PlaneCount", data.get("NumPlanes", default))
+        if count > total - first or page + count > pages[key]:
+            said = f"{count} planes from page {page + 1} of {key} on, which has {pages[key]} pages"
+            raise _mismatch(ome, f"a TiffData names {said}; its image has room for {total - first}")
+        yield first, (key, page), count
+
+
+def _mismatch(ome: Ome, why: str) -> Problem:
+    return problem("tiff.pages", f"{ome.key}: by its OME-XML, {why}", file=ome.key)
+
+
+def _whole(element: ElementTree.Element, name: str, default: str = "") -> int:
+    """A whole number of an attribute; 0 where it is none, which no size can be."""
+    text = element.get(name, default).strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
+
+
+def _extent(pixels: ElementTree.Element, axis: str) -> int:
+    """Planes along an axis; samples of one pixel are no channels of planes."""
+    size = _whole(pixels, f"Size{axis}")
+    if axis == "C" and (channel := _child(pixels, "Channel")) is not None:
+        size //= max(_whole(channel, "SamplesPerPixel", "1"), 1)
+    return max(size, 1)
 
 
 def describe(meta: Meta, ome: Ome, index: int, axes: Sequence[str]) -> None:
@@ -120,12 +223,10 @@ def _optics(meta: Meta, ome: Ome, image: ElementTree.Element, channels: Sequence
 def _planes(pixels: ElementTree.Element | None) -> int:
     if pixels is None:
         return 0
-    sizes = [int(pixels.get(f"Size{a}", "")) for a in "TZC"]
+    sizes = [_whole(pixels, f"Size{a}") for a in "TZC"]
     if min(sizes) < 1:
-        raise ValueError(f"SizeT, SizeZ, SizeC = {sizes}")
-    channel = _child(pixels, "Channel")
-    samples = int(channel.get("SamplesPerPixel", "1")) if channel is not None else 1
-    return sizes[0] * sizes[1] * max(sizes[2] // max(samples, 1), 1)
+        raise ValueError("SizeT, SizeZ, SizeC = " + ", ".join(pixels.get(f"Size{a}", "absent") for a in "TZC"))
+    return math.prod(_extent(pixels, axis) for axis in "TZC")
 
 
 def _length(pixels: ElementTree.Element, name: str) -> Decimal | None:

@@ -14,6 +14,8 @@ import numpy as np
 from ..model.content import LazyArray, Selection
 from ..model.finding import Problem, problem
 from ..model.source import Source
+from ._page import Places
+from ._stamp import Stamp, check_unchanged
 
 MAX_OPEN = 32
 BLOCK_BYTES = 64 * 2**20
@@ -26,16 +28,28 @@ class Files:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._open: OrderedDict[str, BinaryIO] = OrderedDict()
+        self._stamps: dict[str, Stamp] = {}
         self._lock = Lock()
 
+    def remember(self, key: str, stamp: Stamp) -> None:
+        """What a file was when its header was read; a later read compares."""
+        self._stamps[key] = stamp
+
     def read(self, key: str, at: int, count: int) -> bytes:
-        """`count` bytes from byte `at`. Raises `Problem` (``tiff.truncated``) where they are no longer there."""
+        """`count` bytes from byte `at`.
+
+        Raises
+        ------
+        Problem
+            ``tiff.truncated`` where they are no longer there, ``file.changed`` where the file is another one by now.
+        """
         with self._lock:
             file = self._file(key)
             file.seek(at)
             data = file.read(count)
-        if len(data) != count:
-            raise _shrunk(key, at, count)
+            if len(data) != count:
+                raise _shrunk(key, at, count)
+            check_unchanged(file, self._stamps.get(key), key)
         return data
 
     def read_into(self, key: str, at: int, out: np.ndarray) -> None:
@@ -50,6 +64,7 @@ class Files:
                 if not got:
                     raise _shrunk(key, at, len(view))
                 done += got
+            check_unchanged(file, self._stamps.get(key), key)
 
     def close(self) -> None:
         """Close what is open; a later read opens anew."""
@@ -133,32 +148,37 @@ class SegmentPlanes:
         Interleaved samples per pixel.
     axes
         Axes of a plane as `LazyArray` names them.
+    fill
+        Value of strips and tiles that were never written (count 0).
     """
 
     def __init__(
         self,
         files: Files,
         keys: Sequence[str],
-        segments: Sequence[tuple[np.ndarray, np.ndarray]],
+        segments: Sequence[tuple[Places, Places]],
         decode: Callable[[bytes, int, int], np.ndarray],
         grid: tuple[int, int, int, int],
         chunk: tuple[int, int, int, int],
         samples: int,
         axes: tuple[str, ...],
+        fill: Any = 0,
     ) -> None:
         self._files, self._keys, self._segments, self._decode = files, keys, segments, decode
-        self._grid, self._chunk, self._samples, self._axes = grid, chunk, samples, axes
+        self._grid, self._chunk, self._samples, self._axes, self._fill = grid, chunk, samples, axes, fill
 
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         """Decode the touched segments and paste them together."""
         wanted = self._normal(selection)
-        target = np.empty([s.stop - s.start for s in wanted], out.dtype)
+        target = np.full([s.stop - s.start for s in wanted], self._fill, out.dtype)
         counts = [math.ceil(n / c) for n, c in zip(self._grid, self._chunk, strict=True)]
         touched = [range(s.start // c, math.ceil(s.stop / c)) for s, c in zip(wanted[:4], self._chunk, strict=True)]
         key = self._keys[index] if len(self._keys) > 1 else self._keys[0]
         offsets, sizes = self._segments[index]
         for place in product(*touched):
             number = int(np.ravel_multi_index(place, counts))
+            if not sizes[number]:
+                continue
             data = self._files.read(key, int(offsets[number]), int(sizes[number]))
             self._paste(self._decode(data, number, index), place, wanted, target)
         out[...] = target.reshape(out.shape)

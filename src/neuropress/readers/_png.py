@@ -14,12 +14,15 @@ from typing import Any, BinaryIO
 import imagecodecs
 import numpy as np
 
+from ..model import budget
 from ..model.finding import Problem, problem
+from ._page import Hostile, check_segment
 from ._tiffmeta import Meta, plain_resolution
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_CHUNK = 2**20
-MAX_PIXELS = 2**34
+MAX_TEXT = 2**22
+"""Bytes of all text and calibration chunks that the header keeps."""
+_DEFLATE = 8
 _END = b"\0\0\0\0IEND\xaeB`\x82"
 _SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 4: (8, 16), 6: (8, 16)}
@@ -62,8 +65,7 @@ def scan(file: BinaryIO, size: int, key: str) -> Png:
         )
     if bits not in _DEPTHS.get(colour, ()) or method or filtering or interlace > 1 or not width or not height:
         raise _damaged(key, f"its header states colour type {colour} with {bits} bits, {width} x {height} pixels")
-    if width * height > MAX_PIXELS or width * height > 2**14 * size:
-        raise problem("image.hostile", f"{key}: {width} x {height} pixels from {size} bytes", file=key)
+    _check_claim(width, height, bits * _SAMPLES[colour], size, key)
     file.seek(max(size - len(_END), 0))
     if file.read(len(_END)) != _END:
         raise _damaged(key, "it does not end as a PNG does (IEND chunk)")
@@ -71,11 +73,22 @@ def scan(file: BinaryIO, size: int, key: str) -> Png:
     return Png((height, width) if samples == 1 else (height, width, samples), bits)
 
 
+def _check_claim(width: int, height: int, bits: int, size: int, key: str) -> None:
+    """Refuse what deflate cannot hold in so few bytes, and what would fill the memory: a PNG is decoded whole."""
+    claimed = f"{key}: {width} x {height} pixels from {size} bytes"
+    if width * height * bits // 8 > budget.CODEC_RATIOS[_DEFLATE] * size + budget.IMAGE_SLACK:
+        raise problem("image.hostile", claimed, file=key)
+    try:
+        check_segment(width * height * max(bits // 8, 1), size)
+    except Hostile as error:
+        raise problem("image.hostile", f"{claimed}: it {error}", file=key) from error
+
+
 def decode(data: bytes, header: Png, key: str) -> np.ndarray:
     """The samples as stored: 1, 2 and 4 bits as 0..1, 0..3, 0..15; alpha kept; no gamma applied."""
     try:
         pixels = imagecodecs.png_decode(data)
-    except (imagecodecs.PngError, ValueError) as error:
+    except (imagecodecs.PngError, ValueError, MemoryError) as error:
         raise _damaged(key, f"it cannot be decoded ({error})") from error
     if pixels.shape != header.shape or pixels.dtype != header.dtype:
         raise problem(
@@ -90,14 +103,18 @@ def decode(data: bytes, header: Png, key: str) -> np.ndarray:
 def describe(data: bytes, meta: Meta) -> dict[str, Any]:
     """Text and calibration chunks, verbatim; pixels per metre finer than print are a calibration."""
     chunks: dict[str, Any] = {}
-    at = len(SIGNATURE)
+    at, room = len(SIGNATURE), MAX_TEXT
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         body = data[at + 8 : at + 8 + length]
         if kind == b"pHYs" and length == 9 and body[8] == 1:
             x, y = struct.unpack_from(">II", body)
             plain_resolution(meta, (x, 100), (y, 100), 3)
-        if kind not in (b"IHDR", b"IDAT", b"IEND") and length <= MAX_CHUNK:
+        if kind not in (b"IHDR", b"IDAT", b"IEND"):
+            room -= length + 12
+            if room < 0:
+                chunks["omitted"] = f"chunks after the first {MAX_TEXT} bytes of them"
+                break
             text = kind == b"tEXt"
             value = body.decode("latin-1") if text else {"base64": base64.b64encode(body).decode("ascii")}
             chunks.setdefault(kind.decode("latin-1"), []).append(value)

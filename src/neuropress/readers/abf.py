@@ -20,6 +20,7 @@ from ..model.source import Source
 from . import _abf1, _abf2
 from ._abf_header import MODES, Bytes, Header, rate_of
 from ._abf_stimulus import Command, Render, commands
+from ._stamp import check_unchanged, stamp_of
 
 FORMAT = "abf"
 READ_AT_ONCE = 1 << 20
@@ -92,6 +93,7 @@ class Samples:
         self._source, self._key, self._header = source, key, header
         self._channels = len(header.adc)
         self._file: BinaryIO | None = None
+        self._stamp = stamp_of(source.path(key))
         self._lock = threading.Lock()
 
     def read(self, first: int, channel: int, selection: Selection) -> np.ndarray:
@@ -104,8 +106,9 @@ class Samples:
                 self._file = self._source.open(self._key)
             self._file.seek(self._header.data + (first + start) * width)
             raw = self._file.read((stop - start) * width)
-        if len(raw) < (stop - start) * width:
-            raise problem("abf.truncated", f"{self._key} became shorter while it was read", file=self._key)
+            if len(raw) < (stop - start) * width:
+                raise problem("abf.truncated", f"{self._key} became shorter while it was read", file=self._key)
+            check_unchanged(self._file, self._stamp, self._key)
         frames = np.frombuffer(raw, kind).reshape(-1, self._channels)
         return frames[:, channel].astype(self._header.dtype)
 

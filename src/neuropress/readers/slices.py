@@ -19,8 +19,10 @@ from ..model.content import Claim, Image, Selection
 from ..model.finding import Problem, problem
 from ..model.source import Source
 from . import _png, tiff
-from ._ifd import Page, is_tiff, walk
+from ._ifd import is_tiff, walk
+from ._page import Page
 from ._pixels import Files, Planes, RawPlanes, declared, plane_array
+from ._stamp import Stamp, check_unchanged, stamp_of
 from ._tiffmeta import Meta, count, key_values
 
 FORMAT = "slices"
@@ -55,6 +57,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
 class _Slice:
     key: str
     header: Page | _png.Png
+    stamp: Stamp
     text: str = ""
 
     @property
@@ -73,7 +76,8 @@ class _Scan:
 
     def add(self, key: str) -> None:
         path = self.source.path(key)
-        size = path.stat().st_size
+        stamp = stamp_of(path)
+        size = stamp[0]
         named = key.lower().endswith(_EXTENSIONS)
         if not size and named:
             raise problem("file.empty", f"the slice {key} has no bytes", file=key)
@@ -81,14 +85,14 @@ class _Scan:
             head = file.read(8)
             file.seek(0)
             if head == _png.SIGNATURE:
-                self.slices.append(_Slice(key, _png.scan(file, size, key)))
+                self.slices.append(_Slice(key, _png.scan(file, size, key), stamp))
             elif is_tiff(head):
                 page = self._single(walk(file, size, key), key)
                 start, length = page.description or (0, 0)
                 file.seek(start)
                 text = file.read(length).rstrip(b"\0").decode("utf-8", "replace")
                 self._check_imagej(text, page, size, key)
-                self.slices.append(_Slice(key, page, text))
+                self.slices.append(_Slice(key, page, stamp, text))
             elif named:
                 raise problem(
                     "tiff.damaged", f"the slice {key} is neither a TIFF nor a PNG (it begins {head.hex(' ')})", file=key
@@ -135,11 +139,12 @@ def _look(part: _Slice) -> str:
     if isinstance(part.header, _png.Png):
         extent, bits = part.header.shape, part.header.bits
         return f"PNG of {extent[1]} x {extent[0]} pixels, {bits} bits, {(*extent, 1)[2]} samples"
-    width, length, depth, bits_, kind, samples = part.header.image
+    width, length, depth, bits_, kind, samples, _ = part.header.image
     kinds = {1: "unsigned", 2: "signed", 3: "float"}
     said = kinds.get(kind, f"sample format {kind}") if isinstance(kind, int) else str(kind)
     deep = f" x {depth}" if depth != 1 else ""
-    return f"TIFF of {width} x {length}{deep} pixels, {bits_} bits {said}, {samples} samples"
+    meaning = part.header.photometric
+    return f"TIFF of {width} x {length}{deep} pixels, {bits_} bits {said}, {samples} samples, {meaning}"
 
 
 def _ordered(slices: Sequence[_Slice], folder: str) -> list[_Slice]:
@@ -204,6 +209,7 @@ class _Decoded:
 
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         part = self._slices[index]
+        check_unchanged(self._source.path(part.key), part.stamp, part.key)
         if isinstance(part.header, _png.Png):
             out[...] = _png.decode(self._source.path(part.key).read_bytes(), part.header, part.key)[selection]
             return
@@ -225,6 +231,8 @@ def _image(source: Source, slices: Sequence[_Slice], scan: _Scan, options: Mappi
     first = _first(source, slices[0])
     single = first.arrays["pixels"]
     files = Files(source)
+    for one in slices:
+        files.remember(one.key, one.stamp)
     planes: Planes = _Decoded(source, slices, single.shape, single.dtype)
     plain = [s.header.plain() if isinstance(s.header, Page) else None for s in slices]
     stored = {p[1] for p in plain if p}

@@ -7,40 +7,50 @@ name is ``q``, never guessed.
 
 from __future__ import annotations
 
-import logging
 import math
-import re
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 import tifffile
 
+from ..model import budget
 from ..model.content import Claim, Image, LazyArray
 from ..model.finding import Problem, problem
 from ..model.source import Source
 from . import _ome, _scanimage
-from ._ifd import Page, is_tiff, walk
+from ._codestream import stated_extent
+from ._ifd import is_tiff, walk
+from ._page import Hostile, Page, check_segment
 from ._pixels import Files, Planes, RawPlanes, SegmentPlanes, declared, plane_array
+from ._stamp import check_unchanged, stamp_of
 from ._tiffheader import tags_as_json
 from ._tiffmeta import Meta, count, imagej, key_values, metamorph, plain_resolution
+from ._tiffseries import Series, Whole, find_series, listened, short
 
 FORMAT = "tiff"
 MAX_PAGE_TEXT = 2**20
 """Characters of all later pages' descriptions together that the header keeps."""
 _JPEG = (6, 7, 33007, 34892)
-_TAG_ONLY = re.compile(r"TiffTag|<tifffile\.read_|_tags> raised|GeoKey|ubfiletype|imagej_metadata")
-"""tifffile's complaints about tags that hold no pixels."""
+_XML_STARTS = (b"<?xml", b"<OME", b"\xef\xbb\xbf<?xml", b"<!--")
 
 
 def probe(head: bytes, name: str) -> Claim | None:
-    """Recognise a TIFF or BigTIFF by its first four bytes."""
-    if not is_tiff(head) or name.endswith("/"):
+    """Recognise a TIFF or BigTIFF by its first four bytes, the OME-XML of a set of TIFF files by its root."""
+    if name.endswith("/"):
+        return None
+    if _is_companion(head):
+        return Claim(FORMAT, "is the OME-XML of a set of TIFF files")
+    if not is_tiff(head):
         return None
     return Claim(FORMAT, "begins like a BigTIFF" if b"+" in head[2:4] else "begins like a TIFF")
+
+
+def _is_companion(head: bytes) -> bool:
+    return head.startswith(_XML_STARTS) and b"OME" in head and b"openmicroscopy" in head
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
@@ -69,32 +79,55 @@ class _Reading:
         self.walked: dict[str, tuple[Page, ...]] = {}
         self.warnings: list[str] = []
         self.ome: _ome.Ome | None = None
+        self.members: dict[str, str] = {}
         self.pairs: dict[str, str] = {}
         self.description = ""
 
     @property
     def pages(self) -> tuple[Page, ...]:
+        """The pages of the main file."""
         return self.walked[self.key]
 
     def contents(self) -> tuple[Image, ...]:
         try:
-            self._walk(self.key)
-            self._check_description()
-            # For ScanImage tifffile extrapolates page offsets and can lose the last page, so its layout is ours.
-            with self._heard(), tifffile.TiffFile(self.source.path(), is_scanimage=False) as tif:
-                if len(tif.pages) != len(self.pages):
-                    raise self._problem("tiff.damaged", f"{len(tif.pages)} of {len(self.pages)} pages can be read")
-                series = self._series(tif)
-                images = tuple(self._image(tif, s, i, len(series)) for i, s in enumerate(series))
+            if _is_companion(self.source.head()):
+                self._start_at_companion()
+            else:
+                self._walk(self.key)
+                self._check_description()
+            # The log is complete, and so are the warnings, once tifffile is closed.
+            with listened(self.key, self.warnings), ExitStack() as stack:
+                series = self._ome_series(stack) if self.ome else self._series(self._open(stack, self.key))
+                for one in series:
+                    self._check_series(one)
+                self._check_leftover(series)
+                images = [self._image(s, i, len(series)) for i, s in enumerate(series)]
         except BaseException:
             self.files.close()
             raise
-        return images
+        return tuple(replace(image, warnings=(*self.warnings, *image.warnings)) for image in images)
+
+    def _open(self, stack: ExitStack, key: str) -> Any:
+        """The file in tifffile; bytes that it asks for behind the end are a truncation."""
+        file = stack.enter_context(Whole(self.source.path(key)))
+
+        def check() -> None:
+            if file.short:
+                at, length = file.short
+                why = f"{length} bytes of metadata from byte {at} on lie beyond the end of the file"
+                raise problem("tiff.truncated", f"{key}: {why}", file=key)
+
+        # For ScanImage tifffile extrapolates page offsets and can lose the last page, so its layout is ours.
+        stack.callback(check)
+        return stack.enter_context(tifffile.TiffFile(file, is_scanimage=False))
 
     def _walk(self, key: str) -> None:
         path = self.source.path(key)
         with path.open("rb") as file:
-            self.walked[key] = walk(file, path.stat().st_size, key)
+            stamp = stamp_of(file)
+            self.files.remember(key, stamp)
+            self.walked[key] = walk(file, stamp[0], key)
+            check_unchanged(path, stamp, key)
 
     def _text(self, page: Page) -> str:
         if page.description is None:
@@ -107,24 +140,63 @@ class _Reading:
         self.description = self._text(self.pages[0])
         if _ome.looks_like(self.description) and not self.alone:
             self.ome = _ome.parse(self.description, self.key)
+            if self.ome.companion:
+                self._read_companion(self._beside(self.ome.companion))
             self._check_ome(self.ome)
         elif self.description.startswith("ImageJ="):
             self.pairs = key_values(self.description)
             if not self.alone:
                 self._check_imagej()
 
+    def _start_at_companion(self) -> None:
+        """The row names the OME-XML itself: its first TIFF file is read as the main one."""
+        self._read_companion(self.key)
+        assert self.ome is not None
+        if not self.ome.files:
+            raise self._problem("tiff.member", "its OME-XML names no TIFF file")
+        self.key = self._beside(self.ome.files[0])
+        self._walk(self.key)
+        self._check_ome(self.ome)
+
+    def _read_companion(self, key: str) -> None:
+        size = self.source.path(key).stat().st_size
+        if size > budget.XML_BYTES:
+            message = f"{key}: {size} bytes of OME-XML, more than {budget.XML_BYTES}"
+            raise problem("image.hostile", message, file=key)
+        with self.source.open(key) as file:
+            text = file.read().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        self.ome = _ome.parse(text, key)
+        if self.ome.companion or not self.ome.images:
+            raise problem("tiff.damaged", f"{key}: it describes no image", file=key)
+
+    def _beside(self, name: str) -> str:
+        plain = name == PurePosixPath(name.replace("\\", "/")).name
+        member = self.source.sibling(name) if plain else None
+        if member is None:
+            raise self._problem("tiff.member", f"its OME-XML names the file {name!r}, which is not beside it")
+        return member
+
     def _check_ome(self, ome: _ome.Ome) -> None:
+        if ome.key in self.walked:
+            self.members[""] = ome.key
+        missing = []
         for name in ome.files:
-            if name.casefold() == self.source.name.casefold():
+            own = name.casefold() == PurePosixPath(self.key).name.casefold()
+            try:
+                self.members[name.casefold()] = member = self.key if own else self._beside(name)
+            except Problem as error:
+                missing.append(error)
                 continue
-            plain = name == PurePosixPath(name.replace("\\", "/")).name
-            member = self.source.sibling(name) if plain else None
-            if member is None:
-                raise self._problem("tiff.member", f"its OME-XML names the file {name!r}, which is not beside it")
-            self._walk(member)
+            if member not in self.walked:
+                self._walk(member)
+        if missing:
+            others = f"; {len(missing) - 1} other files are missing too" if len(missing) > 1 else ""
+            raise self._problem("tiff.member", missing[0].finding.message.split(": ", 1)[1] + others)
         needed, held = ome.planes(), sum(len(pages) for pages in self.walked.values())
         if needed > held:
             raise self._problem("tiff.pages", f"its OME-XML promises {needed} planes, but there are {held} pages")
+        for axis in sorted(ome.modulo):
+            self.warnings.append(f"the OME-XML interleaves two things along {axis.lower()}: its axis is left open (q)")
 
     def _check_imagej(self) -> None:
         """ImageJ keeps large stacks as one page and one run of bytes; tifffile falls back silently."""
@@ -139,57 +211,58 @@ class _Reading:
             said = f"its ImageJ header promises {promised} images, but the file holds {max(held, room)}"
             raise self._problem("tiff.pages", said)
 
-    @contextmanager
-    def _heard(self) -> Iterator[None]:
-        """Exceptions and log records of tifffile about this file, as problems or warnings."""
-        ear = _Ear()
-        logger = logging.getLogger("tifffile")
-        logger.addHandler(ear)
-        try:
-            yield
-        except (Problem, OSError):
-            raise
-        except Exception as error:
-            raise self._problem("tiff.damaged", f"tifffile cannot read it ({_short(error)})") from error
-        finally:
-            logger.removeHandler(ear)
-        for said in ear.said:
-            if not _TAG_ONLY.search(said):
-                raise self._problem("tiff.damaged", f"tifffile reports: {said}")
-            self.warnings.append(f"a tag cannot be read: {said}")
+    def _series(self, tif: Any) -> list[Series]:
+        """Images of the main chain, reduced versions apart."""
+        found, left_out = find_series(tif, self.pages, self.key, self.alone)
+        if left_out:
+            self.warnings.append(f"{int(left_out)} reduced or attached images are left out")
+        return found
 
-    def _series(self, tif: Any) -> list[Any]:
-        """Images of the main chain: every page in exactly one of them, reduced versions apart."""
-        series = list(tif.series(kind="generic" if self.alone else None, squeeze=True))
-        if any(s.kind == "uniform" and self._mixed(s) for s in series):
-            series = list(tif.series(kind="generic", squeeze=True))
-        if self.ome and (len(series) != len(self.ome.images) or any(s.kind != "ome" for s in series)):
-            said = f"its OME-XML describes {len(self.ome.images)} images, but not all have pages"
-            raise self._problem("tiff.pages", said)
-        inside = {p.offset for p in self.pages}
-        main = [s for s in series if s.keyframe.offset in inside or self.ome]
-        full = [s for s in main if not s.keyframe.is_reduced] or main
-        if len(full) < len(series):
-            self.warnings.append(f"{len(series) - len(full)} reduced or attached images are left out")
-        if any(self._mixed(s) for s in full):
+    def _ome_series(self, stack: ExitStack) -> list[Series]:
+        """The images that the OME-XML describes, in this file or in several."""
+        assert self.ome is not None
+        opened: dict[str, Any] = {}
+        counts = {key: len(pages) for key, pages in self.walked.items()}
+        found = []
+        for index in range(len(self.ome.images)):
+            layout = _ome.lay_out(self.ome, index, self.members, counts)
+            key, number = layout.planes[0]
+            if key not in opened:
+                opened[key] = self._open(stack, key)
+            keyframe = opened[key].pages[number]
+            planes = [(k, self.walked[k][n]) for k, n in layout.planes]
+            if layout.size != (keyframe.imagelength, keyframe.imagewidth):
+                size = f"{keyframe.imagewidth} x {keyframe.imagelength}"
+                said = f"its OME-XML says {layout.size[1]} x {layout.size[0]} pixels, but the pages have {size}"
+                raise self._problem("tiff.pages", said)
+            shape = (*layout.shape, *keyframe.shape)
+            found.append(Series("ome", layout.name, layout.axes + keyframe.axes, shape, keyframe, planes))
+        if not found:
+            raise self._problem("tiff.pages", "its OME-XML describes no image")
+        return found
+
+    def _check_series(self, series: Series) -> None:
+        plane, lead = series.keyframe, series.lead
+        if lead < 0 or series.shape[lead:] != tuple(plane.shape) or series.axes[lead:] != plane.axes:
+            raise self._problem("image.unsupported", f"its shape {series.shape} does not consist of whole pages")
+        if series.mixed:
             raise self._problem("tiff.pages", "pages of one image differ in size, type or storage")
-        self._check_leftover(full)
-        return full
+        if len(series.planes) != series.count and not series.one_run:
+            said = f"its header describes {series.count} planes, but there are {len(series.planes)} pages"
+            raise self._problem("tiff.pages", said)
+        if series.keyframe.dtype is None:
+            bits = series.keyframe.bitspersample
+            raise self._problem("image.unsupported", f"samples of {bits} bits are not read")
 
-    def _mixed(self, series: Any) -> bool:
-        forms = {(key, p.offset): p.form for key, pages in self.walked.items() for p in pages}
-        own = {forms.get((self._key(p), p.offset)) for p in series if p is not None}
-        return len(own) > 1
-
-    def _check_leftover(self, series: Sequence[Any]) -> None:
+    def _check_leftover(self, series: Sequence[Series]) -> None:
         """No page may be dropped: by a header's count, or by a library."""
-        used: set[int] = set()
-        runs: list[tuple[int, int]] = []
+        used = {page.offset for s in series for key, page in s.planes if key == self.key}
+        used.update(*(s.levels for s in series))
+        runs = []
         for s in series:
-            used.update(p.offset for level in s.levels for p in level if p is not None and self._key(p) == self.key)
-            if len(s) == 1:
-                start = s.keyframe.dataoffsets[0]
-                runs.append((start, start + math.prod(s.shape) * s.dtype.itemsize))
+            if len(s.planes) == 1:
+                start = int(s.first.offsets[0])
+                runs.append((start, start + math.prod(s.shape) * s.keyframe.dtype.itemsize))
         lost = [
             n
             for n, p in enumerate(self.pages, 1)
@@ -202,19 +275,13 @@ class _Reading:
                 f"(the first is page {lost[0]})",
             )
 
-    def _key(self, page: Any) -> str:
-        name = page.parent.filehandle.name.casefold()
-        return next((k for k in self.walked if PurePosixPath(k).name.casefold() == name), self.key)
-
-    def _image(self, tif: Any, series: Any, index: int, total: int) -> Image:
-        plane_axes, plane_shape = _named(series.keyframe.axes), tuple(series.keyframe.shape)
-        lead = len(series.shape) - len(plane_shape)
-        if tuple(series.shape[lead:]) != plane_shape or _named(series.axes)[lead:] != plane_axes or lead < 0:
-            raise self._problem("image.unsupported", f"its shape {series.shape} does not consist of whole pages")
-        axes, shape = _named(series.axes)[:lead], tuple(int(n) for n in series.shape[:lead])
+    def _image(self, series: Series, index: int, total: int) -> Image:
+        keyframe = series.keyframe
+        plane_axes, lead = _named(keyframe.axes), series.lead
+        axes, shape = _named(series.axes)[:lead], series.shape[:lead]
         settings: dict[str, str] = {}
         if set(axes) <= {"q"} and not self.ome and not self.pairs:
-            settings = _scanimage.header(self.description, str(series.keyframe.software), _static(tif))
+            settings = _scanimage.header(self.description, str(keyframe.software), _static(keyframe.parent))
         if settings:
             axes, shape = _scanimage.layout(settings, math.prod(shape), self.key)
         axes = declared((*axes, *plane_axes), self.options, self.key)[: len(axes)]
@@ -223,22 +290,32 @@ class _Reading:
         meta = self._meta(series, index, axes, settings)
         planes = math.prod(shape)
         channels = shape[axes.index("c")] if "c" in axes else 1
-        size = {a: plane_shape[plane_axes.index(a)] for a in "xy"}
+        size = {a: keyframe.shape[plane_axes.index(a)] for a in "xy"}
         meta.facts.update(x=str(size["x"]), y=str(size["y"]), z=str(planes // channels))
+        self._add_storage(meta, series)
         return Image(
             name=f"series{index}" if total > 1 else "",
             format=FORMAT,
             facts=meta.facts,
-            header=self._header(tif, series),
+            header=self._header(series),
             arrays={"pixels": self._pixels(series, axes, shape, plane_axes)},
-            warnings=(*self.warnings, *meta.warnings),
+            warnings=tuple(meta.warnings),
             close=self.files.close,
             spacing=meta.spacing,
             channels=meta.channels if len(meta.channels) == channels else (),
             acquired=meta.acquired,
         )
 
-    def _meta(self, series: Any, index: int, axes: tuple[str, ...], settings: Mapping[str, str]) -> Meta:
+    def _add_storage(self, meta: Meta, series: Series) -> None:
+        """What must be known of how pixels are stored, to read them right."""
+        if series.first.inverted and series.first.samples == 1:
+            meta.facts["photometric"] = "MinIsWhite"
+            meta.warnings.append("0 is white and the largest value black (MinIsWhite): pixels are kept as stored")
+        if holes := sum(page.holes for _, page in series.planes):
+            fill = _fill(series.keyframe)
+            meta.warnings.append(f"{holes} strips or tiles were never written (sparse file): they are read as {fill}")
+
+    def _meta(self, series: Series, index: int, axes: tuple[str, ...], settings: Mapping[str, str]) -> Meta:
         meta = Meta()
         tags = series.keyframe.tags
         x, y = _ratio(tags.get(282)), _ratio(tags.get(283))
@@ -254,85 +331,104 @@ class _Reading:
             metamorph(meta, series.keyframe.parent.stk_metadata or {}, self.description)
         else:
             unit = tags.get(296)
-            plain_resolution(meta, x, y, int(unit.value) if unit else 2)
+            plain_resolution(meta, x, y, unit.value if unit and isinstance(unit.value, int) else 2)
         return meta
 
     def _pixels(
-        self, series: Any, axes: tuple[str, ...], shape: tuple[int, ...], plane_axes: tuple[str, ...]
+        self, series: Series, axes: tuple[str, ...], shape: tuple[int, ...], plane_axes: tuple[str, ...]
     ) -> LazyArray:
-        keyframe, pages = series.keyframe, list(series)
-        if series.dtype is None:
-            raise self._problem("image.unsupported", f"samples of {keyframe.bitspersample} bits are not read")
-        if any(p is None for p in pages):
-            raise self._problem("tiff.pages", f"{sum(p is None for p in pages)} of its planes are in no file")
-        dtype = np.dtype(series.dtype).newbyteorder("=")
+        keyframe = series.keyframe
+        dtype = np.dtype(keyframe.dtype).newbyteorder("=")
         plane_shape = tuple(int(n) for n in keyframe.shape)
         planes: Planes
         rows = 1
-        if len(pages) == 1 and math.prod(shape) > 1:
-            planes = self._run(keyframe, math.prod(shape), plane_shape, dtype)
-        elif len(pages) != math.prod(shape):
-            raise self._problem(
-                "tiff.pages", f"its header describes {math.prod(shape)} planes, but there are {len(pages)} pages"
-            )
-        elif all(p.is_final for p in pages):
-            starts = np.array([p.dataoffsets[0] for p in pages], np.int64)
-            planes = RawPlanes(self.files, self._keys(pages), starts, plane_shape, _stored(keyframe, dtype))  # type: ignore[arg-type]
+        if series.one_run:
+            planes = self._run(series, plane_shape, dtype)
+        elif keyframe.is_final and all(page.runs for _, page in series.planes):
+            starts = np.array([page.offsets[0] for _, page in series.planes], np.int64)
+            stored = _stored(dtype, series.first)
+            planes = RawPlanes(self.files, _keys(series), starts, plane_shape, stored)  # type: ignore[arg-type]
         else:
-            planes, rows = self._segments(pages, plane_axes)
+            planes, rows = self._segments(series, plane_axes)
         return plane_array(planes, (*axes, *plane_axes), (*shape, *plane_shape), plane_shape, dtype, rows)
 
-    def _run(self, keyframe: Any, planes: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> RawPlanes:
+    def _run(self, series: Series, shape: tuple[int, ...], dtype: np.dtype[Any]) -> RawPlanes:
         """All planes in one run of bytes behind a single directory (ImageJ, MetaMorph, tifffile)."""
-        start, plane = int(keyframe.dataoffsets[0]), math.prod(shape) * dtype.itemsize
-        size = self.source.path().stat().st_size
-        if not keyframe.is_final or start + planes * plane > size:
-            held = (size - start) // plane if keyframe.is_final else 1
+        planes, start = series.count, int(series.first.offsets[0])
+        plane = math.prod(shape) * dtype.itemsize
+        size = self.source.path(self.key).stat().st_size
+        whole = series.keyframe.is_final and start > 0
+        if not whole or start + planes * plane > size:
+            held = (size - start) // plane if whole else 1
             raise self._problem("tiff.pages", f"its header promises {planes} planes, but the file holds {held}")
         starts = range(start, start + planes * plane, plane)
-        return RawPlanes(self.files, [self.key], starts, shape, _stored(keyframe, dtype))
+        return RawPlanes(self.files, [self.key], starts, shape, _stored(dtype, series.first))
 
-    def _keys(self, pages: Sequence[Any]) -> list[str]:
-        keys = [self._key(p) for p in pages] if len(self.walked) > 1 else [self.key]
-        return keys if len(set(keys)) > 1 else keys[:1]
-
-    def _segments(self, pages: Sequence[Any], plane_axes: tuple[str, ...]) -> tuple[SegmentPlanes, int]:
-        keyframe = pages[0].keyframe
+    def _segments(self, series: Series, plane_axes: tuple[str, ...]) -> tuple[SegmentPlanes, int]:
+        keyframe = series.keyframe
         separate, depth, length, width, samples = keyframe.shaped
         if keyframe.is_tiled:
             chunk = (1, max(keyframe.tiledepth, 1), keyframe.tilelength, keyframe.tilewidth)
         else:
             chunk = (1, 1, min(keyframe.rowsperstrip or length, length), width)
-        needed = math.prod(math.ceil(n / c) for n, c in zip((separate, depth, length, width), chunk, strict=True))
-        decoders = [p.keyframe.decode for p in pages]  # made here: their first use is not thread-safe
-        tables: list[dict[str, Any]] = [{} for _ in pages]
-        if keyframe.compression in _JPEG:
-            tables = [{"jpegtables": p.jpegtables, "jpegheader": p.keyframe.jpegheader} for p in pages]
-        segments = [(np.array(p.dataoffsets, np.int64), np.array(p.databytecounts, np.int64)) for p in pages]
-        for number, (offsets, _counts) in enumerate(segments, 1):
-            if len(offsets) < needed:
-                raise self._problem(
-                    "tiff.damaged", f"page {number} has {len(offsets)} of the {needed} strips or tiles that it needs"
-                )
+        grid = (separate, depth, length, width)
+        if not all(chunk):
+            raise self._problem("tiff.damaged", "its strips or tiles have no extent")
+        needed = math.prod(math.ceil(n / c) for n, c in zip(grid, chunk, strict=True))
+        nbytes = math.prod(chunk) * samples * keyframe.dtype.itemsize
+        for number, (_, page) in enumerate(series.planes, 1):
+            if len(page.offsets) < needed:
+                said = f"page {number} has {len(page.offsets)} of the {needed} strips or tiles that it needs"
+                raise self._problem("tiff.damaged", said)
+            try:
+                check_segment(nbytes, int(np.max(page.counts)))
+            except Hostile as error:
+                raise self._problem("image.hostile", f"a strip or tile of page {number} {error}") from error
+        segments = [(page.offsets, page.counts) for _, page in series.planes]
+        decode, fill = self._decoder(series, math.prod(chunk)), _fill(keyframe)
+        planes = SegmentPlanes(self.files, _keys(series), segments, decode, grid, chunk, samples, plane_axes, fill)
+        return planes, chunk[2]
+
+    def _check_codestream(self, data: bytes, segment: int, plane: int, expected: int) -> None:
+        """A compressed image decodes to the extent that it states itself; it must be about that of its page."""
+        width, height = stated_extent(data) or (0, 0)
+        if width * height > 4 * expected + budget.IMAGE_SLACK:
+            raise self._problem(
+                "image.hostile",
+                f"strip or tile {segment} of page {plane + 1} states {width} x {height} pixels, where {expected} fit",
+            )
+
+    def _decoder(self, series: Series, expected: int) -> Callable[[bytes, int, int], np.ndarray]:
+        decode_segment = series.keyframe.decode  # made here: its first use is not thread-safe
+        images = series.keyframe.compression in tifffile.TIFF.IMAGE_COMPRESSIONS
+        jpeg = series.keyframe.compression in _JPEG
+        header = series.keyframe.jpegheader if jpeg else None
 
         def decode(data: bytes, segment: int, plane: int) -> np.ndarray:
+            key, page = series.planes[plane]
+            tables = {"jpegtables": self._tables(key, page), "jpegheader": header} if jpeg else {}
+            if images:
+                self._check_codestream(data, segment, plane, expected)
             try:
-                pixels = decoders[plane](data, segment, **tables[plane])[0]
-            except Exception as error:
+                pixels = decode_segment(data, segment, **tables)[0]
+            except (Exception, MemoryError) as error:
                 raise self._problem(
-                    "tiff.damaged", f"page {plane + 1} cannot be decoded at strip or tile {segment} ({_short(error)})"
+                    "tiff.damaged", f"page {plane + 1} cannot be decoded at strip or tile {segment} ({short(error)})"
                 ) from error
             return np.asarray(pixels)
 
-        grid = (separate, depth, length, width)
-        planes = SegmentPlanes(self.files, self._keys(pages), segments, decode, grid, chunk, samples, plane_axes)
-        return planes, chunk[2]
+        return decode
 
-    def _header(self, tif: Any, series: Any) -> dict[str, Any]:
+    def _tables(self, key: str, page: Page) -> bytes | None:
+        return self.files.read(key, *page.tables) if page.tables else None
+
+    def _header(self, series: Series) -> dict[str, Any]:
         header: dict[str, Any] = {"kind": series.kind, "tags": tags_as_json(series.keyframe)}
         if series.name:
             header["name"] = series.name
-        header["byte_order"] = "little" if tif.byteorder == "<" else "big"
+        header["byte_order"] = "little" if series.first.order == "<" else "big"
+        if series.first.inverted:
+            header["photometric"] = "MinIsWhite"
         later: dict[str, str] = {}
         kept = 0
         for number, page in enumerate(self.pages[1:], 2):
@@ -355,19 +451,6 @@ class _Reading:
 _COUNTS = ("images", "channels", "slices", "frames")
 
 
-class _Ear(logging.Handler):
-    """What tifffile logs in this thread; other threads read other files."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.said: list[str] = []
-        self._thread = threading.get_ident()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.thread == self._thread:
-            self.said.append(record.getMessage())
-
-
 def _static(tif: Any) -> Mapping[str, Any]:
     """Settings in the binary header of ScanImage's BigTIFF files; empty elsewhere."""
     try:
@@ -386,9 +469,15 @@ def _ratio(tag: Any) -> tuple[int, int] | None:
     return (int(value[0]), int(value[1])) if isinstance(value, tuple) and len(value) == 2 else None
 
 
-def _stored(keyframe: Any, dtype: np.dtype[Any]) -> np.dtype[Any]:
-    return dtype.newbyteorder(keyframe.parent.byteorder)
+def _keys(series: Series) -> list[str]:
+    keys = [key for key, _ in series.planes]
+    return keys if len(set(keys)) > 1 else keys[:1]
 
 
-def _short(error: BaseException) -> str:
-    return f"{type(error).__name__}: {str(error)[:200]}".rstrip(": ")
+def _stored(dtype: np.dtype[Any], page: Page) -> np.dtype[Any]:
+    return dtype.newbyteorder("<" if page.order == "<" else ">")
+
+
+def _fill(keyframe: Any) -> Any:
+    """The value of strips and tiles that were never written: GDAL's tag states it, else 0."""
+    return np.dtype(keyframe.dtype).type(keyframe.nodata or 0).item()

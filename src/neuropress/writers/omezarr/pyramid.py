@@ -26,7 +26,7 @@ def halve(block: np.ndarray, axes: Axes) -> np.ndarray:
     Parameters
     ----------
     block
-        Shape (z, y, x); integers of up to 32 bits or floats. Where the block does not
+        Shape (z, y, x); integers or floats. Where the block does not
         end at the array's edge, its extent along halved axes must be even.
     axes
         Which axes are halved.
@@ -41,7 +41,9 @@ def halve(block: np.ndarray, axes: Axes) -> np.ndarray:
         # The mean of a voxel and its own copy is the voxel: the pad counts for nothing.
         block = np.pad(block, odd, mode="edge")
     block = np.ascontiguousarray(block)
-    return _mean_float(block, axes) if block.dtype.kind == "f" else _mean_int(block, axes)
+    if block.dtype.kind == "f":
+        return _mean_float(block, axes)
+    return _mean_long(block, axes) if block.dtype.itemsize == 8 else _mean_int(block, axes)
 
 
 def _mean_float(block: np.ndarray, axes: Axes) -> np.ndarray:
@@ -74,6 +76,25 @@ def _mean_int(block: np.ndarray, axes: Axes) -> np.ndarray:
         total >>= wide.type(bits)
     result = total.astype(narrow)
     return (result ^ flip if flip else result).view(block.dtype)
+
+
+def _mean_long(block: np.ndarray, axes: Axes) -> np.ndarray:
+    """The same for 64 bits, whose sums fit no wider integer: the upper and the lower half apart."""
+    flip = np.uint64(1 << 63) if block.dtype.kind == "i" else np.uint64(0)
+    values = block.view(np.uint64) ^ flip
+    half, low = np.uint64(32), np.uint64(0xFFFFFFFF)
+    upper, lower = values >> half, values & low
+    if axes[2]:
+        upper, lower = (part[:, :, 0::2] + part[:, :, 1::2] for part in (upper, lower))
+    upper, lower = _add_pairs(upper, axes), _add_pairs(lower, axes)
+    bits = np.uint64(sum(axes))
+    if bits:
+        lower = lower + ((upper & ((np.uint64(1) << bits) - np.uint64(1))) << half)
+        upper = upper >> bits
+        lower = lower + (((lower >> bits) & np.uint64(1)) + (np.uint64(1) << (bits - np.uint64(1))) - np.uint64(1))
+        lower = lower >> bits
+    result: np.ndarray = (((upper << half) + lower) ^ flip).view(block.dtype)
+    return result
 
 
 def _add_pairs(total: np.ndarray, axes: Axes) -> np.ndarray:
