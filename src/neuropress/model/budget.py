@@ -35,7 +35,7 @@ SETTING_BYTES = 4 * 2**20
 LINES_BYTES = 64 * 2**20
 """``facts.jsonl``, ``applied_fixes.csv``, ``waivers.csv`` or a file of proposals."""
 
-TABLE_BYTES = 256 * 2**20
+TABLE_BYTES = 128 * 2**20
 """One table as text: 100,000 recordings take 20 MB."""
 
 TABLE_ROWS = 500_000
@@ -46,6 +46,9 @@ TABLE_COLUMNS = 500
 
 TABLE_CELLS = 10_000_000
 """Cells of one table: they are kept as text, 60 bytes each and more."""
+
+LINE_CHARS = 2**20
+"""Characters of one line of a table as text."""
 
 CELL_CHARS = 131_072
 """Characters of one cell: the limit of Python's own CSV reader, and four times a spreadsheet's."""
