@@ -126,7 +126,8 @@ class Dataset:
     def _tables(self) -> Tables:
         check_mappings(self.config.profile)
         tomorrow = datetime.now(UTC).date() + timedelta(days=1)  # today, anywhere on Earth
-        return check_tables(self.config.tables, self.config.profile, tomorrow)
+        waivers, _ = load_waivers(self.config.root, self.config.profile, datetime.now(UTC).date())
+        return check_tables(self.config.tables, self.config.profile, tomorrow, waivers)
 
     def reload(self) -> None:
         """Forget the tables, so that the next verb reads them again."""

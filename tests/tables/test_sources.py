@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import openpyxl
 import psycopg
@@ -77,6 +78,17 @@ def postgres() -> Iterator[str]:
             subprocess.run([*as_user, str(pg_ctl), "-D", str(data), "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
 
 
+def as_reader(url: str, schema: str, role: str = "reader") -> str:
+    """The same database for a role that may only read a schema."""
+    parts = urlsplit(url)
+    with psycopg.connect(url, autocommit=True) as connection:
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,)).fetchone():
+            connection.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{parts.password}'")  # type: ignore[arg-type]
+        connection.execute(f"GRANT USAGE ON SCHEMA {schema} TO {role}")  # type: ignore[arg-type]
+        connection.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}")  # type: ignore[arg-type]
+    return parts._replace(netloc=f"{role}:{parts.password}@{parts.hostname}:{parts.port}").geturl()
+
+
 @pytest.mark.parametrize("make", [to_tsv, to_latin, to_jsonl, to_sqlite, to_workbook])
 def test_every_source_gives_the_same_records(
     folder: Path, tmp_path: Path, make: Callable[[Rows, Path], TableSource]
@@ -115,14 +127,15 @@ def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: 
             marks = ", ".join(["%s"] * len(header))
             for line in lines:
                 connection.execute(f"INSERT INTO lab.{table} VALUES ({marks})", [v or None for v in line])  # type: ignore[arg-type]
-    source = TableSource(postgres, schema="lab")
+    url = as_reader(postgres, "lab")
+    source = TableSource(url, schema="lab")
     found, expected = check(source), check(folder)
     assert not found.findings
     assert cells(found) == cells(expected)
     assert "planted-secret" not in source.shown
     dataset = Dataset.init(tmp_path / "ds")
     config = dataset.config.root / "neuropress.toml"
-    config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{postgres}"\nschema = "lab"\n', "utf-8")
+    config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\nschema = "lab"\n', "utf-8")
     assert len(Dataset.open(dataset.config.root).records("mouse")) == len(expected.records["mouse"])
 
 
@@ -310,7 +323,7 @@ def test_a_time_with_seconds_keeps_them(postgres: str) -> None:
         connection.execute("CREATE SCHEMA clock")
         connection.execute("CREATE TABLE clock.session (session_id text, start_time time, end_time time)")
         connection.execute("INSERT INTO clock.session VALUES ('RY_S_0001', '09:30:15', '10:00')")
-    table = read_tables(TableSource(postgres, schema="clock"), PROFILE)["session"]
+    table = read_tables(TableSource(as_reader(postgres, "clock"), schema="clock"), PROFILE)["session"]
     assert table.rows[0].cells == ("RY_S_0001", "09:30:15", "10:00")
 
 

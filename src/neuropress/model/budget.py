@@ -29,7 +29,7 @@ TOML_BYTES = 2**20
 TOML_KEY_PARTS = 16
 """Parts of one dotted key: tomllib takes quadratic time in them."""
 
-SETTING_BYTES = 4 * 2**20
+SETTING_BYTES = 2**20
 """A dataset's own JSON Schema of one table."""
 
 LINES_BYTES = 64 * 2**20

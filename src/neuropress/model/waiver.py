@@ -17,7 +17,7 @@ class Waiver:
     finding
         Id of the finding.
     row
-        ``table``, ``table.key`` or ``table.key.column``.
+        ``table``, ``table.key`` or ``table.key.column``; or a result by its path below ``output/``.
     expiry
         Last day on which it holds, ``YYYYMMDD``.
     line
@@ -31,9 +31,16 @@ class Waiver:
     expiry: str
     line: int
 
+    @property
+    def result(self) -> bool:
+        """Whether it is about a result and not about a row."""
+        return is_result(self.row)
+
     def covers(self, found: Finding) -> bool:
         """Whether it is about this finding."""
         where = found.location
+        if self.result:
+            return self.finding == found.id and self.row == (where.file or "").rstrip("/")
         return self.finding == found.id and self.row in (
             where.table if not where.key else None,
             f"{where.table}.{where.key}",
@@ -42,6 +49,11 @@ class Waiver:
 
     def __str__(self) -> str:
         return f"waived by {self.person} until {self.expiry}: {self.reason}"
+
+
+def is_result(row: str) -> bool:
+    """Whether it is written like the path of a result below ``output/``: ``yuste/20250620/session/nwb/RY_S_0001.nwb``."""
+    return "/" in row and row.endswith((".nwb", ".ome.zarr"))
 
 
 def waive(found: Finding, waivers: Sequence[Waiver]) -> Finding:

@@ -9,12 +9,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
-from ..model.budget import NUMBER_CHARS
+from ..model.budget import NUMBER_CHARS, PATTERN_SECONDS
 from ..model.finding import Severity, catalogue
 from ..model.profile import Profile, TableSpec
 from ..model.record import Value
 from .damage import damage
 from .keys import Fault, is_date, key_fault, key_pattern, path_fault
+from .patterns import OVERRUN
 from .schema import Column, table_schema
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
@@ -141,6 +142,10 @@ def explain(text: str, column: Column) -> Fault:
     if "enum" in rules:
         allowed = ", ".join(str(v) for v in rules["enum"] if v is not None)
         return Fault("cell.choice", f"{text!r} is not one of: {allowed}", expected=allowed)
+    if rules.get("pattern") in OVERRUN:
+        message = f"the text takes the column's own pattern more than {PATTERN_SECONDS} s"
+        hint = "Simplify the pattern in the dataset's own schema: nested repetitions as (a+)+ have no end."
+        return Fault("cell.format", message, hint, str(rules["pattern"])[:80])
     if column.kind in ("number", "integer"):
         bounds = {"exclusiveMinimum": "greater than", "minimum": "at least", "maximum": "at most"}
         limits = " and ".join(f"{words} {rules[k]}" for k, words in bounds.items() if k in rules)

@@ -74,7 +74,7 @@ def _meant(stem: str, tables: Collection[str]) -> str:
 
 
 def _beside(folder: Path, own: bool, known: Collection[str], tables: Mapping[str, RawTable]) -> Iterator[Finding]:
-    read = {table.file for table in tables.values() if table.present}
+    read = {f"{name}{suffix}" for name in tables for suffix in SUFFIXES}
     told = 0
     for path in sorted(folder.iterdir()):
         if path.name in read or path.name.startswith(".") or path.name.casefold().startswith("readme"):
