@@ -118,13 +118,16 @@ def _parsed(name: str, text: str) -> Mapping:
         data = parse_toml(text)
     except ValueError as error:
         raise MappingError(f"mappings/{name}.toml: {error}") from error
-    for rule in data.get("rule", []):
+    rules = data.get("rule", [])
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise MappingError(f"mappings/{name}.toml: rules are written as [[rule]]")
+    for rule in rules:
         source = rule.pop("from", [])
         rule["source"] = [source] if isinstance(source, str) else source
     data["rules"] = data.pop("rule", [])
     try:
         return from_json(Mapping, {"name": name, **data})
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise MappingError(f"mappings/{name}.toml: {error}") from error
 
 
