@@ -284,7 +284,7 @@ SETTINGS: dict[str, Change] = {
     "limit of a schema of 1e999999999": own(schema='{"properties": {"titer": {"type": "number", "maximum": 1e999999999}}}'),
     "mapping 50,000 deep": own(mapping="x = " + "[" * 50_000),
     "mapping with a template of a gigabyte": own(
-        mapping='revision = 1\ntable = "session"\n[[rule]]\nto = "file.session_description"\nfrom = "notes"\n'
+        mapping='revision = 1\ntable = ["session"]\n[[rule]]\nto = "file.session_description"\nfrom = "notes"\n'
         'via = "template"\nargs = { parts = ["{0:>9999999999}"] }\n'
     ),
     "mapping of wrong shapes": own(mapping="rule = 1\ntable = 2\nrevision = []\n"),

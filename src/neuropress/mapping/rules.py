@@ -22,6 +22,8 @@ RESERVED = ("default", "lab", "file")
 entry in the profile, facts of the raw file's header."""
 
 OPTIONAL = "?"
+MOST_TIMES = 100
+"""How often a value may be repeated: once for each dimension of an array."""
 
 type Slots = MappingABC[str, frozenset[str]]
 type Fields = dict[str, dict[str, Field]]
@@ -155,6 +157,7 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
             raise MappingError(f"{place}: {slot} has no field {name!r}; known: {', '.join(sorted(slots[slot]))}")
         if rule.via not in TRANSFORMS:
             raise MappingError(f"{place}: no transform {rule.via!r}; known: {', '.join(sorted(TRANSFORMS))}")
+        _check_args(rule, place)
         starts = (rule.each,) if rule.each else rule.tables or mapping.table
         for path in rule.source:
             for table in starts if not rule.each or rule.each in profile.tables else ():
@@ -167,6 +170,18 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
                 raise MappingError(f"mappings/{mapping.name}.toml, {message}")
             if compare.column not in columns:
                 raise MappingError(f"mappings/{mapping.name}.toml, compare: {table} has no column {compare.column!r}")
+
+
+def _check_args(rule: Rule, place: str) -> None:
+    """Refuse arguments that would make a value of any size."""
+    parts = rule.args.get("parts", [])
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise MappingError(f"{place}: parts must be a list of texts")
+    if any(set("{}") & set(part.replace("{}", "")) for part in parts):
+        raise MappingError(f"{place}: a part holds {{}} for the cell's text, and no other braces")
+    times = rule.args.get("times", 1)
+    if not isinstance(times, int) or not 0 <= times <= MOST_TIMES:
+        raise MappingError(f"{place}: times must be a whole number up to {MOST_TIMES}, not {times!r}")
 
 
 def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: Profile, place: str) -> None:

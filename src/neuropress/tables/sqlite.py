@@ -16,7 +16,7 @@ from .raw import RawTable, from_rows, unreadable
 HEAD = b"SQLite format 3\0"
 _STEPS = 100_000
 """Instructions of SQLite's machine between two looks at the clock: a millisecond."""
-_MOST_STEPS = 300_000_000
+_MOST_STEPS = 150_000_000
 """Instructions for a whole file; reading 100,000 rows of 20 columns takes 3 million."""
 _HEAP = 256 * 2**20
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE}
