@@ -210,11 +210,12 @@ DATABASES: dict[str, Change] = {
     ),
     "view of crossed tables": sqlite(
         "DROP TABLE virus",
-        f"CREATE VIEW virus AS WITH RECURSIVE m(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM m WHERE i < 9999) "
+        "CREATE VIEW virus AS WITH RECURSIVE m(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM m WHERE i < 9999) "
         "SELECT count(*) AS virus_id FROM m a, m b, m c, m d",
     ),
     "view of a huge text": sqlite(
-        "DROP TABLE virus", "CREATE VIEW virus AS SELECT replace(hex(zeroblob(100000000)), '0', '0000000000') AS virus_id"
+        "DROP TABLE virus",
+        "CREATE VIEW virus AS SELECT replace(hex(zeroblob(100000000)), '0', '0000000000') AS virus_id",
     ),
     "view that sorts without end": sqlite(
         "DROP TABLE virus", f"CREATE VIEW virus AS {ENDLESS} SELECT i AS virus_id FROM n ORDER BY -i"

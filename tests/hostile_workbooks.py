@@ -68,7 +68,10 @@ def not_zip(root: Path) -> None:
 def stored_bomb(root: Path) -> None:
     """A part of 3 GB of spaces, in a file of 3 MB."""
     path = book(root)
-    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/media/x.xml", "w", force_zip64=True) as file:
+    with (
+        zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("xl/media/x.xml", "w", force_zip64=True) as file,
+    ):
         for _ in range(600):
             file.write(b" " * (1 << 20))
 

@@ -489,6 +489,7 @@ class Dataset:
 
 def _no_way(wanted: Wanted) -> tuple[str, str]:
     """State and reason of a target that is not to be written."""
-    for (table, key), cause in sorted(wanted.blocked.items()):
+    if wanted.blocked:
+        (table, key), cause = wanted.cause
         return "blocked", f"{table} {key}: {cause.message}"
     return str(State.EMPTY), ""

@@ -211,7 +211,7 @@ def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
         )
     options = {k: v for k, v in entry.items() if k != "source"}
     delimiter = options.get("delimiter", ",")
-    if len(delimiter) != 1 or delimiter in " \"\r\n" or delimiter.isalnum():
+    if len(delimiter) != 1 or delimiter in ' "\r\n' or delimiter.isalnum():
         message = f"{path}: [tables] delimiter must be one character, no letter, digit, space or quote: {delimiter!r}"
         raise problem("dataset.config", message, file=str(path))
     location = entry.get("source", "tables")

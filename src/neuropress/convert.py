@@ -15,6 +15,7 @@ from . import __version__
 from .config import Config
 from .model.finding import Finding, MappingError, Problem, finding, problem
 from .model.plan import Plan
+from .model.waiver import waive
 from .planning.build import Planned, build_plan, raw_column, raw_key
 from .planning.stale import State, standing
 from .planning.targets import Wanted, rows_digest
@@ -119,7 +120,7 @@ def _spoilt(bad: Problem, wanted: Wanted, config: Config) -> Planned:
     for name, record in wanted.jobs:
         key = raw_key(name, record, config.profile)
         if file == key or (key.endswith("/") and file.startswith(key)) or len(wanted.jobs) == 1:
-            found = bad.finding.at(**record.place(raw_column(name, record)))
+            found = waive(bad.finding.at(**record.place(raw_column(name, record))), wanted.waivers)
             return Planned(None, (found,), {(record.table, record.key): found})
     raise bad
 
@@ -171,9 +172,11 @@ def withheld(wanted: Wanted) -> Outcome:
     path, record = wanted.target.path, wanted.record
     place = record.place()
     if wanted.blocked:
-        (table, key), cause = next(iter(sorted(wanted.blocked.items())))
+        (table, key), cause = wanted.cause
         why = f"{record.key} is withheld: {table} {key}: {cause.message}"
-        return Outcome(path, "withheld", why, (finding("convert.withheld", why, **place), cause))
+        # A waived error withholds as a warning: somebody answers for it.
+        told = finding("convert.withheld", why, severity=cause.severity, **place)
+        return Outcome(path, "withheld", why, (told, cause))
     why = f"{record.key} has no row with data that could be converted"
     return Outcome(path, str(State.EMPTY), why, (finding("convert.no_data", why, **place),))
 

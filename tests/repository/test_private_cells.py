@@ -16,7 +16,20 @@ from neuropress.cli.main import main
 
 TABLES = ("sem_dataset", "micro_ct_dataset", "cell_detection_dataset")
 COLUMN = "file_path_local"
-WRAPS = ("/data/{}", "{}", "\0{}", " {}", "{}\x07", '{}"x', "{}\nx", "=cmd|{}", "\\\\server\\{}", "é{}", "{}@lab.edu", "C:\\{}")
+WRAPS = (
+    "/data/{}",
+    "{}",
+    "\0{}",
+    " {}",
+    "{}\x07",
+    '{}"x',
+    "{}\nx",
+    "=cmd|{}",
+    "\\\\server\\{}",
+    "é{}",
+    "{}@lab.edu",
+    "C:\\{}",
+)
 VERBS = (
     ("check", "{}"),
     ("check", "{}", "--json"),
@@ -151,7 +164,8 @@ def test_no_private_text_leaves_from_other_sources(
 
 
 @pytest.mark.parametrize(
-    "line", ['{"file_path_local": ["Tok0en"]}', '{"Tok0en": 1, "Tok0en": 2}', '{"Tok0en": 1}', '{"x": Tok0en}', '"Tok0en"']
+    "line",
+    ['{"file_path_local": ["Tok0en"]}', '{"Tok0en": 1, "Tok0en": 2}', '{"Tok0en": 1}', '{"x": Tok0en}', '"Tok0en"'],
 )
 def test_a_bad_json_line_does_not_tell_private_text(
     line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -72,7 +72,7 @@ def _fault(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
 
 
 def unmatched(waivers: Sequence[Waiver], findings: Iterable[Finding]) -> list[Finding]:
-    """A finding for each waiver that nothing is waived by any more; those on results are `verify`'s and `validate`'s."""
+    """A finding for each waiver that nothing is waived by any more; `check` knows nothing of those on results."""
     by_id: dict[str, list[Finding]] = {}
     for found in findings:
         by_id.setdefault(found.id, []).append(found)

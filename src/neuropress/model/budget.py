@@ -84,10 +84,10 @@ _STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
 _BRACKETS = re.compile(rb"[\[\]{}]")
 _TOML_STRINGS = re.compile(
     r'''"""(?:\\.|(?!""").)*+(?:"{3,5}|\Z)|'{3}(?:(?!'{3}).)*+(?:'{3,5}|\Z)'''
-    r'''|"(?:[^"\\\n]++|\\.)*+"?|'[^'\n]*+'?|\#[^\n]*+''',
+    r"""|"(?:[^"\\\n]++|\\.)*+"?|'[^'\n]*+'?|\#[^\n]*+""",
     re.DOTALL,
 )
-_DOTS = re.compile(r"(?:\.[ \t\w-]*+){%d}" % TOML_KEY_PARTS)
+_DOTS = re.compile(rf"(?:\.[ \t\w-]*+){{{TOML_KEY_PARTS}}}")
 
 
 class OverBudget(ValueError):
@@ -124,7 +124,7 @@ def read_file(path: Path, most: int) -> bytes:
 _KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
 
 
-def parse_json(data: bytes | str, most: int = JSON_BYTES, **hooks: Callable[[Any], Any]) -> Any:
+def parse_json(data: bytes | str, most: int = JSON_BYTES, **hooks: Callable[..., Any]) -> Any:
     """JSON of bounded size and depth.
 
     Parameters
@@ -146,7 +146,8 @@ def parse_json(data: bytes | str, most: int = JSON_BYTES, **hooks: Callable[[Any
         raise OverBudget(f"{len(octets)} bytes of JSON, more than {most}")
     _check_depth(octets)
     # Decoded here: `json.loads` would guess UTF-16, in which brackets cannot be counted.
-    return json.loads(octets.decode("utf-8-sig"), **{"parse_constant": _refuse, **hooks})
+    decoder = json.JSONDecoder(**{"parse_constant": _refuse, **hooks})  # type: ignore[arg-type]
+    return decoder.decode(octets.decode("utf-8-sig"))
 
 
 def _refuse(constant: str) -> Any:

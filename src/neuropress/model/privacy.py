@@ -43,9 +43,7 @@ def shorten(found: Finding) -> Finding:
     if len(found.message) <= SHOWN_CHARS and len(where.value or "") <= SHOWN_CHARS and len(found.hint) <= SHOWN_CHARS:
         return found
     value = where.value if where.value is None else _cut(where.value)
-    return replace(
-        found, message=_cut(found.message), hint=_cut(found.hint), location=replace(where, value=value)
-    )
+    return replace(found, message=_cut(found.message), hint=_cut(found.hint), location=replace(where, value=value))
 
 
 def _cut(text: str) -> str:

@@ -79,7 +79,7 @@ def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
     """A result names the raw file that it was made from, so that column cannot be private."""
     column = getattr(converter(name), "COLUMN", {}).get(table, "")
     if column in profile.tables[table].private:
-        message = f"profile {profile.name!r}: {table}.{column} names what converter {name!r} reads; it cannot be private"
+        message = f"profile {profile.name!r}: {table}.{column} names what {name!r} reads; it cannot be private"
         raise MappingError(message)
 
 

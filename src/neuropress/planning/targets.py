@@ -9,7 +9,7 @@ from pathlib import Path
 
 from neuropress.converters import CONVERTERS, converter
 
-from ..model.finding import Finding, finding
+from ..model.finding import Finding, Severity, finding
 from ..model.plan import SourceRow, Target, digest
 from ..model.profile import Profile
 from ..model.record import Record
@@ -46,6 +46,11 @@ class Wanted:
     others: tuple[Record, ...]
     blocked: Mapping[tuple[str, str], Finding]
     waivers: tuple[Waiver, ...] = ()
+
+    @property
+    def cause(self) -> tuple[tuple[str, str], Finding]:
+        """The row and finding that withhold the result: an error, where not all of them are waived."""
+        return min(self.blocked.items(), key=lambda item: (item[1].severity is not Severity.ERROR, item[0]))
 
     @property
     def empty(self) -> bool:

@@ -59,7 +59,9 @@ class Part:
             place = _CELL.fullmatch(attributes.get("r", "A1"))
             self.width = _number(place[1]) if place and "r" in attributes else self.width + 1
             if place is None or self.width > TABLE_COLUMNS:
-                message = f"{self.name} has a cell {attributes.get('r', '')[:20]!r}; a table has {TABLE_COLUMNS} columns"
+                message = (
+                    f"{self.name} has a cell {attributes.get('r', '')[:20]!r}; a table has {TABLE_COLUMNS} columns"
+                )
                 raise OverBudget(message)
         elif tag == "si":
             self.cells += 1

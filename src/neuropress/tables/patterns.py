@@ -41,7 +41,9 @@ def check_own(schema: Any) -> None:
         if keyword in _UNSUPPORTED and value not in (None, "") and not (keyword == "$id" and allowed is None):
             raise ValueError(f"{keyword} cannot be used here")
         if keyword == "$ref" and not allowed:
-            message = f"$ref {value!r} stands where none is followed: only a column, its oneOf, if/then and $defs have one"
+            message = (
+                f"$ref {value!r} stands where none is followed: only a column, its oneOf, if/then and $defs have one"
+            )
             raise ValueError(message)
         if keyword == "pattern":
             check_pattern(value)

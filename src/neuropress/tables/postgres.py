@@ -154,9 +154,7 @@ def _read(connection: psycopg.Connection[Any], source: TableSource, spec: TableS
         return from_rows(spec, place, columns, cursor, lambda value: "" if value is None else value)
 
 
-def _without_columns(
-    connection: psycopg.Connection[Any], source: TableSource, spec: TableSpec, place: str
-) -> RawTable:
+def _without_columns(connection: psycopg.Connection[Any], source: TableSource, spec: TableSpec, place: str) -> RawTable:
     """A table that is not there, or that may not be read."""
     known = connection.execute(
         "SELECT current_user FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"

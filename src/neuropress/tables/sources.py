@@ -101,12 +101,11 @@ class _BadLine(ValueError):
 
 def _objects(data: bytes, file: str, spec: TableSpec) -> Iterator[tuple[int, dict[str, str]]]:
     """Line and cells of every object; which text is wrong is not told where it may be that of a private cell."""
-    hooks = {"object_pairs_hook": _object, "parse_int": str, "parse_float": str}
     for line, octets in enumerate(data.split(b"\n"), 1):
         if not octets.strip():
             continue
         try:
-            pairs = parse_json(octets, LINE_CHARS, **hooks)
+            pairs = parse_json(octets, LINE_CHARS, object_pairs_hook=_object, parse_int=str, parse_float=str)
             if not isinstance(pairs, dict):
                 raise ValueError("it is no object")
             yield line, {name: _text(value) for name, value in pairs.items()}

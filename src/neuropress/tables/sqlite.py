@@ -110,10 +110,9 @@ def _table(connection: sqlite3.Connection, path: Path, spec: TableSpec, clock: _
         columns = [item[0] for item in cursor.description]
         return from_rows(spec, place, columns, cursor, _text)
     except (sqlite3.Error, ValueError, OverflowError, MemoryError) as error:
-        if clock.over:
-            limits = f"{SOURCE_SECONDS} s or {_MOST_STEPS} steps of computing"
-            error = OverBudget(f"its tables and views take more than {limits}")
-        return unreadable(spec, place, error)
+        limits = f"{SOURCE_SECONDS} s or {_MOST_STEPS} steps of computing"
+        over = OverBudget(f"its tables and views take more than {limits}")
+        return unreadable(spec, place, over if clock.over else error)
 
 
 def _text(value: object) -> str:

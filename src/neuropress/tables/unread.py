@@ -21,7 +21,7 @@ _MOST = 1000
 _NEAR = 0.8
 _SUFFIX = re.compile(r"(?i)\.(?:csv|tsv|jsonl|json|txt|xlsx?|xlsm|ods|parquet|feather|gz|zip|bz2|xz)$")
 _COPY = re.compile(
-    r"(?i)(?:[ _-]*\(?copy\)?|[ _-]*\(?kopie\)?|[ _]?\([0-9]{1,3}\)|[-_ .](?:old|orig|backup|bak))(?: ?\(?[0-9]{1,3}\)?)?$"
+    r"(?i)(?:[ _-]*\(?(?:copy|kopie)\)?|[ _]?\([0-9]{1,3}\)|[-_ .](?:old|orig|backup|bak))(?: ?\(?[0-9]{1,3}\)?)?$"
 )
 _ASIDE = re.compile(r"(?i)(?:\.(?:bak|old|orig|backup|save|swp|tmp|partial)|~)$")
 _BEFORE = re.compile(r"(?i)^(?:copy of |kopie von |~\$|#)")

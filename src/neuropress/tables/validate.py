@@ -12,7 +12,7 @@ from ..model.profile import Profile
 from ..model.record import Cell, Record, Value
 from ..model.waiver import Waiver, waive
 from .cells import Flawed, parser
-from .keys import Fault, key_fault
+from .keys import key_fault
 from .raw import RawRow, RawTable
 from .schema import Conditional, table_schema
 

@@ -64,7 +64,7 @@ def read_workbook(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTab
             book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
     except OverBudget as error:
         raise problem("table.budget", f"{path.name}: {error}", file=str(path)) from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - openpyxl raises what it likes on what is spoilt
         raise problem("table.source", f"{path.name} is no workbook that can be read: {error}", file=str(path)) from None
     try:
         return {spec.name: _sheet(book, path, spec, parts) for spec in specs}
