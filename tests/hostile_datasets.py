@@ -283,6 +283,21 @@ SETTINGS: dict[str, Change] = {
     "schema of 100,000 columns": own(schema={"properties": {f"c{n}": {"type": "string"} for n in range(100_000)}}),
     "schema of wrong shapes": own(schema={"properties": {"virus_name": {"oneOf": [1, True, None]}}, "allOf": [{"if": 1}]}),
     "limit of a schema of 1e999999999": own(schema='{"properties": {"titer": {"type": "number", "maximum": 1e999999999}}}'),
+    "schema that makes a date a text": both(
+        cells("session", "session_date", "abc"),
+        own(),
+        lambda root: (root / "schemas").mkdir(),
+        file("schemas/session.schema.json", '{"properties": {"session_date": {"type": "string"}}}'),
+    ),
+    "schema that lets a rate be 0": both(
+        cells("image", "frame_rate", "0"),
+        own(),
+        lambda root: (root / "schemas").mkdir(),
+        file("schemas/image.schema.json", '{"properties": {"frame_rate": {"type": "number"}}}'),
+    ),
+    "schema that lets a titer be any text": both(
+        cells("virus", "titer", "1e" + "9" * 30), own(schema={"properties": {"titer": {"type": "string"}}})
+    ),
     "mapping 50,000 deep": own(mapping="x = " + "[" * 50_000),
     "mapping with a template of a gigabyte": own(
         mapping='revision = 1\ntable = ["session"]\n[[rule]]\nto = "file.session_description"\nfrom = "notes"\n'

@@ -9,10 +9,11 @@ from pathlib import Path
 from ..model.finding import Finding, Severity
 from ..model.privacy import hide_for, withhold_text
 from ..model.profile import Profile
+from ..model.record import Record
 from ..model.waiver import Waiver, waive
 from ..tables import Tables, TableSource, load_tables, uncollected
 from .registry import ROW_CHECKS, TABLE_CHECKS
-from .rule import Found, applies, row_id
+from .rule import Found, RowCheck, applies, row_id, tell
 from .sessions import future
 
 __all__ = ["check_tables", "run_checks"]
@@ -71,7 +72,7 @@ def _found(tables: Tables, profile: Profile, today: date | None) -> Iterator[Fou
         there = applies(profile, check.table, check.uses)
         for record in tables.table(check.table).values() if there else ():
             if not tables.faulty or tables.sound(record, check.uses):
-                told = check.run(record, profile)
+                told = _run(check, record, profile)
                 if told:
                     hidden = _reads_private(profile, check.table, check.uses)
                     yield _told(told, tables, profile, hidden), [row_id(record)]
@@ -81,6 +82,16 @@ def _found(tables: Tables, profile: Profile, today: date | None) -> Iterator[Fou
             hidden = any(_reads_private(profile, table, columns) for table, columns in uses.items())
             for told, rows in run(tables, profile):
                 yield _told(told, tables, profile, hidden), rows
+
+
+def _run(check: RowCheck, record: Record, profile: Profile) -> Finding | None:
+    """What a check finds; a number with which it cannot calculate, as a schema of the dataset's own may allow."""
+    try:
+        return check.run(record, profile)
+    except ArithmeticError:
+        column = next(path for path in check.uses if "." not in path)
+        message = f"with {', '.join(check.uses)} as they are, {check.run.__name__} cannot be calculated"
+        return tell("cell.range", record, column, message)
 
 
 def _told(told: Finding, tables: Tables, profile: Profile, hidden: bool) -> Finding:

@@ -35,6 +35,9 @@ SETTING_BYTES = 2**20
 LINES_BYTES = 64 * 2**20
 """``facts.jsonl``, ``applied_fixes.csv``, ``waivers.csv`` or a file of proposals."""
 
+LIST_BYTES = 16 * 2**20
+"""A published list of attributes, from which a profile is drafted."""
+
 TABLE_BYTES = 128 * 2**20
 """One table as text: 100,000 recordings take 20 MB."""
 

@@ -162,9 +162,22 @@ def check_schemas(profile: Profile) -> None:
             raise ValueError(f"table {name} has no {place}") from None
         except (re.error, LookupError, ArithmeticError, AttributeError, TypeError) as error:
             raise ValueError(f"{place}: {type(error).__name__}: {error}") from error
+        shipped = _shipped_kinds(name) if spec.schema else {}
         for column in (*spec.columns, *spec.optional):
             if column not in columns:
                 raise ValueError(f"{place} does not describe the column {column} of table {name}")
+            kind, wanted = columns[column].kind, shipped.get(column, "text")
+            if wanted != "text" and kind not in (wanted, "integer" if wanted == "number" else wanted):
+                reason = "rules and checks calculate with it"
+                raise ValueError(f"{place}: {column} must stay a {wanted} as in the shipped schema: {reason}")
+
+
+def _shipped_kinds(table: str) -> Mapping[str, Kind]:
+    """What the columns of the shipped table of this name hold."""
+    try:
+        return {name: column.kind for name, column in table_schema(table).columns.items()}
+    except FileNotFoundError:
+        return {}
 
 
 def _column(name: str, schema: Schema, whole: Schema, own: bool) -> Column:
