@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from campaigns import campaign
 from hostile_datasets import HOSTILE, make
 
+resource = pytest.importorskip("resource", reason="limits of memory are set with it")
 MEMORY = 2 << 30
 SECONDS = 30
 VERBS: tuple[tuple[str, ...], ...] = (
@@ -58,5 +58,3 @@ def test_hostile_tables_end_with_a_finding(case: str, tmp_path: Path) -> None:
         assert "Traceback" not in done.stdout + done.stderr, (verb, done.stderr[-2000:])
         assert "internal.error" not in done.stdout, (verb, done.stdout[-2000:])
         assert len(done.stdout) < 50_000_000, (verb, len(done.stdout))
-        if verb == VERBS[0]:
-            print(case, done.returncode, (done.stdout + done.stderr)[:400])
