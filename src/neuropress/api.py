@@ -27,7 +27,7 @@ from .letters import Letter, write_letter
 from .model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from .model.record import Record
 from .model.serial import to_json
-from .model.waiver import waive_all
+from .model.waiver import Waiver, waive_all
 from .planning.build import build_plan, check_mappings
 from .planning.facts import FILE as FACTS
 from .planning.facts import collect_facts, compare_with_facts, load_facts
@@ -128,7 +128,11 @@ class Dataset:
     def _tables(self) -> Tables:
         check_mappings(self.config.profile)
         tomorrow = datetime.now(UTC).date() + timedelta(days=1)  # today, anywhere on Earth
-        return check_tables(self.config.tables, self.config.profile, tomorrow)
+        return check_tables(self.config.tables, self.config.profile, tomorrow, self._waivers()[0])
+
+    def _waivers(self) -> tuple[tuple[Waiver, ...], list[Finding]]:
+        """Those that hold today, and what is wrong with the others."""
+        return load_waivers(self.config.root, self.config.profile, datetime.now(UTC).date())
 
     def reload(self) -> None:
         """Forget the tables, so that the next verb reads them again."""
@@ -185,8 +189,7 @@ class Dataset:
             ``since.revision`` or ``facts.unreadable``.
         """
         report = self._check_tables(select) if tables_only or since else self._check(select)
-        today = datetime.now(UTC).date()
-        waivers, told = load_waivers(self.config.root, self.config.profile, today)
+        waivers, told = self._waivers()
         told += unmatched(waivers, report.findings) if not select else []
         findings = waive_all([*told, *report.findings], waivers)
         if since:
@@ -394,7 +397,8 @@ class Dataset:
         """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
         results = [Path(p) for p in paths] or self.results(select)
         proofs = Proofs(self.config.state)
-        outcomes = [validated(p, name_of(p, self.config), proofs) for p in results]
+        waivers, _ = self._waivers()
+        outcomes = [validated(p, name_of(p, self.config), proofs, waivers) for p in results]
         return self._log(Report.of("validate", outcomes, []))
 
     def run(self, select: Selection = EVERYTHING, **options: Any) -> Iterator[Report]:
@@ -452,12 +456,9 @@ class Dataset:
         if unknown := self._unknown(select):
             return Report.of("publish", [], unknown)
         with locked(self.config.state, "publish"):
-            waivers, _ = load_waivers(self.config.root, self.config.profile, datetime.now(UTC).date())
             found = self.check().findings
             scope = publishing.Scope(select.labs, select.sessions, tuple(only))
-            order = publishing.Order(
-                to, release, scope, endpoint, found, waivers, allow_errors, tuple(accept_loss), dry_run
-            )
+            order = publishing.Order(to, release, scope, endpoint, found, allow_errors, tuple(accept_loss), dry_run)
             report = publishing.publish_dataset(self.config, self._tables, order, progress)
         return self._log(report)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, finding, problem
 from .model.profile import SHIPPED, Profile, is_zone, load_profile
 from .model.source import SourceRoots
@@ -18,6 +19,8 @@ FILE = "neuropress.toml"
 DEFAULT_PROFILE = SHIPPED
 LAB_ENTRIES = ("name", "institution", "timezone")
 """What ``neuropress.toml`` may say of a lab itself, beside defaults."""
+_NO_ENCODING = ("idna", "punycode", "unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape")
+_MOST_TEXT = 4096
 KNOWN = {
     "profile": str,
     "profile_version": str,
@@ -115,15 +118,16 @@ def load_config(root: Path) -> Config:
     """
     path = root / FILE
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = parse_toml(read_file(path, TOML_BYTES).decode("utf-8"))
     except FileNotFoundError:
         raise problem("dataset.none", f"{root} is no neuropress dataset: it has no {FILE}", file=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
     for name, value in data.items():
         if name not in KNOWN or not isinstance(value, KNOWN[name]):
             known = ", ".join(KNOWN)
             raise problem("dataset.config", f"{path}: {name!r} is not an entry it may have ({known})", file=str(path))
+    _check_texts(data, path)
     profile = open_profile(data.get("profile", DEFAULT_PROFILE), root)
     _check_entries(data, profile, path)
     roots = data.get("source", {}).get("roots", ["source"])
@@ -152,16 +156,26 @@ def open_profile(name: str, folder: Path) -> Profile:
     place = str(folder / f"{name}.toml")
     try:
         profile = load_profile(name, folder)
-        if (folder / f"{name}.toml").is_file():
+        if (folder / f"{name}.toml").exists():
             check_schemas(profile)
     except FileNotFoundError as error:
-        base = f" (profile {name!r} extends it)" if (folder / f"{name}.toml").is_file() else ""
+        base = f" (profile {name!r} extends it)" if "/" not in name and (folder / f"{name}.toml").exists() else ""
         missing = Path(error.filename or str(error)).stem
         hint = f"Name {SHIPPED}, or a profile {missing}.toml in the dataset's folder."
         raise problem("dataset.config", f"there is no profile {missing!r}{base}", hint=hint, file=place) from error
-    except (TypeError, AttributeError, KeyError, ValueError) as error:
+    except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError, RecursionError) as error:
         raise problem("dataset.config", f"profile {name!r} cannot be used: {error}", file=place) from error
     return profile
+
+
+def _check_texts(data: Any, path: Path) -> None:
+    """Refuse texts that no path, address or name can hold."""
+    for value in data.values() if isinstance(data, dict) else data:
+        if isinstance(value, (dict, list)):
+            _check_texts(value, path)
+        elif isinstance(value, str) and (len(value) > _MOST_TEXT or "\0" in value):
+            what = "a NUL" if "\0" in value else f"more than {_MOST_TEXT} characters"
+            raise problem("dataset.config", f"{path}: the text {value[:40]!r} has {what}", file=str(path))
 
 
 def _other_version(stated: str, profile: Profile, path: Path) -> Finding:
@@ -198,14 +212,17 @@ def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
             "dataset.config", f"{path}: [tables] {wrong} is none of {', '.join(sorted(known))}", file=str(path)
         )
     options = {k: v for k, v in entry.items() if k != "source"}
-    if len(options.get("delimiter", ",")) != 1:
-        message = f"{path}: [tables] delimiter must be one character, not {options['delimiter']!r}"
+    delimiter = options.get("delimiter", ",")
+    if len(delimiter) != 1 or delimiter in ' "\r\n' or delimiter.isalnum():
+        message = f"{path}: [tables] delimiter must be one character, no letter, digit, space or quote: {delimiter!r}"
         raise problem("dataset.config", message, file=str(path))
     location = entry.get("source", "tables")
     if "encoding" in options:
         try:
-            "".encode(options["encoding"])
-        except LookupError as error:
+            "a".encode(options["encoding"])
+            if codecs.lookup(options["encoding"]).name in _NO_ENCODING:
+                raise LookupError(f"{options['encoding']} is not how texts are stored")
+        except (LookupError, ValueError) as error:
             raise problem("dataset.config", f"{path}: [tables] encoding: {error}", file=str(path)) from error
     return TableSource(location if "://" in location else str(root / location), fixes=str(root / FIXES), **options)
 

@@ -17,6 +17,7 @@ from .model.finding import Finding, MappingError, Problem, finding, problem
 from .model.plan import Plan
 from .model.receipt import InputDigest
 from .model.source import Input
+from .model.waiver import waive
 from .planning.build import Planned, build_plan, raw_column, raw_key
 from .planning.stale import State, standing
 from .planning.targets import Wanted, rows_digest
@@ -124,7 +125,7 @@ def _spoilt(bad: Problem, wanted: Wanted, config: Config) -> Planned:
     for name, record in wanted.jobs:
         key = raw_key(name, record, config.profile)
         if file == key or (key.endswith("/") and file.startswith(key)) or len(wanted.jobs) == 1:
-            found = bad.finding.at(**record.place(raw_column(name, record)))
+            found = waive(bad.finding.at(**record.place(raw_column(name, record))), wanted.waivers)
             return Planned(None, (found,), {(record.table, record.key): found})
     raise bad
 
@@ -235,9 +236,11 @@ def withheld(wanted: Wanted) -> Outcome:
     path, record = wanted.target.path, wanted.record
     place = record.place()
     if wanted.blocked:
-        (table, key), cause = next(iter(sorted(wanted.blocked.items())))
+        (table, key), cause = wanted.cause
         why = f"{record.key} is withheld: {table} {key}: {cause.message}"
-        return Outcome(path, "withheld", why, (finding("convert.withheld", why, **place), cause))
+        # A waived error withholds as a warning: somebody answers for it.
+        told = finding("convert.withheld", why, severity=cause.severity, **place)
+        return Outcome(path, "withheld", why, (told, cause))
     why = f"{record.key} has no row with data that could be converted"
     return Outcome(path, str(State.EMPTY), why, (finding("convert.no_data", why, **place),))
 

@@ -10,6 +10,7 @@ from .config import Config, find_dataset, load_config
 from .export import export_tables, gather
 from .model.finding import Problem, Severity, finding, has_errors
 from .model.source import SourceRoots
+from .model.waiver import Waiver, waive_result
 from .proofs import Proof, Proofs, digest_files, keep_validated, keep_verified, prove
 from .report import Outcome, Report
 from .state import DigestCache
@@ -98,7 +99,7 @@ def validate_files(paths: Sequence[Path]) -> Report:
     return Report.of("validate", outcomes, [])
 
 
-def validated(path: Path, name: str, proofs: Proofs | None = None) -> Outcome:
+def validated(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:
     """The outcome of validating one result, told under a name, and remembered for these very files."""
     from .validate import validate_result
 
@@ -110,6 +111,7 @@ def validated(path: Path, name: str, proofs: Proofs | None = None) -> Outcome:
         return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
     if proofs:
         keep_validated(proofs, name, path, files, found)
+    found = tuple(waive_result(found, name, waivers))
     warnings = sum(f.severity is not Severity.INFO for f in found)
     why = f"{warnings} findings" if warnings else "no unexplained finding"
     return Outcome(name, "has errors" if has_errors(found) else "valid", why, found)

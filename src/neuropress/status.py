@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from .config import Config
 from .model.finding import Severity, has_errors
+from .model.waiver import waive_result
 from .planning.build import build_plan
 from .planning.stale import State, standing
 from .planning.targets import Wanted
@@ -31,7 +32,9 @@ def list_standings(config: Config, targets: Iterable[Wanted]) -> Iterator[Outcom
             "checked": not wanted.blocked,
             "converted": path.exists(),
             "verified": proof is not None and proof.verified,
-            "validated": proof is not None and proof.validated and not has_errors(proof.findings),
+            "validated": proof is not None
+            and proof.validated
+            and not has_errors(waive_result(proof.findings, name, wanted.waivers)),
             "released": _release_of(proof, released.get(name)),
         }
         done, why = (str(now.state), now.reason) if now else describe_obstacle(wanted)
@@ -55,6 +58,7 @@ def _release_of(proof: Proof | None, known: object) -> str | None:
 
 def describe_obstacle(wanted: Wanted) -> tuple[str, str]:
     """State and reason of a target that is not to be written."""
-    for (table, key), cause in sorted(wanted.blocked.items()):
+    if wanted.blocked:
+        (table, key), cause = wanted.cause
         return "blocked", f"{table} {key}: {cause.message}"
     return str(State.EMPTY), ""

@@ -79,6 +79,17 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
     "date in words": ({"session.session_date": "June 2025"}, "cell.format", "session_date"),
     "30 February": ({"session.session_date": "20250230"}, "cell.date", "session_date"),
     "month 13": ({"mouse.birth_date": "20251301"}, "cell.date", "birth_date"),
+    "folder of a person": ({"session.notes": "see /home/jane/analysis"}, "privacy.local_path", "notes"),
+    "folder of a person on Windows": ({"mouse.notes": "C:\\Users\\jane\\x"}, "privacy.local_path", "notes"),
+    "share": ({"image.processing_methods": "see \\\\server\\share"}, "privacy.local_path", "processing_methods"),
+    "address of a file": ({"image.notes": "file:///data/x"}, "privacy.local_path", "notes"),
+    "own folder": ({"virus.notes": "in ~/data"}, "privacy.local_path", "notes"),
+    "e-mail address": ({"session.notes": "ask jane.doe@lab.edu"}, "privacy.email", "notes"),
+    "number of 30,000 digits": ({"mouse.weight": "1" * 30_000}, "cell.type", "weight"),
+    "key of 30,000 letters": ({"mouse.virus_id": "A" * 30_000}, "key.format", "virus_id"),
+    "path of 300 characters": (
+        {"ephys.file_path_raw": f"yuste/20250620/ephys/raw/{'a' * 300}.abf"}, "path.unsafe", "file_path_raw"
+    ),
     "placeholder": ({"plasmid.promoter": "XXX"}, "cell.placeholder", "promoter"),
     "none where it says nothing": ({"plasmid.backbone": "none"}, "cell.placeholder", "backbone"),
     "decomposed letters": ({"session.notes": "e\u0301tat"}, "cell.unicode", "notes"),

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +15,7 @@ import pytest
 from clean_tables import PROFILE, write_clean
 from hypothesis import given
 from hypothesis import strategies as st
+from postgres_server import as_reader
 from table_sources import Rows, contents, to_jsonl, to_latin, to_sqlite, to_tsv, to_workbook
 
 from neuropress.api import Dataset
@@ -44,37 +41,6 @@ def cells(tables: Tables) -> dict[str, dict[str, dict[str, str]]]:
 
 def check(source: TableSource | Path) -> Tables:
     return check_tables(source, PROFILE)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server of our own on a loopback port; NEUROPRESS_TEST_POSTGRES names another."""
-    given_url = os.environ.get("NEUROPRESS_TEST_POSTGRES")
-    if given_url:
-        yield given_url
-        return
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
-    if not binaries:
-        pytest.skip("postgres is not installed")
-    with tempfile.TemporaryDirectory() as name:
-        data = Path(name) / "data"
-        as_user: list[str] = []
-        if os.getuid() == 0:
-            as_user = ["runuser", "-u", "postgres", "--"]
-            shutil.chown(name, "postgres")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        quiet = {"check": True, "stdout": subprocess.DEVNULL, "cwd": "/"}
-        initdb, pg_ctl = binaries[-1], binaries[-1].with_name("pg_ctl")
-        subprocess.run([*as_user, str(initdb), "-D", str(data), "-U", "tester", "-A", "trust"], **quiet)  # type: ignore[call-overload]
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        start = [*as_user, str(pg_ctl), "-D", str(data), "-w", "-l", f"{data}.log", "-o", options, "start"]
-        subprocess.run(start, **quiet)  # type: ignore[call-overload]
-        try:
-            yield f"postgresql://tester:planted-secret@127.0.0.1:{port}/postgres"
-        finally:
-            subprocess.run([*as_user, str(pg_ctl), "-D", str(data), "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize("make", [to_tsv, to_latin, to_jsonl, to_sqlite, to_workbook])
@@ -115,14 +81,15 @@ def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: 
             marks = ", ".join(["%s"] * len(header))
             for line in lines:
                 connection.execute(f"INSERT INTO lab.{table} VALUES ({marks})", [v or None for v in line])  # type: ignore[arg-type]
-    source = TableSource(postgres, schema="lab")
+    url = as_reader(postgres, "lab")
+    source = TableSource(url, schema="lab")
     found, expected = check(source), check(folder)
     assert not found.findings
     assert cells(found) == cells(expected)
     assert "planted-secret" not in source.shown
     dataset = Dataset.init(tmp_path / "ds")
     config = dataset.config.root / "neuropress.toml"
-    config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{postgres}"\nschema = "lab"\n', "utf-8")
+    config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\nschema = "lab"\n', "utf-8")
     assert len(Dataset.open(dataset.config.root).records("mouse")) == len(expected.records["mouse"])
 
 
@@ -310,7 +277,7 @@ def test_a_time_with_seconds_keeps_them(postgres: str) -> None:
         connection.execute("CREATE SCHEMA clock")
         connection.execute("CREATE TABLE clock.session (session_id text, start_time time, end_time time)")
         connection.execute("INSERT INTO clock.session VALUES ('RY_S_0001', '09:30:15', '10:00')")
-    table = read_tables(TableSource(postgres, schema="clock"), PROFILE)["session"]
+    table = read_tables(TableSource(as_reader(postgres, "clock"), schema="clock"), PROFILE)["session"]
     assert table.rows[0].cells == ("RY_S_0001", "09:30:15", "10:00")
 
 

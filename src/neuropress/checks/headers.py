@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from ..mapping.rules import Compare
 from ..mapping.transforms import cell_text
@@ -58,13 +58,16 @@ def _difference(value: Value, fact: str, scale: Decimal) -> Decimal | None:
     """Relative to the file's value; None when one of the two is no number."""
     try:
         ours, theirs = Decimal(str(value)) * scale, Decimal(fact)
-    except InvalidOperation:
+    except ArithmeticError:
         return None
     if not ours.is_finite() or not theirs.is_finite():
         return None
     if ours == theirs:
         return Decimal(0)
-    return abs(ours - theirs) / abs(theirs) if theirs else Decimal("Infinity")
+    try:
+        return abs(ours - theirs) / abs(theirs) if theirs else Decimal("Infinity")
+    except ArithmeticError:  # a fact of 1e999999999 is finite, its distance from anything is not
+        return Decimal("Infinity")
 
 
 def _severity(difference: Decimal, compare: Compare) -> Severity | None:

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from datetime import date
 from pathlib import Path
 
-from ..model.finding import Finding, catalogue, finding
+from ..model.budget import LINES_BYTES
+from ..model.finding import Finding, Problem, catalogue, finding
 from ..model.profile import Profile, TableSpec
+from ..model.source import check_key
 from ..model.waiver import Waiver
 from ..tables.delimited import read_csv
 from ..tables.keys import is_date
 
 FILE = "waivers.csv"
 COLUMNS = ("finding", "row", "reason", "person", "expiry")
+_FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}:\S{1,200}")
+"""Id of another validator's finding: ``nwbinspector:check_subject_age``."""
+_UNWAIVED = ("verify.", "result.", "file.")
 _SPEC = TableSpec("waivers", "finding", "", (), COLUMNS)
 
 
@@ -25,7 +31,7 @@ def load_waivers(folder: Path, profile: Profile, today: date) -> tuple[tuple[Wai
     folder
         The dataset folder; without a ``waivers.csv`` in it there are no waivers.
     """
-    raw = read_csv(folder / FILE, _SPEC)
+    raw = read_csv(folder / FILE, _SPEC, most=LINES_BYTES)
     if raw.findings or not raw.present:
         return (), list(raw.findings)
     position = {column: raw.columns.index(column) for column in COLUMNS}
@@ -44,10 +50,20 @@ def load_waivers(folder: Path, profile: Profile, today: date) -> tuple[tuple[Wai
 
 def _fault(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
     said = f"{FILE} line {waiver.line}: {waiver.finding} on {waiver.row}"
-    if waiver.finding not in catalogue():
+    foreign = waiver.result and _FOREIGN.fullmatch(waiver.finding)
+    if waiver.finding not in catalogue() and not foreign:
         return _tell("waiver.invalid", waiver, "finding", f"{said}: there is no finding {waiver.finding!r}")
-    if waiver.row.split(".")[0] not in profile.tables:
-        return _tell("waiver.invalid", waiver, "row", f"{said}: {waiver.row!r} does not begin with a table's name")
+    if waiver.result and waiver.finding.startswith(_UNWAIVED):
+        message = f"{said}: nobody can answer for a missing proof; delete the result and convert it again"
+        return _tell("waiver.invalid", waiver, "finding", message)
+    if waiver.result:
+        try:
+            check_key(waiver.row)
+        except Problem as bad:
+            return _tell("waiver.invalid", waiver, "row", f"{said}: {bad.finding.message}")
+    elif waiver.row.split(".")[0] not in profile.tables:
+        message = f"{said}: {waiver.row!r} neither begins with a table's name nor is the path of a result"
+        return _tell("waiver.invalid", waiver, "row", message)
     if not is_date(waiver.expiry):
         return _tell("waiver.invalid", waiver, "expiry", f"{said}: {waiver.expiry!r} is no day as YYYYMMDD")
     for column in ("person", "reason"):
@@ -60,14 +76,14 @@ def _fault(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
 
 
 def unmatched(waivers: Sequence[Waiver], findings: Iterable[Finding]) -> list[Finding]:
-    """A finding for each waiver that nothing is waived by any more."""
+    """A finding for each waiver that nothing is waived by any more; `check` knows nothing of those on results."""
     by_id: dict[str, list[Finding]] = {}
     for found in findings:
         by_id.setdefault(found.id, []).append(found)
     return [
         _tell("waiver.unmatched", w, "row", f"{FILE} line {w.line}: there is no finding {w.finding} on {w.row}")
         for w in waivers
-        if not any(w.covers(found) for found in by_id.get(w.finding, ()))
+        if not w.result and not any(w.covers(found) for found in by_id.get(w.finding, ()))
     ]
 
 

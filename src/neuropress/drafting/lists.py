@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..model.budget import LIST_BYTES, TABLE_COLUMNS, OverBudget, parse_json, read_file
 from ..model.finding import Problem, problem
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -16,7 +16,6 @@ _HEADING = re.compile(r"#+\s*`?([a-z][a-z0-9_]*)`?\s+[Tt]able\s*")
 _ROW = re.compile(r"\|\s*`([A-Za-z0-9_]+)(?:\s*\(([A-Z, ]+)\))?`\s*\|\s*([^|]*?)\s*\|\s*([^|]*?)\s*\|\s*")
 _LAB = re.compile(r"[-*]\s*\*\*(.+?)\s*\(([A-Z]+)\)\*\*\s*:\s*(.+?)\.?\s*")
 _PREFIX = re.compile(r"\*\*([A-Z]+)\*\*(?:\s+for\s+([a-z_]+))?")
-MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +98,18 @@ def _bad(path: Path, message: str) -> Problem:
 
 
 def _text(path: Path) -> str:
-    if path.stat().st_size > MOST_BYTES:
-        raise _bad(path, f"it has more than {MOST_BYTES} bytes: that is no list of attributes")
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        return read_file(path, LIST_BYTES).decode("utf-8-sig")
+    except OverBudget as error:
+        raise _bad(path, f"{error}: that is no list of attributes") from error
     except UnicodeDecodeError as error:
         raise _bad(path, f"it is not UTF-8 (byte {error.start})") from error
 
 
 def _json(path: Path) -> Iterator[AttributeList]:
     try:
-        data: Any = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
+        data: Any = parse_json(_text(path), LIST_BYTES)
+    except ValueError as error:
         raise _bad(path, f"it is not JSON: {error}") from error
     if not isinstance(data, dict) or not data:
         raise _bad(path, "it is not an object with the names of tables")
@@ -131,6 +130,8 @@ def _attribute(entry: Any, table: str, path: Path) -> Attribute:
 
 def _checked(table: AttributeList, path: Path) -> AttributeList:
     names = [a.name for a in table.attributes]
+    if len(names) > TABLE_COLUMNS:
+        raise _bad(path, f"{table.table} has {len(names)} attributes; a table has at most {TABLE_COLUMNS} columns")
     for name in (table.table, *names):
         if not _NAME.fullmatch(name):
             raise _bad(path, f"{name!r} cannot be the name of a table or column: small letters, digits and _")

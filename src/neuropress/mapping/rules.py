@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass, field, fields, replace
@@ -10,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from ..model.budget import parse_toml
 from ..model.finding import MappingError
 from ..model.plan import Field
 from ..model.profile import Lab, Profile
@@ -22,6 +22,8 @@ RESERVED = ("default", "lab", "file")
 entry in the profile, facts of the raw file's header."""
 
 OPTIONAL = "?"
+MOST_TIMES = 100
+"""How often a value may be repeated: once for each dimension of an array."""
 
 type Slots = MappingABC[str, frozenset[str]]
 type Fields = dict[str, dict[str, Field]]
@@ -115,16 +117,19 @@ def mapping_of(name: str, profile: Profile) -> Mapping:
 
 def _parsed(name: str, text: str) -> Mapping:
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        data = parse_toml(text)
+    except ValueError as error:
         raise MappingError(f"mappings/{name}.toml: {error}") from error
-    for rule in data.get("rule", []):
+    rules = data.get("rule", [])
+    if not isinstance(rules, list) or not all(isinstance(rule, dict) for rule in rules):
+        raise MappingError(f"mappings/{name}.toml: rules are written as [[rule]]")
+    for rule in rules:
         source = rule.pop("from", [])
         rule["source"] = [source] if isinstance(source, str) else source
     data["rules"] = data.pop("rule", [])
     try:
         return from_json(Mapping, {"name": name, **data})
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise MappingError(f"mappings/{name}.toml: {error}") from error
 
 
@@ -152,6 +157,7 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
             raise MappingError(f"{place}: {slot} has no field {name!r}; known: {', '.join(sorted(slots[slot]))}")
         if rule.via not in TRANSFORMS:
             raise MappingError(f"{place}: no transform {rule.via!r}; known: {', '.join(sorted(TRANSFORMS))}")
+        _check_args(rule, place)
         starts = (rule.each,) if rule.each else rule.tables or mapping.table
         for path in rule.source:
             for table in starts if not rule.each or rule.each in profile.tables else ():
@@ -159,8 +165,23 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
     for compare in mapping.compare:
         for table in compare.tables or mapping.table:
             columns = profile.tables[table].columns
+            if compare.column in profile.tables[table].private:
+                message = f"compare: {table}.{compare.column} is private, so nothing is told of it"
+                raise MappingError(f"mappings/{mapping.name}.toml, {message}")
             if compare.column not in columns:
                 raise MappingError(f"mappings/{mapping.name}.toml, compare: {table} has no column {compare.column!r}")
+
+
+def _check_args(rule: Rule, place: str) -> None:
+    """Refuse arguments that would make a value of any size."""
+    parts = rule.args.get("parts", [])
+    if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+        raise MappingError(f"{place}: parts must be a list of texts")
+    if any(set("{}") & set(part.replace("{}", "")) for part in parts):
+        raise MappingError(f"{place}: a part holds {{}} for the cell's text, and no other braces")
+    times = rule.args.get("times", 1)
+    if not isinstance(times, int) or not 0 <= times <= MOST_TIMES:
+        raise MappingError(f"{place}: times must be a whole number up to {MOST_TIMES}, not {times!r}")
 
 
 def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: Profile, place: str) -> None:
@@ -180,6 +201,8 @@ def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: 
         else:
             raise MappingError(f"{place}: {current} has no relation {relation!r} (from = {path!r})")
     spec = profile.tables[current]
+    if column in spec.private:
+        raise MappingError(f"{place}: {current}.{column} is private and goes into no result (from = {path!r})")
     if column not in (*spec.columns, *spec.optional):
         raise MappingError(f"{place}: table {current} has no column {column!r} (from = {path!r})")
 
@@ -233,7 +256,7 @@ class Scope:
         lab = self.profile.lab_of(self.record.key)
         if head == "default":
             for row in self.record.lineage():
-                if row.values.get(column) is not None:
+                if row.values.get(column) is not None and not self._private(row, column):
                     return row.values[column], row.ref(column)
             text = self.profile.default(column, lab)
         elif head == "lab":
@@ -246,9 +269,13 @@ class Scope:
             return (fact, CellRef("file", self.file, column, fact, "header")) if fact else None
         record = self.bindings.get(head, self.record)
         record = record.related(".".join(relations[head in self.bindings :])) if record else None
-        if record is None or record.values.get(column) is None:
+        if record is None or record.values.get(column) is None or self._private(record, column):
             return None
         return record.values[column], record.ref(column)
+
+    def _private(self, record: Record, column: str) -> bool:
+        """Whether a cell stays in its table, whatever a rule says: paths with ``?`` are not checked before."""
+        return column in self.profile.tables[record.table].private
 
     def _ref(self, table: str, column: str, text: str, origin: Any) -> CellRef:
         return CellRef(table, self.record.key.split("_", 1)[0], column, text, origin)

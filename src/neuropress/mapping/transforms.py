@@ -108,7 +108,7 @@ def _lookup(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
 
 def _template(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
     """One sentence for each value that is there, from ``args.parts``, joined by ``args.sep``."""
-    parts = [p.format(cell_text(v)) for p, v in zip(args["parts"], values, strict=True) if v is not None]
+    parts = [p.replace("{}", cell_text(v)) for p, v in zip(args["parts"], values, strict=True) if v is not None]
     return args.get("before", "") + args.get("sep", "; ").join(parts)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,10 +11,14 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, parse_toml, read_file
 from .serial import from_json
 
 PACKAGE_PROFILES = "neuropress.profiles"
 SHIPPED = "dendritic-consortium"
+MOST_EXTENDED = 8
+"""Profiles that extend one another."""
+_PATH_NAMES = {"lab", "date", "table", "id"}
 INHERITED = "..."
 """Stands in a list of a profile that `extends` another for the entries of that one."""
 
@@ -161,10 +164,12 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
     TypeError, ValueError
         The file has unknown, missing or wrong entries.
     """
-    own = folder if folder and (folder / f"{name}.toml").is_file() else None
+    _check_name(name)
+    own = folder if folder and (folder / f"{name}.toml").exists() else None
     data = _with_names(_data(name, folder, ()), own)
     if own and (own / "mappings").is_dir():
-        data["mappings"] = {path.stem: path.read_text("utf-8") for path in sorted((own / "mappings").glob("*.toml"))}
+        paths = sorted((own / "mappings").glob("*.toml"))
+        data["mappings"] = {path.stem: _text(path, TOML_BYTES) for path in paths}
     profile = from_json(Profile, data)
     _check(profile)
     return profile
@@ -172,19 +177,35 @@ def load_profile(name: str, folder: Path | None = None) -> Profile:
 
 def _data(name: str, folder: Path | None, above: tuple[str, ...]) -> dict[str, Any]:
     """The profile's TOML laid over that of the profile it extends."""
-    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
-        raise FileNotFoundError(name)
+    _check_name(name)
     own = folder / f"{name}.toml" if folder and name not in above else None
-    if own is None or not own.is_file():
-        return tomllib.loads(files(PACKAGE_PROFILES).joinpath(f"{name}.toml").read_text("utf-8"))
-    data = tomllib.loads(own.read_text("utf-8"))
+    if own is None or not own.exists():
+        return parse_toml(files(PACKAGE_PROFILES).joinpath(f"{name}.toml").read_text("utf-8"))
+    if len(above) >= MOST_EXTENDED:
+        raise ValueError(f"{own.name}: more than {MOST_EXTENDED} profiles extend each other")
+    data = parse_toml(_text(own, TOML_BYTES))
     if data.get("name") != name or "version" not in data:
         raise ValueError(f'{own.name} must state name = "{name}" and its version')
     if base := data.get("extends", ""):
+        if not isinstance(base, str):
+            raise ValueError(f"{own.name}: extends must name a profile, not {base!r}")
         merged: dict[str, Any] = _over(_data(base, folder, (*above, name)), data, "")
         return merged
-    shipped = tomllib.loads(files(PACKAGE_PROFILES).joinpath(f"{SHIPPED}.toml").read_text("utf-8"))
+    shipped = parse_toml(files(PACKAGE_PROFILES).joinpath(f"{SHIPPED}.toml").read_text("utf-8"))
     return {**data, "limits": {**shipped["limits"], **data.get("limits", {})}}
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", name):
+        raise FileNotFoundError(str(name)[:100])
+
+
+def _text(path: Path, most: int) -> str:
+    """Text of one of a dataset's own settings. Raises `ValueError` that names the file."""
+    try:
+        return read_file(path, most).decode("utf-8")
+    except ValueError as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _over(below: Any, above: Any, place: str) -> Any:
@@ -207,8 +228,8 @@ def _with_names(data: dict[str, Any], folder: Path | None) -> dict[str, Any]:
     for name, table in data.get("tables", {}).items():
         table["name"] = name
         schema = folder / "schemas" / f"{name}.schema.json" if folder else None
-        if schema and schema.is_file():
-            table["schema"] = schema.read_text("utf-8")
+        if schema and schema.exists():
+            table["schema"] = _text(schema, SETTING_BYTES)
     for name, person in data.get("people", {}).items():
         person["name"] = name
     return data
@@ -217,8 +238,14 @@ def _with_names(data: dict[str, Any], folder: Path | None) -> dict[str, Any]:
 def _check(profile: Profile) -> None:
     """Refuse what would fail far away from its cause. Raises `ValueError`."""
     for lab in profile.labs.values():
+        if not re.fullmatch("[A-Z]{1,10}", lab.initials):
+            raise ValueError(f"labs.{lab.initials!r}: initials are capital letters")
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", lab.folder):
+            raise ValueError(f"labs.{lab.initials}: folder {lab.folder!r} is no name of one folder")
         if not is_zone(lab.timezone):
             raise ValueError(f"labs.{lab.initials}: {lab.timezone!r} is no time zone")
+    _check_limits(profile)
+    _check_paths(profile)
     prefixes: dict[str, str] = {}
     for name, spec in profile.tables.items():
         for wrong in _faults(spec, profile):
@@ -227,9 +254,36 @@ def _check(profile: Profile) -> None:
             raise ValueError(f"tables.{name}: prefix {spec.prefix!r} is that of {prefixes[spec.prefix]} already")
 
 
+def _check_limits(profile: Profile) -> None:
+    for name, text in profile.limits.items():
+        if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?", text):
+            raise ValueError(f"limits.{name}: {text[:40]!r} is no number as 16 or 1e8")
+
+
+def _check_paths(profile: Profile) -> None:
+    """Where results lie: below ``output/``, each under its own id."""
+    for kind, suffix in (("session", ".nwb"), ("volume", ".ome.zarr")):
+        path = profile.paths.get(kind, "")
+        names = set(re.findall(r"\{([^{}]*)\}", path))
+        plain = re.fullmatch(r"(?:[A-Za-z0-9._-]|\{[a-z]+\}|/){1,500}", path)
+        if not plain or names - _PATH_NAMES or "id" not in names or not path.endswith(suffix) or ".." in path:
+            known = ", ".join(f"{{{name}}}" for name in sorted(_PATH_NAMES))
+            raise ValueError(f"paths.{kind}: {path[:80]!r} must be made of {known}, hold {{id}} and end in {suffix}")
+        if path.startswith("/") or "//" in path or any(part == "." for part in path.split("/")):
+            raise ValueError(f"paths.{kind}: {path[:80]!r} must lie below output/")
+
+
 def _faults(spec: TableSpec, profile: Profile) -> Iterator[str]:
     columns = (*spec.columns, *spec.optional)
-    if not re.fullmatch("[A-Z]+", spec.prefix):
+    if not re.fullmatch("[a-z][a-z0-9_]{0,99}", spec.name):
+        yield f"the name of a table is small letters, digits and _, not {spec.name!r}"
+    if len(columns) > TABLE_COLUMNS:
+        yield f"{len(columns)} columns; a table has at most {TABLE_COLUMNS}"
+        return
+    for column in (spec.key, *spec.foreign):
+        if column in spec.private:
+            yield f"{column!r} is a key: it cannot be private, because results and releases name rows by it"
+    if not re.fullmatch("[A-Z]{1,10}", spec.prefix):
         yield f"prefix must be capital letters, not {spec.prefix!r}"
     if not spec.labs:
         yield "labs is empty: no lab may own a row"

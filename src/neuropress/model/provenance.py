@@ -92,4 +92,4 @@ class Provenance:
     @classmethod
     def from_texts(cls, texts: Mapping[str, str | bytes]) -> Provenance:
         """The reverse of `texts`."""
-        return cls.from_sections({name: parse_json(text) for name, text in texts.items()})
+        return cls.from_sections({name: parse_json(text, parse_constant=float) for name, text in texts.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -15,7 +16,12 @@ from .finding import problem
 
 HEAD = 4096
 _CONTROL = re.compile(r"[\x00-\x1f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+MOST_NAME = 255
+"""Bytes of one part of a path: no file system in use takes more."""
 _DRIVE = re.compile(r"^[A-Za-z]:")
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ)
+_NO_NAME_WINDOWS = (123, 161, 206)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,8 +85,9 @@ class Source:
         path = confine(self.root, key)
         try:
             stat = path.stat()
-        except OSError as error:
-            raise problem("file.missing", f"{key}: {error.strerror or error}", file=key) from error
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise problem("file.missing", f"{key}: {reason}", file=key) from error
         if not (S_ISREG(stat.st_mode) or S_ISDIR(stat.st_mode)):
             raise problem("file.special", f"{key} is neither a file nor a folder", file=key)
         if path.is_file():
@@ -125,11 +132,35 @@ class SourceRoots:
         """
         check_key(key)
         for root in self.roots:
-            if (root / key).exists():
+            if exists(root / key, key):
                 confine(root, key)
                 return Source(key, root)
         looked = ", ".join(str(root) for root in self.roots)
         raise problem("file.missing", f"{key} is in none of the source roots ({looked})", file=key)
+
+
+def exists(path: Path, key: str) -> bool:
+    """Whether there is anything at `path`.
+
+    Raises
+    ------
+    Problem
+        ``path.unsafe``: no file can have such a name (it is too long, or holds what the disk cannot write).
+    OSError
+        The machine could not look.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno in _NO_NAME or getattr(error, "winerror", None) in _NO_NAME_WINDOWS:
+            message = f"no file can be named {key[:80]!r} ({len(key)} characters): {error.strerror}"
+            raise problem("path.unsafe", message, file=key) from None
+        raise
+    except ValueError as error:  # half of a surrogate pair, or a NUL
+        raise problem("path.unsafe", f"no file can be named {key[:80]!r}: {error}", file=key) from None
+    return True
 
 
 def check_key(key: str) -> None:
@@ -140,10 +171,13 @@ def check_key(key: str) -> None:
         else "is absolute" if key.startswith("/") or _DRIVE.match(key)
         else "contains '..' or an empty part" if any(p in ("", ".", "..") for p in parts)
         else "contains a control character" if _CONTROL.search(key)
+        else "contains half of a surrogate pair" if _SURROGATE.search(key)
+        else "has a part of more than 255 bytes" if any(len(p.encode()) > MOST_NAME for p in parts)
         else ""
     )  # fmt: skip
     if why:
-        raise problem("path.unsafe", f"the key {key!r} {why}", file=key)
+        shown = key if len(key) <= MOST_NAME else f"{key[:80]}... ({len(key)} characters)"
+        raise problem("path.unsafe", f"the key {shown!r} {why}", file=shown)
 
 
 def confine(root: Path, key: str) -> Path:
@@ -154,7 +188,10 @@ def confine(root: Path, key: str) -> Path:
     Problem
         ``path.outside`` when the resolved path is not below the resolved root.
     """
-    path = (root / key).resolve()
+    try:
+        path = (root / key).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a circle of links, a name that cannot be
+        raise problem("path.unsafe", f"{key[:80]!r} cannot be followed: {error}", file=key) from None
     if not path.is_relative_to(root.resolve()):
         raise problem("path.outside", f"{key} leads outside its source root, to {path}", file=key)
     return path

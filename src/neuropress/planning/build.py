@@ -21,9 +21,11 @@ from ..mapping.transforms import zoned
 from ..model.content import Content, Image, Recording
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, has_errors, problem
 from ..model.plan import Field, Node, Plan
+from ..model.privacy import hide_for
 from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
+from ..model.waiver import waive, waive_all
 from ..tables import normalise_key
 from .targets import Wanted, source_rows
 
@@ -69,6 +71,16 @@ def check_mappings(profile: Profile) -> None:
             compare = tuple(one for one in mapping.compare if lacking.isdisjoint(one.tables))
             narrowed = replace(mapping, table=there, rules=rules, compare=compare)
             check_mapping(narrowed, module.SLOTS, module.BINDINGS, profile)
+            for table in there:
+                _check_raw_columns(name, table, profile)
+
+
+def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
+    """A result names the raw file that it was made from, so that column cannot be private."""
+    column = getattr(converter(name), "COLUMN", {}).get(table, "")
+    if column in profile.tables[table].private:
+        message = f"profile {profile.name!r}: {table}.{column} names what {name!r} reads; it cannot be private"
+        raise MappingError(message)
 
 
 def rule_sources(profile: Profile) -> set[tuple[str, str]]:
@@ -106,11 +118,11 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
                 for content in one.contents:
                     stack.callback(content.close)
             except Problem as bad:
-                found = bad.finding.at(**record.place())
+                found = waive(hide_for(bad.finding.at(**record.place()), config.profile), wanted.waivers)
                 findings.append(found)
                 failed[record.table, record.key] = found
                 continue
-            compared = _compare(one)
+            compared = waive_all(_compare(one), wanted.waivers)
             findings += compared
             errors = [f for f in compared if f.severity is Severity.ERROR]
             if errors:
@@ -122,9 +134,11 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
             plan, told = _assemble(wanted, opened, config)
         except Problem as bad:
             found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
+            found = waive(found, wanted.waivers)
             location = found.location
             failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
             return Planned(None, (*findings, found), failed)
+    told = waive_all(told, wanted.waivers)
     findings += told
     return Planned(None if has_errors(told) else plan, tuple(findings), failed)
 

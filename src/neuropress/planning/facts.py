@@ -8,9 +8,10 @@ from pathlib import Path
 from ..checks.headers import compare_cells
 from ..config import Config
 from ..mapping.rules import mapping_of
-from ..model.budget import parse_json
+from ..model.budget import LINE_CHARS, LINES_BYTES, SHOWN_CHARS, parse_json, read_file
 from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical
+from ..model.waiver import waive_all
 from .build import open_rows, raw_key
 from .targets import Wanted
 
@@ -44,18 +45,34 @@ def collect_facts(config: Config, targets: Iterable[Wanted]) -> tuple[str, int, 
 
 def load_facts(folder: Path) -> Facts:
     """The facts of a dataset; none without the file. Raises `Problem` (``facts.unreadable``)."""
-    path = folder / FILE
-    if not path.is_file():
+    try:
+        lines = read_file(folder / FILE, LINES_BYTES).decode("utf-8").split("\n")
+    except FileNotFoundError:
         return {}
+    except ValueError as error:
+        raise problem("facts.unreadable", f"{FILE} cannot be read: {error}", file=FILE) from error
     found: dict[str, Mapping[str, str]] = {}
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
-            entry = parse_json(line)
-            found[entry["key"]] = {str(k): str(v) for k, v in entry["facts"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if line.strip():
+                key, facts = _parse(line)
+                found[key] = facts
+        except ValueError as error:
             message = f"{FILE} line {number} cannot be read: {error}"
             raise problem("facts.unreadable", message, file=FILE, line=number) from error
     return found
+
+
+def _parse(line: str) -> tuple[str, Mapping[str, str]]:
+    """Key and facts of one line. Raises `ValueError`."""
+    entry = parse_json(line, LINE_CHARS)
+    key, facts = (entry.get("key"), entry.get("facts")) if isinstance(entry, dict) else (None, None)
+    if not isinstance(key, str) or not isinstance(facts, dict):
+        raise ValueError("it is not an object with a key (a text) and facts (an object)")
+    for name, fact in facts.items():
+        if not isinstance(fact, str) or len(fact) > SHOWN_CHARS:
+            raise ValueError(f"the fact {name[:80]!r} is not a text of at most {SHOWN_CHARS} characters")
+    return key, facts
 
 
 def compare_with_facts(config: Config, wanted: Wanted, facts: Facts) -> list[Finding]:
@@ -67,4 +84,4 @@ def compare_with_facts(config: Config, wanted: Wanted, facts: Facts) -> list[Fin
         key = raw_key(name, record, config.profile)
         rules = [c for c in mapping_of(name, config.profile).compare if not c.tables or record.table in c.tables]
         found += compare_cells(record, rules, facts.get(key, {}), key)
-    return found
+    return waive_all(found, wanted.waivers)

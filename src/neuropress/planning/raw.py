@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding
+from ..model.privacy import hide_for
 from ..model.record import Record
 from ..tables import Tables, normalise_key
 from .build import raw_column
@@ -49,7 +50,8 @@ def _missing(record: Record, column: str, holds_data: bool, config: Config) -> l
     except Problem as bad:
         where = record.place(column)
         if holds_data:
-            return [bad.finding.at(**where)]
+            return [hide_for(bad.finding.at(**where), config.profile)]
         message = f"{bad.finding.message}; it is not the data file, so nothing is withheld"
-        return [finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **where)]
+        told = finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **where)
+        return [hide_for(told, config.profile)]
     return []

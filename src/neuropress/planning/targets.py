@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Container, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from neuropress.converters import CONVERTERS, converter
 
-from ..model.finding import Finding, finding
+from ..model.finding import Finding, Severity, finding
 from ..model.plan import SourceRow, Target, digest
 from ..model.profile import Profile
 from ..model.record import Record
 from ..model.serial import to_json
+from ..model.waiver import Waiver
 from ..tables import RowId, Tables
 
 KIND = {"session": "nwb", "volume": "ome-zarr"}
@@ -34,7 +35,9 @@ class Wanted:
     others
         Rows that travel in the result without data (no converter takes them yet).
     blocked
-        Row -> the finding that withholds it. The record itself may be among them.
+        Row -> the finding that withholds it, a warning where that is waived. The record itself may be among them.
+    waivers
+        Those that hold, also for what is found in raw files.
     """
 
     target: Target
@@ -42,6 +45,12 @@ class Wanted:
     jobs: tuple[tuple[str, Record], ...]
     others: tuple[Record, ...]
     blocked: Mapping[tuple[str, str], Finding]
+    waivers: tuple[Waiver, ...] = ()
+
+    @property
+    def cause(self) -> tuple[tuple[str, str], Finding]:
+        """The row and finding that withhold the result: an error, where not all of them are waived."""
+        return min(self.blocked.items(), key=lambda item: (item[1].severity is not Severity.ERROR, item[0]))
 
     @property
     def empty(self) -> bool:
@@ -59,7 +68,7 @@ class Wanted:
             return self
         jobs = tuple(job for job in self.jobs if (job[1].table, job[1].key) not in self.blocked)
         others = tuple(row for row in self.others if (row.table, row.key) not in self.blocked)
-        return Wanted(self.target, self.record, jobs, others, self.blocked) if keep_going and jobs else None
+        return replace(self, jobs=jobs, others=others) if keep_going and jobs else None
 
     def records(self) -> Iterator[Record]:
         """Every row that the result depends on, each once, in a fixed order."""
@@ -132,7 +141,7 @@ def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
     target = Target("nwb", record.key, _path("session", record, str(record.values["session_date"]), profile))
     rows = [record, *(row for _, row in jobs), *others]
     blocked = _blocked(rows, tables) | tables.blocked_children(record) | withheld
-    return Wanted(target, record, tuple(jobs), tuple(others), blocked)
+    return Wanted(target, record, tuple(jobs), tuple(others), blocked, tables.waivers)
 
 
 def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list[Record], dict[RowId, Finding]]:
@@ -149,7 +158,7 @@ def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list
 
 def _volume(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted:
     target = Target("ome-zarr", record.key, _path("volume", record, _date(record), profile))
-    return Wanted(target, record, ((name, record),), (), _blocked([record], tables))
+    return Wanted(target, record, ((name, record),), (), _blocked([record], tables), tables.waivers)
 
 
 def _date(record: Record) -> str:

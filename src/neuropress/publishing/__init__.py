@@ -26,7 +26,6 @@ from typing import Any
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
 from ..model.plan import digest
-from ..model.waiver import Waiver
 from ..planning.targets import Wanted, wanted_targets
 from ..proofs import Proof
 from ..release import Published, check_order, draft_release, open_place, publish_draft
@@ -60,8 +59,6 @@ class Order:
         Of an S3 server other than AWS.
     findings
         What `check` found, waivers applied.
-    waivers
-        Those that hold.
     allow_errors
         Publish in spite of errors in tables and of validators; the release tells them.
     accepted
@@ -75,7 +72,6 @@ class Order:
     scope: Scope = field(default_factory=Scope)
     endpoint: str | None = None
     findings: tuple[Finding, ...] = ()
-    waivers: tuple[Waiver, ...] = ()
     allow_errors: bool = False
     accepted: tuple[str, ...] = ()
     dry_run: bool = False
@@ -99,12 +95,12 @@ def publish_dataset(config: Config, tables: Tables, order: Order, progress: Prog
 def _publish(config: Config, tables: Tables, order: Order, cache: DigestCache, progress: Progress) -> Report:
     targets = [w for w in wanted_targets(tables, config.profile) if order.scope.takes_target(w, config.profile)]
     results = [w for w in targets if order.scope.takes_kind(w.target.kind)]
-    passed = check_results(config, results, order.waivers, cache, progress)
+    passed = check_results(config, results, cache, progress)
     findings = passed.findings + _blocking(config, order, targets, passed)
     if has_errors(findings) and not order.dry_run:
         return Report.of("publish", passed.outcomes, findings)
     place = open_place(order.to, order.release, endpoint=order.endpoint, dry_run=order.dry_run)
-    dataset = Dataset(config, tables, targets, passed.proofs, order.waivers, cache)
+    dataset = Dataset(config, tables, targets, passed.proofs, tables.waivers, cache)
     selected = select(dataset, order.scope, place)
     with TemporaryDirectory() as folder:
         draft = draft_release(
@@ -124,7 +120,7 @@ def _publish(config: Config, tables: Tables, order: Order, cache: DigestCache, p
             draft,
             title=config.profile.title,
             license=config.profile.license,
-            notes=_notes(config, order, passed, changes),
+            notes=_notes(config, tables, order, passed, changes),
             progress=progress,
             dry_run=order.dry_run,
         )
@@ -154,10 +150,10 @@ def _blocking(config: Config, order: Order, targets: Sequence[Wanted], passed: P
     return [*passed.errors, finding("publish.errors", message, hint=hint)]
 
 
-def _notes(config: Config, order: Order, passed: Passed, changes: Sequence[Change]) -> dict[str, Any]:
+def _notes(config: Config, tables: Tables, order: Order, passed: Passed, changes: Sequence[Change]) -> dict[str, Any]:
     """What a reader of the release must know: errors passed over, waivers, accepted losses, what was selected."""
     lost = [change.name for change in changes if change.what is What.LOST]
-    used = [w for w in order.waivers if any(str(w) in f.message for f in (*order.findings, *passed.findings))]
+    used = [w for w in tables.waivers if any(str(w) in f.message for f in (*order.findings, *passed.findings))]
     notes = {
         "errors": [public_finding(f, config).to_json() for f in passed.errors],
         "waivers": [

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, catalogue, finding
-from ..model.waiver import Waiver, waive_all
+from ..model.waiver import waive_result
 from ..planning.stale import State, standing
 from ..planning.targets import Wanted
 from ..proofs import Proof, Proofs, keep_validated, keep_verified, prove
@@ -39,9 +39,7 @@ class Passed:
     errors: list[Finding] = field(default_factory=list)
 
 
-def check_results(
-    config: Config, targets: Iterable[Wanted], waivers: Sequence[Waiver], cache: DigestCache, progress: Progress
-) -> Passed:
+def check_results(config: Config, targets: Iterable[Wanted], cache: DigestCache, progress: Progress) -> Passed:
     """Look at every result that is to be published; what was not proven or validated yet is so now."""
     passed = Passed()
     for wanted in targets:
@@ -56,20 +54,13 @@ def check_results(
             passed.findings.append(finding("publish.stale", message, file=name))
             continue
         try:
-            _check_result(config, wanted, waivers, cache, progress, passed)
+            _check_result(config, wanted, cache, progress, passed)
         except Problem as bad:
             passed.findings.append(bad.finding)
     return passed
 
 
-def _check_result(
-    config: Config,
-    wanted: Wanted,
-    waivers: Sequence[Waiver],
-    cache: DigestCache,
-    progress: Progress,
-    passed: Passed,
-) -> None:
+def _check_result(config: Config, wanted: Wanted, cache: DigestCache, progress: Progress, passed: Passed) -> None:
     name, path = wanted.target.path, config.output / wanted.target.path
     proofs = Proofs(config.state)
     proof = proofs.load(name, path)
@@ -88,7 +79,8 @@ def _check_result(
         keep_validated(proofs, name, path, proof.files, found)
         proof = replace(proof, validated=True, findings=tuple(f for f in found if f.severity is not Severity.INFO))
         passed.outcomes.append(Outcome(name, "validated"))
-    judged = waive_all((replace(f, location=replace(f.location, file=name)) for f in proof.findings), waivers)
+    placed = (replace(f, location=replace(f.location, file=name)) for f in proof.findings)
+    judged = waive_result(placed, name, wanted.waivers)
     errors = [f for f in judged if f.severity is Severity.ERROR]
     passed.errors += errors
     passed.findings += [f for f in judged if f.severity is not Severity.ERROR]

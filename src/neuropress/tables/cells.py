@@ -9,11 +9,13 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 
+from ..model.budget import NUMBER_CHARS, PATTERN_SECONDS
 from ..model.finding import Severity, catalogue
 from ..model.profile import Profile, TableSpec
 from ..model.record import Value
 from .damage import damage
 from .keys import Fault, is_date, key_fault, key_pattern, path_fault
+from .patterns import OVERRUN
 from .schema import Column, table_schema
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
@@ -24,13 +26,23 @@ _PLACEHOLDER = re.compile(r"(?i:n/?a|n\.a\.|nan|null|none|unknown|tbd|tba|\?+|-+
 _SAYS_NONE = {"anesthesia", "injection", "task", "contrast_agent", "processing_methods", "notes"}
 """Columns in which "none" is information and not a placeholder."""
 _PROSE = {"notes", "description"}
+_SAID = {"key": "key", "number": "number", "integer": "whole number", "boolean": "TRUE or FALSE"}
+_SAID |= {"date": "date", "time": "time"}
+_LOCAL_PATH = re.compile(
+    r"(?:^|[\s\"'(\[<=,;])"  # a path begins a word; addresses (https://, s3://) do not
+    r"(?:file:/+|~/|\\\\[\w.$-]{1,64}\\|[A-Za-z]:[\\/](?!/)|/(?:home|Users|root)/\w|/[\w.-]{1,64}/[\w.-]{1,64}/[\w./-])"
+)
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b", re.ASCII)
 _DISTINCT = 8192
 _LONG = 1000
 """Limits from here on are of free text; shorter ones belong to a form that the column's description tells."""
 
 
 class Flawed(NamedTuple):
-    """A cell about which something is told: an error, and `value` is None, or remarks on a good value."""
+    """A cell about which something is told: an error, or remarks on a good value.
+
+    With an error, `value` is None but for a number out of range: it is what the cell says, if a person answers for it.
+    """
 
     value: Value
     faults: tuple[Fault, ...]
@@ -66,10 +78,11 @@ def parser(name: str, spec: TableSpec, profile: Profile, blank: bool = False) ->
         if fault is None and not targets and not by_profile and not column.accepts(value):
             fault = explain(text, column)
         if fault is not None and catalogue()[fault.id]["severity"] == Severity.ERROR:
-            return Flawed(None, (fault,))
+            return Flawed(value if fault.id == "cell.range" else None, (fault,))
         remarks = [fault] if fault else []
-        if column.kind == "text" and not targets:
+        if column.kind == "text" and not targets and name not in spec.private:
             remarks += _remarks(text, name)
+            remarks += _personal(text)
         return Flawed(value, tuple(remarks)) if remarks else value
 
     quick = bool(targets) or name in spec.paths or name in _PROSE
@@ -80,6 +93,10 @@ def _value(
     text: str, column: Column, name: str, spec: TableSpec, targets: tuple[str, ...], profile: Profile
 ) -> tuple[Value, Fault | None]:
     kind = "prose" if name in _PROSE else "key" if targets else column.kind
+    if len(text) > NUMBER_CHARS and kind not in ("prose", "text"):
+        wanted = f"at most {NUMBER_CHARS} characters"
+        message = f"the text has {len(text)} characters, {text[:20]!r} and so on: that is no {_SAID[kind]}"
+        return None, Fault("key.format" if kind == "key" else "cell.type", message, expected=wanted)
     if found := damage(text, kind, name):
         return None, found
     if targets:
@@ -125,6 +142,10 @@ def explain(text: str, column: Column) -> Fault:
     if "enum" in rules:
         allowed = ", ".join(str(v) for v in rules["enum"] if v is not None)
         return Fault("cell.choice", f"{text!r} is not one of: {allowed}", expected=allowed)
+    if rules.get("pattern") in OVERRUN:
+        message = f"the text takes the column's own pattern more than {PATTERN_SECONDS} s"
+        hint = "Simplify the pattern in the dataset's own schema: nested repetitions as (a+)+ have no end."
+        return Fault("cell.format", message, hint, str(rules["pattern"])[:80])
     if column.kind in ("number", "integer"):
         bounds = {"exclusiveMinimum": "greater than", "minimum": "at least", "maximum": "at most"}
         limits = " and ".join(f"{words} {rules[k]}" for k, words in bounds.items() if k in rules)
@@ -144,6 +165,19 @@ def explain(text: str, column: Column) -> Fault:
         message = f"{text!r} holds the control character U+{ord(control):04X}"
         return Fault("cell.format", message, "Delete that character.", expected)
     return Fault("cell.format", f"{text!r} is not what this column holds: {expected}", expected=expected)
+
+
+def _personal(text: str) -> list[Fault]:
+    """What a public text tells of a person or a machine, that would be published."""
+    remarks = []
+    if ("/" in text or "\\" in text) and (path := _LOCAL_PATH.search(text)):
+        begins = text[path.start() : path.end() + 40].strip(" \t\r\n\"'([<=,;").split("\n")[0]
+        message = f"{begins!r} looks like a folder of one machine; the column is public, so it would be published"
+        remarks.append(Fault("privacy.local_path", message))
+    if "@" in text and (address := _EMAIL.search(text)):
+        message = f"{address[0]!r} is an e-mail address; the column is public, so it would be published"
+        remarks.append(Fault("privacy.email", message))
+    return remarks
 
 
 def _remarks(text: str, name: str) -> list[Fault]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..model.budget import LINES_BYTES
 from ..model.finding import Finding, finding
 from ..model.profile import Profile, TableSpec
 from ..model.record import Cell, Fix
@@ -75,7 +76,7 @@ class FixLine:
 
 def read_fixes(path: Path) -> tuple[list[FixLine], list[Finding]]:
     """The lines of a file of fixes, and what is wrong with it as a whole; no file, no lines."""
-    raw = read_csv(path, _SPEC)
+    raw = read_csv(path, _SPEC, most=LINES_BYTES)
     if raw.findings or not raw.present:
         return [], list(raw.findings)
     position = {column: raw.columns.index(column) for column in COLUMNS}
@@ -167,7 +168,7 @@ def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
     """
     tables = read_source(source, profile)
     path = Path(source.fixes) if isinstance(source, TableSource) and source.fixes else None
-    if path is None or not path.is_file():
+    if path is None or not path.exists():
         return tables
     lines, told = read_fixes(path)
     first = next(iter(tables))

@@ -9,11 +9,15 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from ..model.budget import NUMBER_CHARS
 from ..model.finding import Finding, Severity, finding
 from ..model.profile import Profile
 from ..model.record import Record
+from ..model.waiver import Waiver, waive
 from .keys import prefix_of
 from .validate import Typed, Unkeyed
+
+_DIGITS = re.compile("[0-9]+")
 
 type RowId = tuple[str, str]
 """Table and key."""
@@ -40,7 +44,9 @@ class Tables:
         (table, key) -> first error of the row itself.
     blocked
         (table, key) -> why the row must not be used: its own first error, or that of
-        a row that it depends on.
+        a row that it depends on. A warning where the error is waived and the row is not understood.
+    waivers
+        Those that hold for the errors of these rows, also for what is found in their raw files.
     """
 
     rows: Mapping[str, Mapping[str, Record]]
@@ -51,6 +57,7 @@ class Tables:
     causes: Mapping[RowId, Finding]
     pointing: Mapping[RowId, Sequence[Record]] = field(repr=False)
     withheld: Mapping[RowId, Sequence[tuple[RowId, Finding]]] = field(repr=False)
+    waivers: tuple[Waiver, ...] = ()
 
     @cached_property
     def records(self) -> Mapping[str, Mapping[str, Record]]:
@@ -127,7 +134,11 @@ class _Reference:
     key: str
 
 
-def link(tables: Mapping[str, Typed], profile: Profile) -> Tables:
+_PASSABLE = ("link.dangling", "table.missing")
+"""Errors of links that a waiver may cover so that the row is used without what it points to."""
+
+
+def link(tables: Mapping[str, Typed], profile: Profile, waivers: Sequence[Waiver] = ()) -> Tables:
     """Join all rows; tell dangling keys and circles, but not twice what is already told."""
     pointing: dict[RowId, list[Record]] = {}
     missing: dict[str, list[_Reference]] = {}
@@ -146,15 +157,22 @@ def link(tables: Mapping[str, Typed], profile: Profile) -> Tables:
         for column, targets in spec.foreign.items():
             if table in targets:
                 found += _circles(tables[table], column.removesuffix("_id"))
+    found = [(waive(told, waivers), rows) for told, rows in found]
+    causes = dict(_own_causes(tables))
+    for told, rows in found:
+        if told.severity is Severity.ERROR or told.id not in _PASSABLE:
+            for key in rows:
+                causes.setdefault(key, told)
     whole = Tables(
         rows={name: typed.rows for name, typed in tables.items()},
         faulty={(name, key): bad for name, typed in tables.items() for key, bad in typed.faulty.items()},
         unkeyed={name: [row.told for row in typed.unkeyed] for name, typed in tables.items()},
         broken={name: typed.broken for name, typed in tables.items() if typed.broken},
         findings=tuple(told for typed in tables.values() for told in typed.findings),
-        causes=dict(_own_causes(tables)),
+        causes=causes,
         pointing=pointing,
         withheld=_withheld(tables, profile),
+        waivers=tuple(waivers),
     )
     return whole.with_findings(found)
 
@@ -201,12 +219,8 @@ def _withheld(tables: Mapping[str, Typed], profile: Profile) -> dict[RowId, list
 
 def _own_causes(tables: Mapping[str, Typed]) -> Iterator[tuple[RowId, Finding]]:
     for name, typed in tables.items():
-        first: dict[str | None, Finding] = {}
-        for told in typed.findings:
-            if told.severity is Severity.ERROR:
-                first.setdefault(told.location.key, told)
         for key in typed.rows:
-            cause = typed.broken or first.get(key)
+            cause = typed.broken or typed.causes.get(key)
             if cause is not None:
                 yield (name, key), cause
 
@@ -247,17 +261,22 @@ def _explained(keys: Sequence[str], unkeyed: Sequence[Unkeyed]) -> dict[str, Fin
     A damaged key with the same number is taken first; if then no fewer damaged keys than
     missing ones are left, these account for the rest.
     """
-    left = list(unkeyed)
+    left = dict(enumerate(unkeyed))
+    by_number: dict[str, list[int]] = {}
+    for position, one in left.items():
+        if one.told.id != "key.duplicate":
+            for digits in _DIGITS.findall(one.text[:NUMBER_CHARS]):
+                by_number.setdefault(digits.lstrip("0") or "0", []).append(position)
     explained: dict[str, Finding] = {}
     for key in keys:
-        same_number = re.compile(rf"(?<![0-9])0*{int(key[-4:])}(?![0-9])").search
-        twin = next((one for one in left if same_number(one.text) and one.told.id != "key.duplicate"), None)
-        if twin:
-            left.remove(twin)
-            explained[key] = twin.told
+        twins = by_number.get(key[-4:].lstrip("0") or "0", [])
+        while twins and twins[0] not in left:
+            twins.pop(0)
+        if twins:
+            explained[key] = left.pop(twins.pop(0)).told
     rest = [key for key in keys if key not in explained]
     if len(rest) <= len(left):
-        explained |= {key: one.told for key, one in zip(rest, left, strict=False)}
+        explained |= {key: one.told for key, one in zip(rest, left.values(), strict=False)}
     return explained
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import islice
@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from ..model.budget import CELL_CHARS, TABLE_CELLS, TABLE_COLUMNS, TABLE_ROWS, OverBudget
 from ..model.finding import Finding, finding
 from ..model.profile import TableSpec
 from ..model.record import Fix
@@ -101,14 +102,73 @@ def broken(spec: TableSpec, file: str, *findings: Finding) -> RawTable:
     return RawTable(spec, file, findings=findings)
 
 
+def over_budget(spec: TableSpec, file: str, error: OverBudget, line: int | None = None) -> RawTable:
+    """A table that asks for more than any table needs."""
+    return broken(spec, file, finding("table.budget", f"{file}: {error}", table=spec.name, line=line, file=file))
+
+
+def unreadable(spec: TableSpec, place: str, error: Exception, id: str = "table.unreadable") -> RawTable:
+    """A table that a library gave up; what it says of it may hold text of private cells."""
+    if isinstance(error, OverBudget):
+        return over_budget(spec, place, error)
+    said = type(error).__name__ if spec.private else f"{error}" or type(error).__name__
+    return broken(spec, place, finding(id, f"{place}: {said}", table=spec.name, file=place))
+
+
+class Size:
+    """What a table has taken so far.
+
+    Raises
+    ------
+    OverBudget
+        From each method: more than a table may have.
+    """
+
+    def __init__(self, columns: Sized) -> None:
+        if len(columns) > TABLE_COLUMNS:
+            raise OverBudget(f"its header has {len(columns)} columns; a table has at most {TABLE_COLUMNS}")
+        self.rows = self.cells = 0
+
+    def add(self, cells: Sequence[str], line: int) -> None:
+        """Count a row."""
+        self.rows += 1
+        self.cells += len(cells)
+        if self.rows > TABLE_ROWS:
+            raise OverBudget(f"it has more than {TABLE_ROWS} rows")
+        if self.cells > TABLE_CELLS:
+            raise OverBudget(f"it has more than {TABLE_CELLS} cells")
+        if sum(map(len, cells)) > CELL_CHARS and max(map(len, cells)) > CELL_CHARS:
+            raise OverBudget(f"a cell of line {line} has more than {CELL_CHARS} characters")
+
+
 def from_rows(
     spec: TableSpec, place: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], text: Callable[[Any], str]
 ) -> RawTable:
     """A raw table from rows of values; `line` counts them, the header being line 1."""
-    raw = [RawRow(line, tuple(text(v) for v in row)) for line, row in enumerate(rows, 2)]
-    filled = [row for row in raw if any(row.cells)]
-    told: tuple[Finding, ...] = tuple(header_findings(columns, spec, place))
-    return RawTable(spec, place, tuple(columns), filled, told)
+    filled: list[RawRow] = []
+    size = Size(columns)
+    for line, row in enumerate(rows, 2):
+        cells = tuple(text(v) for v in row)
+        size.add(cells, line)
+        if any(cells):
+            filled.append(RawRow(line, cells))
+    names = public_names(columns, spec)
+    return RawTable(spec, place, names, filled, tuple(header_findings(names, spec, place)))
+
+
+def public_names(columns: Sequence[str], spec: TableSpec) -> tuple[str, ...]:
+    """The names of a header; where a table has private columns, only those that are, or nearly are, its own.
+
+    Where the header is missing, or joined with the row below it, cells stand in the place of names.
+    """
+    known = (*spec.columns, *spec.optional)
+    if not spec.private or set(columns) <= {*known, ""}:
+        return tuple(columns)
+
+    def shown(name: str) -> bool:
+        return not name or name in known or bool(get_close_matches(name[:80].strip().casefold(), known, 1, cutoff=0.75))
+
+    return tuple(name if shown(name) else f"column {place}" for place, name in enumerate(columns, 1))
 
 
 def header_findings(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator[Finding]:

@@ -19,9 +19,12 @@ from typing import Any, Literal
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
+from referencing import Registry
 
+from ..model.budget import DEPTH, NUMBER_CHARS, SETTING_BYTES, SHOWN_CHARS, parse_json
 from ..model.profile import Profile
 from ..model.record import Value
+from .patterns import Confined, bounded_search, check_own, count_parts
 
 type Schema = Mapping[str, Any]
 type Kind = Literal["text", "number", "integer", "boolean", "date", "time"]
@@ -30,6 +33,8 @@ _ANNOTATIONS = {"title", "description", "examples", "$comment"}
 _TEXT_KEYWORDS = {"type", "pattern", "minLength", "maxLength"}
 _NUMBER_KEYWORDS = {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _ENDLESS = Decimal("Infinity")
+MOST_EXPONENT = 300
+_REFERENCE = re.compile(r"([a-z_]{1,100}\.schema\.json)?#/\$defs/([^/]{1,100})")
 _KINDS: Mapping[str, Kind] = {
     "number": "number",
     "integer": "integer",
@@ -84,6 +89,12 @@ class TableSchema:
     conditionals: tuple[Conditional, ...]
 
 
+def _decimal(text: str) -> Decimal:
+    if len(text) > NUMBER_CHARS or abs(int(re.split("[eE]", f"{text}e0")[1])) > MOST_EXPONENT:
+        raise ValueError(f"{text[:40]} is no number that a cell could have")
+    return Decimal(text)
+
+
 @cache
 def document(name: str) -> Schema:
     """``schemas/<name>`` as it stands; numbers as `Decimal`, because 1.7 as a float is less than 1.7."""
@@ -111,19 +122,23 @@ def table_schema(table: str, own: str = "") -> TableSchema:
     """
     whole = _laid_over(table, own) if own else document(f"{table}.schema.json")
     return TableSchema(
-        {column: _column(column, schema, whole) for column, schema in whole["properties"].items()},
-        tuple(_conditional(rule, whole) for rule in whole.get("allOf", ())),
+        {column: _column(column, schema, whole, bool(own)) for column, schema in whole["properties"].items()},
+        tuple(_conditional(rule, whole, bool(own)) for rule in whole.get("allOf", ())),
     )
 
 
 def _laid_over(table: str, own: str) -> Schema:
     try:
-        stated: Any = json.loads(own, parse_float=Decimal)
+        stated: Any = parse_json(own, SETTING_BYTES, parse_float=_decimal)
+        if not isinstance(stated, dict):
+            raise ValueError("it is no object")
+        count_parts(stated)
         Draft202012Validator.check_schema(stated)
         properties = dict(stated["properties"])
-    except (ValueError, KeyError, TypeError, SchemaError) as error:
+        check_own(stated)
+    except (ValueError, LookupError, TypeError, AttributeError, SchemaError, RecursionError) as error:
         said = error.message if isinstance(error, SchemaError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"schemas/{table}.schema.json: {said}") from error
+        raise ValueError(f"schemas/{table}.schema.json: {said[:SHOWN_CHARS]}") from error
     try:
         shipped = document(f"{table}.schema.json")
     except FileNotFoundError:
@@ -145,14 +160,27 @@ def check_schemas(profile: Profile) -> None:
             columns = table_schema(name, spec.schema).columns
         except FileNotFoundError:
             raise ValueError(f"table {name} has no {place}") from None
-        except (re.error, LookupError, AttributeError, TypeError) as error:
+        except (re.error, LookupError, ArithmeticError, AttributeError, TypeError) as error:
             raise ValueError(f"{place}: {type(error).__name__}: {error}") from error
+        shipped = _shipped_kinds(name) if spec.schema else {}
         for column in (*spec.columns, *spec.optional):
             if column not in columns:
                 raise ValueError(f"{place} does not describe the column {column} of table {name}")
+            kind, wanted = columns[column].kind, shipped.get(column, "text")
+            if wanted != "text" and kind not in (wanted, "integer" if wanted == "number" else wanted):
+                reason = "rules and checks calculate with it"
+                raise ValueError(f"{place}: {column} must stay a {wanted} as in the shipped schema: {reason}")
 
 
-def _column(name: str, schema: Schema, whole: Schema) -> Column:
+def _shipped_kinds(table: str) -> Mapping[str, Kind]:
+    """What the columns of the shipped table of this name hold."""
+    try:
+        return {name: column.kind for name, column in table_schema(table).columns.items()}
+    except FileNotFoundError:
+        return {}
+
+
+def _column(name: str, schema: Schema, whole: Schema, own: bool) -> Column:
     options = schema.get("oneOf", (schema,))
     nullable = any(o.get("type") == "null" or None in o.get("enum", ()) for o in options)
     parts = [p for o in options if o.get("type") != "null" for p in _parts(o, whole)]
@@ -161,31 +189,38 @@ def _column(name: str, schema: Schema, whole: Schema) -> Column:
     kind = _KINDS.get(target) or _KINDS.get(rules.get("type", ""), "text")
     example = next(iter(schema.get("examples", ())), "")
     return Column(
-        name, kind, nullable, schema.get("description", ""), example, rules, _predicate(tuple(parts), nullable)
+        name, kind, nullable, schema.get("description", ""), example, rules, _predicate(tuple(parts), nullable, own)
     )
 
 
-def _conditional(rule: Schema, whole: Schema) -> Conditional:
+def _conditional(rule: Schema, whole: Schema, own: bool) -> Conditional:
     sides = [
-        {c: _predicate(tuple(_parts(s, whole)), s.get("type") == "null") for c, s in rule[side]["properties"].items()}
+        {
+            column: _predicate(tuple(_parts(schema, whole)), schema.get("type") == "null", own)
+            for column, schema in rule[side]["properties"].items()
+        }
         for side in ("if", "then")
     ]
     return Conditional(rule["description"], *sides)
 
 
-def _parts(schema: Schema, whole: Schema) -> list[Schema]:
+def _parts(schema: Schema, whole: Schema, depth: int = 0) -> list[Schema]:
     """A schema's own keywords and those of what it refers to: all of them must hold."""
+    if depth > DEPTH:
+        raise ValueError(f"$ref {schema.get('$ref')!r} leads back to itself")
     own = {k: v for k, v in schema.items() if k not in _ANNOTATIONS and k != "$ref"}
     parts: list[Schema] = [own] if own else []
     if "$ref" in schema:
-        name, _, pointer = schema["$ref"].partition("#/$defs/")
-        meant = document(name) if name else whole
-        parts += _parts(meant["$defs"][pointer], meant)
+        reference = _REFERENCE.fullmatch(str(schema["$ref"]))
+        if reference is None:
+            raise ValueError(f"$ref {schema['$ref']!r} is neither #/$defs/<name> nor one into a shipped schema")
+        meant = document(reference[1]) if reference[1] else whole
+        parts += _parts(meant["$defs"][reference[2]], meant, depth + 1)
     return parts
 
 
-def _predicate(parts: tuple[Schema, ...], nullable: bool) -> Callable[[Value], bool]:
-    tests = [_test(part) for part in parts]
+def _predicate(parts: tuple[Schema, ...], nullable: bool, own: bool) -> Callable[[Value], bool]:
+    tests = [_test(part, own) for part in parts]
 
     def accepts(value: Value) -> bool:
         if value is None:
@@ -198,9 +233,9 @@ def _predicate(parts: tuple[Schema, ...], nullable: bool) -> Callable[[Value], b
     return accepts
 
 
-def _test(part: Schema) -> Callable[[Value], bool]:
+def _test(part: Schema, own: bool) -> Callable[[Value], bool]:
     if part.get("type") == "string" and part.keys() <= _TEXT_KEYWORDS:
-        return _text_test(part)
+        return _text_test(part, own)
     if part.get("type") in ("number", "integer") and part.keys() <= _NUMBER_KEYWORDS:
         return _number_test(part)
     return _schema_test(part)
@@ -219,18 +254,18 @@ def _number_test(part: Schema) -> Callable[[Value], bool]:
     return test
 
 
-def _text_test(part: Schema) -> Callable[[Value], bool]:
+def _text_test(part: Schema, own: bool) -> Callable[[Value], bool]:
     least, most = part.get("minLength", 0), part.get("maxLength", 1 << 62)
-    search = re.compile(part.get("pattern", "")).search
+    matches = bounded_search(part.get("pattern", "")) if own else re.compile(part.get("pattern", "")).search
 
     def test(value: Value) -> bool:
-        return isinstance(value, str) and least <= len(value) <= most and search(value) is not None
+        return isinstance(value, str) and least <= len(value) <= most and bool(matches(value))
 
     return test
 
 
 def _schema_test(part: Schema) -> Callable[[Value], bool]:
-    is_valid = Draft202012Validator(dict(part)).is_valid
+    is_valid = Confined(dict(part), registry=Registry()).is_valid
 
     @lru_cache(maxsize=4096, typed=True)
     def test(value: Value) -> bool:

@@ -6,22 +6,19 @@ understood yet. The same tables through each give the same cells.
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from ..model.budget import LINE_CHARS, SHOWN_CHARS, TABLE_BYTES, TABLE_COLUMNS, OverBudget, parse_json, read_file
 from ..model.finding import finding, problem
 from ..model.profile import Profile, TableSpec
 from .delimited import read_csv
 from .postgres import read_postgres
-from .raw import RawRow, RawTable, TableSource, broken, from_rows, header_findings
+from .raw import RawRow, RawTable, Size, TableSource, broken, header_findings, over_budget, public_names
+from .sqlite import HEAD, read_sqlite
+from .unread import SUFFIXES
 from .workbook import read_workbook
-
-SQLITE = b"SQLite format 3\0"
-SUFFIXES = (".csv", ".tsv", ".jsonl")
 
 
 def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
@@ -43,17 +40,18 @@ def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
         return read_workbook(path, specs)
     if path.is_file():
         with path.open("rb") as file:
-            head = file.read(len(SQLITE))
-        if head == SQLITE:
+            head = file.read(len(HEAD))
+        if head == HEAD:
             return read_sqlite(path, specs)
         raise problem("table.source", f"{path.name} is neither a folder, a workbook nor an SQLite file", file=str(path))
     if not path.is_dir():
-        raise problem("table.source", f"{path} does not exist", file=str(path))
+        wrong = "is neither a folder nor a file" if path.exists() else "does not exist"
+        raise problem("table.source", f"{path} {wrong}", file=str(path))
     return {spec.name: _from_folder(path, spec, source) for spec in specs}
 
 
 def _from_folder(folder: Path, spec: TableSpec, source: TableSource) -> RawTable:
-    there = [folder / f"{spec.name}{suffix}" for suffix in SUFFIXES if (folder / f"{spec.name}{suffix}").is_file()]
+    there = [path for suffix in SUFFIXES if lies_there(path := folder / f"{spec.name}{suffix}")]
     if len(there) > 1:
         names = " and ".join(path.name for path in there)
         message = f"table {spec.name} is there twice: {names}"
@@ -64,37 +62,78 @@ def _from_folder(folder: Path, spec: TableSpec, source: TableSource) -> RawTable
     return read_csv(path, spec, source.encoding, source.delimiter or ("\t" if path.suffix == ".tsv" else ""))
 
 
+def lies_there(path: Path) -> bool:
+    """Whether there is anything of this name, a link that leads nowhere included."""
+    return path.exists() or path.is_symlink()
+
+
 def read_jsonl(path: Path, spec: TableSpec) -> RawTable:
     """One JSON object a line; numbers keep their digits, true and false become TRUE and FALSE, null blank."""
-    objects: list[tuple[int, dict[str, str]]] = []
-    for line, data in enumerate(path.read_bytes().split(b"\n"), 1):
-        if not data.strip():
+    try:
+        data = read_file(path, TABLE_BYTES)
+        objects = list(_objects(data, path.name, spec))
+        names: dict[str, None] = {}
+        for line, pairs in objects:
+            names.update(dict.fromkeys(pairs))
+            if len(names) > TABLE_COLUMNS:
+                raise OverBudget(f"up to line {line} it has {len(names)} keys; a table has at most {TABLE_COLUMNS}")
+        columns = list(names) or list(spec.columns)
+        columns += [c for c in spec.columns if c not in names]  # a key that no line has is blank in all
+        size = Size(columns)
+        rows = []
+        for line, pairs in objects:
+            rows.append(RawRow(line, tuple(pairs.get(c, "") for c in columns)))
+            size.add(rows[-1].cells, line)
+    except OverBudget as error:
+        return over_budget(spec, path.name, error)
+    except _BadLine as bad:
+        message = f"{path.name} line {bad.line}: {bad}"
+        return broken(spec, path.name, finding("table.json", message, table=spec.name, line=bad.line, file=path.name))
+    known = public_names(columns, spec)
+    return RawTable(spec, path.name, known, rows, tuple(header_findings(known, spec, path.name)))
+
+
+class _BadLine(ValueError):
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def _objects(data: bytes, file: str, spec: TableSpec) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and cells of every object; which text is wrong is not told where it may be that of a private cell."""
+    for line, octets in enumerate(data.split(b"\n"), 1):
+        if not octets.strip():
             continue
         try:
-            text = data.decode("utf-8-sig" if line == 1 else "utf-8")
-            pairs = json.loads(text, object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_refuse)
+            pairs = parse_json(octets, LINE_CHARS, object_pairs_hook=_object, parse_int=str, parse_float=str)
             if not isinstance(pairs, dict):
                 raise ValueError("it is no object")
-            objects.append((line, {name: _text(value) for name, value in pairs.items()}))
+            yield line, {name: _text(value) for name, value in pairs.items()}
+        except OverBudget as error:
+            raise OverBudget(f"line {line}: {error}") from None
+        except _Named as error:
+            raise _BadLine(error.kind if spec.private else str(error), line) from None
         except (ValueError, RecursionError) as error:
-            message = f"{path.name} line {line}: {error}"
-            return broken(spec, path.name, finding("table.json", message, table=spec.name, line=line, file=path.name))
-    columns = list(dict.fromkeys(name for _, pairs in objects for name in pairs)) or list(spec.columns)
-    columns += [c for c in spec.columns if c not in columns]  # a key that no line has is blank in all
-    rows = [RawRow(line, tuple(pairs.get(c, "") for c in columns)) for line, pairs in objects]
-    return RawTable(spec, path.name, tuple(columns), rows, tuple(header_findings(columns, spec, path.name)))
+            raise _BadLine(str(error), line) from error
+
+
+class _Named(ValueError):
+    """What is wrong with a text of the line; `kind` does not repeat the text."""
+
+    def __init__(self, kind: str, text: object) -> None:
+        super().__init__(f"{kind}: {str(text)[:SHOWN_CHARS]!r}")
+        self.kind = kind
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise ValueError(f"the key {twice!r} stands twice")
-    return dict(pairs)
-
-
-def _refuse(constant: str) -> str:
-    raise ValueError(f"{constant} is no JSON")
+    if len(pairs) > TABLE_COLUMNS:
+        raise OverBudget(f"it has {len(pairs)} keys; a table has at most {TABLE_COLUMNS}")
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise _Named("a key stands twice", name)
+        found[name] = value
+    return found
 
 
 def _text(value: object) -> str:
@@ -105,46 +144,4 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         value.encode("utf-8")  # half of a surrogate pair is no text: UnicodeEncodeError is a ValueError
         return value
-    raise ValueError(f"a value is no text, number or truth: {value!r}")
-
-
-def read_sqlite(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTable]:
-    """One SQLite file, opened immutable: neither it nor a journal beside it is written.
-
-    Rows that only a journal holds would not be seen, so a file that is in use is refused.
-    """
-    for suffix in ("-wal", "-journal"):
-        journal = path.with_name(path.name + suffix)
-        if journal.is_file() and journal.stat().st_size:
-            message = f"{path.name} is in use: {journal.name} holds changes that are not in it yet"
-            raise problem(
-                "table.source", message, hint="Close the program that writes it, then check again.", file=str(path)
-            )
-    address = f"file:{quote(str(path.resolve()))}?mode=ro&immutable=1"
-    try:
-        connection = sqlite3.connect(address, uri=True)
-    except sqlite3.Error as error:
-        raise problem("table.source", f"{path.name}: {error}", file=str(path)) from error
-    try:
-        return {spec.name: _sqlite_table(connection, path, spec) for spec in specs}
-    finally:
-        connection.close()
-
-
-def _sqlite_table(connection: sqlite3.Connection, path: Path, spec: TableSpec) -> RawTable:
-    place = f"{path.name}!{spec.name}"
-    try:
-        known = connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
-        if (spec.name,) not in known:
-            return RawTable(spec, place, present=False)
-        cursor = connection.execute(f'SELECT * FROM "{spec.name}"')  # a profile's table name, not a user's text
-        columns = [item[0] for item in cursor.description]
-        return from_rows(spec, place, columns, cursor, _sqlite_text)
-    except (sqlite3.Error, ValueError) as error:
-        return broken(spec, place, finding("table.unreadable", f"{place}: {error}", table=spec.name, file=place))
-
-
-def _sqlite_text(value: object) -> str:
-    if isinstance(value, bytes):
-        raise ValueError("a cell holds bytes, not text")
-    return "" if value is None else repr(value) if isinstance(value, float) else str(value)
+    raise _Named("a value is no text, number or truth", value)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..model.finding import Finding, finding
+from ..model.finding import Finding, Severity, finding
+from ..model.privacy import hide_private, shorten
 from ..model.profile import Profile
 from ..model.record import Cell, Record, Value
+from ..model.waiver import Waiver, waive
 from .cells import Flawed, parser
-from .keys import Fault, key_fault
+from .keys import key_fault
 from .raw import RawRow, RawTable
 from .schema import Conditional, table_schema
 
@@ -83,6 +85,10 @@ class Typed:
         Key -> columns with an error.
     unkeyed
         Rows that have no key of their own.
+    causes
+        Key -> what keeps the row from being used; a waived error where the row cannot be understood.
+    waivers
+        Errors that they cover become warnings.
     broken
         What is wrong with the table as a whole.
     """
@@ -94,6 +100,8 @@ class Typed:
     faulty: dict[str, frozenset[str]] = field(default_factory=dict)
     unkeyed: list[Unkeyed] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
+    causes: dict[str, Finding] = field(default_factory=dict)
+    waivers: Sequence[Waiver] = ()
 
     @property
     def broken(self) -> Finding | None:
@@ -112,9 +120,10 @@ class Typed:
             self.faulty[key] = faulty
 
 
-def type_table(raw: RawTable, profile: Profile) -> Typed:
+def type_table(raw: RawTable, profile: Profile, waivers: Sequence[Waiver] = ()) -> Typed:
     """Understand every row of a raw table."""
-    typed = Typed(raw, findings=list(raw.findings))
+    raw = replace(raw, findings=tuple(waive(shorten(found), waivers) for found in raw.findings))
+    typed = Typed(raw, findings=list(raw.findings), waivers=waivers)
     if raw.spec.name in profile.accompanied:
         typed.companions = {}
     if typed.broken:
@@ -174,43 +183,52 @@ def _judge(row: RawRow, parsed: list[Value | Flawed], columns: _Columns, typed: 
     place: dict[str, Any] = {"table": spec.name, "line": row.line, "key": key or None}
     told: list[Finding] = []
     faulty: set[str] = set()
+
+    def tell(id: str, message: str, column: str, **more: Any) -> bool:
+        """Add a finding; whether it is an error that nobody answers for."""
+        made = finding(id, message, column=column, **place, **more)
+        told.append(waive(hide_private(made, spec.private), typed.waivers))
+        return told[-1].severity is Severity.ERROR
+
     for position, name in enumerate(columns.values):
         one = parsed[position]
         if isinstance(one, Flawed):
-            told += [_tell(fault, name, texts[at[name]], place) for fault in one.faults]
-            parsed[position] = one.value
-            if one.faulty:
+            text = texts[at[name]]
+            for fault in one.faults:
+                more = {"hint": fault.hint, "value": text or None, "expected": fault.expected}
+                wrong = tell(fault.id, f"{name}: {fault.message}", name, **more)
+            understood = one.value is not None and not wrong
+            parsed[position] = one.value if understood or not one.faulty else None
+            if one.faulty and not understood:
                 faulty.add(name)
     values: Columns[Value] = Columns(columns.values, parsed)  # type: ignore[arg-type]
     choice = columns.choice
     if columns.undecided(values) and faulty.isdisjoint(choice):
         message = f"one of {' and '.join(choice)} must be filled in, and only one"
-        told.append(finding("row.conflict", message, column=choice[0], **place))
-        faulty.add(choice[0])
+        if tell("row.conflict", message, choice[0]):
+            faulty.add(choice[0])
     for rule in columns.conditionals:
         if (not faulty or faulty.isdisjoint({*rule.when, *rule.then})) and rule.fails(values):
             column = next(iter(rule.then))
             text = texts[at[column]] if column in at else ""
-            told.append(finding("row.conflict", rule.description, column=column, value=text, **place))
-            faulty.add(column)
+            if tell("row.conflict", rule.description, column, value=text):
+                faulty.add(column)
     first = typed.rows.get(key)
     if first is not None and spec.key not in faulty:
         message = f"{spec.key}: {key} is already the key of line {first.line}"
-        told.append(finding("key.duplicate", message, column=spec.key, value=key, **place))
+        tell("key.duplicate", message, spec.key, value=key)
         faulty.add(spec.key)
     typed.findings += told
+    cause = next((f for f in told if f.severity is Severity.ERROR), None)
+    cause = cause or next((f for f in told if f.location.column in faulty), None)
+    if cause is not None:
+        typed.causes.setdefault(key, cause)
     if spec.key in faulty:
         why = next(f for f in told if f.location.column == spec.key)
         foreign = {column: texts[at[column]] for column in spec.foreign if column in at}
         typed.unkeyed.append(Unkeyed(key, row.line, why, foreign))
         return
     typed.add(key, row.line, Cells(at, texts), values, frozenset(faulty))
-
-
-def _tell(fault: Fault, column: str, text: str, place: Mapping[str, Any]) -> Finding:
-    message = f"{column}: {fault.message}"
-    expected = fault.expected
-    return finding(fault.id, message, hint=fault.hint, column=column, value=text or None, expected=expected, **place)
 
 
 def _ragged(row: RawRow, typed: Typed, profile: Profile) -> None:
@@ -220,14 +238,17 @@ def _ragged(row: RawRow, typed: Typed, profile: Profile) -> None:
     position = raw.columns.index(raw.spec.key)
     text = row.cells[position] if position < len(row.cells) else ""
     own = bool(text) and key_fault(text, (raw.spec.name,), profile) is None and text not in typed.rows
-    told = finding("table.row_ragged", message, table=raw.spec.name, line=row.line, key=text if own else None)
+    place: dict[str, Any] = {"table": raw.spec.name, "line": row.line, "key": text if own else None}
+    told = waive(finding("table.row_ragged", message, **place), typed.waivers)
     typed.findings.append(told)
     if own:
+        typed.causes.setdefault(text, told)
         _add_unread(row, text, typed)
     else:
         cells = dict(zip(raw.columns, row.cells, strict=False))
         foreign = {column: cells.get(column, "") for column in raw.spec.foreign}
-        typed.unkeyed.append(Unkeyed(text, row.line, told, foreign))
+        # Cells that cannot be told apart may be private ones: the row goes by its line.
+        typed.unkeyed.append(Unkeyed("" if raw.spec.private else text, row.line, told, foreign))
 
 
 def _keys_of_broken(typed: Typed, profile: Profile) -> None:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import re
+import warnings
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import unescape
 
-from ..model.finding import Finding, Problem, finding, problem
+from ..model.budget import LINES_BYTES, OverBudget
+from ..model.finding import Finding, catalogue, finding, problem
+from ..model.privacy import shorten, withhold_text
 from ..model.profile import TableSpec
-from .raw import RawTable, broken, from_rows
+from .package import Part, examine
+from .raw import RawTable, broken, from_rows, unreadable
 
-LARGEST = 1 << 30
-"""Bytes that a workbook may unpack to: a small file can hold a very large one."""
+MOST_TOLD = 100
+"""Cells of one sheet that are told: formulas fill whole columns."""
+
+_SHEET = re.compile(r"<(?:\w{1,20}:)?sheet\s[^>]{0,200}?\bname=\"([^\"]{1,200})\"")
 
 DATES = {
     "yyyymmdd": "%Y%m%d",
@@ -30,9 +37,6 @@ DATES = {
 """Formats of dates and times whose displayed text is certain; `h:mm` is handled apart."""
 
 
-_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\b[^>]*\bref=[\"']([^\"']*)")
-
-
 class _Unclear(ValueError):
     """What a cell shows cannot be told."""
 
@@ -43,7 +47,7 @@ def read_workbook(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTab
     Raises
     ------
     Problem
-        ``table.source``: no workbook, one that unpacks to more than 1 GiB, or openpyxl is missing.
+        ``table.source``: no workbook, or openpyxl is missing; ``table.budget``: it is larger than any table needs.
     """
     try:
         import openpyxl
@@ -51,58 +55,62 @@ def read_workbook(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTab
         message = "XLSX needs openpyxl: python -m pip install 'neuropress[xlsx]'"
         raise problem("table.source", message, file=str(path)) from None
     if not path.is_file():
-        raise problem("table.source", f"{path} is not there", file=str(path))
+        wrong = "is no file" if path.exists() else "is not there"
+        raise problem("table.source", f"{path} {wrong}", file=str(path))
     try:
-        with zipfile.ZipFile(path) as archive:
-            size = sum(item.file_size for item in archive.infolist())
-        if size > LARGEST:
-            raise problem(
-                "table.source", f"{path.name} would unpack to {size} bytes, the limit is {LARGEST}", file=str(path)
-            )
-        book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
-    except Problem:
-        raise
-    except Exception as error:
-        raise problem(
-            "table.source", f"{path.name} is no workbook that can be read: {error}", file=str(path)
-        ) from error
+        parts = examine(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what openpyxl does not keep when it writes
+            book = openpyxl.load_workbook(path, read_only=True, data_only=False, keep_links=False)
+    except OverBudget as error:
+        raise problem("table.budget", f"{path.name}: {error}", file=str(path)) from None
+    except Exception as error:  # noqa: BLE001 - openpyxl raises what it likes on what is spoilt
+        raise problem("table.source", f"{path.name} is no workbook that can be read: {error}", file=str(path)) from None
     try:
-        return {spec.name: _sheet(book, path, spec) for spec in specs}
+        return {spec.name: _sheet(book, path, spec, parts) for spec in specs}
     finally:
         book.close()
 
 
-def _sheet(book: Any, path: Path, spec: TableSpec) -> RawTable:
+def sheet_names(path: Path) -> list[str]:
+    """Names of all sheets; none where the file cannot be read."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("xl/workbook.xml") as file:
+            text = file.read(LINES_BYTES)
+        return [unescape(name) for name in _SHEET.findall(text.decode("utf-8"))]
+    except Exception:  # noqa: BLE001 - whatever is wrong with it is told where it is read
+        return []
+
+
+def _sheet(book: Any, path: Path, spec: TableSpec, parts: Mapping[str, Part]) -> RawTable:
     place = f"{path.name}!{spec.name}"
     if spec.name not in book.sheetnames:
         return RawTable(spec, place, present=False)
-    sheet = book[spec.name]
-    sheet.reset_dimensions()  # what a file says of its own extent may be wrong
-    wrong = [_merged(merged, place, spec) for merged in _merges(path, sheet)]
+    wrong: list[Finding] = []
     rows: list[list[str]] = []
     try:
+        sheet = book[spec.name]
+        sheet.reset_dimensions()  # what a file says of its own extent may be wrong
+        merged = parts[sheet._worksheet_path]
+        if merged.merged:
+            message = f"{place}: cells {merged.first_merged} are merged"
+            more = f", and {merged.merged - 1} more ranges" if merged.merged > 1 else ""
+            wrong.append(finding("table.merged", message + more, table=spec.name, file=place))
+        names: list[str] = []
         for row in sheet.iter_rows():
-            rows.append([_text(cell, place, spec, wrong) for cell in row])
-    except (ValueError, KeyError, TypeError, SyntaxError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        return broken(spec, place, finding("table.unreadable", f"{place}: {error}", table=spec.name, file=place))
+            rows.append(list(_trimmed([_text(cell, place, spec, wrong, names) for cell in row])))
+            names = names or rows[0]
+    except Exception as error:  # noqa: BLE001 - openpyxl raises what it likes on what is spoilt
+        return unreadable(spec, place, error)
     if wrong:
         return broken(spec, place, *wrong)
-    width = max((len(_trimmed(row)) for row in rows), default=0)
+    width = max(map(len, rows), default=0)
     header, *rest = rows or [[]]
-    filled = (row[:width] + [""] * (width - len(row)) for row in rest)
-    return from_rows(spec, place, header[:width] + [""] * (width - len(header)), filled, str)
-
-
-def _merges(path: Path, sheet: Any) -> list[str]:
-    """Ranges of merged cells, which openpyxl does not tell of a sheet that it reads row by row."""
-    found: list[str] = []
-    with zipfile.ZipFile(path) as archive, archive.open(sheet._worksheet_path) as file:
-        rest = b""
-        while chunk := file.read(1 << 20):
-            text = rest + chunk
-            found += [match.decode("ascii", "replace") for match in _MERGED.findall(text)]
-            rest = text[text.rfind(b"<") :]
-    return found
+    filled = (row + [""] * (width - len(row)) for row in rest)
+    try:
+        return from_rows(spec, place, header + [""] * (width - len(header)), filled, str)
+    except OverBudget as error:
+        return unreadable(spec, place, error)
 
 
 def _trimmed(row: Sequence[str]) -> Sequence[str]:
@@ -111,11 +119,7 @@ def _trimmed(row: Sequence[str]) -> Sequence[str]:
     return row[: last + 1]
 
 
-def _merged(cells: str, place: str, spec: TableSpec) -> Finding:
-    return finding("table.merged", f"{place}: cells {cells} are merged", table=spec.name, file=place)
-
-
-def _text(cell: Any, place: str, spec: TableSpec, wrong: list[Finding]) -> str:
+def _text(cell: Any, place: str, spec: TableSpec, wrong: list[Finding], names: Sequence[str]) -> str:
     """What a cell shows; formulas, and cells of which that is not certain, are added to `wrong`."""
     if cell.value is None:
         return ""
@@ -126,7 +130,14 @@ def _text(cell: Any, place: str, spec: TableSpec, wrong: list[Finding]) -> str:
             id, message = "table.display", f"{place} {cell.coordinate}: {error}"
     else:
         id, message = "table.formula", f"{place} {cell.coordinate} holds the formula {cell.value}"
-    wrong.append(finding(id, message, value=str(cell.value), table=spec.name, line=cell.row, file=place))
+    if len(wrong) >= MOST_TOLD:
+        return ""
+    name = names[cell.column - 1] if cell.column <= len(names) else ""
+    column = name if name in (*spec.columns, *spec.optional) else None
+    told = finding(id, message, value=str(cell.value), table=spec.name, line=cell.row, column=column, file=place)
+    if spec.private and (column is None or column in spec.private):
+        told = replace(withhold_text(told), message=f"{place} {cell.coordinate}: {catalogue()[id]['meaning']}")
+    wrong.append(shorten(told))
     return ""
 
 
@@ -142,7 +153,7 @@ def _shown(cell: Any) -> str:
     if isinstance(value, (datetime, date, time)):
         return _date(value, form)
     if not isinstance(value, (int, float)):
-        raise _Unclear(f"what {value} shows in the format {form!r} is not certain; format the column as text")
+        raise _Unclear(f"what {str(value)[:80]} shows in the format {form!r} is not certain; format the column as text")
     shown = _number(Decimal(repr(value)), form)
     if shown is None:
         raise _Unclear(

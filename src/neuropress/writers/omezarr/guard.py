@@ -80,7 +80,7 @@ def read_node(path: Path) -> dict[str, Any]:
         size = os.fstat(file.fileno()).st_size
         if size > budget.JSON_BYTES:
             raise OverBudget(f"{path.name} has {size} bytes, more than {budget.JSON_BYTES}")
-        found = parse_json(file.read())
+        found = parse_json(file.read(), parse_constant=float)
     if not isinstance(found, dict):
         raise ValueError(f"{path.name} holds no object")
     if found.get("zarr_format") != 3:

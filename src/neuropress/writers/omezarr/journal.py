@@ -68,7 +68,7 @@ class Journal:
             files = set(guard.check_store(self._folder))
             lines = self._path.read_bytes().split(b"\n")
             torn = lines.pop()
-            if not lines or parse_json(lines[0]) != {"plan": plan}:
+            if not lines or parse_json(lines[0], parse_constant=float) != {"plan": plan}:
                 return False
             for line in lines[1:]:
                 self._take(parse_json(line), files)

@@ -1,0 +1,129 @@
+"""Files, sheets and tables that nobody reads are told, with what they probably are."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import openpyxl
+import pytest
+from clean_tables import write_clean
+from table_sources import contents, to_sqlite, to_workbook
+
+from neuropress.api import Dataset
+from neuropress.cli.main import main
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    Dataset.init(tmp_path / "ds")
+    write_clean(tmp_path / "ds/tables")
+    return tmp_path / "ds"
+
+
+def told(root: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:
+    """Id, file and message of what is told of files, sheets and tables."""
+    capsys.readouterr()
+    main(["check", str(root), "--tables-only", "--format", "jsonl"])
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    ids = ("table.misnamed", "table.unread_file", "table.missing", "table.absent")
+    return [(f["id"], f["location"]["file"], f["message"]) for f in found if f["id"] in ids]
+
+
+@pytest.mark.parametrize(
+    ("name", "id", "said"),
+    [
+        ("Analysis.csv", "table.misnamed", "looks like the table analysis"),
+        ("mouse.CSV", "table.misnamed", "looks like the table mouse"),
+        ("mose.csv", "table.misnamed", "looks like the table mouse"),
+        ("sessions.csv", "table.misnamed", "looks like the table session"),
+        ("mouse.xlsx", "table.misnamed", "looks like the table mouse"),
+        ("mouse.txt", "table.misnamed", "looks like the table mouse"),
+        ("sem dataset.csv", "table.misnamed", "looks like the table sem_dataset"),
+        ("mouse.csv.bak", "table.unread_file", "a copy of the table mouse"),
+        ("mouse (copy).csv", "table.unread_file", "a copy of the table mouse"),
+        ("mouse (1).csv", "table.unread_file", "a copy of the table mouse"),
+        ("Copy of mouse.csv", "table.unread_file", "a copy of the table mouse"),
+        ("mouse_old.csv", "table.unread_file", "a copy of the table mouse"),
+        ("mouse.csv~", "table.unread_file", "a copy of the table mouse"),
+        ("~$mouse.xlsx", "table.unread_file", "has a file open"),
+        ("notes.txt", "table.unread_file", "bears no table's name"),
+        ("wires.csv", "table.unread_file", "bears no table's name"),
+    ],
+)
+def test_a_file_that_nobody_reads_is_told(
+    root: Path, name: str, id: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "tables" / name).write_text("x\n", "utf-8")
+    ((identifier, file, message),) = told(root, capsys)
+    assert (identifier, file) == (id, name)
+    assert said in message
+    status = main(["check", str(root), "--tables-only"])
+    assert status == (1 if id == "table.misnamed" else 0)
+
+
+@pytest.mark.parametrize("name", [".DS_Store", ".gitkeep", "README.md", "readme.txt"])
+def test_hidden_files_and_readmes_are_nobodys_business(
+    root: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "tables" / name).write_text("x\n", "utf-8")
+    assert told(root, capsys) == []
+
+
+def test_a_copy_without_its_table_is_an_error(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "tables/analysis.csv").rename(root / "tables/analysis (1).csv")
+    found = told(root, capsys)
+    assert ("table.misnamed", "analysis (1).csv") in [(id, file) for id, file, _ in found]
+    assert ("table.absent", "analysis.csv") in [(id, file) for id, file, _ in found]
+
+
+def test_a_folder_of_tables_within_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (root / "tables/2024").mkdir()
+    assert told(root, capsys) == []
+    (root / "tables/2024/mouse.csv").write_text("x\n", "utf-8")
+    ((id, file, message),) = told(root, capsys)
+    assert (id, file) == ("table.unread_file", "2024")
+    assert "holds tables" in message
+
+
+def test_tables_in_the_dataset_folder_itself(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (root / "tables").iterdir():
+        path.rename(root / path.name)
+    (root / "tables").rmdir()
+    (root / "neuropress.toml").write_text('[tables]\nsource = "."\n', "utf-8")
+    (root / "waivers.csv").write_text("finding,row,reason,person,expiry\n", "utf-8")
+    (root / "facts.jsonl").write_text("", "utf-8")
+    assert told(root, capsys) == []
+    (root / "mose.csv").write_text("x\n", "utf-8")
+    assert [id for id, _, _ in told(root, capsys)] == ["table.misnamed"]
+
+
+def test_sheets_that_nobody_reads_are_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = to_workbook(contents(root / "tables"), root / "book")
+    book = openpyxl.load_workbook(source.location)
+    for name in ("Mouse", "Sheet1", "Readme"):
+        book.create_sheet(name)
+    book.save(source.location)
+    (root / "neuropress.toml").write_text('[tables]\nsource = "book.xlsx"\n', "utf-8")
+    assert sorted(id for id, _, _ in told(root, capsys)) == ["table.misnamed", "table.unread_file"]
+
+
+def test_a_misnamed_table_of_a_database_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = contents(root / "tables")
+    rows["mice"] = rows.pop("behavior")
+    rows["Analysis1"] = rows["analysis"]
+    to_sqlite(rows, root / "x.sqlite")
+    (root / "neuropress.toml").write_text('[tables]\nsource = "x.sqlite"\n', "utf-8")
+    assert [id for id, _, _ in told(root, capsys)] == ["table.misnamed", "table.absent"]
+
+
+def test_check_of_tables_alone_needs_no_numpy_in_these_modules() -> None:
+    code = (
+        "import sys; import neuropress.tables.unread, neuropress.model.privacy, neuropress.model.budget;"
+        "import neuropress.tables.package; sys.exit('openpyxl' in sys.modules or 'psycopg' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False)
+    assert done.returncode == 0
