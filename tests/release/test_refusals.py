@@ -215,3 +215,74 @@ def test_a_file_that_a_private_cell_names_is_not_sent(tmp_path: Path, capsys) ->
     assert public.encode() in sent
     assert private.encode() not in sent
     assert local.encode() not in sent
+
+
+def test_what_a_publication_proves_and_sends_is_remembered(made: Builder, capsys) -> None:
+    now = states(made, capsys)[NWB]
+    assert (now["verified"], now["validated"], now["released"]) == (False, False, None)
+    assert publish(made, "1.0.0", "--dry-run") == 0
+    assert {line["done"] for line in lines(capsys) if line.get("target") == NWB} >= {"verified", "validated"}
+    now = states(made, capsys)[NWB]
+    assert (now["verified"], now["validated"], now["released"]) == (True, True, None)
+    assert publish(made, "1.0.0") == 0
+    (told,) = [line for line in lines(capsys) if line.get("done") == "published"]
+    files = [p for p in place(made).rglob("*") if p.is_file() and p.relative_to(place(made)).parts[0] != "releases"]
+    assert told["objects"] == len(files)
+    assert told["bytes"] == sum(p.stat().st_size for p in files)
+    assert (told["assets"], told["unchanged"], told["parent"]) == (4, 0, None)
+    assert states(made, capsys)[NWB]["released"] == "1.0.0"
+    assert publish(made, "1.1.0") == 0
+    (told,) = [line for line in lines(capsys) if line.get("done") == "published"]
+    assert (told["objects"], told["assets"], told["unchanged"], told["parent"]) == (0, 4, 4, "1.0.0")
+    made.change("mouse", weight="25.5")
+    assert main(["convert", str(made.root)]) == 0
+    assert states(made, capsys)[NWB]["released"] is None
+
+
+def test_what_was_validated_already_is_not_validated_again(made: Builder, monkeypatch) -> None:
+    assert main(["validate", str(made.root)]) == 0
+    monkeypatch.setattr("neuropress.validate.validate_result", lambda *_: pytest.fail("was validated"))
+    assert publish(made, "1.0.0") == 0
+
+
+def test_a_trial_with_errors_tells_what_would_change_and_fails(made: Builder, capsys) -> None:
+    made.row("mouse", mouse_id="RY_M_0002", strain="C57BL/6J", genotype="+/+; +/+")
+    capsys.readouterr()
+    assert publish(made, "1.0.0", "--dry-run") == 1
+    told = lines(capsys)
+    assert ("asset", "added", NWB) in {(t.get("level"), t.get("what"), t.get("name")) for t in told}
+    assert "publish.errors" in {t.get("id") for t in told}
+    assert not place(made).exists()
+
+
+def test_errors_of_other_sessions_do_not_withhold_a_selected_one(made: Builder, tmp_path: Path, capsys) -> None:
+    made.session(2)
+    made.ephys(abf(tmp_path / "f.abf", sweeps=2), "soon", number=2, session=2)
+    assert main(["convert", str(made.root)]) in (0, 1)
+    for option in ((), ("--lab", "RY"), ("--session", "RY_S_0002")):
+        assert "publish.errors" in refused(made, capsys, *option), option
+    assert publish(made, "1.0.0", "--session", "RY_S_0001") == 0
+    release = read_release(str(place(made)))
+    assert NWB in release.assets
+    assert release.notes == {"selected": {"session": ["RY_S_0001"]}}
+
+
+def test_a_fetched_file_is_on_the_disk_before_it_has_its_name(made: Builder, tmp_path: Path, monkeypatch) -> None:
+    assert publish(made, "1.0.0") == 0
+    synced: set[int] = set()
+    real_sync, real_replace = os.fsync, os.replace
+
+    def sync(handle: int) -> None:
+        real_sync(handle)
+        synced.add(os.fstat(handle).st_ino)
+
+    def replace(source: Path, final: Path) -> None:
+        assert os.stat(source).st_ino in synced, final
+        real_replace(source, final)
+
+    monkeypatch.setattr(os, "fsync", sync)
+    monkeypatch.setattr(os, "replace", replace)
+    back = tmp_path / "back"
+    assert main(["releases", "get", str(place(made)), str(back)]) == 0
+    for name in (f"output/{NWB}", f"source/{RAW}"):
+        assert (back / name).stat().st_ino in synced, name
