@@ -223,6 +223,19 @@ def test_foreign_bytes_are_never_overwritten(target, assets):
     assert verify(target) == []
 
 
+def test_a_key_that_was_given_away_stays_free_for_its_owner(target, assets, ds):
+    """Another publisher has claimed two keys and sent nothing yet; its bytes must find their places."""
+    for key in (NWB, VOLUME):
+        text = json.dumps({"key": key, "sha256": sha256(b"another's")}, separators=(",", ":"))
+        target.overwrite(f"releases/claims/{sha256(key.encode())}.json", f"{text}\n".encode())
+    send(target, assets)
+    keys = {name: entry.key for name, entry in read_release(target.url, endpoint=target.endpoint).assets.items()}
+    assert keys == {NWB: NWB.replace(".nwb", ".r2.nwb"), VOLUME: VOLUME.replace(".ome.zarr", ".r2.ome.zarr"), RAW: RAW}
+    assert NWB not in target.data()
+    assert not [key for key in target.data() if key.startswith(f"{VOLUME}/")]
+    assert verify(target) == []
+
+
 def test_equal_bytes_that_lie_there_are_taken(target, assets):
     target.overwrite(NWB, b"nwb bytes")
     done = send(target, assets)

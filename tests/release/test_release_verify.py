@@ -1,9 +1,13 @@
 """Reading releases back, and finding what is wrong with them."""
 
+import dataclasses
+import hashlib
+
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, list_releases, publish, read_release, verify_release
+from neuropress.release import Asset, audit, list_releases, open_release, publish, read_release, verify_release
+from neuropress.release.store import open_store
 
 
 @pytest.fixture
@@ -75,3 +79,87 @@ def test_damaged_release(published):
     with pytest.raises(Problem) as caught:
         read_release(published.url, endpoint=published.endpoint)
     assert caught.value.finding.id == "release.unreadable"
+
+
+@pytest.fixture
+def line(published, tmp_path):
+    """A second release after the first, with another file."""
+    (tmp_path / "ds/f").write_bytes(b"g")
+    asset = Asset("l/f.nwb", "nwb", tmp_path / "ds/f")
+    publish([asset], published.url, "1.1.0", title="T", license="CC0-1.0", endpoint=published.endpoint)
+    assert findings(published, deep=True) == []
+    return published
+
+
+def rewritten(target, number, **fields):
+    """The bytes of a release that says something else, as neuropress would have written them."""
+    return dataclasses.replace(read_release(target.url, number, target.endpoint), **fields).to_bytes()
+
+
+def claim_of(key):
+    return f"releases/claims/{hashlib.sha256(key.encode()).hexdigest()}.json"
+
+
+def test_a_release_that_is_not_what_was_committed(line):
+    line.overwrite("releases/1.1.0.json", rewritten(line, "1.1.0", title="Another"))
+    assert findings(line) == [("release.differs", "releases/1.1.0.json")]
+
+
+@pytest.mark.parametrize("key", ["releases/next/1.0.0.json", "releases/1.0.0.json"])
+def test_a_history_that_is_lost(line, key):
+    line.overwrite(key, None)
+    assert findings(line) == [("release.lost", key)]
+
+
+def test_a_parent_that_is_another_release(line):
+    line.overwrite("releases/1.0.0.json", rewritten(line, "1.0.0", title="Another"))
+    assert findings(line) == [("release.differs", "releases/1.0.0.json")]
+
+
+@pytest.mark.parametrize("key", ["l/f.r2.nwb", "releases/1.1.0/README.md"])
+def test_what_only_a_deep_look_finds(line, key):
+    is_text = key.endswith(".md")
+    place = key if is_text else claim_of(key)
+    for data, id in (
+        (b"{}", "release.text" if is_text else "release.differs"),
+        (None, "release.text" if is_text else "release.lost"),
+    ):
+        line.overwrite(place, data)
+        assert findings(line) == []
+        assert findings(line, deep=True) == [(id, place)]
+
+
+def test_several_releases_are_told_apart(line):
+    line.overwrite("l/f.nwb", b"much longer")
+    audits = audit(open_store(line.url, line.endpoint), ["1.0.0", "1.1.0"], deep=True)
+    told = [(a.number, [f.id for f in a.findings], a.assets, a.size) for a in audits]
+    assert told == [("1.0.0", ["release.differs"], 2, 9), ("1.1.0", [], 1, 1)]
+    line.overwrite("releases/1.0.0.json", b"{}")
+    audits = audit(open_store(line.url, line.endpoint), ["1.0.0"])
+    assert [(a.number, [f.id for f in a.findings]) for a in audits] == [("1.0.0", ["release.unreadable"])]
+    with pytest.raises(Problem) as caught:
+        audit(open_store(line.url, line.endpoint), ["3.0.0"])
+    assert caught.value.finding.id == "release.none"
+
+
+def test_bytes_of_a_release_are_compared_as_they_are_read(published):
+    with open_release(published.url, endpoint=published.endpoint) as release:
+        assert (release.read("l/f.nwb"), release.read("l/v.zarr", "b/c")) == (b"f", b"v/b/c")
+        assert [f.path for f in release.files("l/v.zarr")] == ["a", "b/c"]
+    cases = [
+        ("l/f.nwb", "", "l/f.nwb", b"g", "release.differs"),
+        ("l/v.zarr", "b/c", "l/v.zarr/b/c", b"v/b/d", "release.differs"),
+        ("l/v.zarr", "a", "l/v.zarr/a", None, "release.lost"),
+        ("l/v.zarr", "stray", "l/v.zarr/stray", b"x", "release.lost"),
+        ("l/none", "", "l/none", b"x", "release.lost"),
+    ]
+    for name, member, key, data, id in cases:
+        published.overwrite(key, data)
+        with open_release(published.url, endpoint=published.endpoint) as release, pytest.raises(Problem) as caught:
+            release.read(name, member)
+        assert caught.value.finding.id == id, key
+    manifest = read_release(published.url, endpoint=published.endpoint).assets["l/v.zarr"].manifest
+    published.overwrite(manifest, b"")
+    with open_release(published.url, endpoint=published.endpoint) as release, pytest.raises(Problem) as caught:
+        release.files("l/v.zarr")
+    assert caught.value.finding.id == "release.lost"
