@@ -136,7 +136,7 @@ def test_a_result_that_is_a_link_is_not_published(
     shard.rename(tmp_path / "shard")
     shard.symlink_to(tmp_path / "shard")
     found = refused(build, capsys, *options)
-    assert list(found) == ["result.link"]
+    assert list(found) == ["result.unsafe"]
 
 
 def test_waivers_that_were_used_stand_in_the_release(made: Builder, capsys) -> None:
