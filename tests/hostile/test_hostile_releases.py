@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from builder import Builder, abf
+from confined import STRACE, run_verbs, trespasses
 
 from neuropress.cli.main import main
 from neuropress.model.plan import canonical
@@ -145,19 +144,15 @@ def test_a_crafted_release_ends_with_a_finding(case: str, release: Path, tmp_pat
     secret.write_text(SECRET)
     CASES[case](folder, secret)
     before = {p: p.lstat().st_mtime_ns for p in tmp_path.rglob("*")}
-    failed = 0
-    for number, verb in enumerate(VERBS):
-        out = tmp_path / f"out{number}"
-        command = [part.format(url=folder, out=out) for part in verb]
-        done = subprocess.run(
-            [sys.executable, "-m", "neuropress", *command], capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode in (0, 1), (verb, done.returncode, done.stderr)
-        assert "Traceback" not in done.stderr, (verb, done.stderr)
-        assert SECRET not in done.stdout + done.stderr, verb
-        assert not any(SECRET in p.read_text(errors="replace") for p in out.rglob("*") if p.is_file()), verb
-        failed += done.returncode
-    assert failed, "no verb found anything"
+    trace = tmp_path / "out.trace" if STRACE else None
+    verbs = [[part.format(url=folder, out=tmp_path / f"out{n}") for part in verb] for n, verb in enumerate(VERBS)]
+    outcomes = run_verbs(verbs, tmp_path / "out.scratch", trace)
+    for verb, status, out in outcomes:
+        assert status in (0, 1), (verb, status)
+        assert SECRET not in out, verb
+    assert not any(SECRET in p.read_text(errors="replace") for p in tmp_path.glob("out*/**/*") if p.is_file())
+    assert not (trace and trespasses(trace, tmp_path))
+    assert any(status for _, status, _ in outcomes), "no verb found anything"
     after = {
         p: p.lstat().st_mtime_ns for p in tmp_path.rglob("*") if not p.relative_to(tmp_path).parts[0].startswith("out")
     }
@@ -165,22 +160,15 @@ def test_a_crafted_release_ends_with_a_finding(case: str, release: Path, tmp_pat
     assert not Path("/tmp/neuropress-was-here").exists()
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 @pytest.mark.parametrize("case", ["key above", "link", "linked folder", "linked table", "manifest path above"])
 def test_what_lies_outside_is_never_opened(case: str, release: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(release, tmp_path / "place" / "release"))
     secret = tmp_path / "place" / "secret.txt"
     secret.write_text(SECRET)
     CASES[case](folder, secret)
-    for number, verb in enumerate(VERBS):
-        trace = tmp_path / f"trace{number}"
-        command = [part.format(url=folder, out=tmp_path / f"out{number}") for part in verb]
-        subprocess.run(
-            ["strace", "-f", "-e", "trace=open,openat", "-o", trace, sys.executable, "-m", "neuropress", *command],
-            capture_output=True,
-            timeout=120,
-            check=False,
-        )
-        opened = [line for line in trace.read_text(errors="replace").splitlines() if "ENOENT" not in line]
-        outside = [line for line in opened if str(secret) in line or f"{secret.parent}/RY" in line]
-        assert not outside, (verb, outside)
+    trace = tmp_path / "trace"
+    verbs = [[part.format(url=folder, out=tmp_path / f"out{n}") for part in verb] for n, verb in enumerate(VERBS)]
+    run_verbs(verbs, tmp_path / "scratch", trace)
+    opened = [line for line in trace.read_text(errors="replace").splitlines() if "ENOENT" not in line]
+    assert not [line for line in opened if str(secret) in line or f"{secret.parent}/RY" in line]

@@ -140,7 +140,7 @@ def png(side: int, body: bytes) -> bytes:
 def run(root: Path, *verbs: str) -> dict[str, set[str]]:
     """Ids of the findings of each verb that fails, in a process of its own, whose memory is looked at."""
     command = [sys.executable, "-c", RUN, str(root), *verbs]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30 * len(verbs), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert int(done.stderr.split()[-1]) < MEMORY

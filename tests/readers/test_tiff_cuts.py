@@ -152,7 +152,7 @@ def try_cuts(path: Path, raw: bytes, whole: Any, cuts: list[int]) -> list[int]:
 
 def test_no_cut_file_is_read_otherwise(tmp_path: Path, sorts: dict[str, tuple[bytes, Any]]) -> None:
     choose = random.Random(1)
-    each = max(campaign(280) // len(sorts), 1)
+    each = max(campaign(280, full=1000) // len(sorts), 1)
     for name, (raw, whole) in sorts.items():
         cuts = [choose.randrange(len(raw)) for _ in range(each // 2)]
         cuts += [choose.randrange(max(len(raw) - 700, 0), len(raw)) for _ in range(each - each // 2)]  # metadata

@@ -89,11 +89,11 @@ def test_spoilt_headers_are_findings_or_readings(tmp_path: Path) -> None:
     tests = Path(__file__).resolve().parents[1]
     paths = [str(tests), str(tests / "readers"), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, __file__, str(tmp_path), str(campaign(280))]
+    command = [sys.executable, __file__, str(tmp_path), str(campaign(280, full=1000))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3000, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-3000:]
     counts: dict[str, Any] = json.loads(done.stdout)
-    assert sum(counts.values()) == campaign(280)
+    assert sum(counts.values()) == campaign(280, full=1000)
     assert not {
         c
         for c in counts
