@@ -26,6 +26,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -265,6 +266,18 @@ def try_mutants(table: Table, chosen: list[Mutant], jobs: int) -> list[Mutant]:
     return survivors
 
 
+def draw(known: list[Mutant], table: Table, seed: int, count: int) -> list[Mutant]:
+    """So many mutants, or all for 0: of each group of modules about as many, however long its modules are."""
+    groups: dict[tuple[str, ...], list[Mutant]] = {}
+    for mutant in known:
+        groups.setdefault(table.tests[mutant.file], []).append(mutant)
+    random_ = random.Random(seed)
+    for group in groups.values():
+        random_.shuffle(group)
+    rounds = (one for row in zip_longest(*groups.values()) for one in row if one)
+    return sorted(islice(rounds, count or None), key=lambda m: (m.file, m.line, m.change))
+
+
 def main() -> int:
     """Draw, try, report; 1 for a survivor that is not listed, or a listed one that the code does not have."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
@@ -280,8 +293,7 @@ def main() -> int:
     for file, code, change in sorted(gone):
         print(f"{TABLE.name} lists what {file} does not have: {code}   # {change}")
     known = [mutant for mutant in known if options.only in mutant.file]
-    count = min(options.count or len(known), len(known))
-    chosen = sorted(random.Random(options.seed).sample(known, count), key=lambda m: (m.file, m.line, m.change))
+    chosen = draw(known, table, options.seed, options.count)
     if options.list:
         for mutant in chosen:
             print(mutant)
