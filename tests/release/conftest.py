@@ -65,13 +65,17 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def bucket(s3_server: Server, request: pytest.FixtureRequest) -> Target:
-    return make_bucket(s3_server, request.node.nodeid)
+def bucket(s3_server: Server, request: pytest.FixtureRequest) -> Iterator[Target]:
+    made = make_bucket(s3_server, request.node.nodeid)
+    yield made
+    made.remove()
 
 
 @pytest.fixture
-def rgw_bucket(rgw_server: Server, request: pytest.FixtureRequest) -> Target:
-    return make_bucket(rgw_server, request.node.nodeid)
+def rgw_bucket(rgw_server: Server, request: pytest.FixtureRequest) -> Iterator[Target]:
+    made = make_bucket(rgw_server, request.node.nodeid)
+    yield made
+    made.remove()
 
 
 @pytest.fixture

@@ -79,6 +79,18 @@ class Target:
             else:
                 client.put_object(Bucket=bucket, Key=prefix + key, Body=data)
 
+    def remove(self) -> None:
+        """Delete everything in the bucket, uploads that were cut off too: the servers keep all of it in memory."""
+        if self.server is None:
+            return
+        client, (bucket, _) = self.server.client(), self._place()
+        for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
+            for upload in page.get("Uploads", []):
+                client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket):
+            for item in page.get("Contents", []):
+                client.delete_object(Bucket=bucket, Key=item["Key"])
+
     def _place(self) -> tuple[str, str]:
         bucket, prefix = self.url.removeprefix("s3://").split("/", 1)
         return bucket, f"{prefix}/"
