@@ -84,6 +84,14 @@ def endless_directories(path: Path) -> None:
     tiff(path, [tags], bytes(16))
 
 
+def overlapping_private_directories(path: Path) -> None:
+    """A page whose EXIF tag points to 2,000 directories, each of which takes in those behind it."""
+    count, shorts = 2000, np.full(60_000, 4000, "<u2").tobytes()
+    base = 8 + 2 + 12 * 10 + 4
+    places = struct.pack(f"<{count}I", *range(base + 16 + 4 * count, base + 16 + 6 * count, 2))
+    tiff(path, [page(4, 1, 16) | {34665: (count, -1 - 16)}], bytes(16) + places + shorts)
+
+
 def many_tags(path: Path) -> None:
     entries = struct.pack("<HHQQ", 256, 4, 2**60, 16)
     path.write_bytes(b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", 1) + entries + bytes(64))
@@ -120,6 +128,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
     "4 x 1 GiB, shared strips": (shared_strips, {"image.hostile"}),
     "2^32 x 2^32 pixels": (lambda p: tiff(p, [page(2**32 - 1, 1, 99)], bytes(100)), {"tiff.truncated"}),
     "overlapping directories": (overlapping_directories, {"image.hostile", "tiff.damaged", "tiff.truncated"}),
+    "overlapping private directories": (overlapping_private_directories, {"image.hostile"}),
     "endless sub-directories": (endless_directories, {"tiff.damaged"}),
     "a tag of 2^60 values": (many_tags, {"tiff.truncated"}),
     "2^60 tags": (many_directory_entries, {"tiff.damaged"}),

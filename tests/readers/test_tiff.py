@@ -1,5 +1,6 @@
 """TIFF files: real ones against tifffile, and bad ones of our own making."""
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,27 @@ def test_pyramid_in_sub_directories_is_no_data(tmp_path: Path) -> None:
         out.write(big[:, ::2, ::2], subfiletype=1, tile=(32, 32))
     _, data = one(tmp_path / "p.ome.tif")
     np.testing.assert_array_equal(data, big)
+
+
+@pytest.mark.parametrize("kind", [4, 13])
+def test_a_sub_directory_is_looked_at_whatever_the_type_of_its_pointer(tmp_path: Path, kind: int) -> None:
+    """LONG, or IFD, which the TIFF supplement has for pointers."""
+    path = tmp_path / "p.ome.tif"
+    big = RNG.integers(0, 255, (2, 64, 64), dtype=np.uint8)
+    with tifffile.TiffWriter(path, byteorder="<") as out:
+        out.write(big, subifds=1, tile=(32, 32), metadata={"axes": "TYX"})
+        out.write(big[:, ::2, ::2], subfiletype=1, tile=(32, 32))
+    with tifffile.TiffFile(path) as tif:
+        (level,) = tif.pages[1].pages
+        place = struct.pack("<HHII", 324, 4, 1, level.dataoffsets[0])
+    raw = path.read_bytes().replace(struct.pack("<HHI", 330, 13, 1), struct.pack("<HHI", 330, kind, 1))
+    assert raw.count(struct.pack("<HHI", 330, kind, 1)) == 2
+    path.write_bytes(raw)
+    _, data = one(path)
+    np.testing.assert_array_equal(data, big)
+    assert raw.count(place) == 1
+    path.write_bytes(raw.replace(place, struct.pack("<HHII", 324, 4, 1, len(raw))))
+    assert refused(path).finding.id == "tiff.truncated"
 
 
 def test_imagej_stack_in_one_directory(tmp_path: Path) -> None:

@@ -237,7 +237,7 @@ class _Walk:
         try:
             entries, _ = self._directory(at, name)
         except Problem as error:
-            if error.finding.id == "tiff.truncated":
+            if error.finding.id in ("tiff.truncated", "image.hostile"):
                 raise
             return
         if any(kind not in _SIZES for _, kind, _, _ in entries):
