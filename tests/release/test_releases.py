@@ -128,6 +128,7 @@ def test_get_gives_a_dataset_that_stands_by_itself(published: Builder, tmp_path:
     back = tmp_path / "back"
     assert main(["releases", "get", url(published), str(back)]) == 0
     assert (back / "output" / NWB).read_bytes() == (published.root / "output" / NWB).read_bytes()
+    assert not (back / "schemas").exists()  # those that neuropress has itself
     for verb in ("check", "verify", "validate"):
         assert main([verb, str(back)]) == 0, verb
     capsys.readouterr()
