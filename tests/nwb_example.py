@@ -12,7 +12,7 @@ from neuropress.model.receipt import InputDigest
 from neuropress.model.record import CellRef
 from neuropress.model.source import Input, SourceRoots
 from neuropress.readers import RawArrays
-from neuropress.writers import Seal
+from neuropress.results import Seal
 
 FRAMES, HEIGHT, WIDTH = 300, 20, 12
 SWEEPS, SAMPLES = 4, 5000
@@ -206,7 +206,7 @@ SEAL = Seal("0.1.0", "rowsdigest", INPUTS)
 
 def write_example(path: Path, plan: Plan | None = None, **changes: Any) -> Path:
     """Write the example (or another plan) and return its path."""
-    from neuropress.writers import nwb
+    from neuropress.results.nwb import file as nwb
 
     raw = changes.get("raw") or Memory()
     nwb.write(plan or example(), raw, path, changes.get("seal", SEAL), changes.get("previous"), lambda n: None)

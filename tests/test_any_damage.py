@@ -12,9 +12,9 @@ from builder import DATE, Builder, abf, movie
 from campaigns import campaign
 
 from neuropress.api import Dataset
-from neuropress.export import canonical_tables
-from neuropress.results import export
 from neuropress.tables.fixes import read_fixes
+from neuropress.verbs.export import canonical_tables
+from neuropress.verbs.prove import export
 
 TEXTS = (
     "", "NA", " x", "20250620.0", "0.375", "#NAME?", "1-Mar", "RY_M_0001", "RY_S_0002", "RY_INJ_0001", "ry_m_1", "x\ny",

@@ -15,10 +15,10 @@ from clean_tables import PROFILE
 import neuropress
 from neuropress.cli.main import main
 from neuropress.converters import CONVERTERS, imaging
-from neuropress.coverage import CLASSES, lost_rules, read_results, where
 from neuropress.mapping import rules
 from neuropress.model.plan import Field
 from neuropress.planning import build as planning
+from neuropress.verbs.coverage import CLASSES, lost_rules, read_results, where
 
 TOKENS = {  # table: columns that take any text
     "plasmid": ("plasmid_name", "gene", "backbone", "promoter", "notes"),

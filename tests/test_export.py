@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from neuropress.api import Dataset
 from neuropress.cli.main import main
-from neuropress.export import canonical_tables
 from neuropress.model.profile import Profile
-from neuropress.records import NAME
-from neuropress.results import export
+from neuropress.planning.records import NAME
+from neuropress.verbs.export import canonical_tables
+from neuropress.verbs.prove import export
 
 
 @pytest.fixture

@@ -305,7 +305,7 @@ def test_too_little_disk_is_said_before_writing(
 ) -> None:
     shutil.rmtree(copy.root / "output")
     usage = type("usage", (), {"free": 1000})
-    monkeypatch.setattr("neuropress.convert.shutil.disk_usage", lambda path: usage)
+    monkeypatch.setattr("neuropress.verbs.convert.shutil.disk_usage", lambda path: usage)
     assert main(["convert", str(copy.root)]) == 1
     assert "disk.full" in capsys.readouterr().out
     assert not list((copy.root / "output").rglob("*.nwb"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from builder import DATE, Builder, abf, movie
 
-from neuropress import proofs
+from neuropress import proof as proofs
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
 
@@ -110,16 +110,16 @@ def test_a_result_that_changes_while_it_is_verified_is_not_proven(made: Builder,
 
 
 def test_a_result_that_changes_while_it_is_validated_is_not_remembered(made: Builder, monkeypatch, capsys) -> None:
-    import neuropress.validate
+    from neuropress.results.nwb import file
 
-    real = neuropress.validate.validate_result
+    real = file.validate
 
-    def touching(path: Path, kind: str):
-        found = real(path, kind)
+    def touching(path: Path):
+        found = real(path)
         os.utime(path, ns=(0, 0))
         return found
 
-    monkeypatch.setattr(neuropress.validate, "validate_result", touching)
+    monkeypatch.setattr(file, "validate", touching)
     assert main(["validate", str(made.root)]) == 0
     assert state(made, capsys) == (False, False)
 

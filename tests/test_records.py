@@ -13,8 +13,8 @@ from builder import Builder, abf, slices
 
 from neuropress.api import Dataset
 from neuropress.cli.main import main
-from neuropress.export import canonical_tables
-from neuropress.records import NAME
+from neuropress.planning.records import NAME
+from neuropress.verbs.export import canonical_tables
 
 SECRET = "D:/zqsecretqz/place"
 

@@ -12,7 +12,7 @@ import pytest
 from builder import Builder, abf, slices
 
 from neuropress.cli.main import main
-from neuropress.convert import _size
+from neuropress.verbs.convert import _size
 
 
 @pytest.fixture

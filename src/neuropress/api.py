@@ -15,34 +15,34 @@ from time import time
 from typing import Any
 
 from . import publishing
-from .adding import Occasion, add_told
 from .checks import check_tables
 from .checks.waivers import load_waivers, unmatched
 from .config import DEFAULT_PROFILE, FILE, TEMPLATE, Config, load_config, open_profile
-from .convert import Options, convert_all
-from .coverage import Coverage, Place, cover, read_results, where
-from .explain import Explanation, explain_result
-from .fixing import apply_fixes, write_proposals
-from .letters import Letter, write_letter
 from .model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from .model.record import Record
+from .model.report import Outcome, Report
 from .model.serial import to_json
 from .model.waiver import Waiver, waive_all
 from .planning.build import build_plan, check_mappings
 from .planning.facts import FILE as FACTS
 from .planning.facts import collect_facts, compare_with_facts, load_facts
 from .planning.raw import check_files
+from .planning.records import NAME as RECORDS
+from .planning.records import is_current, write_records
 from .planning.stale import State, standing
 from .planning.targets import Wanted, strays, unplaced, wanted_targets
-from .proofs import Proofs
-from .records import NAME as RECORDS
-from .records import is_current, write_records
-from .report import Outcome, Report
-from .results import export, name_of, validated, verify_paths
-from .since import old_dataset, only_new
+from .proof import Proofs
 from .state import DigestCache, locked, write_atomic
-from .status import describe_obstacle, list_standings
 from .tables import Tables, write_headers
+from .verbs.add import Occasion, add_told
+from .verbs.convert import Options, convert_all
+from .verbs.coverage import Coverage, Place, cover, read_results, where
+from .verbs.explain import Explanation, explain_result
+from .verbs.fix import apply_fixes, write_proposals
+from .verbs.letter import Letter, write_letter
+from .verbs.prove import export, name_of, validated, verify_paths
+from .verbs.since import old_dataset, only_new
+from .verbs.status import describe_obstacle, list_standings
 
 type Progress = Callable[[int], None]
 

@@ -13,6 +13,7 @@ from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, finding, problem
 from .model.profile import SHIPPED, Profile, is_zone, load_profile
 from .model.source import SourceRoots
+from .results import TARGETS
 from .tables import FIXES, TableSource, check_schemas
 
 FILE = "neuropress.toml"
@@ -158,6 +159,7 @@ def open_profile(name: str, folder: Path) -> Profile:
         profile = load_profile(name, folder)
         if (folder / f"{name}.toml").exists():
             check_schemas(profile)
+        _check_suffixes(profile)
     except FileNotFoundError as error:
         base = f" (profile {name!r} extends it)" if "/" not in name and (folder / f"{name}.toml").exists() else ""
         missing = Path(error.filename or str(error)).stem
@@ -166,6 +168,14 @@ def open_profile(name: str, folder: Path) -> Profile:
     except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError, RecursionError) as error:
         raise problem("dataset.config", f"profile {name!r} cannot be used: {error}", file=place) from error
     return profile
+
+
+def _check_suffixes(profile: Profile) -> None:
+    """See that results of each kind are called as such results are. Raises `ValueError`."""
+    for target, kind in TARGETS.items():
+        path = profile.paths.get(target, "")
+        if not path.endswith(kind.suffix):
+            raise ValueError(f"paths.{target}: {path[:80]!r} must end in {kind.suffix}")
 
 
 def _check_texts(data: Any, path: Path) -> None:

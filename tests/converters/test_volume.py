@@ -25,7 +25,8 @@ from neuropress.model.receipt import InputDigest
 from neuropress.model.record import Cell, CellRef, Record
 from neuropress.model.source import Source, SourceRoots
 from neuropress.readers import RawArrays
-from neuropress.writers import Seal, omezarr
+from neuropress.results import Seal
+from neuropress.results.omezarr import volume as omezarr
 
 SCALE = "multiscales/0/datasets/0/coordinateTransformations/0/scale"
 KEYS = {"sem_dataset": "JL_SD_0001", "micro_ct_dataset": "JL_MD_0001", "image": "ML_IMG_0001"}

@@ -131,7 +131,7 @@ def test_what_is_unsafe_is_refused_before_a_library_opens_it(
 ) -> None:
     _, result, _ = craft(good, kind, name, tmp_path)
     asked: list[str] = []
-    for place in ("zarr.open_array", "zarr.open_group", "zarr.open", "neuropress.validate.nwb.inspect_nwbfile"):
+    for place in ("zarr.open_array", "zarr.open_group", "zarr.open", "neuropress.results.nwb.validate.inspect_nwbfile"):
         monkeypatch.setattr(place, lambda *_, place=place, **__: asked.append(place))
     assert main(["validate", str(result)]) == 1
     assert main(["verify", str(result), "--source", str(good.root / "source")]) == 1

@@ -122,7 +122,7 @@ def test_bytes_that_change_behind_the_stat_are_not_sent(
     made: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The digest is taken again of the bytes that go out, so a proof cannot be fooled by a stat."""
-    from neuropress.proofs import Proof
+    from neuropress.proof import Proof
 
     assert main(["validate", str(made.root)]) == 0
     flip(made.root / "output" / NWB)
@@ -143,7 +143,7 @@ class _Current:
 def test_a_proof_is_used_once_it_is_there(made: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["validate", str(made.root)]) == 0
     monkeypatch.setattr("neuropress.publishing.gate.prove", lambda *_: pytest.fail("was proven"))
-    monkeypatch.setattr("neuropress.validate.validate_result", lambda *_: pytest.fail("was validated"))
+    monkeypatch.setattr("neuropress.results.nwb.file.validate", lambda *_: pytest.fail("was validated"))
     assert publish(made) == 0
 
 

@@ -241,7 +241,7 @@ def test_what_a_publication_proves_and_sends_is_remembered(made: Builder, capsys
 
 def test_what_was_validated_already_is_not_validated_again(made: Builder, monkeypatch) -> None:
     assert main(["validate", str(made.root)]) == 0
-    monkeypatch.setattr("neuropress.validate.validate_result", lambda *_: pytest.fail("was validated"))
+    monkeypatch.setattr("neuropress.results.nwb.file.validate", lambda *_: pytest.fail("was validated"))
     assert publish(made, "1.0.0") == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from builder import DATE, Builder, abf, slices
 
 from neuropress.cli.main import main
-from neuropress.export import canonical_tables
+from neuropress.verbs.export import canonical_tables
 
 pytestmark = pytest.mark.s3
 

@@ -19,9 +19,9 @@ import neuropress
 from neuropress.api import Dataset
 from neuropress.cli.main import main
 from neuropress.config import load_config
-from neuropress.fixing import propose
 from neuropress.tables import TableSource, load_tables
 from neuropress.tables.fixes import COLUMNS
+from neuropress.verbs.fix import propose
 
 
 @pytest.fixture

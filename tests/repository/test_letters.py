@@ -10,9 +10,9 @@ import pytest
 from builder import DATE, Builder, abf
 
 from neuropress.cli.main import main
-from neuropress.letters import write_letter
 from neuropress.model.finding import finding
 from neuropress.model.profile import load_profile
+from neuropress.verbs.letter import write_letter
 
 
 @pytest.fixture

@@ -140,7 +140,7 @@ def test_a_validators_error_is_waived_alike_in_validate_status_and_publish(
     order = ["publish", str(lab.root), "--to", str(release), "--release", "1.0.0"]
     assert main(["convert", str(lab.root)]) == 0
     bad = Finding("nwbinspector:check_subject_age", "x", Severity.ERROR, "no age", location=Location(file=PATH))
-    monkeypatch.setattr("neuropress.validate.validate_result", lambda *_: [bad])
+    monkeypatch.setattr("neuropress.results.nwb.file.validate", lambda *_: [bad])
 
     def validated() -> bool:
         capsys.readouterr()

@@ -12,6 +12,7 @@ from ..model.finding import Finding, Problem, catalogue, finding
 from ..model.profile import Profile, TableSpec
 from ..model.source import check_key
 from ..model.waiver import Waiver
+from ..results import kind_named
 from ..tables.delimited import read_csv
 from ..tables.keys import is_date
 
@@ -61,6 +62,8 @@ def _fault(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
             check_key(waiver.row)
         except Problem as bad:
             return _tell("waiver.invalid", waiver, "row", f"{said}: {bad.finding.message}")
+        if not kind_named(waiver.row):
+            return _tell("waiver.invalid", waiver, "row", f"{said}: {waiver.row!r} is called like no result")
     elif waiver.row.split(".")[0] not in profile.tables:
         message = f"{said}: {waiver.row!r} neither begins with a table's name nor is the path of a result"
         return _tell("waiver.invalid", waiver, "row", message)

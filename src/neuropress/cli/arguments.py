@@ -6,9 +6,9 @@ import argparse
 from typing import NoReturn
 
 from .. import __version__
+from ..results import PUBLISHED
 from .releases import add_releases
 
-KINDS = ("raw", "nwb", "ome-zarr")
 FORMATS = ("text", "jsonl", "junit", "github")
 
 VERBS = {
@@ -150,7 +150,7 @@ def _publish_options(verb: argparse.ArgumentParser) -> None:
     group = verb.add_argument_group("selection (each may be repeated; everything else is inherited)")
     group.add_argument("--lab", action="append", default=[], metavar="INITIALS", help="only these labs")
     group.add_argument("--session", action="append", default=[], metavar="ID", help="only these sessions")
-    group.add_argument("--only", action="append", default=[], choices=KINDS, help="only this kind of data")
+    group.add_argument("--only", action="append", default=[], choices=PUBLISHED, help="only this kind of data")
 
 
 def _add_selection(verb: argparse.ArgumentParser) -> None:

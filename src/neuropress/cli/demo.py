@@ -8,9 +8,9 @@ from shlex import quote
 from time import perf_counter
 
 from ..api import Dataset
-from ..explain import explain_result
 from ..model.finding import problem
-from ..report import Report
+from ..model.report import Report
+from ..verbs.explain import explain_result
 from .demo_data import SETTINGS, fill_tables, make_files
 from .render import Output
 

@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
     args = parser().parse_args(arguments)
     from ..model.finding import MappingError, Problem
-    from ..report import FINDINGS, MACHINE, USAGE
+    from ..model.report import FINDINGS, MACHINE, USAGE
     from .render import Output
 
     output = Output(args.verb, as_json=getattr(args, "json", False))
@@ -79,7 +79,7 @@ def _init(args: argparse.Namespace, output: Output) -> int:
 
 
 def _add(args: argparse.Namespace, output: Output) -> int:
-    from ..adding import Occasion
+    from ..verbs.add import Occasion
 
     args.dir = args.dataset
     occasion = Occasion(args.lab, args.session, args.table, args.mouse, args.date)
@@ -130,7 +130,7 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
 
 
 def _verify(args: argparse.Namespace, output: Output) -> int:
-    from ..results import verify_files
+    from ..verbs.prove import verify_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -148,7 +148,7 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
 
 
 def _validate(args: argparse.Namespace, output: Output) -> int:
-    from ..results import validate_files
+    from ..verbs.prove import validate_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -194,7 +194,7 @@ def _schema(args: argparse.Namespace, output: Output) -> int:
 
 
 def _explain(args: argparse.Namespace, output: Output) -> int:
-    from ..explain import explain_result
+    from ..verbs.explain import explain_result
 
     if args.cell:
         args.dir = args.file
@@ -211,7 +211,7 @@ def _coverage(args: argparse.Namespace, output: Output) -> int:
 
 
 def _export(args: argparse.Namespace, output: Output) -> int:
-    from ..results import export
+    from ..verbs.prove import export
 
     return output.report(export(args.source, Path(args.to), args.release, args.endpoint))
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..results import PUBLISHED
+
 if TYPE_CHECKING:
     from ..publishing.scope import Scope
     from .render import Output
@@ -39,12 +41,12 @@ def add_releases(verb: argparse.ArgumentParser) -> None:
     for name in ("get", "rebuild"):
         made[name].add_argument("--lab", action="append", default=[], metavar="INITIALS", help="only these labs")
         made[name].add_argument("--session", action="append", default=[], metavar="ID", help="only these sessions")
-    made["get"].add_argument("--only", action="append", default=[], choices=("raw", "nwb", "ome-zarr"))
+    made["get"].add_argument("--only", action="append", default=[], choices=PUBLISHED)
 
 
 def run_releases(args: argparse.Namespace, output: Output) -> int:
     """Run one action; returns the exit status."""
-    from .. import releases
+    from ..verbs import releases
 
     progress = output.progress(args.action)
     if args.action == "list":
@@ -59,7 +61,7 @@ def run_releases(args: argparse.Namespace, output: Output) -> int:
             args.url, Path(args.to), args.release, _scope(args), endpoint=args.endpoint, progress=progress
         )
         return output.report(report)
-    from ..rebuild import rebuild_release
+    from ..verbs.rebuild import rebuild_release
 
     report = rebuild_release(
         args.url,

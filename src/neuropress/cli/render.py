@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..coverage import CLASSES, Coverage, Place
-from ..explain import Explanation
 from ..model.finding import Finding, Severity
-from ..report import Outcome, Report
+from ..model.report import Outcome, Report
+from ..results import KINDS
+from ..verbs.coverage import CLASSES, Coverage, Place
+from ..verbs.explain import Explanation
 from . import formats
 
 COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
@@ -130,7 +131,8 @@ class Output:
         if without:
             print(f"without rows: {', '.join(without)}\n")
         print(_counts("all cells", covered.totals(), width))
-        print("core NWB, OME-Zarr: in a field of the standard. record: verbatim in a result. catalogue only: verbatim")
+        labels = ", ".join(kind.label for kind in KINDS.values())
+        print(f"{labels}: in a field of the standard. record: verbatim in a result. catalogue only: verbatim")
         print(
             "in records.jsonl, no result carries its row. private: never leaves. Each cell is counted once, the first"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..model.finding import problem
+from ..results import KINDS
 from ..state import write_atomic
 from .decisions import WHEN, Decision, decisions
 from .draft import Draft, draft
@@ -75,8 +76,7 @@ def _profile(made: Draft, name: str) -> str:
         "[defaults]",
         "",
         "[paths]",
-        'session = "{lab}/{date}/session/nwb/{id}.nwb"',
-        'volume = "{lab}/{date}/{table}/ome-zarr/{id}.ome.zarr"',
+        *(f"{kind.target} = {_toml(kind.template)}" for kind in KINDS.values()),
     ]
     for lab in labs.values():
         folder = re.sub(r"[^a-z0-9]+", "-", lab.name.split()[-1].casefold())

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,12 @@ from .record import CellRef, Fix
 from .serial import SPARSE
 from .source import Input
 
-type TargetKind = Literal["nwb", "ome-zarr"]
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class Target:
     """One result: its kind, the row or session it belongs to, its path below ``output/``."""
 
-    kind: TargetKind
+    kind: str
     id: str
     path: str
 

@@ -262,15 +262,14 @@ def _check_limits(profile: Profile) -> None:
 
 def _check_paths(profile: Profile) -> None:
     """Where results lie: below ``output/``, each under its own id."""
-    for kind, suffix in (("session", ".nwb"), ("volume", ".ome.zarr")):
-        path = profile.paths.get(kind, "")
+    for target, path in profile.paths.items():
         names = set(re.findall(r"\{([^{}]*)\}", path))
         plain = re.fullmatch(r"(?:[A-Za-z0-9._-]|\{[a-z]+\}|/){1,500}", path)
-        if not plain or names - _PATH_NAMES or "id" not in names or not path.endswith(suffix) or ".." in path:
+        if not plain or names - _PATH_NAMES or "id" not in names or ".." in path:
             known = ", ".join(f"{{{name}}}" for name in sorted(_PATH_NAMES))
-            raise ValueError(f"paths.{kind}: {path[:80]!r} must be made of {known}, hold {{id}} and end in {suffix}")
+            raise ValueError(f"paths.{target}: {path[:80]!r} must be made of {known} and hold {{id}}")
         if path.startswith("/") or "//" in path or any(part == "." for part in path.split("/")):
-            raise ValueError(f"paths.{kind}: {path[:80]!r} must lie below output/")
+            raise ValueError(f"paths.{target}: {path[:80]!r} must lie below output/")
 
 
 def _faults(spec: TableSpec, profile: Profile) -> Iterator[str]:

@@ -26,6 +26,7 @@ from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
+from ..results import KINDS
 from ..tables import normalise_key
 from .targets import Wanted, source_rows
 
@@ -91,7 +92,7 @@ def rule_sources(profile: Profile) -> set[tuple[str, str]]:
 
 def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
     """Revisions of the mappings and converters that one result is made with, by name."""
-    names = {name for name, _ in wanted.jobs} | ({"session"} if wanted.target.kind == "nwb" else set())
+    names = {name for name, _ in wanted.jobs} | _frame(wanted)
     found = {}
     for name in sorted(names):
         mapping = mapping_of(name, profile)
@@ -100,6 +101,12 @@ def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
         if mapping.own:
             found[f"mapping:{name} of {profile.name}"] = mapping.own
     return found
+
+
+def _frame(wanted: Wanted) -> set[str]:
+    """The converter that every result of a kind begins with, if there is one."""
+    frame = KINDS[wanted.target.kind].frame
+    return {frame} if frame else set()
 
 
 def build_plan(wanted: Wanted, config: Config) -> Planned:
@@ -195,7 +202,7 @@ def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tupl
     nodes: dict[str, Node] = {}
     told: list[Finding] = []
     started = None
-    if wanted.target.kind == "nwb":
+    if _frame(wanted):
         job, found = _session_job(wanted, opened, profile)
         told += found
         started = zoned_start(job)

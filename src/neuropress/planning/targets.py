@@ -15,9 +15,11 @@ from ..model.profile import Profile
 from ..model.record import Record
 from ..model.serial import to_json
 from ..model.waiver import Waiver
+from ..results import TARGETS, kind_named
 from ..tables import RowId, Tables
 
-KIND = {"session": "nwb", "volume": "ome-zarr"}
+SESSION = "session"
+"""The table, and the target, that gathers rows of other tables; all other results are of one row each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +89,10 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
         found.append(_session(record, tables, profile))
     for name in CONVERTERS:
         module = converter(name)
-        if module.TARGET == "volume":
+        if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
-            found += [_volume(name, r, tables, profile) for r in rows if module.takes(r) and _date(r)]
+            results = (_of_one_row(name, row, tables, profile) for row in rows if module.takes(row))
+            found += [result for result in results if result]
     return sorted(found, key=lambda wanted: wanted.target.path)
 
 
@@ -98,7 +101,7 @@ def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Findi
 
     Where their result would lie cannot be told, so they have no target.
     """
-    own = {"session", *(t for n in CONVERTERS if converter(n).TARGET == "volume" for t in converter(n).TABLES)}
+    own = {SESSION, *(t for n in CONVERTERS if converter(n).TARGET != SESSION for t in converter(n).TABLES)}
     for table, spec in profile.tables.items():
         if table in own and "session_id" not in spec.foreign:
             understood = tables.records.get(table, {})
@@ -116,9 +119,10 @@ def strays(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> 
     """
     wanted = {one.target.path for one in targets}
     for folder, folders, files in os.walk(output):
-        volumes = sorted(name for name in folders if name.endswith(".ome.zarr"))
-        folders[:] = sorted(set(folders) - set(volumes))
-        for name in (*volumes, *sorted(name for name in files if name.endswith(".nwb"))):
+        results = [name for name in sorted(folders) if kind_named(name, is_folder=True)]
+        folders[:] = sorted(set(folders) - set(results))
+        results += [name for name in sorted(files) if kind_named(name, is_folder=False)]
+        for name in results:
             path = (Path(folder) / name).relative_to(output).as_posix()
             if path not in wanted and name.split(".")[0] not in excused:
                 yield finding("result.stray", f"{path} is asked for by no row of the tables", file=path)
@@ -134,11 +138,11 @@ def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
             names = [n for n in CONVERTERS if table in converter(n).TABLES and converter(n).takes(row)]
             if not names:
                 others.append(row)
-            elif converter(names[0]).TARGET == "session":
+            elif converter(names[0]).TARGET == SESSION:
                 jobs.append((names[0], row))
     also, withheld = _companions(record, tables, profile)
     others += also
-    target = Target("nwb", record.key, _path("session", record, str(record.values["session_date"]), profile))
+    target = Target(TARGETS[SESSION].name, record.key, _path(SESSION, record, profile))
     rows = [record, *(row for _, row in jobs), *others]
     blocked = _blocked(rows, tables) | tables.blocked_children(record) | withheld
     return Wanted(target, record, tuple(jobs), tuple(others), blocked, tables.waivers)
@@ -156,14 +160,18 @@ def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list
     return rows, blocked
 
 
-def _volume(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted:
-    target = Target("ome-zarr", record.key, _path("volume", record, _date(record), profile))
+def _of_one_row(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
+    """The result of a row by itself; None where the day that its path needs is not understood."""
+    kind = TARGETS[converter(name).TARGET]
+    if "{date}" in profile.paths[kind.target] and not _date(record):
+        return None
+    target = Target(kind.name, record.key, _path(kind.target, record, profile))
     return Wanted(target, record, ((name, record),), (), _blocked([record], tables), tables.waivers)
 
 
 def _date(record: Record) -> str:
-    """Day of a volume's path; empty where its own or its session's cell is not understood, which is told there."""
-    session = record.related("session")
+    """Day of a result's path; empty where its own or its session's cell is not understood, which is told there."""
+    session = record if record.table == SESSION else record.related("session")
     return str((session.values.get("session_date") if session else record.values.get("start_date")) or "")
 
 
@@ -172,10 +180,10 @@ def _blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str], Fi
     return {key: tables.blocked[key] for key in keys if key in tables.blocked}
 
 
-def _path(kind: str, record: Record, date: str, profile: Profile) -> str:
+def _path(target: str, record: Record, profile: Profile) -> str:
     lab = profile.lab_of(record.key)
     folder = lab.folder if lab else record.lab
-    return profile.paths[kind].format(lab=folder, date=date, table=record.table, id=record.key)
+    return profile.paths[target].format(lab=folder, date=_date(record), table=record.table, id=record.key)
 
 
 def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:

@@ -26,10 +26,10 @@ from typing import Any
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
 from ..model.plan import digest
+from ..model.report import Outcome, Report
 from ..planning.targets import Wanted, wanted_targets
-from ..proofs import Proof
+from ..proof import Proof
 from ..release import Published, check_order, draft_release, open_place, publish_draft
-from ..report import Outcome, Report
 from ..state import DigestCache, Memory
 from ..tables import Tables
 from .changes import Change, What, change_outcomes, loss_findings

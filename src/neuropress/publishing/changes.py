@@ -9,8 +9,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from ..model.finding import Finding, finding
+from ..model.report import Outcome
 from ..release.catalog import Entry
-from ..report import Outcome
 from .parts import KIND, Part
 
 SHOWN = 5

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, catalogue, finding
+from ..model.report import Outcome
 from ..model.waiver import waive_result
 from ..planning.stale import State, standing
 from ..planning.targets import Wanted
-from ..proofs import Proof, Proofs, keep_validated, keep_verified, prove
-from ..report import Outcome
+from ..proof import Proof, Proofs, keep_validated, keep_verified, prove
+from ..results import tool
 from ..state import DigestCache
 
 type Progress = Callable[[int], None]
@@ -73,9 +74,7 @@ def _check_result(config: Config, wanted: Wanted, cache: DigestCache, progress: 
         passed.outcomes.append(Outcome(name, "verified", proven.summary()))
         proof = proofs.load(name, path) or proof
     if not proof.validated:
-        from ..validate import validate_result
-
-        found = validate_result(path, wanted.target.kind)
+        found = tool(wanted.target.kind).validate(path)
         keep_validated(proofs, name, path, proof.files, found)
         proof = replace(proof, validated=True, findings=tuple(f for f in found if f.severity is not Severity.INFO))
         passed.outcomes.append(Outcome(name, "validated"))

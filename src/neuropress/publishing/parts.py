@@ -33,7 +33,7 @@ from ..model.profile import PACKAGE_PROFILES, Profile, TableSpec
 from ..model.record import Fix
 from ..model.serial import to_json
 from ..model.waiver import Waiver
-from ..records import raw_rows
+from ..planning.records import raw_rows
 from ..release.assets import FileDigest, manifest_bytes
 from ..tables import FIXES, RawTable
 from ..tables.canonical import canonical_csv, parse_canonical

@@ -12,8 +12,6 @@ from ..planning.targets import Wanted
 from ..release.catalog import Entry
 from .parts import FOLDER, KIND, NOBODY, lab_of
 
-KINDS = ("raw", "nwb", "ome-zarr")
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:

@@ -11,13 +11,13 @@ from ..model.finding import Problem
 from ..model.record import Record
 from ..model.waiver import Waiver
 from ..planning.targets import Wanted
-from ..proofs import Proof
+from ..proof import Proof
 from ..release import Asset, Draft, FileDigest, OpenRelease, Place
 from ..release.catalog import Entry
 from ..release.parallel import run_all
+from ..results import kind_of
 from ..state import DigestCache
 from ..tables import Tables, normalise_key, read_tables
-from ..verify import kind_of
 from .changes import Change, Content, compare, rows_by_table
 from .parts import FOLDER, KIND, Part, dataset_parts, lab_of, merge_rows, part_name
 from .scope import Scope, provenance_of
@@ -113,7 +113,7 @@ def _result(config: Config, wanted: Wanted, proof: Proof) -> Asset:
     path = config.output / wanted.target.path
     files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)
     owners = provenance_of([wanted.record, *(row for _, row in wanted.jobs)], config.profile)
-    return Asset(wanted.target.path, kind_of(path), path, owners, files)
+    return Asset(wanted.target.path, kind_of(path).name, path, owners, files)
 
 
 def _raw(config: Config, tables: Tables, scope: Scope, cache: DigestCache) -> list[Asset]:

@@ -1,0 +1,197 @@
+"""What was proven of each result: the SHA-256 of each file, and what `verify` and `validate` found on these bytes.
+
+One small JSON file a result, under ``.neuropress/proofs/``. A proof holds for the files as
+they were: one that is changed, gone or new ends it. `publish` sends the bytes of a proof and
+no others. Deleting the folder costs the time to prove again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
+
+from ..model.budget import parse_json
+from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
+from ..model.serial import from_json, to_json
+from ..model.source import SourceRoots, sha256_file
+from ..results import kind_of
+from ..state import DigestCache, write_atomic
+from .verify import Verified, verify_result
+
+FOLDER = "proofs"
+FORMAT = 1
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ProvenFile:
+    """A file of a result: its path in a folder (``""`` for a file by itself), what its stat was, its SHA-256.
+
+    The time of the last change of status is among it: no program sets that back.
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    sha256: str
+
+    def is_unchanged(self, stat: os.stat_result) -> bool:
+        """Whether the file is the one that was digested, by its stat."""
+        return (self.size, self.mtime_ns, self.ctime_ns) == (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What is known of the bytes of one result.
+
+    Attributes
+    ----------
+    files
+        All of them, sorted by path.
+    verified
+        They equal the raw files they were made from.
+    validated
+        They were validated; `findings` are what was found, of severity warning or error.
+    """
+
+    files: tuple[ProvenFile, ...]
+    verified: bool = False
+    validated: bool = False
+    findings: tuple[Finding, ...] = ()
+
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """Path of each file -> SHA-256."""
+        return {file.path: file.sha256 for file in self.files}
+
+    def matches(self, path: Path) -> bool:
+        """Whether the result has these very files still, by their stat."""
+        found = dict(list_files(path))
+        return found.keys() == self.digests.keys() and all(f.is_unchanged(found[f.path]) for f in self.files)
+
+
+class Proofs:
+    """The proofs of one dataset."""
+
+    def __init__(self, state: Path) -> None:
+        self._folder = state / FOLDER
+
+    def load(self, name: str, path: Path) -> Proof | None:
+        """The proof of a result by its path below ``output/``; None when it holds no longer, or there is none."""
+        try:
+            data = parse_json(self._place(name).read_bytes())
+            if data.pop("format") != FORMAT or data.pop("name") != name:
+                return None
+            proof = from_json(Proof, data)
+            found = tuple(replace(f, severity=Severity(f.severity)) for f in proof.findings)
+            return replace(proof, findings=found) if proof.matches(path) else None
+        except (Problem, OSError, ValueError, TypeError, KeyError, AttributeError):
+            return None  # damaged or not there: it is proven again
+
+    def save(self, name: str, proof: Proof) -> None:
+        """Keep a proof. A dataset that may only be read keeps none."""
+        with suppress(OSError):
+            text = json.dumps({"format": FORMAT, "name": name, **to_json(proof)}, separators=(",", ":"))
+            write_atomic(self._place(name), text)
+
+    def forget(self, name: str) -> None:
+        """Drop what was proven of a result."""
+        with suppress(OSError):
+            self._place(name).unlink(missing_ok=True)
+
+    def _place(self, name: str) -> Path:
+        return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
+
+
+def list_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Relative path and stat of every file of a result; links are not followed.
+
+    Raises
+    ------
+    Problem
+        ``result.unsafe``: something in it is neither a file nor a folder of its own.
+    """
+    if not path.is_dir():
+        yield "", path.stat()
+        return
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        with os.scandir(path / prefix) as entries:
+            for entry in entries:
+                name = f"{prefix}{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(f"{name}/")
+                    continue
+                stat = entry.stat(follow_symlinks=False)
+                if not S_ISREG(stat.st_mode):
+                    message = f"{path.name}: {name} is neither a file nor a folder of its own"
+                    raise problem("result.unsafe", message, file=str(path / name))
+                yield name, stat
+
+
+def digest_files(path: Path, known: Proof | None = None) -> tuple[ProvenFile, ...]:
+    """Digest every file of a result; files whose stat is that of `known` are not read again."""
+    before: Mapping[str, ProvenFile] = {file.path: file for file in known.files} if known else {}
+    made = []
+    for name, stat in sorted(list_files(path), key=lambda item: item[0]):
+        old = before.get(name)
+        if old is not None and old.is_unchanged(stat):
+            made.append(old)
+            continue
+        sha256 = sha256_file(path / name if name else path)
+        made.append(ProvenFile(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, sha256))
+    return tuple(made)
+
+
+def prove(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> tuple[Verified, Proof | None]:
+    """Verify one result and digest every file of it; None for the proof where anything is wrong.
+
+    The files are digested first, and must be the same ones at the end.
+
+    Raises
+    ------
+    Problem
+        ``result.none`` or ``result.unsafe``: it is no result that could be proven.
+    """
+    kind_of(path)
+    proof = Proof(digest_files(path), verified=True)
+    proven = verify_result(path, roots, cache, progress)
+    told = tuple(f.at(file=str(path)) for f in _changed(proof, path))
+    proven = replace(proven, findings=(*proven.findings, *told))
+    return proven, None if has_errors(proven.findings) else proof
+
+
+def _changed(proof: Proof, path: Path) -> Iterator[Finding]:
+    if not proof.matches(path):
+        yield finding("verify.changed", f"{path.name} changed while it was verified")
+
+
+def keep_verified(proofs: Proofs, name: str, path: Path, proof: Proof | None) -> None:
+    """Remember what `prove` came to; what `validate` found on the same bytes stays."""
+    if proof is None:
+        proofs.forget(name)
+        return
+    known = proofs.load(name, path)
+    if known and known.digests == proof.digests:
+        proof = replace(proof, validated=known.validated, findings=known.findings)
+    proofs.save(name, proof)
+
+
+def keep_validated(proofs: Proofs, name: str, path: Path, files: tuple[ProvenFile, ...], found: Any) -> None:
+    """Remember what `validate` found on these files; that they are verified stays."""
+    known = proofs.load(name, path)
+    same = known is not None and known.files == files
+    proof = known if same and known else Proof(files)
+    kept = tuple(f for f in found if f.severity is not Severity.INFO)
+    if proof.matches(path):
+        proofs.save(name, replace(proof, validated=True, findings=kept))

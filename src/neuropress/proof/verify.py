@@ -1,0 +1,173 @@
+"""Proof: the raw file and the result, compared sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..model.finding import Finding, Problem, finding
+from ..model.provenance import Provenance
+from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
+from ..model.source import SourceRoots
+from ..readers import RawArrays
+from ..results import StoredArray, kind_of
+from ..state import DigestCache
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What was proven of one result: all of `arrays` with `nbytes` in all, unless `findings` say otherwise."""
+
+    path: Path
+    arrays: int
+    nbytes: int
+    findings: tuple[Finding, ...]
+
+    def summary(self) -> str:
+        """What was proven, in words."""
+        return f"{self.arrays} array{'s' if self.arrays != 1 else ''}, {self.nbytes} bytes equal to the raw files"
+
+
+def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> Verified:
+    """Prove one result from the raw files and the result alone.
+
+    Every element of every array that came from a raw file is read from both sides and
+    compared bit by bit; everything else in the result is compared with the digests
+    taken when it was written.
+
+    Parameters
+    ----------
+    path
+        An NWB file or an OME-Zarr folder.
+    roots
+        Where the raw files lie.
+    """
+    tool = kind_of(path).load()
+    findings: list[Finding] = []
+    counted = [0, 0]
+    try:
+        made = tool.read_provenance(path)
+        findings += tool.check_files(path)  # first: which shard is gone is more than that reading stopped there
+        bad_inputs = dict(_changed_inputs(made, roots, cache))
+        findings += bad_inputs.values()
+        with tool.arrays(path) as stored, RawArrays(roots) as raw:
+            for name, receipt in made.receipt.arrays.items():
+                usable = None if bad_inputs else raw
+                findings += _array(name, receipt, stored.get(name), usable, progress)
+                counted[0] += 1
+                counted[1] += receipt.spec.nbytes
+        findings += _derived(made, tool.derived(path))
+        findings += _unproven(made, tool.samples(path))
+    except Problem as bad:
+        findings.append(bad.finding)
+    except MemoryError:
+        message = f"{path.name} asks for more memory than there is"
+        findings.append(finding("result.unreadable", message, file=str(path)))
+    return Verified(path, counted[0], counted[1], tuple(f.at(file=str(path)) for f in findings))
+
+
+def _changed_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> Iterator[tuple[str, Finding]]:
+    for key, known in made.receipt.inputs.items():
+        try:
+            source = roots.locate(key)
+        except Problem as bad:
+            yield key, bad.finding
+            continue
+        found = cache.digest(source.root / key)
+        if found != known:
+            message = f"{key} has SHA-256 {found.sha256[:12]}..., the result was made from {known.sha256[:12]}..."
+            yield key, finding("verify.input_changed", message, file=key)
+
+
+def _array(
+    name: str, receipt: ArrayReceipt, stored: StoredArray | None, raw: RawArrays | None, progress: Progress
+) -> Iterator[Finding]:
+    """Compare one array with its raw file (where that can be trusted) and with its digest."""
+    spec = receipt.spec
+    if stored is None:
+        yield finding("verify.missing_array", f"{name} is listed in the receipt and not in the result", array=name)
+        return
+    if tuple(stored.shape) != spec.shape or np.dtype(stored.dtype) != np.dtype(spec.dtype):
+        message = f"{name} is {stored.dtype} {tuple(stored.shape)}, its receipt says {spec.dtype} {spec.shape}"
+        yield finding("verify.shape", message, array=name)
+        return
+    bad = _misread(name, receipt, stored, raw)
+    if bad:
+        yield bad
+        return
+    digests = []
+    for selection in blocks(spec.shape, receipt.block):
+        found = stored[selection]
+        if raw is not None:
+            yield from _different(name, receipt, selection, found, raw.read(spec, selection))
+        digests.append(block_digest(found))
+        progress(found.nbytes)
+    if root_digest(digests) != receipt.sha256:
+        message = f"{name} does not have the digest that was taken when it was written"
+        yield finding("verify.digest", message, array=name)
+
+
+def _misread(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArrays | None) -> Finding | None:
+    """Why the receipt's blocks or index map cannot be gone by."""
+    spec = receipt.spec
+    within = zip(spec.shape, receipt.block, stored.chunks or (), strict=stored.chunks is not None)
+    if any(block < n and block % chunk for n, block, chunk in within):
+        message = f"{name}: the blocks {list(receipt.block)} of its receipt cut through its chunks {stored.chunks}"
+        return finding("result.unreadable", message, array=name)
+    if raw is None:
+        return None
+    try:
+        source = raw.array(spec)
+    except (NotADirectoryError, IsADirectoryError):
+        message = f"{spec.source} cannot be read as {spec.format}, as the receipt of {name} says"
+        return finding("file.changed", message, file=spec.source, array=name)
+    ends = [entry + 1 if isinstance(entry, int) else entry[1] for entry in spec.index.select]
+    if len(ends) != len(source.shape) or any(end > n for end, n in zip(ends, source.shape, strict=True)):
+        message = f"{name}: its receipt selects {list(spec.index.select)} of {spec.source}, which has {source.shape}"
+        return finding("verify.shape", message, array=name)
+    if source.dtype.kind != "b" and not np.can_cast(source.dtype, spec.dtype, "safe"):
+        message = f"{name} is {spec.dtype}, which does not hold every {source.dtype} of {spec.source}"
+        return finding("verify.shape", message, array=name)
+    return None
+
+
+def _different(
+    name: str, receipt: ArrayReceipt, selection: tuple[slice, ...], found: np.ndarray, expected: np.ndarray
+) -> Iterator[Finding]:
+    """The first element of a block whose bits differ, and how many do."""
+    a, b = (np.ascontiguousarray(x, dtype=receipt.spec.dtype) for x in (found, expected))
+    bits = np.dtype(f"u{a.dtype.itemsize}") if a.dtype.itemsize in (1, 2, 4, 8) else a.dtype
+    unequal = a.view(bits) != b.view(bits)
+    if not unequal.any():
+        return
+    corner = np.unravel_index(int(unequal.argmax()), unequal.shape)
+    index = tuple(int(s.start + i) for s, i in zip(selection, corner, strict=True))
+    source = receipt.spec.index.source_index(index)
+    message = (
+        f"{name} at {list(index)} is {a[corner]}, but {receipt.spec.source} has {b[corner]} "
+        f"at {list(source)} of {receipt.spec.array}; {int(unequal.sum())} elements differ in this block"
+    )
+    yield finding("verify.different", message, array=name, index=index, value=str(a[corner]), expected=str(b[corner]))
+
+
+def _unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Finding]:
+    for name in samples:
+        if name not in made.receipt.arrays:
+            message = f"{name} holds samples, and no entry of the receipt leads them back to a raw file"
+            yield finding("verify.unproven", message, array=name)
+
+
+def _derived(made: Provenance, found: Mapping[str, str]) -> Iterator[Finding]:
+    known, now = made.receipt.derived, found
+    for name in sorted(known.keys() | now.keys()):
+        if name not in now:
+            yield finding("verify.derived", f"{name} is no longer in the result", array=name)
+        elif name not in known:
+            yield finding("verify.derived", f"{name} was added to the result after it was written", array=name)
+        elif known[name] != now[name]:
+            yield finding("verify.derived", f"{name} is not as it was written", array=name)

@@ -1,0 +1,28 @@
+"""NWB files: the recordings of one session, with everything that its rows say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..kind import Kind
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+
+
+def _recognises(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(HDF5)) == HDF5
+
+
+KIND = Kind(
+    name="nwb",
+    target="session",
+    suffix=".nwb",
+    is_folder=False,
+    label="core NWB",
+    template="{lab}/{date}/session/nwb/{id}.nwb",
+    recognises=_recognises,
+    package="neuropress.results.nwb.file",
+    frame="session",
+    libraries=("h5py",),
+)

@@ -1,0 +1,65 @@
+"""The closed list of explained findings (``explained.toml``) and the conditions that it names."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+
+import h5py
+
+from ...model.finding import Finding, Severity
+from ...model.serial import from_json
+
+type Condition = Callable[[h5py.Group], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One entry: findings of `check` on objects of `types` that fulfil `when` are explained by `reason`."""
+
+    rule: str
+    check: str
+    types: tuple[str, ...]
+    reason: str
+    when: str = ""
+
+
+@cache
+def explanations() -> tuple[Explained, ...]:
+    """All entries of the list."""
+    text = files("neuropress.results.nwb").joinpath("explained.toml").read_text("utf-8")
+    return tuple(from_json(Explained, entry) for entry in tomllib.loads(text)["explained"])
+
+
+def explain(found: Finding, file: h5py.File) -> Finding:
+    """The finding itself, or with severity info and the reason where the list explains it."""
+    place, _, about = (found.location.array or "").partition("(")
+    type_name = about.partition(" ")[0]
+    for entry in explanations():
+        if entry.check != found.id or type_name not in entry.types:
+            continue
+        item = file.get(place.strip() or "/")
+        if not entry.when or (isinstance(item, h5py.Group) and CONDITIONS[entry.when](item)):
+            return replace(found, severity=Severity.INFO, hint=f"Explained by rule {entry.rule}: {entry.reason}")
+    return found
+
+
+def _frames_first(series: h5py.Group) -> bool:
+    """The stated width and height are the axes after the first."""
+    if "dimension" not in series or "data" not in series:
+        return False
+    sides = [int(n) for n in series["dimension"][()]]
+    return list(series["data"].shape[1 : 1 + len(sides)]) == sides
+
+
+def _location_unknown(item: h5py.Group) -> bool:
+    return "location" in item and item["location"].asstr()[()] == "unknown"
+
+
+CONDITIONS: Mapping[str, Condition] = {
+    "frames_first": _frames_first,
+    "location_unknown": _location_unknown,
+}

@@ -1,0 +1,224 @@
+"""Write a plan as an NWB file (HDF5) and read it back for proof.
+
+The same plan, inputs and version give the same bytes: ``file_create_date`` is the session's
+start, object ids follow from the objects' paths, and no clock or time zone of the machine
+enters. pynwb is imported only for writing; what reads back needs h5py alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
+
+from ...model.finding import Finding, Problem, problem
+from ...model.plan import Plan
+from ...model.provenance import SECTIONS, Provenance
+from ...model.receipt import Receipt
+from ...readers import RawArrays
+from .. import Progress, Seal, StoredArray, durable
+from .digest import digests
+from .guard import DAMAGE, check_file, check_members, refusing
+from .storage import Previous, fill
+
+PROVENANCE = "/general/neuropress"
+
+_LAST: dict[tuple[int, ...], int] = {}
+"""The file that was checked last -> see `check_file`."""
+
+
+def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
+    """Write the result whole under `path`, or leave there what was there (see `Writer.write`).
+
+    Raises
+    ------
+    Problem
+        A raw file is bad (the reader's finding), or ``plan.invalid``.
+    OSError
+        The machine failed.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial")
+    durable.remove(partial)
+    try:
+        _write(plan, raw, partial, seal, previous, progress)
+        seal.confirm()
+        durable.rename(partial, path)
+    except BaseException:
+        durable.remove(partial)
+        raise
+
+
+def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
+    from .build import build
+    from .files import declare
+
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, arrays={})
+    arrays = plan.arrays()
+    nwbfile = build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
+    declare(nwbfile, path)
+    with ExitStack() as stack:
+        old = _previous(previous, seal, stack)
+        file = stack.enter_context(h5py.File(path, "r+"))
+        filled = fill(file, arrays, raw, old, progress)
+        derived = digests(file, arrays)
+        receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived)
+        file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).texts()["receipt"]
+
+
+def _previous(path: Path | None, seal: Seal, stack: ExitStack) -> Previous | None:
+    """The older result; one that cannot be read has nothing to take over."""
+    if path is None:
+        return None
+    try:
+        provenance = read_provenance(path)
+        file, _ = stack.enter_context(open_checked(path))
+    except Problem:
+        return None
+    return Previous(file, provenance.receipt, seal.inputs)
+
+
+def read_provenance(path: Path) -> Provenance:
+    """What the result says about itself.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``: no HDF5 file, or none that this version of neuropress reads.
+    """
+    with _opened(path) as file:
+        return _provenance(file, path)
+
+
+def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
+    """The same from a seekable stream (an object of a bucket); `path` is for messages."""
+    with _opened(path, open_file("")) as file:
+        return _provenance(file, path)
+
+
+def _provenance(file: h5py.File, path: Path) -> Provenance:
+    if not check_members(file, path, PROVENANCE, [f"{name}_json" for name in SECTIONS]):
+        raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
+    try:
+        return Provenance.from_texts({name: file[f"{PROVENANCE}/{name}_json"][()] for name in SECTIONS})
+    except DAMAGE as error:
+        why = f"its record of where it came from cannot be read ({str(error)[:500]})"
+        raise _unreadable(path, why) from error
+
+
+@contextmanager
+def _opened(path: Path, stream: BinaryIO | None = None) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(stream or path, "r")
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+    with file:
+        yield file
+
+
+@contextmanager
+def open_checked(path: Path) -> Iterator[tuple[h5py.File, int]]:
+    """A file that leads nowhere else and stays within the budget, and how long a text in it can be.
+
+    `verify` opens a result twice; what was looked at a moment ago is not looked at again.
+    """
+    with _opened(path) as file:
+        stat = path.stat()
+        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+        if key not in _LAST:
+            spare = check_file(file, path)
+            _LAST.clear()
+            _LAST[key] = spare
+        yield file, _LAST[key]
+
+
+def _unreadable(path: Path, why: str, **where: Any) -> Problem:
+    return problem("result.unreadable", f"{path.name}: {why}", file=str(path), **where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A dataset whose damage is told as a finding."""
+
+    dataset: h5py.Dataset
+    file: Path
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.dataset.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.dataset.dtype  # type: ignore[no-any-return]
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        return self.dataset.chunks  # type: ignore[no-any-return]
+
+    def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray:
+        try:
+            return self.dataset[selection]  # type: ignore[no-any-return]
+        except (OSError, RuntimeError, MemoryError) as error:
+            corner = tuple(s.start or 0 for s in selection)
+            raise _unreadable(self.file, str(error), array=self.dataset.name, index=corner) from error
+
+
+@contextmanager
+def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
+    """Every array that the receipt lists and the file holds, by its path.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``, also when a block is read that is damaged.
+    """
+    with open_checked(path) as (file, _):
+        listed = _provenance(file, path).receipt.arrays
+        found = {name: file.get(name) for name in listed}
+        yield {name: _Stored(item, path) for name, item in found.items() if isinstance(item, h5py.Dataset)}
+
+
+def check_files(path: Path) -> Iterator[Finding]:
+    """Nothing to find: the result is one file."""
+    yield from ()
+
+
+def samples(path: Path) -> list[str]:
+    """The ``data`` of every object that has some.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``.
+    """
+    found: list[str] = []
+    with open_checked(path) as (file, _), refusing(path):
+        file.visit(lambda name: found.append(f"/{name}") if name.endswith("/data") else None)
+        series = [name for name in found if "neurodata_type" in file[name.rpartition("/")[0]].attrs]
+        return [name for name in series if isinstance(file[name], h5py.Dataset) and file[name].size]
+
+
+def derived(path: Path) -> Mapping[str, str]:
+    """Digest of every object of the file but the samples of the receipt's arrays, computed anew.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``.
+    """
+    with open_checked(path) as (file, spare):
+        listed = _provenance(file, path).receipt.arrays
+        with refusing(path):
+            return digests(file, listed, spare)
+
+
+def validate(path: Path) -> list[Finding]:
+    """See `neuropress.results.nwb.validate`, whose libraries are imported here."""
+    from .validate import validate_nwb
+
+    return validate_nwb(path)

@@ -1,0 +1,258 @@
+"""Carrying plans out: one result at a time, whole or not at all."""
+
+from __future__ import annotations
+
+import shutil
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+
+from .. import __version__
+from ..config import Config
+from ..model.finding import Finding, MappingError, Problem, finding, problem
+from ..model.plan import Plan
+from ..model.receipt import InputDigest
+from ..model.report import Outcome
+from ..model.source import Input
+from ..model.waiver import waive
+from ..planning.build import Planned, build_plan, raw_column, raw_key
+from ..planning.stale import State, standing
+from ..planning.targets import Wanted, rows_digest
+from ..readers import RawArrays
+from ..results import KINDS, Seal, tool
+from ..state import DigestCache, Lock, Stamp, held_lock, stamp
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How `convert` is to go about it."""
+
+    keep_going: bool = False
+    outdated: bool = False
+    workers: int = 1
+    lock: Lock | None = None
+
+
+def convert_all(config: Config, targets: Sequence[Wanted], options: Options, progress: Progress) -> Iterator[Outcome]:
+    """Convert what is not up to date, in this process or in `workers` others, in order."""
+    options = replace(options, lock=held_lock(config.state))
+    if options.workers <= 1 or len(targets) <= 1:
+        cache = DigestCache(config.state)
+        for wanted in targets:
+            yield convert_one(config, wanted, options, progress, cache)
+        return
+    context = get_context("spawn")  # the same on every platform; fork is unsafe beside HDF5 and threads
+    with ProcessPoolExecutor(min(options.workers, len(targets)), mp_context=context) as pool:
+        futures = [pool.submit(convert_one, config, wanted, options, _silent) for wanted in targets]
+        for wanted, future in zip(targets, futures, strict=True):
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                message = f"{wanted.target.path}: a worker process died (out of memory, or killed)"
+                told = finding("machine.failed", message, file=wanted.target.path)
+                yield Outcome(wanted.target.path, "failed", message, (told,))
+
+
+def _silent(nbytes: int) -> None:
+    """Progress of a worker process, which nobody sees."""
+
+
+def convert_one(
+    config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache | None = None
+) -> Outcome:
+    """Bring one result up to date; whatever goes wrong becomes findings of its outcome."""
+    cache = cache or DigestCache(config.state)
+    try:
+        return _convert(config, wanted, options, progress, cache)
+    except MappingError:
+        raise
+    except Problem as bad:
+        return Outcome(wanted.target.path, "withheld", bad.finding.message, (_placed(bad.finding, wanted),))
+    except OSError as error:
+        told = finding("machine.failed", f"{wanted.target.path}: {error}", file=wanted.target.path)
+        return Outcome(wanted.target.path, "failed", str(error), (told,))
+    except Exception as error:  # noqa: BLE001 - one defect must not stop the other targets; it is told and logged
+        message = f"{wanted.target.path}: {type(error).__name__}: {error}"
+        told = finding("internal.error", message, file=wanted.target.path)
+        return Outcome(wanted.target.path, "failed", told.message, (told,), {"traceback": traceback.format_exc()})
+
+
+def _placed(found: Finding, wanted: Wanted) -> Finding:
+    return found if found.location.table else found.at(**wanted.record.place())
+
+
+def _convert(config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache) -> Outcome:
+    path = wanted.target.path
+    usable = wanted.usable(options.keep_going)
+    if usable is None:
+        return withheld(wanted)
+    try:
+        now = standing(usable, config, cache, options.outdated)
+        if not now.needs_work:
+            left_out = () if usable is wanted else _left_out(wanted)
+            return Outcome(path, str(now.state), now.reason, left_out)
+        check_place(config.output, path, wanted.target.kind)
+        while True:
+            before = _stamps(usable, config)
+            planned = build_plan(usable, config)
+            if planned.plan is not None:
+                try:
+                    nbytes = _write(config, usable, planned.plan, _Watch(cache, before, options.lock), progress)
+                    break
+                except Problem as bad:
+                    planned = _spoilt(bad, usable, config)
+            wanted = replace(wanted, blocked={**wanted.blocked, **planned.failed})
+            less = wanted.usable(options.keep_going) if planned.failed else None
+            if less is None:
+                return _failed(wanted, planned)
+            usable = less
+        told = (*planned.findings, *(_left_out(wanted) if wanted.blocked else ()))
+    finally:
+        cache.save()
+    done = "metadata rewritten" if now.state is State.METADATA else "converted"
+    return Outcome(path, done, now.reason, told, {"bytes": nbytes})
+
+
+def _spoilt(bad: Problem, wanted: Wanted, config: Config) -> Planned:
+    """What turned out while samples or pixels were read, on the row whose file it is. Raises it where none is."""
+    file = bad.finding.location.file or ""
+    for name, record in wanted.jobs:
+        key = raw_key(name, record, config.profile)
+        if file == key or (key.endswith("/") and file.startswith(key)) or len(wanted.jobs) == 1:
+            found = waive(bad.finding.at(**record.place(raw_column(name, record))), wanted.waivers)
+            return Planned(None, (found,), {(record.table, record.key): found})
+    raise bad
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """Sees to it that a result is of the files whose digests it states.
+
+    `stamps` holds what the raw files were like before they were first looked at; those
+    that only the plan names (command files, members of a set) join them when they are digested.
+    """
+
+    cache: DigestCache
+    stamps: dict[str, tuple[Path, Stamp]]
+    lock: Lock | None
+
+    def digest(self, root: Path, touched: Input) -> InputDigest:
+        """Digest of an input. Raises `Problem` (``file.changed``)."""
+        found = self.cache.of_input(root, touched)
+        self.stamps.setdefault(touched.key, (root / touched.key, stamp(root / touched.key)))
+        return found
+
+    def confirm(self) -> None:
+        """See that nothing changed. Raises `Problem` (``file.changed``, ``dataset.locked``)."""
+        for key, (path, before) in self.stamps.items():
+            try:
+                same = stamp(path) == before
+            except OSError:
+                same = False
+            if not same:
+                raise problem("file.changed", f"{key} changed while it was converted", file=key)
+        if self.lock:
+            self.lock.check()
+
+
+def _stamps(wanted: Wanted, config: Config) -> dict[str, tuple[Path, Stamp]]:
+    """The raw files of a target as they are before any is opened."""
+    found = {}
+    for name, record in wanted.jobs:
+        key = raw_key(name, record, config.profile)
+        try:
+            source = config.sources().locate(key)
+            for member in source.members() if source.is_folder else (key,):
+                found[member] = (source.root / member, stamp(source.root / member))
+        except (Problem, OSError):
+            continue  # planning tells of it
+    return found
+
+
+def _write(config: Config, wanted: Wanted, plan: Plan, watch: _Watch, progress: Progress) -> int:
+    path = config.output / wanted.target.path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_room(path, plan.nbytes)
+    with RawArrays(config.sources()) as raw:
+        inputs = {}
+        for touched in plan.inputs:
+            root = config.sources().locate(touched.key).root
+            inputs[touched.key] = watch.digest(root, touched)
+        seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs, watch.confirm)
+        tool(plan.target.kind).write(plan, raw, path, seal, path if path.exists() else None, progress)
+    return plan.nbytes
+
+
+def check_place(output: Path, name: str, kind: str) -> None:
+    """Refuse to write through a link, or to put a folder over a file or the other way round: it is nothing of ours.
+
+    The output folder itself may be a link: that is the user's own choice.
+
+    Raises
+    ------
+    Problem
+        ``output.occupied``.
+    """
+    path = output / name
+    for place in (path, *path.parents[: len(Path(name).parts) - 1]):
+        if place.is_symlink() or place.is_junction():
+            raise problem("output.occupied", f"{place} is a link, where the result belongs", file=str(place))
+        if place != path and place.exists() and not place.is_dir():
+            raise problem("output.occupied", f"{place} is a file, where a folder belongs", file=str(place))
+    if path.exists() and path.is_dir() is not KINDS[kind].is_folder:
+        what = "folder" if path.is_dir() else "file"
+        raise problem("output.occupied", f"{path} is a {what}, where the result belongs", file=str(path))
+
+
+def check_room(path: Path, nbytes: int) -> None:
+    """Refuse to begin what may not fit: the arrays uncompressed, and a sixth more for pyramids.
+
+    Raises
+    ------
+    Problem
+        ``disk.full`` with both figures.
+    """
+    need = nbytes + nbytes // 6
+    free = shutil.disk_usage(path.parent).free
+    if free < need:
+        message = f"{path.name} may need {_size(need)} uncompressed, the disk has {_size(free)} free"
+        raise problem("disk.full", message, file=str(path))
+
+
+def _size(nbytes: int) -> str:
+    """In the largest unit that leaves a digit before the point."""
+    exponent = max(0, min(4, (len(str(nbytes)) - 1) // 3))
+    return f"{nbytes / 1000**exponent:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[exponent]}"
+
+
+def withheld(wanted: Wanted) -> Outcome:
+    """Why a result is not written."""
+    path, record = wanted.target.path, wanted.record
+    place = record.place()
+    if wanted.blocked:
+        (table, key), cause = wanted.cause
+        why = f"{record.key} is withheld: {table} {key}: {cause.message}"
+        # A waived error withholds as a warning: somebody answers for it.
+        told = finding("convert.withheld", why, severity=cause.severity, **place)
+        return Outcome(path, "withheld", why, (told, cause))
+    why = f"{record.key} has no row with data that could be converted"
+    return Outcome(path, str(State.EMPTY), why, (finding("convert.no_data", why, **place),))
+
+
+def _failed(wanted: Wanted, planned: Planned) -> Outcome:
+    blocked = {**wanted.blocked, **planned.failed}
+    outcome = withheld(replace(wanted, blocked=blocked))
+    return replace(outcome, findings=(*outcome.findings, *planned.findings))
+
+
+def _left_out(wanted: Wanted) -> tuple[Finding, ...]:
+    return tuple(
+        finding("convert.left_out", f"{table} {key} is left out: {cause.message}", table=table, key=key)
+        for (table, key), cause in sorted(wanted.blocked.items())
+    )

@@ -1,0 +1,183 @@
+"""Where every cell went: no cell is dropped, and the counts prove it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..config import Config
+from ..model.finding import Finding, finding, problem
+from ..model.plan import SourceRow
+from ..model.profile import Profile
+from ..model.provenance import Provenance
+from ..planning.build import rule_sources
+from ..planning.records import NAME, RowText, raw_rows, row_text
+from ..planning.targets import Wanted
+from ..results import KINDS, tool
+from ..tables import read_tables
+
+type CellId = tuple[str, str, str]
+"""Table, key and column."""
+
+CLASSES = (*(kind.label for kind in KINDS.values()), "record", "catalogue only", "private", "empty")
+"""Fates of a cell, of which each has exactly one, the first that holds.
+
+``record``: it travels verbatim in a result; ``catalogue only``: no result holds its row,
+so it stands in records.jsonl.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One place that a cell reached: result file, field (or ``record``) and rule."""
+
+    file: str
+    field: str
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What the current results say about cells."""
+
+    fields: Mapping[CellId, tuple[Place, ...]]
+    carried: Mapping[RowText, tuple[str, ...]]
+    kinds: Mapping[str, str]
+
+
+def read_results(config: Config, current: Iterable[Wanted]) -> Results:
+    """Read the provenance of every current result."""
+    fields: dict[CellId, list[Place]] = {}
+    carried: dict[RowText, list[str]] = {}
+    kinds = {}
+    for wanted in current:
+        path = wanted.target.path
+        kinds[path] = wanted.target.kind
+        made = tool(wanted.target.kind).read_provenance(config.output / path)
+        for row in made.records:
+            carried.setdefault(row_text(row), []).append(path)
+        for cell, place in _reached(made, path):
+            fields.setdefault(cell, []).append(place)
+    return Results(
+        {cell: tuple(places) for cell, places in fields.items()},
+        {row: tuple(paths) for row, paths in carried.items()},
+        kinds,
+    )
+
+
+def _reached(made: Provenance, path: str) -> Iterator[tuple[CellId, Place]]:
+    for name, value in made.fields.items():
+        for ref in value.sources:
+            if ref.origin in ("cell", "fix"):
+                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """The matrix: `counts` maps ``table.column`` to the number of cells in each class."""
+
+    counts: Mapping[str, Mapping[str, int]]
+    cells: int
+    findings: tuple[Finding, ...]
+
+    def totals(self) -> dict[str, int]:
+        """Cells in each class over all columns."""
+        return {name: sum(row.get(name, 0) for row in self.counts.values()) for name in CLASSES}
+
+
+def cover(config: Config, results: Results) -> Coverage:
+    """Classify every cell of every table.
+
+    Findings: ``coverage.rule`` for a mapping rule that the profile's `coverage` promises and
+    that is gone, ``coverage.lost`` for a cell that must reach a core field of its result and
+    does not, ``coverage.sum`` when the counts do not add up.
+    """
+    counts: dict[str, Counter[str]] = {}
+    found: list[Finding] = list(lost_rules(config.profile))
+    cells = 0
+    tables = read_tables(config.tables, config.profile)
+    for name, spec in config.profile.tables.items():
+        table = tables[name]
+        for column in spec.columns if table.present or not spec.optional_table else ():
+            counts[f"{name}.{column}"] = Counter()
+        cells += sum(len(row.cells) for row in table.rows)
+        for row, raw in zip(raw_rows(table), table.rows, strict=True):
+            paths = results.carried.get(row_text(row), ())
+            for column, text in zip(row.cells, raw.cells, strict=True):
+                held = text and not row.cells[column]  # blanked, because it is or may be private
+                fate = "private" if held else _fate(row, column, paths, results)
+                counts.setdefault(f"{name}.{column}", Counter())[fate] += 1
+                found += _lost(row, column, paths, results, config)
+    if sum(sum(row.values()) for row in counts.values()) != cells:
+        found.append(finding("coverage.sum", f"{cells} cells were read, the matrix counts others"))
+    return Coverage(counts, cells, tuple(found))
+
+
+def lost_rules(profile: Profile) -> Iterator[Finding]:
+    """Promised rules that no mapping has, or that do not take the promised column any more."""
+    there = rule_sources(profile)
+    for promised in profile.coverage.values():
+        for column, rules in promised.items():
+            for rule in rules:
+                if (rule, column) not in there:
+                    mapping, _, field = rule.partition("/")
+                    message = f"mappings/{mapping}.toml does not take {column} to {field} any more"
+                    table, _, name = column.partition(".")
+                    yield finding("coverage.rule", message, table=table, column=name, expected=rule)
+
+
+def _fate(row: SourceRow, column: str, paths: Sequence[str], results: Results) -> str:
+    if not row.cells[column]:
+        return "empty"
+    if not paths:
+        return "catalogue only"
+    places = results.fields.get((row.table, row.key, column), ())
+    reached = {results.kinds[place.file] for place in places}
+    return next((kind.label for kind in KINDS.values() if kind.name in reached), "record")
+
+
+def _lost(row: SourceRow, column: str, paths: Sequence[str], results: Results, config: Config) -> Iterator[Finding]:
+    """Cells of carried rows that their profile promises to a core field, and that are in none."""
+    if not row.cells[column]:
+        return
+    places = results.fields.get((row.table, row.key, column), ())
+    for path in paths:
+        kind = results.kinds[path]
+        promised = config.profile.coverage.get(kind, {}).get(f"{row.table}.{column}")
+        if promised and not any(place.file == path for place in places):
+            cell = f"{row.table}.{row.key}.{column}"
+            message = f"{cell} is in no {KINDS[kind].label} field of {path}; promised are {', '.join(promised)}"
+            yield finding(
+                "coverage.lost",
+                message,
+                table=row.table,
+                key=row.key,
+                column=column,
+                value=row.cells[column],
+                expected=", ".join(promised),
+                file=path,
+            )
+
+
+def where(config: Config, results: Results, cell: str) -> list[Place]:
+    """Every place that one cell (``mouse.RY_M_0001.weight``) reached, records included.
+
+    Raises
+    ------
+    Problem
+        ``coverage.no_cell``: the tables have no such cell.
+    """
+    table, _, rest = cell.partition(".")
+    key, _, column = rest.rpartition(".")
+    tables = read_tables(config.tables, config.profile)
+    named = config.profile.tables[table].key if table in tables else ""
+    rows = [row for row in raw_rows(tables[table]) if key in (row.key, row.cells.get(named))] if named else []
+    if not any(column in row.cells for row in rows):
+        raise problem("coverage.no_cell", f"the tables have no cell {cell}; it is written table.key.column", value=cell)
+    if column in config.profile.tables[table].private:
+        return []
+    paths = dict.fromkeys(path for row in rows for path in results.carried.get(row_text(row), (NAME,)))
+    reached = (place for row in rows for place in results.fields.get((table, row.key, column), ()))
+    places = [place for place in dict.fromkeys(reached) if place.file in paths]
+    return places + [Place(path, "record, verbatim") for path in paths]

@@ -1,0 +1,111 @@
+"""Where a value of a result came from, told from the result alone."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from ..model.finding import problem
+from ..model.plan import Field
+from ..model.receipt import ArrayReceipt
+from ..model.record import CellRef, Fix
+from ..model.serial import to_json
+from ..results import kind_of
+
+ORIGINS = {
+    "cell": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
+    "fix": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
+    "header": "header of {0.key}, {0.column}: {0.text!r}",
+    "default": "dataset default of profile {0.table}, {0.column}: {0.text!r}",
+    "constant": "constant of mapping {0.key}: {0.text!r}",
+}
+
+LISTED = 10_000
+"""Names that are looked through for one like that which was asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why one field or array of a result is what it is."""
+
+    path: str
+    version: str
+    field: Field | None = None
+    array: ArrayReceipt | None = None
+    profile: str = ""
+    fixes: Mapping[tuple[str, str, str], Fix] = dataclasses.field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain object."""
+        made = to_json(self.field) if self.field else {"array": to_json(self.array)}
+        tool = {"name": "neuropress", "version": self.version}
+        fixes = [to_json(fix) for fix in self._fixes() if fix]
+        return {"field": self.path, **made, "fixes": fixes, "tool": tool, "profile": self.profile}
+
+    def lines(self) -> list[str]:
+        """The answer in words."""
+        written = f"  written by neuropress {self.version}" + (f", profile {self.profile}" if self.profile else "")
+        if self.array:
+            spec = self.array.spec
+            return [
+                self.path,
+                f"  {spec.dtype} {list(spec.shape)}, SHA-256 of its blocks {self.array.sha256}",
+                f"  from {spec.source}, array {spec.array}, reader {spec.format}",
+                f"  by select {to_json(spec.index.select)}, axis order {list(spec.index.order)}",
+                written,
+            ]
+        assert self.field is not None
+        sources = [_told(ref, fix) for ref, fix in zip(self.field.sources, self._fixes(), strict=True)]
+        return [
+            f"{self.path} = {self.field.value!r}",
+            *(f"  from {line}" for line in sources or ["the software itself"]),
+            f"  by rule {self.field.rule}, transform {self.field.via}",
+            written,
+        ]
+
+    def _fixes(self) -> list[Fix | None]:
+        """The fix behind each source of the field, where there is one."""
+        sources = self.field.sources if self.field else ()
+        return [self.fixes.get((ref.table, ref.key, ref.column)) if ref.origin == "fix" else None for ref in sources]
+
+
+def _told(ref: CellRef, fix: Fix | None) -> str:
+    if fix:
+        return f"{ORIGINS['fix'].format(ref)}, which {fix.person} signed in place of {fix.original!r} ({fix.reason})"
+    if ref.origin == "default" and ref.table.startswith("neuropress.toml"):
+        return f"{ref.table}, {ref.column}: {ref.text!r} (in place of the profile's)"
+    return ORIGINS[ref.origin].format(ref)
+
+
+def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
+    """Explain one field, or all, of a result.
+
+    Parameters
+    ----------
+    name
+        Full path (``/general/subject/weight``) or its end (``weight``); all that match are told.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable`` or ``explain.no_field``, with the closest names.
+    """
+    made = kind_of(path).load().read_provenance(path)
+    version, profile = made.receipt.version, made.profile
+    fixes = {(row.table, row.key, column): fix for row in made.records for column, fix in row.fixes.items()}
+    whole = [Explanation(p, version, field=f, profile=profile, fixes=fixes) for p, f in made.fields.items()]
+    whole += [Explanation(p, version, array=a, profile=profile) for p, a in made.receipt.arrays.items()]
+    if name is None:
+        return whole
+    end = "/" + name.strip("/")
+    exact = [e for e in whole if e.path == end] or [e for e in whole if e.path.endswith(end)]
+    if exact:
+        return exact
+    names = {e.path for e in whole} | {e.path.rsplit("/", 1)[-1] for e in whole}
+    close = get_close_matches(name, sorted(names)[:LISTED], n=3, cutoff=0.5)
+    hint = f"Did you mean {', '.join(close)}?" if close else ""
+    raise problem("explain.no_field", f"{path.name} has no field {name!r}", hint=hint, file=str(path))

@@ -1,0 +1,128 @@
+"""A letter to a lab: what to mend in its tables, in plain words, the most blocking first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from ..model.finding import Finding, Severity
+from ..model.profile import Profile
+
+NOBODY = "-"
+"""The letter for findings that belong to no lab: whole tables, keys that name none."""
+SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One kind of defect in one column: how often, where first, its effect and its cure."""
+
+    severity: Severity
+    title: str
+    rows: int
+    examples: tuple[str, ...]
+    effect: str
+    cure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A letter: its findings, and the points that sum them up. Every finding is in exactly one point."""
+
+    to: str
+    findings: tuple[Finding, ...]
+    points: tuple[Point, ...]
+
+    def text(self) -> str:
+        """As plain text, to be pasted into a mail."""
+        lines = [f"To: {self.to}", "", self._opening(), ""]
+        for number, point in enumerate(self.points, 1):
+            lines += [f"{number}. {point.title}", *(f"     {example}" for example in point.examples)]
+            lines += [f"   Effect: {point.effect}", f"   What to do: {point.cure}", ""]
+        return "\n".join(lines)
+
+    def html(self) -> str:
+        """As one page without any outside address; everything from cells is escaped."""
+        items = []
+        for point in self.points:
+            examples = "".join(f"<li><code>{escape(example)}</code></li>" for example in point.examples)
+            items.append(
+                f'<li class="{point.severity}"><h2>{escape(point.title)}</h2><ul>{examples}</ul>'
+                f"<p><b>Effect:</b> {escape(point.effect)}</p><p><b>What to do:</b> {escape(point.cure)}</p></li>"
+            )
+        return (
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>What to mend</title><style>'
+            "body{font:16px/1.5 sans-serif;max-width:46em;margin:2em auto;padding:0 1em}"
+            "h2{font-size:1.05em;margin:1em 0 0}"
+            ".error h2{color:#a40000}.warning h2{color:#7a5200}code{white-space:pre-wrap}</style></head><body>"
+            f"<h1>To {escape(self.to)}</h1><p>{escape(self._opening())}</p><ol>{''.join(items)}</ol></body></html>\n"
+        )
+
+    def _opening(self) -> str:
+        errors = sum(point.severity is Severity.ERROR for point in self.points)
+        if not self.points:
+            return "Your tables are in order: there is nothing to mend."
+        things = f"{len(self.points)} thing{'s' if len(self.points) != 1 else ''} in your metadata tables"
+        kept = f"{errors} of them keep data from being published" if errors else "none keeps data from being published"
+        return f"neuropress found {things}; {kept}. The most blocking come first."
+
+
+def addressee(found: Finding, profile: Profile) -> str:
+    """Initials of the lab that a finding belongs to, by its row's key; `NOBODY` where no lab owns it."""
+    initials = (found.location.key or "").split("_", 1)[0]
+    return initials if initials in profile.labs else NOBODY
+
+
+def write_letter(
+    lab: str, findings: Iterable[Finding], withholds: Mapping[tuple[str, str], Sequence[str]], profile: Profile
+) -> Letter:
+    """The letter of one lab (its initials), or of nobody (`NOBODY`).
+
+    Parameters
+    ----------
+    withholds
+        (table, key) -> results that the row's errors keep from being written.
+    """
+    mine = [f for f in findings if f.severity is not Severity.INFO and addressee(f, profile) == lab]
+    groups: dict[tuple[str, str | None, str | None, Severity], list[Finding]] = {}
+    for found in mine:
+        groups.setdefault((found.id, found.location.table, found.location.column, found.severity), []).append(found)
+    ranked = sorted(groups.values(), key=lambda group: (*_rank(group, withholds), group[0].id))
+    to = f"{profile.labs[lab].name} ({lab})" if lab in profile.labs else "whoever keeps the tables"
+    return Letter(to, tuple(mine), tuple(_point(group, withholds) for group in ranked))
+
+
+def _rank(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> tuple[bool, int, int]:
+    return group[0].severity is not Severity.ERROR, -len(_results(group, withholds)), -len(group)
+
+
+def _results(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
+    rows = ((f.location.table or "", f.location.key or "") for f in group)
+    return sorted({name for row in rows for name in withholds.get(row, ())})
+
+
+def _point(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> Point:
+    first = group[0]
+    column = f", column {first.location.column}" if first.location.column else ""
+    many = f"{len(group)} rows: " if len(group) > 1 else ""
+    title = f"{many}table {first.location.table}{column}" if first.location.table else first.id
+    examples = [f"{_row(f)}: {f.message}" for f in group[:SHOWN]]
+    if len(group) > SHOWN:
+        examples.append(f"and {len(group) - SHOWN} more")
+    return Point(first.severity, title, len(group), tuple(examples), _effect(group, withholds), first.hint)
+
+
+def _row(found: Finding) -> str:
+    line = f"line {found.location.line}" if found.location.line else ""
+    return ", ".join(part for part in (found.location.key, line) if part) or (found.location.file or found.id)
+
+
+def _effect(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> str:
+    if group[0].severity is not Severity.ERROR:
+        return "nothing is withheld; the release tells it"
+    results = _results(group, withholds)
+    if not results:
+        return "blocks the release; the row reaches no result"
+    more = f" and {len(results) - SHOWN} more" if len(results) > SHOWN else ""
+    return f"withholds {', '.join(results[:SHOWN])}{more}, and so blocks the release and the DANDI upload"

@@ -1,0 +1,172 @@
+"""Every result of a release made again, from nothing but the release's tables, profile, settings and raw files."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ..api import Dataset, Selection
+from ..model.finding import Finding, Problem, finding, has_errors
+from ..model.report import Outcome, Report
+from ..model.source import sha256_file
+from ..proof import list_files, prove
+from ..publishing.parts import Part
+from ..publishing.restore import restore_dataset
+from ..publishing.scope import Scope
+from ..publishing.selection import load_parts
+from ..release import OpenRelease, download, open_release
+from ..release.catalog import Entry
+from ..results import KINDS, kind_of
+from ..state import DigestCache
+from .releases import place_of
+
+"""Packages whose version may change compressed bytes and nothing else."""
+
+type Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Bench:
+    """Where one lab's results are made again, and what they are compared with."""
+
+    release: OpenRelease
+    folder: Path
+    dataset: Dataset
+    progress: Progress
+
+
+def rebuild_release(
+    url: str,
+    number: str | None = None,
+    scope: Scope | None = None,
+    *,
+    endpoint: str | None = None,
+    workers: int = 1,
+    work: Path | None = None,
+    progress: Progress = lambda nbytes: None,
+) -> Report:
+    """Make the results of a release again and compare them byte by byte.
+
+    Where a compression library has another version, results whose bytes differ are compared by
+    the digests of what they decode to, and that is said.
+
+    Parameters
+    ----------
+    scope
+        Labs and sessions; all without it.
+    workers
+        Results that are made side by side.
+    work
+        A folder for the raw files and results of one lab at a time; default: where temporary files go.
+    """
+    chosen = scope or Scope()
+    outcomes: list[Outcome] = []
+    findings: list[Finding] = []
+    with open_release(url, number, endpoint) as release:
+        wanted = {
+            name: entry
+            for name, entry in release.release.assets.items()
+            if entry.kind in KINDS and chosen.takes_entry(name, entry)
+        }
+        parts = load_parts(release)
+        for lab in sorted({_owner(entry) for entry in wanted.values()}):
+            mine = {name: entry for name, entry in wanted.items() if _owner(entry) == lab}
+            if lab not in parts:
+                message = f"the release has no metadata of {lab}, so {len(mine)} results cannot be made again"
+                findings.append(finding("release.lost", message, value=lab))
+                continue
+            with TemporaryDirectory(dir=work) as scratch:
+                made, told = _rebuild_lab(release, parts, lab, mine, Path(scratch), workers, progress)
+                outcomes += made
+                findings += told
+        total = Outcome(f"{url} {release.release.number}", *_verdict(outcomes))
+    return Report.of("releases rebuild", [*outcomes, total], findings)
+
+
+def _owner(entry: Entry) -> str:
+    return str((*entry.provenance.get("labs", ()), "")[0])
+
+
+def _verdict(outcomes: list[Outcome]) -> tuple[str, str]:
+    count = len(outcomes)
+    equal = sum(outcome.done.startswith("equal") for outcome in outcomes)
+    decoded = sum(outcome.done == "equal when decoded" for outcome in outcomes)
+    why = f"{equal} of {count} results are equal to the published ones"
+    if decoded:
+        why += f", {decoded} of them when decoded"
+    return ("rebuilt" if equal == count else "differs"), why
+
+
+def _rebuild_lab(
+    release: OpenRelease,
+    parts: Mapping[str, Part],
+    lab: str,
+    results: Mapping[str, Entry],
+    folder: Path,
+    workers: int,
+    progress: Progress,
+) -> tuple[list[Outcome], list[Finding]]:
+    findings = restore_dataset(parts, folder, lab)
+    raw = {
+        name: place_of(name, entry, folder)
+        for name, entry in release.release.assets.items()
+        if entry.kind == "raw" and lab in entry.provenance.get("labs", ())
+    }
+    download(release, raw, progress)
+    dataset = Dataset.open(folder)
+    # A result of the release may lack rows with errors; that follows from the tables, as it did then.
+    sessions = sorted({key for entry in results.values() for key in entry.provenance.get("sessions", ())})
+    narrow = Selection(tuple(sessions)) if len(results) == 1 and sessions else Selection(labs=(lab,))
+    report = dataset.convert(narrow, workers=workers, keep_going=True, progress=progress)
+    refused = {outcome.target: outcome.why for outcome in report.outcomes}
+    bench = _Bench(release, folder, dataset, progress)
+    outcomes = [_compare(bench, name, entry, refused.get(name, "")) for name, entry in sorted(results.items())]
+    return outcomes, findings
+
+
+def _compare(bench: _Bench, name: str, entry: Entry, why: str) -> Outcome:
+    path = bench.dataset.config.output / name
+    if not path.exists():
+        message = f"{name} was not made again: {why or 'no row asks for it'}"
+        return Outcome(name, "not made", why, (finding("rebuild.differs", message, file=name),))
+    expected = {file.path: file.sha256 for file in bench.release.files(name)}
+    found = {relative: sha256_file(path / relative if relative else path) for relative, _ in list_files(path)}
+    if found == expected:
+        return Outcome(name, "equal", f"{len(found)} file{'s' if len(found) != 1 else ''}, byte by byte")
+    published = bench.folder / "published" / Path(name).name
+    try:
+        download(bench.release, {name: published}, bench.progress)
+        differing = list(_differences(bench, path, published))
+    except Problem as bad:
+        return Outcome(name, "differs", bad.finding.message, (bad.finding,))
+    finally:
+        shutil.rmtree(bench.folder / "published", ignore_errors=True)
+    if differing:
+        message = f"{name} differs from the published one: {', '.join(differing)}"
+        return Outcome(name, "differs", ", ".join(differing), (finding("rebuild.differs", message, file=name),))
+    here = ", ".join(f"{package} {version(package)}" for package in KINDS[entry.kind].libraries)
+    message = f"{name} has other bytes and decodes to the same: compressed by another library than {here} here"
+    return Outcome(name, "equal when decoded", here, (finding("rebuild.decoded", message, file=name),))
+
+
+def _differences(bench: _Bench, rebuilt: Path, published: Path) -> Iterator[str]:
+    """What differs when both are decoded; the published one is proven against its raw files first."""
+    config = bench.dataset.config
+    proven, _ = prove(published, config.sources(), DigestCache(bench.folder / "cache"), bench.progress)
+    if has_errors(proven.findings):
+        yield proven.findings[0].message
+    tool = kind_of(rebuilt).load()
+    new, old = tool.read_provenance(rebuilt), tool.read_provenance(published)
+    if new.receipt.version != old.receipt.version:
+        yield f"it was written by neuropress {old.receipt.version}, this is {new.receipt.version}"
+    texts, published_texts = new.texts(), old.texts()  # as texts, because NaN does not equal itself
+    for section in ("records", "fields", "headers"):
+        if texts[section] != published_texts[section]:
+            yield f"its {section}"
+    for what in ("arrays", "derived", "inputs", "rows", "revisions"):
+        if getattr(new.receipt, what) != getattr(old.receipt, what):
+            yield f"the {what} of its receipt"

@@ -1,0 +1,133 @@
+"""What can be done with releases that lie somewhere: list, compare, verify, and bring back as a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ..config import FILE
+from ..model.finding import Finding, Problem, finding, has_errors, problem
+from ..model.report import Outcome, Report
+from ..publishing.changes import Content, change_outcomes, compare, rows_by_table
+from ..publishing.parts import KIND, NOBODY
+from ..publishing.restore import restore_dataset
+from ..publishing.scope import Scope
+from ..publishing.selection import load_parts
+from ..release import OpenRelease, audit, check_hint, download, list_releases, open_release, read_release
+from ..release.catalog import Entry
+from ..release.store import open_store
+
+type Progress = Callable[[int], None]
+
+
+def _silent(nbytes: int) -> None:
+    """Progress that nobody watches."""
+
+
+def list_published(url: str, *, endpoint: str | None = None) -> Report:
+    """The releases of a bucket or folder, oldest first, with their sizes and parents."""
+    outcomes = []
+    findings: list[Finding] = []
+    for number in list_releases(url, endpoint):
+        try:
+            release = read_release(url, number, endpoint)
+        except Problem as bad:
+            outcomes.append(Outcome(number, "damaged", bad.finding.message))
+            findings.append(bad.finding)
+            continue
+        size = sum(entry.size for entry in release.assets.values())
+        parent = release.parent.number if release.parent else None
+        why = f"{len(release.assets)} assets, {size} bytes, {f'after {parent}' if parent else 'the first'}"
+        facts = {"parent": parent, "assets": len(release.assets), "bytes": size, "sha256": release.sha256}
+        outcomes.append(Outcome(number, "release", why, (), {**facts, "notes": release.notes}))
+    if not outcomes:
+        findings.append(finding("release.none", f"no release has been committed at {url}"))
+    return Report.of("releases list", outcomes, findings)
+
+
+def diff_releases(url: str, before: str, after: str, *, endpoint: str | None = None) -> Report:
+    """What differs between two releases: assets, tables, rows and cells added, changed and lost."""
+    contents = []
+    for number in (before, after):
+        with open_release(url, number, endpoint) as release:
+            contents.append(Content(release.release.assets, rows_by_table(load_parts(release).values())))
+    return Report.of("releases diff", change_outcomes(compare(*contents)), [])
+
+
+def verify_releases(url: str, number: str | None = None, *, deep: bool = False, endpoint: str | None = None) -> Report:
+    """Compare releases with what lies in the store, and say which are good.
+
+    Parameters
+    ----------
+    number
+        One release; all of them without it.
+    deep
+        Read every byte again; else sizes, manifests and history are compared.
+    """
+    store = open_store(url, endpoint)
+    numbers = [number] if number else list(list_releases(url, endpoint))
+    if not numbers:
+        return Report.of("releases verify", [], [finding("release.none", f"no release has been committed at {url}")])
+    audits = audit(store, numbers, deep=deep)
+    how = "every byte" if deep else "sizes, manifests, history"
+    outcomes = []
+    for one in audits:
+        bad = has_errors(one.findings)
+        why = f"{len(one.findings)} findings" if bad else f"{one.assets} assets, {one.size} bytes: {how}"
+        outcomes.append(Outcome(one.number, "damaged" if bad else "good", why, one.findings))
+    findings = []
+    if not number and not has_errors(audits[-1].findings):
+        findings = list(check_hint(store, read_release(url, numbers[-1], endpoint)))
+    return Report.of("releases verify", outcomes, findings)
+
+
+def get_release(
+    url: str,
+    folder: Path,
+    number: str | None = None,
+    scope: Scope | None = None,
+    *,
+    endpoint: str | None = None,
+    progress: Progress = _silent,
+) -> Report:
+    """Bring a release to a folder as a dataset: tables, raw files, results; every byte compared with its digest.
+
+    Run again, it goes on where it was cut off. Metadata comes whole; `scope` selects the data.
+
+    Raises
+    ------
+    Problem
+        ``dataset.exists``: another dataset is there; ``release.*``.
+    """
+    chosen = scope or Scope()
+    marker = folder / ".release"
+    with open_release(url, number, endpoint) as release:
+        mark = f"{release.release.number} {release.release.sha256}\n"
+        if (folder / FILE).exists() and (not marker.is_file() or marker.read_text("ascii") != mark):
+            raise problem(
+                "dataset.exists", f"{folder / FILE} exists already, and is of another release", file=str(folder)
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        marker.write_text(mark, "ascii")
+        places = {
+            name: place_of(name, entry, folder)
+            for name, entry in release.release.assets.items()
+            if entry.kind != KIND and chosen.takes_entry(name, entry)
+        }
+        parts = load_parts(release)
+        lab = next((lab for lab in sorted(parts) if lab != NOBODY), None) or next(iter(parts), None)
+        # The settings are written last: where they are, the tables are whole, and may have been edited since.
+        findings = restore_dataset(parts, folder, lab) if lab and not (folder / FILE).exists() else []
+        files = download(release, places, progress)
+    for name in ("source", "output"):
+        (folder / name).mkdir(exist_ok=True)
+    why = f"{len(places)} assets, {files} files, each with the digest that the release states"
+    return Report.of("releases get", [Outcome(str(folder), f"holds {release.release.number}", why)], findings)
+
+
+def place_of(name: str, entry: Entry, folder: Path) -> Path:
+    """Where an asset belongs in a dataset's folder: raw files below ``source/``, results below ``output/``."""
+    return folder / ("source" if entry.kind == "raw" else "output") / name
+
+
+__all__ = ["OpenRelease", "diff_releases", "get_release", "list_published", "place_of", "verify_releases"]
