@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 from neuropress.mapping.rules import Fields, Slots
 from neuropress.model.content import Content, list_contents
@@ -20,7 +20,7 @@ from neuropress.model.plan import Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
-CONVERTERS = ("patch_clamp", "imaging", "volume")
+CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ def several(job: Job) -> str:
 class Converter(Protocol):
     """What a module in ``converters/`` offers.
 
-    ``TARGET`` "session": its nodes join the session's NWB file; "volume": each row
-    becomes an OME-Zarr of its own. ``SLOTS`` are the objects that mapping rules may fill,
+    ``TARGET`` names the kind of result (`neuropress.results.TARGETS`): for "session" its nodes join the
+    session's result, for any other each row has one of its own. ``SLOTS`` are the objects that mapping rules may fill,
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table).
     """
 
@@ -78,7 +78,7 @@ class Converter(Protocol):
     REVISION: int
     TABLES: tuple[str, ...]
     COLUMN: Mapping[str, str]
-    TARGET: Literal["session", "volume"]
+    TARGET: str
     SLOTS: Slots
     BINDINGS: Mapping[str, str]
 

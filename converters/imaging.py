@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +31,7 @@ NAME = "imaging"
 REVISION = 3
 TABLES: tuple[str, ...] = ("image",)
 COLUMN: Mapping[str, str] = {"image": "file_path_raw"}
-TARGET: Literal["session"] = "session"
+TARGET = "session"
 SLOTS: Slots = {
     "device": frozenset({"description"}),
     "plane": frozenset(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, timedelta
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ NAME = "patch_clamp"
 REVISION = 2
 TABLES: tuple[str, ...] = ("ephys",)
 COLUMN: Mapping[str, str] = {"ephys": "file_path_raw"}
-TARGET: Literal["session", "volume"] = "session"
+TARGET = "session"
 SLOTS: Slots = {
     "device": frozenset({"description"}),
     "electrode": frozenset({"cell_id", "description", "location", "filtering", "slice"}),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 from neuropress.converters import Built, Job
 from neuropress.mapping.rules import Slots
@@ -20,7 +20,7 @@ NAME = "session"
 REVISION = 2
 TABLES = ("session",)
 COLUMN: Mapping[str, str] = {}
-TARGET: Literal["session", "volume"] = "session"
+TARGET = "session"
 SLOTS: Slots = {
     "file": frozenset(
         (

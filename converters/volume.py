@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ COLUMN: Mapping[str, str] = {
     "micro_ct_dataset": "file_path",
     "image": "file_path_raw",
 }
-TARGET: Literal["session", "volume"] = "volume"
+TARGET = "volume"
 SLOTS: Slots = {"image": frozenset(("name", "unit", "x", "y", "z"))}
 BINDINGS: Mapping[str, str] = {}
 

@@ -173,7 +173,7 @@ def open_profile(name: str, folder: Path) -> Profile:
 def _check_suffixes(profile: Profile) -> None:
     """See that results of each kind are called as such results are. Raises `ValueError`."""
     for target, kind in TARGETS.items():
-        path = profile.paths.get(target, "")
+        path = profile.paths.get(target, kind.template)
         if not path.endswith(kind.suffix):
             raise ValueError(f"paths.{target}: {path[:80]!r} must end in {kind.suffix}")
 

@@ -113,6 +113,9 @@ SEGMENT_RATIO = 100
 SEGMENT_LIMIT = 2**32
 """Decoded bytes of one strip, tile or PNG, whatever is stored."""
 
+SWC_BYTES = 256 * 2**20
+"""A morphology as text: the largest of whole brains has a tenth of it."""
+
 XML_BYTES = 64 * 2**20
 """An OME-XML document: one of ten thousand planes has three million bytes."""
 

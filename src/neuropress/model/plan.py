@@ -172,7 +172,8 @@ class Plan:
     """Everything that one result will hold.
 
     `rows` are the contributing table rows, verbatim; `headers` the raw files' own
-    headers (key -> JSON); `revisions` the mapping and converter revisions used; `profile`
+    headers (key -> JSON); `sources` the raw objects that rows name, with what their
+    reader was told; `revisions` the mapping and converter revisions used; `profile`
     the name and version of the profile.
     """
 
@@ -184,6 +185,7 @@ class Plan:
     revisions: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     profile: str = ""
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def arrays(self) -> dict[str, ArraySpec]:
         """Path of the array in the result (``/acquisition/X/data``) -> its specification."""

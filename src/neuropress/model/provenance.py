@@ -11,7 +11,7 @@ from .plan import Field, Plan, SourceRow, Target, canonical
 from .receipt import Receipt, check_array
 from .serial import from_json, to_json
 
-FORMAT = 1
+FORMAT = 2
 SECTIONS = ("about", "records", "fields", "headers", "receipt")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 
@@ -56,6 +57,8 @@ class Receipt:
     derived
         Path in the result -> SHA-256 of a dataset that does not come from raw samples
         one by one (table columns, pyramid levels above 0).
+    sources
+        Key of each raw object that a row names -> what its reader was told.
     """
 
     version: str
@@ -64,6 +67,7 @@ class Receipt:
     inputs: Mapping[str, InputDigest]
     arrays: Mapping[str, ArrayReceipt]
     derived: Mapping[str, str] = field(default_factory=dict)
+    sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 _DTYPE = re.compile(r"[<>|=]?([iuf][1248]|b1|f16|c8|c16)|u?int(8|16|32|64)|float(16|32|64)|bool")

@@ -221,6 +221,7 @@ def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tupl
         revisions=used_revisions(wanted, profile),
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
+        sources={one.source.key: config.options.get(one.source.key, {}) for one in opened},
     )
     return plan, told
 

@@ -75,7 +75,7 @@ def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool 
 
 
 def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cache: DigestCache) -> str:
-    before = {array.spec.source for array in receipt.arrays.values()}
+    before = set(receipt.sources)
     for key in sorted(sources - before):
         return f"{key} is new"
     for key in sorted(before - sources):
@@ -97,9 +97,9 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
 
 
 def _options_changed(receipt: Receipt, config: Config) -> str:
-    for array in receipt.arrays.values():
-        if dict(array.spec.options) != config.options.get(array.spec.source, {}):
-            return f"the options of {array.spec.source} changed"
+    for key, options in receipt.sources.items():
+        if dict(options) != config.options.get(key, {}):
+            return f"the options of {key} changed"
     return ""
 
 

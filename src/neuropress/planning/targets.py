@@ -163,7 +163,7 @@ def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list
 def _of_one_row(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
     """The result of a row by itself; None where the day that its path needs is not understood."""
     kind = TARGETS[converter(name).TARGET]
-    if "{date}" in profile.paths[kind.target] and not _date(record):
+    if "{date}" in _template(kind.target, profile) and not _date(record):
         return None
     target = Target(kind.name, record.key, _path(kind.target, record, profile))
     return Wanted(target, record, ((name, record),), (), _blocked([record], tables), tables.waivers)
@@ -180,10 +180,14 @@ def _blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str], Fi
     return {key: tables.blocked[key] for key in keys if key in tables.blocked}
 
 
+def _template(target: str, profile: Profile) -> str:
+    return profile.paths.get(target) or TARGETS[target].template
+
+
 def _path(target: str, record: Record, profile: Profile) -> str:
     lab = profile.lab_of(record.key)
     folder = lab.folder if lab else record.lab
-    return profile.paths[target].format(lab=folder, date=_date(record), table=record.table, id=record.key)
+    return _template(target, profile).format(lab=folder, date=_date(record), table=record.table, id=record.key)
 
 
 def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:

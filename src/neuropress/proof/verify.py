@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..model.finding import Finding, Problem, finding
+from ..model.plan import canonical
 from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
@@ -27,9 +28,12 @@ class Verified:
     arrays: int
     nbytes: int
     findings: tuple[Finding, ...]
+    sources: int = 0
 
     def summary(self) -> str:
         """What was proven, in words."""
+        if not self.arrays:
+            return f"{self.sources} raw file{'s' if self.sources != 1 else ''} as stated, their content read again"
         return f"{self.arrays} array{'s' if self.arrays != 1 else ''}, {self.nbytes} bytes equal to the raw files"
 
 
@@ -49,9 +53,10 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
     """
     tool = kind_of(path).load()
     findings: list[Finding] = []
-    counted = [0, 0]
+    counted = [0, 0, 0]
     try:
         made = tool.read_provenance(path)
+        counted[2] = len(made.receipt.sources)
         findings += tool.check_files(path)  # first: which shard is gone is more than that reading stopped there
         bad_inputs = dict(_changed_inputs(made, roots, cache))
         findings += bad_inputs.values()
@@ -61,6 +66,8 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
                 findings += _array(name, receipt, stored.get(name), usable, progress)
                 counted[0] += 1
                 counted[1] += receipt.spec.nbytes
+            if not made.receipt.arrays and not bad_inputs:
+                findings += _headers(made, raw)
         findings += _derived(made, tool.derived(path))
         findings += _unproven(made, tool.samples(path))
     except Problem as bad:
@@ -68,7 +75,7 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
     except MemoryError:
         message = f"{path.name} asks for more memory than there is"
         findings.append(finding("result.unreadable", message, file=str(path)))
-    return Verified(path, counted[0], counted[1], tuple(f.at(file=str(path)) for f in findings))
+    return Verified(path, counted[0], counted[1], tuple(f.at(file=str(path)) for f in findings), counted[2])
 
 
 def _changed_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> Iterator[tuple[str, Finding]]:
@@ -153,6 +160,14 @@ def _different(
         f"at {list(source)} of {receipt.spec.array}; {int(unequal.sum())} elements differ in this block"
     )
     yield finding("verify.different", message, array=name, index=index, value=str(a[corner]), expected=str(b[corner]))
+
+
+def _headers(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
+    """Of a result without arrays, what its readers found in the raw files, compared with what they find now."""
+    for key, options in made.receipt.sources.items():
+        found = {content.name: content.header for content in raw.contents(key, options)}
+        if canonical(found) != canonical(made.headers.get(key)):
+            yield finding("verify.different", f"{key} says something else than the result has of it", file=key)
 
 
 def _unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Finding]:

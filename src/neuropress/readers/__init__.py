@@ -18,7 +18,7 @@ from ..model.finding import problem
 from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
 
-FORMATS = ("abf", "tiff", "slices")
+FORMATS = ("abf", "tiff", "slices", "swc")
 
 
 def reader(format: str) -> Reader:
@@ -137,6 +137,13 @@ class RawArrays:
         array = self.array(spec)
         block = array.read(spec.index.source_selection(selection))
         return spec.index.to_result(block).astype(spec.dtype, copy=False)
+
+    def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
+        """What a raw object holds, headers only. Raises `Problem`."""
+        source = self._roots.locate(key)
+        found = read(source, options)
+        self._open[key, "", repr(sorted(options.items()))] = (source, found)
+        return found
 
     def sources(self) -> tuple[Source, ...]:
         """Every raw object opened so far."""

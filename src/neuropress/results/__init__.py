@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..model.finding import problem
-from . import nwb, omezarr
+from . import asset, nwb, omezarr
 from .kind import Kind, Progress, Result, Seal, StoredArray
 
 __all__ = [
@@ -26,7 +26,7 @@ __all__ = [
     "tool",
 ]
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (nwb.KIND, omezarr.KIND)}
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (nwb.KIND, omezarr.KIND, asset.KIND)}
 """Every kind by its name."""
 
 PUBLISHED = ("raw", *KINDS)

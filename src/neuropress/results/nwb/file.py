@@ -58,7 +58,7 @@ def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | 
     from .build import build
     from .files import declare
 
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, arrays={})
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, {}, plan.sources)
     arrays = plan.arrays()
     nwbfile = build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
     declare(nwbfile, path)
@@ -67,7 +67,7 @@ def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | 
         file = stack.enter_context(h5py.File(path, "r+"))
         filled = fill(file, arrays, raw, old, progress)
         derived = digests(file, arrays)
-        receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived)
+        receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived, plan.sources)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).texts()["receipt"]
 
 

@@ -111,7 +111,7 @@ def _reusable(plan: Plan, volume: _Volume, seal: Seal, previous: Path) -> Receip
     if known is None or known.spec != volume.spec or not same_levels or dict(old.inputs) != dict(seal.inputs):
         return None
     derived = {**levels, METADATA: _metadata_digest(volume)}
-    return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived)
+    return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources)
 
 
 def _write_arrays(volume: _Volume, raw: RawArrays, folder: Path, journal: Journal, progress: Progress) -> None:
@@ -148,7 +148,7 @@ def _receipt(plan: Plan, volume: _Volume, seal: Seal, journal: Journal) -> Recei
     level0 = ArrayReceipt(volume.spec, extent, digests[0])
     derived = {f"/{number}": text for number, text in enumerate(digests) if number}
     derived[METADATA] = _metadata_digest(volume)
-    return Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {f"/{LEVEL0}": level0}, derived)
+    return Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {f"/{LEVEL0}": level0}, derived, plan.sources)
 
 
 def _metadata_digest(volume: _Volume) -> str:

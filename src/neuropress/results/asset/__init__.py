@@ -1,0 +1,27 @@
+"""Asset records: one JSON file for a raw file that is kept as it is, with its digest and what its reader found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..kind import Kind
+
+BEGIN = b'{\n "asset": {'
+"""How every record begins; keys are sorted."""
+
+
+def _recognises(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(BEGIN)) == BEGIN
+
+
+KIND = Kind(
+    name="asset",
+    target="asset",
+    suffix=".json",
+    is_folder=False,
+    label="asset record",
+    template="{lab}/{table}/asset/{id}.json",
+    recognises=_recognises,
+    package="neuropress.results.asset.record",
+)
