@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from neuropress.model.content import Image
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source, natural_key
-from neuropress.readers import choose, slices, tiff
+from neuropress.readers import _png, choose, slices, tiff
+from neuropress.readers._tiffmeta import Meta
 
 RNG = np.random.default_rng(3)
 STACK = RNG.integers(0, 65535, (12, 9, 7), dtype=np.uint16)
@@ -296,6 +297,15 @@ def test_png_text_and_calibration(tmp_path: Path) -> None:
     image, _, _ = load(tmp_path)
     assert image.facts["pixel_size"] == "0.5"
     assert image.header["first_header"]["chunks"]["tEXt"] == ["Comment\0section 5"]
+
+
+def test_png_chunks_beyond_the_limit_are_left_out_and_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_png, "MAX_TEXT", 2 * (12 + 10))
+    texts = [chunk(b"tEXt", b"k\0" + b"x" * 8) for _ in range(3)]
+    kept = _png.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts[:2])), Meta())
+    assert kept == {"tEXt": ["k\0" + "x" * 8] * 2}
+    cut = _png.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts)), Meta())
+    assert cut == kept | {"omitted": "chunks after the first 44 bytes of them"}
 
 
 def test_png_palette_and_transparent_colour_are_refused(tmp_path: Path) -> None:

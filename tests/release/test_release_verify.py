@@ -163,3 +163,11 @@ def test_bytes_of_a_release_are_compared_as_they_are_read(published):
     with open_release(published.url, endpoint=published.endpoint) as release, pytest.raises(Problem) as caught:
         release.files("l/v.zarr")
     assert caught.value.finding.id == "release.lost"
+
+
+@pytest.mark.parametrize("place", ["l/f.r2.nwb", claim_of("l/f.r2.nwb")])
+def test_a_finding_names_the_asset_and_the_object(line, place):
+    line.overwrite(place, b"x")
+    (found,) = verify_release(line.url, deep=True, endpoint=line.endpoint)
+    assert found.message.startswith("l/f.nwb: ")
+    assert place in found.message
