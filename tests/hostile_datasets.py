@@ -75,7 +75,8 @@ def listening(name: str) -> Change:
         (root / name).unlink(missing_ok=True)
         here = os.getcwd()
         os.chdir(root)
-        socket.socket(socket.AF_UNIX).bind(name)  # a name of 100 characters is too long for a socket
+        with socket.socket(socket.AF_UNIX) as opened:
+            opened.bind(name)  # a name of 100 characters is too long for a socket
         os.chdir(here)
 
     return apply

@@ -160,6 +160,13 @@ def test_a_crafted_release_ends_with_a_finding(case: str, release: Path, tmp_pat
     assert not Path("/tmp/neuropress-was-here").exists()
 
 
+def test_a_digest_that_is_none_is_no_release(release: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(shutil.copytree(release, tmp_path / "release"))
+    rewrite(folder, lambda document: _entry(document, "raw").update(sha256="0" * 63))
+    assert main(["releases", "verify", str(folder)]) == 1
+    assert "release.unreadable" in capsys.readouterr().out
+
+
 @pytest.mark.skipif(STRACE is None, reason="strace is not installed")
 @pytest.mark.parametrize("case", ["key above", "link", "linked folder", "linked table", "manifest path above"])
 def test_what_lies_outside_is_never_opened(case: str, release: Path, tmp_path: Path) -> None:

@@ -127,6 +127,8 @@ def test_one_changed_byte_anywhere_is_found(published: Builder, tmp_path: Path) 
 def test_get_gives_a_dataset_that_stands_by_itself(published: Builder, tmp_path: Path, capsys) -> None:
     back = tmp_path / "back"
     assert main(["releases", "get", url(published), str(back)]) == 0
+    files = [p for folder in ("output", "source") for p in (back / folder).rglob("*") if p.is_file()]
+    assert f"{len(files)} files" in capsys.readouterr().out
     assert (back / "output" / NWB).read_bytes() == (published.root / "output" / NWB).read_bytes()
     assert not (back / "schemas").exists()  # those that neuropress has itself
     for verb in ("check", "verify", "validate"):
