@@ -66,16 +66,18 @@ def aws_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def bucket(s3_server: Server, request: pytest.FixtureRequest) -> Iterator[Target]:
+    client = s3_server.client()  # now: tests change the environment that clients are made from
     made = make_bucket(s3_server, request.node.nodeid)
     yield made
-    made.remove()
+    made.remove(client)
 
 
 @pytest.fixture
 def rgw_bucket(rgw_server: Server, request: pytest.FixtureRequest) -> Iterator[Target]:
+    client = rgw_server.client()  # now: tests change the environment that clients are made from
     made = make_bucket(rgw_server, request.node.nodeid)
     yield made
-    made.remove()
+    made.remove(client)
 
 
 @pytest.fixture

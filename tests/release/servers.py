@@ -79,11 +79,9 @@ class Target:
             else:
                 client.put_object(Bucket=bucket, Key=prefix + key, Body=data)
 
-    def remove(self) -> None:
+    def remove(self, client: Any) -> None:
         """Delete everything in the bucket, uploads that were cut off too: the servers keep all of it in memory."""
-        if self.server is None:
-            return
-        client, (bucket, _) = self.server.client(), self._place()
+        bucket, _ = self._place()
         for page in client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket):
             for upload in page.get("Uploads", []):
                 client.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
