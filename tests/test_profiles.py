@@ -281,14 +281,16 @@ def test_records_of_the_first_version_stay_readable(tmp_path: Path) -> None:
     assert (tmp_path / "out/mouse.csv").read_text("utf-8").splitlines()[1] == ",RY_M_0001,B6,,,,20250101,,,,"
 
 
-def test_provenance_of_the_first_version_stays_readable() -> None:
+def test_provenance_of_another_version_is_named() -> None:
     old = {
         "about": {"format": 1, "target": {"kind": "nwb", "id": "RY_S_0001", "path": "a.nwb"}, "notes": []},
         "records": [{"table": "mouse", "key": "RY_M_0001", "cells": {"mouse_id": "RY_M_0001"}}],
         "fields": {}, "headers": {},
         "receipt": {"version": "0.1.0", "rows": "", "revisions": {}, "inputs": {}, "arrays": {}},
     }  # fmt: skip
-    made = Provenance.from_sections(old)
+    with pytest.raises(ValueError, match="provenance format 1; this version reads 2"):
+        Provenance.from_sections(old)
+    made = Provenance.from_sections(old | {"about": old["about"] | {"format": 2}})
     assert made.profile == ""
     assert made.records[0].fixes == {}
 

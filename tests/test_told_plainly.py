@@ -93,8 +93,8 @@ def test_what_is_no_result_is_told_as_what_it_is(
     capsys.readouterr()
     for name, said in (
         ("none.nwb", "does not exist"),
-        ("folder", "is a folder, and no OME-Zarr"),
-        ("text.nwb", "is neither an NWB file nor an OME-Zarr"),
+        ("folder", "result.none"),
+        ("text.nwb", "result.none"),
         ("half.nwb", "truncated file"),
         (
             "foreign.nwb",
