@@ -23,7 +23,8 @@ COUNTS = ("points", "soma_points", "roots", "sections")
 
 def takes(record: Record) -> bool:
     """Rows whose file is called like a morphology; models of other kinds have no converter yet."""
-    return record.table in TABLES and record.cells[COLUMN[record.table]].text.lower().endswith(".swc")
+    cell = record.cells.get(COLUMN.get(record.table, ""))
+    return cell is not None and cell.text.lower().endswith(".swc")
 
 
 def bindings(record: Record) -> Mapping[str, Record | None]:

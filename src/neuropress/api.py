@@ -443,7 +443,7 @@ class Dataset:
         select
             Labs and sessions that are published anew.
         only
-            Kinds of data that are published anew: ``raw``, ``nwb``, ``ome-zarr``.
+            Kinds of data that are published anew: ``raw``, ``nwb``, ``ome-zarr``, ``asset``.
         allow_errors
             Publish in spite of errors in tables and of validators; the release tells them.
         accept_loss

@@ -7,6 +7,7 @@ import pytest
 from builder import Builder
 
 from neuropress.cli.main import main
+from neuropress.model.plan import digest
 
 TREE = "1 1 0 0 0 1 -1\n2 3 0 0 0 1 1\n3 3 0 5 0 1 2\n"
 KEY = "segev/20250801/model/model/cell.swc"
@@ -92,6 +93,15 @@ def test_it_is_made_again_when_row_or_file_change_and_not_otherwise(
         (lambda record: record.update(more=1), "verify.derived"),
         (lambda record: record["neuropress"]["headers"][KEY][""].update(comments=["x"]), "verify.different"),
         (lambda record: record["neuropress"]["receipt"].update(inputs=[]), "result.unreadable"),
+        (lambda record: record["neuropress"]["receipt"].update(sources={}), "verify.unproven"),
+        (lambda record: record["neuropress"]["receipt"].update(inputs={}), "verify.unproven"),
+        (lambda record: record["neuropress"]["receipt"]["sources"].update({KEY: {"axes": []}}), "result.unreadable"),
+        (lambda record: record["neuropress"]["receipt"]["sources"].update({"../x": {}}), "path."),
+        (lambda record: record["neuropress"]["fields"]["/asset/facts/sections"].update(value=9), "verify.different"),
+        (
+            lambda record: record["neuropress"]["fields"]["/asset/facts/sections"]["sources"][0].update(text="9"),
+            "verify.different",
+        ),
         (lambda record: record["neuropress"].pop("receipt"), "result.unreadable"),
         (lambda record: record["neuropress"]["about"].update(format=1), "result.unreadable"),
         (lambda record: record.pop("neuropress"), "result.foreign"),
@@ -107,6 +117,31 @@ def test_a_record_that_somebody_changed_is_found(
     capsys.readouterr()
     assert main(["verify", str(made.root)]) == 1
     assert id in capsys.readouterr().out
+    assert main(["publish", str(made.root), "--to", str(made.root.parent / "r"), "--release", "1.0.0"]) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda asset: asset.update(facts=[]),
+        lambda asset: asset.update(facts=None),
+        lambda asset: asset["facts"].update(points=10**400),
+        lambda asset: asset["facts"].update(points=[1]),
+        lambda asset: asset.update(files="x"),
+        lambda asset: asset.update(description="another"),
+    ],
+)
+def test_a_record_of_another_shape_is_not_valid(made: Builder, change, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also where whoever changed it made the digest anew, so that the record agrees with its receipt."""
+    path = made.root / "output" / RECORD
+    record = json.loads(path.read_text())
+    change(record["asset"])
+    record["neuropress"]["receipt"]["derived"]["/asset"] = digest(record["asset"])
+    path.write_text(json.dumps(record, sort_keys=True, indent=1))
+    capsys.readouterr()
+    assert main(["validate", str(path)]) == 1
+    assert "asset.invalid" in capsys.readouterr().out
+    assert main(["explain", str(path)]) == 0
     assert main(["publish", str(made.root), "--to", str(made.root.parent / "r"), "--release", "1.0.0"]) == 1
 
 

@@ -75,6 +75,7 @@ def test_order_of_lines_does_not_matter(tmp_path: Path) -> None:
         ("1 1 0 0 x 1 -1", "swc.line", 1),
         ("1 1 0 0 " + "9" * 50_000 + " 1 -1", "swc.line", 1),
         ("1.5 1 0 0 0 1 -1", "swc.line", 1),
+        ("1 1 1_0 0 0 1 -1", "swc.line", 1),
         (b"\xff\xfe\0\1", "swc.line", 1),
         ("1 1 0 0 0 1 -1\n1 3 0 0 0 1 1", "swc.tree", 2),
         ("1 1 0 0 0 1 -1\n2 3 0 0 0 1 7", "swc.tree", 2),
@@ -87,6 +88,23 @@ def test_what_is_no_tree_is_told_with_its_line(tmp_path: Path, text: str | bytes
     assert found.id == id
     assert found.message.startswith(f"a.swc line {line}: ")
     assert len(found.message) < 300
+
+
+def test_a_mark_before_the_text_and_separators_in_comments(tmp_path: Path) -> None:
+    path = tmp_path / "a.swc"
+    path.write_bytes(b"\xef\xbb\xbf# one\xe2\x80\xa8line\r1 1 0 0 0 1 -1\r\n2 3 0 0 0 1 1\n")
+    assert facts(path)["points"] == "2"
+
+
+def test_more_samples_and_comments_than_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swc, "SWC_SAMPLES", 8)
+    assert refused(tmp_path / "a.swc", SIMPLE).message.endswith("more than 8 samples")
+    monkeypatch.setattr(swc, "SWC_SAMPLES", 9)
+    monkeypatch.setattr(swc, "SWC_COMMENTS", 8)
+    (tmp_path / "a.swc").write_text("# 12\n# 34\n# 56\n# 78\n" + SIMPLE)
+    (content,) = swc.read(Source("a.swc", tmp_path), {})
+    left_out = "[comments after the first 8 characters of them are left out]"
+    assert content.header["comments"] == ["# 12", "# 34", left_out]
 
 
 def test_no_sample(tmp_path: Path) -> None:

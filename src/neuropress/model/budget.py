@@ -113,8 +113,14 @@ SEGMENT_RATIO = 100
 SEGMENT_LIMIT = 2**32
 """Decoded bytes of one strip, tile or PNG, whatever is stored."""
 
-SWC_BYTES = 256 * 2**20
-"""A morphology as text: the largest of whole brains has a tenth of it."""
+SWC_BYTES = 64 * 2**20
+"""A morphology as text."""
+
+SWC_SAMPLES = 1_000_000
+"""Samples of a morphology: each takes some 600 bytes while it is looked at."""
+
+SWC_COMMENTS = 2**20
+"""Characters of its comments, which travel in the result."""
 
 XML_BYTES = 64 * 2**20
 """An OME-XML document: one of ten thousand planes has three million bytes."""

@@ -87,6 +87,8 @@ class Provenance:
         made = from_json(cls, {**known, **whole})
         for name, array in made.receipt.arrays.items():
             check_array(name, array)
+        if any(not isinstance(text, str) for options in made.receipt.sources.values() for text in options.values()):
+            raise ValueError("a reader was told something that is no text")
         return made
 
     @classmethod

@@ -67,7 +67,7 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
                 counted[0] += 1
                 counted[1] += receipt.spec.nbytes
             if not made.receipt.arrays and not bad_inputs:
-                findings += _headers(made, raw)
+                findings += _contents(made, raw)
         findings += _derived(made, tool.derived(path))
         findings += _unproven(made, tool.samples(path))
     except Problem as bad:
@@ -162,12 +162,28 @@ def _different(
     yield finding("verify.different", message, array=name, index=index, value=str(a[corner]), expected=str(b[corner]))
 
 
-def _headers(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
+def _contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
     """Of a result without arrays, what its readers found in the raw files, compared with what they find now."""
+    if not made.receipt.sources or not made.receipt.inputs:
+        yield finding("verify.unproven", "the receipt leads back to no raw file")
+    facts: dict[tuple[str, str], str] = {}
     for key, options in made.receipt.sources.items():
-        found = {content.name: content.header for content in raw.contents(key, options)}
+        contents = raw.contents(key, options)
+        found = {content.name: content.header for content in contents}
+        facts |= {(key, name): text for content in contents for name, text in content.facts.items()}
+        unstated = {touched.key for source in raw.sources() for touched in source.inputs} - made.receipt.inputs.keys()
         if canonical(found) != canonical(made.headers.get(key)):
             yield finding("verify.different", f"{key} says something else than the result has of it", file=key)
+        if unstated:
+            yield finding("verify.unproven", f"the receipt has no digest of {min(unstated)}", file=key)
+    for name, field in made.fields.items():
+        for ref in field.sources:
+            if ref.origin != "header":
+                continue
+            changed = field.via == "number" and str(field.value) not in (ref.text, str(float(ref.text)))
+            if facts.get((ref.key, ref.column)) != ref.text or changed:
+                message = f"{name} is {field.value!r}, made from {ref.column} {ref.text!r}; {ref.key} says otherwise"
+                yield finding("verify.different", message, file=ref.key)
 
 
 def _unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Finding]:

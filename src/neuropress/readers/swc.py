@@ -6,13 +6,14 @@ changes along a run, another section begins. Samples of type 1 are the soma. Sam
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..model.budget import SWC_BYTES
+from ..model.budget import SWC_BYTES, SWC_COMMENTS, SWC_SAMPLES
 from ..model.content import Claim, Content
 from ..model.finding import Problem, problem
 from ..model.source import Source
@@ -60,11 +61,18 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
 def _samples(data: bytes, key: str) -> tuple[list[str], dict[int, _Sample]]:
     comments: list[str] = []
     samples: dict[int, _Sample] = {}
-    for number, raw in enumerate(data.decode("utf-8", "surrogateescape").splitlines(), 1):
+    room = SWC_COMMENTS
+    # Lines end in LF, CR LF or CR; other separators of Unicode may stand within a comment.
+    for number, raw in enumerate(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "backslashreplace"), 1):
         line = raw.strip()
         if line.startswith("#"):
-            comments.append(line.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+            if 0 <= room < len(line):
+                comments.append(f"[comments after the first {SWC_COMMENTS} characters of them are left out]")
+            room -= len(line) if room >= 0 else 0
+            comments += [line] if room >= 0 else []
         elif line:
+            if len(samples) == SWC_SAMPLES:
+                raise _bad("swc.line", key, number, f"more than {SWC_SAMPLES} samples")
             id, sample = _parse(line, number, key)
             if id in samples:
                 message = f"sample {id} stands in line {samples[id].line} already"
@@ -80,8 +88,8 @@ def _parse(line: str, number: int, key: str) -> tuple[int, _Sample]:
     try:
         if len(cells) < COLUMNS:
             raise ValueError(f"it has {len(cells)} columns instead of {COLUMNS}")
-        if any(len(cell) > DIGITS for cell in cells[:COLUMNS]):
-            raise ValueError(f"a number of more than {DIGITS} characters")
+        if any(len(cell) > DIGITS or "_" in cell for cell in cells[:COLUMNS]):  # Python takes 1_000 for a number
+            raise ValueError(f"a number of more than {DIGITS} characters, or with an underscore")
         id, kind, parent = int(cells[0]), int(cells[1]), int(cells[6])
         x, y, z, radius = (Decimal(cell) for cell in cells[2:6])
         if not all(value.is_finite() and abs(value.adjusted()) < 30 for value in (x, y, z, radius)):

@@ -7,6 +7,7 @@ file join them as ``files``. Beside it stands ``neuropress``, the provenance in 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -109,6 +110,9 @@ def validate(path: Path) -> list[Finding]:
     """Whether the record names what it is about, and states digests and facts that can be true."""
     record, made = _load(path)["asset"], _provenance(path)
     wrong = []
+    fields = {name.removeprefix(f"{CONTENT}/"): field.value for name, field in made.fields.items()}
+    if digest({name: value for name, value in record.items() if name != "files"}) != digest(_nested(fields)):
+        wrong.append("it says something else than its fields, by which explain tells where each value comes from")
     if record.get("id") != made.target.id:
         wrong.append(f"id is {record.get('id')!r}, but the record is of {made.target.id}")
     inputs = [
@@ -117,6 +121,8 @@ def validate(path: Path) -> list[Finding]:
     if not inputs or record.get("files") != inputs:
         wrong.append("files are not those that its receipt states")
     facts = record.get("facts", {})
-    bad = [name for name, value in facts.items() if not isinstance(value, (int, float)) or value != value]
-    wrong += [f"facts/{name} is {facts[name]!r}, which is no number" for name in sorted(bad)]
+    if not isinstance(facts, dict):
+        return [finding("asset.invalid", f"{path.name}: its facts are no object", file=str(path))]
+    bad = [n for n, v in facts.items() if not (isinstance(v, int) or (isinstance(v, float) and math.isfinite(v)))]
+    wrong += [f"facts/{name} is {str(facts[name])[:80]}, which is no number" for name in sorted(bad)]
     return [finding("asset.invalid", f"{path.name}: {text}", file=str(path)) for text in wrong]

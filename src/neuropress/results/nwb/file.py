@@ -33,7 +33,7 @@ _LAST: dict[tuple[int, ...], int] = {}
 
 
 def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
-    """Write the result whole under `path`, or leave there what was there (see `Writer.write`).
+    """Write the result whole under `path`, or leave there what was there (see `Result.write`).
 
     Raises
     ------
