@@ -188,7 +188,7 @@ def carried(output: Path) -> dict[tuple[str, str, str, str], set[str]]:
 def test_every_cell_of_all_columns_is_where_explain_says_and_nowhere_else(lab: Builder) -> None:
     there = carried(lab.root / "output")
     columns = set()
-    results = read_results(lab.dataset.config, neuropress.open(lab.root)._current())
+    results = read_results(lab.dataset.config, neuropress.open(lab.root).workspace.current())
     for table, rows in lab.rows.items():
         spec = lab.dataset.config.profile.tables[table]
         for row in rows:
@@ -216,7 +216,7 @@ def test_explain_follows_a_cell(lab: Builder, capsys: pytest.CaptureFixture[str]
 
 def test_one_changed_cell_changes_exactly_what_explain_names(lab: Builder) -> None:
     dataset = neuropress.open(lab.root)
-    named = {place.file for place in dataset.where("sem_dataset.JL_SD_0001.section")}
+    named = {place.file for place in dataset.find_cell("sem_dataset.JL_SD_0001.section")}
     before = {p: p.read_bytes() for p in (lab.root / "output").rglob("*") if p.is_file()}
     lab.change("sem_dataset", section="another")
     assert main(["convert", str(lab.root)]) == 0
@@ -281,7 +281,11 @@ def test_light_is_told_of_movies_of_any_kind(lab: Builder, modality: str) -> Non
         config.write(f'\n[labs.RY]\nmodality_voltage = "{modality}"\n')
     assert main(["convert", str(lab.root)]) == 0
     assert main(["coverage", str(lab.root)]) == 0
-    told = {e.path: e.field.value for e in neuropress.open(lab.root).explain(lab.output("RY_S_0001.nwb")) if e.field}
+    told = {
+        e.path: e.field.value
+        for e in neuropress.open(lab.root).explain(lab.output("RY_S_0001.nwb")).explanations
+        if e.field
+    }
     series = "/acquisition/RY_IMG_0001"
     if modality == "one-photon":
         assert (told[f"{series}/exposure_time"], told[f"{series}/power"]) == (0.002, 30.0)

@@ -18,8 +18,7 @@ from neuropress.api import Dataset
 from neuropress.cli.main import main
 from neuropress.model.profile import Profile
 from neuropress.planning.records import NAME
-from neuropress.verbs.export import canonical_tables
-from neuropress.verbs.prove import export
+from neuropress.verbs.export import canonical_tables, export
 
 
 @pytest.fixture

@@ -187,11 +187,12 @@ def test_a_damaged_key_is_mended_and_its_rows_find_it(lab: Builder, tmp_path: Pa
     assert neuropress.open(lab.root).apply_fixes(path).ok
     assert ids(lab) == []
     assert neuropress.open(lab.root).convert().ok
-    covered, report = neuropress.open(lab.root).coverage()
+    report = neuropress.open(lab.root).coverage()
+    covered = report.coverage
     assert report.ok
     assert covered.cells == sum(covered.totals().values())
     for key in ("ry-s-1", "RY_S_0001"):
-        assert neuropress.open(lab.root).where(f"session.{key}.start_time")
+        assert neuropress.open(lab.root).find_cell(f"session.{key}.start_time")
     neuropress.open(lab.root).export_tables(tmp_path / "out")
     assert "\nry-s-1,RY_M_0001," in (tmp_path / "out/session.csv").read_text("utf-8")
 

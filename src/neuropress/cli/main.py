@@ -14,7 +14,8 @@ from .arguments import parser
 from .releases import run_releases
 
 if TYPE_CHECKING:
-    from ..api import Dataset, Selection
+    from ..api import Dataset
+    from ..workspace import Selection
     from .render import Output
 
 
@@ -57,7 +58,7 @@ def _dataset(args: argparse.Namespace) -> Dataset:
 
 
 def _selection(args: argparse.Namespace) -> Selection:
-    from ..api import Selection
+    from ..workspace import Selection
 
     return Selection(tuple(args.session), tuple(args.lab), tuple(args.object))
 
@@ -115,7 +116,7 @@ def _facts(args: argparse.Namespace, output: Output) -> int:
 
 
 def _plan(args: argparse.Namespace, output: Output) -> int:
-    return output.report(_dataset(args).plan(_selection(args), args.outdated))
+    return output.report(_dataset(args).plan(_selection(args), outdated=args.outdated))
 
 
 def _convert(args: argparse.Namespace, output: Output) -> int:
@@ -130,7 +131,8 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
 
 
 def _verify(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.prove import verify_files
+    from ..api import Dataset
+    from ..verbs.verify import verify_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -138,7 +140,7 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
         args.dir = folder
         dataset = _dataset(args)
         if args.source:
-            dataset.config = replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source))
+            dataset = Dataset(replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source)))
         report = dataset.verify(select=_selection(args), progress=output.progress("verify"))
         status = max(status, output.report(report))
     if files:
@@ -148,7 +150,7 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
 
 
 def _validate(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.prove import validate_files
+    from ..verbs.validate import validate_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -165,11 +167,15 @@ def _split(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
-    status = 0
-    options = {"workers": args.workers, "keep_going": args.keep_going, "outdated": args.outdated}
-    for report in _dataset(args).run(_selection(args), progress=output.progress("run"), **options):
-        status = max(status, output.report(report))
-    return status
+    report = _dataset(args).run(
+        _selection(args),
+        workers=args.workers,
+        keep_going=args.keep_going,
+        outdated=args.outdated,
+        progress=output.progress("run"),
+        step_done=output.report,
+    )
+    return report.exit_status
 
 
 def _status(args: argparse.Namespace, output: Output) -> int:
@@ -194,24 +200,24 @@ def _schema(args: argparse.Namespace, output: Output) -> int:
 
 
 def _explain(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.explain import explain_result
+    from ..verbs.explain import explain
 
     if args.cell:
         args.dir = args.file
-        return output.places(args.cell, _dataset(args).where(args.cell))
-    for explanation in explain_result(Path(args.file), args.field):
+        return output.places(args.cell, _dataset(args).find_cell(args.cell))
+    for explanation in explain(Path(args.file), args.field).explanations:
         output.explanation(explanation)
     return 0
 
 
 def _coverage(args: argparse.Namespace, output: Output) -> int:
-    covered, report = _dataset(args).coverage()
-    output.coverage(covered)
+    report = _dataset(args).coverage()
+    output.coverage(report.coverage)
     return output.report(report)
 
 
 def _export(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.prove import export
+    from ..verbs.export import export
 
     return output.report(export(args.source, Path(args.to), args.release, args.endpoint))
 
@@ -223,7 +229,7 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
         print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
         return 2
     progress = output.progress("publish")
-    from ..api import Selection
+    from ..workspace import Selection
 
     report = dataset.publish(
         to,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -62,7 +61,7 @@ class Output:
         self._told.update(report.findings)
         for outcome in report.outcomes:
             self._outcome(outcome)
-        self.say(f"{report.verb}: {_summary(report)}")
+        self.say(report.summary())
         return report.exit_status
 
     def formatted(self, report: Report, form: str) -> int:
@@ -74,7 +73,7 @@ class Output:
 
     def _outcome(self, outcome: Outcome) -> None:
         if not self._json:
-            print(f"{outcome.done:18} {outcome.target}{'  (' + outcome.why + ')' if outcome.why else ''}")
+            print(outcome)
         elif self._verb == "plan" and "plan" in outcome.facts:
             self.record(outcome.facts["plan"])
         else:
@@ -159,10 +158,3 @@ class Output:
 
 def _counts(label: str, counts: Mapping[str, int], width: int) -> str:
     return f"{label:{width}}" + "".join(f"{counts.get(name, 0) or '-':>16}" for name in CLASSES)
-
-
-def _summary(report: Report) -> str:
-    done = Counter(outcome.done for outcome in report.outcomes)
-    said = [f"{count} {what}" for what, count in sorted(done.items())]
-    said += [f"{report.count(s)} {s}{'s' if report.count(s) != 1 else ''}" for s in Severity if report.count(s)]
-    return ", ".join(said) or ("every cell is accounted for" if report.verb == "coverage" else "nothing to do")

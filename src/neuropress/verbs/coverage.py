@@ -11,11 +11,13 @@ from ..model.finding import Finding, finding, problem
 from ..model.plan import SourceRow
 from ..model.profile import Profile
 from ..model.provenance import Provenance
+from ..model.report import Report
 from ..planning.build import rule_sources
-from ..planning.records import NAME, RowText, raw_rows, row_text
+from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted
 from ..results import KINDS, tool
 from ..tables import read_tables
+from ..workspace import Workspace
 
 type CellId = tuple[str, str, str]
 """Table, key and column."""
@@ -84,6 +86,39 @@ class Coverage:
     def totals(self) -> dict[str, int]:
         """Cells in each class over all columns."""
         return {name: sum(row.get(name, 0) for row in self.counts.values()) for name in CLASSES}
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class CoverageReport(Report):
+    """A report with the matrix of all columns against where their cells went."""
+
+    coverage: Coverage
+
+    def summary(self) -> str:
+        """As of any report; that nothing is wrong means something here."""
+        if self.findings:
+            return Report.summary(self)
+        return f"{self.verb}: every cell is accounted for"
+
+
+def cover_dataset(workspace: Workspace) -> CoverageReport:
+    """The matrix of all columns against where their cells went, and what was lost."""
+    current = workspace.current()
+    covered = cover(workspace.config, read_results(workspace.config, current))
+    there = {wanted.target.path for wanted in current}
+    findings = list(covered.findings)
+    for wanted in workspace.targets():
+        path = wanted.target.path
+        if wanted.jobs and path not in there:
+            findings.append(finding("coverage.stale", f"{path} is missing or not current", file=path))
+    if not is_current(workspace.config, current):
+        findings.append(finding("coverage.stale", f"{NAME} is missing or not current", file=NAME))
+    return CoverageReport("coverage", (), tuple(dict.fromkeys(findings)), coverage=covered)
+
+
+def find_cell(workspace: Workspace, cell: str) -> list[Place]:
+    """Every place that a cell (``mouse.RY_M_0001.weight``) reached. Raises `Problem` where there is no such cell."""
+    return where(workspace.config, read_results(workspace.config, workspace.current()), cell)
 
 
 def cover(config: Config, results: Results) -> Coverage:

@@ -13,6 +13,7 @@ from ..model.finding import problem
 from ..model.plan import Field
 from ..model.receipt import ArrayReceipt
 from ..model.record import CellRef, Fix
+from ..model.report import Report
 from ..model.serial import to_json
 from ..results import kind_of
 
@@ -79,6 +80,21 @@ def _told(ref: CellRef, fix: Fix | None) -> str:
     if ref.origin == "default" and ref.table.startswith("neuropress.toml"):
         return f"{ref.table}, {ref.column}: {ref.text!r} (in place of the profile's)"
     return ORIGINS[ref.origin].format(ref)
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class ExplainReport(Report):
+    """A report with the explanations that were asked for."""
+
+    explanations: tuple[Explanation, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(line for explanation in self.explanations for line in explanation.lines())
+
+
+def explain(path: Path, name: str | None = None) -> ExplainReport:
+    """See `explain_result`."""
+    return ExplainReport("explain", explanations=tuple(explain_result(path, name)))
 
 
 def explain_result(path: Path, name: str | None = None) -> list[Explanation]:

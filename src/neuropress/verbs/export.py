@@ -13,6 +13,7 @@ from ..model.finding import Finding, Problem, finding, problem
 from ..model.plan import SourceRow
 from ..model.profile import Profile, TableSpec, load_profile
 from ..model.provenance import Provenance
+from ..model.report import Outcome, Report
 from ..planning.records import NAME, Records, RowText, carried_digest, parse_records, raw_rows, row_text
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, is_release, open_release
@@ -32,6 +33,15 @@ class Gathered:
     rows: list[SourceRow] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     results: int = 0
+
+
+def export(source: str, to: Path, release: str | None = None, endpoint: str | None = None) -> Report:
+    """Rebuild the tables from a dataset's output, an output folder, or a release (folder or S3)."""
+    gathered = gather(source, release, endpoint)
+    folder = find_dataset(Path(source)) if "://" not in source else None
+    counts = export_tables(gathered, to, folder)
+    outcomes = [Outcome(f"{table}.csv", "written", f"{n} row{'s' if n != 1 else ''}") for table, n in counts.items()]
+    return Report.of("export-tables", outcomes, gathered.findings)
 
 
 def gather(source: str, number: str | None = None, endpoint: str | None = None) -> Gathered:

@@ -15,12 +15,13 @@ from ..model.finding import Finding, Severity, problem
 from ..model.plan import digest
 from ..model.profile import Profile, TableSpec
 from ..model.record import Value
-from ..model.report import Outcome
-from ..state import write_atomic
+from ..model.report import Outcome, Report
+from ..state import locked, write_atomic
 from ..tables import Tables, load_tables, read_source
 from ..tables.cells import Flawed, parser
 from ..tables.fixes import FILE, Finder, FixLine, Spot, fixes_text, read_fixes, refused
 from ..tables.keys import likely_key, prefix_of
+from ..workspace import Workspace
 
 MENDED = ("cell.damaged", "cell.format", "cell.type", "cell.choice", "cell.date", "key.format")
 """Findings on one cell for which proposals are made."""
@@ -76,14 +77,15 @@ def _undamaged(parsed: Value | Flawed) -> str:
     return next((fault.expected or "" for fault in faults if fault.id == "cell.damaged"), "")
 
 
-def write_proposals(config: Config, path: Path) -> Outcome:
-    """Write the proposals to a file of their own.
+def propose_fixes(workspace: Workspace, path: Path) -> Report:
+    """Write what damaged cells were probably meant to say, as CSV that a person edits and signs.
 
     Raises
     ------
     Problem
         ``fixes.exists``: the file holds what a person wrote.
     """
+    config = workspace.config
     applied = {_said(line) for line in read_fixes(config.root / FILE)[0]}
     if path.is_file():
         there, told = read_fixes(path)
@@ -94,7 +96,7 @@ def write_proposals(config: Config, path: Path) -> Outcome:
     write_atomic(path, fixes_text(lines))
     blank = sum(not line.fix for line in lines)
     said = f"{len(lines)} cells; {len(lines) - blank} with a proposal, {blank} to be filled in by a person"
-    return Outcome(str(path), "proposed", said)
+    return Report.of("check", [Outcome(str(path), "proposed", said)], [])
 
 
 def _said(line: FixLine) -> tuple[str, ...]:
@@ -102,8 +104,8 @@ def _said(line: FixLine) -> tuple[str, ...]:
     return line.table, line.key, line.column, line.text, line.fix, line.person.strip()
 
 
-def apply_fixes(config: Config, path: Path) -> list[Outcome]:
-    """Take the signed lines of a file over into the dataset; the others change nothing.
+def apply_fixes(workspace: Workspace, path: Path) -> Report:
+    """Take the signed lines of a file over into the dataset; the tables, and the other lines, stay as they are.
 
     Raises
     ------
@@ -112,6 +114,11 @@ def apply_fixes(config: Config, path: Path) -> list[Outcome]:
     """
     if not path.is_file():
         raise problem("fixes.none", f"there is no file {path}", file=str(path))
+    with locked(workspace.config.state, "check"):
+        return Report.of("check", _apply_fixes(workspace.config, path), [])
+
+
+def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
     lines, told = read_fixes(path)
     if told:
         return [Outcome(str(path), "not applied", told[0].message, tuple(told))]

@@ -8,6 +8,7 @@ from html import escape
 
 from ..model.finding import Finding, Severity
 from ..model.profile import Profile
+from ..model.report import Report
 
 NOBODY = "-"
 """The letter for findings that belong to no lab: whole tables, keys that name none."""
@@ -26,13 +27,15 @@ class Point:
     cure: str
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Letter(Report):
     """A letter: its findings, and the points that sum them up. Every finding is in exactly one point."""
 
     to: str
-    findings: tuple[Finding, ...]
     points: tuple[Point, ...]
+
+    def __str__(self) -> str:
+        return self.text()
 
     def text(self) -> str:
         """As plain text, to be pasted into a mail."""
@@ -90,7 +93,8 @@ def write_letter(
         groups.setdefault((found.id, found.location.table, found.location.column, found.severity), []).append(found)
     ranked = sorted(groups.values(), key=lambda group: (*_rank(group, withholds), group[0].id))
     to = f"{profile.labs[lab].name} ({lab})" if lab in profile.labs else "whoever keeps the tables"
-    return Letter(to, tuple(mine), tuple(_point(group, withholds) for group in ranked))
+    points = tuple(_point(group, withholds) for group in ranked)
+    return Letter("check", findings=tuple(mine), to=to, points=points)
 
 
 def _rank(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> tuple[bool, int, int]:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..api import Dataset, Selection
 from ..model.finding import Finding, Problem, finding, has_errors
 from ..model.report import Outcome, Report
 from ..model.source import sha256_file
@@ -22,11 +21,9 @@ from ..release import OpenRelease, download, open_release
 from ..release.catalog import Entry
 from ..results import KINDS, kind_of
 from ..state import DigestCache
+from ..workspace import Progress, Selection, Workspace, no_progress
+from .convert import Options, convert_dataset
 from .releases import place_of
-
-"""Packages whose version may change compressed bytes and nothing else."""
-
-type Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +32,7 @@ class _Bench:
 
     release: OpenRelease
     folder: Path
-    dataset: Dataset
+    workspace: Workspace
     progress: Progress
 
 
@@ -47,7 +44,7 @@ def rebuild_release(
     endpoint: str | None = None,
     workers: int = 1,
     work: Path | None = None,
-    progress: Progress = lambda nbytes: None,
+    progress: Progress = no_progress,
 ) -> Report:
     """Make the results of a release again and compare them byte by byte.
 
@@ -117,19 +114,19 @@ def _rebuild_lab(
         if entry.kind == "raw" and lab in entry.provenance.get("labs", ())
     }
     download(release, raw, progress)
-    dataset = Dataset.open(folder)
+    workspace = Workspace.open(folder)
     # A result of the release may lack rows with errors; that follows from the tables, as it did then.
     sessions = sorted({key for entry in results.values() for key in entry.provenance.get("sessions", ())})
     narrow = Selection(tuple(sessions)) if len(results) == 1 and sessions else Selection(labs=(lab,))
-    report = dataset.convert(narrow, workers=workers, keep_going=True, progress=progress)
+    report = convert_dataset(workspace, narrow, Options(keep_going=True, workers=workers), progress)
     refused = {outcome.target: outcome.why for outcome in report.outcomes}
-    bench = _Bench(release, folder, dataset, progress)
+    bench = _Bench(release, folder, workspace, progress)
     outcomes = [_compare(bench, name, entry, refused.get(name, "")) for name, entry in sorted(results.items())]
     return outcomes, findings
 
 
 def _compare(bench: _Bench, name: str, entry: Entry, why: str) -> Outcome:
-    path = bench.dataset.config.output / name
+    path = bench.workspace.config.output / name
     if not path.exists():
         message = f"{name} was not made again: {why or 'no row asks for it'}"
         return Outcome(name, "not made", why, (finding("rebuild.differs", message, file=name),))
@@ -155,7 +152,7 @@ def _compare(bench: _Bench, name: str, entry: Entry, why: str) -> Outcome:
 
 def _differences(bench: _Bench, rebuilt: Path, published: Path) -> Iterator[str]:
     """What differs when both are decoded; the published one is proven against its raw files first."""
-    config = bench.dataset.config
+    config = bench.workspace.config
     proven, _ = prove(published, config.sources(), DigestCache(bench.folder / "cache"), bench.progress)
     if has_errors(proven.findings):
         yield proven.findings[0].message
