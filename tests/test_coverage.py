@@ -18,7 +18,7 @@ from neuropress.converters import CONVERTERS, imaging
 from neuropress.mapping import rules
 from neuropress.model.plan import Field
 from neuropress.planning import build as planning
-from neuropress.verbs.coverage import CLASSES, lost_rules, read_results, where
+from neuropress.verbs.coverage import CLASSES, find_lost_rules, list_places, read_results
 
 TOKENS = {  # table: columns that take any text
     "plasmid": ("plasmid_name", "gene", "backbone", "promoter", "notes"),
@@ -195,7 +195,7 @@ def test_every_cell_of_all_columns_is_where_explain_says_and_nowhere_else(lab: B
             for column, text in ((c, t) for c, t in row.items() if t):
                 columns.add((table, column))
                 files = there.pop((table, row[spec.key], column, text), set())
-                told = where(lab.dataset.config, results, f"{table}.{row[spec.key]}.{column}")
+                told = list_places(lab.dataset.config, results, f"{table}.{row[spec.key]}.{column}")
                 assert files == {p.file for p in told if p.field == "record, verbatim"}, (table, column)
                 assert bool(files) == (column not in spec.private), (table, column)
     assert len(columns) == 115
@@ -247,11 +247,11 @@ EVERY_RULE = [
 def test_every_removed_rule_and_source_is_told_by_its_name(
     name: str, position: int, source: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert list(lost_rules(PROFILE)) == []
+    assert list(find_lost_rules(PROFILE)) == []
     rule = rules.load_mapping(name).rules[position]
     less = without(name, position, source)
     monkeypatch.setattr(planning, "mapping_of", lambda n, _: less if n == name else rules.load_mapping(n))
-    told = list(lost_rules(PROFILE))
+    told = list(find_lost_rules(PROFILE))
     assert f"{name}/{rule.to}" in {found.location.expected for found in told}
     assert {found.id for found in told} == {"coverage.rule"}
     gone = rule.source[source] if source is not None else None

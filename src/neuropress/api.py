@@ -12,16 +12,16 @@ from .model.report import Report
 from .planning.targets import Wanted
 from .publishing import Order, Scope
 from .verbs.add import Occasion, add_files
-from .verbs.check import check_dataset, letter_to_lab, write_facts
+from .verbs.check import check_dataset, write_facts, write_lab_letter
 from .verbs.convert import Options, convert_dataset
 from .verbs.coverage import CoverageReport, Place, cover_dataset, find_cell
-from .verbs.explain import ExplainReport, explain
-from .verbs.export import export
+from .verbs.explain import ExplainReport, explain_file
+from .verbs.export import export_source
 from .verbs.fix import apply_fixes, propose_fixes
 from .verbs.init import make_dataset
 from .verbs.letter import Letter
 from .verbs.plan import plan_dataset
-from .verbs.publish import publish
+from .verbs.publish import publish_selection
 from .verbs.run import run_dataset
 from .verbs.status import describe_status
 from .verbs.validate import validate_dataset
@@ -125,7 +125,7 @@ class Dataset:
 
     def letter(self, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False) -> Letter:
         """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""
-        return letter_to_lab(self._fresh(), lab, select, tables_only=tables_only)
+        return write_lab_letter(self._fresh(), lab, select, tables_only=tables_only)
 
     def propose_fixes(self, path: PathLike) -> Report:
         """Write what damaged cells were probably meant to say, as CSV that a person edits and signs.
@@ -249,7 +249,7 @@ class Dataset:
           by rule session/subject.weight, transform quantity
         ...
         """
-        return explain(Path(path), name)
+        return explain_file(Path(path), name)
 
     def find_cell(self, cell: str) -> list[Place]:
         """Every place that a cell (``mouse.RY_M_0001.weight``) reached. Raises `Problem` for no cell."""
@@ -261,7 +261,7 @@ class Dataset:
 
     def export_tables(self, to: PathLike) -> Report:
         """Rebuild the tables as CSV from the results and ``records.jsonl`` alone, in canonical form."""
-        return export(str(self.config.root), Path(to))
+        return export_source(str(self.config.root), Path(to))
 
     def publish(
         self,
@@ -302,7 +302,7 @@ class Dataset:
         order = Order(
             to, release, scope, endpoint, allow_errors=allow_errors, accepted=tuple(accept_loss), dry_run=dry_run
         )
-        return self._log(publish(self._fresh(), select, order, progress))
+        return self._log(publish_selection(self._fresh(), select, order, progress))
 
     def status(self, select: Selection = EVERYTHING) -> Report:
         """Per target: how it stands, whether it was verified, validated and released, and what stands in the way."""

@@ -21,7 +21,7 @@ from neuropress.cli.main import main
 from neuropress.config import load_config
 from neuropress.tables import TableSource, load_tables
 from neuropress.tables.fixes import COLUMNS
-from neuropress.verbs.fix import propose
+from neuropress.verbs.fix import propose_lines
 
 
 @pytest.fixture
@@ -235,7 +235,7 @@ def test_a_private_cell_cannot_be_fixed(tmp_path: Path) -> None:
     root = tmp_path / "ds"
     Dataset.init(root)
     write_clean(root / "tables", {"sem_dataset.file_path_local": " padded"})
-    assert [line for line in propose(load_config(root)) if line.column == "file_path_local"] == []
+    assert [line for line in propose_lines(load_config(root)) if line.column == "file_path_local"] == []
 
 
 @given(data=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
@@ -306,7 +306,7 @@ INTACT = {
 def guesses(folder: Callable[[], Path], column: str, text: str) -> list[str]:
     root = folder()
     write_clean(root / "tables", {column: text})
-    return [line.fix for line in propose(load_config(root)) if f"{line.table}.{line.column}" == column]
+    return [line.fix for line in propose_lines(load_config(root)) if f"{line.table}.{line.column}" == column]
 
 
 @pytest.fixture

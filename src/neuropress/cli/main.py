@@ -107,7 +107,7 @@ def _letter(args: argparse.Namespace) -> int:
         print(f"neuropress check: no lab {args.letter!r}; known: {known}, and - for no lab", file=sys.stderr)
         return 2
     letter = dataset.letter(args.letter, _selection(args), tables_only=args.tables_only)
-    sys.stdout.write(letter.html() if args.html else letter.text())
+    sys.stdout.write(letter.to_html() if args.html else letter.to_text())
     return 1 if has_errors(letter.findings) else 0
 
 
@@ -200,12 +200,12 @@ def _schema(args: argparse.Namespace, output: Output) -> int:
 
 
 def _explain(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.explain import explain
+    from ..verbs.explain import explain_file
 
     if args.cell:
         args.dir = args.file
         return output.places(args.cell, _dataset(args).find_cell(args.cell))
-    for explanation in explain(Path(args.file), args.field).explanations:
+    for explanation in explain_file(Path(args.file), args.field).explanations:
         output.explanation(explanation)
     return 0
 
@@ -217,9 +217,9 @@ def _coverage(args: argparse.Namespace, output: Output) -> int:
 
 
 def _export(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.export import export
+    from ..verbs.export import export_source
 
-    return output.report(export(args.source, Path(args.to), args.release, args.endpoint))
+    return output.report(export_source(args.source, Path(args.to), args.release, args.endpoint))
 
 
 def _publish(args: argparse.Namespace, output: Output) -> int:

@@ -26,7 +26,7 @@ class Output:
         self._json = as_json
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._bar: Any = None
-        self._told: set[Finding] = set()
+        self._shown: set[Finding] = set()
 
     def say(self, text: str = "") -> None:
         """A line for people; nothing in JSON mode."""
@@ -52,13 +52,13 @@ class Output:
     def report(self, report: Report) -> int:
         """Findings, outcomes and a summary; returns the exit status.
 
-        For people, what an earlier report of the same command told is not told again.
+        For people, what an earlier report of the same command showed is not shown again.
         """
         self.close()
         for found in report.findings:
-            if self._json or (found.severity is not Severity.INFO and found not in self._told):
+            if self._json or (found.severity is not Severity.INFO and found not in self._shown):
                 self.finding(found)
-        self._told.update(report.findings)
+        self._shown.update(report.findings)
         for outcome in report.outcomes:
             self._outcome(outcome)
         self.say(report.summary())

@@ -109,9 +109,11 @@ def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
         changes = list_changes(draft, selected)
         if place.parent:
             findings += loss_findings(changes, order.accepted, place.parent.number)
-        told = [*passed.outcomes, *(change_outcomes(changes) if order.dry_run or has_errors(findings) else ())]
+        outcomes = list(passed.outcomes)
+        if order.dry_run or has_errors(findings):
+            outcomes += change_outcomes(changes)
         if has_errors(findings):
-            return Report.of("publish", told, findings)
+            return Report.of("publish", outcomes, findings)
         done = publish_draft(
             draft,
             title=profile.title,
@@ -122,7 +124,7 @@ def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
         )
     if not order.dry_run:
         _remember(workspace, order.release, passed)
-    return Report.of("publish", [*told, _done(order, done)], findings)
+    return Report.of("publish", [*outcomes, _done(order, done)], findings)
 
 
 def _blocking(workspace: Workspace, order: Order, targets: Sequence[Wanted], passed: Passed) -> list[Finding]:

@@ -18,8 +18,8 @@ from ..planning.stale import State
 from ..planning.targets import unplaced
 from ..state import write_atomic
 from ..workspace import EVERYTHING, Selection, Workspace
-from .letter import Letter, write_letter
-from .since import old_dataset, only_new
+from .letter import Letter, compose_letter
+from .since import demote_known_findings, extract_revision
 
 WRONG = "has errors"
 
@@ -49,7 +49,7 @@ def check_dataset(
         of_waivers += unmatched(workspace.waivers, found)
     findings = list(dict.fromkeys(waive_all([*of_waivers, *found], workspace.waivers)))
     if since:
-        findings = only_new(findings, _findings_at(workspace, since), since)
+        findings = demote_known_findings(findings, _findings_at(workspace, since), since)
     return Report.of("check", [replace(outcome, findings=()) for outcome in outcomes], findings)
 
 
@@ -88,7 +88,7 @@ def _check_raw_files(workspace: Workspace, select: Selection) -> tuple[list[Outc
 def _findings_at(workspace: Workspace, revision: str) -> tuple[Finding, ...]:
     """What a check of the tables finds in an older revision of the dataset."""
     with TemporaryDirectory() as folder:
-        old_dataset(workspace.config.root, revision, Path(folder))
+        extract_revision(workspace.config.root, revision, Path(folder))
         if not (Path(folder) / FILE).is_file():
             return ()
         try:
@@ -105,7 +105,7 @@ def write_facts(workspace: Workspace) -> Report:
     return Report.of("facts", [outcome], findings)
 
 
-def letter_to_lab(
+def write_lab_letter(
     workspace: Workspace, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False
 ) -> Letter:
     """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""
@@ -120,4 +120,4 @@ def letter_to_lab(
             withholds.setdefault(row, []).append(name)
     for table, key, _ in unplaced(workspace.tables, workspace.profile):
         withholds.setdefault((table, key), []).append(f"the result of {table} {key}")
-    return write_letter(lab, report.findings, withholds, workspace.profile)
+    return compose_letter(lab, report.findings, withholds, workspace.profile)

@@ -1,4 +1,4 @@
-"""Where a value of a result came from, told from the result alone."""
+"""Where a value of a result came from, from the result alone."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Explanation:
                 written,
             ]
         assert self.field is not None
-        sources = [_told(ref, fix) for ref, fix in zip(self.field.sources, self._fixes(), strict=True)]
+        sources = [_describe_source(ref, fix) for ref, fix in zip(self.field.sources, self._fixes(), strict=True)]
         return [
             f"{self.path} = {self.field.value!r}",
             *(f"  from {line}" for line in sources or ["the software itself"]),
@@ -74,7 +74,7 @@ class Explanation:
         return [self.fixes.get((ref.table, ref.key, ref.column)) if ref.origin == "fix" else None for ref in sources]
 
 
-def _told(ref: CellRef, fix: Fix | None) -> str:
+def _describe_source(ref: CellRef, fix: Fix | None) -> str:
     if fix:
         return f"{ORIGINS['fix'].format(ref)}, which {fix.person} signed in place of {fix.original!r} ({fix.reason})"
     if ref.origin == "default" and ref.table.startswith("neuropress.toml"):
@@ -92,8 +92,8 @@ class ExplainReport(Report):
         return "\n".join(line for explanation in self.explanations for line in explanation.lines())
 
 
-def explain(path: Path, name: str | None = None) -> ExplainReport:
-    """See `explain_result`."""
+def explain_file(path: Path, name: str | None = None) -> ExplainReport:
+    """A report on one field, or all, of a result; see `explain_result`."""
     return ExplainReport("explain", explanations=tuple(explain_result(path, name)))
 
 
@@ -103,7 +103,7 @@ def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
     Parameters
     ----------
     name
-        Full path (``/general/subject/weight``) or its end (``weight``); all that match are told.
+        Full path (``/general/subject/weight``) or its end (``weight``); all that match are explained.
 
     Raises
     ------

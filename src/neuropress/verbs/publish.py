@@ -12,7 +12,9 @@ from ..workspace import Progress, Selection, Workspace, no_progress
 from .check import check_dataset
 
 
-def publish(workspace: Workspace, select: Selection, order: Order, progress: Progress = no_progress) -> Report:
+def publish_selection(
+    workspace: Workspace, select: Selection, order: Order, progress: Progress = no_progress
+) -> Report:
     """Check the whole dataset, then publish what the selection and the order's kinds of data name.
 
     Raises
