@@ -24,6 +24,11 @@ DEPTH = 64
 JSON_BYTES = 256 * 2**20
 """A JSON document: the provenance of a result with thousands of arrays has a tenth of it."""
 
+DECODED_BYTES = 128 * 2**20
+DECODED_NODE = 16
+"""What JSON in columns may come to (see `columns`), counted as so many bytes for each value and its text: a session of
+10,000 sweeps has a third of it."""
+
 TOML_BYTES = 2**20
 """``neuropress.toml``, a profile or a mapping: the largest that is shipped has a fiftieth of it."""
 
