@@ -3,9 +3,9 @@
 Plain JSON stands as it is. Members of an object, or elements of a list, that have the same shape become a group::
 
     {"~groups": [{"~rows": 200,
-                  "~names": {"~text": ["/acquisition/sweep", [3, {"~range": [0, 1]}], "/rate"]},
+                  "~names": {"~text": ["sweep", [3, {"~range": [0, 1]}]]},
                   "~each": {"value": 20000.0, "rule": "patch_clamp:rate", ...}}],
-     "~rest": {"/general/session_id": ...}}
+     "~rest": {...}}
 
 ``~each`` is the record; what is the same in all rows stands there as it is, what differs is a column:
 
@@ -18,15 +18,17 @@ Plain JSON stands as it is. Members of an object, or elements of a list, that ha
 ``{"~sha256": [...]}``
     Digests, in base64 here and in hexadecimal when decoded.
 ``{"~values": [...], "~which": column}``
-    Few values, and which of them each row has.
+    Few values, and which of them (from 0) each row has.
 ``{"~list": [...]}``
     One value a row.
 ``{"~column": name}``
     A column that occurs several times; it stands under ``~columns`` beside the document, which is ``~data`` then.
 
+An object of many paths (``/acquisition/sweep000/rate``) is ``{"~paths": {parent: {member: ...}}}``.
+
 Members are in the order of their names, elements as the groups and then ``~rest`` have them, unless ``~order`` states
 the position of each among those. A name of the data that begins with ``~`` has one more. The form is chosen by size
-alone, so the same data give the same document.
+alone, so the same data give the same document. `columns_reader` reads it.
 """
 
 from __future__ import annotations
@@ -42,14 +44,24 @@ from typing import Any
 
 MARK = "~"
 LARGEST = 2**63
-LEAST_ROWS = 4
-"""Fewer records stand as they are: people read them more easily."""
 
-LEAST_UNLIKE = 64
+LEAST_MEMBERS, LEAST_ELEMENTS = 2, 4
+"""Fewer stand as they are: people read them more easily."""
+
+LEAST_UNLIKE = 8
 """The same for members whose names have nothing in common, so that each has to be listed."""
 
-MOST_LEAVES = 64
+LEAST_PATHS = 16
+"""Fewer paths are not split into parents and members."""
+
+MOST_LEAVES = 256
 """Values of a record; a larger one is looked at by itself."""
+
+WORTH_SHARING = 32
+"""Bytes of a column that is written once: a reference takes some 16, and people have to look it up."""
+
+_SHARED = (("~text",), ("~ranges", "~sha256", "~values", "~list"))
+"""Texts first: those that are left may share the numbers in them."""
 
 _DIGITS = re.compile("([0-9]{1,15})")
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -70,10 +82,28 @@ def encode(data: Any) -> Any:
 
 def _encode(data: Any) -> Any:
     if isinstance(data, dict):
-        return _encode_object(data)
+        return _encode_paths(data) or _encode_object(data)
     if isinstance(data, list):
         return _encode_list(data)
     return data
+
+
+def _encode_paths(data: dict[str, Any]) -> dict[str, Any] | None:
+    """An object of paths as an object of objects, if many paths have few parents."""
+    if len(data) < LEAST_PATHS or not all("/" in name for name in data):
+        return None
+    parents: dict[str, dict[str, Any]] = {}
+    for name in sorted(data):
+        parent, _, last = name.rpartition("/")
+        parents.setdefault(parent, {})[last] = data[name]
+    if len(parents) > len(data) // 2:
+        return None
+    parents = dict(sorted(parents.items()))
+    written = {"~paths": _encode_object(parents)}
+    if list(data) != sorted(data):
+        names = [f"{parent}/{last}" for parent, members in parents.items() for last in members]
+        written["~order"] = _encode_column(_positions(names, list(data)))
+    return written
 
 
 def _encode_object(data: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +156,7 @@ def _group_members(data: dict[str, Any]) -> tuple[list[_Group], list[str]]:
     groups = []
     unlike: dict[Any, list[str]] = {}
     for (shape, *_), names in alike.items():
-        group = _worthwhile_group(data, _in_runs(names), LEAST_ROWS) if shape else None
+        group = _worthwhile_group(data, _in_runs(names), LEAST_MEMBERS) if shape else None
         if group:
             groups.append(group)
         else:
@@ -162,7 +192,7 @@ def _group_elements(data: list[Any]) -> tuple[list[_Group], list[int]]:
     groups: list[_Group] = []
     rest: list[int] = []
     for shape, places in alike.items():
-        group = _worthwhile_group(data, places, LEAST_ROWS) if shape else None
+        group = _worthwhile_group(data, places, LEAST_ELEMENTS) if shape else None
         if group:
             groups.append(group)
         else:
@@ -213,14 +243,14 @@ def _write_pattern(values: list[Any]) -> Any:
 
 def _encode_column(values: Sequence[Any]) -> Any:
     """The smallest form of a column of scalars; a constant stands as it is."""
-    distinct: dict[Any, int] = {}
-    which = [distinct.setdefault(_identity(value), len(distinct)) for value in values]
-    if len(distinct) == 1:
+    numbers: dict[Any, int] = {}
+    which = [numbers.setdefault(_identity(value), len(numbers)) for value in values]
+    if len(numbers) == 1:
         return values[0]
     forms = [_encode_whole_numbers(values), _encode_texts(values), {"~list": list(values)}]
-    if len(distinct) <= len(values) // 2:
-        first = [values[which.index(i)] for i in range(len(distinct))]
-        forms.append({"~values": first, "~which": _encode_whole_numbers(which)})
+    if len(numbers) <= len(values) // 2:
+        distinct = list(dict(zip(which, values, strict=True)).values())
+        forms.append({"~values": distinct, "~which": _encode_whole_numbers(which)})
     return min((form for form in forms if form is not None), key=_size)
 
 
@@ -278,36 +308,34 @@ def _size(data: Any) -> int:
 
 
 def _share_columns(data: Any) -> Any:
-    """Write columns that occur several times once. Texts stay in their place, with the numbers in them shared."""
-    counts = Counter(_columns(data))
-    # A reference takes some 16 bytes: what is not much longer stays where people read it.
-    shared = [text for text, count in counts.items() if count > 1 and len(text) > 32]
-    if not shared:
-        return data
-    names = {text: str(number) for number, text in enumerate(shared, 1)}
-    return {
-        "~columns": {name: json.loads(text) for text, name in names.items()},
-        "~data": _refer(data, names),
-    }
+    """Write columns that occur several times once; none of them leads to another."""
+    columns: dict[str, Any] = {}
+    for form in _SHARED:
+        counts = Counter(_columns(data, form))
+        repeated = [text for text, count in counts.items() if count > 1 and len(text) > WORTH_SHARING]
+        names = {text: str(len(columns) + i) for i, text in enumerate(repeated, 1)}
+        columns |= {name: json.loads(text) for text, name in names.items()}
+        data = _refer(data, form, names)
+    return {"~columns": columns, "~data": data} if columns else data
 
 
-def _columns(data: Any) -> Iterator[str]:
-    """Canonical text of every column but texts, of which only the numbers are columns of this kind."""
-    if _is_column(data):
-        yield json.dumps(data, sort_keys=True)
-    elif isinstance(data, (dict, list)):
-        for item in data.values() if isinstance(data, dict) else data:
-            yield from _columns(item)
-
-
-def _refer(data: Any, names: Mapping[str, str]) -> Any:
-    if _is_column(data):
-        name = names.get(json.dumps(data, sort_keys=True))
-        return data if name is None else {"~column": name}
+def _columns(data: Any, form: Sequence[str]) -> Iterator[str]:
+    """Canonical text of every column of these forms."""
     if isinstance(data, dict):
-        return {name: _refer(item, names) for name, item in data.items()}
-    return [_refer(item, names) for item in data] if isinstance(data, list) else data
+        if not data.keys().isdisjoint(form):
+            yield json.dumps(data, sort_keys=True)
+        else:
+            for item in data.values():
+                yield from _columns(item, form)
+    elif isinstance(data, list):
+        for item in data:
+            yield from _columns(item, form)
 
 
-def _is_column(data: Any) -> bool:
-    return isinstance(data, dict) and not data.keys().isdisjoint(("~ranges", "~sha256", "~values", "~list"))
+def _refer(data: Any, form: Sequence[str], names: Mapping[str, str]) -> Any:
+    if isinstance(data, dict):
+        if not data.keys().isdisjoint(form):
+            name = names.get(json.dumps(data, sort_keys=True))
+            return data if name is None else {"~column": name}
+        return {name: _refer(item, form, names) for name, item in data.items()}
+    return [_refer(item, form, names) for item in data] if isinstance(data, list) else data

@@ -76,8 +76,20 @@ class _Decoder:
         if isinstance(data, dict):
             if "~groups" in data:
                 return self._table(data)
+            if "~paths" in data:
+                return self._paths(data)
             return {_unescape(name): self.decode(value) for name, value in data.items()}
         return [self.decode(value) for value in data] if isinstance(data, list) else data
+
+    def _paths(self, data: dict[str, Any]) -> dict[str, Any]:
+        paths, order = _members(data, "~paths", optional=("~order",))
+        parents = self.decode(paths)
+        if not isinstance(parents, dict) or not all(isinstance(members, dict) for members in parents.values()):
+            raise ValueError("the parents of paths are no objects of objects")
+        for parent, members in parents.items():
+            self._spend(len(members), parent)
+        names = [f"{parent}/{name}" for parent, members in parents.items() for name in members]
+        return self._object(names, [value for members in parents.values() for value in members.values()], order)
 
     def _table(self, data: dict[str, Any]) -> Any:
         groups, rest, order = _members(data, "~groups", optional=("~rest", "~order"))
