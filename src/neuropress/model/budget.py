@@ -22,7 +22,7 @@ DEPTH = 64
 """Levels of nesting of JSON and TOML."""
 
 JSON_BYTES = 256 * 2**20
-"""A JSON document: the provenance of a result with thousands of arrays has a tenth of it."""
+"""A JSON document: the provenance of a result with ten thousand arrays has a hundredth of it, its headers aside."""
 
 DECODED_BYTES = 128 * 2**20
 DECODED_NODE = 16

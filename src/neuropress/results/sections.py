@@ -32,5 +32,6 @@ def parse_provenance(found: Mapping[str, Any], path: Path) -> Provenance:
     try:
         return Provenance.from_sections(found[NAME])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"{path.name} has a record of where it came from that cannot be read: {repr(error)[:500]}"
+        why = str(error) if isinstance(error, ValueError) else repr(error)  # the text of a KeyError is a bare name
+        message = f"{path.name} has a record of where it came from that cannot be read: {why[:500]}"
         raise problem("result.unreadable", message, file=str(path)) from error
