@@ -27,7 +27,7 @@ JSON_BYTES = 256 * 2**20
 DECODED_BYTES = 128 * 2**20
 DECODED_NODE = 16
 """What JSON in columns may come to (see `columns`), counted as so many bytes for each value and its text: a session of
-10,000 sweeps has a third of it."""
+10,000 sweeps has a quarter of it."""
 
 TOML_BYTES = 2**20
 """``neuropress.toml``, a profile or a mapping: the largest that is shipped has a fiftieth of it."""

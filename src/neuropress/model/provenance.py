@@ -58,28 +58,24 @@ class Provenance:
 
     def sections(self) -> dict[str, Any]:
         """Plain objects by section (see `SECTIONS`); fields and receipt in columns (see `columns`)."""
-        plain = self._plain()
-        return {**plain, **{name: encode(plain[name]) for name in COLUMNAR}}
+        plain = {name: self._plain(name) for name in SECTIONS}
+        return {name: encode(data) if name in COLUMNAR else data for name, data in plain.items()}
+
+    def text(self, section: str) -> str:
+        """A section as canonical ASCII JSON, in which even a NUL is harmless."""
+        # Sorted before columns are made of it: the form must not depend on the order of what was read.
+        plain = json.loads(canonical(self._plain(section)))
+        return canonical(encode(plain) if section in COLUMNAR else plain)
 
     def texts(self) -> dict[str, str]:
-        """The sections as canonical ASCII JSON, in which even a NUL is harmless."""
-        # Sorted before columns are made of it: the form must not depend on the order of what was read.
-        plain = json.loads(canonical(self._plain()))
-        return {name: canonical(encode(data) if name in COLUMNAR else data) for name, data in plain.items()}
+        """All sections as text."""
+        return {name: self.text(name) for name in SECTIONS}
 
-    def _plain(self) -> dict[str, Any]:
-        return {
-            "about": {
-                "format": self.format,
-                "target": to_json(self.target),
-                "notes": list(self.notes),
-                "profile": self.profile,
-            },
-            "records": to_json(self.records),
-            "fields": to_json(self.fields),
-            "headers": to_json(self.headers),
-            "receipt": to_json(self.receipt),
-        }
+    def _plain(self, section: str) -> Any:
+        if section != "about":
+            return to_json(getattr(self, section))
+        about = {"target": self.target, "notes": self.notes, "profile": self.profile, "format": self.format}
+        return {name: to_json(value) for name, value in about.items()}
 
     @classmethod
     def from_sections(cls, sections: Mapping[str, Any]) -> Provenance:
