@@ -10,6 +10,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from neuropress.model.columns_reader import decode
+
 CASES: dict[str, Callable[[Path, Path], None]] = {}
 """Name -> what makes a good result a bad one, given its path and that of a file that is none of its business."""
 
@@ -234,7 +236,7 @@ def receipt(name: str, change: Callable[[dict], object]) -> None:  # type: ignor
     @edit(f"receipt-{name}")
     def _(file: h5py.File, secret: Path) -> None:
         place = file[f"{OURS}/receipt_json"]
-        told = json.loads(place[()])
+        told = decode(json.loads(place[()]))
         change(told)
         place[()] = json.dumps(told)
 
@@ -267,6 +269,14 @@ receipt("derived-less", lambda told: told["derived"].pop("/general/subject"))
 receipt("inputs-list", lambda told: told.update(inputs=[1]))
 receipt("inputs-outside", lambda told: told["inputs"].update({"../../x": {"size": 1, "sha256": "x"}}))
 receipt("input-size-text", lambda told: next(iter(told["inputs"].values())).update(size="x"))
+for _name, _bomb in {
+    "rows": {"~rows": 10**12, "~names": {"~text": ["/", [1, {"~range": [0, 1]}]]}, "~each": "ab"},
+    "text": {"~rows": 10**6, "~names": {"~text": ["/" * 10**5, [1, {"~range": [0, 1]}]]}, "~each": "ab"},
+    "range": {"~rows": 3, "~names": {"~text": ["/", [1, {"~ranges": [[0, 1, 10**12]]}]]}, "~each": "ab"},
+    "column": {"~rows": 3, "~names": {"~column": "1"}, "~each": "ab"},
+}.items():
+    for _part in ("arrays", "inputs", "derived"):
+        receipt(f"bomb-{_name}-{_part}", lambda told, part=_part, bomb=_bomb: told.update({part: {"~groups": [bomb]}}))  # type: ignore[misc]
 receipt("revisions-list", lambda told: told.update(revisions=[]))
 
 

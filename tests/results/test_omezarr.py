@@ -349,7 +349,7 @@ def _foreign(path: Path) -> None:
 
 def _newer(path: Path) -> None:
     text = (path / "zarr.json").read_text()
-    (path / "zarr.json").write_text(text.replace('"format": 2', '"format": 3'))
+    (path / "zarr.json").write_text(text.replace('"format": 3', '"format": 4'))
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def _newer(path: Path) -> None:
         (_remove, "v.ome.zarr has no readable zarr.json"),
         (_truncate, "v.ome.zarr has no readable zarr.json"),
         (_foreign, "v.ome.zarr was not written by neuropress"),
-        (_newer, "provenance format 3"),
+        (_newer, "provenance format 4"),
     ],
 )
 def test_a_result_without_provenance_is_told(tmp_path: Path, damage: Callable[[Path], None], told: str) -> None:

@@ -22,7 +22,12 @@ DEPTH = 64
 """Levels of nesting of JSON and TOML."""
 
 JSON_BYTES = 256 * 2**20
-"""A JSON document: the provenance of a result with thousands of arrays has a tenth of it."""
+"""A JSON document: the provenance of a result with ten thousand arrays has a hundredth of it, its headers aside."""
+
+DECODED_BYTES = 128 * 2**20
+DECODED_NODE = 16
+"""What JSON in columns may come to (see `columns`), counted as so many bytes for each value and its text: a session of
+10,000 sweeps has a quarter of it."""
 
 TOML_BYTES = 2**20
 """``neuropress.toml``, a profile or a mapping: the largest that is shipped has a fiftieth of it."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from .budget import parse_json
+from .columns import encode
+from .columns_reader import decode
 from .plan import Field, Plan, SourceRow, Target, canonical
 from .receipt import Receipt, check_array
 from .serial import from_json, to_json
 
-FORMAT = 2
+FORMAT = 3
 SECTIONS = ("about", "records", "fields", "headers", "receipt")
+COLUMNAR = ("fields", "receipt")
+"""Sections in which thousands of records differ in a number or a digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,23 +57,25 @@ class Provenance:
         return cls(plan.target, plan.rows, fields, plan.headers, receipt, plan.notes, profile=plan.profile)
 
     def sections(self) -> dict[str, Any]:
-        """Plain objects by section (see `SECTIONS`)."""
-        return {
-            "about": {
-                "format": self.format,
-                "target": to_json(self.target),
-                "notes": list(self.notes),
-                "profile": self.profile,
-            },
-            "records": to_json(self.records),
-            "fields": to_json(self.fields),
-            "headers": to_json(self.headers),
-            "receipt": to_json(self.receipt),
-        }
+        """Plain objects by section (see `SECTIONS`); fields and receipt in columns (see `columns`)."""
+        plain = {name: self._plain(name) for name in SECTIONS}
+        return {name: encode(data) if name in COLUMNAR else data for name, data in plain.items()}
+
+    def text(self, section: str) -> str:
+        """A section as canonical ASCII JSON, in which even a NUL is harmless."""
+        # Sorted before columns are made of it: the form must not depend on the order of what was read.
+        plain = json.loads(canonical(self._plain(section)))
+        return canonical(encode(plain) if section in COLUMNAR else plain)
 
     def texts(self) -> dict[str, str]:
-        """The sections as canonical ASCII JSON, in which even a NUL is harmless."""
-        return {name: canonical(data) for name, data in self.sections().items()}
+        """All sections as text."""
+        return {name: self.text(name) for name in SECTIONS}
+
+    def _plain(self, section: str) -> Any:
+        if section != "about":
+            return to_json(getattr(self, section))
+        about = {"target": self.target, "notes": self.notes, "profile": self.profile, "format": self.format}
+        return {name: to_json(value) for name, value in about.items()}
 
     @classmethod
     def from_sections(cls, sections: Mapping[str, Any]) -> Provenance:
@@ -82,7 +89,7 @@ class Provenance:
         about = sections["about"]
         if about["format"] != FORMAT:
             raise ValueError(f"provenance format {about['format']}; this version reads {FORMAT}")
-        whole = {k: sections[k] for k in ("records", "fields", "headers", "receipt")}
+        whole = {k: sections[k] for k in ("records", "headers")} | {k: decode(sections[k]) for k in COLUMNAR}
         known = {"target": about["target"], "notes": about["notes"], "profile": about.get("profile", "")}
         made = from_json(cls, {**known, **whole})
         for name, array in made.receipt.arrays.items():

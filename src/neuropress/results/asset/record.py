@@ -20,6 +20,7 @@ from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...readers import RawArrays
 from .. import Progress, Seal, StoredArray, durable
+from ..sections import NAME, parse_provenance
 
 CONTENT = "/asset"
 
@@ -32,7 +33,7 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
     ]
     derived = {CONTENT: digest(asset)}
     receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, derived, plan.sources)
-    record = {"asset": asset, "neuropress": Provenance.of(plan, receipt).sections()}
+    record = {"asset": asset, NAME: Provenance.of(plan, receipt).sections()}
     text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True)
     seal.confirm()
     durable.write_text(path, f"{text}\n")
@@ -50,7 +51,7 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _load(path: Path, data: bytes | None = None) -> dict[str, Any]:
-    """Both parts of a record. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
+    """Both parts of a record. Raises `Problem` (``result.unreadable``)."""
     try:
         if path.is_symlink():
             raise ValueError("it is a link")
@@ -59,29 +60,18 @@ def _load(path: Path, data: bytes | None = None) -> dict[str, Any]:
             raise ValueError("it holds no asset")
     except (OSError, ValueError) as error:
         raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
-    if "neuropress" not in found:
-        raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
     return found
-
-
-def _provenance(path: Path, data: bytes | None = None) -> Provenance:
-    sections = _load(path, data)["neuropress"]
-    try:
-        return Provenance.from_sections(sections)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"{path.name} has a record of where it came from that cannot be read: {repr(error)[:500]}"
-        raise problem("result.unreadable", message, file=str(path)) from error
 
 
 def read_provenance(path: Path) -> Provenance:
     """What the record says about itself. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
-    return _provenance(path)
+    return parse_provenance(_load(path), path)
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
     """The same of a released record; `path` is for messages."""
     with open_file("") as stream:
-        return _provenance(path, stream.read(JSON_BYTES + 1))
+        return parse_provenance(_load(path, stream.read(JSON_BYTES + 1)), path)
 
 
 @contextmanager
@@ -98,7 +88,7 @@ def samples(path: Path) -> list[str]:
 def derived(path: Path) -> Mapping[str, str]:
     """Digests of all that the record says, computed anew."""
     record = _load(path)
-    return {CONTENT: digest(record["asset"])} | {f"/{name}": "" for name in record.keys() - {"asset", "neuropress"}}
+    return {CONTENT: digest(record["asset"])} | {f"/{name}": "" for name in record.keys() - {"asset", NAME}}
 
 
 def check_files(path: Path) -> Iterator[Finding]:
@@ -108,7 +98,8 @@ def check_files(path: Path) -> Iterator[Finding]:
 
 def validate(path: Path) -> list[Finding]:
     """Whether the record names what it is about, and states digests and facts that can be true."""
-    record, made = _load(path)["asset"], _provenance(path)
+    whole = _load(path)
+    record, made = whole["asset"], parse_provenance(whole, path)
     wrong = []
     fields = {name.removeprefix(f"{CONTENT}/"): field.value for name, field in made.fields.items()}
     if digest({name: value for name, value in record.items() if name != "files"}) != digest(_nested(fields)):

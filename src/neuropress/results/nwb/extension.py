@@ -22,12 +22,21 @@ NAME = "neuropress"
 DATASETS = {section: f"{section}_json" for section in SECTIONS}
 """Section -> dataset; hdmf's containers keep the bare name ``fields`` for themselves."""
 
+_COLUMNS = (
+    "Of records that are alike, ~each is the one that all rows of a group share, with columns for what differs: "
+    "{~range: [start, step]}, {~ranges: [[start, step, rows], ...]}, {~text: [text or [digits, numbers], ...]}, "
+    "{~sha256: base64 digests}, {~values: distinct ones, ~which: their numbers from 0}, {~list: one a row}, "
+    "{~column: name under ~columns}. {~paths: {parent: {name: ...}}} stands for an object of paths."
+)
+
 _DOCS = {
-    "about": "What this file is: target and remarks. Canonical ASCII JSON, as in all sections.",
+    "about": "What this file is: format, target and remarks. Canonical ASCII JSON, as in all sections.",
     "records": "The rows of the metadata tables that this file was made from, verbatim.",
-    "fields": "Path of each field in this file: its value, the rule and the cells that it came from.",
+    "fields": f"Path of each field in this file: its value, the rule and the cells that it came from. {_COLUMNS}",
     "headers": "Headers of the raw files, as the files state them.",
-    "receipt": "Digests of raw files and of the arrays made from them, and how each array follows from its source.",
+    "receipt": (
+        f"Digests of raw files and of the arrays made from them, and how each array follows from its source. {_COLUMNS}"
+    ),
 }
 
 

@@ -68,7 +68,7 @@ def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | 
         filled = fill(file, arrays, raw, old, progress)
         derived = digests(file, arrays)
         receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived, plan.sources)
-        file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).texts()["receipt"]
+        file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 
 
 def _previous(path: Path | None, seal: Seal, stack: ExitStack) -> Previous | None:

@@ -16,7 +16,6 @@ from zarr.errors import BaseZarrError
 
 from ...model import budget
 from ...model.finding import Problem, problem
-from ...model.provenance import Provenance
 from ...model.receipt import block_digest, blocks, check_blocks, root_digest
 from . import guard
 
@@ -154,18 +153,6 @@ def attributes(path: Path) -> Mapping[str, Any]:
         why = bad.finding.message.partition(": ")[2]
         raise problem("result.unreadable", f"{path.name} has no readable zarr.json: {why}", file=str(path)) from bad
     return found
-
-
-def provenance(path: Path) -> Provenance:
-    """What a result says about itself. Raises `Problem` (``result.unreadable``)."""
-    found = attributes(path)
-    if "neuropress" not in found:
-        raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
-    try:
-        return Provenance.from_sections(found["neuropress"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"{path.name} has a record of where it came from that cannot be read: {repr(error)[:500]}"
-        raise problem("result.unreadable", message, file=str(path)) from error
 
 
 def level_names(path: Path) -> list[str]:

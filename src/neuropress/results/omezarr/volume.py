@@ -30,6 +30,7 @@ from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...model.serial import to_json
 from ...readers import RawArrays
 from .. import Progress, Seal, StoredArray, durable
+from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .blocks import Block, Read, slab_extent
 from .journal import Journal, is_whole, level_digests
@@ -101,7 +102,7 @@ def _reusable(plan: Plan, volume: _Volume, seal: Seal, previous: Path) -> Receip
     if previous.is_symlink() or not is_whole(previous, volume.layout):
         return None
     try:
-        old = stored.provenance(previous).receipt
+        old = read_provenance(previous).receipt
         texts = tuple((previous / str(i) / "zarr.json").read_text("ascii") for i in range(len(volume.texts)))
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
@@ -162,8 +163,8 @@ def _write_root(folder: Path, plan: Plan, volume: _Volume, receipt: Receipt) -> 
 
 
 def read_provenance(path: Path) -> Provenance:
-    """What the result says about itself. Raises `Problem` (``result.unreadable``)."""
-    return stored.provenance(path)
+    """What the result says about itself. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
+    return parse_provenance(stored.attributes(path), path)
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:

@@ -1,0 +1,37 @@
+"""The provenance of results that are JSON: the member ``neuropress``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..model.finding import problem
+from ..model.provenance import Provenance
+
+NAME = "neuropress"
+
+
+def parse_provenance(found: Mapping[str, Any], path: Path) -> Provenance:
+    """What a result says about itself.
+
+    Parameters
+    ----------
+    found
+        The object that has it as a member.
+    path
+        The result, for messages.
+
+    Raises
+    ------
+    Problem
+        ``result.foreign``: there is none; ``result.unreadable``: it is none that this version reads.
+    """
+    if NAME not in found:
+        raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
+    try:
+        return Provenance.from_sections(found[NAME])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        why = str(error) if isinstance(error, ValueError) else repr(error)  # the text of a KeyError is a bare name
+        message = f"{path.name} has a record of where it came from that cannot be read: {why[:500]}"
+        raise problem("result.unreadable", message, file=str(path)) from error
