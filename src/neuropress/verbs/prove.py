@@ -14,6 +14,7 @@ from ..model.waiver import Waiver, waive_result
 from ..proof import Proof, Proofs, digest_files, keep_validated, keep_verified, prove
 from ..results import kind_of
 from ..state import DigestCache
+from ..storage.roots import Folder
 from .export import export_tables, gather
 
 type Progress = Callable[[int], None]
@@ -79,7 +80,7 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
             continue
         folder = find_dataset(path)
         if sources:
-            roots = SourceRoots(tuple(source.resolve() for source in sources))
+            roots = SourceRoots(tuple(Folder(source.resolve()) for source in sources))
             outcomes.append(_verified(path, str(path), roots, DigestCache(folder or path.parent), progress)[0])
         elif folder:
             outcomes += verify_paths(load_config(folder), [path], progress)
