@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -104,6 +105,17 @@ def read_checked(content: Readable, part: int, sha256: str, progress: Callable[[
     check_digest(content, total.hexdigest(), sha256)
     yield held
     progress(len(held))
+
+
+def from_thread(parts: Iterator[bytes]) -> Iterator[bytes]:
+    """The same parts, read by a thread of their own.
+
+    The store's client asks for the parts of an upload from within its event loop, where reading an object of
+    another bucket with the same client would panic.
+    """
+    with ThreadPoolExecutor(1) as pool:
+        while (part := pool.submit(next, parts, None).result()) is not None:
+            yield part
 
 
 def check_digest(content: Readable, found: str, expected: str) -> None:

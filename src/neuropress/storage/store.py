@@ -26,7 +26,7 @@ from obstore.store import LocalStore, S3Store
 
 from ..model.finding import Unusable, problem
 from .aws import Access, find_access
-from .content import Readable, check_digest, read_checked, read_parts
+from .content import Readable, check_digest, from_thread, read_checked, read_parts
 from .failures import PAUSES, StoreUnavailable, TransientFailure, error_code, explain_error, is_conflict
 from .folder import bucket_and_prefix, check_path, local_folder
 from .objects import ObjectBytes
@@ -286,7 +286,7 @@ class Store:
             obstore.put(
                 self.backend,
                 key,
-                read_checked(content, part, sha256, count),
+                from_thread(read_checked(content, part, sha256, count)),
                 attributes=self._attributes(sha256),
                 chunk_size=part,
                 max_concurrency=max(1, IN_FLIGHT // part // 2),
