@@ -16,6 +16,9 @@ from builder import DATE, Builder, abf, movie, slices
 from proxy import Proxy, Request
 
 from neuropress.cli.main import main
+from neuropress.model.finding import Problem
+from neuropress.model.source import SourceRoots
+from neuropress.storage.roots import Bucket
 
 pytestmark = pytest.mark.s3
 
@@ -321,3 +324,28 @@ def test_files_are_added_to_a_folder_never_to_a_bucket(
     status, text = run(capsys, *order)
     assert (status, "add.occasion" in text) == (1, True)
     assert server.objects() == {}
+
+
+def test_what_lies_in_a_bucket_is_a_file_a_folder_or_nothing(server: Any) -> None:
+    for key in ("day/v/s_1.tif", "day/v/s_0.tif", "day/v/.hidden", "day/v/deep/s.tif", "day/v/", "day/e µ#1%.abf"):
+        server.overwrite(key, b"bytes" if not key.endswith("/") else b"")
+    roots = SourceRoots((Bucket(server.url, server.endpoint),))
+    folder = roots.locate("day/v/")
+    assert folder.is_folder
+    assert folder.members() == ("day/v/s_0.tif", "day/v/s_1.tif")
+    assert folder.files() == (".hidden", "deep/s.tif", "s_0.tif", "s_1.tif")
+    cell = roots.locate("day/e µ#1%.abf")
+    assert not cell.is_folder
+    assert (cell.read(), cell.size(), cell.head(size=2)) == (b"bytes", 5, b"by")
+    assert cell.sibling("E µ#1%.ABF") == cell.key
+    assert [touched.key for touched in cell.inputs] == [cell.key]
+    for key, id in (("day/none", "file.missing"), ("day/e", "file.missing"), ("day/../x", "path.unsafe")):
+        with pytest.raises(Problem) as caught:
+            roots.locate(key)
+        assert caught.value.finding.id == id
+    with pytest.raises(Problem) as caught:
+        cell.path()
+    assert caught.value.finding.id == "file.remote"
+    with pytest.raises(Problem) as caught:
+        folder.open()
+    assert caught.value.finding.id == "file.special"
