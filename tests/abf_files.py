@@ -15,6 +15,7 @@ from neuropress.model.finding import Problem
 from neuropress.model.source import Source
 from neuropress.readers import _abf_layout as layout
 from neuropress.readers import abf
+from neuropress.storage.roots import Folder
 
 DEFAULT_PROTOCOL = {
     "nOperationMode": 5, "fADCSequenceInterval": 100.0, "fSynchTimeUnit": 25.0, "fADCRange": 10.0,
@@ -126,7 +127,7 @@ def close_all() -> Iterator[None]:
 
 
 def open_abf(path: Path) -> Recording:
-    (recording,) = abf.read(Source(path.name, path.parent), {})
+    (recording,) = abf.read(Source(path.name, Folder(path.parent)), {})
     OPEN.append(recording)
     return recording
 

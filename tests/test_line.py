@@ -368,7 +368,7 @@ def test_a_misspelt_mapping_is_told_before_any_file_is_opened(
         "mapping_of",
         lambda name, _: replace(good, rules=(bad,)) if name == "imaging" else rules.load_mapping(name),
     )
-    monkeypatch.setattr("neuropress.model.source.Source.path", lambda *_: pytest.fail("a raw file was opened"))
+    monkeypatch.setattr("neuropress.model.source.Source.open_bytes", lambda *_: pytest.fail("a raw file was opened"))
     assert main(["check", str(made.root)]) == 2
     said = capsys.readouterr().err
     assert "mappings/imaging.toml" in said

@@ -12,13 +12,14 @@ from neuropress.model.content import Image
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
 from neuropress.readers import tiff
+from neuropress.storage.roots import Folder
 
 RNG = np.random.default_rng(7)
 MOVIE = RNG.integers(0, 4096, (5, 12, 10), dtype=np.uint16)
 
 
 def load(path: Path, **options: Any) -> tuple[Image, ...]:
-    return tiff.read(Source(path.name, path.parent), options)
+    return tiff.read(Source(path.name, Folder(path.parent)), options)
 
 
 def whole(image: Image) -> np.ndarray:

@@ -10,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from .model.budget import TOML_BYTES, parse_toml, read_file
-from .model.finding import Finding, finding, problem
+from .model.finding import Finding, Problem, finding, problem
 from .model.profile import SHIPPED, Profile, is_zone, load_profile
 from .model.source import SourceRoots
 from .results import TARGETS
+from .storage.aws import check_endpoint
+from .storage.folder import bucket_url, local_folder
+from .storage.roots import open_root
 from .tables import FIXES, TableSource, check_schemas
 
 FILE = "neuropress.toml"
@@ -39,9 +42,10 @@ profile = "{profile}"
 profile_version = "{version}"
 
 [source]
-# Where raw files are looked up, in this order: folders, shares, read-only folders.
-# Relative paths start here.
+# Where raw files are looked up, in this order: folders, shares, read-only folders, and
+# prefixes of S3 buckets as "s3://bucket/prefix". Relative paths start here.
 roots = ["source"]
+# endpoint = "https://s3.example.org"     # of a bucket that is not at AWS
 
 # [tables]
 # source = "tables"          # a folder of CSV, TSV or JSON Lines files, a .xlsx or SQLite file,
@@ -74,7 +78,7 @@ class Config:
     profile
         With the lab overrides of this dataset applied.
     roots
-        Source roots, absolute.
+        Source roots: absolute folders, and ``s3://bucket/prefix`` as text.
     tables
         Where the metadata tables are.
     options
@@ -83,15 +87,18 @@ class Config:
         Defaults of `publish` (``to``).
     findings
         What `check` tells about the settings themselves.
+    endpoint
+        Of the buckets among the roots; None for that of the AWS environment.
     """
 
     root: Path
     profile: Profile
-    roots: tuple[Path, ...]
+    roots: tuple[Path | str, ...]
     tables: TableSource
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     publish: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    endpoint: str | None = None
 
     @property
     def output(self) -> Path:
@@ -104,8 +111,8 @@ class Config:
         return self.root / ".neuropress"
 
     def sources(self) -> SourceRoots:
-        """The openers of raw bytes."""
-        return SourceRoots(self.roots)
+        """The openers of raw bytes, which see buckets as they are from now on."""
+        return SourceRoots(tuple(open_root(root, self.endpoint) for root in self.roots))
 
 
 def load_config(root: Path) -> Config:
@@ -131,19 +138,36 @@ def load_config(root: Path) -> Config:
     _check_texts(data, path)
     profile = open_profile(data.get("profile", DEFAULT_PROFILE), root)
     _check_entries(data, profile, path)
-    roots = data.get("source", {}).get("roots", ["source"])
-    if not isinstance(roots, list) or not all(isinstance(r, str) and "://" not in r for r in roots):
-        raise problem("dataset.config", f"{path}: [source] roots must be a list of folders", file=str(path))
     version = data.get("profile_version", profile.version)
     return Config(
         root.resolve(),
         _with_overrides(profile, data.get("labs", {}), path),
-        tuple((root / r).resolve() for r in roots),
+        _roots(root, data.get("source", {}), path),
         _tables(root.resolve(), data.get("tables", {}), path),
         data.get("options", {}),
         data.get("publish", {}),
         () if version == profile.version else (_other_version(version, profile, path),),
+        data.get("source", {}).get("endpoint"),
     )
+
+
+def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str, ...]:
+    """The entries of ``[source]``: folders, which start at the dataset, and buckets."""
+    roots = entry.get("roots", ["source"])
+    if not isinstance(roots, list) or not all(isinstance(r, str) for r in roots):
+        message = f"{path}: [source] roots must be a list of folders and s3://bucket/prefix"
+        raise problem("dataset.config", message, file=str(path))
+    found: list[Path | str] = []
+    try:
+        if "endpoint" in entry:
+            check_endpoint(entry["endpoint"])
+        for place in roots:
+            is_bucket = "://" in place and local_folder(place) is None
+            found.append(bucket_url(place) if is_bucket else (root / place).resolve())
+    except Problem as bad:
+        message = f"{path}: [source]: {bad.finding.message}"
+        raise problem("dataset.config", message, hint=bad.finding.hint, file=str(path)) from bad
+    return tuple(found)
 
 
 def open_profile(name: str, folder: Path) -> Profile:
@@ -196,7 +220,7 @@ def _other_version(stated: str, profile: Profile, path: Path) -> Finding:
 def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> None:
     """Refuse misspelt entries: ignored, they would change results without a word."""
     defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
-    groups = [("source", data.get("source", {}), {"roots"}), ("publish", data.get("publish", {}), {"to"})]
+    groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     groups += [
         (f'options."{key}"', entry, {"axes", "image", "reader"}) for key, entry in data.get("options", {}).items()

@@ -13,6 +13,7 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from filelock import FileLock, Timeout
 from .model.budget import parse_json
 from .model.finding import problem
 from .model.receipt import InputDigest
-from .model.source import Input, sha256_file
+from .model.source import Input, Root, Stamp, sha256_file
+from .storage.roots import file_stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,11 @@ def settle_folder(folder: Path) -> None:
 
 def _is_digest(entry: Any) -> bool:
     *stamp, sha256 = entry if isinstance(entry, list) and entry else [None]
-    return len(stamp) == 4 and all(type(n) is int for n in stamp) and isinstance(sha256, str) and len(sha256) == 64
+    whole = len(stamp) == 4 and all(type(n) in kinds for n, kinds in zip(stamp, _STAMP, strict=True))
+    return whole and isinstance(sha256, str) and len(sha256) == 64
+
+
+_STAMP = ((int,), (int,), (int, str), (int, str))
 
 
 def _is_release(entry: Any) -> bool:
@@ -175,41 +181,27 @@ class Memory:
             self._saved = dict(self.data)
 
 
-type Stamp = tuple[int, int, int, int]
-"""Size, modification time, change time and inode: no program sets the change time back."""
-
-
-def stamp(path: Path) -> Stamp:
-    """What tells whether a file is as it was, without reading it."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
-
-
 class DigestCache:
-    """SHA-256 of files, computed again only when their `stamp` changed."""
+    """SHA-256 of files and objects, computed again only when their `Stamp` changed."""
 
     def __init__(self, folder: Path) -> None:
         self._memory = Memory(folder / "digests.json")
 
     def digest(self, path: Path) -> InputDigest:
-        """Size and digest of a file, from the cache where its stamp is unchanged.
+        """Size and digest of a file of this machine, from the cache where its stamp is unchanged.
 
         Raises
         ------
         Problem
             ``file.changed``: it is being written to.
         """
-        before = stamp(path)
-        key, known = str(path), self._memory.data.get(str(path))
-        if known and tuple(known[:4]) == before:
-            return InputDigest(before[0], known[4])
-        sha256 = sha256_file(path)
-        if stamp(path) != before:
-            raise problem("file.changed", f"{path} changed while it was read", file=str(path))
-        self._memory.data[key] = [*before, sha256]
-        return InputDigest(before[0], sha256)
+        return self._digest(str(path), lambda: file_stamp(path.stat()), lambda: sha256_file(path))
 
-    def of_input(self, root: Path, touched: Input) -> InputDigest:
+    def of_raw(self, root: Root, key: str) -> InputDigest:
+        """Size and digest of a raw file. Raises as `digest` and `Root.stamp` do."""
+        return self._digest(f"{root.name}/{key}", partial(_raw_stamp, root, key), lambda: root.sha256(key))
+
+    def of_input(self, root: Root, touched: Input) -> InputDigest:
         """Digest of a touched raw file.
 
         Raises
@@ -217,12 +209,28 @@ class DigestCache:
         Problem
             ``file.changed``: it is not the file that was planned with.
         """
-        path = root / touched.key
-        found = self.digest(path)
-        if found.size != touched.size or path.stat().st_mtime_ns != touched.mtime_ns:
+        found = self.of_raw(root, touched.key)
+        if Input.of(touched.key, _raw_stamp(root, touched.key)) != touched:
             raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
         return found
+
+    def _digest(self, name: str, stamp: Callable[[], Stamp], read: Callable[[], str]) -> InputDigest:
+        before, known = stamp(), self._memory.data.get(name)
+        if known and tuple(known[:4]) == before:
+            return InputDigest(before[0], known[4])
+        sha256 = read()
+        if stamp() != before:
+            raise problem("file.changed", f"{name} changed while it was read", file=name)
+        self._memory.data[name] = [*before, sha256]
+        return InputDigest(before[0], sha256)
 
     def save(self) -> None:
         """Keep what was computed."""
         self._memory.save()
+
+
+def _raw_stamp(root: Root, key: str) -> Stamp:
+    stamp = root.stamp(key)
+    if stamp is None:
+        raise problem("file.special", f"{key} is a folder, where a file belongs", file=key)
+    return stamp

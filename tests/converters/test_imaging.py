@@ -22,6 +22,7 @@ from neuropress.model.profile import Profile, load_profile
 from neuropress.model.record import Cell, Record
 from neuropress.model.source import Source
 from neuropress.readers import tiff
+from neuropress.storage.roots import Folder
 
 PROFILE = load_profile("dendritic-consortium")
 STARTED = datetime(2025, 6, 20, 10, 0, tzinfo=ZoneInfo("America/New_York"))
@@ -62,7 +63,7 @@ def with_modality(profile: Profile, image_type: str, modality: str) -> Profile:
 
 def job(folder: Path, of: Record, data: np.ndarray = MOVIE, profile: Profile = PROFILE, **written: Any) -> Job:
     tifffile.imwrite(folder / "m.tif", data, **({"metadata": None, "photometric": "minisblack"} | written))
-    contents = tiff.read(Source("m.tif", folder), {})
+    contents = tiff.read(Source("m.tif", Folder(folder)), {})
     for content in contents:
         content.close()
     scope = Scope(of, profile, contents[0].facts, "m.tif", imaging.bindings(of))
@@ -150,7 +151,7 @@ def test_frames_become_t_width_height(tmp_path: Path) -> None:
     assert spec.dtype == "<u2"
     assert (spec.source, spec.content, spec.array, spec.format) == ("m.tif", "", "pixels", "tiff")
     block = tuple(slice(0, n) for n in spec.shape)
-    (content,) = tiff.read(Source("m.tif", tmp_path), {})
+    (content,) = tiff.read(Source("m.tif", Folder(tmp_path)), {})
     data = spec.index.to_result(content.arrays["pixels"].read(spec.index.source_selection(block)))
     content.close()
     np.testing.assert_array_equal(data, MOVIE.transpose(0, 2, 1))
@@ -171,7 +172,7 @@ def test_channels_and_volumes(
     built = imaging.build([job(tmp_path, row(JEDI), data, imagej=True, metadata={"axes": axes})])
     series = {p.removeprefix("/acquisition/RY_IMG_0001"): n for p, n in nodes(built).items() if "/acquisition" in p}
     assert {name: node.arrays["data"].shape for name, node in series.items()} == expected
-    (content,) = tiff.read(Source("m.tif", tmp_path), {})
+    (content,) = tiff.read(Source("m.tif", Folder(tmp_path)), {})
     for number, node in enumerate(series.values()):
         index = node.arrays["data"].index
         block = content.arrays["pixels"].read(index.source_selection([slice(0, n) for n in index.shape()]))

@@ -27,6 +27,7 @@ from neuropress.model.source import Source, SourceRoots
 from neuropress.readers import RawArrays
 from neuropress.results import Seal
 from neuropress.results.omezarr import volume as omezarr
+from neuropress.storage.roots import Folder
 
 SCALE = "multiscales/0/datasets/0/coordinateTransformations/0/scale"
 KEYS = {"sem_dataset": "JL_SD_0001", "micro_ct_dataset": "JL_MD_0001", "image": "ML_IMG_0001"}
@@ -241,14 +242,14 @@ def by_library(path: Path) -> np.ndarray:
 def test_real_files(
     corpus: Path, profile: Profile, tmp_path: Path, table: str, key: str, cells: dict[str, str], axes: str
 ) -> None:
-    source = Source(key, corpus)
+    source = Source(key, Folder(corpus))
     contents = readers.read(source)
     built = volume.build([job(profile, row(profile, table, **cells), *contents, source=key)])
     headers = {key: {c.name: c.header for c in contents}}
     plan = Plan(Target("ome-zarr", KEYS[table], "v.ome.zarr"), built.nodes, source.inputs, (), headers)
     seal = Seal("1", "rows", {i.key: InputDigest(i.size, "00") for i in source.inputs})
     path = tmp_path / "v.ome.zarr"
-    with RawArrays(SourceRoots((corpus,))) as raw:
+    with RawArrays(SourceRoots((Folder(corpus),))) as raw:
         omezarr.write(plan, raw, path, seal, None, lambda n: None)
     for content in contents:
         content.close()

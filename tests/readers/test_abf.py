@@ -18,6 +18,7 @@ from neuropress.model.content import Recording
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
 from neuropress.readers import abf, choose
+from neuropress.storage.roots import Folder
 
 FOLDER = "abf/swharden__pyABF"
 
@@ -103,7 +104,7 @@ def test_commands_equal_pyabf_where_it_is_right(corpus: Path, name: str) -> None
 
 @pytest.mark.corpus
 def test_command_file_is_scaled_and_shifted_and_counts_as_input(corpus: Path) -> None:
-    source = Source("171116sh_0015-ATFwaveform.abf", corpus / FOLDER)
+    source = Source("171116sh_0015-ATFwaveform.abf", Folder(corpus / FOLDER))
     (r,) = abf.read(source, {})
     command = whole(r, "sweep002/dac0")
     assert (command.min(), command.max(), command[0]) == (-75.0, -65.0, -70.0)
@@ -189,7 +190,7 @@ def test_probe_goes_by_the_signature() -> None:
 
 def test_own_file_reads_as_written_and_as_others_read_it(steps: Path) -> None:
     r = open_abf(steps)
-    assert choose(Source(steps.name, steps.parent)).format == "abf"
+    assert choose(Source(steps.name, Folder(steps.parent))).format == "abf"
     assert [s.start for s in r.sweeps] == [Decimal(0), Decimal("0.2")]
     assert whole(r, "sweep001/adc1").tolist() == [-i for i in range(1, 2 * COUNT, 2)]
     assert r.arrays["sweep001/adc0"].read((slice(10, 13),)).tolist() == [-20, -22, -24]

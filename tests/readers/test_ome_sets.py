@@ -9,6 +9,7 @@ from tiff_files import MOVIE, load, one, refused, whole
 
 from neuropress.model.source import Source
 from neuropress.readers import choose, read
+from neuropress.storage.roots import Folder
 
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 UUIDS = [f"urn:uuid:00000000-0000-4000-8000-00000000000{n}" for n in range(10)]
@@ -43,7 +44,7 @@ def write_companion_set(folder: Path, names: tuple[str, ...] = ("a.ome.tif", "b.
 @pytest.mark.parametrize("name", ["a.ome.tif", "b.ome.tif", "set.companion.ome"])
 def test_a_companion_set_is_read_from_any_of_its_files(tmp_path: Path, name: str) -> None:
     write_companion_set(tmp_path)
-    source = Source(name, tmp_path)
+    source = Source(name, Folder(tmp_path))
     assert choose(source).format == "tiff"
     (image,) = read(source)
     np.testing.assert_array_equal(whole(image), MOVIE[:4])

@@ -18,13 +18,14 @@ from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source, natural_key
 from neuropress.readers import _png, choose, slices, tiff
 from neuropress.readers._tiffmeta import Meta
+from neuropress.storage.roots import Folder
 
 RNG = np.random.default_rng(3)
 STACK = RNG.integers(0, 65535, (12, 9, 7), dtype=np.uint16)
 
 
 def load(folder: Path, **options: Any) -> tuple[Image, np.ndarray, Source]:
-    source = Source(f"{folder.name}/", folder.parent)
+    source = Source(f"{folder.name}/", Folder(folder.parent))
     (image,) = slices.read(source, options)
     pixels = image.arrays["pixels"]
     data = pixels.read(tuple(slice(0, n) for n in pixels.shape))
@@ -62,9 +63,9 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, extra: byt
 
 def test_exactly_one_reader_takes_a_file_or_folder(tmp_path: Path) -> None:
     stack(tmp_path)
-    folder = Source(f"{tmp_path.name}/", tmp_path.parent)
+    folder = Source(f"{tmp_path.name}/", Folder(tmp_path.parent))
     assert choose(folder).format == "slices"
-    assert choose(Source("z0001.tif", tmp_path)).format == "tiff"
+    assert choose(Source("z0001.tif", Folder(tmp_path))).format == "tiff"
 
 
 def test_probe_claims_folders_only() -> None:
@@ -90,7 +91,7 @@ def test_probe_claims_folders_only() -> None:
     ],
 )  # fmt: skip
 def test_real_stacks(corpus: Path, key: str, shape: tuple[int, ...], facts: dict[str, str]) -> None:
-    source = Source(key, corpus)
+    source = Source(key, Folder(corpus))
     (image,) = slices.read(source, {})
     pixels = image.arrays["pixels"]
     assert pixels.shape == shape
@@ -109,7 +110,7 @@ def test_real_stacks(corpus: Path, key: str, shape: tuple[int, ...], facts: dict
 @pytest.mark.corpus
 def test_a_folder_of_stacks_is_refused(corpus: Path) -> None:
     with pytest.raises(Problem, match=r"5channel.tif is itself a stack of 5 pages"):
-        slices.read(Source("tiff_compressed/CellProfiler__CellProfiler/", corpus), {})
+        slices.read(Source("tiff_compressed/CellProfiler__CellProfiler/", Folder(corpus)), {})
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,7 @@ def test_header_scan_of_a_thousand_slices_is_quick(tmp_path: Path) -> None:
     for number in range(1, 1000):
         (tmp_path / f"z{number:04d}.tif").write_bytes(raw)
     before = time.perf_counter()
-    (image,) = slices.read(Source(f"{tmp_path.name}/", tmp_path.parent), {})
+    (image,) = slices.read(Source(f"{tmp_path.name}/", Folder(tmp_path.parent)), {})
     image.close()
     assert image.facts["z"] == "1000"
     assert time.perf_counter() - before < 10  # 0.2 s where it was written

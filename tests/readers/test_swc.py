@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source
 from neuropress.readers import choose, swc
+from neuropress.storage.roots import Folder
 
 SIMPLE = """# soma, two neurites that branch
 1 1 0 0 0 1 -1
@@ -25,7 +26,7 @@ SIMPLE = """# soma, two neurites that branch
 
 
 def facts(path: Path) -> dict[str, str]:
-    (content,) = swc.read(Source(path.name, path.parent), {})
+    (content,) = swc.read(Source(path.name, Folder(path.parent)), {})
     assert content.arrays == {}
     return dict(content.facts)
 
@@ -41,7 +42,7 @@ def refused(path: Path, text: str | bytes) -> Finding:
 def test_a_tree(tmp_path: Path, end: str) -> None:
     path = tmp_path / "cell.SWC"
     path.write_bytes(SIMPLE.replace("\n", end).encode())
-    assert choose(Source(path.name, tmp_path)).format == "swc"
+    assert choose(Source(path.name, Folder(tmp_path))).format == "swc"
     assert facts(path) == {
         "points": "9",
         "soma_points": "1",
@@ -102,7 +103,7 @@ def test_more_samples_and_comments_than_the_budget(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(swc, "SWC_SAMPLES", 9)
     monkeypatch.setattr(swc, "SWC_COMMENTS", 8)
     (tmp_path / "a.swc").write_text("# 12\n# 34\n# 56\n# 78\n" + SIMPLE)
-    (content,) = swc.read(Source("a.swc", tmp_path), {})
+    (content,) = swc.read(Source("a.swc", Folder(tmp_path)), {})
     left_out = "[comments after the first 8 characters of them are left out]"
     assert content.header["comments"] == ["# 12", "# 34", left_out]
 

@@ -12,6 +12,7 @@ from tiff_files import MOVIE, RNG, cut_chain, load, one, refused, whole, write_i
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
 from neuropress.readers import tiff
+from neuropress.storage.roots import Folder
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ REAL = {
 @pytest.mark.parametrize("key", REAL)
 def test_real_file_facts(corpus: Path, key: str) -> None:
     axes, facts, spacing = REAL[key]
-    (image,) = tiff.read(Source(key, corpus), {})
+    (image,) = tiff.read(Source(key, Folder(corpus)), {})
     assert "".join(image.arrays["pixels"].axes) == axes
     assert image.facts == facts
     assert {k: str(v) for k, v in image.spacing.items()} == spacing
@@ -73,7 +74,7 @@ def test_every_real_file_equals_tifffile(corpus: Path) -> None:
     keys = [p.relative_to(corpus).as_posix() for p in sorted(corpus.rglob("*.tif*"))]
     assert len(keys) > 100
     for key in keys:
-        (image,) = tiff.read(Source(key, corpus), {})
+        (image,) = tiff.read(Source(key, Folder(corpus)), {})
         stored = tifffile.imread(corpus / key)
         data = whole(image)
         image.close()
@@ -84,12 +85,12 @@ def test_every_real_file_equals_tifffile(corpus: Path) -> None:
 @pytest.mark.corpus
 def test_scanimage_clock_and_negative_samples(corpus: Path) -> None:
     key = "tiff_scanimage/jefferis__scanimage/Blank-IPA_1s_16r_032.tif"
-    (image,) = tiff.read(Source(key, corpus), {})
+    (image,) = tiff.read(Source(key, Folder(corpus)), {})
     image.close()
     assert image.acquired is not None
     assert image.acquired.isoformat() == "2014-07-30T21:10:00.731000"
     assert image.header["tags"]["ImageDescription"].startswith("state.configPath=")
-    (signed,) = tiff.read(Source("tiff_scanimage/thunder-project__thunder/test_signed.tif", corpus), {})
+    (signed,) = tiff.read(Source("tiff_scanimage/thunder-project__thunder/test_signed.tif", Folder(corpus)), {})
     assert whole(signed).min() == -74
     assert signed.header["page_descriptions"]["2"].startswith("Frame Tag = 00000034")
     signed.close()
@@ -368,7 +369,7 @@ def test_a_person_can_name_open_axes(tmp_path: Path) -> None:
 
 def test_multi_file_ome_set(tmp_path: Path) -> None:
     write_ome_set(tmp_path)
-    source = Source("a.ome.tif", tmp_path)
+    source = Source("a.ome.tif", Folder(tmp_path))
     (image,) = tiff.read(source, {})
     np.testing.assert_array_equal(whole(image), MOVIE[:2])
     image.close()

@@ -46,10 +46,10 @@ def published_to_folder(dataset: Path, folder: Path) -> dict[str, str]:
 
 def impatient(monkeypatch: pytest.MonkeyPatch, *, retry: bool) -> None:
     """Short time limits and pauses; without retries every fault ends the command."""
-    monkeypatch.setattr("neuropress.release.store.CLIENT", {"timeout": "20s", "read_timeout": "2s"})
-    monkeypatch.setattr("neuropress.release.store.PART", 5 * 2**20)
-    monkeypatch.setattr("neuropress.release.store.PAUSES", (0.02,) * 8 if retry else ())
-    monkeypatch.setattr("neuropress.release.store.RETRY", {"max_retries": 3 if retry else 0})
+    monkeypatch.setattr("neuropress.storage.store.CLIENT", {"timeout": "20s", "read_timeout": "2s"})
+    monkeypatch.setattr("neuropress.storage.store.PART", 5 * 2**20)
+    monkeypatch.setattr("neuropress.storage.store.PAUSES", (0.02,) * 8 if retry else ())
+    monkeypatch.setattr("neuropress.storage.store.RETRY", {"max_retries": 3 if retry else 0})
 
 
 @pytest.mark.parametrize("seed", range(campaign(8, full=200)))

@@ -130,7 +130,7 @@ def test_bytes_that_change_behind_the_stat_are_not_sent(
     monkeypatch.setattr("neuropress.publishing.gate.standing", lambda *_: _Current())
     capsys.readouterr()
     assert publish(made, "1.0.0", "--json") == 1
-    assert findings(capsys.readouterr().out) >= {"release.changed"}
+    assert findings(capsys.readouterr().out) >= {"storage.changed"}
     assert not list(release(made).glob("releases/*.json"))
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from neuropress.model.finding import Problem
 from neuropress.release import Asset, Published, list_releases, publish, read_release, verify_release
-from neuropress.release.store import Store
+from neuropress.storage.store import Store
 
 
 def send(target, folder, number, content=b"x"):

@@ -16,7 +16,7 @@ import pytest
 
 from neuropress.model.finding import Problem
 from neuropress.release import Asset, Published, list_releases, publish, read_release, verify_release
-from neuropress.release.store import SMALL, Store
+from neuropress.storage.store import SMALL, Store
 
 NWB = "yuste/20250620/session/nwb/RY_S_0001.nwb"
 VOLUME = "yuste/20250620/em/ome-zarr/RY_E_0001.ome.zarr"
@@ -269,7 +269,7 @@ KILLED = """
 import json, os, sys
 from pathlib import Path
 from neuropress.release import Asset, publish
-from neuropress.release.store import Store
+from neuropress.storage.store import Store
 url, endpoint, method, calls, assets = json.loads(sys.argv[1])
 real, seen = getattr(Store, method), []
 def dying(self, *args):
@@ -288,7 +288,7 @@ publish([Asset(n, k, Path(p)) for n, k, p in assets], url, "1.0.0", title="Dendr
 )
 def test_killed_process(target, assets, method, calls, visible):
     plain = [dataclasses.replace(asset, provenance={}) for asset in assets]
-    facts = [target.url, target.endpoint, method, calls, [(a.name, a.kind, str(a.path)) for a in plain]]
+    facts = [target.url, target.endpoint, method, calls, [(a.name, a.kind, str(a.content)) for a in plain]]
     died = subprocess.run([sys.executable, "-c", KILLED, json.dumps(facts)], timeout=60, check=False)
     assert died.returncode == 9
     assert list_releases(target.url, target.endpoint) == (("1.0.0",) if visible else ())
@@ -370,7 +370,7 @@ def test_file_that_changes_meanwhile(target, tmp_path, size):
     path = write(tmp_path / "ds", {"x.nwb": bytes(size)}) / "x.nwb"
     with pytest.raises(Problem) as caught:
         send(target, [Asset("a/x.nwb", "nwb", path)], digests=lambda _: sha256(b"before"))
-    assert caught.value.finding.id == "release.changed"
+    assert caught.value.finding.id == "storage.changed"
     assert target.data() == {}
     assert list_releases(target.url, target.endpoint) == ()
 

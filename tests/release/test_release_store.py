@@ -10,16 +10,16 @@ import pytest
 
 from neuropress.model.finding import Problem
 from neuropress.release import Asset, StoreUnavailable, list_releases, publish, read_release
-from neuropress.release.aws import Access, find_access
-from neuropress.release.store import Store, open_store
+from neuropress.storage.aws import Access, find_access
+from neuropress.storage.store import Store, open_store
 
 SECRET = "planted/secret+key%0123456789"  # as set by the fixture `aws_environment`
 
 
 @pytest.fixture(autouse=True)
 def no_retries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuropress.release.store.RETRY", {"max_retries": 0})
-    monkeypatch.setattr("neuropress.release.store.PAUSES", ())
+    monkeypatch.setattr("neuropress.storage.store.RETRY", {"max_retries": 0})
+    monkeypatch.setattr("neuropress.storage.store.PAUSES", ())
 
 
 @pytest.fixture
@@ -56,13 +56,13 @@ def answering() -> Iterator[Callable[[int, str], str]]:
 @pytest.mark.parametrize(
     ("status", "code", "id"),
     [
-        (403, "AccessDenied", "release.denied"),
-        (400, "ExpiredToken", "release.expired"),
-        (403, "RequestTimeTooSkewed", "release.clock"),
-        (401, "Whatever", "release.denied"),
-        (403, "SignatureDoesNotMatch", "release.denied"),
-        (404, "NoSuchBucket", "release.bucket"),
-        (400, "AuthorizationHeaderMalformed", "release.region"),
+        (403, "AccessDenied", "storage.denied"),
+        (400, "ExpiredToken", "storage.expired"),
+        (403, "RequestTimeTooSkewed", "storage.clock"),
+        (401, "Whatever", "storage.denied"),
+        (403, "SignatureDoesNotMatch", "storage.denied"),
+        (404, "NoSuchBucket", "storage.bucket"),
+        (400, "AuthorizationHeaderMalformed", "storage.region"),
     ],
 )
 @pytest.mark.parametrize("doing", ["names", "create", "get"])
@@ -79,7 +79,7 @@ def test_a_refused_look_up_is_no_absence(answering):
     store = open_store("s3://bucket/p", answering(403, ""), write=True)
     with pytest.raises(Problem) as caught:
         store.size("k")
-    assert caught.value.finding.id == "release.denied"
+    assert caught.value.finding.id == "storage.denied"
 
 
 @pytest.mark.parametrize(("status", "body"), [(503, "<Code>SlowDown</Code>"), (500, "oops"), (400, "nonsense")])
@@ -113,7 +113,7 @@ def test_missing_bucket(s3_server):
     for act in (list_releases, read_release):
         with pytest.raises(Problem) as caught:
             act("s3://no-such-bucket/x", endpoint=s3_server.endpoint)
-        assert caught.value.finding.id == "release.bucket"
+        assert caught.value.finding.id == "storage.bucket"
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_missing_bucket(s3_server):
 def test_urls_that_are_none(url):
     with pytest.raises(Problem) as caught:
         open_store(url, write=True)
-    assert caught.value.finding.id == "release.url"
+    assert caught.value.finding.id == "storage.url"
     assert SECRET not in str(caught.value.finding)
 
 
@@ -221,7 +221,7 @@ def test_profiles_that_do_not_serve(monkeypatch, tmp_path, credentials, message)
     write_profile(monkeypatch, tmp_path, credentials)
     with pytest.raises(Problem, match=message) as caught:
         find_access(None, write=True)
-    assert caught.value.finding.id == "release.credentials"
+    assert caught.value.finding.id == "storage.credentials"
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
@@ -235,7 +235,7 @@ def test_without_credentials(monkeypatch):
     without_keys(monkeypatch)
     with pytest.raises(Problem) as caught:
         find_access(None, write=True)
-    assert caught.value.finding.id == "release.credentials"
+    assert caught.value.finding.id == "storage.credentials"
     assert find_access(None, write=False).anonymous
 
 
@@ -261,7 +261,7 @@ def test_anonymous_reading(monkeypatch, bucket, tmp_path):
 def test_endpoints_that_are_refused(endpoint):
     with pytest.raises(Problem) as caught:
         find_access(endpoint, write=True)
-    assert caught.value.finding.id == "release.endpoint"
+    assert caught.value.finding.id == "storage.endpoint"
     assert "pw" not in caught.value.finding.message
 
 

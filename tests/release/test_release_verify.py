@@ -7,7 +7,7 @@ import pytest
 
 from neuropress.model.finding import Problem
 from neuropress.release import Asset, audit, list_releases, open_release, publish, read_release, verify_release
-from neuropress.release.store import open_store
+from neuropress.storage.store import open_store
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from servers import SECRET
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
 from neuropress.release import Asset, list_releases, publish
-from neuropress.release.aws import find_access
-from neuropress.release.store import open_store
+from neuropress.storage.aws import find_access
+from neuropress.storage.store import open_store
 
 ISSUED = "issued/secret+key%9876543210"
 
@@ -92,7 +92,7 @@ def test_keys_are_renewed_while_a_store_is_open(monkeypatch, tmp_path, true_buck
     ) as caught:
         store.create("later", b"x")
     text = "".join(traceback.format_exception(caught.value))
-    assert caught.value.finding.id == "release.credentials"
+    assert caught.value.finding.id == "storage.credentials"
     assert ISSUED not in text
     assert SECRET not in text
 
@@ -176,7 +176,7 @@ def test_single_sign_on(monkeypatch, tmp_path, true_bucket, portal):
     cache_token(tmp_path, minutes=60)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSO", portal[0])
     # The library looks up the home folder once, when it is loaded, hence a process of its own.
-    code = "import sys; from neuropress.release.store import open_store as o; o(*sys.argv[1:], write=True).create('k', b'x')"
+    code = "import sys; from neuropress.storage.store import open_store as o; o(*sys.argv[1:], write=True).create('k', b'x')"
     command = [sys.executable, "-c", code, true_bucket.url, true_bucket.endpoint]
     subprocess.run(command, timeout=120, check=True)
     monkeypatch.delenv("AWS_PROFILE")
@@ -195,7 +195,7 @@ def test_single_sign_on_that_is_over_says_how_to_sign_in(monkeypatch, tmp_path, 
     assert main(["convert", str(build.root)]) == 0
     assert main(["publish", str(build.root), "--to", "s3://bucket/p", "--release", "1.0.0"]) == 1
     text = "".join(capsys.readouterr())
-    assert "release.credentials" in text
+    assert "storage.credentials" in text
     assert "aws sso login --profile lab" in text
     assert "tok3n" not in text
 
@@ -205,7 +205,7 @@ def test_without_the_library_the_command_to_install_it_is_named(monkeypatch, tmp
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     with pytest.raises(Problem) as caught:
         find_access(None, write=True)
-    assert caught.value.finding.id == "release.credentials"
+    assert caught.value.finding.id == "storage.credentials"
     assert "python -m pip install 'neuropress[aws]'" in caught.value.finding.hint
 
 

@@ -51,7 +51,7 @@ def test_publish_twice_and_export(
 def test_a_server_that_is_not_there_is_status_3(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("neuropress.release.store.PAUSES", (0.1,))
+    monkeypatch.setattr("neuropress.storage.store.PAUSES", (0.1,))
     build = Builder(tmp_path / "ds")
     build.session(1)
     build.ephys(abf(tmp_path / "e.abf"), "20000")

@@ -13,8 +13,9 @@ import rgw
 from proxy import FAULTS, Proxy, Request, suits
 
 from neuropress.release import Asset, StoreUnavailable, publish, verify_release
-from neuropress.release.parallel import run_all
-from neuropress.release.store import SMALL, Store, open_store
+from neuropress.storage.content import LocalFile
+from neuropress.storage.parallel import run_all
+from neuropress.storage.store import SMALL, Store, open_store
 
 pytestmark = pytest.mark.s3
 
@@ -24,10 +25,10 @@ LARGE = random.Random(2).randbytes(SMALL + 6 * 2**20)
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("neuropress.release.store.CLIENT", {"timeout": "20s", "read_timeout": "1s"})
-    monkeypatch.setattr("neuropress.release.store.PART", 5 * 2**20)
-    monkeypatch.setattr("neuropress.release.store.PAUSES", (0.02,) * 5)
-    monkeypatch.setattr("neuropress.release.store.RETRY", {"max_retries": 0})  # the worst case: our own repeats only
+    monkeypatch.setattr("neuropress.storage.store.CLIENT", {"timeout": "20s", "read_timeout": "1s"})
+    monkeypatch.setattr("neuropress.storage.store.PART", 5 * 2**20)
+    monkeypatch.setattr("neuropress.storage.store.PAUSES", (0.02,) * 5)
+    monkeypatch.setattr("neuropress.storage.store.RETRY", {"max_retries": 0})  # the worst case: our own repeats only
 
 
 def sha256(data: bytes) -> str:
@@ -38,7 +39,7 @@ def upload(store: Store, folder: Path, data: bytes, key: str) -> tuple[bool, int
     """Whether the file was sent, and how many bytes the progress counts."""
     (folder / "file").write_bytes(data)
     counted: list[int] = []
-    sent = store.upload(folder / "file", key, len(data), sha256(data), counted.append)
+    sent = store.upload(LocalFile(folder / "file"), key, len(data), sha256(data), counted.append)
     return sent, sum(counted)
 
 

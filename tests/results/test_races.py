@@ -19,6 +19,7 @@ from neuropress.model.finding import Problem
 from neuropress.model.source import Input
 from neuropress.results.omezarr import journal as journals
 from neuropress.state import DigestCache, Memory, write_atomic
+from neuropress.storage.roots import Folder
 
 LAYOUT = "neuropress.results.omezarr.layout"
 
@@ -78,10 +79,10 @@ def test_an_input_that_is_not_the_planned_one_is_refused(tmp_path: Path) -> None
     path.write_bytes(b"a" * 10)
     stat = path.stat()
     cache = DigestCache(tmp_path)
-    assert cache.of_input(tmp_path, Input("raw", 10, stat.st_mtime_ns)).size == 10
+    assert cache.of_input(Folder(tmp_path), Input("raw", 10, stat.st_mtime_ns)).size == 10
     for planned in (Input("raw", 9, stat.st_mtime_ns), Input("raw", 10, stat.st_mtime_ns - 1)):
         with pytest.raises(Problem) as caught:
-            cache.of_input(tmp_path, planned)
+            cache.of_input(Folder(tmp_path), planned)
         assert caught.value.finding.id == "file.changed"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
     args = parser().parse_args(arguments)
-    from ..model.finding import MappingError, Problem
+    from ..model.finding import MappingError, Problem, Unusable
     from ..model.report import FINDINGS, MACHINE, USAGE
     from .render import Output
 
@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read the output has gone, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
+    except Unusable as refused:
+        output.finding(refused.finding)
+        return FINDINGS
     except OSError as error:
         print(f"neuropress {args.verb}: {error}", file=sys.stderr)
         return MACHINE

@@ -151,6 +151,24 @@ def problem(id: str, message: str, *, hint: str = "", **where: Any) -> Problem:
     return Problem(finding(id, message, hint=hint, **where))
 
 
+class Unusable(OSError):
+    """A place as a whole refuses (no such bucket, a refused key), so no row or file is at fault; it has a finding."""
+
+    def __init__(self, found: Finding) -> None:
+        super().__init__(found.message)
+        self.finding = found
+
+    def __reduce__(self) -> tuple[type[Unusable], tuple[Finding]]:
+        return type(self), (self.finding,)
+
+
+def machine_finding(error: OSError, message: str, **where: Any) -> Finding:
+    """What an `Unusable` place says; of every other error that the machine or the network failed."""
+    if isinstance(error, Unusable):
+        return error.finding.at(**where)
+    return finding("machine.failed", message, **where)
+
+
 class MappingError(ValueError):
     """A mapping file names something that does not exist: tells file, rule and the known names."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from .finding import Finding, Severity
 
 OK, FINDINGS, USAGE, MACHINE = 0, 1, 2, 3
-WRONG_USAGE = {"release.number", "release.url", "release.endpoint"}
+WRONG_USAGE = {"release.number", "storage.url", "storage.endpoint"}
 """Findings on what was asked for, not on data."""
 
 

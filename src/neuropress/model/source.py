@@ -1,18 +1,21 @@
-"""The only openers of raw bytes: confined to their root, read only, every file recorded."""
+"""The only openers of raw bytes: confined to their root, read only, every file recorded.
+
+`neuropress.storage` has the roots: folders and buckets.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
-import os
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from stat import S_ISDIR, S_ISREG
-from typing import BinaryIO
+from typing import Protocol, cast
 
 from .finding import problem
+from .serial import SPARSE
 
 HEAD = 4096
 _CONTROL = re.compile(r"[\x00-\x1f]")
@@ -24,13 +27,91 @@ _NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ)
 _NO_NAME_WINDOWS = (123, 161, 206)
 
 
+type Stamp = tuple[int, int, int | str, int | str]
+"""What tells whether a raw file is as it was, without reading it; the first entry is its size in bytes.
+
+Of a file in a folder: size, modification time, change time (both in ns) and inode; no program sets the change
+time back. Of an object: size, 0, its ETag and ``""``; without an ETag the time of its last change in ns stands
+in the second place.
+"""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Input:
-    """A raw file that was touched: its key, size in bytes and modification time in ns."""
+    """A raw file that was touched: its key, size in bytes, modification time in ns, and of an object its ETag."""
 
     key: str
     size: int
     mtime_ns: int
+    etag: str = field(default="", metadata=SPARSE)
+
+    @classmethod
+    def of(cls, key: str, stamp: Stamp) -> Input:
+        """What the stamp says of a file."""
+        return cls(key, stamp[0], stamp[1], stamp[2] if isinstance(stamp[2], str) else "")
+
+
+class RawBytes(Protocol):
+    """Unbuffered bytes of a raw file: an `io.RawIOBase` that knows what file it reads."""
+
+    def stamp(self) -> Stamp:
+        """The stamp of the file that is open, whatever has its name by now."""
+        ...
+
+
+class Root(Protocol):
+    """A place of raw files: a folder or a prefix of a bucket. Nothing in it is ever written.
+
+    Whoever asks has checked the key with `check_key`. All methods may be called from many threads, and raise
+    `OSError` when the machine, the network or the place as a whole failed.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people call it: the folder's path or the URL."""
+        ...
+
+    def holds(self, key: str) -> bool:
+        """Whether a file or a folder lies there. Raises `Problem` (``path.outside``, ``path.unsafe``)."""
+        ...
+
+    def stamp(self, key: str) -> Stamp | None:
+        """The stamp of a file; None of a folder.
+
+        Raises
+        ------
+        Problem
+            ``file.missing``, ``file.special``, ``path.outside``.
+        """
+        ...
+
+    def members(self, folder: str) -> tuple[str, ...]:
+        """Names of the files directly in a folder, sorted."""
+        ...
+
+    def files(self, folder: str) -> tuple[str, ...]:
+        """Keys of all files below a folder, at any depth, hidden ones too, sorted."""
+        ...
+
+    def open(self, key: str) -> io.RawIOBase:
+        """A file as seekable `RawBytes`. Raises as `stamp` does."""
+        ...
+
+    def path(self, key: str) -> Path | None:
+        """Where a file lies on this machine; None where it does not."""
+        ...
+
+    def sha256(self, key: str) -> str:
+        """SHA-256 (hex) of a file, all of which is read."""
+        ...
+
+
+class RawFile(io.BufferedReader):
+    """A raw file, open for reading, that can tell whether it is still the same."""
+
+    def stamp(self) -> Stamp:
+        """The stamp of the file that is open."""
+        return cast(RawBytes, self.raw).stamp()
 
 
 @dataclass(slots=True)
@@ -42,11 +123,11 @@ class Source:
     key
         Relative to the source roots, ``/`` as separator; a folder's ends in ``/``.
     root
-        The folder that the object must not leave.
+        Where it lies; it must not leave that place.
     """
 
     key: str
-    root: Path
+    root: Root
     _touched: dict[str, Input] = field(default_factory=dict)
 
     @property
@@ -57,7 +138,7 @@ class Source:
     @property
     def is_folder(self) -> bool:
         """Whether the object is a folder of members."""
-        return (self.root / self.key).is_dir()
+        return self.root.holds(self.key) and self.root.stamp(self.key) is None
 
     @property
     def inputs(self) -> tuple[Input, ...]:
@@ -66,60 +147,85 @@ class Source:
 
     def members(self) -> tuple[str, ...]:
         """Keys of the regular files directly in the folder, sorted by name; hidden files left out."""
-        folder = self.root / self.key
-        with os.scandir(folder) as entries:
-            names = sorted(e.name for e in entries if e.is_file() and not e.name.startswith("."))
-        return tuple(f"{self.key.rstrip('/')}/{name}" for name in names)
+        names = self.root.members(self.key.rstrip("/"))
+        return tuple(f"{self.key.rstrip('/')}/{name}" for name in names if not name.startswith("."))
 
-    def path(self, key: str | None = None) -> Path:
-        """A local path of the object or of one of its members, recorded as touched.
+    def files(self) -> tuple[str, ...]:
+        """Paths below the object of all its files, at any depth, sorted; ``("",)`` when it is a file itself."""
+        if not self.is_folder:
+            return ("",)
+        folder = self.key.rstrip("/")
+        return tuple(key.removeprefix(f"{folder}/") for key in self.root.files(folder))
 
-        For libraries that want a path. It must be opened for reading only.
+    def stamp(self, key: str | None = None) -> Stamp:
+        """The stamp of the object or of one of its members, recorded as touched.
 
         Raises
         ------
         Problem
-            ``file.missing`` or ``path.outside`` (a link or ``..`` that leaves the root).
+            ``file.missing``, ``file.special``, or ``path.outside`` (a link or ``..`` that leaves the root).
         """
         key = self.key if key is None else key
-        path = confine(self.root, key)
-        try:
-            stat = path.stat()
-        except (OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise problem("file.missing", f"{key}: {reason}", file=key) from error
-        if not (S_ISREG(stat.st_mode) or S_ISDIR(stat.st_mode)):
-            raise problem("file.special", f"{key} is neither a file nor a folder", file=key)
-        if path.is_file():
-            self._touched[key] = Input(key, stat.st_size, stat.st_mtime_ns)
-        return path
+        stamp = self.root.stamp(key)
+        if stamp is None:
+            raise problem("file.special", f"{key} is a folder, where a file belongs", file=key)
+        self._touched[key] = Input.of(key, stamp)
+        return stamp
 
-    def open(self, key: str | None = None) -> BinaryIO:
-        """The object, or a member, opened for reading."""
-        return self.path(key).open("rb")
+    def size(self, key: str | None = None) -> int:
+        """Bytes of the object or of one of its members. Raises as `stamp` does."""
+        return self.stamp(key)[0]
+
+    def open_bytes(self, key: str | None = None) -> io.RawIOBase:
+        """The object, or a member, opened for reading without a buffer, as `RawBytes`. Raises as `stamp` does."""
+        key = self.key if key is None else key
+        self.stamp(key)
+        return self.root.open(key)
+
+    def open(self, key: str | None = None) -> RawFile:
+        """The object, or a member, opened for reading. Raises as `stamp` does."""
+        return RawFile(self.open_bytes(key))
+
+    def read(self, key: str | None = None) -> bytes:
+        """All bytes of the object or of one of its members."""
+        with self.open(key) as file:
+            return file.read()
 
     def head(self, key: str | None = None, size: int = HEAD) -> bytes:
         """The first `size` bytes."""
         with self.open(key) as file:
             return file.read(size)
 
+    def path(self, key: str | None = None) -> Path:
+        """A local path, for libraries that cannot read a file that is open; it must be opened for reading only.
+
+        Raises
+        ------
+        Problem
+            ``file.remote``: it lies in a bucket; and as `stamp` does.
+        """
+        key = self.key if key is None else key
+        self.stamp(key)
+        path = self.root.path(key)
+        if path is None:
+            message = f"{key} lies at {self.root.name}, and its format is read from local files only"
+            raise problem("file.remote", message, file=key)
+        return path
+
     def sibling(self, name: str) -> str | None:
         """Key of a file beside the object, found without regard to case; None when absent."""
-        folder = PurePosixPath(self.key.rstrip("/")).parent
-        directory = self.root / str(folder)
-        if not directory.is_dir():
-            return None
-        for entry in sorted(os.listdir(directory)):
-            if entry.casefold() == name.casefold() and (directory / entry).is_file():
-                return str(folder / entry)
+        folder = str(PurePosixPath(self.key.rstrip("/")).parent)
+        for entry in self.root.members("" if folder == "." else folder):
+            if entry.casefold() == name.casefold():
+                return f"{folder}/{entry}" if folder != "." else entry
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRoots:
-    """The folders (dataset, shares) in which keys are looked up, in this order."""
+    """The places (dataset, shares, buckets) in which keys are looked up, in this order."""
 
-    roots: tuple[Path, ...]
+    roots: tuple[Root, ...]
 
     def locate(self, key: str) -> Source:
         """Find a raw object.
@@ -129,13 +235,14 @@ class SourceRoots:
         Problem
             ``path.unsafe`` for a key with ``..``, a backslash, a drive or a leading ``/``;
             ``file.missing`` when no root holds it; ``path.outside`` when a link leaves the root.
+        OSError
+            A root cannot be looked into.
         """
         check_key(key)
         for root in self.roots:
-            if exists(root / key, key):
-                confine(root, key)
+            if root.holds(key):
                 return Source(key, root)
-        looked = ", ".join(str(root) for root in self.roots)
+        looked = ", ".join(root.name for root in self.roots)
         raise problem("file.missing", f"{key} is in none of the source roots ({looked})", file=key)
 
 

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding
 from ..model.privacy import hide_for
+from ..model.profile import Profile
 from ..model.record import Record
+from ..model.source import SourceRoots
 from ..tables import Tables, normalise_key
 from .build import raw_column
 from .targets import Wanted, wanted_targets
@@ -31,27 +33,28 @@ def check_files(tables: Tables, config: Config, targets: Sequence[Wanted] | None
     }
     rows = {(r.table, r.key) for w in targets for r in w.records()} if targets is not None else None
     found = []
+    roots = config.sources()
     for table, spec in config.profile.tables.items():
         for record in tables.records.get(table, {}).values():
             if rows is not None and (table, record.key) not in rows:
                 continue
             for position, column in enumerate(spec.paths):
                 if (table, record.key, column) not in opened and (table, record.key) not in tables.blocked:
-                    found += _missing(record, column, position == 0, config)
+                    found += _missing(record, column, position == 0, roots, config.profile)
     return found
 
 
-def _missing(record: Record, column: str, holds_data: bool, config: Config) -> list[Finding]:
+def _missing(record: Record, column: str, holds_data: bool, roots: SourceRoots, profile: Profile) -> list[Finding]:
     text = record.cells[column].text
     if not text:
         return []
     try:
-        config.sources().locate(normalise_key(text, config.profile))
+        roots.locate(normalise_key(text, profile))
     except Problem as bad:
         where = record.place(column)
         if holds_data:
-            return [hide_for(bad.finding.at(**where), config.profile)]
+            return [hide_for(bad.finding.at(**where), profile)]
         message = f"{bad.finding.message}; it is not the data file, so nothing is withheld"
         missing = finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **where)
-        return [hide_for(missing, config.profile)]
+        return [hide_for(missing, profile)]
     return []

@@ -83,10 +83,10 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
     for key, known in receipt.inputs.items():
         try:
             source = roots.locate(key)
+            is_file = not source.is_folder
         except Problem as bad:
             return bad.finding.message
-        path = source.root / key
-        if not path.is_file() or cache.digest(path) != known:
+        if not is_file or cache.of_raw(source.root, key) != known:
             return f"{key} changed"
     for key in sorted(before):
         source = roots.locate(key)

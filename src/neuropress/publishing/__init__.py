@@ -19,23 +19,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..model.finding import Finding, Problem, Severity, finding, has_errors
+from ..model.finding import Finding, Problem, Severity, finding, has_errors, machine_finding, problem
 from ..model.plan import digest
 from ..model.report import Outcome, Report
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Published, check_order, draft_release, open_place, publish_draft
 from ..state import Memory
+from ..storage.aws import find_endpoint
+from ..storage.folder import bucket_url, local_folder
 from ..workspace import Progress, Workspace
 from .changes import Change, What, change_outcomes, loss_findings
 from .gate import Passed, check_results, public_finding
 from .parts import lab_of
 from .scope import Scope
-from .selection import Ready, is_inherited, list_changes, select, write_parts
+from .selection import Ready, is_inherited, list_changes, part_assets, select
 
 __all__ = ["RELEASED", "Order", "Scope", "content_digest", "publish_dataset"]
 
@@ -78,6 +78,7 @@ def publish_dataset(workspace: Workspace, order: Order, progress: Progress) -> R
     """Check that what is selected is current, proven, valid and whole, then publish it with its raw files."""
     try:
         check_order(order.to, order.release, order.endpoint)
+        check_apart(workspace, order)
         try:
             return _publish(workspace, order, progress)
         finally:
@@ -85,7 +86,7 @@ def publish_dataset(workspace: Workspace, order: Order, progress: Progress) -> R
     except Problem as bad:
         return Report.of("publish", [], [bad.finding])
     except OSError as error:  # the store (StoreUnavailable), or a local file that cannot be read
-        return Report.of("publish", [], [finding("machine.failed", str(error))])
+        return Report.of("publish", [], [machine_finding(error, str(error))])
 
 
 def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
@@ -98,33 +99,50 @@ def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
         return Report.of("publish", passed.outcomes, findings)
     place = open_place(order.to, order.release, endpoint=order.endpoint, dry_run=order.dry_run)
     selected = select(Ready(workspace, targets, passed.proofs), order.scope, place)
-    with TemporaryDirectory() as folder:
-        draft = draft_release(
-            place,
-            [*selected.assets, *write_parts(selected.parts, Path(folder))],
-            inherit=lambda name, entry: is_inherited(name, entry, order.scope, selected),
-            digests=lambda path: workspace.digests.digest(path).sha256,
-            dataset=workspace.config.root,
-        )
-        changes = list_changes(draft, selected)
-        if place.parent:
-            findings += loss_findings(changes, order.accepted, place.parent.number)
-        outcomes = list(passed.outcomes)
-        if order.dry_run or has_errors(findings):
-            outcomes += change_outcomes(changes)
-        if has_errors(findings):
-            return Report.of("publish", outcomes, findings)
-        done = publish_draft(
-            draft,
-            title=profile.title,
-            license=profile.license,
-            notes=_notes(workspace, order, passed, changes),
-            progress=progress,
-            dry_run=order.dry_run,
-        )
+    draft = draft_release(
+        place,
+        [*selected.assets, *part_assets(selected.parts)],
+        inherit=lambda name, entry: is_inherited(name, entry, order.scope, selected),
+        digests=lambda path: workspace.digests.digest(path).sha256,
+        dataset=workspace.config.root,
+    )
+    changes = list_changes(draft, selected)
+    if place.parent:
+        findings += loss_findings(changes, order.accepted, place.parent.number)
+    outcomes = list(passed.outcomes)
+    if order.dry_run or has_errors(findings):
+        outcomes += change_outcomes(changes)
+    if has_errors(findings):
+        return Report.of("publish", outcomes, findings)
+    done = publish_draft(
+        draft,
+        title=profile.title,
+        license=profile.license,
+        notes=_notes(workspace, order, passed, changes),
+        progress=progress,
+        dry_run=order.dry_run,
+    )
     if not order.dry_run:
         _remember(workspace, order.release, passed)
     return Report.of("publish", [*outcomes, _done(order, done)], findings)
+
+
+def check_apart(workspace: Workspace, order: Order) -> None:
+    """Refuse a target in a bucket that holds raw files, or lies among them: raw files are never written over.
+
+    Raises
+    ------
+    Problem
+        ``release.target``.
+    """
+    config = workspace.config
+    if local_folder(order.to) is not None or find_endpoint(order.endpoint) != find_endpoint(config.endpoint):
+        return
+    target = f"{bucket_url(order.to)}/"
+    for root in config.roots:
+        if isinstance(root, str) and (target.startswith(f"{root}/") or f"{root}/".startswith(target)):
+            message = f"the target {order.to} and the raw files at {root} lie inside one another"
+            raise problem("release.target", message, value=order.to)
 
 
 def _blocking(workspace: Workspace, order: Order, targets: Sequence[Wanted], passed: Passed) -> list[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 
 from ..model.finding import Finding, Problem, Severity, catalogue, finding
 from ..model.report import Outcome
@@ -84,14 +85,15 @@ def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, pass
 
 
 def public_finding(found: Finding, workspace: Workspace) -> Finding:
-    """A finding as it may leave the house: without folders of this machine and the text of private cells."""
+    """A finding as it may leave the house: without folders of this machine, buckets, and the text of private cells."""
     where, config = found.location, workspace.config
     spec = config.profile.tables.get(where.table or "")
     if spec and spec.private and (where.column in spec.private or where.column not in (*spec.columns, *spec.optional)):
         plain = replace(where, value=None, expected=None)
         found = replace(found, message=catalogue()[found.id]["meaning"], hint="", location=plain)
-    for folder in sorted({config.root, *config.roots}, key=lambda f: -len(str(f))):
-        message, hint = (text.replace(str(folder), folder.name) for text in (found.message, found.hint))
-        file = (found.location.file or "").replace(str(folder), folder.name) or None
+    for place in sorted(map(str, {config.root, *config.roots}), key=lambda text: -len(text)):
+        name = PurePath(place).name
+        message, hint = (text.replace(place, name) for text in (found.message, found.hint))
+        file = (found.location.file or "").replace(place, name) or None
         found = replace(found, message=message, hint=hint, location=replace(found.location, file=file))
     return found

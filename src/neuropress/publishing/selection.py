@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ..model.finding import Problem
 from ..model.record import Record
+from ..model.source import Source
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Asset, Draft, FileDigest, OpenRelease, Place
 from ..release.catalog import Entry
-from ..release.parallel import run_all
 from ..results import kind_of
 from ..state import DigestCache
+from ..storage.parallel import run_all
 from ..tables import normalise_key, read_tables
 from ..workspace import Workspace
 from .changes import Change, Content, compare, rows_by_table
@@ -131,29 +131,24 @@ def _raw(workspace: Workspace, scope: Scope) -> list[Asset]:
             source = workspace.config.sources().locate(key)
         except Problem:
             continue  # `check` tells of it, and blocks the release where it matters
-        owned = provenance_of(records, profile)
-        found.append(_raw_asset(source.root / key, key, owned, workspace.digests))
+        found.append(_raw_asset(source, provenance_of(records, profile), workspace.digests))
     return found
 
 
-def _raw_asset(path: Path, key: str, owners: Mapping[str, list[str]], cache: DigestCache) -> Asset:
-    if not path.is_file():
+def _raw_asset(source: Source, owners: Mapping[str, list[str]], cache: DigestCache) -> Asset:
+    key, path = source.key, source.root.path(source.key)
+    if path is not None and path.is_dir():
         return Asset(key, "raw", path, owners)
-    digest = cache.digest(path)
-    return Asset(key, "raw", path, owners, (FileDigest("", digest.size, digest.sha256),))
+    files = []
+    for member in source.files():
+        digest = cache.of_raw(source.root, f"{key}/{member}" if member else key)
+        files.append(FileDigest(member, digest.size, digest.sha256))
+    return Asset(key, "raw", source if path is None else path, owners, tuple(files))
 
 
-def write_parts(parts: Mapping[str, Part], folder: Path) -> list[Asset]:
-    """Write labs' parts into a scratch folder, as assets."""
-    assets = []
-    for lab, part in parts.items():
-        root = folder / lab
-        for name, data in part.to_files().items():
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(data)
-        assets.append(Asset(part_name(lab), KIND, root, {"labs": [lab]}))
-    return assets
+def part_assets(parts: Mapping[str, Part]) -> list[Asset]:
+    """Labs' parts as assets."""
+    return [Asset(part_name(lab), KIND, part.to_files(), {"labs": [lab]}) for lab, part in parts.items()]
 
 
 def is_inherited(name: str, entry: Entry, scope: Scope, selected: Selected) -> bool:

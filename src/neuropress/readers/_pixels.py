@@ -7,15 +7,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from threading import Lock
-from typing import Any, BinaryIO, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..model.content import LazyArray, Selection
 from ..model.finding import Problem, problem
-from ..model.source import Source
+from ..model.source import RawFile, Source, Stamp
 from ._page import Places
-from ._stamp import Stamp, check_unchanged
+from ._stamp import check_unchanged
 
 MAX_OPEN = 32
 BLOCK_BYTES = 64 * 2**20
@@ -27,7 +27,7 @@ class Files:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._open: OrderedDict[str, BinaryIO] = OrderedDict()
+        self._open: OrderedDict[str, RawFile] = OrderedDict()
         self._stamps: dict[str, Stamp] = {}
         self._lock = Lock()
 
@@ -49,7 +49,7 @@ class Files:
             data = file.read(count)
             if len(data) != count:
                 raise _shrunk(key, at, count)
-            check_unchanged(file, self._stamps.get(key), key)
+            check_unchanged(file.stamp(), self._stamps.get(key), key)
         return data
 
     def read_into(self, key: str, at: int, out: np.ndarray) -> None:
@@ -60,11 +60,11 @@ class Files:
             file.seek(at)
             done = 0
             while done < len(view):
-                got = file.readinto(view[done:])  # type: ignore[attr-defined]
+                got = file.readinto(view[done:])
                 if not got:
                     raise _shrunk(key, at, len(view))
                 done += got
-            check_unchanged(file, self._stamps.get(key), key)
+            check_unchanged(file.stamp(), self._stamps.get(key), key)
 
     def close(self) -> None:
         """Close what is open; a later read opens anew."""
@@ -73,7 +73,7 @@ class Files:
                 file.close()
             self._open.clear()
 
-    def _file(self, key: str) -> BinaryIO:
+    def _file(self, key: str) -> RawFile:
         if key not in self._open:
             while len(self._open) >= MAX_OPEN:
                 self._open.popitem(last=False)[1].close()

@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -79,24 +78,37 @@ class Series:
 
 
 class Whole(io.BufferedReader):
-    """A file that remembers whether somebody asked for bytes behind its end."""
+    """A file that remembers whether somebody asked for bytes behind its end, and whether reading failed.
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path))
+    tifffile passes over tags that it cannot read, for whatever reason: a network that fails meanwhile must not
+    become a header that lacks them.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        super().__init__(raw)
         self.short: tuple[int, int] | None = None
+        self.failed: OSError | Problem | None = None
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as any file, and note a short read."""
+        """Read as any file, and note a short read or a failure."""
         at = self.tell()
-        data = super().read(size)
+        try:
+            data = super().read(size)
+        except (OSError, Problem) as error:
+            self.failed = self.failed or error
+            raise
         if size is not None and len(data) < size:
             self.short = self.short or (at, size)
         return data
 
     def readinto(self, buffer: Any, /) -> int:
-        """Fill a buffer as any file does, and note a short read."""
+        """Fill a buffer as any file does, and note a short read or a failure."""
         at = self.tell()
-        done = super().readinto(buffer)
+        try:
+            done = super().readinto(buffer)
+        except (OSError, Problem) as error:
+            self.failed = self.failed or error
+            raise
         if done < (size := memoryview(buffer).nbytes):
             self.short = self.short or (at, size)
         return done

@@ -10,17 +10,17 @@ import threading
 from collections.abc import Mapping
 from functools import partial
 from itertools import accumulate
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from ..model.content import Claim, LazyArray, Recording, Selection, Stimulus, Sweep
 from ..model.finding import problem
-from ..model.source import Source
+from ..model.source import RawFile, Source
 from . import _abf1, _abf2
 from ._abf_header import MODES, Bytes, Header, rate_of
 from ._abf_stimulus import Command, Render, commands
-from ._stamp import check_unchanged, stamp_of
+from ._stamp import check_unchanged
 
 FORMAT = "abf"
 READ_AT_ONCE = 1 << 20
@@ -73,7 +73,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
 
 def read_header(source: Source, key: str) -> Header:
     """Parse and check the header of a file. Raises `Problem` as `read` does."""
-    size = source.path(key).stat().st_size
+    size = source.size(key)
     if size == 0:
         raise problem("file.empty", f"{key} has no bytes", file=key)
     with source.open(key) as file:
@@ -92,8 +92,8 @@ class Samples:
     def __init__(self, source: Source, key: str, header: Header) -> None:
         self._source, self._key, self._header = source, key, header
         self._channels = len(header.adc)
-        self._file: BinaryIO | None = None
-        self._stamp = stamp_of(source.path(key))
+        self._file: RawFile | None = None
+        self._stamp = source.stamp(key)
         self._lock = threading.Lock()
 
     def read(self, first: int, channel: int, selection: Selection) -> np.ndarray:
@@ -108,7 +108,7 @@ class Samples:
             raw = self._file.read((stop - start) * width)
             if len(raw) < (stop - start) * width:
                 raise problem("abf.truncated", f"{self._key} became shorter while it was read", file=self._key)
-            check_unchanged(self._file, self._stamp, self._key)
+            check_unchanged(self._file.stamp(), self._stamp, self._key)
         frames = np.frombuffer(raw, kind).reshape(-1, self._channels)
         return frames[:, channel].astype(self._header.dtype)
 

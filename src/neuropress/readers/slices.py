@@ -17,12 +17,12 @@ import numpy as np
 
 from ..model.content import Claim, Image, Selection
 from ..model.finding import Problem, problem
-from ..model.source import Source
+from ..model.source import Source, Stamp
 from . import _png, tiff
 from ._ifd import is_tiff, walk
 from ._page import Page
 from ._pixels import Files, Planes, RawPlanes, declared, plane_array
-from ._stamp import Stamp, check_unchanged, stamp_of
+from ._stamp import check_unchanged
 from ._tiffmeta import Meta, count, key_values
 
 FORMAT = "slices"
@@ -75,13 +75,12 @@ class _Scan:
     warnings: list[str] = field(default_factory=list)
 
     def add(self, key: str) -> None:
-        path = self.source.path(key)
-        stamp = stamp_of(path)
+        stamp = self.source.stamp(key)
         size = stamp[0]
         named = key.lower().endswith(_EXTENSIONS)
         if not size and named:
             raise problem("file.empty", f"the slice {key} has no bytes", file=key)
-        with path.open("rb") as file:
+        with self.source.open(key) as file:
             head = file.read(8)
             file.seek(0)
             if head == _png.SIGNATURE:
@@ -209,9 +208,9 @@ class _Decoded:
 
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         part = self._slices[index]
-        check_unchanged(self._source.path(part.key), part.stamp, part.key)
+        check_unchanged(self._source.stamp(part.key), part.stamp, part.key)
         if isinstance(part.header, _png.Png):
-            out[...] = _png.decode(self._source.path(part.key).read_bytes(), part.header, part.key)[selection]
+            out[...] = _png.decode(self._source.read(part.key), part.header, part.key)[selection]
             return
         content = tiff.read_slice(Source(part.key, self._source.root))
         try:
@@ -271,7 +270,7 @@ def _first(source: Source, part: _Slice) -> Image:
         content.close()
         return content
     meta = Meta()
-    chunks = _png.describe(source.path(part.key).read_bytes(), meta)
+    chunks = _png.describe(source.read(part.key), meta)
     shape = part.header.shape
     axes = ("y", "x", "s")[: len(shape)]
     meta.facts.update(x=str(shape[1]), y=str(shape[0]))

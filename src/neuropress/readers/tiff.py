@@ -26,7 +26,7 @@ from ._codestream import stated_extent
 from ._ifd import is_tiff, walk
 from ._page import Hostile, Page, check_segment
 from ._pixels import Files, Planes, RawPlanes, SegmentPlanes, declared, plane_array
-from ._stamp import check_unchanged, stamp_of
+from ._stamp import check_unchanged
 from ._tiffheader import tags_as_json
 from ._tiffmeta import Meta, count, imagej, key_values, metamorph, plain_resolution
 from ._tiffseries import Series, Whole, find_series, listened, short
@@ -109,9 +109,11 @@ class _Reading:
 
     def _open(self, stack: ExitStack, key: str) -> Any:
         """The file in tifffile; bytes that it asks for behind the end are a truncation."""
-        file = stack.enter_context(Whole(self.source.path(key)))
+        file = stack.enter_context(Whole(self.source.open_bytes(key)))
 
         def check() -> None:
+            if file.failed:
+                raise file.failed
             if file.short:
                 at, length = file.short
                 why = f"{length} bytes of metadata from byte {at} on lie beyond the end of the file"
@@ -122,12 +124,11 @@ class _Reading:
         return stack.enter_context(tifffile.TiffFile(file, is_scanimage=False))
 
     def _walk(self, key: str) -> None:
-        path = self.source.path(key)
-        with path.open("rb") as file:
-            stamp = stamp_of(file)
+        with self.source.open(key) as file:
+            stamp = file.stamp()
             self.files.remember(key, stamp)
             self.walked[key] = walk(file, stamp[0], key)
-            check_unchanged(path, stamp, key)
+            check_unchanged(self.source.stamp(key), stamp, key)
 
     def _text(self, page: Page) -> str:
         if page.description is None:
@@ -159,12 +160,11 @@ class _Reading:
         self._check_ome(self.ome)
 
     def _read_companion(self, key: str) -> None:
-        size = self.source.path(key).stat().st_size
+        size = self.source.size(key)
         if size > budget.XML_BYTES:
             message = f"{key}: {size} bytes of OME-XML, more than {budget.XML_BYTES}"
             raise problem("image.hostile", message, file=key)
-        with self.source.open(key) as file:
-            text = file.read().removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
+        text = self.source.read(key).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
         self.ome = _ome.parse(text, key)
         if self.ome.companion or not self.ome.images:
             raise problem("tiff.damaged", f"{key}: it describes no image", file=key)
@@ -205,7 +205,7 @@ class _Reading:
         promised = max(sizes[0], math.prod(sizes[1:]))
         if promised in (1, held, held * first.samples):
             return
-        end = self.pages[1].offset if held > 1 else self.source.path().stat().st_size
+        end = self.pages[1].offset if held > 1 else self.source.size()
         room = 1 if first.compressed else max(end - int(first.offsets[0]), 0) // first.nbytes
         if promised > room and promised // first.samples > room:
             said = f"its ImageJ header promises {promised} images, but the file holds {max(held, room)}"
@@ -356,7 +356,7 @@ class _Reading:
         """All planes in one run of bytes behind a single directory (ImageJ, MetaMorph, tifffile)."""
         planes, start = series.count, int(series.first.offsets[0])
         plane = math.prod(shape) * dtype.itemsize
-        size = self.source.path(self.key).stat().st_size
+        size = self.source.size(self.key)
         whole = series.keyframe.is_final and start > 0
         if not whole or start + planes * plane > size:
             held = (size - start) // plane if whole else 1

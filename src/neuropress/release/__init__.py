@@ -27,12 +27,12 @@ Layout below the URL::
     releases/partial/                    folders only: files being copied; remains of killed copies
 """
 
+from ..storage.store import StoreUnavailable
 from .assets import Asset, FileDigest
 from .audit import Audit, audit, check_hint, verify_release
 from .commit import Draft, Place, Published, check_order, draft_release, open_place, publish, publish_draft
 from .fetch import download
 from .read import OpenRelease, is_release, list_releases, open_release, read_release
-from .store import StoreUnavailable
 
 __all__ = [
     "Asset",

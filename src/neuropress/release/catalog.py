@@ -14,7 +14,7 @@ from ..model.finding import Problem, problem
 from ..model.plan import canonical
 from ..model.serial import from_json, to_json
 from ..model.source import check_key
-from .store import Store
+from ..storage.store import Store
 
 FORMAT = 1
 FOLDER = "releases"

@@ -11,13 +11,13 @@ from typing import Any
 from ..model.finding import problem
 from ..model.plan import canonical
 from ..model.source import sha256_file
+from ..storage.aws import check_endpoint
+from ..storage.store import Progress, Store, StoreUnavailable, bucket_and_prefix, local_folder, open_store
 from .assets import Asset, Digested, check_assets, digest_assets
-from .aws import check_endpoint
 from .catalog import FOLDER, Entry, Parent, Release, load_release, next_number, parse_number
 from .catalog import release_numbers as numbers_among
 from .history import announce, commit, taken
 from .sending import Sent, entry_of, send_assets
-from .store import Progress, Store, StoreUnavailable, bucket_and_prefix, local_folder, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def open_place(url: str, number: str, *, endpoint: str | None = None, dry_run: b
     Raises
     ------
     Problem
-        ``release.number``, ``release.url``, ``release.order`` (the number is not above the newest), access denied.
+        ``release.number``, ``storage.url``, ``release.order`` (the number is not above the newest), access denied.
     """
     parse_number(number)
     store = _open(url, endpoint, dry_run)
@@ -245,7 +245,7 @@ def check_order(url: str, number: str, endpoint: str | None = None) -> None:
     Raises
     ------
     Problem
-        ``release.number``, ``release.url`` or ``release.endpoint``.
+        ``release.number``, ``storage.url`` or ``storage.endpoint``.
     """
     parse_number(number)
     if local_folder(url) is None:
@@ -259,7 +259,8 @@ def _check_target(url: str, assets: Sequence[Asset], dataset: Path | None) -> No
     target = local_folder(url)
     if target is None:
         return
-    for source in (*([dataset] if dataset else []), *(asset.path for asset in assets)):
+    contents = (asset.content for asset in assets)
+    for source in (*([dataset] if dataset else []), *(path for path in contents if isinstance(path, Path))):
         path = source.resolve()
         if target.is_relative_to(path) or path.is_relative_to(target):
             raise problem("release.target", f"the target folder {target} and {path} lie inside one another")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ..model.finding import problem
 from ..model.source import sha256_file
+from ..storage.parallel import run_all
 from .assets import FileDigest
-from .parallel import run_all
 from .read import OpenRelease
 
 WORKERS = 8

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ..model.finding import problem
+from ..storage.store import Store, local_folder, open_store
 from .assets import FileDigest, read_manifest
 from .catalog import FOLDER, Entry, Release, load_release, release_numbers
-from .store import Store, local_folder, open_store
 
 
 def list_releases(url: str, endpoint: str | None = None) -> tuple[str, ...]:

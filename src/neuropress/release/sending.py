@@ -18,10 +18,10 @@ from enum import Enum
 
 from ..model.finding import problem
 from ..model.plan import canonical
-from .assets import Digested, FileDigest, revision_key, vanished
+from ..storage.parallel import run_all
+from ..storage.store import SMALL, Progress, Store, StoreUnavailable
+from .assets import Digested, FileDigest, revision_key
 from .catalog import FOLDER, Entry
-from .parallel import run_all
-from .store import SMALL, Progress, Store, StoreUnavailable
 
 WORKERS = 32
 LARGE_WORKERS = 3
@@ -104,7 +104,7 @@ def _check_local_names(assets: Iterable[Digested]) -> None:
                     "release.asset",
                     f"{digested.asset.name}: a folder cannot hold the name {name!r}, which ends in # and a number",
                     hint="Rename the file, or publish to a bucket.",
-                    file=str(digested.local(file)),
+                    file=digested.asset.member(file.path).place,
                 )
 
 
@@ -159,9 +159,7 @@ def _send_files(
 def _send_file(store: Store, place: _Placed, file: FileDigest, progress: Progress) -> _Outcome:
     key = place.object_key(file)
     if file.path not in place.present:
-        path = place.digested.local(file)
-        if not path.is_file():
-            raise vanished(path)
-        if store.upload(path, key, file.size, file.sha256, progress):
+        content = place.digested.asset.member(file.path)
+        if store.upload(content, key, file.size, file.sha256, progress):
             return _Outcome.SENT
     return _Outcome.PRESENT if store.sha256(key) == file.sha256 else _Outcome.OCCUPIED

@@ -22,6 +22,7 @@ from ..model.profile import Profile, TableSpec
 from ..model.report import Outcome, Report
 from ..model.source import Source, check_key, sha256_file
 from ..state import locked, write_atomic
+from ..storage.roots import Folder
 from ..tables import RawTable, Tables, draft_findings, read_tables
 from ..workspace import Workspace
 
@@ -80,17 +81,26 @@ def add_file(config: Config, tables: Tables, path: Path, occasion: Occasion) -> 
     check_key(key)
     raw = read_tables(config.tables, config.profile)[spec.name]
     row = _draft(raw, config.profile, contents, key + ("/" if path.is_dir() else ""), occasion, date)
-    sha256 = _place(path, config.roots[0] / key, key)
+    sha256 = _place(path, _first_folder(config) / key, key)
     plain = config.tables.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
     written = plain and _append(Path(config.tables.location) / f"{spec.name}.csv", raw, row)
     missing = tuple(draft_findings(spec, row, config.profile))
     return Added(key, sha256, spec.name, row, written, missing)
 
 
+def _first_folder(config: Config) -> Path:
+    """The source root that new files are put into: raw files in a bucket are only read."""
+    folder = next((root for root in config.roots if isinstance(root, Path)), None)
+    if folder is None:
+        message = "all source roots are buckets, which are never written"
+        raise problem("add.occasion", message, hint="Name a folder under [source] roots in neuropress.toml.")
+    return folder
+
+
 def _read(path: Path) -> tuple[Content, ...]:
     if not path.exists():
         raise problem("file.missing", f"{path} does not exist", file=str(path))
-    source = Source(path.name + ("/" if path.is_dir() else ""), path.resolve().parent)
+    source = Source(path.name + ("/" if path.is_dir() else ""), Folder(path.resolve().parent))
     contents = readers.read(source)
     for content in contents:
         content.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ from pathlib import Path
 
 from .. import __version__
 from ..config import Config
-from ..model.finding import Finding, MappingError, Problem, finding, problem
+from ..model.finding import Finding, MappingError, Problem, finding, machine_finding, problem
 from ..model.plan import Plan
 from ..model.receipt import InputDigest
 from ..model.report import Outcome, Report
-from ..model.source import Input
+from ..model.source import Input, Source, SourceRoots, Stamp
 from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
 from ..planning.records import write_records
@@ -25,7 +25,7 @@ from ..planning.stale import State, standing
 from ..planning.targets import Wanted, rows_digest
 from ..readers import RawArrays
 from ..results import KINDS, Seal, tool
-from ..state import DigestCache, Lock, Stamp, held_lock, locked, stamp
+from ..state import DigestCache, Lock, held_lock, locked
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
 
@@ -88,7 +88,7 @@ def convert_one(
     except Problem as bad:
         return Outcome(wanted.target.path, "withheld", bad.finding.message, (_placed(bad.finding, wanted),))
     except OSError as error:
-        told = finding("machine.failed", f"{wanted.target.path}: {error}", file=wanted.target.path)
+        told = machine_finding(error, f"{wanted.target.path}: {error}", file=wanted.target.path)
         return Outcome(wanted.target.path, "failed", str(error), (told,))
     except Exception as error:  # noqa: BLE001 - one defect must not stop the other targets; it is told and logged
         message = f"{wanted.target.path}: {type(error).__name__}: {error}"
@@ -112,11 +112,11 @@ def _convert(config: Config, wanted: Wanted, options: Options, progress: Progres
             return Outcome(path, str(now.state), now.reason, left_out)
         check_place(config.output, path, wanted.target.kind)
         while True:
-            before = _stamps(usable, config)
+            watch = _Watch(cache, _stamps(usable, config), options.lock, config.sources)
             planned = build_plan(usable, config)
             if planned.plan is not None:
                 try:
-                    nbytes = _write(config, usable, planned.plan, _Watch(cache, before, options.lock), progress)
+                    nbytes = _write(config, usable, planned.plan, watch, progress)
                     break
                 except Problem as bad:
                     planned = _spoilt(bad, usable, config)
@@ -152,21 +152,23 @@ class _Watch:
     """
 
     cache: DigestCache
-    stamps: dict[str, tuple[Path, Stamp]]
+    stamps: dict[str, Stamp]
     lock: Lock | None
+    sources: Callable[[], SourceRoots]
 
-    def digest(self, root: Path, touched: Input) -> InputDigest:
+    def digest(self, source: Source, touched: Input) -> InputDigest:
         """Digest of an input. Raises `Problem` (``file.changed``)."""
-        found = self.cache.of_input(root, touched)
-        self.stamps.setdefault(touched.key, (root / touched.key, stamp(root / touched.key)))
+        found = self.cache.of_input(source.root, touched)
+        self.stamps.setdefault(touched.key, source.stamp(touched.key))
         return found
 
     def confirm(self) -> None:
         """See that nothing changed. Raises `Problem` (``file.changed``, ``dataset.locked``)."""
-        for key, (path, before) in self.stamps.items():
+        roots = self.sources()
+        for key, before in self.stamps.items():
             try:
-                same = stamp(path) == before
-            except OSError:
+                same = roots.locate(key).stamp(key) == before
+            except Problem:
                 same = False
             if not same:
                 raise problem("file.changed", f"{key} changed while it was converted", file=key)
@@ -174,15 +176,16 @@ class _Watch:
             self.lock.check()
 
 
-def _stamps(wanted: Wanted, config: Config) -> dict[str, tuple[Path, Stamp]]:
+def _stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
     """The raw files of a target as they are before any is opened."""
     found = {}
+    roots = config.sources()
     for name, record in wanted.jobs:
         key = raw_key(name, record, config.profile)
         try:
-            source = config.sources().locate(key)
+            source = roots.locate(key)
             for member in source.members() if source.is_folder else (key,):
-                found[member] = (source.root / member, stamp(source.root / member))
+                found[member] = source.stamp(member)
         except (Problem, OSError):
             continue  # planning tells of it
     return found
@@ -192,11 +195,9 @@ def _write(config: Config, wanted: Wanted, plan: Plan, watch: _Watch, progress: 
     path = config.output / wanted.target.path
     path.parent.mkdir(parents=True, exist_ok=True)
     check_room(path, plan.nbytes)
-    with RawArrays(config.sources()) as raw:
-        inputs = {}
-        for touched in plan.inputs:
-            root = config.sources().locate(touched.key).root
-            inputs[touched.key] = watch.digest(root, touched)
+    roots = config.sources()
+    with RawArrays(roots) as raw:
+        inputs = {t.key: watch.digest(roots.locate(t.key), t) for t in plan.inputs}
         seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs, watch.confirm)
         tool(plan.target.kind).write(plan, raw, path, seal, path if path.exists() else None, progress)
     return plan.nbytes

@@ -12,6 +12,7 @@ from ..model.source import SourceRoots
 from ..proof import Proof, keep_verified, prove
 from ..results import kind_of
 from ..state import DigestCache
+from ..storage.roots import Folder
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
 NOT_VERIFIED = "not verified"
@@ -48,7 +49,7 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
             continue
         folder = find_dataset(path)
         if sources:
-            roots = SourceRoots(tuple(source.resolve() for source in sources))
+            roots = SourceRoots(tuple(Folder(source.resolve()) for source in sources))
             outcomes.append(_verify(path, str(path), roots, DigestCache(folder or path.parent), progress)[0])
         elif folder:
             outcomes += verify_dataset(Workspace.open(folder), [path], progress=progress).outcomes

@@ -10,31 +10,41 @@ import hashlib
 import io
 import os
 import random
-import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
-from urllib.parse import urlsplit
 from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, S3Store
 
-from ..model.finding import problem
+from ..model.finding import Unusable, problem
 from .aws import Access, find_access
+from .content import Readable, check_digest, from_thread, read_checked, read_parts
 from .failures import PAUSES, StoreUnavailable, TransientFailure, error_code, explain_error, is_conflict
-from .folder import check_path, local_folder
+from .folder import bucket_and_prefix, check_path, local_folder
+from .objects import ObjectBytes
 
 if TYPE_CHECKING:
-    from obstore import GetResult
+    from obstore import GetOptions, GetResult, ObjectMeta
     from obstore.store import ClientConfig, RetryConfig, S3Config  # exists for type checkers only
 
-__all__ = ["SMALL", "Progress", "Store", "StoreUnavailable", "bucket_and_prefix", "local_folder", "open_store"]
+__all__ = [
+    "SMALL",
+    "Entry",
+    "Progress",
+    "Store",
+    "StoreUnavailable",
+    "bucket_and_prefix",
+    "local_folder",
+    "open_store",
+]
 
 type Progress = Callable[[int], None]
 """Called with the number of bytes that were just sent; negative when they have to be sent again."""
@@ -45,43 +55,20 @@ PART = 8 * 2**20
 MAX_PARTS = 9000
 PARTIAL = "releases/partial"
 IN_FLIGHT = 48 * 2**20
-READ_AHEAD = 2**20
-"""Bytes that are fetched at once when an object is read piece by piece."""
 READINGS = 3
 """How often an object is read that does not have the digest stated for it."""
 RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(minutes=3)}
 """The client's own repeats, of a single part or page; `PAUSES` govern whole operations."""
 CLIENT: ClientConfig = {"timeout": "10min", "connect_timeout": "10s"}
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-_]{1,61}[a-z0-9]")
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What a store says of an object without reading it: size in bytes, ETag or ``""``, time of its last change."""
 
-class _Raw(io.RawIOBase):
-    """An object with the interface of Python's own files; each read is a request of its own."""
-
-    def __init__(self, store: Store, key: str, size: int) -> None:
-        self._store, self._key, self._size = store, key, size
-        self._at = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        length = min(len(buffer), self._size - self._at)
-        if length <= 0:
-            return 0
-        data = self._store.read_range(self._key, self._at, length)
-        buffer[: len(data)] = data
-        self._at += len(data)
-        return len(data)
+    size: int
+    etag: str
+    modified_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +76,7 @@ class Store:
     """Objects below one URL. Keys are relative to it, with ``/`` between their parts.
 
     Every method raises `StoreUnavailable` when the machine or the network failed, and
-    `Problem` (``release.denied``, ``release.expired``, ``release.clock``, ``release.bucket``, ``release.region``)
+    `Problem` (``storage.denied``, ``storage.expired``, ``storage.clock``, ``storage.bucket``, ``storage.region``)
     when the store refuses.
     """
 
@@ -120,14 +107,32 @@ class Store:
 
     def open(self, key: str) -> BinaryIO:
         """An object as a seekable file, read piece by piece as asked for; pieces have no digest to compare with."""
-        size = self._request("reading", key, lambda: self._head(key).meta["size"])
-        return cast(BinaryIO, io.BufferedReader(_Raw(self, key, size), READ_AHEAD))
+        entry = self._request("reading", key, lambda: _entry(self._head(key).meta))
+        raw = ObjectBytes(partial(self.read_range, key), (entry.size, entry.modified_ns, entry.etag, ""))
+        return cast(BinaryIO, io.BufferedReader(raw))
 
-    def read_range(self, key: str, start: int, length: int) -> bytes:
-        """Some bytes of an object."""
-        return self._request(
-            "reading", key, lambda: bytes(obstore.get_range(self.backend, key, start=start, length=length))
-        )
+    def read_range(self, key: str, start: int, length: int, etag: str = "") -> bytes:
+        """Some bytes of an object.
+
+        Raises
+        ------
+        Problem
+            ``file.changed``: the object has another ETag than the one asked for.
+        """
+        options: GetOptions = {"range": (start, start + length)}
+        if etag:
+            options["if_match"] = etag
+
+        def read() -> bytes:
+            try:
+                data = bytes(obstore.get(self.backend, key, options=options).bytes())
+            except PreconditionError:
+                raise problem("file.changed", f"{key} was replaced at {self.url} while it was read", file=key) from None
+            if len(data) != length:
+                raise StoreUnavailable(f"{self.url}: reading {key} gave {len(data)} bytes instead of {length}")
+            return data
+
+        return self._request("reading", key, read)
 
     def create(self, key: str, data: bytes, sha256: str | None = None) -> bool:
         """Put an object unless one is there; False when one is. Of many callers exactly one wins.
@@ -160,10 +165,15 @@ class Store:
 
     def size(self, key: str) -> int | None:
         """An object's size in bytes; None when there is none."""
+        entry = self.stat(key)
+        return None if entry is None else entry.size
 
-        def look() -> int | None:
+    def stat(self, key: str) -> Entry | None:
+        """What the store says of an object; None when there is none."""
+
+        def look() -> Entry | None:
             try:
-                return self._head(key).meta["size"]
+                return _entry(self._head(key).meta)
             except FileNotFoundError as error:
                 _check_bucket(error)
                 return None
@@ -191,8 +201,15 @@ class Store:
 
     def names(self, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the objects, and of the folders, directly in a folder."""
+        objects, folders = self.members(folder)
+        return tuple(objects), folders
+
+    def members(self, folder: str) -> tuple[dict[str, Entry], tuple[str, ...]]:
+        """The objects directly in a folder by name, and the names of its folders."""
         found = self._request("listing", folder, lambda: obstore.list_with_delimiter(self.backend, folder))
-        objects = tuple(item["path"].rsplit("/", 1)[-1] for item in found["objects"])
+        # An object called "folder/", by which some tools mark a folder, is listed under the folder's own name.
+        inside = (item for item in found["objects"] if item["path"] != folder)
+        objects = {item["path"].rsplit("/", 1)[-1]: _entry(item) for item in inside}
         return objects, tuple(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
 
     def sha256(self, key: str) -> str:
@@ -216,8 +233,8 @@ class Store:
         assert found is not None
         return found[1]
 
-    def upload(self, path: Path, key: str, size: int, sha256: str, progress: Progress) -> bool:
-        """Send a file unless an object is there; False when one is.
+    def upload(self, content: Readable, key: str, size: int, sha256: str, progress: Progress) -> bool:
+        """Send a file, or bytes, unless an object is there; False when one is.
 
         The bytes that go out are digested once more, so that what lies in the store is
         what the manifest says. A file above `SMALL` bytes goes in parts and does not look
@@ -226,18 +243,18 @@ class Store:
         Raises
         ------
         Problem
-            ``release.changed``: the file is no longer the one that was digested.
+            ``storage.changed``: the file is no longer the one that was digested.
         """
         if size <= SMALL and self.folder is None:
-            data = b"".join(_read_parts(path, SMALL))
-            _check_digest(path, hashlib.sha256(data).hexdigest(), sha256)
+            data = b"".join(read_parts(content, SMALL))
+            check_digest(content, hashlib.sha256(data).hexdigest(), sha256)
             created = self.create(key, data, sha256)
             progress(size if created else 0)
             return created
         if self.folder is not None:
             # A killed copy must not leave its remains inside a published folder, so it is staged elsewhere.
             staged = f"{PARTIAL}/{uuid4().hex}"
-            self._request("writing", key, lambda: self._send_parts(path, staged, size, sha256, progress))
+            self._request("writing", key, lambda: self._send_parts(content, staged, size, sha256, progress))
             with self._errors("writing", key):
                 self._sync(staged)
                 return self._rename(staged, key)
@@ -250,12 +267,12 @@ class Store:
                 progress(size)
             else:
                 begun = True
-                self._send_parts(path, key, size, sha256, progress)
+                self._send_parts(content, key, size, sha256, progress)
 
         self._request("writing", key, send)
         return True
 
-    def _send_parts(self, path: Path, key: str, size: int, sha256: str, progress: Progress) -> None:
+    def _send_parts(self, content: Readable, key: str, size: int, sha256: str, progress: Progress) -> None:
         """Send a file in parts; the object appears when all have arrived."""
         part = max(PART, -(-size // MAX_PARTS))
         sent = 0
@@ -269,7 +286,7 @@ class Store:
             obstore.put(
                 self.backend,
                 key,
-                _read_checked(path, part, sha256, count),
+                from_thread(read_checked(content, part, sha256, count)),
                 attributes=self._attributes(sha256),
                 chunk_size=part,
                 max_concurrency=max(1, IN_FLIGHT // part // 2),
@@ -337,7 +354,7 @@ class Store:
         try:
             yield
             return
-        except StoreUnavailable:
+        except (StoreUnavailable, Unusable):  # of the store itself, or of another one whose bytes are being sent
             raise
         except (BaseError, NotImplementedError, OSError) as error:
             refused = self.access.renewal_problem() if self.access else None
@@ -352,6 +369,10 @@ def _wait(pauses: Iterator[float]) -> bool:
         return False
     time.sleep(pause * random.uniform(0.5, 1))  # so that many threads do not come back at once
     return True
+
+
+def _entry(meta: ObjectMeta) -> Entry:
+    return Entry(meta["size"], meta["e_tag"] or "", int(meta["last_modified"].timestamp() * 10**6) * 10**3)
 
 
 def _stated_digest(answer: GetResult) -> str:
@@ -371,14 +392,14 @@ def open_store(url: str, endpoint: str | None = None, *, write: bool = False) ->
     Parameters
     ----------
     endpoint
-        S3 only; default from the AWS environment (see `neuropress.release.aws`).
+        S3 only; default from the AWS environment (see `neuropress.storage.aws`).
     write
         Whether objects will be put: a folder is made, credentials are needed.
 
     Raises
     ------
     Problem
-        ``release.url``, ``release.endpoint``, ``release.credentials``, or ``release.none``
+        ``storage.url``, ``storage.endpoint``, ``storage.credentials``, or ``release.none``
         for a folder that is not there.
     """
     folder = local_folder(url)
@@ -422,46 +443,3 @@ def _open_backend(
     else:
         return Store(url, backend, folder, access, single)
     raise explained from None  # the client's own text may quote its options
-
-
-def bucket_and_prefix(url: str) -> tuple[str, str]:
-    """The parts of an ``s3://`` URL. Raises `Problem` (``release.url``)."""
-    rest = url.removeprefix("s3://")
-    bucket, _, prefix = rest.partition("/")
-    prefix = prefix.rstrip("/")
-    if "@" in bucket or ":" in bucket or urlsplit(url).query:
-        raise problem("release.url", "an s3:// URL holds no credentials and no query: s3://bucket/prefix")
-    if not _BUCKET.fullmatch(bucket):
-        raise problem("release.url", f"{bucket!r} is no bucket name (3-63 of a-z 0-9 . - _)")
-    if prefix and (any(p in ("", ".", "..") for p in prefix.split("/")) or any(ord(c) < 32 for c in prefix)):
-        raise problem("release.url", f"{url}: the prefix has an empty part, '.', '..' or a control character")
-    return bucket, prefix
-
-
-def _read_checked(path: Path, part: int, sha256: str, progress: Progress) -> Iterator[bytes]:
-    """A file in parts; ends in an error, which aborts the upload, when its digest is another."""
-    total = hashlib.sha256()
-    held = b""
-    for chunk in _read_parts(path, part):
-        if held:
-            yield held
-            progress(len(held))
-        total.update(chunk)
-        held = chunk
-    _check_digest(path, total.hexdigest(), sha256)
-    yield held
-    progress(len(held))
-
-
-def _read_parts(path: Path, part: int) -> Iterator[bytes]:
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(part):
-                yield chunk
-    except FileNotFoundError:
-        raise problem("release.changed", f"{path} vanished while it was being published", file=str(path)) from None
-
-
-def _check_digest(path: Path, found: str, expected: str) -> None:
-    if found != expected:
-        raise problem("release.changed", f"{path} changed while it was being published", file=str(path))

@@ -84,7 +84,7 @@ class RenewedKeys:
         self.problem: Problem | None = None
 
     def __call__(self) -> S3Credential:
-        """Keys that are good for a while. Raises `Problem` (``release.credentials``)."""
+        """Keys that are good for a while. Raises `Problem` (``storage.credentials``)."""
         with self._lock:
             now = datetime.now(UTC)
             try:
@@ -111,7 +111,7 @@ def _renewal_problem(profile: str, way: str, reason: str) -> Problem:
     # The library's message is not shown: it quotes what a credential program wrote, which may be a key.
     hint = f"Sign in with: aws sso login --profile {profile}" if way.startswith("sso_") else ""
     message = f"the AWS profile {profile!r} obtains its keys by {way}, which failed ({reason})"
-    return problem("release.credentials", message, **({"hint": hint} if hint else {}))
+    return problem("storage.credentials", message, **({"hint": hint} if hint else {}))
 
 
 def _renewed_keys(profile: str, way: str) -> RenewedKeys:
@@ -121,7 +121,7 @@ def _renewed_keys(profile: str, way: str) -> RenewedKeys:
         from botocore.session import Session
     except ImportError:
         raise problem(
-            "release.credentials",
+            "storage.credentials",
             f"the AWS profile {profile!r} obtains its keys by {way}, which needs botocore",
             hint="Install it with: python -m pip install 'neuropress[aws]'",
         ) from None
@@ -151,13 +151,11 @@ def find_access(endpoint: str | None, *, write: bool) -> Access:
     Raises
     ------
     Problem
-        ``release.endpoint`` or ``release.credentials``.
+        ``storage.endpoint`` or ``storage.credentials``.
     """
     profile = _profile()
     env = os.environ
-    endpoint = (
-        endpoint or env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or profile.get("endpoint_url") or None
-    )
+    endpoint = find_endpoint(endpoint)
     if endpoint:
         check_endpoint(endpoint)
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or profile.get("region") or DEFAULT_REGION
@@ -168,19 +166,27 @@ def find_access(endpoint: str | None, *, write: bool) -> Access:
     if keys or any(env.get(name) for name in _AMBIENT) or _on_instance():
         return Access(region, endpoint, keys)
     if write:
-        raise problem("release.credentials", "no credentials for the bucket were found")
+        raise problem("storage.credentials", "no credentials for the bucket were found")
     return Access(region, endpoint, anonymous=True)
+
+
+def find_endpoint(endpoint: str | None) -> str | None:
+    """The stated endpoint, else that of the environment, else that of the profile; None for AWS itself."""
+    if endpoint:
+        return endpoint
+    env = os.environ
+    return env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or _profile().get("endpoint_url") or None
 
 
 def check_endpoint(endpoint: str) -> None:
     """Refuse an endpoint that is no URL, holds a password, or sends data in the clear."""
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or "@" in parts.netloc:
-        raise problem("release.endpoint", "the endpoint is no plain http(s) URL of a host")
+        raise problem("storage.endpoint", "the endpoint is no plain http(s) URL of a host")
     allowed = os.environ.get("AWS_ALLOW_HTTP", "").lower() in ("1", "true", "yes")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not allowed:
         raise problem(
-            "release.endpoint",
+            "storage.endpoint",
             f"the endpoint http://{parts.netloc} has no TLS: anyone on the way could read and change the data",
             hint="Use https://. If the network is yours alone, set AWS_ALLOW_HTTP=true.",
         )
@@ -192,7 +198,7 @@ def _keys(profile: Mapping[str, str]) -> dict[str, str]:
     token = os.environ.get("AWS_SESSION_TOKEN", "")
     if any(found.values()) and not all(found.values()):
         raise problem(
-            "release.credentials", "only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set in the environment"
+            "storage.credentials", "only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set in the environment"
         )
     if not all(found.values()):
         found = {name: profile.get(f"aws_{name}", "") for name in found}
@@ -212,7 +218,7 @@ def _profile() -> Mapping[str, str]:
     found = [file[section] for file, section in sections if file.has_section(section)]
     if not found and (env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE")):
         raise problem(
-            "release.credentials",
+            "storage.credentials",
             f"the AWS profile {name!r} is in no AWS configuration file",
             hint="Correct AWS_PROFILE, or add the profile with: aws configure --profile NAME",
         )
@@ -233,7 +239,7 @@ def _read(path: str | None, default: str) -> configparser.RawConfigParser:
         return parser
     except (configparser.Error, UnicodeDecodeError):
         # The parser's own message quotes the line, which may be a key.
-        raise problem("release.credentials", f"{file} is not a readable AWS configuration file") from None
+        raise problem("storage.credentials", f"{file} is not a readable AWS configuration file") from None
     return parser
 
 

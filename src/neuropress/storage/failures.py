@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError, UnauthenticatedError
 
 from ..model.finding import Problem, problem
 
@@ -42,16 +42,18 @@ def explain_error(error: BaseException, url: str, secrets: Iterable[str], doing:
     name = error_code(error)
     status = error_status(error)
     denied = isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or status[:3] in ("401", "403")
+    if isinstance(error, InvalidPathError):
+        return problem("path.unsafe", f"{url}: {doing} met an object whose key has '..' or a control character in it")
     if name == "NoSuchBucket":
-        return problem("release.bucket", f"{url}: there is no such bucket")
+        return problem("storage.bucket", f"{url}: there is no such bucket")
     if name in _REGION:
-        return problem("release.region", f"{url}: the bucket is in another region ({name})")
+        return problem("storage.region", f"{url}: the bucket is in another region ({name})")
     if _CLOCK.fullmatch(name):
-        return problem("release.clock", f"{url}: this machine's clock and the store's differ too much ({name})")
+        return problem("storage.clock", f"{url}: this machine's clock and the store's differ too much ({name})")
     if _EXPIRED.fullmatch(name):
-        return problem("release.expired", f"{url}: the credentials expired while {doing} ({name})")
+        return problem("storage.expired", f"{url}: the credentials expired while {doing} ({name})")
     if _DENIED.fullmatch(name) or denied:
-        return problem("release.denied", f"{url}: access denied while {doing} ({name or 'no code given'})")
+        return problem("storage.denied", f"{url}: access denied while {doing} ({name or 'no code given'})")
     reason = name or status or text.split("\n", 1)[0][:200]
     for secret in secrets:
         reason = reason.replace(secret, "***")
