@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import neuropress
 from neuropress.cli.main import main
-from neuropress.drafting import Drafted, draft_profile
+from neuropress.drafting import DraftReport, draft_profile
 from neuropress.model.finding import Problem
 from neuropress.model.profile import load_profile
 from neuropress.tables import check_schemas
-from neuropress.tables.schema import table_schema
+from neuropress.tables.schema import compile_table_schema
 
 PUBLISHED = Path(os.environ.get("NEUROPRESS_CORPUS", Path(__file__).parents[2] / "shared/corpus")).parent
 PUBLISHED /= "dendritic-consortium"
@@ -63,7 +63,7 @@ A tank. Prefix: **T**
 """
 
 
-def drafted(tmp_path: Path) -> tuple[Path, Drafted]:
+def drafted(tmp_path: Path) -> tuple[Path, DraftReport]:
     folder = lists(tmp_path / "lists", fish=FISH, tank=[("tank_id", "ID", "Unique tank")])
     (folder / "all.md").write_text(MARKDOWN, encoding="utf-8")
     return tmp_path / "own", draft_profile(folder, tmp_path / "own", "fishes")
@@ -198,7 +198,10 @@ def test_the_published_lists_give_the_shipped_tables(tmp_path: Path) -> None:
         assert (own.columns, own.key, own.prefix) == (spec.columns, spec.key, spec.prefix)
         assert (set(own.labs), own.private, set(own.paths)) == (set(spec.labs), spec.private, set(spec.paths))
         for column in spec.columns:
-            mine, hand = table_schema(name, own.schema).columns[column], table_schema(name).columns[column]
+            mine, hand = (
+                compile_table_schema(name, own.schema).columns[column],
+                compile_table_schema(name).columns[column],
+            )
             kinds += mine.kind == hand.kind
             assert mine.kind == hand.kind or f"{name}.{column}" in places
             links = (own.foreign.get(column), spec.foreign.get(column))

@@ -5,13 +5,13 @@ from decimal import Decimal
 import pytest
 
 from neuropress.checks.headers import compare_cells
-from neuropress.mapping.rules import Compare
+from neuropress.mapping.rules import Comparison
 from neuropress.model.finding import Finding, Severity
 from neuropress.model.record import Cell, Record, Value
 
-RATE = Compare("frame_rate", "frame_rate", error="0.05", warn="0.005")
-WIDTH = Compare("x", "x")
-NANOMETRES = Compare("resolution", "pixel_size", error="Infinity", warn="0.01", scale="0.001")
+RATE = Comparison("frame_rate", "frame_rate", error="0.05", warn="0.005")
+WIDTH = Comparison("x", "x")
+NANOMETRES = Comparison("resolution", "pixel_size", error="Infinity", warn="0.01", scale="0.001")
 
 
 def record(**values: Value) -> Record:
@@ -19,7 +19,7 @@ def record(**values: Value) -> Record:
     return Record("image", "RY_IMG_0001", 7, cells, values)
 
 
-def compare(rule: Compare, value: Value, facts: dict[str, str]) -> Finding:
+def compare(rule: Comparison, value: Value, facts: dict[str, str]) -> Finding:
     (told,) = compare_cells(record(**{rule.column: value}), [rule], facts, "yuste/a.tif")
     assert told.location.table == "image"
     assert told.location.line == 7
@@ -48,7 +48,7 @@ def compare(rule: Compare, value: Value, facts: dict[str, str]) -> Finding:
         (WIDTH, "a", {"x": "b"}, "header.disagrees", Severity.ERROR),
     ],
 )
-def test_states(rule: Compare, value: Value, facts: dict[str, str], id: str, severity: Severity) -> None:
+def test_states(rule: Comparison, value: Value, facts: dict[str, str], id: str, severity: Severity) -> None:
     told = compare(rule, value, facts)
     assert (told.id, told.severity) == (id, severity)
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from neuropress.mapping.rules import Mapping, Rule, Scope, apply_mapping, check_mapping
+from neuropress.mapping.rules import MappingRules, Rule, Scope, apply_mapping, check_mapping
 from neuropress.model.finding import MappingError
 from neuropress.model.profile import load_profile
 from neuropress.model.record import Cell, CellRef, Record
@@ -15,8 +15,8 @@ PROFILE = load_profile("dendritic-consortium")
 SLOTS = {"subject": frozenset({"weight", "species"})}
 
 
-def mapping(*rules: Rule) -> Mapping:
-    return Mapping("toy", 1, ("session",), rules)
+def mapping(*rules: Rule) -> MappingRules:
+    return MappingRules("toy", 1, ("session",), rules)
 
 
 def record(table: str, key: str, **cells: str) -> Record:

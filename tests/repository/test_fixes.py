@@ -155,7 +155,7 @@ def test_a_person_may_write_another_fix_than_the_proposed(lab: Builder) -> None:
     path = proposed(lab)
     write(path, [lines(path)[0] | {"fix": "20250621", "person": "Ada Example"}])
     assert neuropress.open(lab.root).apply_fixes(path).ok
-    row = load_tables(load_config(lab.root).tables, PROFILE).table("session")["RY_S_0001"]
+    row = load_tables(load_config(lab.root).tables, PROFILE).get_rows("session")["RY_S_0001"]
     assert (row.values["session_date"], row.cells["session_date"].original) == ("20250621", "20250620.0")
 
 
@@ -174,7 +174,7 @@ def test_a_fix_whose_cell_was_corrected_meanwhile_is_stale_and_does_nothing(lab:
     neuropress.open(lab.root).apply_fixes(path)
     lab.change("session", start_time="09:10")
     assert ids(lab) == ["fix.stale"]
-    row = load_tables(load_config(lab.root).tables, PROFILE).table("session")["RY_S_0001"]
+    row = load_tables(load_config(lab.root).tables, PROFILE).get_rows("session")["RY_S_0001"]
     assert row.values["start_time"] == "09:10"
     assert row.cells["start_time"].fix is None
 
@@ -252,8 +252,8 @@ def test_whatever_stands_in_applied_fixes_nothing_changes_in_silence(
     (root / "applied_fixes.csv").write_bytes(data)
     after = load_tables(config.tables, PROFILE)
     assert len(after.findings) > len(before.findings)
-    assert [row.cells for row in after.table("session").values()] == [
-        row.cells for row in before.table("session").values()
+    assert [row.cells for row in after.get_rows("session").values()] == [
+        row.cells for row in before.get_rows("session").values()
     ]
 
 

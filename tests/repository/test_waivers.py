@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from builder import Builder, abf, movie
 
-from neuropress.checks.waivers import load_waivers, unmatched
+from neuropress.checks.waivers import find_unmatched_waivers, load_waivers
 from neuropress.cli.main import main
 from neuropress.model.finding import Finding, Location, Severity
 from neuropress.model.waiver import waive_all
@@ -116,7 +116,7 @@ def test_a_waiver_may_name_a_result(lab: Builder, id: str) -> None:
     other = replace(here, location=Location(file=PATH.replace("0001", "0002")))
     waived = waive_all([here, other], held)
     assert [f.severity for f in waived] == [Severity.WARNING, Severity.ERROR]
-    assert unmatched(held, []) == []
+    assert find_unmatched_waivers(held, []) == []
     assert main(["check", str(lab.root)]) == 0
 
 

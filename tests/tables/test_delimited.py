@@ -149,11 +149,11 @@ def test_rows_that_are_taken_at_once_are_those_that_judging_takes(
 ) -> None:
     folder = write_clean(tmp_path_factory.mktemp("t"), cells)
     for raw in read_tables(folder, PROFILE).values():
-        quick = validate.type_table(raw, PROFILE)
+        quick = validate.parse_table(raw, PROFILE)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(validate._Columns, "conflict", lambda columns, values: True)
-            judged = validate.type_table(raw, PROFILE)
-        assert (quick.rows, quick.faulty, quick.findings) == (judged.rows, judged.faulty, judged.findings)
+            patch.setattr(validate._TableLayout, "has_conflict", lambda columns, values: True)
+            judged = validate.parse_table(raw, PROFILE)
+        assert (quick.rows, quick.error_columns, quick.findings) == (judged.rows, judged.error_columns, judged.findings)
         assert quick.unkeyed == judged.unkeyed
 
 

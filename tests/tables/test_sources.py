@@ -86,7 +86,7 @@ def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: 
     found, expected = check(source), check(folder)
     assert not found.findings
     assert cells(found) == cells(expected)
-    assert "planted-secret" not in source.shown
+    assert "planted-secret" not in source.display_name
     dataset = Dataset.init(tmp_path / "ds")
     config = dataset.config.root / "neuropress.toml"
     config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\nschema = "lab"\n', "utf-8")
@@ -236,7 +236,7 @@ def test_a_wrong_entry_is_told_with_status_2(tmp_path: Path, entry: str, capsys:
 def test_no_message_holds_a_password(secret: str) -> None:
     for url in (f"postgresql://u:{secret}@127.0.0.1:9/d", f"postgresql://u@127.0.0.1:9/d?password={secret}"):
         source = TableSource(url)
-        assert secret not in source.shown
+        assert secret not in source.display_name
         with pytest.raises(OSError, match="postgresql") as caught:
             read_tables(source, PROFILE)
         assert secret not in str(caught.value)

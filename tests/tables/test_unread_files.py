@@ -122,7 +122,7 @@ def test_a_misnamed_table_of_a_database_is_told(root: Path, capsys: pytest.Captu
 
 def test_check_of_tables_alone_needs_no_numpy_in_these_modules() -> None:
     code = (
-        "import sys; import neuropress.tables.unread, neuropress.model.privacy, neuropress.model.budget;"
+        "import sys; import neuropress.tables.unread_files, neuropress.model.privacy, neuropress.model.budget;"
         "import neuropress.tables.package; sys.exit('openpyxl' in sys.modules or 'psycopg' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False)
