@@ -110,8 +110,8 @@ def test_the_profile_works_once_the_decisions_are_made(tmp_path: Path, capsys: p
     header = ",".join(name for name, _, _ in FISH)
     rows = ["ZZ_F_0001,ZZ_T_0001,M,4.5,1,larva,,/secret,", "ZZ_F_0002,ZZ_T_0002,X,four,1,larva,,,"]
     (folder / "tables/fish.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
-    told = [(f.id, f.location.key, f.location.column) for f in neuropress.open(folder).check().findings]
-    assert told == [
+    findings = [(f.id, f.location.key, f.location.column) for f in neuropress.open(folder).check().findings]
+    assert findings == [
         ("cell.choice", "ZZ_F_0002", "sex"),
         ("cell.type", "ZZ_F_0002", "length"),
         ("link.dangling", "ZZ_F_0002", "tank_id"),
@@ -150,14 +150,14 @@ HOSTILE = {
 def test_lists_that_cannot_be_read_are_told_and_nothing_is_written(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text, said = HOSTILE[case]
+    text, problem = HOSTILE[case]
     folder = lists(tmp_path / "lists", tank=[("tank_id", "ID", "")])
     (folder / "zfish.json").write_text(text, encoding="utf-8")
     assert main(["schema", "import", str(folder), "--to", str(tmp_path / "own")]) == 1
-    told = capsys.readouterr().out
-    assert "schema.input" in told
-    assert said in told
-    assert "zfish.json" in told
+    output = capsys.readouterr().out
+    assert "schema.input" in output
+    assert problem in output
+    assert "zfish.json" in output
     assert not (tmp_path / "own").exists()
 
 

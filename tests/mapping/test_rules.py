@@ -24,7 +24,7 @@ def record(table: str, key: str, **cells: str) -> Record:
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         (Rule("animal.weight", ("mouse.weight",)), "no slot 'animal'"),
         (Rule("subject.wieght", ("mouse.weight",)), "no field 'wieght'"),
@@ -36,8 +36,8 @@ def record(table: str, key: str, **cells: str) -> Record:
         (Rule("subject.species", ("lab.city",)), "no lab.city"),
     ],
 )
-def test_an_unknown_name_is_an_error_that_tells_the_known_ones(rule: Rule, said: str) -> None:
-    with pytest.raises(MappingError, match=said) as caught:
+def test_an_unknown_name_is_an_error_that_tells_the_known_ones(rule: Rule, message: str) -> None:
+    with pytest.raises(MappingError, match=message) as caught:
         check_mapping(mapping(rule), SLOTS, {}, PROFILE)
     assert "mappings/toy.toml" in str(caught.value)
 

@@ -108,9 +108,9 @@ def test_a_long_chain_and_a_circle_of_analyses(tmp_path: Path) -> None:
     assert load_tables(write_tables(tmp_path, rows), PROFILE).findings == ()
     rows["analysis"][0] |= {"source_type": "analysis", "source_id": "RY_A_0003"}
     tables = load_tables(write_tables(tmp_path, rows), PROFILE)
-    (told,) = tables.findings
-    assert told.id == "link.circle"
-    assert "RY_A_0001 -> RY_A_0003 -> RY_A_0002 -> RY_A_0001" in told.message
+    (circle,) = tables.findings
+    assert circle.id == "link.circle"
+    assert "RY_A_0001 -> RY_A_0003 -> RY_A_0002 -> RY_A_0001" in circle.message
     assert len(tables.blocked) == 3000
 
 
