@@ -23,18 +23,24 @@ def parse_path_cells(record: Record, profile: Profile) -> Iterator[tuple[str, Ob
             yield column, parts
 
 
+def _iterate_path_cells(tables: Tables, profile: Profile) -> Iterator[tuple[Record, str, ObjectKey]]:
+    """The path cells of all tables that can be read: row, column and levels."""
+    for table, spec in profile.tables.items():
+        if not spec.paths:
+            continue
+        for record in tables.get_rows(table).values():
+            for column, parts in parse_path_cells(record, profile):
+                yield record, column, parts
+
+
 def check_path_labs(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """The first level of a path is the folder of the row's own lab."""
-    for table, spec in profile.tables.items():
-        for record in tables.get_rows(table).values() if spec.paths else ():
-            lab = profile.lab_of(record.key)
-            for column, parts in parse_path_cells(record, profile):
-                if lab and parts.folder != lab.folder:
-                    message = f"is under {parts.folder!r}, but the row belongs to {lab.name} ({lab.folder!r})"
-                    yield (
-                        make_cell_finding("path.lab", record, column, message, expected=lab.folder),
-                        [get_row_id(record)],
-                    )
+    for record, column, parts in _iterate_path_cells(tables, profile):
+        lab = profile.lab_of(record.key)
+        if lab and parts.folder != lab.folder:
+            message = f"is under {parts.folder!r}, but the row belongs to {lab.name} ({lab.folder!r})"
+            wrong_lab = make_cell_finding("path.lab", record, column, message, expected=lab.folder)
+            yield wrong_lab, [get_row_id(record)]
 
 
 def check_session_path_dates(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
@@ -93,19 +99,17 @@ def check_acquisition_path_dates(record: Record, profile: Profile) -> Finding | 
 def check_duplicate_paths(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """A raw object belongs to one row; other files should."""
     first: dict[str, tuple[Record, str]] = {}
-    for table, spec in profile.tables.items():
-        for record in tables.get_rows(table).values() if spec.paths else ():
-            for column, parts in parse_path_cells(record, profile):
-                key = normalise_key(record.cells[column].text, profile).rstrip("/")
-                other, where = first.setdefault(key, (record, column))
-                if other is record:
-                    continue
-                message = f"{key} is also the {where} of {other.key} (line {other.line})"
-                if parts.version == "raw":
-                    rows = [get_row_id(other), get_row_id(record)]  # nobody knows which of the two is right
-                    yield make_cell_finding("path.twice", record, column, message), rows
-                else:
-                    yield make_cell_finding("path.shared", record, column, message), []
+    for record, column, parts in _iterate_path_cells(tables, profile):
+        key = normalise_key(record.cells[column].text, profile).rstrip("/")
+        other, other_column = first.setdefault(key, (record, column))
+        if other is record:
+            continue
+        message = f"{key} is also the {other_column} of {other.key} (line {other.line})"
+        if parts.version == "raw":
+            rows = [get_row_id(other), get_row_id(record)]  # nobody knows which of the two is right
+            yield make_cell_finding("path.twice", record, column, message), rows
+        else:
+            yield make_cell_finding("path.shared", record, column, message), []
 
 
 def check_linked_labs(tables: Tables, profile: Profile) -> Iterator[CheckResult]:

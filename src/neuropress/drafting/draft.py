@@ -139,10 +139,13 @@ def _draft_column(a: Attribute, is_id: bool, is_path: bool) -> Schema:
         guesses.append("it may be blank, because the description says so")
     elif not is_id:
         guesses.append("it may be blank, because nothing says that it must not")
-    if MAY_BE_BLANK.search(a.description) or not is_id:
-        column |= {"enum": [*kind["enum"], None]} if "enum" in kind else {"oneOf": [kind, {"type": "null"}]}
-    else:
+    is_required = is_id and not MAY_BE_BLANK.search(a.description)
+    if is_required:
         column |= kind
+    elif "enum" in kind:
+        column["enum"] = [*kind["enum"], None]
+    else:
+        column["oneOf"] = [kind, {"type": "null"}]
     if guesses:
         column["$comment"] = "Guessed: " + "; ".join(guesses) + "."
     return column

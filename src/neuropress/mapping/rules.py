@@ -232,7 +232,9 @@ def list_rule_sources(
 def _locate_source(path: str, table: str, bindings: Mapping[str, str], profile: Profile) -> str:
     """The table and column in which a path ends; no table where the profile lacks one on the way."""
     *relations, column = path.removeprefix(OPTIONAL).split(".")
-    current = relations.pop(0) if relations and relations[0] in RESERVED else table
+    current = table
+    if relations and relations[0] in RESERVED:
+        current = relations.pop(0)
     for relation in relations:
         spec = profile.tables.get(current)
         if relation in bindings and current == table:
@@ -267,7 +269,7 @@ class Scope:
     file: str = ""
     bindings: Mapping[str, Record | None] = field(default_factory=dict)
 
-    def resolve(self, path: str) -> tuple[Value, CellRef] | None:
+    def resolve_path(self, path: str) -> tuple[Value, CellRef] | None:
         """The typed value and its reference; None where it is blank or unknown."""
         *relations, column = path.removeprefix(OPTIONAL).split(".")
         head = relations[0] if relations else ""
@@ -348,7 +350,7 @@ def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
     values: list[Value] = []
     refs: tuple[CellRef, ...] = ()
     for path in rule.source:
-        cell = scope.resolve(path)
+        cell = scope.resolve_path(path)
         if cell is None:
             values.append(None)
             continue

@@ -80,7 +80,7 @@ def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool 
     is_path_of_own_profile = bool(profile.extends) and name in spec.paths
     has_schema_rules = not targets and not is_path_of_own_profile
 
-    def parse(text: str) -> Value | FlaggedCell:
+    def parse_cell(text: str) -> Value | FlaggedCell:
         if right_key and right_key(text):
             return text  # the profile decides on keys: it knows all labs and prefixes
         if not text:
@@ -98,8 +98,8 @@ def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool 
         return FlaggedCell(value, tuple(remarks)) if remarks else value
 
     if targets or name in spec.paths or name in _PROSE:
-        return parse
-    return lru_cache(maxsize=_DISTINCT)(parse)
+        return parse_cell
+    return lru_cache(maxsize=_DISTINCT)(parse_cell)
 
 
 def _parse_value(

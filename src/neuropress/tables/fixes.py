@@ -113,7 +113,7 @@ class CellLocator:
         self.tables, self.profile, self.file = tables, profile, file
         self._rows: dict[str, dict[str, list[int]]] = {}
 
-    def locate(self, line: FixLine) -> CellPosition | Finding:
+    def locate_cell(self, line: FixLine) -> CellPosition | Finding:
         """The one cell that a fix is about, or why there is none."""
         table = self.tables.get(line.table)
         if table is None:
@@ -200,7 +200,7 @@ def _locate_usable_fix(
         return line.make_finding(
             "fix.unsigned", f"{line.table} {line.key} {line.column} is not signed", locator.file, "person"
         )
-    position = locator.locate(line)
+    position = locator.locate_cell(line)
     if isinstance(position, Finding):
         return position
     table, row, column = position

@@ -114,7 +114,7 @@ def compile_bounded_search(pattern: str) -> Callable[[str], bool]:
     compiled = regex.compile(pattern)  # not re: it has no timeout, and no thread can stop it
     overruns = 0
 
-    def search(text: str) -> bool:
+    def search_text(text: str) -> bool:
         nonlocal overruns
         if overruns >= PATTERN_OVERRUNS:
             return False
@@ -125,7 +125,7 @@ def compile_bounded_search(pattern: str) -> Callable[[str], bool]:
             OVERRUN_PATTERNS.add(pattern)
             return False
 
-    return search
+    return search_text
 
 
 def _validate_pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:

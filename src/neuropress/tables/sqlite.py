@@ -75,13 +75,15 @@ def _set_limits(connection: sqlite3.Connection) -> _ComputingClock:
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     clock = _ComputingClock()
     connection.set_progress_handler(clock.count_steps, _STEPS)
-    connection.set_authorizer(_authorize)
+    connection.set_authorizer(_authorize_action)
     # Decoded here, because the library's own message repeats the text of the cell.
     connection.text_factory = lambda octets: octets.decode("utf-8")
     return clock
 
 
-def _authorize(action: int, first: str | None, second: str | None, database: str | None, inner: str | None) -> int:
+def _authorize_action(
+    action: int, first: str | None, second: str | None, database: str | None, inner: str | None
+) -> int:
     wanted = action in _ALLOWED and not (action == sqlite3.SQLITE_FUNCTION and second in _FORBIDDEN)
     return sqlite3.SQLITE_OK if wanted else sqlite3.SQLITE_DENY
 

@@ -130,13 +130,13 @@ def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
     finder = CellLocator(read_source(config.tables, config.profile), config.profile, path.name)
     held: dict[CellPosition | str, FixLine] = {}
     for line in before:
-        spot = finder.locate(line)
+        spot = finder.locate_cell(line)
         held[f"line {line.at}" if isinstance(spot, Finding) else spot] = line
     outcomes = []
     for line in (line for line in lines if line.is_signed):
         taken = _restored(line, proposals, config.profile)
         name = f"{taken.table} {taken.key or 'line ' + taken.line} {taken.column}"
-        spot = finder.locate(taken)
+        spot = finder.locate_cell(taken)
         if not isinstance(spot, Finding):
             spot = check_fix_text(taken, config.profile, path.name) or spot
         if isinstance(spot, Finding):
