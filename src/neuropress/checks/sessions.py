@@ -62,11 +62,11 @@ def check_session_times(session: Record, profile: Profile) -> Finding | None:
     if end is not None:
         moments["end_time"] = compute_session_interval(str(on), str(start), str(end), lab.timezone)[1]
     for column, moment in moments.items():
-        local = _format_local_time(moment, lab)
         if not is_existing_local_time(moment):
-            message = f"{local} does not exist: the clocks were put forward over it"
+            message = f"{_format_local_time(moment, lab)} does not exist: the clocks were put forward over it"
             return make_cell_finding("session.skipped_hour", session, column, message)
         if is_ambiguous_local_time(moment):
+            local = _format_local_time(moment, lab)
             message = f"{local} came twice that night, when the clocks were put back; the first is taken"
             return make_cell_finding("session.repeated_hour", session, column, message)
     return _check_session_duration(session, profile)
