@@ -25,7 +25,7 @@ import numpy as np
 
 from neuropress.converters import Built, Job, several
 from neuropress.mapping.rules import Slots
-from neuropress.mapping.transforms import decimal_text
+from neuropress.mapping.transforms import format_decimal
 from neuropress.model.content import Image, LazyArray
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
@@ -185,7 +185,7 @@ def _stated(job: Job, content: Image, axes: Sequence[_Axis]) -> dict[str, Field]
 
 
 def _spacing_ref(job: Job, content: Image, name: str) -> CellRef:
-    text = f"{decimal_text(content.spacing[name])} micrometer"
+    text = f"{format_decimal(content.spacing[name])} micrometer"
     return CellRef("file", job.source, f"spacing.{name}", text, "header")
 
 

@@ -250,7 +250,7 @@ def test_every_removed_rule_and_source_is_told_by_its_name(
     assert list(find_lost_rules(PROFILE)) == []
     rule = rules.load_mapping(name).rules[position]
     less = without(name, position, source)
-    monkeypatch.setattr(planning, "mapping_of", lambda n, _: less if n == name else rules.load_mapping(n))
+    monkeypatch.setattr(planning, "load_profile_mapping", lambda n, _: less if n == name else rules.load_mapping(n))
     told = list(find_lost_rules(PROFILE))
     assert f"{name}/{rule.to}" in {found.location.expected for found in told}
     assert {found.id for found in told} == {"coverage.rule"}
@@ -298,7 +298,9 @@ def test_a_removed_rule_makes_coverage_fail(
 ) -> None:
     whole = rules.load_mapping("session")
     less = replace(whole, rules=tuple(r for r in whole.rules if r.to != "subject.weight"))
-    monkeypatch.setattr(planning, "mapping_of", lambda n, _: less if n == "session" else rules.load_mapping(n))
+    monkeypatch.setattr(
+        planning, "load_profile_mapping", lambda n, _: less if n == "session" else rules.load_mapping(n)
+    )
     shutil.rmtree(lab.root / "output")
     assert main(["convert", str(lab.root)]) == 0
     assert main(["coverage", str(lab.root)]) == 1

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import neuropress
 from neuropress.cli.main import main
-from neuropress.drafting import Drafted, draft_profile
+from neuropress.drafting import DraftReport, draft_profile
 from neuropress.model.finding import Problem
 from neuropress.model.profile import load_profile
 from neuropress.tables import check_schemas
-from neuropress.tables.schema import table_schema
+from neuropress.tables.schema import compile_table_schema
 
 PUBLISHED = Path(os.environ.get("NEUROPRESS_CORPUS", Path(__file__).parents[2] / "shared/corpus")).parent
 PUBLISHED /= "dendritic-consortium"
@@ -63,7 +63,7 @@ A tank. Prefix: **T**
 """
 
 
-def drafted(tmp_path: Path) -> tuple[Path, Drafted]:
+def drafted(tmp_path: Path) -> tuple[Path, DraftReport]:
     folder = lists(tmp_path / "lists", fish=FISH, tank=[("tank_id", "ID", "Unique tank")])
     (folder / "all.md").write_text(MARKDOWN, encoding="utf-8")
     return tmp_path / "own", draft_profile(folder, tmp_path / "own", "fishes")
@@ -110,8 +110,8 @@ def test_the_profile_works_once_the_decisions_are_made(tmp_path: Path, capsys: p
     header = ",".join(name for name, _, _ in FISH)
     rows = ["ZZ_F_0001,ZZ_T_0001,M,4.5,1,larva,,/secret,", "ZZ_F_0002,ZZ_T_0002,X,four,1,larva,,,"]
     (folder / "tables/fish.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
-    told = [(f.id, f.location.key, f.location.column) for f in neuropress.open(folder).check().findings]
-    assert told == [
+    findings = [(f.id, f.location.key, f.location.column) for f in neuropress.open(folder).check().findings]
+    assert findings == [
         ("cell.choice", "ZZ_F_0002", "sex"),
         ("cell.type", "ZZ_F_0002", "length"),
         ("link.dangling", "ZZ_F_0002", "tank_id"),
@@ -150,14 +150,14 @@ HOSTILE = {
 def test_lists_that_cannot_be_read_are_told_and_nothing_is_written(
     case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text, said = HOSTILE[case]
+    text, problem = HOSTILE[case]
     folder = lists(tmp_path / "lists", tank=[("tank_id", "ID", "")])
     (folder / "zfish.json").write_text(text, encoding="utf-8")
     assert main(["schema", "import", str(folder), "--to", str(tmp_path / "own")]) == 1
-    told = capsys.readouterr().out
-    assert "schema.input" in told
-    assert said in told
-    assert "zfish.json" in told
+    output = capsys.readouterr().out
+    assert "schema.input" in output
+    assert problem in output
+    assert "zfish.json" in output
     assert not (tmp_path / "own").exists()
 
 
@@ -198,7 +198,10 @@ def test_the_published_lists_give_the_shipped_tables(tmp_path: Path) -> None:
         assert (own.columns, own.key, own.prefix) == (spec.columns, spec.key, spec.prefix)
         assert (set(own.labs), own.private, set(own.paths)) == (set(spec.labs), spec.private, set(spec.paths))
         for column in spec.columns:
-            mine, hand = table_schema(name, own.schema).columns[column], table_schema(name).columns[column]
+            mine, hand = (
+                compile_table_schema(name, own.schema).columns[column],
+                compile_table_schema(name).columns[column],
+            )
             kinds += mine.kind == hand.kind
             assert mine.kind == hand.kind or f"{name}.{column}" in places
             links = (own.foreign.get(column), spec.foreign.get(column))

@@ -365,7 +365,7 @@ def test_a_misspelt_mapping_is_told_before_any_file_is_opened(
     bad = rules.Rule("series.wieght", ("frame_rate",))
     monkeypatch.setattr(
         build,
-        "mapping_of",
+        "load_profile_mapping",
         lambda name, _: replace(good, rules=(bad,)) if name == "imaging" else rules.load_mapping(name),
     )
     monkeypatch.setattr("neuropress.model.source.Source.open_bytes", lambda *_: pytest.fail("a raw file was opened"))

@@ -243,7 +243,7 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
 }  # fmt: skip
 
 
-def found(folder: Path, cells: Mapping[str, str]) -> tuple[Finding, ...]:
+def check_damaged_tables(folder: Path, cells: Mapping[str, str]) -> tuple[Finding, ...]:
     rows = clean_rows()
     for place in cells:
         name, _, position = place.split(".", 1)[0].rstrip("]").partition("[")
@@ -268,9 +268,9 @@ def test_clean_tables_have_no_finding(tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", DEFECTS)
 def test_one_defect_gives_its_one_finding(tmp_path: Path, case: str) -> None:
     cells, identifier, column = DEFECTS[case]
-    told = found(tmp_path, cells)
-    assert [(f.id, f.location.column) for f in told] == [(identifier, column)], [f.message for f in told]
-    only = told[0]
+    findings = check_damaged_tables(tmp_path, cells)
+    assert [(f.id, f.location.column) for f in findings] == [(identifier, column)], [f.message for f in findings]
+    only = findings[0]
     assert only.location.table
     assert only.location.line
     assert only.message.startswith(f"{column}: ") or only.id == "row.conflict"
@@ -288,8 +288,8 @@ def test_likely_originals_are_in_the_hints(tmp_path: Path) -> None:
         "key in lower case": "RY_M_0001", "number with unit": "20", "decimal comma": "24.5",
     }  # fmt: skip
     for case, original in expected.items():
-        (told,) = found(tmp_path, DEFECTS[case][0])
-        assert original in told.hint, case
+        (damaged,) = check_damaged_tables(tmp_path, DEFECTS[case][0])
+        assert original in damaged.hint, case
 
 
 def test_independent_defects_are_all_found_at_once(tmp_path: Path) -> None:
@@ -298,15 +298,15 @@ def test_independent_defects_are_all_found_at_once(tmp_path: Path) -> None:
         "image.exposure_time": "2.5", "image.x": "0", "ephys.sampling_rate": "20 kHz",
         "sem_dataset.resolution": "0.004", "analysis.source_id": "RY_IMG_0009",
     }  # fmt: skip
-    told = found(tmp_path, cells)
-    assert sorted(f.id for f in told) == sorted(
+    findings = check_damaged_tables(tmp_path, cells)
+    assert sorted(f.id for f in findings) == sorted(
         ["plasmid.tuning", "virus.titer", "cell.type", "session.no_length", "image.exposure", "cell.range",
          "cell.type", "sem_dataset.resolution", "link.dangling"]
     )  # fmt: skip
 
 
 def test_every_check_has_a_failing_example() -> None:
-    """Every finding that a check may tell is in a case of `DEFECTS`; other modules test the rest."""
+    """Every finding that a check may make is in a case of `DEFECTS`; other modules test the rest."""
     here = {identifier for _, identifier, _ in DEFECTS.values()}
     ours = tomllib.loads(files("neuropress.model").joinpath("findings/tables.toml").read_text("utf-8"))
     assert {name for name in ours if not name.startswith(("table.", "header."))} - here == set()
@@ -370,7 +370,7 @@ def test_the_machine_s_time_zone_does_not_matter(tmp_path: Path, name: str) -> N
         os.environ["TZ"] = machine
         if hasattr(time, "tzset"):
             time.tzset()
-        outcomes.append([f.to_json() for case in cases for f in found(tmp_path, DEFECTS[case][0])])
+        outcomes.append([f.to_json() for case in cases for f in check_damaged_tables(tmp_path, DEFECTS[case][0])])
     assert outcomes[0] == outcomes[1]
     assert len(outcomes[0]) == len(cases)
 
@@ -390,6 +390,6 @@ def test_one_spoilt_cell_gives_at_most_one_error(
     tmp_path_factory: pytest.TempPathFactory, place: tuple[str, str], text: str
 ) -> None:
     table, column = place
-    told = found(tmp_path_factory.mktemp("t"), {f"{table}.{column}": text})
-    errors = [f for f in told if f.severity is Severity.ERROR]
+    findings = check_damaged_tables(tmp_path_factory.mktemp("t"), {f"{table}.{column}": text})
+    errors = [f for f in findings if f.severity is Severity.ERROR]
     assert len(errors) <= 1, [(f.id, f.message) for f in errors]

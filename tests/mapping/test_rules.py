@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from neuropress.mapping.rules import Mapping, Rule, Scope, apply_mapping, check_mapping
+from neuropress.mapping.rules import MappingRules, Rule, Scope, apply_mapping, check_mapping
 from neuropress.model.finding import MappingError
 from neuropress.model.profile import load_profile
 from neuropress.model.record import Cell, CellRef, Record
@@ -15,8 +15,8 @@ PROFILE = load_profile("dendritic-consortium")
 SLOTS = {"subject": frozenset({"weight", "species"})}
 
 
-def mapping(*rules: Rule) -> Mapping:
-    return Mapping("toy", 1, ("session",), rules)
+def mapping(*rules: Rule) -> MappingRules:
+    return MappingRules("toy", 1, ("session",), rules)
 
 
 def record(table: str, key: str, **cells: str) -> Record:
@@ -24,7 +24,7 @@ def record(table: str, key: str, **cells: str) -> Record:
 
 
 @pytest.mark.parametrize(
-    ("rule", "said"),
+    ("rule", "message"),
     [
         (Rule("animal.weight", ("mouse.weight",)), "no slot 'animal'"),
         (Rule("subject.wieght", ("mouse.weight",)), "no field 'wieght'"),
@@ -36,8 +36,8 @@ def record(table: str, key: str, **cells: str) -> Record:
         (Rule("subject.species", ("lab.city",)), "no lab.city"),
     ],
 )
-def test_an_unknown_name_is_an_error_that_tells_the_known_ones(rule: Rule, said: str) -> None:
-    with pytest.raises(MappingError, match=said) as caught:
+def test_an_unknown_name_is_an_error_that_tells_the_known_ones(rule: Rule, message: str) -> None:
+    with pytest.raises(MappingError, match=message) as caught:
         check_mapping(mapping(rule), SLOTS, {}, PROFILE)
     assert "mappings/toy.toml" in str(caught.value)
 

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from neuropress.mapping.transforms import (
     ABSENT,
     TRANSFORMS,
-    decimal_text,
+    compute_session_interval,
     escape_value,
-    exists_locally,
-    is_ambiguous,
-    session_interval,
-    zoned,
+    format_decimal,
+    is_ambiguous_local_time,
+    is_existing_local_time,
+    localize_time,
 )
 
 SCALES = ("1", "0.000001", "0.001", "1000", "0.000000001")
@@ -36,7 +36,7 @@ def test_a_hundred_thousand_cells_come_back_exactly() -> None:
         text = f"{choose.randrange(0, 1_000_000)}.{choose.randrange(0, 1000):03d}"
         args = {"scale": choose.choice(SCALES)}
         value = number.forward([Decimal(text)], args)
-        assert number.inverse(value, args) == decimal_text(Decimal(text)), (text, args)
+        assert number.inverse(value, args) == format_decimal(Decimal(text)), (text, args)
 
 
 def test_the_same_by_floats_would_not_come_back() -> None:
@@ -48,7 +48,7 @@ def test_the_same_by_floats_would_not_come_back() -> None:
 def test_any_decimal_comes_back(value: Decimal, scale: str) -> None:
     number = TRANSFORMS["number"]
     assert number.inverse
-    assert number.inverse(number.forward([value], {"scale": scale}), {"scale": scale}) == decimal_text(value)
+    assert number.inverse(number.forward([value], {"scale": scale}), {"scale": scale}) == format_decimal(value)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_any_decimal_comes_back(value: Decimal, scale: str) -> None:
     [("0.50", "0.5"), ("1E+3", "1000"), ("-0", "0"), ("0.000001", "0.000001"), ("24", "24"), ("100", "100")],
 )
 def test_decimal_text(value: str, text: str) -> None:
-    assert decimal_text(Decimal(value)) == text
+    assert format_decimal(Decimal(value)) == text
 
 
 def test_texts_stay_as_they_stand() -> None:
@@ -90,11 +90,11 @@ def test_zones_are_explicit() -> None:
 
 def test_the_hours_of_daylight_saving() -> None:
     zone = "America/New_York"
-    assert not exists_locally(zoned("20250309", "02:30", zone))
-    assert exists_locally(zoned("20250309", "03:30", zone))
-    assert is_ambiguous(zoned("20251102", "01:30", zone))
-    assert not is_ambiguous(zoned("20251102", "02:30", zone))
-    first, last = session_interval("20250620", "23:30", "01:10", zone)
+    assert not is_existing_local_time(localize_time("20250309", "02:30", zone))
+    assert is_existing_local_time(localize_time("20250309", "03:30", zone))
+    assert is_ambiguous_local_time(localize_time("20251102", "01:30", zone))
+    assert not is_ambiguous_local_time(localize_time("20251102", "02:30", zone))
+    first, last = compute_session_interval("20250620", "23:30", "01:10", zone)
     assert last - first == timedelta(hours=1, minutes=40)
 
 

@@ -1,4 +1,4 @@
-"""Fixes of damaged cells: proposed, signed by a person, laid over the tables, told everywhere."""
+"""Fixes of damaged cells: proposed, signed by a person, laid over the tables, shown everywhere."""
 
 from __future__ import annotations
 
@@ -75,8 +75,9 @@ def test_a_signed_fix_reaches_the_result_and_says_who_and_why(
     result = lab.output("RY_S_0001.nwb")
     capsys.readouterr()
     assert main(["explain", str(result), "session_start_time"]) == 0
-    said = capsys.readouterr().out
-    assert "column start_time: '09:00', which Ada Example signed in place of '0.375' (a time that was turned" in said
+    output = capsys.readouterr().out
+    (line,) = [line for line in output.splitlines() if "column start_time" in line]
+    assert all(fact in line for fact in ("'09:00'", "Ada Example", "'0.375'", "a time that was turned"))
     assert main(["explain", str(result), "session_start_time", "--json"]) == 0
     fixes = json.loads(capsys.readouterr().out)["fixes"]
     assert fixes[1] == {
@@ -88,10 +89,10 @@ def test_a_signed_fix_reaches_the_result_and_says_who_and_why(
     assert "/session_start_time" in capsys.readouterr().out
     assert main(["export-tables", str(lab.root / "output"), "--to", str(tmp_path / "out")]) == 0
     assert "RY_S_0001,RY_M_0001,Ada Example,20250620.0,0.375,09:50,," in (tmp_path / "out/session.csv").read_text()
-    told = [
+    fixes_of_export = [
         (x["key"], x["column"], x["text"], x["fix"], x["person"]) for x in lines(tmp_path / "out/applied_fixes.csv")
     ]
-    assert told == [
+    assert fixes_of_export == [
         ("RY_S_0001", "session_date", "20250620.0", "20250620", "Ada Example"),
         ("RY_S_0001", "start_time", "0.375", "09:00", "Ada Example"),
     ]
@@ -155,7 +156,7 @@ def test_a_person_may_write_another_fix_than_the_proposed(lab: Builder) -> None:
     path = proposed(lab)
     write(path, [lines(path)[0] | {"fix": "20250621", "person": "Ada Example"}])
     assert neuropress.open(lab.root).apply_fixes(path).ok
-    row = load_tables(load_config(lab.root).tables, PROFILE).table("session")["RY_S_0001"]
+    row = load_tables(load_config(lab.root).tables, PROFILE).get_rows("session")["RY_S_0001"]
     assert (row.values["session_date"], row.cells["session_date"].original) == ("20250621", "20250620.0")
 
 
@@ -163,9 +164,9 @@ def test_a_fix_that_its_column_may_not_hold_is_refused(lab: Builder, capsys: pyt
     path = proposed(lab)
     write(path, [lines(path)[1] | {"fix": "nine", "person": "Ada Example"}])
     assert main(["check", str(lab.root), "--apply", str(path)]) == 1
-    said = capsys.readouterr().out
-    assert "fix.wrong" in said
-    assert "start_time: 'nine' is not what this column holds" in said
+    output = capsys.readouterr().out
+    assert "fix.wrong" in output
+    assert "start_time: 'nine' is " in output
     assert ids(lab) == ["cell.damaged", "cell.damaged"]
 
 
@@ -174,7 +175,7 @@ def test_a_fix_whose_cell_was_corrected_meanwhile_is_stale_and_does_nothing(lab:
     neuropress.open(lab.root).apply_fixes(path)
     lab.change("session", start_time="09:10")
     assert ids(lab) == ["fix.stale"]
-    row = load_tables(load_config(lab.root).tables, PROFILE).table("session")["RY_S_0001"]
+    row = load_tables(load_config(lab.root).tables, PROFILE).get_rows("session")["RY_S_0001"]
     assert row.values["start_time"] == "09:10"
     assert row.cells["start_time"].fix is None
 
@@ -252,8 +253,8 @@ def test_whatever_stands_in_applied_fixes_nothing_changes_in_silence(
     (root / "applied_fixes.csv").write_bytes(data)
     after = load_tables(config.tables, PROFILE)
     assert len(after.findings) > len(before.findings)
-    assert [row.cells for row in after.table("session").values()] == [
-        row.cells for row in before.table("session").values()
+    assert [row.cells for row in after.get_rows("session").values()] == [
+        row.cells for row in before.get_rows("session").values()
     ]
 
 
@@ -320,9 +321,9 @@ def test_proposals_are_right_or_left_to_a_person(folder: Callable[[], Path]) -> 
     """docs/checking.md states these figures."""
     labelled = [*_dates(), *_times(), *_others()]
     made = [(true, guesses(folder, column, damaged)) for column, damaged, true in labelled]
-    assert all(len(found) == 1 for _, found in made)
-    right = sum(found == [true] for true, found in made)
-    blank = sum(found == [""] for _, found in made)
+    assert all(len(fixes) == 1 for _, fixes in made)
+    right = sum(fixes == [true] for true, fixes in made)
+    blank = sum(fixes == [""] for _, fixes in made)
     assert (len(made), right, blank, len(made) - right - blank) == (228, 191, 37, 0)
 
 
@@ -345,8 +346,8 @@ def test_fixes_are_laid_over_every_kind_of_source(tmp_path: Path, make: Callable
     dataset.propose_fixes(tmp_path / "fixes.csv")
     sign(tmp_path / "fixes.csv")
     assert [o.done for o in dataset.apply_fixes(tmp_path / "fixes.csv").outcomes] == ["applied", "applied"]
-    told = dataset.check(tables_only=True)
-    assert [f.id for f in told.findings if f.severity != "info"] == []
+    report = dataset.check(tables_only=True)
+    assert [f.id for f in report.findings if f.severity != "info"] == []
     assert dataset.records("session")[0].values["start_time"] == "09:00"
     assert dataset.records("mouse")[0].values["birth_date"] == "20250101"
     assert {p: p.read_bytes() for p in before} == before

@@ -36,10 +36,10 @@ def test_every_error_is_in_exactly_one_letter(lab: Builder, capsys: pytest.Captu
     errors = [json.dumps(x, sort_keys=True) for x in lines if x["severity"] == "error"]
     profile = lab.dataset.config.profile
     letters = [lab.dataset.letter(name) for name in (*profile.labs, "-")]
-    told = [
+    sent = [
         json.dumps(f.to_json(), sort_keys=True) for letter in letters for f in letter.findings if f.severity == "error"
     ]
-    assert sorted(told) == sorted(errors)
+    assert sorted(sent) == sorted(errors)
     assert len(errors) >= 8
     assert all(sum(p.rows for p in letter.points) == len(letter.findings) for letter in letters)
 
@@ -61,7 +61,7 @@ def test_a_letter_ranks_by_what_is_withheld(lab: Builder, capsys: pytest.Capture
 
 
 def test_the_golden_letter() -> None:
-    told = finding(
+    heavy_mouse = finding(
         "cell.type",
         "weight: 'heavy' is no number",
         hint="Write a number.",
@@ -71,7 +71,7 @@ def test_the_golden_letter() -> None:
         column="weight",
     )
     letter = compose_letter(
-        "JB", [told], {("mouse", "JB_M_0001"): ["JB_S_0001.nwb"]}, load_profile("dendritic-consortium")
+        "JB", [heavy_mouse], {("mouse", "JB_M_0001"): ["JB_S_0001.nwb"]}, load_profile("dendritic-consortium")
     )
     assert letter.to_text() == (
         "To: Jayeeta Basu (JB)\n\n"

@@ -66,10 +66,10 @@ def quote_over_rows(lines: list[str], random_: random.Random) -> None:
     """A quote begins a cell of a row, and ends in the same column of a later one."""
     doubled = [*lines, lines[1].replace("_0001", "_0002", 1), lines[1].replace("_0001", "_0003", 1)]
     column = random_.randrange(1, lines[0].count(",") + 1)
-    for place, mark in ((1, '"{}'), (len(doubled) - 1, '{}"')):
+    for place, quoted in ((1, '"{}'), (len(doubled) - 1, '{}"')):
         cells = doubled[place].split(",")
         if len(cells) > column:
-            cells[column] = mark.format(cells[column].replace('"', ""))
+            cells[column] = quoted.format(cells[column].replace('"', ""))
             doubled[place] = ",".join(cells)
     lines[:] = doubled
 
@@ -127,10 +127,10 @@ def plant(root: Path, token: str, random_: random.Random) -> None:
         path.write_bytes(data if random_.random() < 0.8 else data.replace(b"\n", b"\r\n"))
 
 
-def leaks(root: Path, token: str, said: str) -> list[str]:
+def leaks(root: Path, token: str, printed: str) -> list[str]:
     written = [p for folder in ("output", ".neuropress", "out") for p in (root / folder).rglob("*") if p.is_file()]
     written += [p for p in (root / "fixes.csv", root / "facts.jsonl") if p.is_file()]
-    return [str(p) for p in written if token.encode() in p.read_bytes()] + (["printed"] if token in said else [])
+    return [str(p) for p in written if token.encode() in p.read_bytes()] + (["printed"] if token in printed else [])
 
 
 @pytest.mark.parametrize("seed", range(campaign(15)))
@@ -139,8 +139,8 @@ def test_no_private_text_leaves(seed: int, tmp_path: Path, capsys: pytest.Captur
     plant(root, token, random.Random(seed))
     for verb in VERBS:
         assert main([argument.format(root) for argument in verb]) in (0, 1, 2), verb
-        said = capsys.readouterr()
-        assert leaks(root, token, said.out + said.err) == [], verb
+        printed = capsys.readouterr()
+        assert leaks(root, token, printed.out + printed.err) == [], verb
 
 
 @pytest.mark.parametrize("make", [to_jsonl, to_sqlite, to_workbook])
@@ -159,8 +159,8 @@ def test_no_private_text_leaves_from_other_sources(
     (root / "neuropress.toml").write_text(f'[tables]\nsource = "{name}"\n', "utf-8")
     for verb in VERBS:
         assert main([argument.format(root) for argument in verb]) in (0, 1), verb
-        said = capsys.readouterr()
-        assert leaks(root, "Tok0en", said.out + said.err) == [], verb
+        printed = capsys.readouterr()
+        assert leaks(root, "Tok0en", printed.out + printed.err) == [], verb
 
 
 @pytest.mark.parametrize(
@@ -176,19 +176,19 @@ def test_a_bad_json_line_does_not_tell_private_text(
     (root / "tables/sem_dataset.jsonl").write_text(line + "\n", "utf-8")
     for verb in VERBS:
         main([argument.format(root) for argument in verb])
-        said = capsys.readouterr()
-        assert leaks(root, "Tok0en", said.out + said.err) == [], verb
+        printed = capsys.readouterr()
+        assert leaks(root, "Tok0en", printed.out + printed.err) == [], verb
 
 
 @pytest.mark.parametrize(
-    ("profile", "mapping", "said"),
+    ("profile", "mapping", "reason"),
     [
         ("", 'from = "sem_dataset.file_path_local"', "file_path_local is private"),
         ('[tables.sem_dataset]\nprivate = ["file_path_raw"]\n', "", "cannot be private"),
     ],
 )
 def test_no_rule_takes_a_private_cell_to_a_result(
-    profile: str, mapping: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    profile: str, mapping: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "ds"
     Dataset.init(root)
@@ -200,7 +200,7 @@ def test_no_rule_takes_a_private_cell_to_a_result(
         text = 'revision = 1\ntable = ["sem_dataset"]\n[[rule]]\nto = "image.name"\nfrom = "file_path_local"\n'
         (root / "mappings/volume.toml").write_text(text, "utf-8")
     assert main(["check", str(root)]) == 2
-    assert said in capsys.readouterr().err
+    assert reason in capsys.readouterr().err
 
 
 def test_a_key_cannot_be_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,5 +223,5 @@ def test_a_check_that_looks_at_a_private_cell_does_not_tell_it(
     head = 'name = "own"\nversion = "1"\nextends = "dendritic-consortium"\n'
     (root / "own.toml").write_text(head + '[tables.mouse]\nprivate = ["birth_date"]\n', "utf-8")
     assert main(["check", str(root), "--tables-only"]) in (1, 2)
-    said = capsys.readouterr()
-    assert "20250630" not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "20250630" not in printed.out + printed.err

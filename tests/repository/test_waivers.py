@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from builder import Builder, abf, movie
 
-from neuropress.checks.waivers import load_waivers, unmatched
+from neuropress.checks.waivers import find_unmatched_waivers, load_waivers
 from neuropress.cli.main import main
 from neuropress.model.finding import Finding, Location, Severity
 from neuropress.model.waiver import waive_all
@@ -36,8 +36,8 @@ def errors(lab: Builder, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, 
     """Finding and row of every error that a check tells."""
     capsys.readouterr()
     main(["check", str(lab.root), "--format", "jsonl"])
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    return [(f["id"], f["location"].get("key", "")) for f in found if f["severity"] == "error"]
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    return [(f["id"], f["location"].get("key", "")) for f in findings if f["severity"] == "error"]
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,7 @@ def test_a_waived_error_on_a_row_that_can_be_read_withholds_nothing(
     lab: Builder, table: str, cells: dict[str, str], line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab.change(table, **cells)
-    told = errors(lab, capsys)
-    assert [id for id, _ in told] == [line.split(",")[0]]
+    assert [id for id, _ in errors(lab, capsys)] == [line.split(",")[0]]
     waive(lab, line)
     assert main(["check", str(lab.root)]) == 0
     assert main(["plan", str(lab.root)]) == 0
@@ -110,13 +109,13 @@ PATH = "yuste/20250620/session/nwb/RY_S_0001.nwb"
 @pytest.mark.parametrize("id", ["cell.range", "nwbinspector:check_subject_age"])
 def test_a_waiver_may_name_a_result(lab: Builder, id: str) -> None:
     waive(lab, f"{id},{PATH}")
-    held, told = load_waivers(lab.root, lab.dataset.config.profile, date(2026, 1, 1))
-    assert (len(held), told) == (1, [])
+    held, findings = load_waivers(lab.root, lab.dataset.config.profile, date(2026, 1, 1))
+    assert (len(held), findings) == (1, [])
     here = Finding(id, "x", Severity.ERROR, "x", location=Location(file=PATH))
     other = replace(here, location=Location(file=PATH.replace("0001", "0002")))
     waived = waive_all([here, other], held)
     assert [f.severity for f in waived] == [Severity.WARNING, Severity.ERROR]
-    assert unmatched(held, []) == []
+    assert find_unmatched_waivers(held, []) == []
     assert main(["check", str(lab.root)]) == 0
 
 
@@ -155,8 +154,8 @@ def test_a_validators_error_is_waived_alike_in_validate_status_and_publish(
     assert main(["validate", str(lab.root)]) == 0
     assert validated()
     assert main(order) == 0
-    (told,) = json.loads((release / "releases/1.0.0.json").read_text())["notes"]["waivers"]
-    assert told == {
+    (waiver,) = json.loads((release / "releases/1.0.0.json").read_text())["notes"]["waivers"]
+    assert waiver == {
         "finding": bad.id,
         "row": PATH,
         "reason": "old cohort",

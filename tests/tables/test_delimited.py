@@ -26,13 +26,13 @@ text = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
 @given(rows=st.lists(st.lists(text, min_size=7, max_size=7), max_size=6), end=st.sampled_from(["\n", "\r\n"]),
-       mark=st.booleans(), delimiter=st.sampled_from(",;\t"))  # fmt: skip
+       has_bom=st.booleans(), delimiter=st.sampled_from(",;\t"))  # fmt: skip
 def test_any_text_is_read_verbatim(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], end: str, mark: bool, delimiter: str
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], end: str, has_bom: bool, delimiter: str
 ) -> None:
     lines = [VIRUS.columns, *rows]
     quoted = end.join(delimiter.join('"' + c.replace('"', '""') + '"' for c in line) for line in lines) + end
-    path = virus(tmp_path_factory.mktemp("t"), ("\ufeff" if mark else "") + quoted)
+    path = virus(tmp_path_factory.mktemp("t"), ("\ufeff" if has_bom else "") + quoted)
     table = read_csv(path, VIRUS)
     assert table.findings == ()
     assert table.columns == VIRUS.columns
@@ -90,21 +90,21 @@ def test_structure(tmp_path: Path, case: str) -> None:
     virus(tmp_path, data)
     tables = check_tables(tmp_path, PROFILE)
     assert [f.id for f in tables.findings] == [identifier]
-    told = tables.findings[0]
-    assert told.location.table == "virus"
-    assert told.location.line == line
-    assert words in told.message
-    assert told.hint
+    broken = tables.findings[0]
+    assert broken.location.table == "virus"
+    assert broken.location.line == line
+    assert words in broken.message
+    assert broken.hint
     # What points to the table is withheld by the true cause; another lab's mouse is not.
-    assert tables.blocked["session", "RY_S_0001"] == told
+    assert tables.blocked["session", "RY_S_0001"] == broken
     assert ("session", "JB_S_0001") not in tables.blocked
 
 
 def test_a_missing_table_matters_when_rows_point_to_it(tmp_path: Path) -> None:
     write_clean(tmp_path)
     (tmp_path / "model.csv").unlink()
-    (told,) = load_tables(tmp_path, PROFILE).findings
-    assert (told.id, told.severity, told.location.file) == ("table.absent", "warning", "model.csv")
+    (absent,) = load_tables(tmp_path, PROFILE).findings
+    assert (absent.id, absent.severity, absent.location.file) == ("table.absent", "warning", "model.csv")
     (tmp_path / "mouse.csv").unlink()
     tables = load_tables(tmp_path, PROFILE)
     assert sorted(f.id for f in tables.findings) == ["table.absent", "table.missing"]
@@ -149,11 +149,11 @@ def test_rows_that_are_taken_at_once_are_those_that_judging_takes(
 ) -> None:
     folder = write_clean(tmp_path_factory.mktemp("t"), cells)
     for raw in read_tables(folder, PROFILE).values():
-        quick = validate.type_table(raw, PROFILE)
+        quick = validate.parse_table(raw, PROFILE)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(validate._Columns, "conflict", lambda columns, values: True)
-            judged = validate.type_table(raw, PROFILE)
-        assert (quick.rows, quick.faulty, quick.findings) == (judged.rows, judged.faulty, judged.findings)
+            patch.setattr(validate._TableLayout, "has_conflict", lambda columns, values: True)
+            judged = validate.parse_table(raw, PROFILE)
+        assert (quick.rows, quick.error_columns, quick.findings) == (judged.rows, judged.error_columns, judged.findings)
         assert quick.unkeyed == judged.unkeyed
 
 

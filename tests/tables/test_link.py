@@ -30,8 +30,8 @@ def test_rows_are_typed_verbatim_and_joined(tmp_path: Path) -> None:
     assert session.cells["notes"].text == 'first day,\nquiet "room"'
     assert session.line == 2
     assert tables.records["session"]["JB_S_0001"].line == 4
-    assert tables.children(session, "image") == (image,)
-    assert tables.children(session, "behavior") == ()
+    assert tables.get_children(session, "image") == (image,)
+    assert tables.get_children(session, "behavior") == ()
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ def test_a_session_knows_its_rows_without_a_key(tmp_path: Path) -> None:
     tables = load_tables(write_clean(tmp_path, {"ephys.ephys_id": "RY_IMG_0007"}), PROFILE)
     session = tables.records["session"]["RY_S_0001"]
     assert ("session", "RY_S_0001") not in tables.blocked
-    assert tables.blocked_children(session) == {("ephys", "RY_IMG_0007"): tables.findings[0]}
+    assert tables.get_blocked_children(session) == {("ephys", "RY_IMG_0007"): tables.findings[0]}
     tables = load_tables(write_clean(tmp_path, {"ephys.ephys_id": ""}), PROFILE)
-    assert list(tables.blocked_children(session)) == [("ephys", "line 2")]
+    assert list(tables.get_blocked_children(session)) == [("ephys", "line 2")]
 
 
 def test_a_key_twice_withholds_both_and_what_points_to_them(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_key_twice_withholds_both_and_what_points_to_them(tmp_path: Path) -> N
     assert [f.id for f in tables.findings] == ["key.duplicate"]
     assert set(tables.blocked) == {("image", "RY_IMG_0001"), ("analysis", "RY_A_0001")}
     for key in ("RY_S_0001", "JB_S_0001"):
-        assert list(tables.blocked_children(tables.records["session"][key])) == [("image", "RY_IMG_0001")]
+        assert list(tables.get_blocked_children(tables.records["session"][key])) == [("image", "RY_IMG_0001")]
 
 
 def test_rows_of_a_broken_table_are_known_to_their_session(tmp_path: Path) -> None:
@@ -89,8 +89,8 @@ def test_rows_of_a_broken_table_are_known_to_their_session(tmp_path: Path) -> No
     tables = load_tables(tmp_path, PROFILE)
     assert [f.id for f in tables.findings] == ["table.column_unknown"]
     session = tables.records["session"]["RY_S_0001"]
-    assert tables.children(session, "ephys") == ()
-    assert list(tables.blocked_children(session)) == [("ephys", "RY_E_0001")]
+    assert tables.get_children(session, "ephys") == ()
+    assert list(tables.get_blocked_children(session)) == [("ephys", "RY_E_0001")]
 
 
 def test_a_long_chain_and_a_circle_of_analyses(tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_a_long_chain_and_a_circle_of_analyses(tmp_path: Path) -> None:
     assert load_tables(write_tables(tmp_path, rows), PROFILE).findings == ()
     rows["analysis"][0] |= {"source_type": "analysis", "source_id": "RY_A_0003"}
     tables = load_tables(write_tables(tmp_path, rows), PROFILE)
-    (told,) = tables.findings
-    assert told.id == "link.circle"
-    assert "RY_A_0001 -> RY_A_0003 -> RY_A_0002 -> RY_A_0001" in told.message
+    (circle,) = tables.findings
+    assert circle.id == "link.circle"
+    assert "RY_A_0001 -> RY_A_0003 -> RY_A_0002 -> RY_A_0001" in circle.message
     assert len(tables.blocked) == 3000
 
 

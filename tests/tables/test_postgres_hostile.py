@@ -39,22 +39,22 @@ def dataset(root: Path, url: str, schema: str) -> Path:
 def test_a_view_cannot_run_a_program_because_its_role_is_refused(
     postgres: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mark = "/tmp/neuropress-view-ran"
+    trace = "/tmp/neuropress-view-ran"
     make_schema(
         postgres,
         "evil",
         "CREATE TABLE %.log (x text)",
-        f"CREATE FUNCTION %.f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN COPY (SELECT 1) TO PROGRAM 'touch {mark}'; "
+        f"CREATE FUNCTION %.f() RETURNS text LANGUAGE plpgsql AS $$ BEGIN COPY (SELECT 1) TO PROGRAM 'touch {trace}'; "
         "RETURN 'RY_V_0001'; END $$",
         "CREATE VIEW %.virus AS SELECT %.f() AS virus_id",
     )
     root = dataset(tmp_path / "ds", postgres, "evil")
     assert main(["check", str(root), "--json"]) == 1
-    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [f["id"] for f in told if f.get("severity") == "error"] == ["table.role"]
-    assert "superuser" in told[0]["message"]
-    assert "GRANT SELECT ON ALL TABLES IN SCHEMA evil TO neuropress_reader" in told[0]["hint"]
-    assert not Path(mark).exists()
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [f["id"] for f in findings if f.get("severity") == "error"] == ["table.role"]
+    assert "superuser" in findings[0]["message"]
+    assert "GRANT SELECT ON ALL TABLES IN SCHEMA evil TO neuropress_reader" in findings[0]["hint"]
+    assert not Path(trace).exists()
 
 
 @pytest.mark.parametrize("power", ["pg_execute_server_program", "pg_write_server_files", "pg_read_server_files"])
@@ -74,9 +74,9 @@ def test_members_of_powerful_roles_are_refused_also_indirectly(
         assert main(["check", str(dataset(tmp_path / "ds", url, "plain"))]) == 1
     finally:
         run(postgres, "DROP ROLE between")
-    said = capsys.readouterr().out
-    assert "table.role" in said
-    assert power in said
+    output = capsys.readouterr().out
+    assert "table.role" in output
+    assert power in output
     assert main(["check", str(tmp_path / "ds")]) in (0, 1)
     assert "table.role" not in capsys.readouterr().out
 
@@ -110,8 +110,8 @@ def test_endless_views_end_and_the_other_tables_are_read(
         "INSERT INTO %.plasmid VALUES ('ML_P_0001', 'p')",
     )
     tables = read_tables(TableSource(as_reader(postgres, "endless"), schema="endless"), PROFILE)
-    told = {name: tables[name].findings[0].id for name in ("virus", "mouse", "session", "image")}
-    assert told == {
+    ids = {name: tables[name].findings[0].id for name in ("virus", "mouse", "session", "image")}
+    assert ids == {
         "virus": "table.budget", "mouse": "table.budget", "session": "table.unreadable", "image": "table.budget",
     }  # fmt: skip
     assert tables["plasmid"].rows[0].cells[:2] == ("ML_P_0001", "p")
@@ -136,6 +136,6 @@ def test_a_table_that_looks_like_another_is_told(
     make_schema(postgres, "near", 'CREATE TABLE %."Mouse" (mouse_id text)', "CREATE TABLE %.wires (x text)")
     root = dataset(tmp_path / "ds", as_reader(postgres, "near"), "near")
     assert main(["check", str(root), "--tables-only"]) == 1
-    said = capsys.readouterr().out
-    assert "the table 'Mouse'" in said
-    assert "wires" not in said
+    output = capsys.readouterr().out
+    assert "the table 'Mouse'" in output
+    assert "wires" not in output

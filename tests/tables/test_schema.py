@@ -16,7 +16,7 @@ from referencing import Registry, Resource
 
 from neuropress.model.record import Record, Value
 from neuropress.tables import load_tables
-from neuropress.tables.schema import document, table_schema
+from neuropress.tables.schema import compile_table_schema, load_schema_document
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
 
 
 def validator(table: str) -> Draft202012Validator:
-    common = Resource.from_contents(dict(document("common.schema.json")))
+    common = Resource.from_contents(dict(load_schema_document("common.schema.json")))
     registry: Registry[Any] = Registry().with_resource("common.schema.json", common)
-    return Draft202012Validator(dict(document(f"{table}.schema.json")), registry=registry)
+    return Draft202012Validator(dict(load_schema_document(f"{table}.schema.json")), registry=registry)
 
 
 @pytest.mark.parametrize("table", PROFILE.tables)
@@ -46,7 +46,7 @@ def test_a_schema_names_the_published_columns_in_order_and_describes_each(table:
 @pytest.mark.parametrize("table", PROFILE.tables)
 def test_examples_in_a_schema_are_valid(table: str) -> None:
     schema = validator(table)
-    for name, column in document(f"{table}.schema.json")["properties"].items():
+    for name, column in load_schema_document(f"{table}.schema.json")["properties"].items():
         for value in column.get("examples", ()):
             assert schema.evolve(schema=column).is_valid(value), name
 
@@ -56,7 +56,7 @@ def test_a_good_row_is_accepted_and_none_with_a_blank_more_or_less(table: str, r
     schema, row = validator(table), dict(records[table].values)
     assert list(schema.iter_errors(row)) == []
     assert not schema.is_valid(row | {"extra": None})
-    for name, column in table_schema(table).columns.items():
+    for name, column in compile_table_schema(table).columns.items():
         if name in row:
             assert not schema.is_valid({k: v for k, v in row.items() if k != name})
             assert column.nullable or not schema.is_valid(row | {name: None})
@@ -92,7 +92,7 @@ def test_a_bad_row_is_rejected(table: str, column: str, value: Value, records: d
 
 def columns() -> Iterator[tuple[str, str]]:
     for table in PROFILE.tables:
-        for column in table_schema(table).columns:
+        for column in compile_table_schema(table).columns:
             yield table, column
 
 
@@ -121,7 +121,7 @@ seeds = st.sampled_from(
 def test_the_fast_path_decides_as_jsonschema_does(table: str, column: str, text: str, number: Decimal | int) -> None:
     whole = validator(table)
     slow = whole.evolve(schema=whole.schema["properties"][column])
-    fast = table_schema(table).columns[column].accepts
+    fast = compile_table_schema(table).columns[column].accepts
     for value in (text, number, True, None):
         assert fast(value) == slow.is_valid(value), value
 

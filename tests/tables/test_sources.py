@@ -52,10 +52,10 @@ def test_every_source_gives_the_same_records(
     source = make(contents(folder), tmp_path / "other")
     path = Path(source.location)
     before = {p: p.read_bytes() for p in ([path] if path.is_file() else path.iterdir())}
-    found = check(source)
-    assert not found.findings
-    assert cells(found) == cells(expected)
-    assert {t: {k: dict(r.values) for k, r in rows.items()} for t, rows in found.records.items()} == {
+    tables = check(source)
+    assert not tables.findings
+    assert cells(tables) == cells(expected)
+    assert {t: {k: dict(r.values) for k, r in rows.items()} for t, rows in tables.records.items()} == {
         t: {k: dict(r.values) for k, r in rows.items()} for t, rows in expected.records.items()
     }
     assert {p: p.read_bytes() for p in ([path] if path.is_file() else path.iterdir())} == before
@@ -83,10 +83,10 @@ def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: 
                 connection.execute(f"INSERT INTO lab.{table} VALUES ({marks})", [v or None for v in line])  # type: ignore[arg-type]
     url = as_reader(postgres, "lab")
     source = TableSource(url, schema="lab")
-    found, expected = check(source), check(folder)
-    assert not found.findings
-    assert cells(found) == cells(expected)
-    assert "planted-secret" not in source.shown
+    tables, expected = check(source), check(folder)
+    assert not tables.findings
+    assert cells(tables) == cells(expected)
+    assert "planted-secret" not in source.display_name
     dataset = Dataset.init(tmp_path / "ds")
     config = dataset.config.root / "neuropress.toml"
     config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\nschema = "lab"\n', "utf-8")
@@ -101,10 +101,10 @@ def test_a_table_that_may_not_be_read_is_told_and_not_taken_for_absent(postgres:
         connection.execute("DROP ROLE IF EXISTS guest")
         connection.execute("CREATE ROLE guest LOGIN")
     tables = read_tables(TableSource(postgres.replace("tester:planted-secret", "guest"), schema="closed"), PROFILE)
-    (told,) = tables["mouse"].findings
-    assert told.id == "table.unreadable"
-    assert "user guest may not read it" in told.message
-    assert told.hint == "Let an owner run: GRANT SELECT ON closed.mouse TO guest;"
+    (unreadable,) = tables["mouse"].findings
+    assert unreadable.id == "table.unreadable"
+    assert "user guest" in unreadable.message
+    assert "GRANT SELECT ON closed.mouse TO guest;" in unreadable.hint
     assert not tables["virus"].present
 
 
@@ -117,9 +117,9 @@ def test_a_database_that_is_not_there_is_status_3_without_the_password(
     url = "postgresql://tester:planted-secret@127.0.0.1:9/postgres"
     config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\n', "utf-8")
     assert main(["check", str(dataset.config.root)]) == 3
-    said = capsys.readouterr()
-    assert "127.0.0.1" in said.err
-    assert "planted-secret" not in said.out + said.err
+    printed = capsys.readouterr()
+    assert "127.0.0.1" in printed.err
+    assert "planted-secret" not in printed.out + printed.err
 
 
 def sheet(tmp_path: Path, change: Callable[[object], None]) -> Tables:
@@ -163,10 +163,10 @@ def test_what_a_workbook_cannot_say_is_refused(tmp_path: Path, value: object, fo
         cell = mouse.cell(2, 8)  # type: ignore[attr-defined]
         cell.value, cell.number_format = value, form
 
-    (told,) = [f for f in sheet(tmp_path, change).findings if f.id.startswith("table.")]
-    assert told.id == identifier
-    assert "mouse" in str(told.location)
-    assert "H2" in told.message
+    (refused,) = [f for f in sheet(tmp_path, change).findings if f.id.startswith("table.")]
+    assert refused.id == identifier
+    assert "mouse" in str(refused.location)
+    assert "H2" in refused.message
 
 
 def test_merged_cells_are_refused(tmp_path: Path) -> None:
@@ -175,7 +175,7 @@ def test_merged_cells_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "words"),
     [
         ("{", "line 1"),
         ("[1]", "no object"),
@@ -184,11 +184,11 @@ def test_merged_cells_are_refused(tmp_path: Path) -> None:
         ('{"a": [1]}', "no text"),
     ],
 )
-def test_a_bad_line_is_named(tmp_path: Path, line: str, said: str) -> None:
+def test_a_bad_line_is_named(tmp_path: Path, line: str, words: str) -> None:
     (tmp_path / "mouse.jsonl").write_text(line + "\n", "utf-8")
-    (told,) = read_jsonl(tmp_path / "mouse.jsonl", PROFILE.tables["mouse"]).findings
-    assert told.id == "table.json"
-    assert said in told.message
+    (bad_line,) = read_jsonl(tmp_path / "mouse.jsonl", PROFILE.tables["mouse"]).findings
+    assert (bad_line.id, bad_line.location.line) == ("table.json", 1)
+    assert words in bad_line.message
 
 
 @pytest.mark.parametrize("name", ["x.xlsx", "x.ods"])
@@ -236,7 +236,7 @@ def test_a_wrong_entry_is_told_with_status_2(tmp_path: Path, entry: str, capsys:
 def test_no_message_holds_a_password(secret: str) -> None:
     for url in (f"postgresql://u:{secret}@127.0.0.1:9/d", f"postgresql://u@127.0.0.1:9/d?password={secret}"):
         source = TableSource(url)
-        assert secret not in source.shown
+        assert secret not in source.display_name
         with pytest.raises(OSError, match="postgresql") as caught:
             read_tables(source, PROFILE)
         assert secret not in str(caught.value)
@@ -251,8 +251,8 @@ def test_a_spoilt_workbook_is_told_whatever_is_spoilt(folder: Path, tmp_path: Pa
         try:
             read_tables(source, PROFILE)
         except Problem as bad:
-            told = bad.finding.id
-            assert told == "table.source"
+            identifier = bad.finding.id
+            assert identifier == "table.source"
 
 
 def test_one_table_in_two_formats_is_refused(folder: Path) -> None:
@@ -292,5 +292,5 @@ def test_a_spoilt_workbook_ends_in_a_finding_or_the_same_rows(
     data = bytearray((folder / "book.xlsx").read_bytes())
     data[place % len(data)] = value
     (folder / "other.xlsx").write_bytes(data)
-    with suppress(Problem):  # told: no workbook at all
+    with suppress(Problem):  # table.source: no workbook at all
         check(TableSource(str(folder / "other.xlsx")))

@@ -11,12 +11,15 @@ from ..model.privacy import hide_for, withhold_text
 from ..model.profile import Profile
 from ..model.record import Record
 from ..model.waiver import Waiver, waive
-from ..tables import Tables, TableSource, load_tables, uncollected
+from ..tables import Tables, TableSource, load_tables, pause_garbage_collection
 from .registry import ROW_CHECKS, TABLE_CHECKS
-from .rule import Found, RowCheck, applies, row_id, tell
-from .sessions import future
+from .rule import CheckResult, RowCheck, get_row_id, has_columns, make_cell_finding, resolve_column
+from .sessions import make_future_session_check
 
 __all__ = ["check_tables", "run_checks"]
+
+_RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+"""Severities from the gravest on: error 0, warning 1, info 2."""
 
 
 def check_tables(
@@ -39,73 +42,92 @@ def check_tables(
     OSError
         The machine could not read a file that is there.
     """
-    with uncollected():
+    with pause_garbage_collection():
         tables = load_tables(source, profile, waivers)
-        return tables.with_findings(_gravest(tables, profile, today))
+        return tables.with_findings(_collect_results(tables, profile, today))
 
 
 def run_checks(tables: Tables, profile: Profile, today: date | None = None) -> list[Finding]:
     """Findings of all rules between cells, rows and tables, in the order of the registry."""
-    return [told for told, _ in _gravest(tables, profile, today)]
+    return [finding for finding, _ in _collect_results(tables, profile, today)]
 
 
-def _gravest(tables: Tables, profile: Profile, today: date | None) -> list[Found]:
-    """One finding a cell, the gravest: a wrong cell breaks several rules at once, and is corrected once."""
-    rank = list(Severity)
-
-    def cell(told: Finding) -> tuple[str | None, int | None, str | None]:
-        return told.location.table, told.location.line, told.location.column
-
-    worst = {cell(t): rank.index(t.severity) for t in sorted(tables.findings, key=lambda t: -rank.index(t.severity))}
-    found = list(_found(tables, profile, today))
-    kept = set()
-    for told, _ in sorted(found, key=lambda one: rank.index(one[0].severity)):
-        here = cell(told)
-        if rank.index(told.severity) < worst.get(here, len(rank)):
-            worst[here] = rank.index(told.severity)
-            kept.add(told)
-    return [one for one in found if one[0] in kept]
+def _collect_results(tables: Tables, profile: Profile, today: date | None) -> list[CheckResult]:
+    results = [*_run_row_checks(tables, profile), *_run_table_checks(tables, profile, today)]
+    return _keep_gravest(results, tables.findings)
 
 
-def _found(tables: Tables, profile: Profile, today: date | None) -> Iterator[Found]:
+def _keep_gravest(results: Sequence[CheckResult], known: Iterable[Finding]) -> list[CheckResult]:
+    """One finding a cell, the gravest: a wrong cell breaks several rules at once, and is corrected once.
+
+    Of equally grave findings on a cell the first stays; what is `known` already comes before all of them.
+    """
+    gravest: dict[tuple[str | None, int | None, str | None], int] = {}
+    for finding in known:
+        cell = _locate_cell(finding)
+        gravest[cell] = min(_RANKS[finding.severity], gravest.get(cell, len(_RANKS)))
+    kept: set[Finding] = set()
+    for finding, _ in sorted(results, key=lambda result: _RANKS[result[0].severity]):
+        cell = _locate_cell(finding)
+        if _RANKS[finding.severity] < gravest.get(cell, len(_RANKS)):
+            gravest[cell] = _RANKS[finding.severity]
+            kept.add(finding)
+    return [result for result in results if result[0] in kept]
+
+
+def _locate_cell(finding: Finding) -> tuple[str | None, int | None, str | None]:
+    """Table, line and column: keys do not identify rows where one of them is there twice."""
+    return finding.location.table, finding.location.line, finding.location.column
+
+
+def _run_row_checks(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     for check in ROW_CHECKS:
-        there = applies(profile, check.table, check.uses)
-        for record in tables.table(check.table).values() if there else ():
-            if not tables.faulty or tables.sound(record, check.uses):
-                told = _run(check, record, profile)
-                if told:
-                    hidden = _reads_private(profile, check.table, check.uses)
-                    yield _told(told, tables, profile, hidden), [row_id(record)]
-    across = {**TABLE_CHECKS, **({future(today): {"session": ("session_date",)}} if today else {})}
-    for run, uses in across.items():
-        if all(applies(profile, table, columns) for table, columns in uses.items()):
-            hidden = any(_reads_private(profile, table, columns) for table, columns in uses.items())
-            for told, rows in run(tables, profile):
-                yield _told(told, tables, profile, hidden), rows
+        if not has_columns(profile, check.table, check.uses):
+            continue
+        is_private = _uses_private_column(profile, check.table, check.uses)
+        for record in tables.get_rows(check.table).values():
+            # Following the paths costs more than most checks; where no cell is wrong, there is no need to.
+            if tables.error_columns and not tables.has_sound_cells(record, check.uses):
+                continue
+            finding = _run_row_check(check, record, profile)
+            if finding is not None:
+                yield _finish_finding(finding, tables, profile, is_private), [get_row_id(record)]
 
 
-def _run(check: RowCheck, record: Record, profile: Profile) -> Finding | None:
+def _run_table_checks(tables: Tables, profile: Profile, today: date | None) -> Iterator[CheckResult]:
+    checks = dict(TABLE_CHECKS)
+    if today:
+        checks[make_future_session_check(today)] = {"session": ("session_date",)}
+    for check, uses in checks.items():
+        if not all(has_columns(profile, table, columns) for table, columns in uses.items()):
+            continue
+        is_private = any(_uses_private_column(profile, table, columns) for table, columns in uses.items())
+        for finding, rows in check(tables, profile):
+            yield _finish_finding(finding, tables, profile, is_private), rows
+
+
+def _run_row_check(check: RowCheck, record: Record, profile: Profile) -> Finding | None:
     """What a check finds; a number with which it cannot calculate, as a schema of the dataset's own may allow."""
     try:
         return check.run(record, profile)
     except ArithmeticError:
         column = next(path for path in check.uses if "." not in path)
         message = f"with {', '.join(check.uses)} as they are, {check.run.__name__} cannot be calculated"
-        return tell("cell.range", record, column, message)
+        return make_cell_finding("cell.range", record, column, message)
 
 
-def _told(told: Finding, tables: Tables, profile: Profile, hidden: bool) -> Finding:
-    """The finding without text of private cells, as a warning where a waiver covers it."""
-    return waive(withhold_text(told) if hidden else hide_for(told, profile), tables.waivers)
+def _finish_finding(finding: Finding, tables: Tables, profile: Profile, is_private: bool) -> Finding:
+    """The finding without text of private cells, as a warning where a waiver covers it.
+
+    With `is_private`, its check looked at a private cell, whose text may stand in a message on a public one.
+    """
+    public = withhold_text(finding) if is_private else hide_for(finding, profile)
+    return waive(public, tables.waivers)
 
 
-def _reads_private(profile: Profile, table: str, uses: Iterable[str]) -> bool:
-    """Whether a check looks at a private cell, whose text it may tell at another one."""
-    for path in uses:
-        *relations, column = path.split(".")
-        current = table
-        for relation in relations:
-            current = next(iter(profile.tables[current].foreign.get(f"{relation}_id", ())), current)
-        if column in profile.tables[current].private:
+def _uses_private_column(profile: Profile, table: str, paths: Iterable[str]) -> bool:
+    for path in paths:
+        spec, column = resolve_column(profile, table, path)
+        if spec is not None and column in spec.private:
             return True
     return False

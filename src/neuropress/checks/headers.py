@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from ..mapping.rules import Compare
-from ..mapping.transforms import cell_text
+from ..mapping.rules import Comparison
+from ..mapping.transforms import format_cell
 from ..model.finding import Finding, Severity
 from ..model.record import Record, Value
-from .rule import tell
+from .rule import make_cell_finding
 
 
-def compare_cells(record: Record, comparisons: Sequence[Compare], facts: Mapping[str, str], file: str) -> list[Finding]:
+def compare_cells(
+    record: Record, comparisons: Sequence[Comparison], facts: Mapping[str, str], file: str
+) -> list[Finding]:
     """One finding for each comparison, in one of four states.
 
     ``header.agrees`` (info); ``header.disagrees`` (error beyond the comparison's `error`
@@ -26,36 +28,44 @@ def compare_cells(record: Record, comparisons: Sequence[Compare], facts: Mapping
     file
         Key of the raw file, for messages.
     """
-    return [_compare(record, compare, facts, file) for compare in comparisons]
+    return [_compare_cell(record, comparison, facts, file) for comparison in comparisons]
 
 
-def _compare(record: Record, compare: Compare, facts: Mapping[str, str], file: str) -> Finding:
-    column, value, fact = compare.column, record.values[compare.column], facts.get(compare.fact)
+def _compare_cell(record: Record, comparison: Comparison, facts: Mapping[str, str], file: str) -> Finding:
+    column = comparison.column
+    value, fact = record.values[column], facts.get(comparison.fact)
     if value is None:
-        return tell("header.unchecked", record, column, "is blank, so there is nothing to compare", file=file)
+        message = "is blank, so there is nothing to compare"
+        return make_cell_finding("header.unchecked", record, column, message, file=file)
     if not facts:
-        return tell("header.unchecked", record, column, "the file's header could not be asked", file=file)
+        message = "the file's header could not be asked"
+        return make_cell_finding("header.unchecked", record, column, message, file=file)
     if fact is None:
-        return tell("header.absent", record, column, f"the file does not say its {compare.fact}", file=file)
-    difference = _difference(value, fact, Decimal(compare.scale))
-    scaled = "" if Decimal(compare.scale) == 1 else f" (times {compare.scale})"
-    said = f"{cell_text(value)}{scaled} in the table, {fact} in the file"
+        message = f"the file does not say its {comparison.fact}"
+        return make_cell_finding("header.absent", record, column, message, file=file)
+    scaled = "" if Decimal(comparison.scale) == 1 else f" (times {comparison.scale})"
+    message = f"{format_cell(value)}{scaled} in the table, {fact} in the file"
+    difference = _compute_difference(value, fact, Decimal(comparison.scale))
     if difference is None:
-        severity = None if cell_text(value) == fact else Severity.ERROR
-        limits = "they must be the same text"
+        severity = None if format_cell(value) == fact else Severity.ERROR
+        limit = "they must be the same text"
     else:
-        severity = _severity(difference, compare)
-        said += f", a difference of {_percent(difference)}" if difference else ""
-        limits = (
-            f"up to {_percent(Decimal(compare.error))} is allowed" if Decimal(compare.error) else "they must be equal"
-        )
+        severity = _rate_difference(difference, comparison)
+        if difference:
+            message += f", a difference of {_format_percent(difference)}"
+        allowed = Decimal(comparison.error)
+        limit = f"up to {_format_percent(allowed)} is allowed" if allowed else "they must be equal"
     if severity is None:
-        return tell("header.agrees", record, column, said, file=file, expected=fact)
-    return tell("header.disagrees", record, column, f"{said}; {limits}", severity=severity, file=file, expected=fact)
+        return make_cell_finding("header.agrees", record, column, message, file=file, expected=fact)
+    message = f"{message}; {limit}"
+    return make_cell_finding("header.disagrees", record, column, message, severity=severity, file=file, expected=fact)
 
 
-def _difference(value: Value, fact: str, scale: Decimal) -> Decimal | None:
-    """Relative to the file's value; None when one of the two is no number."""
+def _compute_difference(value: Value, fact: str, scale: Decimal) -> Decimal | None:
+    """Relative to the file's value; None when one of the two is no number.
+
+    In decimals: 0.813 as a float times 0.001 is not the fact's 0.000813, and a limit of 0 must hold for equal numbers.
+    """
     try:
         ours, theirs = Decimal(str(value)) * scale, Decimal(fact)
     except ArithmeticError:
@@ -70,12 +80,12 @@ def _difference(value: Value, fact: str, scale: Decimal) -> Decimal | None:
         return Decimal("Infinity")
 
 
-def _severity(difference: Decimal, compare: Compare) -> Severity | None:
+def _rate_difference(difference: Decimal, comparison: Comparison) -> Severity | None:
     """A limit of 0 is exact. A `warn` above `error` never comes into play."""
-    if difference > Decimal(compare.error):
+    if difference > Decimal(comparison.error):
         return Severity.ERROR
-    return Severity.WARNING if difference > Decimal(compare.warn) else None
+    return Severity.WARNING if difference > Decimal(comparison.warn) else None
 
 
-def _percent(ratio: Decimal) -> str:
+def _format_percent(ratio: Decimal) -> str:
     return f"{float(ratio) * 100:.3g} %" if ratio.is_finite() else "any size"

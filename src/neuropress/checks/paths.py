@@ -9,120 +9,132 @@ from ..model.finding import Finding
 from ..model.profile import Profile
 from ..model.record import Record
 from ..tables import Tables
-from ..tables.keys import ObjectKey, normalise_key, object_key
-from .rule import Found, limit, row_id, tell
-from .sessions import crosses_midnight, day
+from ..tables.keys import ObjectKey, normalise_key, parse_object_key
+from .rule import CheckResult, get_limit, get_row_id, make_cell_finding
+from .sessions import is_overnight, parse_day
 
 
-def located(record: Record, profile: Profile) -> Iterator[tuple[str, ObjectKey]]:
+def parse_path_cells(record: Record, profile: Profile) -> Iterator[tuple[str, ObjectKey]]:
     """The path cells of a row that can be read: column and levels."""
     for column in profile.tables[record.table].paths:
         text = record.values[column]
-        parts = object_key(str(text), profile) if text is not None else None
+        parts = parse_object_key(str(text), profile) if text is not None else None
         if parts:
             yield column, parts
 
 
-def own_lab(tables: Tables, profile: Profile) -> Iterator[Found]:
-    """The first level of a path is the folder of the row's own lab."""
+def _iterate_path_cells(tables: Tables, profile: Profile) -> Iterator[tuple[Record, str, ObjectKey]]:
+    """The path cells of all tables that can be read: row, column and levels."""
     for table, spec in profile.tables.items():
-        for record in tables.table(table).values() if spec.paths else ():
-            lab = profile.lab_of(record.key)
-            for column, parts in located(record, profile):
-                if lab and parts.folder != lab.folder:
-                    message = f"is under {parts.folder!r}, but the row belongs to {lab.name} ({lab.folder!r})"
-                    yield tell("path.lab", record, column, message, expected=lab.folder), [row_id(record)]
+        if not spec.paths:
+            continue
+        for record in tables.get_rows(table).values():
+            for column, parts in parse_path_cells(record, profile):
+                yield record, column, parts
 
 
-def session_dates(tables: Tables, profile: Profile) -> Iterator[Found]:
+def check_path_labs(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
+    """The first level of a path is the folder of the row's own lab."""
+    for record, column, parts in _iterate_path_cells(tables, profile):
+        lab = profile.lab_of(record.key)
+        if lab and parts.folder != lab.folder:
+            message = f"is under {parts.folder!r}, but the row belongs to {lab.name} ({lab.folder!r})"
+            wrong_lab = make_cell_finding("path.lab", record, column, message, expected=lab.folder)
+            yield wrong_lab, [get_row_id(record)]
+
+
+def check_session_path_dates(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """The date level of a path is the session's date; where all rows agree on another, the session's is wrong."""
-    for session in tables.table("session").values():
+    for session in tables.get_rows("session").values():
         on = session.values["session_date"]
-        cause = tables.causes.get(row_id(session))
+        cause = tables.causes.get(get_row_id(session))
         if on is None or (cause and cause.id == "key.duplicate"):
             continue  # of two sessions with one key nobody knows which one a row points to
-        also = f"{day(on) + timedelta(days=1):%Y%m%d}" if crosses_midnight(session) else ""
-        rows = {row.key: (row, list(located(row, profile))) for row in tables.pointing.get(row_id(session), ())}
+        next_day = f"{parse_day(on) + timedelta(days=1):%Y%m%d}" if is_overnight(session) else ""
+        rows: dict[str, tuple[Record, list[tuple[str, ObjectKey]]]] = {}
+        for row in tables.referencing.get(get_row_id(session), ()):
+            rows[row.key] = row, list(parse_path_cells(row, profile))
         dates = {parts.date for _, paths in rows.values() for _, parts in paths}
         with_paths = [row for row, paths in rows.values() if paths]
-        if len(with_paths) > 1 and len(dates) == 1 and dates.isdisjoint({str(on), also}):
+        if len(with_paths) > 1 and len(dates) == 1 and dates.isdisjoint({str(on), next_day}):
             written = dates.pop()
             message = f"{on}, but the paths of all {len(with_paths)} rows of the session have the date {written}"
-            yield tell("session.date", session, "session_date", message, expected=written), [row_id(session)]
+            wrong_date = make_cell_finding("session.date", session, "session_date", message, expected=written)
+            yield wrong_date, [get_row_id(session)]
             continue
         for row, paths in rows.values():
-            yield from _row_dates(row, paths, session, also)
+            yield from _check_row_path_dates(row, paths, session, next_day)
 
 
-def _row_dates(row: Record, paths: list[tuple[str, ObjectKey]], session: Record, also: str) -> Iterator[Found]:
+def _check_row_path_dates(
+    row: Record, paths: list[tuple[str, ObjectKey]], session: Record, next_day: str
+) -> Iterator[CheckResult]:
     """Each path with a wrong date; one finding where all paths of the row have the same one."""
     on = str(session.values["session_date"])
     wrong = [(column, parts.date) for column, parts in paths if parts.date != on]
     if len(wrong) == len(paths) and len({written for _, written in wrong}) == 1:
         wrong = wrong[:1]
     for column, written in wrong:
-        if written == also:
+        if written == next_day:
             message = f"has the date {written}, on which {session.key} ended"
-            yield tell("path.next_day", row, column, message), []
+            yield make_cell_finding("path.next_day", row, column, message), []
         else:
             message = f"has the date {written}; {session.key} was on {on}"
-            yield tell("path.date", row, column, message, expected=on), [row_id(row)]
+            yield make_cell_finding("path.date", row, column, message, expected=on), [get_row_id(row)]
 
 
-def acquisition_dates(record: Record, profile: Profile) -> Finding | None:
+def check_acquisition_path_dates(record: Record, profile: Profile) -> Finding | None:
     """The date level of a volume's paths lies within its acquisition."""
     first, last = record.values["start_date"], record.values["end_date"]
     if first is None or (last is not None and str(last) < str(first)):
         return None
-    for column, parts in located(record, profile):
+    for column, parts in parse_path_cells(record, profile):
         if not str(first) <= parts.date <= str(last or "99999999"):
             until = f"to {last}" if last else "on"
             message = f"has the date {parts.date}; the acquisition was from {first} {until}"
-            return tell("path.acquisition", record, column, message)
+            return make_cell_finding("path.acquisition", record, column, message)
     return None
 
 
-def claimed_twice(tables: Tables, profile: Profile) -> Iterator[Found]:
+def check_duplicate_paths(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """A raw object belongs to one row; other files should."""
     first: dict[str, tuple[Record, str]] = {}
-    for table, spec in profile.tables.items():
-        for record in tables.table(table).values() if spec.paths else ():
-            for column, parts in located(record, profile):
-                key = normalise_key(record.cells[column].text, profile).rstrip("/")
-                other, where = first.setdefault(key, (record, column))
-                if other is record:
-                    continue
-                message = f"{key} is also the {where} of {other.key} (line {other.line})"
-                raw = parts.version == "raw"
-                yield (
-                    tell("path.twice" if raw else "path.shared", record, column, message),
-                    ([row_id(other), row_id(record)] if raw else []),
-                )
+    for record, column, parts in _iterate_path_cells(tables, profile):
+        key = normalise_key(record.cells[column].text, profile).rstrip("/")
+        other, other_column = first.setdefault(key, (record, column))
+        if other is record:
+            continue
+        message = f"{key} is also the {other_column} of {other.key} (line {other.line})"
+        if parts.version == "raw":
+            rows = [get_row_id(other), get_row_id(record)]  # nobody knows which of the two is right
+            yield make_cell_finding("path.twice", record, column, message), rows
+        else:
+            yield make_cell_finding("path.shared", record, column, message), []
 
 
-def other_lab(tables: Tables, profile: Profile) -> Iterator[Found]:
+def check_linked_labs(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """Sessions and what was recorded in them belong to one lab; an analysis may look at another's data."""
     for table, column in (("session", "mouse"), ("image", "session"), ("ephys", "session"), ("behavior", "session")):
-        for record in tables.table(table).values():
+        for record in tables.get_rows(table).values():
             parent = record.related(column)
             if parent is not None and parent.lab != record.lab:
-                yield tell("link.other_lab", record, f"{column}_id", f"{parent.key} is of another lab"), []
-    for record in tables.table("analysis").values():
+                yield make_cell_finding("link.other_lab", record, f"{column}_id", f"{parent.key} is of another lab"), []
+    for record in tables.get_rows("analysis").values():
         source = record.related("source")
-        if source is not None and source.lab != record.lab and tables.sound(record, ("source_id",)):
-            yield tell("analysis.other_lab", record, "source_id", f"{source.key} is of another lab"), []
+        if source is not None and source.lab != record.lab and tables.has_sound_cells(record, ("source_id",)):
+            yield make_cell_finding("analysis.other_lab", record, "source_id", f"{source.key} is of another lab"), []
 
 
-def numbers_left(tables: Tables, profile: Profile) -> Iterator[Found]:
+def check_key_numbers(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """The four digits of a lab's keys will not run out soon."""
     for table, spec in profile.tables.items():
         last: dict[str, Record] = {}
-        for record in tables.table(table).values():
+        for record in tables.get_rows(table).values():
             known = last.setdefault(record.lab, record)
             if record.key > known.key:
                 last[record.lab] = record
         for record in last.values():
             number = int(record.key[-4:])
-            if number >= limit(profile, "key_number_warn"):
+            if number >= get_limit(profile, "key_number_warn"):
                 message = f"{record.key}: {9999 - number} numbers are left for {table} rows of lab {record.lab}"
-                yield tell("key.exhausted", record, spec.key, message), []
+                yield make_cell_finding("key.exhausted", record, spec.key, message), []

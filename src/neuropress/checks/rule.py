@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 from ..model.finding import Finding, finding
-from ..model.profile import Profile
+from ..model.profile import Profile, TableSpec
 from ..model.record import Record
 from ..tables import RowId, Tables
 
-type Found = tuple[Finding, Sequence[RowId]]
+type CheckResult = tuple[Finding, Sequence[RowId]]
 """A finding and the rows that it withholds if it is an error."""
 
 
@@ -21,7 +21,7 @@ class RowCheck:
     """A rule within one row and the rows that it depends on.
 
     `uses` are the cells that it looks at, dotted paths over relations; the check does
-    not run where one of them has an error of its own, which is told already.
+    not run where one of them has an error of its own, which is a finding already.
     """
 
     table: str
@@ -29,25 +29,30 @@ class RowCheck:
     run: Callable[[Record, Profile], Finding | None]
 
 
-type TableCheck = Callable[[Tables, Profile], Iterator[Found]]
-"""A rule between rows. It leaves out cells with an error of their own (`Tables.sound`)."""
+type TableCheck = Callable[[Tables, Profile], Iterator[CheckResult]]
+"""A rule between rows. It leaves out cells with an error of their own (`Tables.has_sound_cells`)."""
 
 
-def applies(profile: Profile, table: str, uses: Sequence[str]) -> bool:
-    """Whether the profile has the cells that a check looks at (dotted paths over relations)."""
-    return all(_has(profile, table, path) for path in uses)
+def has_columns(profile: Profile, table: str, paths: Sequence[str]) -> bool:
+    """Whether the profile has the columns that a check looks at (dotted paths over relations)."""
+    for path in paths:
+        spec, column = resolve_column(profile, table, path)
+        if spec is None or column not in (*spec.columns, *spec.optional):
+            return False
+    return True
 
 
-def _has(profile: Profile, table: str, path: str) -> bool:
+def resolve_column(profile: Profile, table: str, path: str) -> tuple[TableSpec | None, str]:
+    """The table in which a dotted path ends, and its column; None for a relation that the profile does not have."""
     *relations, column = path.split(".")
+    spec = profile.tables.get(table)
     for relation in relations:
-        spec = profile.tables.get(table)
-        table = next(iter(spec.foreign.get(f"{relation}_id", ())), "") if spec else ""
-    there = profile.tables.get(table)
-    return there is not None and column in (*there.columns, *there.optional)
+        targets = spec.foreign.get(f"{relation}_id", ()) if spec else ()
+        spec = profile.tables.get(targets[0]) if targets else None
+    return spec, column
 
 
-def tell(id: str, record: Record, column: str, message: str, **more: Any) -> Finding:
+def make_cell_finding(id: str, record: Record, column: str, message: str, **more: Any) -> Finding:
     """A finding on one cell of a row."""
     return finding(
         id,
@@ -61,12 +66,12 @@ def tell(id: str, record: Record, column: str, message: str, **more: Any) -> Fin
     )
 
 
-def row_id(record: Record) -> RowId:
+def get_row_id(record: Record) -> RowId:
     """Table and key of a row."""
     return record.table, record.key
 
 
-def limit(profile: Profile, name: str) -> Decimal:
+def get_limit(profile: Profile, name: str) -> Decimal:
     """A limit of the profile.
 
     Raises

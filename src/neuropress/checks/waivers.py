@@ -15,6 +15,7 @@ from ..model.waiver import Waiver
 from ..results import kind_named
 from ..tables.delimited import read_csv
 from ..tables.keys import is_date
+from ..tables.raw import RawRow
 
 FILE = "waivers.csv"
 COLUMNS = ("finding", "row", "reason", "person", "expiry")
@@ -32,64 +33,75 @@ def load_waivers(folder: Path, profile: Profile, today: date) -> tuple[tuple[Wai
     folder
         The dataset folder; without a ``waivers.csv`` in it there are no waivers.
     """
-    raw = read_csv(folder / FILE, _SPEC, most=LINES_BYTES)
+    raw = read_csv(folder / FILE, _SPEC, max_bytes=LINES_BYTES)
     if raw.findings or not raw.present:
         return (), list(raw.findings)
     position = {column: raw.columns.index(column) for column in COLUMNS}
     held: list[Waiver] = []
-    told: list[Finding] = []
+    findings: list[Finding] = []
     for row in raw.rows:
-        texts = {column: row.cells[i].strip() if i < len(row.cells) else "" for column, i in position.items()}
-        waiver = Waiver(**texts, line=row.line)
-        wrong = _fault(waiver, profile, today)
-        if wrong:
-            told.append(wrong)
+        waiver = Waiver(**{column: _get_cell(row, i) for column, i in position.items()}, line=row.line)
+        invalid = _check_waiver(waiver, profile, today)
+        if invalid:
+            findings.append(invalid)
         else:
             held.append(waiver)
-    return tuple(held), told
+    return tuple(held), findings
 
 
-def _fault(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
-    said = f"{FILE} line {waiver.line}: {waiver.finding} on {waiver.row}"
-    foreign = waiver.result and _FOREIGN.fullmatch(waiver.finding)
-    if waiver.finding not in catalogue() and not foreign:
-        return _tell("waiver.invalid", waiver, "finding", f"{said}: there is no finding {waiver.finding!r}")
+def _get_cell(row: RawRow, position: int) -> str:
+    return row.cells[position].strip() if position < len(row.cells) else ""
+
+
+def _check_waiver(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
+    """Why a waiver does not hold; None when it does."""
+    is_foreign = waiver.result and _FOREIGN.fullmatch(waiver.finding)
+    if waiver.finding not in catalogue() and not is_foreign:
+        return _make_waiver_finding("waiver.invalid", waiver, "finding", f"there is no finding {waiver.finding!r}")
     if waiver.result and waiver.finding.startswith(_UNWAIVED):
-        message = f"{said}: nobody can answer for a missing proof; delete the result and convert it again"
-        return _tell("waiver.invalid", waiver, "finding", message)
+        message = "nobody can answer for a missing proof; delete the result and convert it again"
+        return _make_waiver_finding("waiver.invalid", waiver, "finding", message)
     if waiver.result:
         try:
             check_key(waiver.row)
-        except Problem as bad:
-            return _tell("waiver.invalid", waiver, "row", f"{said}: {bad.finding.message}")
+        except Problem as unsafe:
+            return _make_waiver_finding("waiver.invalid", waiver, "row", unsafe.finding.message)
         if not kind_named(waiver.row):
-            return _tell("waiver.invalid", waiver, "row", f"{said}: {waiver.row!r} is called like no result")
+            return _make_waiver_finding("waiver.invalid", waiver, "row", f"{waiver.row!r} is called like no result")
     elif waiver.row.split(".")[0] not in profile.tables:
-        message = f"{said}: {waiver.row!r} neither begins with a table's name nor is the path of a result"
-        return _tell("waiver.invalid", waiver, "row", message)
+        message = f"{waiver.row!r} neither begins with a table's name nor is the path of a result"
+        return _make_waiver_finding("waiver.invalid", waiver, "row", message)
     if not is_date(waiver.expiry):
-        return _tell("waiver.invalid", waiver, "expiry", f"{said}: {waiver.expiry!r} is no day as YYYYMMDD")
+        return _make_waiver_finding("waiver.invalid", waiver, "expiry", f"{waiver.expiry!r} is no day as YYYYMMDD")
     for column in ("person", "reason"):
         if not getattr(waiver, column):
-            return _tell("waiver.unsigned", waiver, column, f"{said}: {column} is blank, so nothing is waived")
+            return _make_waiver_finding("waiver.unsigned", waiver, column, f"{column} is blank, so nothing is waived")
     if waiver.expiry < f"{today:%Y%m%d}":
-        message = f"{said}: expired on {waiver.expiry} ({waiver.person}: {waiver.reason})"
-        return _tell("waiver.expired", waiver, "expiry", message)
+        message = f"expired on {waiver.expiry} ({waiver.person}: {waiver.reason})"
+        return _make_waiver_finding("waiver.expired", waiver, "expiry", message)
     return None
 
 
-def unmatched(waivers: Sequence[Waiver], findings: Iterable[Finding]) -> list[Finding]:
+def find_unmatched_waivers(waivers: Sequence[Waiver], findings: Iterable[Finding]) -> list[Finding]:
     """A finding for each waiver that nothing is waived by any more; `check` knows nothing of those on results."""
     by_id: dict[str, list[Finding]] = {}
-    for found in findings:
-        by_id.setdefault(found.id, []).append(found)
-    return [
-        _tell("waiver.unmatched", w, "row", f"{FILE} line {w.line}: there is no finding {w.finding} on {w.row}")
-        for w in waivers
-        if not w.result and not any(w.covers(found) for found in by_id.get(w.finding, ()))
-    ]
+    for reported in findings:
+        by_id.setdefault(reported.id, []).append(reported)
+    unmatched = []
+    for waiver in waivers:
+        if waiver.result or any(waiver.covers(reported) for reported in by_id.get(waiver.finding, ())):
+            continue
+        message = f"{FILE} line {waiver.line}: there is no finding {waiver.finding} on {waiver.row}"
+        unmatched.append(_make_finding("waiver.unmatched", waiver, "row", message))
+    return unmatched
 
 
-def _tell(id: str, waiver: Waiver, column: str, message: str) -> Finding:
+def _make_waiver_finding(id: str, waiver: Waiver, column: str, problem: str) -> Finding:
+    """A finding whose message begins with what the waiver is about."""
+    message = f"{FILE} line {waiver.line}: {waiver.finding} on {waiver.row}: {problem}"
+    return _make_finding(id, waiver, column, message)
+
+
+def _make_finding(id: str, waiver: Waiver, column: str, message: str) -> Finding:
     value = getattr(waiver, column) or None
     return finding(id, message, table="waivers", line=waiver.line, column=column, value=value, file=FILE)

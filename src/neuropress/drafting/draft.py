@@ -27,10 +27,10 @@ _PATH = re.compile(r"file_path(?:_([a-z]+))?")
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """The primary key of a table; `marked` when the lists say so themselves."""
+    """The primary key of a table; `is_marked` when the lists say so themselves."""
 
     column: str
-    marked: bool
+    is_marked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +59,43 @@ class Draft:
     schemas: Mapping[str, Schema]
 
 
-def draft(published: Published) -> Draft:
+def draft_schemas(published: Published) -> Draft:
     """Draft everything that follows from the lists."""
     tables = published.tables
-    keys = {name: key for name, table in tables.items() if (key := _key(table))}
+    keys: dict[str, Key] = {}
+    for name, table in tables.items():
+        key = _find_key(table)
+        if key:
+            keys[name] = key
     by_column = {key.column: name for name, key in keys.items()}
-    foreign = {name: dict(_foreign(table, keys, by_column)) for name, table in tables.items()}
-    named = {name: dict(_paths(table)) for name, table in tables.items()}
-    paths = {n: {c: (v,) if v else () for c, v in columns.items() if v != "local"} for n, columns in named.items()}
-    private = {n: tuple(c for c, v in columns.items() if v == "local") for n, columns in named.items()}
-    ids = {name: {*foreign[name], *([keys[name].column] if name in keys else [])} for name in tables}
-    schemas = {name: _schema(table, ids[name], paths[name]) for name, table in tables.items()}
+    foreign: dict[str, dict[str, tuple[str, ...]]] = {}
+    paths: dict[str, dict[str, tuple[str, ...]]] = {}
+    private: dict[str, tuple[str, ...]] = {}
+    schemas: dict[str, Schema] = {}
+    for name, table in tables.items():
+        versions = dict(_find_path_columns(table))
+        foreign[name] = dict(_find_foreign_keys(table, keys, by_column))
+        paths[name] = {c: (version,) if version else () for c, version in versions.items() if version != "local"}
+        private[name] = tuple(c for c, version in versions.items() if version == "local")
+        ids = set(foreign[name])
+        if name in keys:
+            ids.add(keys[name].column)
+        schemas[name] = _draft_table_schema(table, ids, paths[name])
     return Draft(published, keys, foreign, paths, private, schemas)
 
 
-def _key(table: AttributeList) -> Key | None:
+def _find_key(table: AttributeList) -> Key | None:
     marked = [a.name for a in table.attributes if "PK" in a.marks]
     if marked:
-        return Key(marked[0], True)
+        return Key(marked[0], is_marked=True)
     ids = [a.name for a in table.attributes if a.type == "ID"]
+    if not ids:
+        return None
     own = f"{table.table}_id"
-    return Key(own if own in ids else ids[0], False) if ids else None
+    return Key(own if own in ids else ids[0], is_marked=False)
 
 
-def _foreign(
+def _find_foreign_keys(
     table: AttributeList, keys: Mapping[str, Key], by_column: Mapping[str, str]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     for a in table.attributes:
@@ -90,14 +103,14 @@ def _foreign(
             yield a.name, (by_column[a.name],) if a.name in by_column else ()
 
 
-def _paths(table: AttributeList) -> Iterator[tuple[str, str]]:
+def _find_path_columns(table: AttributeList) -> Iterator[tuple[str, str]]:
     """Path columns and the version that their name states."""
     for a in table.attributes:
         if match := _PATH.fullmatch(a.name):
             yield a.name, match[1] or ""
 
 
-def _schema(table: AttributeList, ids: set[str], paths: Mapping[str, tuple[str, ...]]) -> Schema:
+def _draft_table_schema(table: AttributeList, ids: set[str], paths: Mapping[str, tuple[str, ...]]) -> Schema:
     schema: Schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": f"{table.table}.schema.json",
@@ -105,12 +118,12 @@ def _schema(table: AttributeList, ids: set[str], paths: Mapping[str, tuple[str, 
     }
     if table.description:
         schema["description"] = table.description
-    properties = {a.name: _column(a, a.name in ids, a.name in paths) for a in table.attributes}
+    properties = {a.name: _draft_column(a, a.name in ids, a.name in paths) for a in table.attributes}
     about = {"type": "object", "additionalProperties": False, "required": list(properties)}
     return schema | about | {"properties": properties}
 
 
-def _column(a: Attribute, is_id: bool, is_path: bool) -> Schema:
+def _draft_column(a: Attribute, is_id: bool, is_path: bool) -> Schema:
     """One column: its published description, its type, and a remark for each guess."""
     guesses = []
     kind: Schema = {"type": "string"} if is_id or is_path else dict(TYPES.get(a.type, TYPES["str"]))
@@ -120,25 +133,28 @@ def _column(a: Attribute, is_id: bool, is_path: bool) -> Schema:
         kind = {"enum": [match[1], match[2]]}
         guesses.append("the values are those that the description names")
     column: Schema = {"description": a.description}
-    if examples := examples_of(a):
+    if examples := parse_examples(a):
         column["examples"] = examples
     if MAY_BE_BLANK.search(a.description):
         guesses.append("it may be blank, because the description says so")
     elif not is_id:
         guesses.append("it may be blank, because nothing says that it must not")
-    if MAY_BE_BLANK.search(a.description) or not is_id:
-        column |= {"enum": [*kind["enum"], None]} if "enum" in kind else {"oneOf": [kind, {"type": "null"}]}
-    else:
+    is_required = is_id and not MAY_BE_BLANK.search(a.description)
+    if is_required:
         column |= kind
+    elif "enum" in kind:
+        column["enum"] = [*kind["enum"], None]
+    else:
+        column["oneOf"] = [kind, {"type": "null"}]
     if guesses:
         column["$comment"] = "Guessed: " + "; ".join(guesses) + "."
     return column
 
 
-def examples_of(a: Attribute) -> list[Any]:
+def parse_examples(a: Attribute) -> list[Any]:
     """The examples in a description, of the column's type."""
     match = EXAMPLES.search(a.description)
-    texts = [part.strip(" \"'\u201c\u201d.") for part in match[1].split(",")] if match else []
-    if a.type in ("int", "float", "bool"):
-        return []
+    if match is None or a.type in ("int", "float", "bool"):
+        return []  # those of numbers stand with their units
+    texts = [part.strip(" \"'\u201c\u201d.") for part in match[1].split(",")]
     return [text for text in texts if text]

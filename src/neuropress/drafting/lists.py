@@ -57,7 +57,7 @@ class Published:
     differences: tuple[tuple[str, str, str], ...] = ()
 
 
-def read_lists(folder: Path) -> Published:
+def read_attribute_lists(folder: Path) -> Published:
     """Read every ``*.json`` and ``*.md`` below a folder.
 
     A JSON file is ``{"<table>": {"attributes": [{"attribute", "type", "description"}]}}``. A Markdown file has a
@@ -68,126 +68,140 @@ def read_lists(folder: Path) -> Published:
     Problem
         ``schema.input``: a file cannot be read, or there is no list at all.
     """
-    listed: dict[str, AttributeList] = {}
-    told: dict[str, AttributeList] = {}
+    from_json: dict[str, AttributeList] = {}
+    from_markdown: dict[str, AttributeList] = {}
     labs: dict[str, PublishedLab] = {}
-    for path in _visible(folder, "*.json"):
-        for table in _json(path):
-            if table.table in listed:
-                raise _bad(path, f"{table.table} is described in {listed[table.table].file} already")
-            listed[table.table] = table
-    for path in _visible(folder, "*.md"):
-        text = _text(path)
-        told |= {table.table: table for table in _markdown(text, path.name)}
-        labs |= {lab.initials: lab for lab in _labs(text)}
-    if not listed and not told:
+    for path in _list_visible_files(folder, "*.json"):
+        for table in _parse_json_lists(path):
+            if table.table in from_json:
+                raise _make_input_problem(path, f"{table.table} is described in {from_json[table.table].file} already")
+            from_json[table.table] = table
+    for path in _list_visible_files(folder, "*.md"):
+        text = _read_text(path)
+        from_markdown |= {table.table: table for table in _parse_markdown_lists(text, path.name)}
+        labs |= {lab.initials: lab for lab in _parse_labs(text)}
+    if not from_json and not from_markdown:
         raise problem("schema.input", f"{folder} holds no attribute list (*.json or *.md)", file=str(folder))
-    tables = {name: _joined(listed.get(name), told.get(name)) for name in (listed or told)}
-    differences = tuple(d for name in listed if name in told for d in _differences(listed[name], told[name]))
-    return Published(tables, labs, differences)
+    if not from_json:
+        return Published(from_markdown, labs)
+    tables = {}
+    differences: list[tuple[str, str, str]] = []
+    for name, listed in from_json.items():
+        described = from_markdown.get(name)
+        tables[name] = _join_lists(listed, described) if described else listed
+        if described:
+            differences += _find_differences(listed, described)
+    return Published(tables, labs, tuple(differences))
 
 
-def _visible(folder: Path, pattern: str) -> list[Path]:
+def _list_visible_files(folder: Path, pattern: str) -> list[Path]:
     """Files below a folder, without what is hidden."""
-    found = (path for path in folder.rglob(pattern) if path.is_file())
-    return sorted(p for p in found if not any(part.startswith(".") for part in p.relative_to(folder).parts))
+    visible = []
+    for path in folder.rglob(pattern):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file() and not is_hidden:
+            visible.append(path)
+    return sorted(visible)
 
 
-def _bad(path: Path, message: str) -> Problem:
+def _make_input_problem(path: Path, message: str) -> Problem:
     return problem("schema.input", f"{path.name}: {message}", file=str(path))
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return read_file(path, LIST_BYTES).decode("utf-8-sig")
     except OverBudget as error:
-        raise _bad(path, f"{error}: that is no list of attributes") from error
+        raise _make_input_problem(path, f"{error}: that is no list of attributes") from error
     except UnicodeDecodeError as error:
-        raise _bad(path, f"it is not UTF-8 (byte {error.start})") from error
+        raise _make_input_problem(path, f"it is not UTF-8 (byte {error.start})") from error
 
 
-def _json(path: Path) -> Iterator[AttributeList]:
+def _parse_json_lists(path: Path) -> Iterator[AttributeList]:
     try:
-        data: Any = parse_json(_text(path), LIST_BYTES)
+        data: Any = parse_json(_read_text(path), LIST_BYTES)
     except ValueError as error:
-        raise _bad(path, f"it is not JSON: {error}") from error
+        raise _make_input_problem(path, f"it is not JSON: {error}") from error
     if not isinstance(data, dict) or not data:
-        raise _bad(path, "it is not an object with the names of tables")
+        raise _make_input_problem(path, "it is not an object with the names of tables")
     for table, body in data.items():
         entries = body.get("attributes") if isinstance(body, dict) else None
         if not isinstance(entries, list) or not entries:
-            raise _bad(path, f"{table!r} has no list of attributes")
-        attributes = tuple(_attribute(entry, table, path) for entry in entries)
-        yield _checked(AttributeList(table, attributes, path.name), path)
+            raise _make_input_problem(path, f"{table!r} has no list of attributes")
+        attributes = tuple(_parse_attribute(entry, table, path) for entry in entries)
+        yield _check_names(AttributeList(table, attributes, path.name), path)
 
 
-def _attribute(entry: Any, table: str, path: Path) -> Attribute:
+def _parse_attribute(entry: Any, table: str, path: Path) -> Attribute:
     wanted = ("attribute", "type", "description")
     if not isinstance(entry, dict) or not all(isinstance(entry.get(name), str) for name in wanted):
-        raise _bad(path, f"an attribute of {table!r} is not attribute, type and description: {str(entry)[:80]}")
+        raise _make_input_problem(
+            path, f"an attribute of {table!r} is not attribute, type and description: {str(entry)[:80]}"
+        )
     return Attribute(*(entry[name] for name in wanted))
 
 
-def _checked(table: AttributeList, path: Path) -> AttributeList:
+def _check_names(table: AttributeList, path: Path) -> AttributeList:
     names = [a.name for a in table.attributes]
     if len(names) > TABLE_COLUMNS:
-        raise _bad(path, f"{table.table} has {len(names)} attributes; a table has at most {TABLE_COLUMNS} columns")
+        raise _make_input_problem(
+            path, f"{table.table} has {len(names)} attributes; a table has at most {TABLE_COLUMNS} columns"
+        )
     for name in (table.table, *names):
         if not _NAME.fullmatch(name):
-            raise _bad(path, f"{name!r} cannot be the name of a table or column: small letters, digits and _")
+            raise _make_input_problem(
+                path, f"{name!r} cannot be the name of a table or column: small letters, digits and _"
+            )
         if names.count(name) > 1:
-            raise _bad(path, f"{table.table} has the attribute {name} twice")
+            raise _make_input_problem(path, f"{table.table} has the attribute {name} twice")
     return table
 
 
-def _markdown(text: str, file: str) -> Iterator[AttributeList]:
+def _parse_markdown_lists(text: str, file: str) -> Iterator[AttributeList]:
     """Tables below headings; what stands between heading and table describes it."""
     table = ""
-    said: list[str] = []
-    found: list[Attribute] = []
-    for line in [*text.splitlines(), "# end"]:
+    description_lines: list[str] = []
+    attributes: list[Attribute] = []
+    for line in [*text.splitlines(), "# end"]:  # a heading closes the table before it, so one is put at the end
         if line.startswith("#"):
-            if table and found:
-                description = " ".join(said)
+            if table and attributes:
+                description = " ".join(description_lines)
                 prefixes = {of or table: prefix for prefix, of in _PREFIX.findall(description)}
-                yield AttributeList(table, tuple(found), file, description, prefixes.get(table, ""))
+                yield AttributeList(table, tuple(attributes), file, description, prefixes.get(table, ""))
             heading = _HEADING.fullmatch(line)
-            table, said, found = heading[1] if heading else "", [], []
+            table = heading[1] if heading else ""
+            description_lines, attributes = [], []
         elif row := _ROW.fullmatch(line):
             marks = frozenset(m.strip() for m in (row[2] or "").split(",") if m.strip())
-            found.append(Attribute(row[1], row[3], row[4], marks))
-        elif line.strip() and not line.startswith(("|", "---")) and not found:
-            said.append(line.strip())
+            attributes.append(Attribute(row[1], row[3], row[4], marks))
+        elif line.strip() and not line.startswith(("|", "---")) and not attributes:
+            description_lines.append(line.strip())
 
 
-def _labs(text: str) -> Iterator[PublishedLab]:
+def _parse_labs(text: str) -> Iterator[PublishedLab]:
     for line in text.splitlines():
         if match := _LAB.fullmatch(line):
             tables = tuple(name.strip() for name in match[3].split(","))
             yield PublishedLab(match[1], match[2], tables)
 
 
-def _joined(listed: AttributeList | None, told: AttributeList | None) -> AttributeList:
+def _join_lists(listed: AttributeList, described: AttributeList) -> AttributeList:
     """The JSON list with the marks, prefix and description that only Markdown has."""
-    if listed is None or told is None:
-        one = listed or told
-        assert one is not None
-        return one
-    marks = {a.name: a.marks for a in told.attributes}
+    marks = {a.name: a.marks for a in described.attributes}
     attributes = tuple(replace(a, marks=marks.get(a.name, a.marks)) for a in listed.attributes)
-    return replace(listed, attributes=attributes, description=told.description, prefix=told.prefix)
+    return replace(listed, attributes=attributes, description=described.description, prefix=described.prefix)
 
 
-def _differences(listed: AttributeList, told: AttributeList) -> Iterator[tuple[str, str, str]]:
+def _find_differences(listed: AttributeList, described: AttributeList) -> Iterator[tuple[str, str, str]]:
     """Table, column and what the two lists say."""
-    other = {a.name: a for a in told.attributes}
+    others = {a.name: a for a in described.attributes}
     for a in listed.attributes:
-        b = other.pop(a.name, None)
+        b = others.pop(a.name, None)
         if b is None:
-            yield listed.table, a.name, f"{listed.file} has this column, {told.file} has not"
+            yield listed.table, a.name, f"{listed.file} has this column, {described.file} has not"
         elif a.type != b.type:
-            yield listed.table, a.name, f"type {a.type!r} in {listed.file}, {b.type!r} in {told.file}"
+            yield listed.table, a.name, f"type {a.type!r} in {listed.file}, {b.type!r} in {described.file}"
         elif " ".join(a.description.split()) != " ".join(b.description.split()):
-            yield listed.table, a.name, f"{a.description!r} in {listed.file}, {b.description!r} in {told.file}"
-    for name in other:
-        yield listed.table, name, f"{told.file} has this column, {listed.file} has not"
+            yield listed.table, a.name, f"{a.description!r} in {listed.file}, {b.description!r} in {described.file}"
+    for name in others:
+        yield listed.table, name, f"{described.file} has this column, {listed.file} has not"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from collections.abc import Mapping as MappingABC
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.resources import files
@@ -25,7 +24,7 @@ OPTIONAL = "?"
 MOST_TIMES = 100
 """How often a value may be repeated: once for each dimension of an array."""
 
-type Slots = MappingABC[str, frozenset[str]]
+type Slots = Mapping[str, frozenset[str]]
 type Fields = dict[str, dict[str, Field]]
 
 
@@ -55,17 +54,17 @@ class Rule:
     to: str
     source: tuple[str, ...]
     via: str = "copy"
-    args: MappingABC[str, Any] = field(default_factory=dict)
+    args: Mapping[str, Any] = field(default_factory=dict)
     absent: Any = None
     tables: tuple[str, ...] = ()
     each: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Comparison:
     """A cell that must agree with the raw file's header.
 
-    Relative differences above `error` withhold the row, above `warn` are told.
+    Relative differences above `error` withhold the row, those above `warn` are warnings.
     `scale` brings the column's unit to the fact's (``0.001``: nm to um). `tables`: see `Rule`.
     """
 
@@ -78,19 +77,19 @@ class Compare:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class MappingRules:
     """One ``mappings/<name>.toml``; `own` is the revision of a profile's rules that are laid over it."""
 
     name: str
     revision: int
     table: tuple[str, ...]
     rules: tuple[Rule, ...]
-    compare: tuple[Compare, ...] = ()
+    compare: tuple[Comparison, ...] = ()
     own: int = 0
 
 
 @cache
-def load_mapping(name: str, own: str = "") -> Mapping:
+def load_mapping(name: str, own: str = "") -> MappingRules:
     """Read ``mappings/<name>.toml``. Raises `MappingError` on unknown or missing keys.
 
     Parameters
@@ -99,23 +98,23 @@ def load_mapping(name: str, own: str = "") -> Mapping:
         Text of a dataset's own mapping, which is laid over the shipped one: its rules take the
         place of those for the same field, or are added.
     """
-    shipped = _parsed(name, files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+    shipped = _parse_mapping(name, files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
     if not own:
         return shipped
-    added = _parsed(name, own)
+    added = _parse_mapping(name, own)
     fields = {(rule.to, rule.tables) for rule in added.rules}
     kept = tuple(rule for rule in shipped.rules if (rule.to, rule.tables) not in fields)
-    columns = {(one.column, one.tables) for one in added.compare}
-    compared = tuple(one for one in shipped.compare if (one.column, one.tables) not in columns)
+    columns = {(comparison.column, comparison.tables) for comparison in added.compare}
+    compared = tuple(c for c in shipped.compare if (c.column, c.tables) not in columns)
     return replace(shipped, rules=(*kept, *added.rules), compare=(*compared, *added.compare), own=added.revision)
 
 
-def mapping_of(name: str, profile: Profile) -> Mapping:
+def load_profile_mapping(name: str, profile: Profile) -> MappingRules:
     """A mapping as a profile has it: the shipped one with the profile's own laid over it."""
     return load_mapping(name, profile.mappings.get(name, ""))
 
 
-def _parsed(name: str, text: str) -> Mapping:
+def _parse_mapping(name: str, text: str) -> MappingRules:
     try:
         data = parse_toml(text)
     except ValueError as error:
@@ -128,12 +127,12 @@ def _parsed(name: str, text: str) -> Mapping:
         rule["source"] = [source] if isinstance(source, str) else source
     data["rules"] = data.pop("rule", [])
     try:
-        return from_json(Mapping, {"name": name, **data})
+        return from_json(MappingRules, {"name": name, **data})
     except (TypeError, ValueError) as error:
         raise MappingError(f"mappings/{name}.toml: {error}") from error
 
 
-def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str], profile: Profile) -> None:
+def check_mapping(mapping: MappingRules, slots: Slots, bindings: Mapping[str, str], profile: Profile) -> None:
     """Check every name of a mapping: slots, fields, columns, relations, transforms.
 
     `bindings` are extra relations that the converter offers (name -> table).
@@ -143,8 +142,8 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
     MappingError
         Naming the file, the rule and what is known.
     """
-    narrowed = [rule.tables for rule in mapping.rules] + [compare.tables for compare in mapping.compare]
-    for table in {*mapping.table, *(name for names in narrowed for name in names)}:
+    named = [rule.tables for rule in mapping.rules] + [comparison.tables for comparison in mapping.compare]
+    for table in set(mapping.table).union(*named):
         if table not in profile.tables:
             known = ", ".join(profile.tables)
             raise MappingError(f"mappings/{mapping.name}.toml: there is no table {table!r}; known: {known}")
@@ -158,18 +157,28 @@ def check_mapping(mapping: Mapping, slots: Slots, bindings: MappingABC[str, str]
         if rule.via not in TRANSFORMS:
             raise MappingError(f"{place}: no transform {rule.via!r}; known: {', '.join(sorted(TRANSFORMS))}")
         _check_args(rule, place)
-        starts = (rule.each,) if rule.each else rule.tables or mapping.table
+        if rule.each and rule.each not in profile.tables:
+            continue  # a shipped rule for a table that only some profiles have
         for path in rule.source:
-            for table in starts if not rule.each or rule.each in profile.tables else ():
+            for table in _list_start_tables(rule, mapping):
                 _check_path(path, table, bindings, profile, place)
-    for compare in mapping.compare:
-        for table in compare.tables or mapping.table:
-            columns = profile.tables[table].columns
-            if compare.column in profile.tables[table].private:
-                message = f"compare: {table}.{compare.column} is private, so nothing is told of it"
-                raise MappingError(f"mappings/{mapping.name}.toml, {message}")
-            if compare.column not in columns:
-                raise MappingError(f"mappings/{mapping.name}.toml, compare: {table} has no column {compare.column!r}")
+    for comparison in mapping.compare:
+        for table in comparison.tables or mapping.table:
+            _check_comparison(comparison, table, profile, f"mappings/{mapping.name}.toml, compare")
+
+
+def _list_start_tables(rule: Rule, mapping: MappingRules) -> tuple[str, ...]:
+    """Tables in which the paths of a rule begin."""
+    if rule.each:
+        return (rule.each,)
+    return rule.tables or mapping.table
+
+
+def _check_comparison(comparison: Comparison, table: str, profile: Profile, place: str) -> None:
+    if comparison.column in profile.tables[table].private:
+        raise MappingError(f"{place}: {table}.{comparison.column} is private, so nothing is told of it")
+    if comparison.column not in profile.tables[table].columns:
+        raise MappingError(f"{place}: {table} has no column {comparison.column!r}")
 
 
 def _check_args(rule: Rule, place: str) -> None:
@@ -184,7 +193,7 @@ def _check_args(rule: Rule, place: str) -> None:
         raise MappingError(f"{place}: times must be a whole number up to {MOST_TIMES}, not {times!r}")
 
 
-def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: Profile, place: str) -> None:
+def _check_path(path: str, table: str, bindings: Mapping[str, str], profile: Profile, place: str) -> None:
     if path.startswith(OPTIONAL):
         return
     *relations, column = path.split(".")
@@ -207,22 +216,33 @@ def _check_path(path: str, table: str, bindings: MappingABC[str, str], profile: 
         raise MappingError(f"{place}: table {current} has no column {column!r} (from = {path!r})")
 
 
-def sources_of(mapping: Mapping, bindings: MappingABC[str, str], profile: Profile) -> Iterator[tuple[str, str]]:
+def list_rule_sources(
+    mapping: MappingRules, bindings: Mapping[str, str], profile: Profile
+) -> Iterator[tuple[str, str]]:
     """What each rule takes: (``session/subject.weight``, ``mouse.weight``).
 
     Beside tables stand ``default``, ``lab`` and ``file``; a rule without sources takes ``<table>.(constant)``.
     """
     for rule in mapping.rules:
-        for table in (rule.each,) if rule.each else rule.tables or mapping.table:
+        for table in _list_start_tables(rule, mapping):
             for path in rule.source or ("(constant)",):
-                *relations, column = path.removeprefix(OPTIONAL).split(".")
-                current = relations.pop(0) if relations and relations[0] in RESERVED else table
-                for relation in relations:
-                    spec = profile.tables.get(current)
-                    known = {relation: (bindings[relation],)} if relation in bindings and current == table else {}
-                    found = known.get(relation) or (spec.foreign.get(f"{relation}_id", ()) if spec else ())
-                    current = next(iter(found), "")
-                yield f"{mapping.name}/{rule.to}", f"{current}.{column}"
+                yield f"{mapping.name}/{rule.to}", _locate_source(path, table, bindings, profile)
+
+
+def _locate_source(path: str, table: str, bindings: Mapping[str, str], profile: Profile) -> str:
+    """The table and column in which a path ends; no table where the profile lacks one on the way."""
+    *relations, column = path.removeprefix(OPTIONAL).split(".")
+    current = table
+    if relations and relations[0] in RESERVED:
+        current = relations.pop(0)
+    for relation in relations:
+        spec = profile.tables.get(current)
+        if relation in bindings and current == table:
+            current = bindings[relation]
+        else:
+            targets = spec.foreign.get(f"{relation}_id", ()) if spec else ()
+            current = targets[0] if targets else ""
+    return f"{current}.{column}"
 
 
 def _check_reserved(head: str, name: str, profile: Profile, place: str) -> None:
@@ -245,43 +265,53 @@ class Scope:
 
     record: Record
     profile: Profile
-    facts: MappingABC[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
     file: str = ""
-    bindings: MappingABC[str, Record | None] = field(default_factory=dict)
+    bindings: Mapping[str, Record | None] = field(default_factory=dict)
 
-    def resolve(self, path: str) -> tuple[Value, CellRef] | None:
+    def resolve_path(self, path: str) -> tuple[Value, CellRef] | None:
         """The typed value and its reference; None where it is blank or unknown."""
         *relations, column = path.removeprefix(OPTIONAL).split(".")
         head = relations[0] if relations else ""
-        lab = self.profile.lab_of(self.record.key)
         if head == "default":
-            for row in self.record.lineage():
-                if row.values.get(column) is not None and not self._private(row, column):
-                    return row.values[column], row.ref(column)
-            text = self.profile.default(column, lab)
-        elif head == "lab":
-            text = getattr(lab, column, None)
-        if head in ("default", "lab"):
-            place = self.profile.place_of_default(column, lab)
-            return (text, self._ref(place, column, text, "default")) if text else None
+            return self._resolve_default(column)
+        if head == "lab":
+            return self._make_default(column, getattr(self.profile.lab_of(self.record.key), column, None))
         if head == "file":
             fact = self.facts.get(column)
             return (fact, CellRef("file", self.file, column, fact, "header")) if fact else None
-        record = self.bindings.get(head, self.record)
-        record = record.related(".".join(relations[head in self.bindings :])) if record else None
-        if record is None or record.values.get(column) is None or self._private(record, column):
+        record: Record | None = self.record
+        if head in self.bindings:
+            record = self.bindings[head]
+            relations = relations[1:]
+        row = record.related(".".join(relations)) if record else None
+        return self._read_cell(row, column) if row else None
+
+    def _resolve_default(self, column: str) -> tuple[Value, CellRef] | None:
+        """The nearest row's own value; where none has the column, what the lab or the profile states."""
+        for row in self.record.lineage():
+            cell = self._read_cell(row, column)
+            if cell:
+                return cell
+        return self._make_default(column, self.profile.default(column, self.profile.lab_of(self.record.key)))
+
+    def _make_default(self, column: str, text: str | None) -> tuple[Value, CellRef] | None:
+        if not text:
+            return None
+        place = self.profile.place_of_default(column, self.profile.lab_of(self.record.key))
+        return text, CellRef(place, self.record.key.split("_", 1)[0], column, text, "default")
+
+    def _read_cell(self, record: Record, column: str) -> tuple[Value, CellRef] | None:
+        if record.values.get(column) is None or self._is_private(record, column):
             return None
         return record.values[column], record.ref(column)
 
-    def _private(self, record: Record, column: str) -> bool:
+    def _is_private(self, record: Record, column: str) -> bool:
         """Whether a cell stays in its table, whatever a rule says: paths with ``?`` are not checked before."""
         return column in self.profile.tables[record.table].private
 
-    def _ref(self, table: str, column: str, text: str, origin: Any) -> CellRef:
-        return CellRef(table, self.record.key.split("_", 1)[0], column, text, origin)
 
-
-def apply_mapping(mapping: Mapping, scope: Scope) -> Fields:
+def apply_mapping(mapping: MappingRules, scope: Scope) -> Fields:
     """All fields that a row's cells give: slot -> field -> `Field`.
 
     A rule whose sources are all blank gives nothing, or `absent` where the rule states it.
@@ -290,38 +320,54 @@ def apply_mapping(mapping: Mapping, scope: Scope) -> Fields:
     for rule in mapping.rules:
         if rule.tables and scope.record.table not in rule.tables:
             continue
-        made = _apply_each(mapping.name, rule, scope) if rule.each else apply_rule(mapping.name, rule, scope)
-        if made is not None:
+        apply = _apply_rule_to_companions if rule.each else apply_rule
+        value = apply(mapping.name, rule, scope)
+        if value is not None:
             slot, _, name = rule.to.partition(".")
-            fields.setdefault(slot, {})[name] = made
+            fields.setdefault(slot, {})[name] = value
     return fields
 
 
-def _apply_each(mapping: str, rule: Rule, scope: Scope) -> Field | None:
+def _apply_rule_to_companions(mapping: str, rule: Rule, scope: Scope) -> Field | None:
     """One line for each row that accompanies the scope's."""
-    rows = (row for behind in scope.record.lineage() for row in behind.companions if row.table == rule.each)
-    made = [line for row in rows if (line := apply_rule(mapping, rule, replace(scope, record=row)))]
-    if not made:
+    lines: list[Field] = []
+    for ancestor in scope.record.lineage():
+        for row in ancestor.companions:
+            if row.table != rule.each:
+                continue
+            line = apply_rule(mapping, rule, replace(scope, record=row))
+            if line is not None:
+                lines.append(line)
+    if not lines:
         return None
-    sources = tuple(ref for line in made for ref in line.sources)
-    return replace(made[0], value="\n".join(str(line.value) for line in made), sources=sources)
+    sources = tuple(ref for line in lines for ref in line.sources)
+    return replace(lines[0], value="\n".join(str(line.value) for line in lines), sources=sources)
 
 
 def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
     """One rule on one row; None where there is nothing to write."""
-    found: Sequence[tuple[Value, CellRef] | None] = [scope.resolve(path) for path in rule.source]
     transform = TRANSFORMS[rule.via]
-    values = [(pair[1].text if transform.verbatim else pair[0]) if pair else None for pair in found]
-    refs = tuple(pair[1] for pair in found if pair)[: 1 if transform.first else None]
+    values: list[Value] = []
+    refs: tuple[CellRef, ...] = ()
+    for path in rule.source:
+        cell = scope.resolve_path(path)
+        if cell is None:
+            values.append(None)
+            continue
+        value, ref = cell
+        values.append(ref.text if transform.verbatim else value)
+        refs = (*refs, ref)
+    if transform.first:
+        refs = refs[:1]
     identifier = f"{mapping}/{rule.to}"
     if refs or not rule.source:
         try:
-            value = transform.forward(values, rule.args)
+            content = transform.forward(values, rule.args)
         except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-            said = f"transform {rule.via!r} with args {dict(rule.args)} cannot take {values}"
-            raise MappingError(f"mappings/{identifier}: {said} ({type(error).__name__}: {error})") from error
-        if not isinstance(value, Absent):
-            return Field(value, identifier, rule.via, refs)
+            message = f"transform {rule.via!r} with args {dict(rule.args)} cannot take {values}"
+            raise MappingError(f"mappings/{identifier}: {message} ({type(error).__name__}: {error})") from error
+        if not isinstance(content, Absent):
+            return Field(content, identifier, rule.via, refs)
     if rule.absent is None:
         return None
     constant = CellRef("mapping", mapping, rule.to, str(rule.absent), "constant")

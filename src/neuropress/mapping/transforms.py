@@ -49,73 +49,77 @@ class Transform:
     first: bool = False
 
 
-def decimal_text(value: Decimal) -> str:
+def format_decimal(value: Decimal) -> str:
     """A decimal without exponent and without needless zeros: 0.50 -> 0.5, 1E+3 -> 1000."""
     text = format(value.normalize(), "f")
     return "0" if text == "-0" else text
 
 
-def as_decimal(value: Value) -> Decimal:
+def parse_decimal(value: Value) -> Decimal:
     """An exact decimal of a number or of a number's text."""
     if isinstance(value, bool) or value is None:
         raise TypeError(f"not a number: {value!r}")
     return value if isinstance(value, Decimal) else Decimal(value)
 
 
-def cell_text(value: Value) -> str:
+def format_cell(value: Value) -> str:
     """The canonical text of a typed cell."""
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
-    return decimal_text(value) if isinstance(value, Decimal) else str(value)
+    return format_decimal(value) if isinstance(value, Decimal) else str(value)
 
 
-def _first(values: Sequence[Value]) -> Value:
+def _get_first(values: Sequence[Value]) -> Value:
     return next(v for v in values if v is not None)
 
 
-def _copy(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    return cell_text(_first(values))
+def _copy_text(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    return format_cell(_get_first(values))
 
 
-def _number(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    number = as_decimal(_first(values)) * Decimal(args.get("scale", "1"))
+def _scale_number(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    number = parse_decimal(_get_first(values)) * Decimal(args.get("scale", "1"))
     return float(number)
 
 
-def _number_back(value: Any, args: Mapping[str, Any]) -> str:
-    return decimal_text(Decimal(repr(float(value))) / Decimal(args.get("scale", "1")))
+def _unscale_number(value: Any, args: Mapping[str, Any]) -> str:
+    # repr is the shortest text that gives the same float: what the cell said, not 0.1000000000000000055.
+    return format_decimal(Decimal(repr(float(value))) / Decimal(args.get("scale", "1")))
 
 
-def _repeat(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    return [_number(values, args)] * int(args["times"])
+def _repeat_number(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    return [_scale_number(values, args)] * int(args["times"])
 
 
-def _quantity(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    return f"{cell_text(_first(values))} {args['unit']}"
+def _join_quantity(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    return f"{format_cell(_get_first(values))} {args['unit']}"
 
 
-def _quantity_back(value: Any, args: Mapping[str, Any]) -> str:
+def _split_quantity(value: Any, args: Mapping[str, Any]) -> str:
     return str(value).removesuffix(f" {args['unit']}")
 
 
-def _list(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    return [cell_text(v) for v in values if v is not None]
+def _list_texts(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    return [format_cell(v) for v in values if v is not None]
 
 
-def _lookup(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    return args["table"].get(cell_text(_first(values)), args.get("otherwise", ABSENT))
+def _look_up_text(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    return args["table"].get(format_cell(_get_first(values)), args.get("otherwise", ABSENT))
 
 
-def _template(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+def _fill_template(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
     """One sentence for each value that is there, from ``args.parts``, joined by ``args.sep``."""
-    parts = [p.replace("{}", cell_text(v)) for p, v in zip(args["parts"], values, strict=True) if v is not None]
-    return args.get("before", "") + args.get("sep", "; ").join(parts)
+    sentences = []
+    for part, value in zip(args["parts"], values, strict=True):
+        if value is not None:
+            sentences.append(part.replace("{}", format_cell(value)))
+    return args.get("before", "") + args.get("sep", "; ").join(sentences)
 
 
-def _key_values(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+def _format_key_values(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
     """``name=value; name=value`` in the order of ``args.keys``; ``; = %`` and line ends escaped."""
     pairs = zip(args["keys"], values, strict=True)
-    return "; ".join(f"{k}={escape_value(cell_text(v))}" for k, v in pairs if v is not None)
+    return "; ".join(f"{k}={escape_value(format_cell(v))}" for k, v in pairs if v is not None)
 
 
 def escape_value(text: str) -> str:
@@ -124,64 +128,64 @@ def escape_value(text: str) -> str:
 
 
 @lru_cache(maxsize=1 << 16)
-def zoned(date: str, time: str, zone: str) -> datetime:
+def localize_time(date: str, time: str, zone: str) -> datetime:
     """Local date (YYYYMMDD) and time (HH:MM[:SS[.ffffff]]) in a zone; the first of two in a DST overlap."""
     moment = datetime.fromisoformat(f"{date[:4]}-{date[4:6]}-{date[6:8]}T{time}")
     return moment.replace(tzinfo=ZoneInfo(zone))
 
 
 @lru_cache(maxsize=1 << 16)
-def exists_locally(moment: datetime) -> bool:
+def is_existing_local_time(moment: datetime) -> bool:
     """False inside the hour that a DST change skips."""
+    # Python lets a skipped time stand; only the way to UTC and back moves it.
     back = moment.astimezone(ZoneInfo("UTC")).astimezone(moment.tzinfo)
     return back.replace(tzinfo=None) == moment.replace(tzinfo=None)
 
 
 @lru_cache(maxsize=1 << 16)
-def is_ambiguous(moment: datetime) -> bool:
+def is_ambiguous_local_time(moment: datetime) -> bool:
     """True inside the hour that a DST change repeats."""
-    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset() and exists_locally(moment)
+    return moment.replace(fold=0).utcoffset() != moment.replace(fold=1).utcoffset() and is_existing_local_time(moment)
 
 
-def _zoned(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+def _format_moment(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
     """Sources: date, time (or none: midnight), zone. ISO 8601 text with the zone's offset."""
     date, *time, zone = values
     if date is None or zone is None or (time and time[0] is None):
         return ABSENT
-    return zoned(str(date), str(time[0]) if time else "00:00", str(zone)).isoformat()
+    return localize_time(str(date), str(time[0]) if time else "00:00", str(zone)).isoformat()
 
 
 @lru_cache(maxsize=1 << 16)
-def session_interval(date: str, start: str, end: str, zone: str) -> tuple[datetime, datetime]:
+def compute_session_interval(date: str, start: str, end: str, zone: str) -> tuple[datetime, datetime]:
     """Start and end; an end before the start is on the next day."""
-    first, last = zoned(date, start, zone), zoned(date, end, zone)
+    first, last = localize_time(date, start, zone), localize_time(date, end, zone)
     return (first, last) if last > first else (first, last + timedelta(days=1))
 
 
-def _genotype(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+def _pair_genotype(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
     """Sources: strain and genotype lists: ``Camk2a-Cre +/-; Ai162 +/-`` when they pair up."""
-    strain, genotype = (cell_text(v) if v is not None else "" for v in values)
+    strain, genotype = (format_cell(v) if v is not None else "" for v in values)
     if not genotype:
         return ABSENT
-    loci, alleles = (
-        [t.strip() for t in strain.split(";")],
-        [t.strip().replace("\u2212", "-").replace("\u2013", "-") for t in genotype.split(";")],
-    )
+    loci = [locus.strip() for locus in strain.split(";")]
+    # Spreadsheets turn the hyphen of +/- into a minus sign or a dash.
+    alleles = [allele.strip().replace("\u2212", "-").replace("\u2013", "-") for allele in genotype.split(";")]
     if len(loci) != len(alleles):
         return genotype
     return "; ".join(f"{locus} {allele}" for locus, allele in zip(loci, alleles, strict=True))
 
 
 _ALL = (
-    Transform("copy", _copy, lambda value, args: str(value), verbatim=True, first=True),
-    Transform("number", _number, _number_back, first=True),
-    Transform("repeat", _repeat, lambda value, args: _number_back(value[0], args), first=True),
-    Transform("quantity", _quantity, _quantity_back, verbatim=True, first=True),
-    Transform("list", _list, lambda value, args: str(value[0]), verbatim=True),
-    Transform("lookup", _lookup, first=True),
-    Transform("template", _template, verbatim=True),
-    Transform("key_values", _key_values, verbatim=True),
-    Transform("zoned", _zoned),
-    Transform("genotype", _genotype),
+    Transform("copy", _copy_text, lambda value, args: str(value), verbatim=True, first=True),
+    Transform("number", _scale_number, _unscale_number, first=True),
+    Transform("repeat", _repeat_number, lambda value, args: _unscale_number(value[0], args), first=True),
+    Transform("quantity", _join_quantity, _split_quantity, verbatim=True, first=True),
+    Transform("list", _list_texts, lambda value, args: str(value[0]), verbatim=True),
+    Transform("lookup", _look_up_text, first=True),
+    Transform("template", _fill_template, verbatim=True),
+    Transform("key_values", _format_key_values, verbatim=True),
+    Transform("zoned", _format_moment),
+    Transform("genotype", _pair_genotype),
 )
 TRANSFORMS: Mapping[str, Transform] = {t.name: t for t in _ALL}

@@ -15,9 +15,15 @@ from neuropress.converters import session as session_converter
 from .. import readers
 from ..checks.headers import compare_cells
 from ..config import Config
-from ..mapping.rules import Mapping as Rules
-from ..mapping.rules import Scope, apply_mapping, check_mapping, mapping_of, sources_of
-from ..mapping.transforms import zoned
+from ..mapping.rules import (
+    MappingRules,
+    Scope,
+    apply_mapping,
+    check_mapping,
+    list_rule_sources,
+    load_profile_mapping,
+)
+from ..mapping.transforms import localize_time
 from ..model.content import Content, Image, Recording
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, has_errors, problem
 from ..model.plan import Field, Node, Plan
@@ -51,7 +57,7 @@ class _Opened:
     record: Record
     source: Source
     contents: tuple[Content, ...]
-    rules: Rules
+    rules: MappingRules
 
 
 def check_mappings(profile: Profile) -> None:
@@ -64,7 +70,7 @@ def check_mappings(profile: Profile) -> None:
             known = ", ".join(("session", *CONVERTERS))
             raise MappingError(f"mappings/{name}.toml: there is no mapping {name!r}; known: {known}")
     for name in ("session", *CONVERTERS):
-        module, mapping = converter(name), mapping_of(name, profile)
+        module, mapping = converter(name), load_profile_mapping(name, profile)
         there = tuple(table for table in mapping.table if table in profile.tables)
         if there:
             lacking = set(mapping.table) - set(there)
@@ -85,9 +91,13 @@ def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
 
 
 def rule_sources(profile: Profile) -> set[tuple[str, str]]:
-    """All pairs of a mapping rule and a column that it takes, as `sources_of` names them."""
+    """All pairs of a mapping rule and a column that it takes, as `list_rule_sources` names them."""
     names = ("session", *CONVERTERS)
-    return {pair for n in names for pair in sources_of(mapping_of(n, profile), converter(n).BINDINGS, profile)}
+    return {
+        pair
+        for n in names
+        for pair in list_rule_sources(load_profile_mapping(n, profile), converter(n).BINDINGS, profile)
+    }
 
 
 def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
@@ -95,7 +105,7 @@ def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
     names = {name for name, _ in wanted.jobs} | _frame(wanted)
     found = {}
     for name in sorted(names):
-        mapping = mapping_of(name, profile)
+        mapping = load_profile_mapping(name, profile)
         found[f"mapping:{name}"] = mapping.revision
         found[f"converter:{name}"] = converter(name).REVISION
         if mapping.own:
@@ -184,7 +194,7 @@ def _open(name: str, record: Record, config: Config) -> _Opened:
         contents = readers.read(source, config.options.get(key))
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
-    return _Opened(name, record, source, contents, mapping_of(name, config.profile))
+    return _Opened(name, record, source, contents, load_profile_mapping(name, config.profile))
 
 
 def _compare(opened: _Opened) -> list[Finding]:
@@ -259,7 +269,7 @@ def _headers(contents: Iterable[Content]) -> dict[str, Any]:
 
 def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) -> tuple[Job, list[Finding]]:
     record = wanted.record
-    fields = apply_mapping(mapping_of("session", profile), Scope(record, profile))
+    fields = apply_mapping(load_profile_mapping("session", profile), Scope(record, profile))
     job = Job(record, "", "", (), fields, profile)
     if "session_start_time" in fields.get("file", {}):
         return job, []
@@ -292,7 +302,7 @@ def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profi
     if not clocks:
         return None
     clock, key = min(clocks)
-    value = zoned(clock.strftime("%Y%m%d"), clock.time().isoformat(), lab.timezone).isoformat()
+    value = localize_time(clock.strftime("%Y%m%d"), clock.time().isoformat(), lab.timezone).isoformat()
     sources = (CellRef("file", key, "started", clock.isoformat(), "header"), record.ref("session_date"))
     return Field(value, "session:start_from_header", "zoned", sources)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..checks.headers import compare_cells
 from ..config import Config
-from ..mapping.rules import mapping_of
+from ..mapping.rules import load_profile_mapping
 from ..model.budget import LINE_CHARS, LINES_BYTES, SHOWN_CHARS, parse_json, read_file
 from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical
@@ -82,6 +82,8 @@ def compare_with_facts(config: Config, wanted: Wanted, facts: Facts) -> list[Fin
         if (record.table, record.key) in wanted.blocked:
             continue
         key = raw_key(name, record, config.profile)
-        rules = [c for c in mapping_of(name, config.profile).compare if not c.tables or record.table in c.tables]
+        rules = [
+            c for c in load_profile_mapping(name, config.profile).compare if not c.tables or record.table in c.tables
+        ]
         found += compare_cells(record, rules, facts.get(key, {}), key)
     return waive_all(found, wanted.waivers)

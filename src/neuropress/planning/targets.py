@@ -105,7 +105,7 @@ def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Findi
     for table, spec in profile.tables.items():
         if table in own and "session_id" not in spec.foreign:
             understood = tables.records.get(table, {})
-            for key in tables.table(table):
+            for key in tables.get_rows(table):
                 if key not in understood:
                     yield table, key, tables.blocked[table, key]
             for told in tables.unkeyed.get(table, ()):
@@ -134,7 +134,7 @@ def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
     for table, spec in profile.tables.items():
         if "session" not in spec.foreign.get("session_id", ()):
             continue
-        for row in tables.children(record, table):
+        for row in tables.get_children(record, table):
             names = [n for n in CONVERTERS if table in converter(n).TABLES and converter(n).takes(row)]
             if not names:
                 others.append(row)
@@ -144,7 +144,7 @@ def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
     others += also
     target = Target(TARGETS[SESSION].name, record.key, _path(SESSION, record, profile))
     rows = [record, *(row for _, row in jobs), *others]
-    blocked = _blocked(rows, tables) | tables.blocked_children(record) | withheld
+    blocked = _blocked(rows, tables) | tables.get_blocked_children(record) | withheld
     return Wanted(target, record, tuple(jobs), tuple(others), blocked, tables.waivers)
 
 
@@ -156,7 +156,7 @@ def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list
         for behind in session.lineage() if spec.accompanies else ():
             if behind.table in spec.foreign[f"{spec.accompanies}_id"]:
                 rows += [row for row in behind.companions if row.table == table]
-                blocked |= {row: why for row, why in tables.blocked_children(behind).items() if row[0] == table}
+                blocked |= {row: why for row, why in tables.get_blocked_children(behind).items() if row[0] == table}
     return rows, blocked
 
 

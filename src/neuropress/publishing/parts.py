@@ -36,8 +36,8 @@ from ..model.waiver import Waiver
 from ..planning.records import raw_rows
 from ..release.assets import FileDigest, manifest_bytes
 from ..tables import FIXES, RawTable
-from ..tables.canonical import canonical_csv, parse_canonical
-from ..tables.fixes import FixLine, fixes_text
+from ..tables.canonical import format_canonical_csv, parse_canonical_csv
+from ..tables.fixes import FixLine, format_fixes
 
 NOBODY = "none"
 FOLDER = "dataset"
@@ -94,10 +94,10 @@ class Part:
         made = {ABOUT: f"{canonical(about)}\n".encode("ascii"), **self.others}
         for name, table in self.tables.items():
             if table.rows:
-                made[f"tables/{name}.csv"] = canonical_csv(table.spec, table.rows, ordered=True).encode()
+                made[f"tables/{name}.csv"] = format_canonical_csv(table.spec, table.rows, ordered=True).encode()
         fixes = [line for name, table in self.tables.items() for line in _fix_lines(name, table)]
         if fixes:
-            made[FIXES] = fixes_text(fixes).encode()
+            made[FIXES] = format_fixes(fixes).encode()
         return made
 
     @property
@@ -133,7 +133,7 @@ def _table(
     name: str, layout: Mapping[str, Any], made: Files, signed: Mapping[tuple[str, str], Mapping[str, Fix]]
 ) -> PartTable:
     data = made.get(f"tables/{name}.csv")
-    rows = parse_canonical(data.decode())[1] if data is not None else []
+    rows = parse_canonical_csv(data.decode())[1] if data is not None else []
     key = layout["key"]
     typed = []
     for cells in rows:

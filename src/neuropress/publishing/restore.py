@@ -13,7 +13,7 @@ from ..model.finding import Finding, finding, problem
 from ..model.source import check_key
 from ..state import write_atomic
 from ..tables import FIXES
-from ..tables.canonical import canonical_csv
+from ..tables.canonical import format_canonical_csv
 from .parts import PROFILE, RULES, Part, PartTable, shipped_profile, shipped_rules, shipped_schema
 
 
@@ -48,7 +48,7 @@ def restore_dataset(parts: Mapping[str, Part], folder: Path, lab: str) -> list[F
         if path == FIXES:
             write_atomic(folder / path, data.decode())
     for name, table in merged.tables.items():
-        write_atomic(folder / "tables" / f"{name}.csv", canonical_csv(table.spec, table.rows, ordered=True))
+        write_atomic(folder / "tables" / f"{name}.csv", format_canonical_csv(table.spec, table.rows, ordered=True))
     waivers = {line: None for part in parts.values() for line in _waiver_lines(part)}
     if waivers:
         write_atomic(folder / WAIVERS, "".join(f"{line}\n" for line in waivers))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..model.finding import Finding, finding
@@ -10,15 +10,15 @@ from ..model.privacy import hide_for
 from ..model.profile import Profile, TableSpec
 from ..model.waiver import Waiver, waive
 from .fixes import FILE as FIXES
-from .fixes import applied, mark, read_tables
+from .fixes import attach_fixes, read_tables, report_applied_fixes
 from .keys import normalise_key
-from .link import RowId, Tables, link
-from .memory import uncollected
+from .link import RowId, Tables, link_tables
+from .memory import pause_garbage_collection
 from .raw import RawRow, RawTable, TableSource
 from .schema import check_schemas
 from .sources import read_source
-from .unread import unread
-from .validate import type_table
+from .unread_files import check_unread_files
+from .validate import parse_table
 from .write import write_headers
 
 __all__ = [
@@ -28,12 +28,12 @@ __all__ = [
     "TableSource",
     "Tables",
     "check_schemas",
-    "draft_findings",
+    "list_row_problems",
     "load_tables",
     "normalise_key",
+    "pause_garbage_collection",
     "read_source",
     "read_tables",
-    "uncollected",
     "write_headers",
 ]
 
@@ -58,25 +58,30 @@ def load_tables(source: TableSource | Path, profile: Profile, waivers: Sequence[
     """
     source = TableSource(str(source)) if isinstance(source, Path) else source
     raw = read_tables(source, profile)
-    typed = {name: type_table(table, profile, waivers) for name, table in raw.items()}
-    for one in typed.values():
-        mark(one)
-    tables = link(typed, profile, waivers)
-    told = {found.location.file for found in tables.findings if found.id == "table.missing"}
-    missing = (table for table in raw.values() if not table.present and not table.spec.optional_table)
-    absent = [table for table in missing if table.file not in told]
-    told_of = [_absent(table) for table in absent]
-    told_of += (remark for table in raw.values() for remark in table.remarks)
-    told_of += (*applied(raw), *unread(source, raw))
-    return tables.with_findings([(waive(hide_for(found, profile), waivers), ()) for found in told_of])
+    typed = {name: parse_table(table, profile, waivers) for name, table in raw.items()}
+    for table in typed.values():
+        attach_fixes(table)
+    tables = link_tables(typed, profile, waivers)
+    findings = list(_check_absent_tables(raw, tables.findings))
+    for raw_table in raw.values():
+        findings += raw_table.remarks
+    findings += report_applied_fixes(raw)
+    findings += check_unread_files(source, raw)
+    return tables.with_findings([(waive(hide_for(reported, profile), waivers), ()) for reported in findings])
 
 
-def _absent(table: RawTable) -> Finding:
-    message = f"there is no {table.file}, so table {table.spec.name} is taken to be empty"
-    return finding("table.absent", message, table=table.spec.name, file=table.file)
+def _check_absent_tables(raw: Mapping[str, RawTable], known: Sequence[Finding]) -> Iterator[Finding]:
+    """A finding for each published table that is not there, unless rows that point to it are one already."""
+    missing = {reported.location.file for reported in known if reported.id == "table.missing"}
+    for table in raw.values():
+        if table.present or table.spec.optional_table or table.file in missing:
+            continue
+        message = f"there is no {table.file}, so table {table.spec.name} is taken to be empty"
+        yield finding("table.absent", message, table=table.spec.name, file=table.file)
 
 
-def draft_findings(spec: TableSpec, row: Mapping[str, str], profile: Profile) -> list[str]:
+def list_row_problems(spec: TableSpec, row: Mapping[str, str], profile: Profile) -> list[str]:
     """What a row by itself still lacks, in words; rules between rows are not looked at."""
     cells = tuple(row.get(column, "") for column in spec.columns)
-    return [told.message for told in type_table(RawTable(spec, "", spec.columns, [RawRow(2, cells)]), profile).findings]
+    typed = parse_table(RawTable(spec, "", spec.columns, [RawRow(2, cells)]), profile)
+    return [reported.message for reported in typed.findings]

@@ -1,4 +1,8 @@
-"""From a cell's text to its typed value, and what is wrong with it: at most one error a cell."""
+"""From a cell's text to its typed value, and what is wrong with it: at most one error a cell.
+
+Numbers become `Decimal`, not float: 24.50 must come back as 24.50 from a result, 1.7 must not exceed a maximum
+of 1.7, and checks compare with limits that are written in decimals.
+"""
 
 from __future__ import annotations
 
@@ -13,115 +17,135 @@ from ..model.budget import NUMBER_CHARS, PATTERN_SECONDS
 from ..model.finding import Severity, catalogue
 from ..model.profile import Profile, TableSpec
 from ..model.record import Value
-from .damage import damage
-from .keys import Fault, is_date, key_fault, key_pattern, path_fault
-from .patterns import OVERRUN
-from .schema import Column, table_schema
+from .damage import find_damage
+from .keys import CellFault, compile_key_pattern, find_key_fault, find_path_fault, is_date
+from .patterns import OVERRUN_PATTERNS
+from .schema import ColumnSchema, compile_table_schema
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
 _WITH_UNIT = re.compile(r"([+-]?[0-9]+\.?[0-9]*)\s*([A-Za-zµμ%°/]+)")
 _THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[, '\u00a0\u2009\u202f][0-9]{3})+(?:\.[0-9]+)?")
 _PLACEHOLDER = re.compile(r"(?i:n/?a|n\.a\.|nan|null|none|unknown|tbd|tba|\?+|-+|x+(?: x x*)*)")
-_SAYS_NONE = {"anesthesia", "injection", "task", "contrast_agent", "processing_methods", "notes"}
+_NONE_IS_A_VALUE = {"anesthesia", "injection", "task", "contrast_agent", "processing_methods", "notes"}
 """Columns in which "none" is information and not a placeholder."""
 _PROSE = {"notes", "description"}
-_SAID = {"key": "key", "number": "number", "integer": "whole number", "boolean": "TRUE or FALSE"}
-_SAID |= {"date": "date", "time": "time"}
+_KIND_NAMES = {"key": "key", "number": "number", "integer": "whole number", "boolean": "TRUE or FALSE"}
+_KIND_NAMES |= {"date": "date", "time": "time"}
 _LOCAL_PATH = re.compile(
     r"(?:^|[\s\"'(\[<=,;])"  # a path begins a word; addresses (https://, s3://) do not
     r"(?:file:/+|~/|\\\\[\w.$-]{1,64}\\|[A-Za-z]:[\\/](?!/)|/(?:home|Users|root)/\w|/[\w.-]{1,64}/[\w.-]{1,64}/[\w./-])"
 )
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b", re.ASCII)
 _DISTINCT = 8192
+"""Texts of one column that a parser remembers: most columns repeat a few values over a whole table."""
 _LONG = 1000
-"""Limits from here on are of free text; shorter ones belong to a form that the column's description tells."""
+"""Limits from here on are of free text; shorter ones belong to a form that the column's description states."""
 
 
-class Flawed(NamedTuple):
-    """A cell about which something is told: an error, or remarks on a good value.
+class FlaggedCell(NamedTuple):
+    """A cell with findings: an error, or remarks on a good value.
 
     With an error, `value` is None but for a number out of range: it is what the cell says, if a person answers for it.
     """
 
     value: Value
-    faults: tuple[Fault, ...]
+    faults: tuple[CellFault, ...]
 
     @property
-    def faulty(self) -> bool:
+    def has_error(self) -> bool:
         """Whether the cell has an error."""
-        return any(catalogue()[f.id]["severity"] == Severity.ERROR for f in self.faults)
+        return any(_is_error(fault) for fault in self.faults)
 
 
-type Parser = Callable[[str], Value | Flawed]
-"""From a cell's text to its typed value (None for a blank one), or to what is told of it."""
+def _is_error(fault: CellFault) -> bool:
+    severity: str = catalogue()[fault.id]["severity"]
+    return severity == Severity.ERROR
 
 
-def parser(name: str, spec: TableSpec, profile: Profile, blank: bool = False) -> Parser:
+type CellParser = Callable[[str], Value | FlaggedCell]
+"""From a cell's text to its typed value (None for a blank one), or to that with what is wrong with it."""
+
+
+def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool = False) -> CellParser:
     """The parser of one column. With `blank`, a blank cell is never wrong.
 
     It remembers recent texts, but for columns in which hardly any comes twice or is quickly judged.
+    The parser is a closure, not an object: it is called for each of millions of cells.
     """
-    column = table_schema(spec.name, spec.schema).columns[name]
+    column = compile_table_schema(spec.name, spec.schema).columns[name]
     targets = (spec.name,) if name == spec.key else spec.foreign.get(name, ())
-    right_key = key_pattern(targets, profile).fullmatch if targets else None
-    # The shipped patterns of paths name the shipped labs; a profile that adds labs has its own.
-    by_profile = bool(profile.extends) and name in spec.paths
+    right_key = compile_key_pattern(targets, profile).fullmatch if targets else None
+    # The shipped patterns of paths name the shipped labs; a profile that adds labs decides by itself.
+    is_path_of_own_profile = bool(profile.extends) and name in spec.paths
+    has_schema_rules = not targets and not is_path_of_own_profile
 
-    def parse(text: str) -> Value | Flawed:
+    def parse_cell(text: str) -> Value | FlaggedCell:
         if right_key and right_key(text):
             return text  # the profile decides on keys: it knows all labs and prefixes
         if not text:
-            missing = Fault("cell.blank", "must not be blank")
-            return None if column.nullable or blank else Flawed(None, (missing,))
-        value, fault = _value(text, column, name, spec, targets, profile)
-        if fault is None and not targets and not by_profile and not column.accepts(value):
-            fault = explain(text, column)
-        if fault is not None and catalogue()[fault.id]["severity"] == Severity.ERROR:
-            return Flawed(value if fault.id == "cell.range" else None, (fault,))
+            missing = CellFault("cell.blank", "must not be blank")
+            return None if column.nullable or blank else FlaggedCell(None, (missing,))
+        value, fault = _parse_value(text, column, name, spec, targets, profile)
+        if fault is None and has_schema_rules and not column.accepts(value):
+            fault = explain_violation(text, column)
+        if fault is not None and _is_error(fault):
+            return FlaggedCell(value if fault.id == "cell.range" else None, (fault,))
         remarks = [fault] if fault else []
         if column.kind == "text" and not targets and name not in spec.private:
-            remarks += _remarks(text, name)
-            remarks += _personal(text)
-        return Flawed(value, tuple(remarks)) if remarks else value
+            remarks += _find_text_remarks(text, name)
+            remarks += _find_personal_text(text)
+        return FlaggedCell(value, tuple(remarks)) if remarks else value
 
-    quick = bool(targets) or name in spec.paths or name in _PROSE
-    return parse if quick else lru_cache(maxsize=_DISTINCT)(parse)
+    if targets or name in spec.paths or name in _PROSE:
+        return parse_cell
+    return lru_cache(maxsize=_DISTINCT)(parse_cell)
 
 
-def _value(
-    text: str, column: Column, name: str, spec: TableSpec, targets: tuple[str, ...], profile: Profile
-) -> tuple[Value, Fault | None]:
-    kind = "prose" if name in _PROSE else "key" if targets else column.kind
+def _parse_value(
+    text: str, column: ColumnSchema, name: str, spec: TableSpec, targets: tuple[str, ...], profile: Profile
+) -> tuple[Value, CellFault | None]:
+    kind: str = column.kind
+    if targets:
+        kind = "key"
+    if name in _PROSE:
+        kind = "prose"
     if len(text) > NUMBER_CHARS and kind not in ("prose", "text"):
         wanted = f"at most {NUMBER_CHARS} characters"
-        message = f"the text has {len(text)} characters, {text[:20]!r} and so on: that is no {_SAID[kind]}"
-        return None, Fault("key.format" if kind == "key" else "cell.type", message, expected=wanted)
-    if found := damage(text, kind, name):
-        return None, found
+        message = f"the text has {len(text)} characters, {text[:20]!r} and so on: that is no {_KIND_NAMES[kind]}"
+        return None, CellFault("key.format" if kind == "key" else "cell.type", message, expected=wanted)
+    if damaged := find_damage(text, kind, name):
+        return None, damaged
     if targets:
-        fault = key_fault(text, targets, profile)
-        # A reserved number is told once, where the row has it.
-        return text, None if fault and fault.id == "key.zero" and name != spec.key else fault
+        fault = find_key_fault(text, targets, profile)
+        if fault and fault.id == "key.zero" and name != spec.key:
+            return text, None  # one defect, one finding: it stands where the row itself has the reserved number
+        return text, fault
     if name in spec.paths:
-        return text, path_fault(text, name, spec, profile)
+        return text, find_path_fault(text, name, spec, profile)
     if kind in ("number", "integer"):
-        return _number(text, kind)
+        return _parse_number(text, kind)
     if kind == "boolean":
-        known = {"TRUE": True, "FALSE": False}
-        wrong = Fault("cell.type", f"{text!r} is neither TRUE nor FALSE", "Write TRUE or FALSE.", "TRUE or FALSE")
-        return known.get(text), None if text in known else wrong
+        if text in ("TRUE", "FALSE"):
+            return text == "TRUE", None
+        message = f"{text!r} is neither TRUE nor FALSE"
+        return None, CellFault("cell.type", message, "Write TRUE or FALSE.", "TRUE or FALSE")
     if kind == "date" and len(text) == 8 and text.isdigit() and not is_date(text):
-        return None, Fault("cell.date", f"{text} is no day of the calendar", expected="YYYYMMDD")
+        return None, CellFault("cell.date", f"{text} is no day of the calendar", expected="YYYYMMDD")
     return text, None
 
 
-def _number(text: str, kind: str) -> tuple[Value, Fault | None]:
+def _parse_number(text: str, kind: str) -> tuple[Value, CellFault | None]:
     if kind == "integer" and _INTEGER.fullmatch(text):
         return int(text), None
     if kind == "number" and _NUMBER.fullmatch(text):
         return Decimal(text), None
     wanted = "a whole number" if kind == "integer" else "a number"
+    return None, CellFault("cell.type", f"{text!r} is not {wanted}", _suggest_number(text, kind), wanted)
+
+
+def _suggest_number(text: str, kind: str) -> str:
+    """What to write instead of a text that is no number; empty where nothing is likely."""
     hint = "Write a whole number, or leave the cell blank when it is not known." if kind == "integer" else ""
     if text != text.strip():
         hint = f"Delete the space around it: {text.strip()}."
@@ -133,58 +157,65 @@ def _number(text: str, kind: str) -> tuple[Value, Fault | None]:
         hint = f"Write a decimal point: {text.replace(',', '.')}."
     elif _PLACEHOLDER.fullmatch(text):
         hint = "Leave the cell blank when the value is not known."
-    return None, Fault("cell.type", f"{text!r} is not {wanted}", hint, wanted)
+    return hint
 
 
-def explain(text: str, column: Column) -> Fault:
-    """Say in plain words which part of the schema a typed value does not meet."""
+def explain_violation(text: str, column: ColumnSchema) -> CellFault:
+    """Say in plain words which part of the schema a typed value does not meet.
+
+    jsonschema's own messages quote patterns, which nobody who fills in a table can read.
+    """
     rules = column.rules
     if "enum" in rules:
         allowed = ", ".join(str(v) for v in rules["enum"] if v is not None)
-        return Fault("cell.choice", f"{text!r} is not one of: {allowed}", expected=allowed)
-    if rules.get("pattern") in OVERRUN:
+        return CellFault("cell.choice", f"{text!r} is not one of: {allowed}", expected=allowed)
+    if rules.get("pattern") in OVERRUN_PATTERNS:
         message = f"the text takes the column's own pattern more than {PATTERN_SECONDS} s"
         hint = "Simplify the pattern in the dataset's own schema: nested repetitions as (a+)+ have no end."
-        return Fault("cell.format", message, hint, str(rules["pattern"])[:80])
+        return CellFault("cell.format", message, hint, str(rules["pattern"])[:80])
     if column.kind in ("number", "integer"):
         bounds = {"exclusiveMinimum": "greater than", "minimum": "at least", "maximum": "at most"}
         limits = " and ".join(f"{words} {rules[k]}" for k, words in bounds.items() if k in rules)
         message = f"{text} is out of range: it must be {limits}"
-        return Fault("cell.range", message, f"The column means: {column.description} Correct the number.", limits)
+        return CellFault("cell.range", message, f"The column means: {column.description} Correct the number.", limits)
     most = rules.get("maxLength", len(text))
     if len(text) > most >= _LONG:
         message, limit = f"the text has {len(text)} characters", f"at most {most} characters"
-        return Fault("cell.format", f"{message}, {limit} are allowed", "Put the rest into a file of its own.", limit)
+        return CellFault(
+            "cell.format", f"{message}, {limit} are allowed", "Put the rest into a file of its own.", limit
+        )
     example = f", as in {column.example}" if column.example else ""
     expected = f"{column.description.removesuffix('.')}{example}"
     if text != text.strip():
         message, hint = f"{text!r} begins or ends with a space or a line end", f"Write {text.strip()!r}."
-        return Fault("cell.format", message, hint, expected)
-    control = next((c for c in text if unicodedata.category(c) == "Cc" and c not in "\t\r\n"), None)
-    if control:
+        return CellFault("cell.format", message, hint, expected)
+    controls = [c for c in text if unicodedata.category(c) == "Cc" and c not in "\t\r\n"]
+    if controls:
+        control = controls[0]
         message = f"{text!r} holds the control character U+{ord(control):04X}"
-        return Fault("cell.format", message, "Delete that character.", expected)
-    return Fault("cell.format", f"{text!r} is not what this column holds: {expected}", expected=expected)
+        return CellFault("cell.format", message, "Delete that character.", expected)
+    return CellFault("cell.format", f"{text!r} is not what this column holds: {expected}", expected=expected)
 
 
-def _personal(text: str) -> list[Fault]:
-    """What a public text tells of a person or a machine, that would be published."""
+def _find_personal_text(text: str) -> list[CellFault]:
+    """What a public text gives away of a person or a machine, that would be published."""
     remarks = []
+    # Both expressions cost far more than the look for a character that each of their matches has.
     if ("/" in text or "\\" in text) and (path := _LOCAL_PATH.search(text)):
         begins = text[path.start() : path.end() + 40].strip(" \t\r\n\"'([<=,;").split("\n")[0]
         message = f"{begins!r} looks like a folder of one machine; the column is public, so it would be published"
-        remarks.append(Fault("privacy.local_path", message))
+        remarks.append(CellFault("privacy.local_path", message))
     if "@" in text and (address := _EMAIL.search(text)):
         message = f"{address[0]!r} is an e-mail address; the column is public, so it would be published"
-        remarks.append(Fault("privacy.email", message))
+        remarks.append(CellFault("privacy.email", message))
     return remarks
 
 
-def _remarks(text: str, name: str) -> list[Fault]:
-    """What is told of a text without being wrong."""
+def _find_text_remarks(text: str, name: str) -> list[CellFault]:
+    """What a person should look at, though it is not wrong."""
     remarks = []
-    if _PLACEHOLDER.fullmatch(text) and not (name in _SAYS_NONE and text.casefold() == "none"):
-        remarks.append(Fault("cell.placeholder", f"{text!r} looks like a placeholder; it is kept as it stands"))
+    if _PLACEHOLDER.fullmatch(text) and not (name in _NONE_IS_A_VALUE and text.casefold() == "none"):
+        remarks.append(CellFault("cell.placeholder", f"{text!r} looks like a placeholder; it is kept as it stands"))
     if not text.isascii() and not unicodedata.is_normalized("NFC", text):
-        remarks.append(Fault("cell.unicode", f"{text!r} is not in Unicode normal form C; it is kept as it stands"))
+        remarks.append(CellFault("cell.unicode", f"{text!r} is not in Unicode normal form C; it is kept as it stands"))
     return remarks

@@ -1,4 +1,8 @@
-"""Delimited text as it stands: every cell's text, and the line that it stands on."""
+"""Delimited text as it stands: every cell's text, and the line that it stands on.
+
+The csv module splits the cells. What it leaves to its caller is here: lines of every convention, numbers of
+lines where cells hold line ends, the delimiter of the country, limits, and the mistakes that it takes for cells.
+"""
 
 from __future__ import annotations
 
@@ -10,15 +14,24 @@ from pathlib import Path
 from ..model.budget import LINE_CHARS, TABLE_BYTES, OverBudget, read_file
 from ..model.finding import Finding, finding
 from ..model.profile import TableSpec
-from .raw import RawRow, RawTable, Size, broken, header_findings, over_budget, public_names
+from .raw import (
+    RawRow,
+    RawTable,
+    TableSize,
+    check_header,
+    hide_unknown_names,
+    make_broken_table,
+    make_over_budget_table,
+)
 
 DELIMITERS = (",", ";", "\t", "|")
 _HEADER_REACH = 1 << 16
+"""Characters in which a header is looked for, with each delimiter."""
 _LINE = re.compile(r"[^\r\n]*+(?:\r\n|\r|\n|\Z)")
 
 
 def read_csv(
-    path: Path, spec: TableSpec, encoding: str = "utf-8", delimiter: str = "", most: int = TABLE_BYTES
+    path: Path, spec: TableSpec, encoding: str = "utf-8", delimiter: str = "", max_bytes: int = TABLE_BYTES
 ) -> RawTable:
     """One table from a delimited text file, with or without byte order mark.
 
@@ -26,44 +39,49 @@ def read_csv(
     ----------
     delimiter
         Found out from the header when it is not stated.
-    most
+    max_bytes
         Bytes that the file may have.
     """
     try:
-        data = read_file(path, most)
+        data = read_file(path, max_bytes)
     except FileNotFoundError:
         return RawTable(spec, path.name, present=False)
     except OverBudget as error:
-        return over_budget(spec, path.name, error)
+        return make_over_budget_table(spec, path.name, error)
     try:
         text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
-        return broken(spec, path.name, _undecodable(data, error, spec, path.name, encoding))
-    separator = _delimiter(text, spec, delimiter)
+        return make_broken_table(spec, path.name, _make_encoding_finding(data, error, spec, path.name, encoding))
+    separator = _detect_delimiter(text, spec, delimiter)
     if separator is None:
-        start = text[:60].strip().partition("\n")[0]
-        begins = "begins with a row" if spec.private else f"begins {start!r},"  # it may be a row of private cells
-        said = f"{begins} which names no column of this table" if start else "is empty"
-        expected = ",".join(spec.columns)
-        told = finding(
-            "table.header", f"{path.name} {said}", table=spec.name, line=1, file=path.name, expected=expected
-        )
-        return broken(spec, path.name, told)
+        return make_broken_table(spec, path.name, _make_header_finding(text, spec, path.name))
     try:
-        header, *rows = _rows(text, separator)
-        _check_lines(rows, separator, header.cells, spec)
+        header, *rows = _split_rows(text, separator)
+        _check_swallowed_rows(rows, separator, header.cells, spec)
     except _BadQuotes as error:
         message = f"{path.name}: the quotes cannot be understood ({error})"
-        return broken(
-            spec, path.name, finding("table.quotes", message, table=spec.name, line=error.line, file=path.name)
-        )
+        bad_quotes = finding("table.quotes", message, table=spec.name, line=error.line, file=path.name)
+        return make_broken_table(spec, path.name, bad_quotes)
     except OverBudget as error:
-        return over_budget(spec, path.name, error)
-    columns = public_names(header.cells, spec)
-    return RawTable(spec, path.name, columns, rows, tuple(header_findings(columns, spec, path.name)))
+        return make_over_budget_table(spec, path.name, error)
+    columns = hide_unknown_names(header.cells, spec)
+    return RawTable(spec, path.name, columns, rows, tuple(check_header(columns, spec, path.name)))
 
 
-def _check_lines(rows: Sequence[RawRow], delimiter: str, header: Sequence[str], spec: TableSpec) -> None:
+def _make_header_finding(text: str, spec: TableSpec, file: str) -> Finding:
+    """A text whose first line names no column."""
+    start = text[:60].strip().partition("\n")[0]
+    if not start:
+        message = f"{file} is empty"
+    elif spec.private:  # without a header, the first line may be a row of private cells
+        message = f"{file} begins with a row which names no column of this table"
+    else:
+        message = f"{file} begins {start!r}, which names no column of this table"
+    expected = ",".join(spec.columns)
+    return finding("table.header", message, table=spec.name, line=1, file=file, expected=expected)
+
+
+def _check_swallowed_rows(rows: Sequence[RawRow], delimiter: str, header: Sequence[str], spec: TableSpec) -> None:
     """Refuse a cell that took in other rows: a quote too many begins it, and another one ends it lines later.
 
     Raises
@@ -73,11 +91,15 @@ def _check_lines(rows: Sequence[RawRow], delimiter: str, header: Sequence[str], 
     """
     if not spec.prefix:
         return
-    mark = re.escape(delimiter)
-    key = re.compile(rf"(?:^|\r|{mark})\"?(?:{'|'.join(spec.labs)})_{spec.prefix}_[0-9]{{4}}\"?{mark}", re.MULTILINE)
+    separator = re.escape(delimiter)
+    labs = "|".join(spec.labs)
+    key = re.compile(rf"(?:^|\r|{separator})\"?(?:{labs})_{spec.prefix}_[0-9]{{4}}\"?{separator}", re.MULTILINE)
     for row in rows:
         for text in row.cells:
-            if ("\n" in text or "\r" in text) and text.count(delimiter) >= len(header) - 1 and key.search(text):
+            if "\n" not in text and "\r" not in text:
+                continue
+            # A note may well hold a list with delimiters, or a key: only both together are a row.
+            if text.count(delimiter) >= len(header) - 1 and key.search(text):
                 raise _BadQuotes(csv.Error("a cell holds what looks like further rows"), row.line)
 
 
@@ -87,15 +109,16 @@ class _BadQuotes(Exception):
         self.line = line
 
 
-def _rows(text: str, delimiter: str) -> Iterator[RawRow]:
+def _split_rows(text: str, delimiter: str) -> Iterator[RawRow]:
     """Rows that hold anything: spreadsheets append empty ones at will."""
-    reader = csv.reader(_lines(text), delimiter=delimiter, strict=True)
+    # strict: else csv takes text after a closing quote, or a file that ends within quotes, for a part of the cell.
+    reader = csv.reader(_split_lines(text), delimiter=delimiter, strict=True)
     line = 1
     size = None
     try:
         for cells in reader:
-            size = size or Size(cells)
-            size.add(cells, line)
+            size = size or TableSize(cells)
+            size.count_row(cells, line)
             if any(cells):
                 yield RawRow(line, tuple(cells))
             line = reader.line_num + 1
@@ -105,8 +128,11 @@ def _rows(text: str, delimiter: str) -> Iterator[RawRow]:
         raise _BadQuotes(error, line) from error
 
 
-def _lines(text: str) -> Iterator[str]:
-    """Lines with their ends; `io.StringIO` would take four bytes a character."""
+def _split_lines(text: str) -> Iterator[str]:
+    """Lines with their ends; `io.StringIO` would take four bytes a character.
+
+    `str.splitlines` would also split at U+2028 and the like, which cells may hold.
+    """
     for number, match in enumerate(_LINE.finditer(text), 1):
         line = match[0]
         if len(line) > LINE_CHARS:
@@ -115,13 +141,14 @@ def _lines(text: str) -> Iterator[str]:
             yield line
 
 
-def _delimiter(text: str, spec: TableSpec, stated: str) -> str | None:
+def _detect_delimiter(text: str, spec: TableSpec, stated: str) -> str | None:
     """The delimiter that makes most columns known; None when none makes any."""
     known = {*spec.columns, *spec.optional}
+    # Not csv.Sniffer: it guesses from the frequency of characters, and free text is full of commas.
     counts = {}
     for delimiter in (stated,) if stated else DELIMITERS:
         try:
-            header = next(_rows(text[:_HEADER_REACH], delimiter), None)
+            header = next(_split_rows(text[:_HEADER_REACH], delimiter), None)
         except (_BadQuotes, OverBudget):
             continue
         counts[delimiter] = len(known.intersection(header.cells)) if header else 0
@@ -129,10 +156,13 @@ def _delimiter(text: str, spec: TableSpec, stated: str) -> str | None:
     return best if best and counts[best] else None
 
 
-def _undecodable(data: bytes, error: UnicodeDecodeError, spec: TableSpec, file: str, encoding: str) -> Finding:
+def _make_encoding_finding(
+    data: bytes, error: UnicodeDecodeError, spec: TableSpec, file: str, encoding: str
+) -> Finding:
     line = data.count(b"\n", 0, error.start) + 1
-    utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    what = "is UTF-16" if utf16 else f"has the byte 0x{data[error.start]:02x} at offset {error.start}, line {line}"
-    return finding(
-        "table.encoding", f"{file} {what}; it is not {encoding.upper()}", table=spec.name, line=line, file=file
-    )
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        problem = "is UTF-16"
+    else:
+        problem = f"has the byte 0x{data[error.start]:02x} at offset {error.start}, line {line}"
+    message = f"{file} {problem}; it is not {encoding.upper()}"
+    return finding("table.encoding", message, table=spec.name, line=line, file=file)

@@ -17,14 +17,15 @@ from ..model.budget import LINES_BYTES
 from ..model.finding import Finding, finding
 from ..model.profile import Profile, TableSpec
 from ..model.record import Cell, Fix
-from .cells import Flawed, parser
+from .cells import FlaggedCell, build_cell_parser
 from .delimited import read_csv
 from .raw import RawRow, RawTable, TableSource
 from .sources import read_source
-from .validate import Columns, Typed
+from .validate import RowValues, TypedTable
 
 FILE = "applied_fixes.csv"
 COLUMNS = ("id", "table", "key", "line", "column", "text", "fix", "reason", "finding", "person")
+_EXAMPLES = 3
 _SPEC = TableSpec("fixes", "id", "", (), COLUMNS)
 
 
@@ -63,11 +64,11 @@ class FixLine:
     at: int = 0
 
     @property
-    def signed(self) -> bool:
+    def is_signed(self) -> bool:
         """Whether a person answers for it."""
         return bool(self.person.strip())
 
-    def told(self, id: str, message: str, file: str, column: str = "", expected: str | None = None) -> Finding:
+    def make_finding(self, id: str, message: str, file: str, column: str = "", expected: str | None = None) -> Finding:
         """A finding on this line."""
         value = getattr(self, column) or None if column else None
         place: dict[str, Any] = {"line": self.at, "key": self.key or None, "column": column or None, "file": file}
@@ -76,83 +77,88 @@ class FixLine:
 
 def read_fixes(path: Path) -> tuple[list[FixLine], list[Finding]]:
     """The lines of a file of fixes, and what is wrong with it as a whole; no file, no lines."""
-    raw = read_csv(path, _SPEC, most=LINES_BYTES)
+    raw = read_csv(path, _SPEC, max_bytes=LINES_BYTES)
     if raw.findings or not raw.present:
         return [], list(raw.findings)
     position = {column: raw.columns.index(column) for column in COLUMNS}
-    lines, told = [], []
+    lines, findings = [], []
     for row in raw.rows:
         if len(row.cells) != len(raw.columns):
             message = f"{path.name} line {row.line} has {len(row.cells)} cells, the header {len(raw.columns)}"
-            told.append(finding("table.row_ragged", message, table="fixes", line=row.line, file=path.name))
+            findings.append(finding("table.row_ragged", message, table="fixes", line=row.line, file=path.name))
             continue
-        lines.append(FixLine(**{c: row.cells[i] for c, i in position.items()}, at=row.line))
-    return lines, told
+        lines.append(FixLine(**{column: row.cells[i] for column, i in position.items()}, at=row.line))
+    return lines, findings
 
 
-def fixes_text(lines: Iterable[FixLine]) -> str:
+def format_fixes(lines: Iterable[FixLine]) -> str:
     """A file of fixes, in canonical order."""
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\n")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
+    # Line numbers are texts here: filled up with zeros, 10 comes after 9.
     for line in sorted(lines, key=lambda f: (f.table, f.key, f.line.zfill(9), f.column)):
         writer.writerow([getattr(line, column) for column in COLUMNS])
-    return made.getvalue()
+    return text.getvalue()
 
 
-type Spot = tuple[str, int, int]
+type CellPosition = tuple[str, int, int]
 """Table, position of the row, position of the cell."""
 
 
-class Finder:
+class CellLocator:
     """Finds the cells that fixes are about, in the tables as they stand."""
 
     def __init__(self, tables: Mapping[str, RawTable], profile: Profile, file: str) -> None:
         self.tables, self.profile, self.file = tables, profile, file
         self._rows: dict[str, dict[str, list[int]]] = {}
 
-    def find(self, line: FixLine) -> Spot | Finding:
+    def locate_cell(self, line: FixLine) -> CellPosition | Finding:
         """The one cell that a fix is about, or why there is none."""
         table = self.tables.get(line.table)
         if table is None:
             known = ", ".join(self.tables)
-            return line.told("fix.invalid", f"there is no table {line.table!r}", self.file, "table", expected=known)
+            return line.make_finding(
+                "fix.invalid", f"there is no table {line.table!r}", self.file, "table", expected=known
+            )
         if table.columns.count(line.column) != 1:
             message = f"{table.file} has not one column {line.column!r}"
-            return line.told("fix.invalid", message, self.file, "column", expected=", ".join(table.columns))
+            return line.make_finding("fix.invalid", message, self.file, "column", expected=", ".join(table.columns))
         if line.column in table.spec.private:
             message = f"{line.table}.{line.column} is private: it is in no result, correct it in {table.file}"
-            return line.told("fix.invalid", message, self.file, "column")
+            return line.make_finding("fix.invalid", message, self.file, "column")
         column = table.columns.index(line.column)
-        there = [p for p in self._positions(table, line.key) if self._text(table.rows[p], column) == line.text]
-        if len(there) > 1:
-            there = [p for p in there if str(table.rows[p].line) == line.line]
-        if len(there) == 1:
-            return line.table, there[0], column
+        rows = [p for p in self._find_rows(table, line.key) if self._get_text(table.rows[p], column) == line.text]
+        if len(rows) > 1:
+            # Only now: lines move when rows are added above, keys and texts do not.
+            rows = [p for p in rows if str(table.rows[p].line) == line.line]
+        if len(rows) == 1:
+            return line.table, rows[0], column
         message = f"{line.table} {line.key or 'row without a key'} has no {line.column} {line.text!r} any more"
-        return line.told("fix.stale", message, self.file, "text")
+        return line.make_finding("fix.stale", message, self.file, "text")
 
-    def _positions(self, table: RawTable, key: str) -> Sequence[int]:
+    def _find_rows(self, table: RawTable, key: str) -> Sequence[int]:
         known = self._rows.get(table.spec.name)
         if known is None:
             known = self._rows[table.spec.name] = {}
-            place = table.columns.index(table.spec.key) if table.columns.count(table.spec.key) == 1 else -1
+            has_key = table.columns.count(table.spec.key) == 1
+            key_column = table.columns.index(table.spec.key) if has_key else -1
             for position, row in enumerate(table.rows):
-                known.setdefault(self._text(row, place) or "", []).append(position)
+                known.setdefault(self._get_text(row, key_column) or "", []).append(position)
         return known.get(key, ())
 
     @staticmethod
-    def _text(row: RawRow, position: int) -> str | None:
+    def _get_text(row: RawRow, position: int) -> str | None:
         return row.cells[position] if 0 <= position < len(row.cells) else None
 
 
-def refused(line: FixLine, profile: Profile, file: str) -> Finding | None:
+def check_fix_text(line: FixLine, profile: Profile, file: str) -> Finding | None:
     """Why a corrected text must not stand in its column; None when it may."""
-    parsed = parser(line.column, profile.tables[line.table], profile)(line.fix)
-    if not isinstance(parsed, Flawed) or not parsed.faulty:
+    parsed = build_cell_parser(line.column, profile.tables[line.table], profile)(line.fix)
+    if not isinstance(parsed, FlaggedCell) or not parsed.has_error:
         return None
-    wrong = parsed.faults[0]
-    return line.told("fix.wrong", f"{line.column}: {wrong.message}", file, "fix", expected=wrong.expected)
+    fault = parsed.faults[0]
+    return line.make_finding("fix.wrong", f"{line.column}: {fault.message}", file, "fix", expected=fault.expected)
 
 
 def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
@@ -170,62 +176,79 @@ def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
     path = Path(source.fixes) if isinstance(source, TableSource) and source.fixes else None
     if path is None or not path.exists():
         return tables
-    lines, told = read_fixes(path)
+    lines, findings = read_fixes(path)
     first = next(iter(tables))
-    remarks: dict[str, list[Finding]] = {first: told}
+    remarks: dict[str, list[Finding]] = {first: findings}
     fixes: dict[str, dict[int, dict[int, Fix]]] = {}
-    finder = Finder(tables, profile, path.name)
+    locator = CellLocator(tables, profile, path.name)
     for line in lines:
-        spot = _usable(line, finder, fixes)
-        if isinstance(spot, Finding):
-            remarks.setdefault(line.table if line.table in tables else first, []).append(spot)
+        position = _locate_usable_fix(line, locator, fixes)
+        if isinstance(position, Finding):
+            remarks.setdefault(line.table if line.table in tables else first, []).append(position)
             continue
+        table, row, column = position
         fix = Fix(line.text, line.fix, line.person.strip(), line.reason)
-        fixes.setdefault(spot[0], {}).setdefault(spot[1], {})[spot[2]] = fix
-    return {name: _fixed(table, fixes.get(name, {}), remarks.get(name, ())) for name, table in tables.items()}
+        fixes.setdefault(table, {}).setdefault(row, {})[column] = fix
+    return {name: _apply_fixes(raw, fixes.get(name, {}), remarks.get(name, ())) for name, raw in tables.items()}
 
 
-def _usable(line: FixLine, finder: Finder, taken: Mapping[str, Mapping[int, Mapping[int, Fix]]]) -> Spot | Finding:
-    if not line.signed:
-        return line.told("fix.unsigned", f"{line.table} {line.key} {line.column} is not signed", finder.file, "person")
-    spot = finder.find(line)
-    if isinstance(spot, Finding):
-        return spot
-    table, row, column = spot
+def _locate_usable_fix(
+    line: FixLine, locator: CellLocator, taken: Mapping[str, Mapping[int, Mapping[int, Fix]]]
+) -> CellPosition | Finding:
+    """The cell of a signed fix that its column may hold and no line before has corrected; else why it is not used."""
+    if not line.is_signed:
+        return line.make_finding(
+            "fix.unsigned", f"{line.table} {line.key} {line.column} is not signed", locator.file, "person"
+        )
+    position = locator.locate_cell(line)
+    if isinstance(position, Finding):
+        return position
+    table, row, column = position
     if column in taken.get(table, {}).get(row, ()):
         message = f"{table} {line.key} {line.column} is corrected twice"
-        return line.told("fix.invalid", message, finder.file, "column")
-    return refused(line, finder.profile, finder.file) or spot
+        return line.make_finding("fix.invalid", message, locator.file, "column")
+    return check_fix_text(line, locator.profile, locator.file) or position
 
 
-def _fixed(table: RawTable, fixes: Mapping[int, Mapping[int, Fix]], remarks: Sequence[Finding]) -> RawTable:
+def _apply_fixes(table: RawTable, fixes: Mapping[int, Mapping[int, Fix]], remarks: Sequence[Finding]) -> RawTable:
     rows = list(table.rows)
     for position, by_column in fixes.items():
         row = rows[position]
-        cells = tuple(by_column[i].text if i in by_column else text for i, text in enumerate(row.cells))
-        rows[position] = RawRow(row.line, cells, by_column)
+        cells = list(row.cells)
+        for column, fix in by_column.items():
+            cells[column] = fix.text
+        rows[position] = RawRow(row.line, tuple(cells), by_column)
     return replace(table, rows=rows, remarks=tuple(remarks)) if fixes or remarks else table
 
 
-def mark(typed: Typed) -> None:
-    """Tell the cells of corrected rows what stood there and who answers for it."""
+def attach_fixes(typed: TypedTable) -> None:
+    """Give the cells of corrected rows what stood there and who answers for it."""
     raw = typed.raw
     corrected = {row.line: row.fixes for row in raw.rows if row.fixes}
-    for key, record in typed.rows.items() if corrected else ():
-        if record.line in corrected:
-            fixes = {raw.columns[position]: fix for position, fix in corrected[record.line].items()}
-            index = {name: position for position, name in enumerate(record.cells)}
-            cells = [Cell(c.text, "fix", fixes[n]) if n in fixes else c for n, c in record.cells.items()]
-            typed.rows[key] = replace(record, cells=Columns(index, cells))
+    if not corrected:
+        return  # as in nearly every table: its rows need not be looked through
+    for key, record in typed.rows.items():
+        if record.line not in corrected:
+            continue
+        fixes = {raw.columns[position]: fix for position, fix in corrected[record.line].items()}
+        index = {name: position for position, name in enumerate(record.cells)}
+        cells = []
+        for name, cell in record.cells.items():
+            cells.append(Cell(cell.text, "fix", fixes[name]) if name in fixes else cell)
+        typed.rows[key] = replace(record, cells=RowValues(index, cells))
 
 
-def applied(tables: Mapping[str, RawTable]) -> Iterator[Finding]:
+def report_applied_fixes(tables: Mapping[str, RawTable]) -> Iterator[Finding]:
     """One finding a table, so that nobody forgets that some of its cells are read otherwise."""
     for name, table in tables.items():
-        fixes = [(row, table.columns[i], fix) for row in table.rows for i, fix in row.fixes.items()]
-        if fixes:
-            key = table.columns.index(table.spec.key)
-            said = [f"{r.cells[key]} {c} {f.original!r} as {f.text!r} ({f.person})" for r, c, f in fixes[:3]]
-            more = f" and {len(fixes) - 3} more" if len(fixes) > 3 else ""
-            message = f"{table.file}: read as {FILE} says: {', '.join(said)}{more}"
-            yield finding("fix.applied", message, table=name, file=FILE)
+        fixes = [(row, position, fix) for row in table.rows for position, fix in row.fixes.items()]
+        if not fixes:
+            continue
+        key = table.columns.index(table.spec.key)
+        examples = []
+        for row, position, fix in fixes[:_EXAMPLES]:
+            cell = f"{row.cells[key]} {table.columns[position]}"
+            examples.append(f"{cell} {fix.original!r} as {fix.text!r} ({fix.person})")
+        more = f" and {len(fixes) - _EXAMPLES} more" if len(fixes) > _EXAMPLES else ""
+        message = f"{table.file}: read as {FILE} says: {', '.join(examples)}{more}"
+        yield finding("fix.applied", message, table=name, file=FILE)

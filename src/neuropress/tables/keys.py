@@ -17,7 +17,7 @@ _LOOSE_KEY = re.compile(r"\s*([A-Za-z]+)[\s_\-]+([A-Za-z]+)[\s_\-]*([0-9]{1,4})(
 _SEVERAL = re.compile(r"[;,|\n]")
 
 
-class Fault(NamedTuple):
+class CellFault(NamedTuple):
     """What is wrong with one cell: a finding without its place."""
 
     id: str
@@ -36,44 +36,46 @@ class ObjectKey(NamedTuple):
     rest: str
 
 
-def prefix_of(key: str) -> str:
+def parse_key_prefix(key: str) -> str:
     """The token between the underscores: ``MD`` of ``JL_MD_0001``; empty when there is none."""
     parts = key.split("_")
     return parts[1] if len(parts) == 3 else ""
 
 
-def key_pattern(tables: Sequence[str], profile: Profile) -> re.Pattern[str]:
-    """What matches nothing but right keys of rows in `tables`; `key_fault` says what is wrong with the others."""
+def compile_key_pattern(tables: Sequence[str], profile: Profile) -> re.Pattern[str]:
+    """What matches nothing but right keys of rows in `tables`; `find_key_fault` says what is wrong with the others."""
     specs = [profile.tables[t] for t in tables]
     owners = "|".join(f"(?:{'|'.join(spec.labs)})_{spec.prefix}" for spec in specs)
     return re.compile(rf"(?:{owners})_(?!0000)[0-9]{{4}}")
 
 
-def key_fault(text: str, tables: Sequence[str], profile: Profile) -> Fault | None:
+def find_key_fault(text: str, tables: Sequence[str], profile: Profile) -> CellFault | None:
     """What is wrong with the key of a row in one of `tables`."""
     specs = [profile.tables[t] for t in tables]
     example = f"{specs[0].labs[0]}_{specs[0].prefix}_0001"
-    if len([part for part in _SEVERAL.split(text) if part.strip()]) > 1:
-        return Fault("key.several", f"{text!r} names several rows; a cell names one", expected=example)
+    parts = [part for part in _SEVERAL.split(text) if part.strip()]
+    if len(parts) > 1:
+        return CellFault("key.several", f"{text!r} names several rows; a cell names one", expected=example)
     match = _KEY.fullmatch(text)
     if not match:
-        return Fault("key.format", f"{text!r} is no key", _repair(text, example), example)
+        return CellFault("key.format", f"{text!r} is no key", _suggest_key(text, example), example)
     lab, prefix, number = match.groups()
     spec = next((s for s in specs if s.prefix == prefix), None)
     if spec is None:
         wanted = ", ".join(f"{s.prefix} ({s.name})" for s in specs)
+        # Most such keys stand in the wrong column: the table that they belong to shows it.
         other = next((name for name, s in profile.tables.items() if s.prefix == prefix), "no table")
-        return Fault("key.prefix", f"{text}: {prefix} is the prefix of {other}; expected {wanted}", expected=wanted)
+        return CellFault("key.prefix", f"{text}: {prefix} is the prefix of {other}; expected {wanted}", expected=wanted)
     if lab not in spec.labs:
         owner = f"lab {lab} owns no {spec.name} rows" if lab in profile.labs else f"{lab} are no lab's initials"
         labs = ", ".join(spec.labs)
-        return Fault("key.lab", f"{text}: {owner}; labs that do: {labs}", expected=labs)
+        return CellFault("key.lab", f"{text}: {owner}; labs that do: {labs}", expected=labs)
     if number == "0000":
-        return Fault("key.zero", f"{text}: the number 0000 is reserved")
+        return CellFault("key.zero", f"{text}: the number 0000 is reserved")
     return None
 
 
-def likely_key(text: str) -> str:
+def guess_key(text: str) -> str:
     """The key that a text which is none was probably meant to be; empty where nothing is likely."""
     loose = _LOOSE_KEY.fullmatch(text)
     if not loose:
@@ -82,14 +84,14 @@ def likely_key(text: str) -> str:
     return f"{lab.upper()}_{prefix.upper()}_{int(number):04d}"
 
 
-def _repair(text: str, example: str) -> str:
-    if likely := likely_key(text):
+def _suggest_key(text: str, example: str) -> str:
+    if likely := guess_key(text):
         return f"Write {likely}, if that is meant."
     return f"Write initials, prefix and four digits, as in {example}; leave the cell blank when there is none."
 
 
 @lru_cache(maxsize=8)
-def _address(buckets: tuple[str, ...]) -> re.Pattern[str]:
+def _compile_bucket_address(buckets: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(re.escape(b) for b in buckets)
     return re.compile(rf"s3://(?:{names})/|https://(?:{names})\.s3(?:[.-][a-z0-9-]+)?\.amazonaws\.com/")
 
@@ -99,16 +101,16 @@ def normalise_key(text: str, profile: Profile) -> str:
 
     Nothing else changes: keys are case-sensitive and not percent-decoded.
     """
-    address = _address(profile.buckets).match(text) if profile.buckets else None
+    address = _compile_bucket_address(profile.buckets).match(text) if profile.buckets else None
     return text[address.end() :] if address else text
 
 
-def object_key(text: str, profile: Profile) -> ObjectKey | None:
+def parse_object_key(text: str, profile: Profile) -> ObjectKey | None:
     """The levels of a path cell; None when it has fewer than five."""
-    return _levels(normalise_key(text, profile))
+    return _split_levels(normalise_key(text, profile))
 
 
-def _levels(key: str) -> ObjectKey | None:
+def _split_levels(key: str) -> ObjectKey | None:
     parts = key.split("/", 4)
     return ObjectKey(*parts) if len(parts) == 5 and parts[4] else None
 
@@ -125,31 +127,32 @@ def is_date(text: str) -> bool:
     return True
 
 
-def path_fault(text: str, column: str, spec: TableSpec, profile: Profile) -> Fault | None:
+def find_path_fault(text: str, column: str, spec: TableSpec, profile: Profile) -> CellFault | None:
     """What is wrong with a path cell, its row's own lab and date left aside."""
     key = normalise_key(text, profile)
     versions = spec.paths[column]
     expected = f"<lab>/<YYYYMMDD>/{spec.name}/{'|'.join(versions)}/<name>"
     if "://" in key:
         buckets = ", ".join(profile.buckets)
-        return Fault("path.bucket", f"{text!r} is not in a bucket of this dataset ({buckets})", expected=expected)
+        return CellFault("path.bucket", f"{text!r} is not in a bucket of this dataset ({buckets})", expected=expected)
     try:
         check_key(key)
     except Problem as unsafe:
-        return Fault("path.unsafe", unsafe.finding.message, expected=expected)
-    parts = _levels(key)
+        return CellFault("path.unsafe", unsafe.finding.message, expected=expected)
+    parts = _split_levels(key)
     if parts is None or not is_date(parts.date):
         why = "has fewer than five levels" if parts is None else f"has {parts.date!r} where the date belongs"
-        return Fault("path.layout", f"{key!r} {why}; expected {expected}", expected=expected)
+        return CellFault("path.layout", f"{key!r} {why}; expected {expected}", expected=expected)
     folders = [profile.labs[i].folder for i in spec.labs]
     if parts.folder not in folders:
-        said = ", ".join(folders)
-        message = f"{key!r} begins with {parts.folder!r}; labs with {spec.name} rows have the folders {said}"
-        return Fault("path.lab", message, expected=said)
+        allowed = ", ".join(folders)
+        message = f"{key!r} begins with {parts.folder!r}; labs with {spec.name} rows have the folders {allowed}"
+        return CellFault("path.lab", message, expected=allowed)
     if parts.object_type != spec.name:
         message = f"{key!r} is under {parts.object_type!r}; a {column} of table {spec.name} is under {spec.name!r}"
-        return Fault("path.type", message, expected=spec.name)
+        return CellFault("path.type", message, expected=spec.name)
     if parts.version not in versions:
-        said = " or ".join(versions)
-        return Fault("path.version", f"{key!r} is under {parts.version!r}; a {column} is under {said}", expected=said)
+        allowed = " or ".join(versions)
+        message = f"{key!r} is under {parts.version!r}; a {column} is under {allowed}"
+        return CellFault("path.version", message, expected=allowed)
     return None

@@ -14,8 +14,8 @@ from ..model.finding import Finding, Severity, finding
 from ..model.profile import Profile
 from ..model.record import Record
 from ..model.waiver import Waiver, waive
-from .keys import prefix_of
-from .validate import Typed, Unkeyed
+from .keys import parse_key_prefix
+from .validate import TypedTable, UnkeyedRow
 
 _DIGITS = re.compile("[0-9]+")
 
@@ -32,93 +32,102 @@ class Tables:
     rows
         Table -> key -> row: every row with a key of its own, also those with faulty
         cells, whose typed value is None there.
-    faulty
+    error_columns
         (table, key) -> columns with an error of their own.
     unkeyed
         Table -> findings on rows that have no key of their own.
     broken
         Table -> what is wrong with the table as a whole.
     findings
-        Everything that was found, in the order of tables and lines.
+        Everything that is wrong, in the order of tables and lines.
     causes
         (table, key) -> first error of the row itself.
     blocked
         (table, key) -> why the row must not be used: its own first error, or that of
         a row that it depends on. A warning where the error is waived and the row is not understood.
+    referencing
+        (table, key) -> rows that point to it, whether it is there or not.
+    unkeyed_children
+        (table, key) -> rows without a key of their own that point to it, each with what is wrong with its key.
     waivers
         Those that hold for the errors of these rows, also for what is found in their raw files.
     """
 
     rows: Mapping[str, Mapping[str, Record]]
-    faulty: Mapping[RowId, frozenset[str]]
+    error_columns: Mapping[RowId, frozenset[str]]
     unkeyed: Mapping[str, Sequence[Finding]]
     broken: Mapping[str, Finding]
     findings: tuple[Finding, ...]
     causes: Mapping[RowId, Finding]
-    pointing: Mapping[RowId, Sequence[Record]] = field(repr=False)
-    withheld: Mapping[RowId, Sequence[tuple[RowId, Finding]]] = field(repr=False)
+    referencing: Mapping[RowId, Sequence[Record]] = field(repr=False)
+    unkeyed_children: Mapping[RowId, Sequence[tuple[RowId, Finding]]] = field(repr=False)
     waivers: tuple[Waiver, ...] = ()
 
     @cached_property
     def records(self) -> Mapping[str, Mapping[str, Record]]:
         """Table -> key -> row, for the rows whose every cell is understood; look them up in `blocked`."""
         return {
-            table: {key: row for key, row in rows.items() if (table, key) not in self.faulty}
+            table: {key: row for key, row in rows.items() if (table, key) not in self.error_columns}
             for table, rows in self.rows.items()
         }
 
     @cached_property
     def blocked(self) -> Mapping[RowId, Finding]:
         """(table, key) -> first cause, through all rows that depend on a faulty one."""
+        # Breadth first and without recursion: a row gets the nearest cause, and chains of analyses are thousands long.
         blocked = dict(self.causes)
         queue = deque(blocked)
         while queue:
-            above = queue.popleft()
-            for row in self.pointing.get(above, ()):
-                below = (row.table, row.key)
-                if below not in blocked:
-                    blocked[below] = blocked[above]
-                    queue.append(below)
+            parent = queue.popleft()
+            for row in self.referencing.get(parent, ()):
+                child = (row.table, row.key)
+                if child not in blocked:
+                    blocked[child] = blocked[parent]
+                    queue.append(child)
         return blocked
 
-    def table(self, name: str) -> Mapping[str, Record]:
+    def get_rows(self, name: str) -> Mapping[str, Record]:
         """Key -> row of one table, understood or not; empty for a table that the profile does not have."""
         return self.rows.get(name, {})
 
-    def children(self, record: Record, table: str) -> tuple[Record, ...]:
+    def get_children(self, record: Record, table: str) -> tuple[Record, ...]:
         """The understood rows of a table that point to a row, in the order of their lines."""
-        found = self.pointing.get((record.table, record.key), ())
-        return tuple(row for row in found if row.table == table and (table, row.key) not in self.faulty)
+        rows = self.referencing.get((record.table, record.key), ())
+        return tuple(row for row in rows if row.table == table and (table, row.key) not in self.error_columns)
 
-    def blocked_children(self, record: Record) -> dict[RowId, Finding]:
+    def get_blocked_children(self, record: Record) -> dict[RowId, Finding]:
         """The blocked rows, understood or not, that point to a row, each with its cause.
 
         A row without a key of its own goes by what stands in the key cell, or by its line.
         """
         own = (record.table, record.key)
-        found = ((row.table, row.key) for row in self.pointing.get(own, ()))
-        return dict(self.withheld.get(own, ())) | {row: self.blocked[row] for row in found if row in self.blocked}
+        children = dict(self.unkeyed_children.get(own, ()))
+        for row in self.referencing.get(own, ()):
+            child = (row.table, row.key)
+            if child in self.blocked:
+                children[child] = self.blocked[child]
+        return children
 
-    def sound(self, record: Record, columns: Iterable[str]) -> bool:
+    def has_sound_cells(self, record: Record, columns: Iterable[str]) -> bool:
         """Whether none of the cells (dotted paths over relations) has an error of its own."""
         for path in columns:
             relations, _, column = path.rpartition(".")
             row = record.related(relations)
-            if row is not None and column in self.faulty.get((row.table, row.key), ()):
+            if row is not None and column in self.error_columns.get((row.table, row.key), ()):
                 return False
         return True
 
-    def with_findings(self, found: Sequence[tuple[Finding, Sequence[RowId]]]) -> Tables:
+    def with_findings(self, results: Sequence[tuple[Finding, Sequence[RowId]]]) -> Tables:
         """The same tables with further findings, each with the rows that it withholds if it is an error.
 
-        A finding that the tables already have is not told again; it only withholds more rows.
+        A finding that the tables already have is not repeated; it only withholds more rows.
         """
         causes = dict(self.causes)
-        for told, rows in found:
-            if told.severity is Severity.ERROR:
+        for reported, rows in results:
+            if reported.severity is Severity.ERROR:
                 for row in rows:
-                    causes.setdefault(row, told)
-        everything = dict.fromkeys((*self.findings, *(told for told, _ in found)))
+                    causes.setdefault(row, reported)
+        everything = dict.fromkeys((*self.findings, *(reported for reported, _ in results)))
         order = {table: position for position, table in enumerate(self.rows)}
         findings = sorted(everything, key=lambda f: (order.get(f.location.table or "", -1), f.location.line or 0))
         return replace(self, findings=tuple(findings), causes=causes)
@@ -126,7 +135,7 @@ class Tables:
 
 @dataclass(slots=True)
 class _Reference:
-    """A foreign key cell whose row was not found."""
+    """A foreign key cell and the key that it names."""
 
     row: Record
     column: str
@@ -134,90 +143,101 @@ class _Reference:
     key: str
 
 
-_PASSABLE = ("link.dangling", "table.missing")
+_WAIVABLE_LINKS = ("link.dangling", "table.missing")
 """Errors of links that a waiver may cover so that the row is used without what it points to."""
 
 
-def link(tables: Mapping[str, Typed], profile: Profile, waivers: Sequence[Waiver] = ()) -> Tables:
-    """Join all rows; tell dangling keys and circles, but not twice what is already told."""
-    pointing: dict[RowId, list[Record]] = {}
+def link_tables(tables: Mapping[str, TypedTable], profile: Profile, waivers: Sequence[Waiver] = ()) -> Tables:
+    """Join all rows; find dangling keys and circles, but not a second time what is a finding already."""
+    referencing: dict[RowId, list[Record]] = {}
     missing: dict[str, list[_Reference]] = {}
-    for reference, parent in _references(tables, profile):
+    for reference, parent in _resolve_references(tables, profile):
         row = reference.row
         if parent is not None:
             tables[row.table].parents[row.key][reference.column.removesuffix("_id")] = parent
         else:
             missing.setdefault(reference.target, []).append(reference)
-        pointing.setdefault((reference.target, reference.key), []).append(row)
-    _accompany(tables, profile)
-    found: list[tuple[Finding, Sequence[RowId]]] = []
+        referencing.setdefault((reference.target, reference.key), []).append(row)
+    _attach_companions(tables, profile)
+    results: list[tuple[Finding, Sequence[RowId]]] = []
     for target, references in missing.items():
-        found += _missing(references, tables[target])
+        results += _check_missing_rows(references, tables[target])
     for table, spec in profile.tables.items():
         for column, targets in spec.foreign.items():
             if table in targets:
-                found += _circles(tables[table], column.removesuffix("_id"))
-    found = [(waive(told, waivers), rows) for told, rows in found]
-    causes = dict(_own_causes(tables))
-    for told, rows in found:
-        if told.severity is Severity.ERROR or told.id not in _PASSABLE:
-            for key in rows:
-                causes.setdefault(key, told)
+                results += _check_circles(tables[table], column.removesuffix("_id"))
+    results = [(waive(reported, waivers), rows) for reported, rows in results]
+    causes = dict(_collect_own_causes(tables))
+    for reported, rows in results:
+        if reported.severity is Severity.ERROR or reported.id not in _WAIVABLE_LINKS:
+            for row_id in rows:
+                causes.setdefault(row_id, reported)
     whole = Tables(
         rows={name: typed.rows for name, typed in tables.items()},
-        faulty={(name, key): bad for name, typed in tables.items() for key, bad in typed.faulty.items()},
-        unkeyed={name: [row.told for row in typed.unkeyed] for name, typed in tables.items()},
+        error_columns={
+            (name, key): columns for name, typed in tables.items() for key, columns in typed.error_columns.items()
+        },
+        unkeyed={name: [row.finding for row in typed.unkeyed] for name, typed in tables.items()},
         broken={name: typed.broken for name, typed in tables.items() if typed.broken},
-        findings=tuple(told for typed in tables.values() for told in typed.findings),
+        findings=tuple(reported for typed in tables.values() for reported in typed.findings),
         causes=causes,
-        pointing=pointing,
-        withheld=_withheld(tables, profile),
+        referencing=referencing,
+        unkeyed_children=_collect_unkeyed_children(tables, profile),
         waivers=tuple(waivers),
     )
-    return whole.with_findings(found)
+    return whole.with_findings(results)
 
 
-def _references(tables: Mapping[str, Typed], profile: Profile) -> Iterator[tuple[_Reference, Record | None]]:
+def _resolve_references(
+    tables: Mapping[str, TypedTable], profile: Profile
+) -> Iterator[tuple[_Reference, Record | None]]:
     """Every foreign key cell and the row that it names; of faulty cells those only that name one."""
     for table, typed in tables.items():
         for column, targets in profile.tables[table].foreign.items():
             by_prefix = {profile.tables[t].prefix: t for t in targets}
             for row in typed.rows.values():
                 value = row.values.get(column)
-                faulty = value is None and column in typed.faulty.get(row.key, ())
-                text = str(value) if value is not None else row.cells[column].text if faulty else ""
-                target = by_prefix.get(prefix_of(text)) if text else None
+                text = "" if value is None else str(value)
+                has_error = value is None and column in typed.error_columns.get(row.key, ())
+                if has_error:
+                    text = row.cells[column].text
+                target = by_prefix.get(parse_key_prefix(text)) if text else None
                 if target is None:
                     continue
                 parent = tables[target].rows.get(text)
-                if parent is not None or not faulty:
+                # Of a faulty cell no dangling key is made: its own error says what is wrong with it.
+                if parent is not None or not has_error:
                     yield _Reference(row, column, target, text), parent
 
 
-def _accompany(tables: Mapping[str, Typed], profile: Profile) -> None:
-    """Tell each row which understood rows accompany it."""
+def _attach_companions(tables: Mapping[str, TypedTable], profile: Profile) -> None:
+    """Add each understood row to the companions of the row that it accompanies."""
     for table, spec in profile.tables.items():
-        for row in tables[table].rows.values() if spec.accompanies else ():
-            behind = row.parents.get(spec.accompanies)
-            companions = tables[behind.table].companions if behind else None
-            if behind and companions is not None and row.key not in tables[table].faulty:
-                companions[behind.key].append(row)
+        if not spec.accompanies:
+            continue
+        for row in tables[table].rows.values():
+            parent = row.parents.get(spec.accompanies)
+            companions = tables[parent.table].companions if parent else None
+            if parent and companions is not None and row.key not in tables[table].error_columns:
+                companions[parent.key].append(row)
 
 
-def _withheld(tables: Mapping[str, Typed], profile: Profile) -> dict[RowId, list[tuple[RowId, Finding]]]:
+def _collect_unkeyed_children(
+    tables: Mapping[str, TypedTable], profile: Profile
+) -> dict[RowId, list[tuple[RowId, Finding]]]:
     """Rows without a key of their own, by the rows that they point to."""
-    found: dict[RowId, list[tuple[RowId, Finding]]] = {}
+    children: dict[RowId, list[tuple[RowId, Finding]]] = {}
     for table, typed in tables.items():
         for row in typed.unkeyed:
             for column, text in row.foreign.items():
                 for target in profile.tables[table].foreign[column]:
                     if text in tables[target].rows:
                         label = (table, row.text or f"line {row.line}")
-                        found.setdefault((target, text), []).append((label, row.told))
-    return found
+                        children.setdefault((target, text), []).append((label, row.finding))
+    return children
 
 
-def _own_causes(tables: Mapping[str, Typed]) -> Iterator[tuple[RowId, Finding]]:
+def _collect_own_causes(tables: Mapping[str, TypedTable]) -> Iterator[tuple[RowId, Finding]]:
     for name, typed in tables.items():
         for key in typed.rows:
             cause = typed.broken or typed.causes.get(key)
@@ -225,13 +245,15 @@ def _own_causes(tables: Mapping[str, Typed]) -> Iterator[tuple[RowId, Finding]]:
                 yield (name, key), cause
 
 
-def _missing(references: Sequence[_Reference], target: Typed) -> Iterator[tuple[Finding, Sequence[RowId]]]:
+def _check_missing_rows(
+    references: Sequence[_Reference], target: TypedTable
+) -> Iterator[tuple[Finding, Sequence[RowId]]]:
     """Rows that point to nothing, and why: a missing or broken table, a row whose key is unreadable, a wrong key."""
     rows = [(r.row.table, r.row.key) for r in references]
     spec = target.raw.spec
     if not target.raw.present:
-        who = references[0]
-        message = f"there is no {target.raw.file}, but {who.row.table} {who.row.key} points to {who.key}"
+        first = references[0]
+        message = f"there is no {target.raw.file}, but {first.row.table} {first.row.key} points to {first.key}"
         yield finding("table.missing", message, table=spec.name, file=target.raw.file), rows
         return
     if target.broken:
@@ -240,52 +262,56 @@ def _missing(references: Sequence[_Reference], target: Typed) -> Iterator[tuple[
     by_key: dict[str, list[_Reference]] = {}
     for reference in references:
         by_key.setdefault(reference.key, []).append(reference)
-    explained = _explained(list(by_key), target.unkeyed)
+    explained = _explain_missing_keys(list(by_key), target.unkeyed)
     for key, group in by_key.items():
         if key in explained:
-            yield explained[key], [(r.row.table, r.row.key) for r in group]
+            yield explained[key], [(reference.row.table, reference.row.key) for reference in group]
             continue
-        for r in group:
-            message = f"{r.column}: {spec.name} has no row {key}"
-            place: dict[str, Any] = {"table": r.row.table, "line": r.row.line, "key": r.row.key}
-            yield (
-                finding("link.dangling", message, column=r.column, value=key, **place),
-                [(r.row.table, r.row.key)],
-            )
+        for reference in group:
+            row, column = reference.row, reference.column
+            message = f"{column}: {spec.name} has no row {key}"
+            place: dict[str, Any] = {"table": row.table, "line": row.line, "key": row.key}
+            yield finding("link.dangling", message, column=column, value=key, **place), [(row.table, row.key)]
 
 
-def _explained(keys: Sequence[str], unkeyed: Sequence[Unkeyed]) -> dict[str, Finding]:
+def _explain_missing_keys(keys: Sequence[str], unkeyed: Sequence[UnkeyedRow]) -> dict[str, Finding]:
     """Which missing keys the rows without a key of their own account for.
 
-    A row whose key is damaged is one defect: the rows that point to it are not told again.
+    A row whose key is damaged is one defect, not one more for each row that points to it.
     A damaged key with the same number is taken first; if then no fewer damaged keys than
     missing ones are left, these account for the rest.
     """
-    left = dict(enumerate(unkeyed))
+    unmatched = dict(enumerate(unkeyed))
     by_number: dict[str, list[int]] = {}
-    for position, one in left.items():
-        if one.told.id != "key.duplicate":
-            for digits in _DIGITS.findall(one.text[:NUMBER_CHARS]):
-                by_number.setdefault(digits.lstrip("0") or "0", []).append(position)
+    for position, row in unmatched.items():
+        if row.finding.id != "key.duplicate":
+            for digits in _DIGITS.findall(row.text[:NUMBER_CHARS]):
+                by_number.setdefault(_strip_zeros(digits), []).append(position)
     explained: dict[str, Finding] = {}
     for key in keys:
-        twins = by_number.get(key[-4:].lstrip("0") or "0", [])
-        while twins and twins[0] not in left:
-            twins.pop(0)
-        if twins:
-            explained[key] = left.pop(twins.pop(0)).told
+        candidates = by_number.get(_strip_zeros(key[-4:]), [])
+        while candidates and candidates[0] not in unmatched:  # a text with two numbers stands under both
+            candidates.pop(0)
+        if candidates:
+            explained[key] = unmatched.pop(candidates.pop(0)).finding
     rest = [key for key in keys if key not in explained]
-    if len(rest) <= len(left):
-        explained |= {key: one.told for key, one in zip(rest, left.values(), strict=False)}
+    if len(rest) <= len(unmatched):
+        for key, row in zip(rest, unmatched.values(), strict=False):
+            explained[key] = row.finding
     return explained
 
 
-def _circles(typed: Typed, relation: str) -> Iterator[tuple[Finding, Sequence[RowId]]]:
+def _strip_zeros(digits: str) -> str:
+    """A number's text as a spreadsheet writes it: 0007 as 7."""
+    return digits.lstrip("0") or "0"
+
+
+def _check_circles(typed: TypedTable, relation: str) -> Iterator[tuple[Finding, Sequence[RowId]]]:
     """Rows of one table that depend on themselves; the link of the first is cut."""
     table = typed.raw.spec.name
     done: set[str] = set()
     for start in typed.rows:
-        path: dict[str, None] = {}
+        path: dict[str, None] = {}  # a set that keeps its order
         row: Record | None = typed.rows[start]
         while row is not None and row.table == table and row.key not in done and row.key not in path:
             path[row.key] = None

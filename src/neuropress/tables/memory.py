@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def pause_garbage_collection() -> Iterator[None]:
     """Pause the collector of reference cycles while tables are built.
 
     It would look through all rows again and again as they become more, a third of the whole
-    time, and find nothing: rows are freed by their reference counts.
+    time, and find nothing: rows are freed by their reference counts. A caller that has switched it
+    off, or has frozen objects of its own, finds it as it was.
     """
     active = gc.isenabled()
     gc.disable()
@@ -20,7 +21,9 @@ def uncollected() -> Iterator[None]:
         yield
     finally:
         if active and not gc.get_freeze_count():
-            gc.freeze()  # to the oldest generation at once,
-            gc.unfreeze()  # so that not even the first collection looks through them
+            # Freezing and thawing puts all new rows into the oldest generation at once;
+            # else the first collection of the young one would look through each of them.
+            gc.freeze()
+            gc.unfreeze()
         if active:
             gc.enable()

@@ -32,7 +32,7 @@ _PER_CELL = 8
 
 
 @dataclass(slots=True)
-class Part:
+class PackagePart:
     """One part of the package: how many elements it has, and the merged ranges of a sheet.
 
     `extent` counts the cells of rows up to the last one that is there, `width` those of the row so far.
@@ -47,23 +47,16 @@ class Part:
     merged: int = 0
     first_merged: str = ""
 
-    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+    def start_element(self, name: str, attributes: Mapping[str, str]) -> None:
         """Count an element."""
         self.elements += 1
         self.depth += 1
-        tag = name.rpartition(":")[2]
+        tag = name.rpartition(":")[2]  # the prefix is the file's own choice
         if self.depth > DEPTH:
             raise OverBudget(f"{self.name} is nested deeper than {DEPTH} levels")
         if tag == "c":
-            self.cells += 1
-            place = _CELL.fullmatch(attributes.get("r", "A1"))
-            self.width = _number(place[1]) if place and "r" in attributes else self.width + 1
-            if place is None or self.width > TABLE_COLUMNS:
-                message = (
-                    f"{self.name} has a cell {attributes.get('r', '')[:20]!r}; a table has {TABLE_COLUMNS} columns"
-                )
-                raise OverBudget(message)
-        elif tag == "si":
+            self.count_cell(attributes.get("r"))
+        elif tag == "si":  # a shared text: openpyxl builds all of them, whether a cell names them or not
             self.cells += 1
         elif tag == "row":
             self.extent, self.width = self.extent + self.width, 0
@@ -80,23 +73,35 @@ class Part:
         if self.elements > WORKBOOK_ELEMENTS + _PER_CELL * self.cells:
             raise OverBudget(f"{self.name} has more than {WORKBOOK_ELEMENTS} elements beside its cells")
 
-    def end(self, name: str) -> None:
+    def count_cell(self, reference: str | None) -> None:
+        """Count a cell; without a reference, which the standard allows, it is the next one of its row."""
+        self.cells += 1
+        place = _CELL.fullmatch(reference or "")
+        if place:
+            self.width = _parse_column_letters(place[1])
+        elif reference is None:
+            self.width += 1
+        if (reference is not None and not place) or self.width > TABLE_COLUMNS:
+            shown = (reference or "")[:20]
+            raise OverBudget(f"{self.name} has a cell {shown!r}; a table has {TABLE_COLUMNS} columns")
+
+    def end_element(self, name: str) -> None:
         """Leave an element."""
         self.depth -= 1
 
-    def refuse(self, *_: Any) -> None:
+    def refuse_declaration(self, *_: Any) -> None:
         """A workbook declares no document type and no entities."""
         raise OverBudget(f"{self.name} declares entities of its own, which no spreadsheet program writes")
 
 
-def _number(letters: str) -> int:
+def _parse_column_letters(letters: str) -> int:
     number = 0
     for letter in letters:
         number = 26 * number + ord(letter) - ord("A") + 1
     return number
 
 
-def examine(path: Path) -> Mapping[str, Part]:
+def count_package_parts(path: Path) -> Mapping[str, PackagePart]:
     """Count what every XML part of a workbook holds.
 
     Raises
@@ -109,17 +114,17 @@ def examine(path: Path) -> Mapping[str, Part]:
     """
     if path.stat().st_size > WORKBOOK_BYTES:
         raise OverBudget(f"it has {path.stat().st_size} bytes; a workbook has at most {WORKBOOK_BYTES}")
-    parts: dict[str, Part] = {}
+    parts: dict[str, PackagePart] = {}
     with zipfile.ZipFile(path) as archive:
         unpacked = sum(item.file_size for item in archive.infolist())
         if unpacked > WORKBOOK_UNPACKED:
             raise OverBudget(f"it would unpack to {unpacked} bytes; a workbook has at most {WORKBOOK_UNPACKED}")
         for item in archive.infolist():
             # Whatever its name: which part holds the texts or styles is for another part to say.
-            part = parts[item.filename] = Part(item.filename)
+            part = parts[item.filename] = PackagePart(item.filename)
             with archive.open(item) as file:
                 try:
-                    _count(part, file)
+                    _count_elements(part, file)
                 except expat.ExpatError:
                     if item.filename.endswith((".xml", ".rels")):
                         raise
@@ -129,12 +134,12 @@ def examine(path: Path) -> Mapping[str, Part]:
     return parts
 
 
-def _count(part: Part, file: Any) -> None:
+def _count_elements(part: PackagePart, file: Any) -> None:
     parser = expat.ParserCreate()
-    parser.StartElementHandler = part.start
-    parser.EndElementHandler = part.end
-    parser.StartDoctypeDeclHandler = part.refuse
-    parser.EntityDeclHandler = part.refuse
+    parser.StartElementHandler = part.start_element
+    parser.EndElementHandler = part.end_element
+    parser.StartDoctypeDeclHandler = part.refuse_declaration
+    parser.EntityDeclHandler = part.refuse_declaration
     while chunk := file.read(1 << 20):
         parser.Parse(chunk)
     parser.Parse(b"", True)

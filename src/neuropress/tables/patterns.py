@@ -18,7 +18,7 @@ MOST_PATTERN = 2000
 MOST_PARTS = 5000
 """Objects and lists of one schema: jsonschema takes a millisecond for each when it checks it."""
 
-OVERRUN: set[str] = set()
+OVERRUN_PATTERNS: set[str] = set()
 """Expressions for which `PATTERN_SECONDS` were not enough."""
 
 _MOST_COUNT = 1000
@@ -26,7 +26,7 @@ _COUNT = re.compile(r"\{(\d+)?(,(\d+)?)?\}")
 _UNSUPPORTED = ("$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$id", "$anchor")
 
 
-def check_own(schema: Any) -> None:
+def check_own_schema(schema: Any) -> None:
     """Refuse what would load something, go in circles, or cost more than it says.
 
     ``$ref`` may stand in a column, one of its ``oneOf``, a side of an ``if``/``then``, or below ``$defs``: there it is
@@ -37,7 +37,7 @@ def check_own(schema: Any) -> None:
     ValueError
         It has a reference elsewhere, names of its own (``$id``), or an expression that is too long.
     """
-    for keyword, value, allowed in _keywords(schema):
+    for keyword, value, allowed in _iterate_keywords(schema):
         if keyword in _UNSUPPORTED and value not in (None, "") and not (keyword == "$id" and allowed is None):
             raise ValueError(f"{keyword} cannot be used here")
         if keyword == "$ref" and not allowed:
@@ -49,43 +49,48 @@ def check_own(schema: Any) -> None:
             check_pattern(value)
 
 
-def count_parts(schema: Any) -> None:
+def check_schema_size(schema: Any) -> None:
     """Refuse a schema of more than `MOST_PARTS` objects and lists. Raises `ValueError`."""
     queue, count = [schema], 0
     while queue:
-        one = queue.pop()
+        part = queue.pop()
         count += 1
         if count > MOST_PARTS:
             raise ValueError(f"it has more than {MOST_PARTS} objects and lists")
-        nested = one.values() if isinstance(one, dict) else one
+        nested = part.values() if isinstance(part, dict) else part
         queue += [value for value in nested if isinstance(value, (dict, list))]
 
 
-def _keywords(schema: Any) -> Iterator[tuple[str, Any, bool | None]]:
+def _iterate_keywords(schema: Any) -> Iterator[tuple[str, Any, bool | None]]:
     """Every keyword with its value, and whether a reference is followed there; None at the top."""
     followed = [*schema.get("properties", {}).values(), *schema.get("$defs", {}).values()]
     for rule in schema.get("allOf", ()):
         for side in ("if", "then"):
             followed += rule.get(side, {}).get("properties", {}).values()
-    followed += [option for one in followed for option in one.get("oneOf", ())]
-    known = {id(one) for one in followed}
+    for part in list(followed):
+        followed += part.get("oneOf", ())
+    # By identity: two columns with equal schemas are two places, and a schema is no key of a dictionary.
+    followed_ids = {id(part) for part in followed}
+    # A queue and no recursion: how deep a schema is nested is for its author to say.
     queue: list[tuple[Any, bool | None]] = [(schema, None)]
     while queue:
-        one, allowed = queue.pop()
-        if isinstance(one, dict):
-            for keyword, value in one.items():
+        part, allowed = queue.pop()
+        if isinstance(part, dict):
+            for keyword, value in part.items():
                 if isinstance(keyword, str) and not isinstance(value, (dict, list)):
                     yield keyword, value, allowed
-                queue.append((value, id(value) in known))
-        elif isinstance(one, list):
-            queue += [(value, id(value) in known) for value in one]
+                queue.append((value, id(value) in followed_ids))
+        elif isinstance(part, list):
+            queue += [(value, id(value) in followed_ids) for value in part]
 
 
 def check_pattern(pattern: object) -> None:
     """Refuse an expression that is none, is very long, or counts very far. Raises `ValueError`."""
     if not isinstance(pattern, str) or len(pattern) > MOST_PATTERN:
         raise ValueError(f"a pattern must be a text of at most {MOST_PATTERN} characters")
-    counts = [int(n[-9:]) for groups in _COUNT.findall(pattern) for n in (groups[0], groups[2]) if n]
+    counts = []
+    for least, _, most in _COUNT.findall(pattern):
+        counts += [int(digits[-9:]) for digits in (least, most) if digits]  # int() refuses thousands of digits
     if any(count > _MOST_COUNT for count in counts):
         raise ValueError(f"the pattern {pattern[:80]!r} counts further than {_MOST_COUNT}")
     nested = 1
@@ -100,16 +105,16 @@ def check_pattern(pattern: object) -> None:
         raise ValueError(f"the pattern {pattern[:80]!r} is no regular expression: {error}") from error
 
 
-def bounded_search(pattern: str) -> Callable[[str], bool]:
+def compile_bounded_search(pattern: str) -> Callable[[str], bool]:
     """Whether an expression is found in a text, within `PATTERN_SECONDS` a text.
 
     A text on which that is not enough does not match, and after `PATTERN_OVERRUNS` of them none
     does: ``(a+)+$`` takes two to the power of the text's length.
     """
-    compiled = regex.compile(pattern)
+    compiled = regex.compile(pattern)  # not re: it has no timeout, and no thread can stop it
     overruns = 0
 
-    def search(text: str) -> bool:
+    def search_text(text: str) -> bool:
         nonlocal overruns
         if overruns >= PATTERN_OVERRUNS:
             return False
@@ -117,25 +122,25 @@ def bounded_search(pattern: str) -> Callable[[str], bool]:
             return compiled.search(text, timeout=PATTERN_SECONDS) is not None
         except TimeoutError:
             overruns += 1
-            OVERRUN.add(pattern)
+            OVERRUN_PATTERNS.add(pattern)
             return False
 
-    return search
+    return search_text
 
 
-def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
-    if isinstance(instance, str) and not _searches(pattern)(instance):
+def _validate_pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:
+    if isinstance(instance, str) and not _get_search(pattern)(instance):
         yield ValidationError(f"{instance[:80]!r} does not match {pattern[:80]!r}")
 
 
 _SEARCHES: dict[str, Callable[[str], bool]] = {}
 
 
-def _searches(pattern: str) -> Callable[[str], bool]:
+def _get_search(pattern: str) -> Callable[[str], bool]:
     if pattern not in _SEARCHES:
-        _SEARCHES[pattern] = bounded_search(pattern)
+        _SEARCHES[pattern] = compile_bounded_search(pattern)
     return _SEARCHES[pattern]
 
 
-Confined: Any = validators.extend(Draft202012Validator, {"pattern": _pattern})
+ConfinedValidator: Any = validators.extend(Draft202012Validator, {"pattern": _validate_pattern})
 """jsonschema's validator with bounded expressions; it is given an empty registry, so that it loads nothing."""

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from difflib import get_close_matches
-from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,8 +15,8 @@ from ..model.finding import Finding, finding
 from ..model.profile import TableSpec
 from ..model.record import Fix
 
-_UNKNOWN_TOLD = 20
-"""So many unknown columns are told; a table with more is another table."""
+_UNKNOWN_LISTED = 20
+"""So many unknown columns are findings; a table with more is another table."""
 _NO_FIXES: Mapping[int, Fix] = MappingProxyType({})
 
 
@@ -44,7 +43,7 @@ class TableSource:
     fixes: str = ""
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """The location without a password, for messages."""
         if "://" not in self.location:
             return Path(self.location).name
@@ -56,7 +55,7 @@ class TableSource:
 class RawRow:
     """One row: the line on which it starts (the header is line 1) and its cells' text.
 
-    `fixes` tells, by position, which of them a person corrected; `cells` are then the corrected texts.
+    `fixes` says, by position, which of them a person corrected; `cells` are then the corrected texts.
     """
 
     line: int
@@ -66,8 +65,12 @@ class RawRow:
     @property
     def originals(self) -> tuple[str, ...]:
         """The texts as they stand in the source."""
-        texts = (self.fixes[i].original if i in self.fixes else text for i, text in enumerate(self.cells))
-        return tuple(texts) if self.fixes else self.cells
+        if not self.fixes:
+            return self.cells
+        texts = list(self.cells)
+        for position, fix in self.fixes.items():
+            texts[position] = fix.original
+        return tuple(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +100,30 @@ class RawTable:
     remarks: tuple[Finding, ...] = ()
 
 
-def broken(spec: TableSpec, file: str, *findings: Finding) -> RawTable:
+def make_broken_table(spec: TableSpec, file: str, *findings: Finding) -> RawTable:
     """A table that is wrong as a whole."""
     return RawTable(spec, file, findings=findings)
 
 
-def over_budget(spec: TableSpec, file: str, error: OverBudget, line: int | None = None) -> RawTable:
+def make_over_budget_table(spec: TableSpec, file: str, error: OverBudget, line: int | None = None) -> RawTable:
     """A table that asks for more than any table needs."""
-    return broken(spec, file, finding("table.budget", f"{file}: {error}", table=spec.name, line=line, file=file))
+    return make_broken_table(
+        spec, file, finding("table.budget", f"{file}: {error}", table=spec.name, line=line, file=file)
+    )
 
 
-def unreadable(spec: TableSpec, place: str, error: Exception, id: str = "table.unreadable") -> RawTable:
-    """A table that a library gave up; what it says of it may hold text of private cells."""
+def make_unreadable_table(spec: TableSpec, place: str, error: Exception, id: str = "table.unreadable") -> RawTable:
+    """A table that a library gave up; its message may hold text of private cells."""
     if isinstance(error, OverBudget):
-        return over_budget(spec, place, error)
-    said = type(error).__name__ if spec.private else f"{error}" or type(error).__name__
-    return broken(spec, place, finding(id, f"{place}: {said}", table=spec.name, file=place))
+        return make_over_budget_table(spec, place, error)
+    reason = type(error).__name__
+    if not spec.private:
+        reason = str(error) or reason
+    return make_broken_table(spec, place, finding(id, f"{place}: {reason}", table=spec.name, file=place))
 
 
-class Size:
-    """What a table has taken so far.
+class TableSize:
+    """What a table has taken so far; rows are counted while they are read, because a source may have no end.
 
     Raises
     ------
@@ -129,7 +136,7 @@ class Size:
             raise OverBudget(f"its header has {len(columns)} columns; a table has at most {TABLE_COLUMNS}")
         self.rows = self.cells = 0
 
-    def add(self, cells: Sequence[str], line: int) -> None:
+    def count_row(self, cells: Sequence[str], line: int) -> None:
         """Count a row."""
         self.rows += 1
         self.cells += len(cells)
@@ -137,26 +144,27 @@ class Size:
             raise OverBudget(f"it has more than {TABLE_ROWS} rows")
         if self.cells > TABLE_CELLS:
             raise OverBudget(f"it has more than {TABLE_CELLS} cells")
+        # The sum is the cheaper question, and for nearly every row it is enough.
         if sum(map(len, cells)) > CELL_CHARS and max(map(len, cells)) > CELL_CHARS:
             raise OverBudget(f"a cell of line {line} has more than {CELL_CHARS} characters")
 
 
-def from_rows(
+def build_raw_table(
     spec: TableSpec, place: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], text: Callable[[Any], str]
 ) -> RawTable:
     """A raw table from rows of values; `line` counts them, the header being line 1."""
     filled: list[RawRow] = []
-    size = Size(columns)
+    size = TableSize(columns)
     for line, row in enumerate(rows, 2):
         cells = tuple(text(v) for v in row)
-        size.add(cells, line)
+        size.count_row(cells, line)
         if any(cells):
             filled.append(RawRow(line, cells))
-    names = public_names(columns, spec)
-    return RawTable(spec, place, names, filled, tuple(header_findings(names, spec, place)))
+    names = hide_unknown_names(columns, spec)
+    return RawTable(spec, place, names, filled, tuple(check_header(names, spec, place)))
 
 
-def public_names(columns: Sequence[str], spec: TableSpec) -> tuple[str, ...]:
+def hide_unknown_names(columns: Sequence[str], spec: TableSpec) -> tuple[str, ...]:
     """The names of a header; where a table has private columns, only those that are, or nearly are, its own.
 
     Where the header is missing, or joined with the row below it, cells stand in the place of names.
@@ -165,32 +173,41 @@ def public_names(columns: Sequence[str], spec: TableSpec) -> tuple[str, ...]:
     if not spec.private or set(columns) <= {*known, ""}:
         return tuple(columns)
 
-    def shown(name: str) -> bool:
-        return not name or name in known or bool(get_close_matches(name[:80].strip().casefold(), known, 1, cutoff=0.75))
+    names = []
+    for position, name in enumerate(columns, 1):
+        is_known = not name or name in known or _find_close_name(name[:80], known)
+        names.append(name if is_known else f"column {position}")
+    return tuple(names)
 
-    return tuple(name if shown(name) else f"column {place}" for place, name in enumerate(columns, 1))
+
+def _find_close_name(name: str, known: Sequence[str]) -> str:
+    """The one of the known names that a name is nearly; empty where none is near enough."""
+    close = get_close_matches(name.strip().casefold(), known, 1, cutoff=0.75)
+    return close[0] if close else ""
 
 
-def header_findings(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator[Finding]:
-    """Duplicate, unknown and missing columns; a misspelt one is told once."""
+def check_header(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator[Finding]:
+    """Duplicate, unknown and missing columns; a misspelt one is one finding, not an unknown and a missing one."""
     place: dict[str, Any] = {"table": spec.name, "line": 1, "file": file}
     allowed = (*spec.columns, *spec.optional)
     missing = [c for c in spec.columns if c not in columns]
     counts = Counter(columns)
-    for column in (c for c, times in counts.items() if times > 1):
-        message = f"column {column!r} stands {counts[column]} times in the header"
-        yield finding("table.column_duplicate", message, column=column, **place)
-    for column in islice((c for c in counts if c not in allowed), _UNKNOWN_TOLD):
-        place_of = columns.index(column)
-        published = spec.columns[place_of] if len(columns) == len(spec.columns) else ""
-        close = get_close_matches(column.strip().casefold(), missing, 1, cutoff=0.75)
-        close = close or [c for c in missing if c == published]
+    for column, times in counts.items():
+        if times > 1:
+            message = f"column {column!r} stands {times} times in the header"
+            yield finding("table.column_duplicate", message, column=column, **place)
+    unknown = [column for column in counts if column not in allowed]
+    for column in unknown[:_UNKNOWN_LISTED]:
+        position = columns.index(column)
+        meant = _find_close_name(column, missing)
+        if not meant and len(columns) == len(spec.columns) and spec.columns[position] in missing:
+            meant = spec.columns[position]  # renamed beyond recognition, but it stands where the published one should
         hint = ""
-        if close:
-            missing.remove(close[0])
-            hint = f"Rename it to {close[0]}."
+        if meant:
+            missing.remove(meant)
+            hint = f"Rename it to {meant}."
         elif not column:
-            hint = f"Column {place_of + 1} has no name: name it, or delete it when it is empty."
+            hint = f"Column {position + 1} has no name: name it, or delete it when it is empty."
         message = f"table {spec.name} has no column {column!r}"
         yield finding("table.column_unknown", message, hint=hint, column=column, expected=", ".join(allowed), **place)
     for column in missing:

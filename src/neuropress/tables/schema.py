@@ -24,7 +24,7 @@ from referencing import Registry
 from ..model.budget import DEPTH, NUMBER_CHARS, SETTING_BYTES, SHOWN_CHARS, parse_json
 from ..model.profile import Profile
 from ..model.record import Value
-from .patterns import Confined, bounded_search, check_own, count_parts
+from .patterns import ConfinedValidator, check_own_schema, check_schema_size, compile_bounded_search
 
 type Schema = Mapping[str, Any]
 type Kind = Literal["text", "number", "integer", "boolean", "date", "time"]
@@ -32,7 +32,7 @@ type Kind = Literal["text", "number", "integer", "boolean", "date", "time"]
 _ANNOTATIONS = {"title", "description", "examples", "$comment"}
 _TEXT_KEYWORDS = {"type", "pattern", "minLength", "maxLength"}
 _NUMBER_KEYWORDS = {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
-_ENDLESS = Decimal("Infinity")
+_INFINITY = Decimal("Infinity")
 MOST_EXPONENT = 300
 _REFERENCE = re.compile(r"([a-z_]{1,100}\.schema\.json)?#/\$defs/([^/]{1,100})")
 _KINDS: Mapping[str, Kind] = {
@@ -45,7 +45,7 @@ _KINDS: Mapping[str, Kind] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnSchema:
     """One column's schema.
 
     Attributes
@@ -73,7 +73,7 @@ class Conditional:
     when: Mapping[str, Callable[[Value], bool]]
     then: Mapping[str, Callable[[Value], bool]]
 
-    def fails(self, values: Mapping[str, Value]) -> bool:
+    def is_violated_by(self, values: Mapping[str, Value]) -> bool:
         """Whether the row meets the condition but not its consequence; a column that is not there is blank."""
         for column, meets in self.when.items():
             if not meets(values.get(column)):
@@ -85,18 +85,18 @@ class Conditional:
 class TableSchema:
     """One table's schema, compiled."""
 
-    columns: Mapping[str, Column]
+    columns: Mapping[str, ColumnSchema]
     conditionals: tuple[Conditional, ...]
 
 
-def _decimal(text: str) -> Decimal:
+def _parse_schema_number(text: str) -> Decimal:
     if len(text) > NUMBER_CHARS or abs(int(re.split("[eE]", f"{text}e0")[1])) > MOST_EXPONENT:
         raise ValueError(f"{text[:40]} is no number that a cell could have")
     return Decimal(text)
 
 
 @cache
-def document(name: str) -> Schema:
+def load_schema_document(name: str) -> Schema:
     """``schemas/<name>`` as it stands; numbers as `Decimal`, because 1.7 as a float is less than 1.7."""
     text = files("neuropress.schemas").joinpath(name).read_text("utf-8")
     data: dict[str, Any] = json.loads(text, parse_float=Decimal)
@@ -104,7 +104,7 @@ def document(name: str) -> Schema:
 
 
 @cache
-def table_schema(table: str, own: str = "") -> TableSchema:
+def compile_table_schema(table: str, own: str = "") -> TableSchema:
     """The compiled schema of one table.
 
     Parameters
@@ -120,27 +120,27 @@ def table_schema(table: str, own: str = "") -> TableSchema:
     ValueError
         The dataset's own schema is not one that can be used.
     """
-    whole = _laid_over(table, own) if own else document(f"{table}.schema.json")
-    return TableSchema(
-        {column: _column(column, schema, whole, bool(own)) for column, schema in whole["properties"].items()},
-        tuple(_conditional(rule, whole, bool(own)) for rule in whole.get("allOf", ())),
-    )
+    whole = _overlay_own_schema(table, own) if own else load_schema_document(f"{table}.schema.json")
+    is_own = bool(own)
+    columns = {name: _compile_column(name, schema, whole, is_own) for name, schema in whole["properties"].items()}
+    return TableSchema(columns, tuple(_compile_conditional(rule, whole, is_own) for rule in whole.get("allOf", ())))
 
 
-def _laid_over(table: str, own: str) -> Schema:
+def _overlay_own_schema(table: str, own: str) -> Schema:
     try:
-        stated: Any = parse_json(own, SETTING_BYTES, parse_float=_decimal)
+        stated: Any = parse_json(own, SETTING_BYTES, parse_float=_parse_schema_number)
         if not isinstance(stated, dict):
             raise ValueError("it is no object")
-        count_parts(stated)
+        check_schema_size(stated)
         Draft202012Validator.check_schema(stated)
         properties = dict(stated["properties"])
-        check_own(stated)
+        check_own_schema(stated)
     except (ValueError, LookupError, TypeError, AttributeError, SchemaError, RecursionError) as error:
-        said = error.message if isinstance(error, SchemaError) else f"{type(error).__name__}: {error}"
-        raise ValueError(f"schemas/{table}.schema.json: {said[:SHOWN_CHARS]}") from error
+        # The text of a SchemaError repeats the whole schema, its message only what is wrong.
+        reason = error.message if isinstance(error, SchemaError) else f"{type(error).__name__}: {error}"
+        raise ValueError(f"schemas/{table}.schema.json: {reason[:SHOWN_CHARS]}") from error
     try:
-        shipped = document(f"{table}.schema.json")
+        shipped = load_schema_document(f"{table}.schema.json")
     except FileNotFoundError:
         return dict(stated)
     return {**shipped, **stated, "properties": {**shipped["properties"], **properties}}
@@ -157,54 +157,65 @@ def check_schemas(profile: Profile) -> None:
     for name, spec in profile.tables.items():
         place = f"schemas/{name}.schema.json"
         try:
-            columns = table_schema(name, spec.schema).columns
+            columns = compile_table_schema(name, spec.schema).columns
         except FileNotFoundError:
             raise ValueError(f"table {name} has no {place}") from None
         except (re.error, LookupError, ArithmeticError, AttributeError, TypeError) as error:
             raise ValueError(f"{place}: {type(error).__name__}: {error}") from error
-        shipped = _shipped_kinds(name) if spec.schema else {}
+        shipped = _get_shipped_kinds(name) if spec.schema else {}
         for column in (*spec.columns, *spec.optional):
             if column not in columns:
                 raise ValueError(f"{place} does not describe the column {column} of table {name}")
             kind, wanted = columns[column].kind, shipped.get(column, "text")
-            if wanted != "text" and kind not in (wanted, "integer" if wanted == "number" else wanted):
+            is_narrower = (kind, wanted) == ("integer", "number")
+            if wanted not in ("text", kind) and not is_narrower:
                 reason = "rules and checks calculate with it"
                 raise ValueError(f"{place}: {column} must stay a {wanted} as in the shipped schema: {reason}")
 
 
-def _shipped_kinds(table: str) -> Mapping[str, Kind]:
+def _get_shipped_kinds(table: str) -> Mapping[str, Kind]:
     """What the columns of the shipped table of this name hold."""
     try:
-        return {name: column.kind for name, column in table_schema(table).columns.items()}
+        return {name: column.kind for name, column in compile_table_schema(table).columns.items()}
     except FileNotFoundError:
         return {}
 
 
-def _column(name: str, schema: Schema, whole: Schema, own: bool) -> Column:
+def _compile_column(name: str, schema: Schema, whole: Schema, own: bool) -> ColumnSchema:
     options = schema.get("oneOf", (schema,))
-    nullable = any(o.get("type") == "null" or None in o.get("enum", ()) for o in options)
-    parts = [p for o in options if o.get("type") != "null" for p in _parts(o, whole)]
-    rules = {keyword: value for part in reversed(parts) for keyword, value in part.items()}
-    target = next((o["$ref"].rsplit("/", 1)[1] for o in options if "$ref" in o), "")
-    kind = _KINDS.get(target) or _KINDS.get(rules.get("type", ""), "text")
-    example = next(iter(schema.get("examples", ())), "")
-    return Column(
-        name, kind, nullable, schema.get("description", ""), example, rules, _predicate(tuple(parts), nullable, own)
+    nullable = any(option.get("type") == "null" or None in option.get("enum", ()) for option in options)
+    parts: list[Schema] = []
+    for option in options:
+        if option.get("type") != "null":
+            parts += _collect_parts(option, whole)
+    rules: dict[str, Any] = {}
+    for part in reversed(parts):  # a column's own keyword explains more than that of the definition it refers to
+        rules |= part
+    definitions = [option["$ref"].rsplit("/", 1)[1] for option in options if "$ref" in option]
+    kind = _KINDS.get(definitions[0]) if definitions else None  # a date is a string in JSON: the definition names it
+    return ColumnSchema(
+        name=name,
+        kind=kind or _KINDS.get(rules.get("type", ""), "text"),
+        nullable=nullable,
+        description=schema.get("description", ""),
+        example=next(iter(schema.get("examples", ())), ""),
+        rules=rules,
+        accepts=_compile_parts(tuple(parts), nullable, own),
     )
 
 
-def _conditional(rule: Schema, whole: Schema, own: bool) -> Conditional:
-    sides = [
-        {
-            column: _predicate(tuple(_parts(schema, whole)), schema.get("type") == "null", own)
-            for column, schema in rule[side]["properties"].items()
-        }
-        for side in ("if", "then")
-    ]
-    return Conditional(rule["description"], *sides)
+def _compile_conditional(rule: Schema, whole: Schema, own: bool) -> Conditional:
+    def compile_side(side: str) -> Mapping[str, Callable[[Value], bool]]:
+        tests = {}
+        for column, schema in rule[side]["properties"].items():
+            parts = tuple(_collect_parts(schema, whole))
+            tests[column] = _compile_parts(parts, schema.get("type") == "null", own)
+        return tests
+
+    return Conditional(rule["description"], when=compile_side("if"), then=compile_side("then"))
 
 
-def _parts(schema: Schema, whole: Schema, depth: int = 0) -> list[Schema]:
+def _collect_parts(schema: Schema, whole: Schema, depth: int = 0) -> list[Schema]:
     """A schema's own keywords and those of what it refers to: all of them must hold."""
     if depth > DEPTH:
         raise ValueError(f"$ref {schema.get('$ref')!r} leads back to itself")
@@ -214,13 +225,13 @@ def _parts(schema: Schema, whole: Schema, depth: int = 0) -> list[Schema]:
         reference = _REFERENCE.fullmatch(str(schema["$ref"]))
         if reference is None:
             raise ValueError(f"$ref {schema['$ref']!r} is neither #/$defs/<name> nor one into a shipped schema")
-        meant = document(reference[1]) if reference[1] else whole
-        parts += _parts(meant["$defs"][reference[2]], meant, depth + 1)
+        meant = load_schema_document(reference[1]) if reference[1] else whole
+        parts += _collect_parts(meant["$defs"][reference[2]], meant, depth + 1)
     return parts
 
 
-def _predicate(parts: tuple[Schema, ...], nullable: bool, own: bool) -> Callable[[Value], bool]:
-    tests = [_test(part, own) for part in parts]
+def _compile_parts(parts: tuple[Schema, ...], nullable: bool, own: bool) -> Callable[[Value], bool]:
+    tests = [_compile_part(part, own) for part in parts]
 
     def accepts(value: Value) -> bool:
         if value is None:
@@ -233,18 +244,18 @@ def _predicate(parts: tuple[Schema, ...], nullable: bool, own: bool) -> Callable
     return accepts
 
 
-def _test(part: Schema, own: bool) -> Callable[[Value], bool]:
+def _compile_part(part: Schema, own: bool) -> Callable[[Value], bool]:
     if part.get("type") == "string" and part.keys() <= _TEXT_KEYWORDS:
-        return _text_test(part, own)
+        return _compile_text_test(part, own)
     if part.get("type") in ("number", "integer") and part.keys() <= _NUMBER_KEYWORDS:
-        return _number_test(part)
-    return _schema_test(part)
+        return _compile_number_test(part)
+    return _compile_schema_test(part)
 
 
-def _number_test(part: Schema) -> Callable[[Value], bool]:
+def _compile_number_test(part: Schema) -> Callable[[Value], bool]:
     kinds = int if part["type"] == "integer" else (int, Decimal)
-    least, most = part.get("minimum", -_ENDLESS), part.get("maximum", _ENDLESS)
-    above, below = part.get("exclusiveMinimum", -_ENDLESS), part.get("exclusiveMaximum", _ENDLESS)
+    least, most = part.get("minimum", -_INFINITY), part.get("maximum", _INFINITY)
+    above, below = part.get("exclusiveMinimum", -_INFINITY), part.get("exclusiveMaximum", _INFINITY)
 
     def test(value: Value) -> bool:
         if not isinstance(value, kinds) or isinstance(value, bool):
@@ -254,9 +265,11 @@ def _number_test(part: Schema) -> Callable[[Value], bool]:
     return test
 
 
-def _text_test(part: Schema, own: bool) -> Callable[[Value], bool]:
+def _compile_text_test(part: Schema, own: bool) -> Callable[[Value], bool]:
     least, most = part.get("minLength", 0), part.get("maxLength", 1 << 62)
-    matches = bounded_search(part.get("pattern", "")) if own else re.compile(part.get("pattern", "")).search
+    pattern = part.get("pattern", "")
+    # The shipped patterns are known to end; a search with a timeout takes 20 times as long.
+    matches = compile_bounded_search(pattern) if own else re.compile(pattern).search
 
     def test(value: Value) -> bool:
         return isinstance(value, str) and least <= len(value) <= most and bool(matches(value))
@@ -264,10 +277,10 @@ def _text_test(part: Schema, own: bool) -> Callable[[Value], bool]:
     return test
 
 
-def _schema_test(part: Schema) -> Callable[[Value], bool]:
-    is_valid = Confined(dict(part), registry=Registry()).is_valid
+def _compile_schema_test(part: Schema) -> Callable[[Value], bool]:
+    is_valid = ConfinedValidator(dict(part), registry=Registry()).is_valid
 
-    @lru_cache(maxsize=4096, typed=True)
+    @lru_cache(maxsize=4096, typed=True)  # typed: 1 and True are equal, and only one of them is an integer
     def test(value: Value) -> bool:
         return bool(is_valid(value))
 

@@ -15,9 +15,18 @@ from ..model.finding import finding, problem
 from ..model.profile import Profile, TableSpec
 from .delimited import read_csv
 from .postgres import read_postgres
-from .raw import RawRow, RawTable, Size, TableSource, broken, header_findings, over_budget, public_names
-from .sqlite import HEAD, read_sqlite
-from .unread import SUFFIXES
+from .raw import (
+    RawRow,
+    RawTable,
+    TableSize,
+    TableSource,
+    check_header,
+    hide_unknown_names,
+    make_broken_table,
+    make_over_budget_table,
+)
+from .sqlite import MAGIC, read_sqlite
+from .unread_files import SUFFIXES
 from .workbook import read_workbook
 
 
@@ -40,38 +49,42 @@ def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
         return read_workbook(path, specs)
     if path.is_file():
         with path.open("rb") as file:
-            head = file.read(len(HEAD))
-        if head == HEAD:
+            head = file.read(len(MAGIC))
+        if head == MAGIC:
             return read_sqlite(path, specs)
         raise problem("table.source", f"{path.name} is neither a folder, a workbook nor an SQLite file", file=str(path))
     if not path.is_dir():
-        wrong = "is neither a folder nor a file" if path.exists() else "does not exist"
-        raise problem("table.source", f"{path} {wrong}", file=str(path))
-    return {spec.name: _from_folder(path, spec, source) for spec in specs}
+        reason = "is neither a folder nor a file" if path.exists() else "does not exist"
+        raise problem("table.source", f"{path} {reason}", file=str(path))
+    return {spec.name: _read_from_folder(path, spec, source) for spec in specs}
 
 
-def _from_folder(folder: Path, spec: TableSpec, source: TableSource) -> RawTable:
-    there = [path for suffix in SUFFIXES if lies_there(path := folder / f"{spec.name}{suffix}")]
-    if len(there) > 1:
-        names = " and ".join(path.name for path in there)
+def _read_from_folder(folder: Path, spec: TableSpec, source: TableSource) -> RawTable:
+    candidates = [folder / f"{spec.name}{suffix}" for suffix in SUFFIXES]
+    # A link that leads nowhere is a file that is missing, not a table that is absent: reading it is an error.
+    present = [path for path in candidates if path.exists() or path.is_symlink()]
+    if len(present) > 1:
+        names = " and ".join(path.name for path in present)
         message = f"table {spec.name} is there twice: {names}"
-        return broken(spec, there[0].name, finding("table.twice", message, table=spec.name, file=there[0].name))
-    path = there[0] if there else folder / f"{spec.name}.csv"
+        twice = finding("table.twice", message, table=spec.name, file=present[0].name)
+        return make_broken_table(spec, present[0].name, twice)
+    path = present[0] if present else folder / f"{spec.name}.csv"
     if path.suffix == ".jsonl":
         return read_jsonl(path, spec)
-    return read_csv(path, spec, source.encoding, source.delimiter or ("\t" if path.suffix == ".tsv" else ""))
-
-
-def lies_there(path: Path) -> bool:
-    """Whether there is anything of this name, a link that leads nowhere included."""
-    return path.exists() or path.is_symlink()
+    delimiter = source.delimiter
+    if not delimiter and path.suffix == ".tsv":
+        delimiter = "\t"
+    return read_csv(path, spec, source.encoding, delimiter)
 
 
 def read_jsonl(path: Path, spec: TableSpec) -> RawTable:
-    """One JSON object a line; numbers keep their digits, true and false become TRUE and FALSE, null blank."""
+    """One JSON object a line; numbers keep their digits, true and false become TRUE and FALSE, null blank.
+
+    Not by the json module's numbers: 24.50 would come out as 24.5, and long integers lose digits in other programs.
+    """
     try:
         data = read_file(path, TABLE_BYTES)
-        objects = list(_objects(data, path.name, spec))
+        objects = list(_parse_objects(data, path.name, spec))
         names: dict[str, None] = {}
         for line, pairs in objects:
             names.update(dict.fromkeys(pairs))
@@ -79,18 +92,19 @@ def read_jsonl(path: Path, spec: TableSpec) -> RawTable:
                 raise OverBudget(f"up to line {line} it has {len(names)} keys; a table has at most {TABLE_COLUMNS}")
         columns = list(names) or list(spec.columns)
         columns += [c for c in spec.columns if c not in names]  # a key that no line has is blank in all
-        size = Size(columns)
+        size = TableSize(columns)
         rows = []
         for line, pairs in objects:
             rows.append(RawRow(line, tuple(pairs.get(c, "") for c in columns)))
-            size.add(rows[-1].cells, line)
+            size.count_row(rows[-1].cells, line)
     except OverBudget as error:
-        return over_budget(spec, path.name, error)
+        return make_over_budget_table(spec, path.name, error)
     except _BadLine as bad:
         message = f"{path.name} line {bad.line}: {bad}"
-        return broken(spec, path.name, finding("table.json", message, table=spec.name, line=bad.line, file=path.name))
-    known = public_names(columns, spec)
-    return RawTable(spec, path.name, known, rows, tuple(header_findings(known, spec, path.name)))
+        bad_line = finding("table.json", message, table=spec.name, line=bad.line, file=path.name)
+        return make_broken_table(spec, path.name, bad_line)
+    known = hide_unknown_names(columns, spec)
+    return RawTable(spec, path.name, known, rows, tuple(check_header(known, spec, path.name)))
 
 
 class _BadLine(ValueError):
@@ -99,25 +113,25 @@ class _BadLine(ValueError):
         self.line = line
 
 
-def _objects(data: bytes, file: str, spec: TableSpec) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line and cells of every object; which text is wrong is not told where it may be that of a private cell."""
+def _parse_objects(data: bytes, file: str, spec: TableSpec) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line and cells of every object; errors do not repeat a text that may be that of a private cell."""
     for line, octets in enumerate(data.split(b"\n"), 1):
         if not octets.strip():
             continue
         try:
-            pairs = parse_json(octets, LINE_CHARS, object_pairs_hook=_object, parse_int=str, parse_float=str)
+            pairs = parse_json(octets, LINE_CHARS, object_pairs_hook=_collect_pairs, parse_int=str, parse_float=str)
             if not isinstance(pairs, dict):
                 raise ValueError("it is no object")
-            yield line, {name: _text(value) for name, value in pairs.items()}
+            yield line, {name: _format_value(value) for name, value in pairs.items()}
         except OverBudget as error:
             raise OverBudget(f"line {line}: {error}") from None
-        except _Named as error:
+        except _BadValue as error:
             raise _BadLine(error.kind if spec.private else str(error), line) from None
         except (ValueError, RecursionError) as error:
             raise _BadLine(str(error), line) from error
 
 
-class _Named(ValueError):
+class _BadValue(ValueError):
     """What is wrong with a text of the line; `kind` does not repeat the text."""
 
     def __init__(self, kind: str, text: object) -> None:
@@ -125,18 +139,18 @@ class _Named(ValueError):
         self.kind = kind
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _collect_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(pairs) > TABLE_COLUMNS:
         raise OverBudget(f"it has {len(pairs)} keys; a table has at most {TABLE_COLUMNS}")
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
-            raise _Named("a key stands twice", name)
-        found[name] = value
-    return found
+        if name in values:  # the json module would keep the last one without a word
+            raise _BadValue("a key stands twice", name)
+        values[name] = value
+    return values
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -144,4 +158,4 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         value.encode("utf-8")  # half of a surrogate pair is no text: UnicodeEncodeError is a ValueError
         return value
-    raise _Named("a value is no text, number or truth", value)
+    raise _BadValue("a value is no text, number or truth", value)

@@ -15,7 +15,7 @@ from neuropress.converters import CONVERTERS, converter
 
 from .. import readers
 from ..config import Config
-from ..mapping.rules import mapping_of
+from ..mapping.rules import load_profile_mapping
 from ..model.content import Content, Recording
 from ..model.finding import Problem, problem
 from ..model.profile import Profile, TableSpec
@@ -23,7 +23,7 @@ from ..model.report import Outcome, Report
 from ..model.source import Source, check_key, sha256_file
 from ..state import locked, write_atomic
 from ..storage.roots import Folder
-from ..tables import RawTable, Tables, draft_findings, read_tables
+from ..tables import RawTable, Tables, list_row_problems, read_tables
 from ..workspace import Workspace
 
 HIGHEST = 9999
@@ -84,7 +84,7 @@ def add_file(config: Config, tables: Tables, path: Path, occasion: Occasion) -> 
     sha256 = _place(path, _first_folder(config) / key, key)
     plain = config.tables.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
     written = plain and _append(Path(config.tables.location) / f"{spec.name}.csv", raw, row)
-    missing = tuple(draft_findings(spec, row, config.profile))
+    missing = tuple(list_row_problems(spec, row, config.profile))
     return Added(key, sha256, spec.name, row, written, missing)
 
 
@@ -154,7 +154,7 @@ def _draft(
             row[column] = value or ""
     facts = contents[0].facts if len(contents) == 1 else {}
     for name in names:
-        for rule in mapping_of(name, profile).compare:
+        for rule in load_profile_mapping(name, profile).compare:
             if rule.column in row and rule.scale == "1" and rule.fact in facts:
                 row[rule.column] = facts[rule.fact]
     return row

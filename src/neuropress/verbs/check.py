@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..checks.waivers import unmatched
+from ..checks.waivers import find_unmatched_waivers
 from ..config import FILE
 from ..model.finding import Finding, Problem, Severity, has_errors
 from ..model.report import Outcome, Report
@@ -46,7 +46,7 @@ def check_dataset(
     found = [*findings, *(f for outcome in outcomes for f in outcome.findings)]
     of_waivers = workspace.waiver_findings
     if not select:
-        of_waivers += unmatched(workspace.waivers, found)
+        of_waivers += find_unmatched_waivers(workspace.waivers, found)
     findings = list(dict.fromkeys(waive_all([*of_waivers, *found], workspace.waivers)))
     if since:
         findings = demote_known_findings(findings, _findings_at(workspace, since), since)

@@ -20,8 +20,8 @@ from ..release import OpenRelease, is_release, open_release
 from ..results import KINDS, kind_named
 from ..state import write_atomic
 from ..tables import FIXES, read_tables
-from ..tables.canonical import canonical_csv
-from ..tables.fixes import FixLine, fixes_text
+from ..tables.canonical import format_canonical_csv
+from ..tables.fixes import FixLine, format_fixes
 
 
 @dataclass(slots=True)
@@ -151,10 +151,10 @@ def export_tables(found: Gathered, to: Path, folder: Path | None = None) -> Mapp
     specs = found.tables or _find_profile(found, folder).tables
     for name, spec in specs.items():
         rows = [row for row in found.rows if row.table == name]
-        write_atomic(to / f"{name}.csv", canonical_csv(spec, rows))
+        write_atomic(to / f"{name}.csv", format_canonical_csv(spec, rows))
         counts[name] = len(rows)
     if fixes := list(_list_fixes(found.rows, specs)):
-        write_atomic(to / FIXES, fixes_text(fixes))
+        write_atomic(to / FIXES, format_fixes(fixes))
     return counts
 
 
@@ -170,7 +170,7 @@ def canonical_tables(folder: Path, profile: Profile) -> Iterator[tuple[str, str]
     """Canonical form of the tables in a folder, to compare an export with."""
     for name, table in read_tables(folder, profile).items():
         if table.present:
-            yield name, canonical_csv(table.spec, raw_rows(table))
+            yield name, format_canonical_csv(table.spec, raw_rows(table))
 
 
 def _find_profile(found: Gathered, folder: Path | None) -> Profile:

@@ -18,9 +18,9 @@ from ..model.record import Value
 from ..model.report import Outcome, Report
 from ..state import locked, write_atomic
 from ..tables import Tables, load_tables, read_source
-from ..tables.cells import Flawed, parser
-from ..tables.fixes import FILE, Finder, FixLine, Spot, fixes_text, read_fixes, refused
-from ..tables.keys import likely_key, prefix_of
+from ..tables.cells import FlaggedCell, build_cell_parser
+from ..tables.fixes import FILE, CellLocator, CellPosition, FixLine, check_fix_text, format_fixes, read_fixes
+from ..tables.keys import guess_key, parse_key_prefix
 from ..workspace import Workspace
 
 MENDED = ("cell.damaged", "cell.format", "cell.type", "cell.choice", "cell.date", "key.format")
@@ -56,24 +56,24 @@ def _name_cell(*cell: str) -> str:
 
 def _guess_text(text: str, column: str, spec: TableSpec, tables: Tables, profile: Profile) -> str:
     """The one text that was meant, as far as that can be known; empty where it cannot."""
-    parse = parser(column, spec, profile)
-    for guess in (_undo_damage(parse(text)), text.strip(), likely_key(text)):
+    parse = build_cell_parser(column, spec, profile)
+    for guess in (_undo_damage(parse(text)), text.strip(), guess_key(text)):
         again = parse(guess)
-        if not guess or guess == text or (isinstance(again, Flawed) and again.faulty):
+        if not guess or guess == text or (isinstance(again, FlaggedCell) and again.has_error):
             continue
         targets = spec.foreign.get(column, ())
         if column == spec.key:
-            return guess if guess not in tables.table(spec.name) else ""
+            return guess if guess not in tables.get_rows(spec.name) else ""
         if targets:
-            target = next(t for t in targets if profile.tables[t].prefix == prefix_of(guess))
-            return guess if guess in tables.table(target) else ""
+            target = next(t for t in targets if profile.tables[t].prefix == parse_key_prefix(guess))
+            return guess if guess in tables.get_rows(target) else ""
         return guess
     return ""
 
 
-def _undo_damage(parsed: Value | Flawed) -> str:
+def _undo_damage(parsed: Value | FlaggedCell) -> str:
     """What a spreadsheet's damage says of the original; empty where it says nothing."""
-    faults = parsed.faults if isinstance(parsed, Flawed) else ()
+    faults = parsed.faults if isinstance(parsed, FlaggedCell) else ()
     return next((fault.expected or "" for fault in faults if fault.id == "cell.damaged"), "")
 
 
@@ -89,11 +89,11 @@ def propose_fixes(workspace: Workspace, path: Path) -> Report:
     applied = {_content_of(line) for line in read_fixes(config.root / FILE)[0]}
     if path.is_file():
         there, unreadable = read_fixes(path)
-        if unreadable or any(line.signed and _content_of(line) not in applied for line in there):
+        if unreadable or any(line.is_signed and _content_of(line) not in applied for line in there):
             raise problem("fixes.exists", f"{path} holds signed lines, or is no file of proposals", file=str(path))
     cells = {line[:4] for line in applied}
     lines = [line for line in propose_lines(config) if _content_of(line)[:4] not in cells]
-    write_atomic(path, fixes_text(lines))
+    write_atomic(path, format_fixes(lines))
     blank = sum(not line.fix for line in lines)
     summary = f"{len(lines)} cells; {len(lines) - blank} with a proposal, {blank} to be filled in by a person"
     return Report.of("check", [Outcome(str(path), "proposed", summary)], [])
@@ -127,18 +127,18 @@ def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
     before, unreadable = read_fixes(record)
     if unreadable:
         return [Outcome(FILE, "not applied", unreadable[0].message, tuple(unreadable))]
-    finder = Finder(read_source(config.tables, config.profile), config.profile, path.name)
-    held: dict[Spot | str, FixLine] = {}
+    finder = CellLocator(read_source(config.tables, config.profile), config.profile, path.name)
+    held: dict[CellPosition | str, FixLine] = {}
     for line in before:
-        spot = finder.find(line)
+        spot = finder.locate_cell(line)
         held[f"line {line.at}" if isinstance(spot, Finding) else spot] = line
     outcomes = []
-    for line in (line for line in lines if line.signed):
+    for line in (line for line in lines if line.is_signed):
         taken = _undo_damage_of_line(line, proposals, config.profile)
         name = f"{taken.table} {taken.key or 'line ' + taken.line} {taken.column}"
-        spot = finder.find(taken)
+        spot = finder.locate_cell(taken)
         if not isinstance(spot, Finding):
-            spot = refused(taken, config.profile, path.name) or spot
+            spot = check_fix_text(taken, config.profile, path.name) or spot
         if isinstance(spot, Finding):
             outcomes.append(Outcome(name, "not applied", spot.message, (spot,)))
             continue
@@ -147,7 +147,7 @@ def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
         held[spot] = taken
         done = "applied already" if same else "applied"
         outcomes.append(Outcome(name, done, f"{taken.text!r} is read as {taken.fix!r} ({taken.person})"))
-    write_atomic(record, fixes_text(held.values()))
+    write_atomic(record, format_fixes(held.values()))
     return [*outcomes, *_count_unsigned(lines, path)]
 
 
@@ -161,12 +161,12 @@ def _undo_damage_of_line(line: FixLine, proposals: Mapping[str, FixLine], profil
     if meant is None:
         return replace(line, person=line.person.strip())
     spec = profile.tables[meant.table]
-    guess = _undo_damage(parser(meant.column, spec, profile)(line.fix))
+    guess = _undo_damage(build_cell_parser(meant.column, spec, profile)(line.fix))
     fix = meant.fix if guess and guess == meant.fix else line.fix
     return replace(meant, fix=fix, reason=line.reason, person=line.person.strip(), at=line.at)
 
 
 def _count_unsigned(lines: Sequence[FixLine], path: Path) -> list[Outcome]:
-    count = sum(not line.signed for line in lines)
+    count = sum(not line.is_signed for line in lines)
     summary = f"{count} line{'s' if count != 1 else ''} without a person: nothing is changed by them"
     return [Outcome(str(path), "not signed", summary)] if count else []

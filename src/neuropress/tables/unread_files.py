@@ -16,100 +16,113 @@ SUFFIXES = (".csv", ".tsv", ".jsonl")
 BESIDE = ("neuropress.toml", "facts.jsonl", "waivers.csv", "applied_fixes.csv")
 """What belongs to a dataset and may lie beside its tables, when these lie in the dataset's own folder."""
 
-_MOST = 1000
-"""Files of one folder that are told."""
-_NEAR = 0.8
+_MOST_LISTED = 1000
+"""Files of one folder that are findings."""
+_NEAR_CUTOFF = 0.8
 _SUFFIX = re.compile(r"(?i)\.(?:csv|tsv|jsonl|json|txt|xlsx?|xlsm|ods|parquet|feather|gz|zip|bz2|xz)$")
 _COPY = re.compile(
     r"(?i)(?:[ _-]*\(?(?:copy|kopie)\)?|[ _]?\([0-9]{1,3}\)|[-_ .](?:old|orig|backup|bak))(?: ?\(?[0-9]{1,3}\)?)?$"
 )
-_ASIDE = re.compile(r"(?i)(?:\.(?:bak|old|orig|backup|save|swp|tmp|partial)|~)$")
-_BEFORE = re.compile(r"(?i)^(?:copy of |kopie von |~\$|#)")
+_BACKUP_END = re.compile(r"(?i)(?:\.(?:bak|old|orig|backup|save|swp|tmp|partial)|~)$")
+_BACKUP_START = re.compile(r"(?i)^(?:copy of |kopie von |~\$|#)")
 
 
-def unread(source: TableSource, tables: Mapping[str, RawTable]) -> Iterator[Finding]:
+def check_unread_files(source: TableSource, tables: Mapping[str, RawTable]) -> Iterator[Finding]:
     """A finding for each file, sheet or table of a source that looks like something and is read by nobody."""
     path = Path(source.location)
     known = {name for name, table in tables.items() if table.present}
     if "://" in source.location:
-        from .postgres import table_names as names_in_postgres
+        from .postgres import list_table_names as names_in_postgres
 
-        yield from _near(names_in_postgres(source), source.shown, "table", known, tables)
+        yield from _check_near_names(names_in_postgres(source), source.display_name, "table", known, tables)
     elif path.suffix.lower() == ".xlsx":
-        from .workbook import sheet_names
-
-        names = [name for name in sheet_names(path) if name not in tables]
-        near = list(_near(names, path.name, "sheet", known, tables))
-        yield from near
-        alike = {found.location.value for found in near}
-        for name in names:
-            if name not in alike and not name.casefold().startswith("readme"):
-                message = f"the sheet {name!r} of {path.name} bears no table's name and is read by nobody"
-                yield finding("table.unread_file", message, value=name, file=path.name)
+        yield from _check_sheets(path, known, tables)
     elif path.is_file():
-        from .sqlite import table_names
+        from .sqlite import list_table_names
 
-        yield from _near(table_names(path), path.name, "table", known, tables)
+        yield from _check_near_names(list_table_names(path), path.name, "table", known, tables)
     elif path.is_dir():
         own = bool(source.fixes) and Path(source.fixes).parent == path
-        yield from _beside(path, own, known, tables)
+        yield from _check_files_beside(path, own, known, tables)
 
 
-def _near(
+def _check_sheets(path: Path, known: Collection[str], tables: Mapping[str, RawTable]) -> Iterator[Finding]:
+    from .workbook import list_sheet_names
+
+    names = [name for name in list_sheet_names(path) if name not in tables]
+    misnamed = list(_check_near_names(names, path.name, "sheet", known, tables))
+    yield from misnamed
+    reported = {one.location.value for one in misnamed}
+    for name in names:
+        if name not in reported and not name.casefold().startswith("readme"):
+            message = f"the sheet {name!r} of {path.name} bears no table's name and is read by nobody"
+            yield finding("table.unread_file", message, value=name, file=path.name)
+
+
+def _check_near_names(
     names: Iterable[str], place: str, what: str, known: Collection[str], tables: Mapping[str, RawTable]
 ) -> Iterator[Finding]:
     """Names that are nearly those of tables."""
     for name in sorted(set(names) - set(tables)):
-        if meant := _meant(name, tables):
-            there = f"beside {meant}" if meant in known else f"and there is no {meant}"
-            message = f"the {what} {name!r} of {place} looks like the table {meant}, {there}: its rows are not read"
+        if meant := _guess_table(name, tables):
+            beside = f"beside {meant}" if meant in known else f"and there is no {meant}"
+            message = f"the {what} {name!r} of {place} looks like the table {meant}, {beside}: its rows are not read"
             hint = f"Rename it to {meant}, or give it a name that is like no table's."
             yield finding("table.misnamed", message, hint=hint, value=name, expected=meant, file=place)
 
 
-def _meant(stem: str, tables: Collection[str]) -> str:
+def _guess_table(stem: str, tables: Collection[str]) -> str:
     """The table that a name is or nearly is, letters' case and spaces aside; empty where none is."""
     plain = re.sub(r"[\s_-]+", "_", stem[:80].strip().casefold())
-    return next(iter(get_close_matches(plain, tables, 1, cutoff=_NEAR)), "")
+    close = get_close_matches(plain, tables, 1, cutoff=_NEAR_CUTOFF)
+    return close[0] if close else ""
 
 
-def _beside(folder: Path, own: bool, known: Collection[str], tables: Mapping[str, RawTable]) -> Iterator[Finding]:
+def _check_files_beside(
+    folder: Path, own: bool, known: Collection[str], tables: Mapping[str, RawTable]
+) -> Iterator[Finding]:
+    """`own`: the tables lie in the dataset's own folder, among its settings and results."""
     read = {f"{name}{suffix}" for name in tables for suffix in SUFFIXES}
-    told = 0
+    count = 0
     for path in sorted(folder.iterdir()):
         if path.name in read or path.name.startswith(".") or path.name.casefold().startswith("readme"):
             continue
         if own and (path.name in BESIDE or path.suffix == ".toml" or path.is_dir()):
             continue
-        if any(_same(path, folder / name) for name in read if name.casefold() == path.name.casefold()):
-            continue  # the file system does not tell the two names apart
-        found = _judge(path, known, tables)
-        if found is not None and (told := told + 1) <= _MOST:
-            yield found
-    if told > _MOST:
-        message = f"{told - _MOST} more files of {folder.name} are read by nobody"
+        namesakes = [folder / name for name in read if name.casefold() == path.name.casefold()]
+        if any(_is_same_file(path, namesake) for namesake in namesakes):
+            continue  # the file system does not distinguish the two names
+        unread_file = _classify_file(path, known, tables)
+        if unread_file is not None:
+            count += 1
+            if count <= _MOST_LISTED:
+                yield unread_file
+    if count > _MOST_LISTED:
+        message = f"{count - _MOST_LISTED} more files of {folder.name} are read by nobody"
         yield finding("table.unread_file", message, file=folder.name)
 
 
-def _same(path: Path, other: Path) -> bool:
+def _is_same_file(path: Path, other: Path) -> bool:
     try:
         return path.samefile(other)
     except OSError:
         return False
 
 
-def _judge(path: Path, known: Collection[str], tables: Mapping[str, RawTable]) -> Finding | None:
+def _classify_file(path: Path, known: Collection[str], tables: Mapping[str, RawTable]) -> Finding | None:
     """What a file that nobody reads probably is."""
     name = path.name
-    stem = _ASIDE.sub("", _BEFORE.sub("", name))
+    # Taken off one after the other: "Copy of mouse_old.csv.bak" is a copy of mouse, whatever program named it.
+    stem = _BACKUP_END.sub("", _BACKUP_START.sub("", name))
     set_aside = stem != name
     while short := _SUFFIX.search(stem):
         stem = stem[: short.start()]
     plain = _COPY.sub("", stem)
     set_aside = set_aside or plain != stem
-    meant = _meant(plain, tables) if _SUFFIX.search(name) or set_aside or not path.suffix else ""
+    looks_like_table = _SUFFIX.search(name) or set_aside or not path.suffix
+    meant = _guess_table(plain, tables) if looks_like_table else ""
     if path.is_dir():
-        if not any(child.suffix.lower() in SUFFIXES for child in _children(path)):
+        if not any(child.suffix.lower() in SUFFIXES for child in _list_folder(path)):
             return None
         message = f"the folder {name} holds tables, and only those directly in {path.parent.name} are read"
         return finding("table.unread_file", message, file=name)
@@ -120,14 +133,14 @@ def _judge(path: Path, known: Collection[str], tables: Mapping[str, RawTable]) -
         message = f"{name} looks like a copy of the table {meant}, and is read by nobody"
         return finding("table.unread_file", message, file=name)
     if meant:
-        there = f"beside {tables[meant].file}" if meant in known else f"and there is no {meant}.csv"
-        message = f"{name} looks like the table {meant}, {there}: its rows are not read"
+        beside = f"beside {tables[meant].file}" if meant in known else f"and there is no {meant}.csv"
+        message = f"{name} looks like the table {meant}, {beside}: its rows are not read"
         hint = f"Save it as {meant}.csv, or move it out of the tables' folder."
         return finding("table.misnamed", message, hint=hint, value=name, expected=f"{meant}.csv", file=name)
     return finding("table.unread_file", f"{name} bears no table's name and is read by nobody", file=name)
 
 
-def _children(folder: Path) -> list[Path]:
+def _list_folder(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError:

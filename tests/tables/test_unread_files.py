@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import openpyxl
 import pytest
@@ -24,43 +25,54 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "ds"
 
 
-def told(root: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str, str]]:
-    """Id, file and message of what is told of files, sheets and tables."""
+def file_findings(root: Path, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Findings of a check on files, sheets and tables."""
     capsys.readouterr()
     main(["check", str(root), "--tables-only", "--format", "jsonl"])
-    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    findings = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     ids = ("table.misnamed", "table.unread_file", "table.missing", "table.absent")
-    return [(f["id"], f["location"]["file"], f["message"]) for f in found if f["id"] in ids]
+    return [f for f in findings if f["id"] in ids]
+
+
+def ids_and_files(root: Path, capsys: pytest.CaptureFixture[str]) -> list[tuple[str, str]]:
+    return [(f["id"], f["location"]["file"]) for f in file_findings(root, capsys)]
 
 
 @pytest.mark.parametrize(
-    ("name", "id", "said"),
+    ("name", "id", "table"),
     [
-        ("Analysis.csv", "table.misnamed", "looks like the table analysis"),
-        ("mouse.CSV", "table.misnamed", "looks like the table mouse"),
-        ("mose.csv", "table.misnamed", "looks like the table mouse"),
-        ("sessions.csv", "table.misnamed", "looks like the table session"),
-        ("mouse.xlsx", "table.misnamed", "looks like the table mouse"),
-        ("mouse.txt", "table.misnamed", "looks like the table mouse"),
-        ("sem dataset.csv", "table.misnamed", "looks like the table sem_dataset"),
-        ("mouse.csv.bak", "table.unread_file", "a copy of the table mouse"),
-        ("mouse (copy).csv", "table.unread_file", "a copy of the table mouse"),
-        ("mouse (1).csv", "table.unread_file", "a copy of the table mouse"),
-        ("Copy of mouse.csv", "table.unread_file", "a copy of the table mouse"),
-        ("mouse_old.csv", "table.unread_file", "a copy of the table mouse"),
-        ("mouse.csv~", "table.unread_file", "a copy of the table mouse"),
-        ("~$mouse.xlsx", "table.unread_file", "has a file open"),
-        ("notes.txt", "table.unread_file", "bears no table's name"),
-        ("wires.csv", "table.unread_file", "bears no table's name"),
+        ("Analysis.csv", "table.misnamed", "analysis"),
+        ("mouse.CSV", "table.misnamed", "mouse"),
+        ("mose.csv", "table.misnamed", "mouse"),
+        ("sessions.csv", "table.misnamed", "session"),
+        ("mouse.xlsx", "table.misnamed", "mouse"),
+        ("mouse.txt", "table.misnamed", "mouse"),
+        ("sem dataset.csv", "table.misnamed", "sem_dataset"),
+        ("mouse.csv.bak", "table.unread_file", "mouse"),
+        ("mouse (copy).csv", "table.unread_file", "mouse"),
+        ("mouse (1).csv", "table.unread_file", "mouse"),
+        ("Copy of mouse.csv", "table.unread_file", "mouse"),
+        ("mouse_old.csv", "table.unread_file", "mouse"),
+        ("mouse.csv~", "table.unread_file", "mouse"),
+        ("~$mouse.xlsx", "table.unread_file", ""),
+        ("notes.txt", "table.unread_file", ""),
+        ("wires.csv", "table.unread_file", ""),
     ],
 )
 def test_a_file_that_nobody_reads_is_told(
-    root: Path, name: str, id: str, said: str, capsys: pytest.CaptureFixture[str]
+    root: Path, name: str, id: str, table: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / "tables" / name).write_text("x\n", "utf-8")
-    ((identifier, file, message),) = told(root, capsys)
-    assert (identifier, file) == (id, name)
-    assert said in message
+    (unread_file,) = file_findings(root, capsys)
+    assert (unread_file["id"], unread_file["location"]["file"]) == (id, name)
+    if table:
+        assert f"the table {table}" in unread_file["message"]
+        assert ("copy" in unread_file["message"].removeprefix(name)) == (id == "table.unread_file")
+    else:
+        assert "the table" not in unread_file["message"]
+    if id == "table.misnamed":
+        assert unread_file["location"]["expected"] == f"{table}.csv"
+    assert ("has a file open" in unread_file["message"]) == name.startswith("~$")
     status = main(["check", str(root), "--tables-only"])
     assert status == (1 if id == "table.misnamed" else 0)
 
@@ -70,23 +82,21 @@ def test_hidden_files_and_readmes_are_nobodys_business(
     root: Path, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (root / "tables" / name).write_text("x\n", "utf-8")
-    assert told(root, capsys) == []
+    assert file_findings(root, capsys) == []
 
 
 def test_a_copy_without_its_table_is_an_error(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "tables/analysis.csv").rename(root / "tables/analysis (1).csv")
-    found = told(root, capsys)
-    assert ("table.misnamed", "analysis (1).csv") in [(id, file) for id, file, _ in found]
-    assert ("table.absent", "analysis.csv") in [(id, file) for id, file, _ in found]
+    findings = ids_and_files(root, capsys)
+    assert ("table.misnamed", "analysis (1).csv") in findings
+    assert ("table.absent", "analysis.csv") in findings
 
 
 def test_a_folder_of_tables_within_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (root / "tables/2024").mkdir()
-    assert told(root, capsys) == []
+    assert file_findings(root, capsys) == []
     (root / "tables/2024/mouse.csv").write_text("x\n", "utf-8")
-    ((id, file, message),) = told(root, capsys)
-    assert (id, file) == ("table.unread_file", "2024")
-    assert "holds tables" in message
+    assert ids_and_files(root, capsys) == [("table.unread_file", "2024")]
 
 
 def test_tables_in_the_dataset_folder_itself(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,9 +106,9 @@ def test_tables_in_the_dataset_folder_itself(root: Path, capsys: pytest.CaptureF
     (root / "neuropress.toml").write_text('[tables]\nsource = "."\n', "utf-8")
     (root / "waivers.csv").write_text("finding,row,reason,person,expiry\n", "utf-8")
     (root / "facts.jsonl").write_text("", "utf-8")
-    assert told(root, capsys) == []
+    assert file_findings(root, capsys) == []
     (root / "mose.csv").write_text("x\n", "utf-8")
-    assert [id for id, _, _ in told(root, capsys)] == ["table.misnamed"]
+    assert [id for id, _ in ids_and_files(root, capsys)] == ["table.misnamed"]
 
 
 def test_sheets_that_nobody_reads_are_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +118,7 @@ def test_sheets_that_nobody_reads_are_told(root: Path, capsys: pytest.CaptureFix
         book.create_sheet(name)
     book.save(source.location)
     (root / "neuropress.toml").write_text('[tables]\nsource = "book.xlsx"\n', "utf-8")
-    assert sorted(id for id, _, _ in told(root, capsys)) == ["table.misnamed", "table.unread_file"]
+    assert sorted(id for id, _ in ids_and_files(root, capsys)) == ["table.misnamed", "table.unread_file"]
 
 
 def test_a_misnamed_table_of_a_database_is_told(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -117,12 +127,12 @@ def test_a_misnamed_table_of_a_database_is_told(root: Path, capsys: pytest.Captu
     rows["Analysis1"] = rows["analysis"]
     to_sqlite(rows, root / "x.sqlite")
     (root / "neuropress.toml").write_text('[tables]\nsource = "x.sqlite"\n', "utf-8")
-    assert [id for id, _, _ in told(root, capsys)] == ["table.misnamed", "table.absent"]
+    assert [id for id, _ in ids_and_files(root, capsys)] == ["table.misnamed", "table.absent"]
 
 
 def test_check_of_tables_alone_needs_no_numpy_in_these_modules() -> None:
     code = (
-        "import sys; import neuropress.tables.unread, neuropress.model.privacy, neuropress.model.budget;"
+        "import sys; import neuropress.tables.unread_files, neuropress.model.privacy, neuropress.model.budget;"
         "import neuropress.tables.package; sys.exit('openpyxl' in sys.modules or 'psycopg' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], env=dict(os.environ), check=False)
