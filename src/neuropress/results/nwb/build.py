@@ -55,7 +55,10 @@ def _put(file: NWBFile, node: Node, objects: _Objects, places: Places) -> None:
     parent = node.path.rpartition("/")[0]
     item = objects[node.path]
     if node.path in places.single:
-        setattr(file, places.single[node.path], item)
+        attribute, cls = places.single[node.path]
+        if not isinstance(item, cls):
+            raise invalid(f"{node.path} is a {cls.__name__} in every NWB file, not a {node.type}")
+        setattr(file, attribute, item)
     elif parent in places.many:
         add_to(file, item, parent, [places.many[parent]])
     elif parent in objects.nodes:

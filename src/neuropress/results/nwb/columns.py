@@ -36,6 +36,10 @@ class Declared(H5DataIO):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         return iter(())
 
+    def get_io_params(self) -> dict[str, Any]:
+        """Nothing: hdmf copies records element by element and hands these on, beside data that they are not of."""
+        return {}
+
 
 def invalid(why: str, **where: Any) -> Problem:
     """A plan that asks for what NWB does not have."""
@@ -117,13 +121,13 @@ def _column(node: Node, name: str, stated: Mapping[str, Any], objects: Objects) 
     known = {argument["name"] for argument in get_docval(cls.__init__)}
     if unknown := sorted(set(about) - known):
         raise invalid(f"{node.path}: column {name} ({cls.__name__}) has no {unknown[0]!r}; say it in its description")
-    if "description" not in {*about, *stated}:
-        raise invalid(f"{node.path}: the column {name} needs a field {name}/description")
     if name in node.links:
         link = node.links[name]
         data: Any = [objects[path] for path in ((link,) if isinstance(link, str) else link)]
     else:
         data = _values(node, name)
+    if "description" not in {*about, *stated}:
+        raise invalid(f"{node.path}: the column {name} needs a field {name}/description")
     return cls(**{"name": name, "data": data, "description": stated.get("description"), **about})
 
 

@@ -22,11 +22,11 @@ class Places:
     many
         Path of a group that holds any number of objects -> pynwb's rule (``add``: the file's method, ``type``).
     single
-        Path of an object that a file has once (``/units``, ``/intervals/trials``) -> the file's attribute.
+        Path of an object that a file has once (``/units``, ``/intervals/trials``) -> the file's attribute, the class.
     """
 
     many: Mapping[str, Mapping[str, Any]]
-    single: Mapping[str, str]
+    single: Mapping[str, tuple[str, type]]
 
     @classmethod
     def of(cls, file: NWBFile) -> Places:
@@ -34,11 +34,12 @@ class Places:
         rules = {rule["attr"]: rule for rule in type(file).__clsconf__}
         rules["scratch_containers"] = rules["scratch"]  # the schema has two groups of what pynwb keeps in one
         mapper = type_map().get_map(file)
-        many, single = {}, {}
+        many: dict[str, Mapping[str, Any]] = {}
+        single: dict[str, tuple[str, type]] = {}
         for place, spec in _typed_groups(type_map().namespace_catalog.get_spec("core", "NWBFile"), ""):
             attribute = mapper.get_attribute(spec)
             if spec.name is not None:
-                single[f"{place}/{spec.name}"] = attribute
+                single[f"{place}/{spec.name}"] = attribute, type_map().get_dt_container_cls(spec.data_type)
             elif attribute in rules:
                 many[place] = rules[attribute]
         return cls(many, single)

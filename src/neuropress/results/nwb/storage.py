@@ -154,7 +154,7 @@ def fill(
             kept = previous.find(spec) if previous else None
             if kept and _same_layout(kept[0], file[path]):
                 queue.drain()
-                _take_over(kept[0], file[path])
+                _take_over(kept[0], file[path], kept[1].block)
                 receipts[path] = kept[1]
                 progress(spec.nbytes)
             else:
@@ -193,8 +193,11 @@ def _convert(
 def _read(spec: ArraySpec, selection: tuple[slice, ...], raw: RawArrays) -> np.ndarray:
     """A block of the result. Raises `Problem` (``plan.invalid``) for a text that HDF5 cannot hold."""
     data = raw.read(spec, selection)
-    if data.dtype.kind == "T" and (bad := np.flatnonzero(np.strings.find(data, "\0") >= 0)).size:
-        message = f"element {int(bad[0]) + selection[0].start} of {spec.array} holds a NUL, which HDF5 text cannot"
+    texts = data.ravel().tolist() if data.dtype.kind == "T" else ()
+    bad = next((number for number, text in enumerate(texts) if "\0" in text), None)
+    if bad is not None:
+        row = selection[0].start + int(np.unravel_index(bad, data.shape)[0])
+        message = f"row {row} of {spec.array} holds a NUL, which HDF5 text cannot"
         raise problem("plan.invalid", f"The plan cannot be written as NWB: {spec.source}: {message}", file=spec.source)
     return data
 
@@ -224,10 +227,14 @@ def _same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:
     return all(getattr(old, name) == getattr(new, name) for name in names)
 
 
-def _take_over(old: h5py.Dataset, new: h5py.Dataset) -> None:
-    """Copy a dataset's bytes without decompressing them."""
+def _take_over(old: h5py.Dataset, new: h5py.Dataset, block: Sequence[int]) -> None:
+    """Copy a dataset's bytes without decompressing them.
+
+    What is not packed goes by blocks, as it did when it was new: HDF5 places texts in the order of the writes.
+    """
     if old.chunks is None:
-        new[...] = old[...]
+        for part in blocks(old.shape, block):
+            new[part] = old[part]
         return
     corners = sorted(old.id.get_chunk_info(i).chunk_offset for i in range(old.id.get_num_chunks()))
     for corner in corners:
