@@ -369,7 +369,10 @@ DEVICE = Node("/general/devices/d", "Device", ex.fields(description="A device.")
         ),
         ([Node("/general/devices/d", "Device", {}, {"model": "/general/devices/d"})], "links to itself"),
         ([Node("/acquisition/x", "TimeSeries", ex.fields(unit=3, data=[1.0], rate=1.0))], "/acquisition/x: "),
-        ([Node("/events/e", "EventsTable", ex.fields(description="x", text=["a"]))], "the column text needs a field text/description"),
+        (
+            [Node("/events/e", "EventsTable", ex.fields(description="x", text=["a"]))],
+            "the column text needs a field text/description",
+        ),
         (
             [Node("/e/simultaneous_recordings/0", "SimultaneousRecording", {}, {"recordings": ("/e/1",)})],
             "refers to /e/1",

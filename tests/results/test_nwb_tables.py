@@ -148,7 +148,7 @@ def test_many_events_and_pixels_cost_no_provenance_each(tmp_path: Path) -> None:
 
 def test_unchanged_columns_are_taken_over(tmp_path: Path) -> None:
     nodes = [*nt.tables(Many.data), *nt.regions(Many.data)]
-    path, roots, cache = nt.write(tmp_path, nodes, Many)
+    path, *_ = nt.write(tmp_path, nodes, Many)
     before = path.read_bytes()
     raw = Many()
     made = nwb.read_provenance(path).receipt
@@ -194,8 +194,11 @@ def test_an_impossible_table_is_told(tmp_path: Path, node: Node, message: str) -
     assert message in caught.value.finding.message
 
 
+NUL = {**nt.ARRAYS, "event": np.array(["a", "b\0c"] * 50, dtype=np.dtypes.StringDType())}
+
+
 class Nul(nt.Raw):
-    data = {**nt.ARRAYS, "event": np.array(["a", "b\0c"] * 50, dtype=np.dtypes.StringDType())}
+    data = NUL
 
 
 def test_a_text_that_hdf5_cannot_hold_is_told(tmp_path: Path) -> None:

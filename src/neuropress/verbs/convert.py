@@ -164,7 +164,7 @@ class _Watch:
 def _stamps(wanted: Wanted, config: Config) -> dict[str, tuple[Path, Stamp]]:
     """The raw files of a target as they are before any is opened."""
     found = {}
-    for name, record in wanted.jobs:
+    for name, record in (*wanted.jobs, *wanted.clocks):
         key = raw_key(name, record, config.profile)
         try:
             source = config.sources().locate(key)

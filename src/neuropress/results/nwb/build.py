@@ -17,6 +17,7 @@ from .columns import Declared, Objects, check_texts, invalid, region, region_nam
 from .extension import DATASETS, NAME, provenance_class, type_map
 from .places import Places, add_to, linked_paths, rules_of
 
+
 def build(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBFile:
     """The whole file as pynwb objects.
 

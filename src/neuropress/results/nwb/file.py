@@ -157,7 +157,7 @@ class _Stored:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return TEXTS if h5py.check_string_dtype(self.dataset.dtype) else self.dataset.dtype  # type: ignore[no-any-return]
+        return TEXTS if h5py.check_string_dtype(self.dataset.dtype) else self.dataset.dtype
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
