@@ -93,4 +93,4 @@ def _each(stored: np.ndarray, scale: Fraction, offset: Fraction) -> Iterator[flo
         try:
             yield exact.numerator / exact.denominator  # Python rounds a quotient of whole numbers correctly
         except OverflowError:
-            yield math.copysign(math.inf, exact)
+            yield math.inf if exact > 0 else -math.inf
