@@ -64,7 +64,9 @@ def module(name: str, **members: Any) -> ModuleType:
 
 
 def constant(name: str, value: Any) -> Field:
-    return Field(value, f"behavior:{name}", "constant", (CellRef("converter", "behavior", name, str(value), "constant"),))
+    return Field(
+        value, f"behavior:{name}", "constant", (CellRef("converter", "behavior", name, str(value), "constant"),)
+    )
 
 
 def behavior(name: str, wanted: set[str], make: Any) -> ModuleType:

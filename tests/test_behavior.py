@@ -54,9 +54,7 @@ def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     return {line["id"]: line["message"] for line in lines if "id" in line and "message" in line}
 
 
-def test_two_converters_share_a_module_and_each_takes_its_file(
-    ds: Builder, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_two_converters_share_a_module_and_each_takes_its_file(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     add(ds, WALK, 1, task="open field")
     add(ds, LICKS, 2)
     root = str(ds.root)
@@ -119,9 +117,7 @@ def test_a_module_that_two_describe_differently_is_told(
 
 
 @pytest.mark.parametrize("start", ["09:30", ""])
-def test_a_session_in_two_files(
-    ds: Builder, tmp_path: Path, start: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_session_in_two_files(ds: Builder, tmp_path: Path, start: str, capsys: pytest.CaptureFixture[str]) -> None:
     add(ds, WALK, 1)
     add_movie(ds, tmp_path)
     ds.change("session", start_time=start, end_time=start and "10:50")
@@ -147,6 +143,7 @@ def test_a_session_in_two_files(
     assert main(["export-tables", release, "--to", str(tmp_path / "tables")]) == 0
     for table in ("session", "behavior", "image"):
         assert (tmp_path / f"tables/{table}.csv").read_text() == (ds.root / f"tables/{table}.csv").read_text()
+    assert main(["releases", "rebuild", release]) == 0, capsys.readouterr().out
     (ds.root / "neuropress.toml").write_text(settings)
     assert main(["convert", root]) == 0
     with h5py.File(ds.output(NWB)) as file:
