@@ -1,7 +1,6 @@
 """Behaviour and events from tables with clocks of their own, through the whole line: shared modules, choice, parts."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import behavior_csv as bc
@@ -21,7 +20,7 @@ NWB = "JB_S_0001.nwb"
 
 
 @pytest.fixture
-def ds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builder]:
+def ds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
     bc.register(
         monkeypatch,
         bc.behavior("walking", {"time_ms", "x"}, bc.position),
@@ -31,7 +30,7 @@ def ds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Builder]:
     session = {"session_id": "JB_S_0001", "mouse_id": "JB_M_0001", "experimenter": "Ada Example"}
     made.row("mouse", mouse_id="JB_M_0001", strain="C57BL/6J", sex="F", birth_date="20250301", weight="24.50")
     made.row("session", **session, session_date=DATE, start_time="09:30", end_time="10:50")
-    yield made
+    return made
 
 
 def add(ds: Builder, text: str, number: int = 1, **cells: str) -> str:

@@ -14,6 +14,7 @@ from neuropress.model.finding import Problem, Severity
 from neuropress.model.plan import Node
 from neuropress.proof import verify
 from neuropress.results.nwb import file as nwb
+from neuropress.results.nwb import guard
 from neuropress.verbs.explain import explain_result
 
 NODES = {
@@ -171,6 +172,9 @@ def test_unchanged_columns_are_taken_over(tmp_path: Path) -> None:
             "column a (VectorData) has no 'unit'",
         ),
         (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=3)), "needs a list or an array"),
+        (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=[1, "x"])), "neither texts alone nor numbers"),
+        (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=[1, None])), "neither texts alone nor"),
+        (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=[[1], [1, 2]])), "inhomogeneous"),
         (
             Node("/acquisition/p", "ElectricalSeries", ex.fields(data=[1.0], rate=1.0, electrodes="0:9"),
                  {"electrodes": "/analysis/one"}),
@@ -205,6 +209,22 @@ def test_a_text_that_hdf5_cannot_hold_is_told(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="row 1 of event holds a NUL"):
         nt.write(tmp_path, nt.tables(Nul.data), Nul)
     assert not (tmp_path / "RY_S_0001.nwb").exists()
+
+
+class Short(nt.Raw):
+    data = {**nt.ARRAYS, "mask_ends": np.array([9, 5, 30], "<u4")}  # noqa: RUF012
+
+
+def test_rows_that_do_not_end_where_their_column_ends_are_told(tmp_path: Path) -> None:
+    with pytest.raises(Problem, match="pixel_mask_index ends at 30 or does not ascend"):
+        nt.write(tmp_path, nt.regions(Short.data), Short)
+
+
+def test_texts_beyond_the_budget_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, roots, cache = nt.write(tmp_path, nt.tables())
+    monkeypatch.setattr(guard.budget, "TEXT_BYTES", 2000)
+    found = {f.id for f in proven(path, roots, cache).findings}
+    assert found == {"result.unreadable"}
 
 
 def test_a_clock_beside_other_types_than_float64_is_refused(tmp_path: Path) -> None:

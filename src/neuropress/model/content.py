@@ -218,6 +218,8 @@ class Series(Content):
         Samples per second; None where `timestamps` are stored.
     timestamps
         Name of the array of times as stored; empty where `rate` says them.
+    scale
+        Seconds of one unit of `timestamps`, exact (``0.001``, ``1/30000``; see `neuropress.model.clock`).
     channels
         Name, unit, gain and offset of each column.
     """
@@ -225,6 +227,7 @@ class Series(Content):
     array: str = ""
     rate: Decimal | None = None
     timestamps: str = ""
+    scale: str = "1"
     channels: tuple[Channel, ...] = ()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Protocol
 
+import h5py
 import numpy as np
 from hdmf.backends.hdf5 import H5DataIO
 from hdmf.common import DynamicTable, DynamicTableRegion, ElementIdentifiers, VectorData, VectorIndex
@@ -139,5 +140,31 @@ def _values(node: Node, name: str) -> Any:
     if not isinstance(value, (list, tuple)):
         raise invalid(f"{node.path}: {node.type} has no field {name!r}; as a column it needs a list or an array")
     check_texts(list(value), f"{node.path}: {name}")
+    if all(isinstance(part, str) for part in value):
+        return list(value)
     # Of a mixed list hdmf takes the first element's type for all: 2.5 after 1 would become 2.
-    return list(value) if any(isinstance(part, str) for part in value) else np.asarray(value)
+    try:
+        numbers = np.asarray(value)
+    except ValueError as error:
+        raise invalid(f"{node.path}: {name}: {error}") from error
+    if numbers.dtype.kind not in "biuf":
+        raise invalid(f"{node.path}: the column {name} holds neither texts alone nor numbers alone")
+    return numbers
+
+
+def check_indices(file: h5py.File, arrays: Collection[str]) -> None:
+    """See that what makes columns ragged is made for them; only samples, read by now, can tell.
+
+    Raises
+    ------
+    Problem
+        ``plan.invalid``: ends of rows that do not ascend, or do not end where the column ends.
+    """
+    for path in arrays:
+        target = file.get(path.removesuffix(INDEX)) if path.endswith(INDEX) else None
+        if not isinstance(target, h5py.Dataset) or file[path].attrs.get("neurodata_type") != "VectorIndex":
+            continue
+        ends = file[path][()].astype("<i8")
+        last = int(ends[-1]) if ends.size else 0
+        if last != len(target) or np.any(np.diff(ends, prepend=0) < 0):
+            raise invalid(f"{path} ends at {last} or does not ascend; its column has {len(target)} elements")

@@ -58,6 +58,7 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
 
 def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
     from .build import build
+    from .columns import check_indices
     from .files import declare
 
     receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, {}, plan.sources)
@@ -68,6 +69,7 @@ def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | 
         old = _previous(previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
         filled = fill(file, arrays, raw, old, progress)
+        check_indices(file, arrays)
         derived = digests(file, arrays)
         receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived, plan.sources)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).texts()["receipt"]
