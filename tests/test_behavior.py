@@ -162,3 +162,17 @@ def test_a_split_that_cannot_be_is_told(
         file.write(f"\n[split]\n{entry}\n")
     assert main(["check", str(ds.root)]) != 0
     assert message in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("start", ["09:30", ""])
+def test_a_bad_file_withholds_its_own_part_and_others_that_need_its_clock(
+    ds: Builder, tmp_path: Path, start: str
+) -> None:
+    add(ds, WALK + "1,2,3\n", 1)
+    add_movie(ds, tmp_path)
+    ds.change("session", start_time=start, end_time=start and "10:50")
+    with (ds.root / "neuropress.toml").open("a") as file:
+        file.write('\n[split]\nwalking = "behavior"\n')
+    assert main(["convert", str(ds.root)]) == 1
+    assert ds.output("JB_S_0001_behavior.nwb") is None
+    assert (ds.output(NWB) is None) is (not start)
