@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 from neuropress.mapping.rules import Fields, Slots
 from neuropress.model.content import Content, list_contents
@@ -39,6 +39,8 @@ class Job:
         slot -> field -> `Field`, from the mapping.
     started
         The session's start with its zone (session targets only).
+    part
+        Which of several files of the session it goes into; empty for the main or only one.
     """
 
     record: Record
@@ -48,6 +50,7 @@ class Job:
     fields: Fields
     profile: Profile
     started: datetime | None = None
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,10 @@ class Converter(Protocol):
     BINDINGS: Mapping[str, str]
 
     def takes(self, record: Record) -> bool:
-        """Whether this converter, and no other, takes the row."""
+        """Whether this converter may take the row: no file is opened for that.
+
+        Where several of one ``TARGET`` take a row and read the same column, the contents decide (see `Selective`).
+        """
         ...
 
     def bindings(self, record: Record) -> Mapping[str, Record | None]:
@@ -98,6 +104,20 @@ class Converter(Protocol):
         Problem
             The content cannot become what the row says.
         """
+        ...
+
+
+@runtime_checkable
+class Selective(Converter, Protocol):
+    """A converter that looks at what the file holds before it takes a row.
+
+    ``WANTS`` says in words what it looks for (``a table with the columns x and y``).
+    """
+
+    WANTS: str
+
+    def select(self, record: Record, contents: Sequence[Content]) -> Sequence[Content]:
+        """Those of the file's contents that the row means, and `build` gets; none where the file is not for it."""
         ...
 
 

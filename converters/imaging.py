@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -284,10 +284,8 @@ class _Movie:
         if stored.kind not in "biuf":
             message = f"{self.job.source} has pixels of type {stored}, which NWB movies cannot hold"
             raise self._problem("image.type", message)
-        dtype = "|u1" if stored.kind == "b" else stored.newbyteorder("<").str  # NWB has no boolean movies: 0 and 1
-        return ArraySpec(
-            self.job.source, self.image.name, self.pixels.name, self.image.format, index.shape(), dtype, index
-        )
+        spec = ArraySpec.of(self.job.source, self.image, self.pixels.name, index)
+        return replace(spec, dtype="|u1") if stored.kind == "b" else spec  # NWB has no boolean movies: 0 and 1
 
     def _fact(self, name: str, text: str) -> CellRef:
         return CellRef("file", self.job.source, name, text, "header")

@@ -13,14 +13,14 @@ import numpy as np
 from neuropress.mapping.rules import Slots
 from neuropress.model.content import Channel, Recording, Stimulus, Sweep
 from neuropress.model.finding import Finding, finding, problem
-from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
+from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import CellRef, Record
 
 from . import Built, Job
 from ._clamp import CURRENT, SERIES, VOLTAGE, roles, si
 
 NAME = "patch_clamp"
-REVISION = 2
+REVISION = 3
 TABLES: tuple[str, ...] = ("ephys",)
 COLUMN: Mapping[str, str] = {"ephys": "file_path_raw"}
 TARGET = "session"
@@ -253,10 +253,7 @@ class _Recorder:
         return fields
 
     def _array(self, name: str) -> ArraySpec:
-        array = self.recording.arrays[name]
-        dtype = array.dtype.newbyteorder("<").str
-        whole = IndexMap.whole(array.shape)
-        return ArraySpec(self.job.source, self.recording.name, name, self.recording.format, array.shape, dtype, whole)
+        return ArraySpec.of(self.job.source, self.recording, name)
 
     def _hierarchy(self, simultaneous: list[str]) -> None:
         """One sequence (the protocol), one repetition, and the condition that the row's type names.
@@ -287,9 +284,10 @@ class _Recorder:
         timed = self._made("tag_times", times, *facts, via="session_seconds")
         fields = {
             "description": self._made("tags", about),
-            "timestamps": Field(timed.value, timed.rule, timed.via, timed.sources + self.clock),
-            "text": self._made("tag_texts", texts, *facts),
+            "timestamp": Field(timed.value, timed.rule, timed.via, timed.sources + self.clock),
+            "annotation": self._made("tag_texts", texts, *facts),
             "kind": self._made("tag_kinds", [tag.kind for tag in tags], *facts),
+            "kind/description": self._made("tag_kind", "What set the event, as the recording program names it."),
         }
         self.session.nodes.append(Node(f"/events/{self.key}_tags", "EventsTable", fields))
 

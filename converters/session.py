@@ -86,14 +86,17 @@ def _place(job: Job, column: str) -> dict[str, Any]:
 
 
 def _identifier(job: Job) -> Field:
-    """``<dataset>:<session>:<digest of the row and those it depends on>``: the same rows, the same name."""
+    """``<dataset>:<session>:<digest of the row and those it depends on>``: the same rows, the same name.
+
+    Of a session in several files each ends in its part: object ids follow from the identifier.
+    """
     profile, lab = job.profile, job.profile.lab_of(job.record.key)
     rows = {}
     for record in job.record.lineage():
         private = profile.tables[record.table].private if record.table in profile.tables else ()
         rows[f"{record.table}/{record.key}"] = {c: v.text for c, v in record.cells.items() if c not in private}
     dataset = profile.default("dataset_name", lab) or profile.name
-    value = f"{dataset}:{job.record.key}:{digest(rows)[:16]}"
+    value = f"{dataset}:{job.record.key}:{digest(rows)[:16]}" + (f":{job.part}" if job.part else "")
     return Field(value, "session:identifier", "digest", (job.record.ref("session_id"),))
 
 

@@ -180,8 +180,9 @@ def ephys_nodes() -> list[Node]:
         *table_nodes(),
         Node(
             "/events/RY_E_0001_tags", "EventsTable",
-            fields(description="Tags of the recording.", source_description="pClamp", timestamps=[1.5, 3.25],
-                   text=["drug on", "drug off"], kind=["comment", "comment"]),
+            fields(description="Tags of the recording.", source_description="pClamp", timestamp=[1.5, 3.25],
+                   annotation=["drug on", "drug off"], kind=["comment", "comment"],
+                   **{"kind/description": "What set the event."}),
         ),
     ]  # fmt: skip
 

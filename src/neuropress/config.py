@@ -11,7 +11,7 @@ from typing import Any
 
 from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, Problem, finding, problem
-from .model.profile import SHIPPED, Profile, is_zone, load_profile
+from .model.profile import SHIPPED, Profile, check_split, is_zone, load_profile
 from .model.source import SourceRoots
 from .results import TARGETS
 from .storage.aws import check_endpoint
@@ -33,6 +33,7 @@ KNOWN = {
     "labs": dict,
     "options": dict,
     "publish": dict,
+    "split": dict,
 }
 
 TEMPLATE = """\
@@ -61,6 +62,10 @@ roots = ["source"]
 # What a raw file does not say about itself, by its key (docs/formats.md lists the options):
 # [options."yuste/20250620/image/raw/movie.tif"]
 # axes = "tyx"
+
+# Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
+# [split]
+# imaging = "ophys"
 
 [publish]
 # to = "s3://bucket/prefix"
@@ -138,6 +143,7 @@ def load_config(root: Path) -> Config:
     _check_texts(data, path)
     profile = open_profile(data.get("profile", DEFAULT_PROFILE), root)
     _check_entries(data, profile, path)
+    profile = _with_split(profile, data.get("split", {}), path)
     version = data.get("profile_version", profile.version)
     return Config(
         root.resolve(),
@@ -276,6 +282,15 @@ def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) 
         lab = labs[initials]
         labs[initials] = dataclasses.replace(lab, overrides={**lab.overrides, **others}, **own)
     return dataclasses.replace(profile, labs=labs, local=overrides)
+
+
+def _with_split(profile: Profile, split: Mapping[str, Any], path: Path) -> Profile:
+    """The profile with what the dataset says of sessions in several files."""
+    try:
+        check_split(split)
+    except ValueError as error:
+        raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
+    return dataclasses.replace(profile, split={**profile.split, **split})
 
 
 def find_dataset(path: Path) -> Path | None:

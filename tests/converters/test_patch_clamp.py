@@ -324,15 +324,15 @@ def test_tags_are_events_in_the_order_of_time() -> None:
     nodes, _ = build(recording(tags=tags))
     events = nodes["/events/RY_E_0001_tags"]
     assert events.type == "EventsTable"
-    assert {k: v for k, v in values(events).items() if k != "description"} == {
-        "timestamps": [1801.5, 1805.75], "text": ["(no text)", "drug on"], "kind": ["time", "comment"],
+    assert {k: v for k, v in values(events).items() if not k.endswith("description")} == {
+        "timestamp": [1801.5, 1805.75], "annotation": ["(no text)", "drug on"], "kind": ["time", "comment"],
     }  # fmt: skip
 
 
 def test_a_single_tag_is_an_event_too() -> None:
     nodes, _ = build(recording(tags=(Tag(Decimal(1), "drug on"),)))
     note = nodes["/events/RY_E_0001_tags"]
-    assert (note.type, values(note)["timestamps"], values(note)["text"]) == ("EventsTable", [1801.5], ["drug on"])
+    assert (note.type, values(note)["timestamp"], values(note)["annotation"]) == ("EventsTable", [1801.5], ["drug on"])
 
 
 def test_a_picture_is_no_recording() -> None:

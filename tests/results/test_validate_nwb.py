@@ -42,7 +42,7 @@ def test_a_whole_session_has_nothing_unexplained(result: Path) -> None:
 
 
 def with_tags(*times: float) -> list[Node]:
-    about = ex.fields(description="Tags.", timestamps=list(times), text=["x"] * len(times))
+    about = ex.fields(description="Tags.", timestamp=list(times), annotation=["x"] * len(times))
     return [Node("/events/tags", "EventsTable", about)]
 
 

@@ -73,6 +73,9 @@ class Content:
         Name -> `LazyArray`.
     warnings
         What the reader had to work around, one sentence each.
+    started
+        The header's own clock when it was acquired, without a zone where the header states none; None when it
+        does not say (a file's ctime is no header).
     """
 
     name: str
@@ -82,6 +85,7 @@ class Content:
     arrays: Mapping[str, LazyArray]
     warnings: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, compare=False)
+    started: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,18 +161,85 @@ class Recording(Content):
     """Sampled channels in sweeps.
 
     `rate` is samples per second of each channel, from the sample interval (never a
-    rounded integer). `started` is the header's own clock, without a zone; None when
-    the header does not say (a file's ctime is no header).
+    rounded integer).
     """
 
     rate: Decimal = Decimal(0)
     mode: str = ""
     protocol: str = ""
-    started: datetime | None = None
     adc: tuple[Channel, ...] = ()
     dac: tuple[Channel, ...] = ()
     sweeps: tuple[Sweep, ...] = ()
     tags: tuple[Tag, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a `DataTable`.
+
+    Attributes
+    ----------
+    name
+        As the file names it.
+    array
+        Name of its lazy array: one element a row, or all rows' elements one after the other.
+    unit
+        As the file states it; empty where it does not.
+    ends
+        Name of the array that says where each row's elements end in `array`; empty for one element a row.
+    """
+
+    name: str
+    array: str
+    unit: str = ""
+    ends: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DataTable(Content):
+    """Rows of measured values: events, tracked points, trials, spikes, masks of regions.
+
+    Arrays of texts have the type ``numpy.dtypes.StringDType()``, masks are arrays of records (``x``, ``y``,
+    ``weight``). Times stay as stored; a converter gives them their clock.
+    """
+
+    columns: tuple[Column, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series(Content):
+    """Channels sampled together: an array with time along the first axis.
+
+    Attributes
+    ----------
+    array
+        Name of the lazy array, (time,) or (time, channel).
+    rate
+        Samples per second; None where `timestamps` are stored.
+    timestamps
+        Name of the array of times as stored; empty where `rate` says them.
+    scale
+        Seconds of one unit of `timestamps`, exact (``0.001``, ``1/30000``; see `neuropress.model.clock`).
+    channels
+        Name, unit, gain and offset of each column.
+    """
+
+    array: str = ""
+    rate: Decimal | None = None
+    timestamps: str = ""
+    scale: str = "1"
+    channels: tuple[Channel, ...] = ()
+
+
+def describe_contents(contents: Sequence[Content]) -> str:
+    """Kind, format and names of what a file holds: for a person who must see why no converter takes it."""
+    texts = []
+    for content in contents[:20]:
+        parts = [column.name for column in content.columns] if isinstance(content, DataTable) else list(content.arrays)
+        names = ", ".join(parts[:20]) + (", ..." if len(parts) > 20 else "")
+        name = f" {content.name!r}" if content.name else ""
+        texts.append(f"{type(content).__name__}{name} ({content.format}: {names or 'no arrays'})")
+    return "; ".join(texts) + ("; ..." if len(contents) > 20 else "") or "nothing"
 
 
 def list_contents(contents: Sequence[Content], most: int = 20) -> str:

@@ -11,6 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from .clock import Clock
+from .content import Content
+from .elements import element_size, element_text, element_type
 from .record import CellRef, Fix
 from .serial import SPARSE
 from .source import Input
@@ -106,11 +109,13 @@ class ArraySpec:
     format
         The reader that gave it, so that `verify` asks the same one.
     shape, dtype
-        Of the result; `dtype` as numpy writes it (``<i2``).
+        Of the result; `dtype` as `neuropress.model.elements` writes it (``<i2``, ``x:<u4 y:<u4``, ``text``).
     index
         How the result follows from the source array.
     options
         What the reader was told (``{}`` mostly).
+    clock
+        Makes float64 seconds of stored times; None: elements are as stored.
     """
 
     source: str
@@ -121,11 +126,50 @@ class ArraySpec:
     dtype: str
     index: IndexMap
     options: Mapping[str, Any] = field(default_factory=dict)
+    clock: Clock | None = field(default=None, metadata=SPARSE)
+
+    @classmethod
+    def of(
+        cls,
+        source: str,
+        content: Content,
+        array: str,
+        index: IndexMap | None = None,
+        clock: Clock | None = None,
+    ) -> ArraySpec:
+        """An array of a content: all of it as stored, unless an index map or a clock says otherwise.
+
+        Parameters
+        ----------
+        source
+            The raw object's key.
+        array
+            Name of the array in `content`.
+        """
+        lazy = content.arrays[array]
+        index = index or IndexMap.whole(lazy.shape)
+        dtype = "<f8" if clock else element_text(lazy.dtype)
+        return cls(source, content.name, array, content.format, index.shape(), dtype, index, clock=clock)
+
+    @property
+    def type(self) -> np.dtype[Any]:
+        """The elements' numpy type; of texts numpy's ``StringDType``."""
+        return element_type(self.dtype)
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element; a text counts as its pointer."""
+        return element_size(self.dtype)
 
     @property
     def nbytes(self) -> int:
         """Size of the uncompressed array in bytes."""
-        return prod(self.shape) * np.dtype(self.dtype).itemsize
+        return prod(self.shape) * self.itemsize
+
+    def from_source(self, block: np.ndarray) -> np.ndarray:
+        """Elements of the result from a block that was read with ``index.source_selection``."""
+        block = self.index.to_result(block)
+        return self.clock.seconds(block) if self.clock else block.astype(self.type, copy=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +188,11 @@ class Node:
         Field name -> path (or paths) of other nodes.
     arrays
         Field name -> array that is filled from raw data.
+
+    Of a table, names that are no fields of its type are columns: an array, a field that is a list, or links with
+    one path a row. ``<column>/description`` and other fields with a ``/`` say what a column is, ``<column>_index``
+    makes it ragged. A name with rows (an array, a field that is a list of row numbers or the text ``start:stop``)
+    and a link to a table is a region of that table.
     """
 
     path: str

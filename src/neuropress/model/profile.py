@@ -18,7 +18,7 @@ PACKAGE_PROFILES = "neuropress.profiles"
 SHIPPED = "dendritic-consortium"
 MOST_EXTENDED = 8
 """Profiles that extend one another."""
-_PATH_NAMES = {"lab", "date", "table", "id"}
+_PATH_NAMES = {"lab", "date", "table", "id", "part"}
 INHERITED = "..."
 """Stands in a list of a profile that `extends` another for the entries of that one."""
 
@@ -99,7 +99,8 @@ class Profile:
     `coverage` promises: kind of result -> column (``mouse.weight``) -> mapping rules
     (``session/subject.weight``) that take it to a field of the standard. `extends` names the profile that
     this one adds to, `mappings` holds the texts of its own mapping files by name, `local`
-    what ``neuropress.toml`` says in place of both, by lab.
+    what ``neuropress.toml`` says in place of both, by lab. `split` names converters (``imaging``) whose rows
+    of a session go into a file of their own, and the part of its name that says so (``ophys``).
     """
 
     name: str
@@ -117,6 +118,7 @@ class Profile:
     extends: str = ""
     mappings: Mapping[str, str] = field(default_factory=dict)
     local: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    split: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def accompanied(self) -> frozenset[str]:
@@ -246,6 +248,7 @@ def _check(profile: Profile) -> None:
             raise ValueError(f"labs.{lab.initials}: {lab.timezone!r} is no time zone")
     _check_limits(profile)
     _check_paths(profile)
+    check_split(profile.split)
     prefixes: dict[str, str] = {}
     for name, spec in profile.tables.items():
         for wrong in _faults(spec, profile):
@@ -258,6 +261,13 @@ def _check_limits(profile: Profile) -> None:
     for name, text in profile.limits.items():
         if not re.fullmatch(r"[0-9]{1,15}(\.[0-9]{1,15})?([eE][+-]?[0-9]{1,2})?", text):
             raise ValueError(f"limits.{name}: {text[:40]!r} is no number as 16 or 1e8")
+
+
+def check_split(split: Mapping[str, str]) -> None:
+    """See that parts can stand in the names of files. Raises `ValueError`."""
+    for name, part in split.items():
+        if not isinstance(part, str) or not re.fullmatch("[a-z][a-z0-9]{0,31}", part):
+            raise ValueError(f"split.{name}: {part!r} must be small letters and digits, as ophys")
 
 
 def _check_paths(profile: Profile) -> None:

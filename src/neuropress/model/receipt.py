@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .budget import BLOCK_BYTES, BLOCK_LEAST, BLOCKS, EXTENT, RANK
+from .elements import digest_elements
 from .plan import ArraySpec
 
 
@@ -29,7 +29,7 @@ class ArrayReceipt:
     """An array's specification and digest.
 
     `sha256` is taken over the digests of the result's blocks of extent `block`, in C
-    order; a block's digest is the SHA-256 of its C-order little-endian bytes.
+    order; a block's digest is the SHA-256 of its C-order little-endian bytes, or of its texts.
     """
 
     spec: ArraySpec
@@ -70,9 +70,6 @@ class Receipt:
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
-_DTYPE = re.compile(r"[<>|=]?([iuf][1248]|b1|f16|c8|c16)|u?int(8|16|32|64)|float(16|32|64)|bool")
-
-
 def check_array(name: str, array: ArrayReceipt) -> None:
     """Refuse an entry of a receipt that no array can have: `verify` goes by it.
 
@@ -83,8 +80,12 @@ def check_array(name: str, array: ArrayReceipt) -> None:
         smaller than the budget allows.
     """
     spec = array.spec
-    if not _DTYPE.fullmatch(spec.dtype):
-        raise ValueError(f"{name}: {spec.dtype[:40]!r} is no type of samples")
+    try:
+        spec.type  # noqa: B018 - raises
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if spec.clock and spec.dtype != "<f8":
+        raise ValueError(f"{name}: times by a clock are float64, not {spec.dtype[:40]}")
     if len(spec.shape) > RANK or any(not 0 <= n <= EXTENT for n in spec.shape):
         raise ValueError(f"{name}: no array has the shape {str(spec.shape)[:80]}")
     if len(array.block) != len(spec.shape) or any(not 1 <= n <= EXTENT for n in array.block):
@@ -96,7 +97,7 @@ def check_array(name: str, array: ArrayReceipt) -> None:
     )
     if not kept or sorted(index.order) != list(range(len(whole))) or index.shape() != spec.shape:
         raise ValueError(f"{name}: its index map does not give the shape {list(spec.shape)}")
-    check_blocks(name, spec.shape, array.block, np.dtype(spec.dtype).itemsize)
+    check_blocks(name, spec.shape, array.block, spec.itemsize)
 
 
 def check_blocks(name: str, shape: Sequence[int], block: Sequence[int], itemsize: int) -> None:
@@ -117,9 +118,8 @@ def blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[tuple[slice, 
 
 
 def block_digest(data: np.ndarray) -> bytes:
-    """SHA-256 of a block's C-order little-endian bytes."""
-    little = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))
-    return hashlib.sha256(memoryview(little).cast("B")).digest()
+    """SHA-256 of a block (see `neuropress.model.elements.digest_elements`)."""
+    return digest_elements(data)
 
 
 def root_digest(block_digests: Sequence[bytes]) -> str:

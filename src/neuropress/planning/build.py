@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from neuropress.converters import CONVERTERS, Built, Converter, Job, converter
+from neuropress.converters import CONVERTERS, Built, Converter, Job, Selective, converter
 from neuropress.converters import session as session_converter
 
 from .. import readers
@@ -24,9 +24,9 @@ from ..mapping.rules import (
     load_profile_mapping,
 )
 from ..mapping.transforms import localize_time
-from ..model.content import Content, Image, Recording
+from ..model.content import Content, Image, describe_contents
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, has_errors, problem
-from ..model.plan import Field, Node, Plan
+from ..model.plan import Field, Node, Plan, canonical
 from ..model.privacy import hide_for
 from ..model.profile import Profile
 from ..model.record import CellRef, Record
@@ -34,7 +34,7 @@ from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..results import KINDS
 from ..tables import normalise_key
-from .targets import Wanted, source_rows
+from .targets import Wanted, rivals, source_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,12 @@ class Planned:
 
 @dataclass(slots=True)
 class _Opened:
-    """One data row with its raw object open."""
+    """One data row with its raw object open: what the object holds, and what of it the converter `name` takes."""
 
     name: str
     record: Record
     source: Source
+    held: tuple[Content, ...]
     contents: tuple[Content, ...]
     rules: MappingRules
 
@@ -65,6 +66,10 @@ def check_mappings(profile: Profile) -> None:
 
     Of a profile without some of the shipped tables, what is only for these is left out.
     """
+    for name in profile.split:
+        if name not in CONVERTERS or converter(name).TARGET != "session":
+            known = ", ".join(n for n in CONVERTERS if converter(n).TARGET == "session")
+            raise MappingError(f"[split] {name}: no converter of sessions has this name; known: {known}")
     for name in profile.mappings:
         if name not in ("session", *CONVERTERS):
             known = ", ".join(("session", *CONVERTERS))
@@ -102,7 +107,7 @@ def rule_sources(profile: Profile) -> set[tuple[str, str]]:
 
 def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
     """Revisions of the mappings and converters that one result is made with, by name."""
-    names = {name for name, _ in wanted.jobs} | _frame(wanted)
+    names = {rival for job in (*wanted.jobs, *wanted.clocks) for rival in rivals(*job)} | _frame(wanted)
     found = {}
     for name in sorted(names):
         mapping = load_profile_mapping(name, profile)
@@ -128,16 +133,19 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
     findings = [_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
-        opened = []
-        for name, record in wanted.jobs:
+        opened, heard = [], []
+        for name, record in (*wanted.jobs, *wanted.clocks):
             try:
                 one = _open(name, record, config)
-                for content in one.contents:
+                for content in one.held:
                     stack.callback(content.close)
             except Problem as bad:
                 found = waive(hide_for(bad.finding.at(**record.place()), config.profile), wanted.waivers)
                 findings.append(found)
                 failed[record.table, record.key] = found
+                continue
+            if (name, record) in wanted.clocks:
+                heard.append(one)
                 continue
             compared = waive_all(_compare(one), wanted.waivers)
             findings += compared
@@ -148,7 +156,7 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
         if failed or not opened:
             return Planned(None, tuple(findings), failed)
         try:
-            plan, told = _assemble(wanted, opened, config)
+            plan, told = _assemble(wanted, opened, heard, config)
         except Problem as bad:
             found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
             found = waive(found, wanted.waivers)
@@ -162,12 +170,12 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
 
 @contextmanager
 def open_rows(name: str, record: Record, config: Config) -> Iterator[tuple[Content, ...]]:
-    """The contents of a data row's raw object, headers only; closed at the end. Raises `Problem`."""
-    contents = _open(name, record, config).contents
+    """What a data row means of its raw object, headers only; closed at the end. Raises `Problem`."""
+    opened = _open(name, record, config)
     try:
-        yield contents
+        yield opened.contents
     finally:
-        for content in contents:
+        for content in opened.held:
             content.close()
 
 
@@ -191,47 +199,82 @@ def _open(name: str, record: Record, config: Config) -> _Opened:
     key = raw_key(name, record, config.profile)
     try:
         source = config.sources().locate(key)
-        contents = readers.read(source, config.options.get(key))
+        held = readers.read(source, config.options.get(key))
+        try:
+            name, contents = _choose(name, record, source, held)
+        except BaseException:
+            for content in held:
+                content.close()
+            raise
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
-    return _Opened(name, record, source, contents, load_profile_mapping(name, config.profile))
+    return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))
+
+
+def _choose(name: str, record: Record, source: Source, held: tuple[Content, ...]) -> tuple[str, tuple[Content, ...]]:
+    """The converter that what the file holds is for, and what it takes of it.
+
+    Raises
+    ------
+    Problem
+        ``convert.choice``: it is for none of the converters that may take the row, or for several.
+    """
+    taken = {}
+    names = rivals(name, record) or [name]
+    for rival in names:
+        module = converter(rival)
+        taken[rival] = tuple(module.select(record, held)) if isinstance(module, Selective) else held
+    fitting = [rival for rival in names if taken[rival]] or (names if not held else [])
+    if len(fitting) == 1:
+        return fitting[0], taken[fitting[0]]
+    wants = "; ".join(f"{rival}: {getattr(converter(rival), 'WANTS', 'whatever a reader finds')}" for rival in names)
+    what = f"is for {' and '.join(fitting)} alike" if fitting else "is for no converter"
+    message = f"{source.key} holds {describe_contents(held)}, which {what} ({wants})"
+    raise problem("convert.choice", message, file=source.key)
 
 
 def _compare(opened: _Opened) -> list[Finding]:
+    """Cells against the header of each content that was chosen; of several that nobody chose from, none is meant."""
     comparisons = [c for c in opened.rules.compare if c.column in opened.record.cells]
-    facts = opened.contents[0].facts if len(opened.contents) == 1 else {}
-    found = compare_cells(opened.record, comparisons, facts, opened.source.key)
+    chosen = len(opened.contents) == 1 or isinstance(converter(opened.name), Selective)
+    found = []
+    for facts in [content.facts for content in opened.contents] if chosen else [{}]:
+        found += compare_cells(opened.record, comparisons, facts, opened.source.key)
     for content in opened.contents:
         place = opened.record.place()
         found += [finding("file.oddity", w, file=opened.source.key, **place) for w in content.warnings]
     return found
 
 
-def _assemble(wanted: Wanted, opened: Sequence[_Opened], config: Config) -> tuple[Plan, list[Finding]]:
+def _assemble(
+    wanted: Wanted, opened: Sequence[_Opened], heard: Sequence[_Opened], config: Config
+) -> tuple[Plan, list[Finding]]:
+    """The plan; `heard` are files of the session's other results, of which only the clocks are used."""
     profile = config.profile
-    nodes: dict[str, Node] = {}
+    nodes = _Nodes()
     told: list[Finding] = []
     started = None
     if _frame(wanted):
-        job, found = _session_job(wanted, opened, profile)
+        job, found = _session_job(wanted, (*opened, *heard), profile)
         told += found
         started = zoned_start(job)
-        _merge(session_converter.build([job]), nodes, told)
+        told += nodes.add("session", session_converter.build([job]))
     for name in dict.fromkeys(one.name for one in opened):
         module = converter(name)
         jobs = [_job(module, one, profile, started) for one in opened if one.name == name]
-        _merge(_with_options(module.build(jobs), config), nodes, told)
-    inputs: dict[str, Input] = {i.key: i for one in opened for i in one.source.inputs}
+        told += nodes.add(name, _with_options(module.build(jobs), config))
+    touched = (*opened, *heard)
+    inputs: dict[str, Input] = {i.key: i for one in touched for i in one.source.inputs}
     plan = Plan(
         target=wanted.target,
-        nodes=tuple(nodes.values()),
+        nodes=tuple(nodes.made.values()),
         inputs=tuple(sorted(inputs.values())),
         rows=source_rows(wanted, profile),
-        headers={one.source.key: _headers(one.contents) for one in opened},
+        headers={one.source.key: _headers(one.held) for one in touched},
         revisions=used_revisions(wanted, profile),
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
-        sources={one.source.key: config.options.get(one.source.key, {}) for one in opened},
+        sources={one.source.key: config.options.get(one.source.key, {}) for one in touched},
     )
     return plan, told
 
@@ -247,12 +290,43 @@ def _with_options(built: Built, config: Config) -> Built:
     return Built(tuple(nodes), built.findings)
 
 
-def _merge(built: Built, nodes: dict[str, Node], told: list[Finding]) -> None:
-    """Add nodes; the same node from two rows is one, two different nodes of one path are a defect."""
-    for node in built.nodes:
-        if nodes.setdefault(node.path, node) != node:
-            raise problem("plan.collision", f"two rows want different objects at {node.path} of the result")
-    told += built.findings
+class _Nodes:
+    """The nodes of a plan by path, and which converter made each."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, Node] = {}
+        self._makers: dict[str, str] = {}
+
+    def add(self, maker: str, built: Built) -> tuple[Finding, ...]:
+        """Add nodes; what several want alike (a processing module, a device) is one. Returns the findings.
+
+        Raises
+        ------
+        Problem
+            ``plan.collision``: two different objects at one path.
+        """
+        for node in built.nodes:
+            first = self._makers.setdefault(node.path, maker)
+            known = self.made.get(node.path, node)
+            if difference := _difference(known, node):
+                message = f"{first} and {maker} want different objects at {node.path} of the result: {difference}"
+                raise problem("plan.collision", message, array=node.path)
+            # What only the second states is added: a module may be described by either.
+            self.made[node.path] = replace(known, fields={**node.fields, **known.fields}) if known != node else node
+        return built.findings
+
+
+def _difference(first: Node, second: Node) -> str:
+    """In what two nodes of one path cannot be one; where each value came from makes no difference."""
+    if first.type != second.type:
+        return f"a {first.type} and a {second.type}"
+    if (first.links, first.arrays) != (second.links, second.arrays):
+        return "their links or arrays differ"
+    for name in first.fields.keys() & second.fields.keys():
+        values = first.fields[name].value, second.fields[name].value
+        if canonical(values[0]) != canonical(values[1]):
+            return f"{name} is {values[0]!r} and {values[1]!r}"
+    return ""
 
 
 def _job(module: Converter, opened: _Opened, profile: Profile, started: datetime | None) -> Job:
@@ -270,7 +344,7 @@ def _headers(contents: Iterable[Content]) -> dict[str, Any]:
 def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) -> tuple[Job, list[Finding]]:
     record = wanted.record
     fields = apply_mapping(load_profile_mapping("session", profile), Scope(record, profile))
-    job = Job(record, "", "", (), fields, profile)
+    job = Job(record, "", "", (), fields, profile, part=wanted.part)
     if "session_start_time" in fields.get("file", {}):
         return job, []
     place = record.place("start_time")
@@ -293,8 +367,7 @@ def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profi
     clocks = []
     for one in opened:
         for content in one.contents:
-            clock = content.started if isinstance(content, Recording) else None
-            clock = content.acquired if isinstance(content, Image) else clock
+            clock = content.acquired if isinstance(content, Image) else content.started
             if clock and clock.tzinfo:  # a header that states its zone is believed; the others tell local time
                 clock = clock.astimezone(zone).replace(tzinfo=None)
             if clock and clock.strftime("%Y%m%d") == record.values["session_date"]:

@@ -61,7 +61,7 @@ def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool 
         made = tool(wanted.target.kind).read_provenance(path)
     except Problem as bad:
         return Standing(State.NEW, bad.finding.message)
-    sources = {raw_key(name, record, config.profile) for name, record in wanted.jobs}
+    sources = {raw_key(name, record, config.profile) for name, record in (*wanted.jobs, *wanted.clocks)}
     reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
     if reason:
         return Standing(State.DATA, reason)

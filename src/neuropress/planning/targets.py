@@ -21,6 +21,9 @@ from ..tables import RowId, Tables
 SESSION = "session"
 """The table, and the target, that gathers rows of other tables; all other results are of one row each."""
 
+MAIN = "main"
+"""What ``{part}`` of a path is for the file of a session that has no part of its own."""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -40,6 +43,10 @@ class Wanted:
         Row -> the finding that withholds it, a warning where that is waived. The record itself may be among them.
     waivers
         Those that hold, also for what is found in raw files.
+    part
+        Which of several files of a session it is; empty for the main or only one.
+    clocks
+        Jobs of the session's other files whose headers tell when it started, where its row does not.
     """
 
     target: Target
@@ -48,6 +55,8 @@ class Wanted:
     others: tuple[Record, ...]
     blocked: Mapping[tuple[str, str], Finding]
     waivers: tuple[Waiver, ...] = ()
+    part: str = ""
+    clocks: tuple[tuple[str, Record], ...] = ()
 
     @property
     def cause(self) -> tuple[tuple[str, str], Finding]:
@@ -69,8 +78,9 @@ class Wanted:
         if not self.blocked:
             return self
         jobs = tuple(job for job in self.jobs if (job[1].table, job[1].key) not in self.blocked)
+        clocks = tuple(job for job in self.clocks if (job[1].table, job[1].key) not in self.blocked)
         others = tuple(row for row in self.others if (row.table, row.key) not in self.blocked)
-        return replace(self, jobs=jobs, others=others) if keep_going and jobs else None
+        return replace(self, jobs=jobs, clocks=clocks, others=others) if keep_going and jobs else None
 
     def records(self) -> Iterator[Record]:
         """Every row that the result depends on, each once, in a fixed order."""
@@ -86,14 +96,32 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
     """All results that the rows ask for: one per session with data rows, one per volume row."""
     found = []
     for record in tables.records.get("session", {}).values():
-        found.append(_session(record, tables, profile))
+        found += _session(record, tables, profile)
     for name in CONVERTERS:
         module = converter(name)
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
-            results = (_of_one_row(name, row, tables, profile) for row in rows if module.takes(row))
+            mine = (row for row in rows if module.takes(row) and rivals(name, row)[0] == name)
+            results = (_of_one_row(name, row, tables, profile) for row in mine)
             found += [result for result in results if result]
     return sorted(found, key=lambda wanted: wanted.target.path)
+
+
+def takers(record: Record) -> list[str]:
+    """Converters that may take a row, all of one target: that of the first."""
+    names = _taking(record)
+    return [n for n in names if converter(n).TARGET == converter(names[0]).TARGET]
+
+
+def rivals(name: str, record: Record) -> list[str]:
+    """Converters of one target that may take a row and read the same column: what the file holds decides."""
+    known, table = converter(name), record.table
+    same = [n for n in _taking(record) if converter(n).TARGET == known.TARGET]
+    return [n for n in same if converter(n).COLUMN[table] == known.COLUMN[table]]
+
+
+def _taking(record: Record) -> list[str]:
+    return [n for n in CONVERTERS if record.table in converter(n).TABLES and converter(n).takes(record)]
 
 
 def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
@@ -124,28 +152,45 @@ def strays(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> 
         results += [name for name in sorted(files) if kind_named(name, is_folder=False)]
         for name in results:
             path = (Path(folder) / name).relative_to(output).as_posix()
-            if path not in wanted and name.split(".")[0] not in excused:
+            stem = name.split(".")[0]
+            if path not in wanted and stem not in excused and stem.rpartition("_")[0] not in excused:
                 yield finding("result.stray", f"{path} is asked for by no row of the tables", file=path)
 
 
-def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
+def _session(record: Record, tables: Tables, profile: Profile) -> list[Wanted]:
+    """The session's file, or its files where the profile splits it; rows without data travel in the first."""
     jobs: list[tuple[str, Record]] = []
     others: list[Record] = []
     for table, spec in profile.tables.items():
         if "session" not in spec.foreign.get("session_id", ()):
             continue
         for row in tables.get_children(record, table):
-            names = [n for n in CONVERTERS if table in converter(n).TABLES and converter(n).takes(row)]
+            names = takers(row)
             if not names:
                 others.append(row)
             elif converter(names[0]).TARGET == SESSION:
-                jobs.append((names[0], row))
+                jobs += [(name, row) for name in names if rivals(name, row)[0] == name]
     also, withheld = _companions(record, tables, profile)
     others += also
-    target = Target(TARGETS[SESSION].name, record.key, _path(SESSION, record, profile))
-    rows = [record, *(row for _, row in jobs), *others]
-    blocked = _blocked(rows, tables) | tables.get_blocked_children(record) | withheld
-    return Wanted(target, record, tuple(jobs), tuple(others), blocked, tables.waivers)
+    withheld |= tables.get_blocked_children(record)
+    parts = sorted({_part(job, profile) for job in jobs}) or [""]
+    found = []
+    for part in parts:
+        mine = tuple(job for job in jobs if _part(job, profile) == part)
+        elsewhere = tuple(job for job in jobs if job not in mine)
+        clocks = elsewhere if record.values.get("start_time") is None else ()
+        without = tuple(others) if part == parts[0] else ()
+        rows = [record, *(row for _, row in (*mine, *clocks)), *without]
+        foreign = {(row.table, row.key) for _, row in elsewhere}
+        blocked = {row: why for row, why in withheld.items() if row not in foreign} | _blocked(rows, tables)
+        target = Target(TARGETS[SESSION].name, record.key, _path(SESSION, record, profile, part))
+        found.append(Wanted(target, record, mine, without, blocked, tables.waivers, part, clocks))
+    return found
+
+
+def _part(job: tuple[str, Record], profile: Profile) -> str:
+    """The part of a session that a job goes into: no file is opened for that, so rivals share one."""
+    return next((profile.split[name] for name in rivals(*job) if name in profile.split), "")
 
 
 def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list[Record], dict[RowId, Finding]]:
@@ -184,10 +229,12 @@ def _template(target: str, profile: Profile) -> str:
     return profile.paths.get(target) or TARGETS[target].template
 
 
-def _path(target: str, record: Record, profile: Profile) -> str:
+def _path(target: str, record: Record, profile: Profile, part: str = "") -> str:
     lab = profile.lab_of(record.key)
     folder = lab.folder if lab else record.lab
-    return _template(target, profile).format(lab=folder, date=_date(record), table=record.table, id=record.key)
+    template = _template(target, profile)
+    id = f"{record.key}_{part}" if part and "{part}" not in template else record.key
+    return template.format(lab=folder, date=_date(record), table=record.table, id=id, part=part or MAIN)
 
 
 def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:

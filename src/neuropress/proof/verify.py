@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ..model.budget import SHOWN_CHARS
+from ..model.elements import differing, element_text
 from ..model.finding import Finding, Problem, finding
-from ..model.plan import canonical
+from ..model.plan import ArraySpec, canonical
 from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
@@ -99,7 +102,7 @@ def _array(
     if stored is None:
         yield finding("verify.missing_array", f"{name} is listed in the receipt and not in the result", array=name)
         return
-    if tuple(stored.shape) != spec.shape or np.dtype(stored.dtype) != np.dtype(spec.dtype):
+    if tuple(stored.shape) != spec.shape or np.dtype(stored.dtype) != spec.type:
         message = f"{name} is {stored.dtype} {tuple(stored.shape)}, its receipt says {spec.dtype} {spec.shape}"
         yield finding("verify.shape", message, array=name)
         return
@@ -137,29 +140,39 @@ def _misread(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArra
     if len(ends) != len(source.shape) or any(end > n for end, n in zip(ends, source.shape, strict=True)):
         message = f"{name}: its receipt selects {list(spec.index.select)} of {spec.source}, which has {source.shape}"
         return finding("verify.shape", message, array=name)
-    if source.dtype.kind != "b" and not np.can_cast(source.dtype, spec.dtype, "safe"):
+    if not _holds(spec, source.dtype):
         message = f"{name} is {spec.dtype}, which does not hold every {source.dtype} of {spec.source}"
         return finding("verify.shape", message, array=name)
     return None
+
+
+def _holds(spec: ArraySpec, source: np.dtype[Any]) -> bool:
+    """Whether the result's type holds every element of the source as it is; a clock makes seconds of numbers."""
+    if spec.clock:
+        return source.kind in "iuf"
+    if spec.type.kind == "T" or source.kind not in "iufc":
+        return element_text(source) == spec.dtype or (source.kind == "b" and spec.type.kind in "iu")
+    return np.can_cast(source, spec.type, "safe")
 
 
 def _different(
     name: str, receipt: ArrayReceipt, selection: tuple[slice, ...], found: np.ndarray, expected: np.ndarray
 ) -> Iterator[Finding]:
     """The first element of a block whose bits differ, and how many do."""
-    a, b = (np.ascontiguousarray(x, dtype=receipt.spec.dtype) for x in (found, expected))
-    bits = np.dtype(f"u{a.dtype.itemsize}") if a.dtype.itemsize in (1, 2, 4, 8) else a.dtype
-    unequal = a.view(bits) != b.view(bits)
+    a, b = (np.ascontiguousarray(x, dtype=receipt.spec.type) for x in (found, expected))
+    unequal = differing(a, b)
     if not unequal.any():
         return
     corner = np.unravel_index(int(unequal.argmax()), unequal.shape)
     index = tuple(int(s.start + i) for s, i in zip(selection, corner, strict=True))
     source = receipt.spec.index.source_index(index)
+    shown = [str(x[corner])[:SHOWN_CHARS] for x in (a, b)]
+    has = "gives" if receipt.spec.clock else "has"
     message = (
-        f"{name} at {list(index)} is {a[corner]}, but {receipt.spec.source} has {b[corner]} "
+        f"{name} at {list(index)} is {shown[0]}, but {receipt.spec.source} {has} {shown[1]} "
         f"at {list(source)} of {receipt.spec.array}; {int(unequal.sum())} elements differ in this block"
     )
-    yield finding("verify.different", message, array=name, index=index, value=str(a[corner]), expected=str(b[corner]))
+    yield finding("verify.different", message, array=name, index=index, value=shown[0], expected=shown[1])
 
 
 def _contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:

@@ -208,7 +208,8 @@ def _settings(config: Config, lab: str, rows: Mapping[str, list[SourceRow]]) -> 
     options = {key: to_json(entry) for key, entry in config.options.items() if any(t.endswith(key) for t in named)}
     local = {name: dict(entry) for name, entry in config.profile.local.items() if name == lab}
     profile = {"name": config.profile.name, "version": config.profile.version}
-    return {"profile": profile, "labs": local, "options": options}
+    split = {"split": dict(config.profile.split)} if config.profile.split else {}
+    return {"profile": profile, "labs": local, "options": options, **split}
 
 
 def _profile_texts(config: Config) -> dict[str, str]:

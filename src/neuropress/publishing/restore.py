@@ -98,7 +98,9 @@ def _settings(parts: Iterable[Part], chosen: Part) -> str:
     profile = chosen.settings["profile"]
     labs: dict[str, Any] = {}
     options: dict[str, Any] = {}
+    split: dict[str, Any] = {}
     for part in parts:
+        split |= part.settings.get("split", {})
         labs |= part.settings["labs"]
         options |= part.settings["options"]
     lines = [
@@ -109,6 +111,8 @@ def _settings(parts: Iterable[Part], chosen: Part) -> str:
         "[source]",
         'roots = ["source"]',
     ]
+    if split:
+        lines += ["", "[split]", *(f"{_toml_text(name)} = {_toml_text(part)}" for name, part in split.items())]
     for table, entries in (("labs", labs), ("options", options)):
         for name, values in entries.items():
             lines += ["", f"[{table}.{_toml_text(name)}]"]

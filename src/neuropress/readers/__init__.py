@@ -136,7 +136,7 @@ class RawArrays:
         """A block of the result, made from the raw array by the index map."""
         array = self.array(spec)
         block = array.read(spec.index.source_selection(selection))
-        return spec.index.to_result(block).astype(spec.dtype, copy=False)
+        return spec.from_source(block)
 
     def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
         """What a raw object holds, headers only. Raises `Problem`."""

@@ -180,7 +180,7 @@ def _stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
     """The raw files of a target as they are before any is opened."""
     found = {}
     roots = config.sources()
-    for name, record in wanted.jobs:
+    for name, record in (*wanted.jobs, *wanted.clocks):
         key = raw_key(name, record, config.profile)
         try:
             source = roots.locate(key)

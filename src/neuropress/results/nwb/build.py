@@ -7,36 +7,15 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
-from hdmf.common import ElementIdentifiers, VectorData
+from hdmf.common import DynamicTable
 from hdmf.utils import get_docval
 from pynwb import NWBFile
-from pynwb.event import DurationVectorData, EventsTable, TimestampVectorData
 
-from ...model.finding import Problem, problem
 from ...model.plan import Node, Plan
 from . import icephys
+from .columns import Declared, Objects, check_texts, invalid, region, region_names, table_parts
 from .extension import DATASETS, NAME, provenance_class, type_map
-from .storage import declared
-
-ADDERS = {
-    "/acquisition": "add_acquisition",
-    "/events": "add_events_table",
-    "/general/devices": "add_device",
-    "/general/devices/models": "add_device_model",
-    "/general/intracellular_ephys": "add_icephys_electrode",
-    "/general/optophysiology": "add_imaging_plane",
-    "/stimulus/presentation": "add_stimulus",
-    "/stimulus/templates": "add_stimulus_template",
-}
-"""Where in the file an object may lie -> the method that puts it there."""
-
-EVENT_COLUMNS = {
-    "timestamps": ("timestamp", TimestampVectorData, "Time of each event, in seconds from the session's start."),
-    "durations": ("duration", DurationVectorData, "Duration of each event, in seconds; NaN where it has none."),
-    "text": ("annotation", VectorData, "What the event says."),
-    "kind": ("kind", VectorData, "What set the event, as the recording program names it."),
-}
-"""Field of an EventsTable node -> column."""
+from .places import Places, add_to, linked_paths, rules_of
 
 
 def build(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBFile:
@@ -56,36 +35,44 @@ def build(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBFile:
     """
     nodes = {node.path: node for node in plan.nodes}
     if len(nodes) < len(plan.nodes):
-        raise _invalid("two nodes have the same path")
+        raise invalid("two nodes have the same path")
     file = _file(nodes.pop("/", None), version)
     rows = [node for node in nodes.values() if node.type in icephys.ROWS]
     objects = _Objects({path: node for path, node in nodes.items() if node.type not in icephys.ROWS})
-    linked = {path for node in nodes.values() for link in node.links.values() for path in _paths(link)}
-    for path in objects.nodes:
-        parent = path.rpartition("/")[0]
-        if path == "/general/subject":
-            file.subject = objects[path]
-        elif parent in ADDERS:
-            getattr(file, ADDERS[parent])(objects[path])
-        elif path not in linked:
-            raise _invalid(f"nothing in an NWB file can hold {path}; known places: {', '.join(sorted(ADDERS))}")
+    places = Places.of(file)
+    for node in objects.nodes.values():
+        try:
+            _put(file, node, objects, places)
+        except (TypeError, ValueError) as error:
+            raise invalid(f"{node.path}: {error}") from error
     icephys.add_tables(file, rows, objects)
     texts = {DATASETS[name]: text for name, text in sections.items()}
     file.add_lab_meta_data(provenance_class()(name=NAME, **texts))
     return file
 
 
-def _invalid(why: str, **where: Any) -> Problem:
-    return problem("plan.invalid", f"The plan cannot be written as NWB: {why}", **where)
-
-
-def _paths(link: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (link,) if isinstance(link, str) else link
+def _put(file: NWBFile, node: Node, objects: _Objects, places: Places) -> None:
+    """Put an object where its path says: into the file, or into the object whose path is the beginning of its own."""
+    parent = node.path.rpartition("/")[0]
+    item = objects[node.path]
+    if node.path in places.single:
+        attribute, cls = places.single[node.path]
+        if not isinstance(item, cls):
+            raise invalid(f"{node.path} is a {cls.__name__} in every NWB file, not a {node.type}")
+        setattr(file, attribute, item)
+    elif parent in places.many:
+        add_to(file, item, parent, [places.many[parent]])
+    elif parent in objects.nodes:
+        if node.path not in linked_paths(objects.nodes[parent]):  # its parent was made of it
+            add_to(objects[parent], item, parent, rules_of(objects[parent]))
+    elif not any(node.path in linked_paths(other) for other in objects.nodes.values()):
+        known = ", ".join(sorted({*places.many, *places.single}))
+        raise invalid(f"nothing in an NWB file can hold {node.path}: {parent} is no node of the plan; places: {known}")
 
 
 def _file(node: Node | None, version: str) -> NWBFile:
     if node is None or node.type != "NWBFile":
-        raise _invalid("it has no node '/' of type NWBFile")
+        raise invalid("it has no node '/' of type NWBFile")
     kwargs = _arguments(NWBFile, node)
     # The wall clock would make two runs on the same input differ: the file's create date is the session's start.
     kwargs["file_create_date"] = kwargs.get("session_start_time")
@@ -104,9 +91,9 @@ class _Objects:
     def __getitem__(self, path: str) -> Any:
         if path not in self._made:
             if path not in self.nodes:
-                raise _invalid(f"{path} is linked to, but the plan has no such node")
+                raise invalid(f"{path} is linked to, but the plan has no such node")
             if path in self._under_way:
-                raise _invalid(f"{path} links to itself by way of {', '.join(self._under_way)}")
+                raise invalid(f"{path} links to itself by way of {', '.join(self._under_way)}")
             self._under_way.append(path)
             self._made[path] = self._make(self.nodes[path])
             self._under_way.pop()
@@ -114,29 +101,40 @@ class _Objects:
 
     def _make(self, node: Node) -> Any:
         cls = _container_class(node)
-        if cls is EventsTable:
-            return _events(node)
-        kwargs = _arguments(cls, node)
-        for name, link in node.links.items():
-            kwargs[name] = self[link] if isinstance(link, str) else [self[path] for path in link]
-        return _construct(cls, kwargs, node)
+        if issubclass(cls, DynamicTable):
+            return _construct(cls, {**_arguments(cls, node, self), **table_parts(cls, node, self)}, node)
+        return _construct(cls, _arguments(cls, node, self), node)
 
 
 def _container_class(node: Node) -> Any:
     try:
         return type_map().get_dt_container_cls(node.type, "core")
     except ValueError as error:
-        raise _invalid(f"{node.path}: NWB has no type {node.type}") from error
+        raise invalid(f"{node.path}: NWB has no type {node.type}") from error
 
 
-def _arguments(cls: Any, node: Node) -> dict[str, Any]:
-    """Constructor arguments from a node's fields and arrays; links are left to the caller."""
+def _arguments(cls: Any, node: Node, objects: Objects | None = None) -> dict[str, Any]:
+    """Constructor arguments from a node's fields, arrays and links; columns of tables are left to the caller."""
     known = {argument["name"]: argument for argument in get_docval(cls.__init__)}
-    unknown = sorted({*node.fields, *node.links, *node.arrays} - set(known))
-    if unknown:
-        raise _invalid(f"{node.path}: {node.type} has no field {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    kwargs = {name: _value(known[name], field.value, node) for name, field in node.fields.items()}
-    kwargs.update({name: declared(spec) for name, spec in node.arrays.items()})
+    is_table = issubclass(cls, DynamicTable)
+    names = {name.partition("/")[0] for name in (*node.fields, *node.links, *node.arrays)}
+    regions = region_names(node)
+    unknown = sorted(names - set(known))
+    if unknown and not is_table:
+        raise invalid(f"{node.path}: {node.type} has no field {unknown[0]!r}; known: {', '.join(sorted(known))}")
+    if not is_table and (parts := [name for name in node.fields if "/" in name and name.split("/")[0] not in regions]):
+        raise invalid(f"{node.path}: {parts[0]} says something of a region that {node.type} does not have")
+    kwargs: dict[str, Any] = {}
+    for name in sorted(names & set(known) - {"id"}):
+        if name in regions:
+            kwargs[name] = region(node, name, objects)
+        elif name in node.fields:
+            kwargs[name] = _value(known[name], node.fields[name].value, node)
+        elif name in node.arrays:
+            kwargs[name] = Declared(node.arrays[name])
+        elif name in node.links and objects is not None:
+            link = node.links[name]
+            kwargs[name] = objects[link] if isinstance(link, str) else [objects[path] for path in link]
     if "name" in known and node.path != "/general/subject":
         kwargs["name"] = node.path.rpartition("/")[2]
     return kwargs
@@ -147,8 +145,7 @@ def _value(argument: Mapping[str, Any], value: Any, node: Node) -> Any:
     types = argument["type"] if isinstance(argument["type"], (tuple, list)) else (argument["type"],)
     if datetime in types:
         return _instant(value, argument["name"], node)
-    if any("\0" in text for text in ([value] if isinstance(value, str) else _texts(value))):
-        raise _invalid(f"{node.path}: {argument['name']} holds a NUL character, which HDF5 text cannot")
+    check_texts(value, f"{node.path}: {argument['name']}")
     if isinstance(value, int) and not isinstance(value, bool):
         if "uint32" in types and 0 <= value < 2**32:
             return np.uint32(value)
@@ -156,18 +153,14 @@ def _value(argument: Mapping[str, Any], value: Any, node: Node) -> Any:
     return value
 
 
-def _texts(value: Any) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
-
-
 def _instant(text: Any, name: str, node: Node) -> datetime:
     """ISO 8601 text with its offset. Without one pynwb would silently take the machine's zone."""
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
-        raise _invalid(f"{node.path}: {name} = {text!r} is no ISO 8601 date and time") from error
+        raise invalid(f"{node.path}: {name} = {text!r} is no ISO 8601 date and time") from error
     if moment.tzinfo is None:
-        raise _invalid(f"{node.path}: {name} = {text!r} has no offset from UTC")
+        raise invalid(f"{node.path}: {name} = {text!r} has no offset from UTC")
     return moment
 
 
@@ -175,20 +168,4 @@ def _construct(cls: Any, kwargs: Mapping[str, Any], node: Node) -> Any:
     try:
         return cls(**kwargs)
     except (TypeError, ValueError) as error:
-        raise _invalid(f"{node.path}: {error}") from error
-
-
-def _events(node: Node) -> EventsTable:
-    texts = {name: field.value for name, field in node.fields.items() if name not in EVENT_COLUMNS}
-    unknown = sorted(set(texts) - {"description", "source_description"})
-    if unknown or "timestamps" not in node.fields:
-        known = ", ".join(("description", "source_description", *EVENT_COLUMNS))
-        raise _invalid(f"{node.path}: an EventsTable needs timestamps and takes {known}; found {sorted(node.fields)}")
-    columns = [
-        cls(name=name, description=description, data=list(node.fields[source].value))
-        for source, (name, cls, description) in EVENT_COLUMNS.items()
-        if source in node.fields
-    ]
-    name = node.path.rpartition("/")[2]
-    identifiers = ElementIdentifiers(name="id", data=list(range(len(columns[0].data))))
-    return _construct(EventsTable, {"name": name, "id": identifiers, "columns": columns, **texts}, node)
+        raise invalid(f"{node.path}: {error}") from error

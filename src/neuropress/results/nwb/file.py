@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 import h5py
 import numpy as np
 
+from ...model.elements import TEXT, element_type
 from ...model.finding import Finding, Problem, problem
 from ...model.plan import Plan
 from ...model.provenance import SECTIONS, Provenance
@@ -23,10 +24,11 @@ from ...model.receipt import Receipt
 from ...readers import RawArrays
 from .. import Progress, Seal, StoredArray, durable
 from .digest import digests
-from .guard import DAMAGE, check_file, check_members, refusing
+from .guard import DAMAGE, check_file, check_members, read_texts, refusing
 from .storage import Previous, fill
 
 PROVENANCE = "/general/neuropress"
+TEXTS = element_type(TEXT)
 
 _LAST: dict[tuple[int, ...], int] = {}
 """The file that was checked last -> see `check_file`."""
@@ -56,16 +58,18 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
 
 def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
     from .build import build
+    from .columns import check_indices
     from .files import declare
 
     receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, {}, plan.sources)
     arrays = plan.arrays()
     nwbfile = build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
-    declare(nwbfile, path)
+    declare(nwbfile, path, arrays)
     with ExitStack() as stack:
         old = _previous(previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
         filled = fill(file, arrays, raw, old, progress)
+        check_indices(file, arrays)
         derived = digests(file, arrays)
         receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived, plan.sources)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
@@ -147,6 +151,7 @@ class _Stored:
 
     dataset: h5py.Dataset
     file: Path
+    spare: int
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -154,7 +159,7 @@ class _Stored:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.dataset.dtype  # type: ignore[no-any-return]
+        return TEXTS if h5py.check_string_dtype(self.dataset.dtype) else self.dataset.dtype
 
     @property
     def chunks(self) -> tuple[int, ...] | None:
@@ -162,8 +167,10 @@ class _Stored:
 
     def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray:
         try:
-            return self.dataset[selection]  # type: ignore[no-any-return]
-        except (OSError, RuntimeError, MemoryError) as error:
+            if self.dtype != TEXTS:
+                return self.dataset[selection]  # type: ignore[no-any-return]
+            return read_texts(self.dataset, selection, self.spare)
+        except (OSError, RuntimeError, MemoryError, ValueError) as error:
             corner = tuple(s.start or 0 for s in selection)
             raise _unreadable(self.file, str(error), array=self.dataset.name, index=corner) from error
 
@@ -177,10 +184,10 @@ def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     Problem
         ``result.unreadable``, also when a block is read that is damaged.
     """
-    with open_checked(path) as (file, _):
+    with open_checked(path) as (file, spare):
         listed = _provenance(file, path).receipt.arrays
         found = {name: file.get(name) for name in listed}
-        yield {name: _Stored(item, path) for name, item in found.items() if isinstance(item, h5py.Dataset)}
+        yield {name: _Stored(item, path, spare) for name, item in found.items() if isinstance(item, h5py.Dataset)}
 
 
 def check_files(path: Path) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
@@ -12,11 +13,29 @@ from hdmf.build.errors import BuildError
 from pynwb import NWBHDF5IO, NWBFile
 
 from ...model.finding import problem
+from ...model.plan import ArraySpec
 from .extension import type_map
+from .storage import declare_array
 
 
 class _ReproducibleIO(NWBHDF5IO):  # type: ignore[misc]
-    """hdmf gives every object a random id and has no setter: they are replaced in the builders."""
+    """hdmf gives every object a random id and has no setter: they are replaced in the builders.
+
+    Arrays of raw files are declared as they will be stored: hdmf knows neither records nor texts without their data.
+    """
+
+    def __init__(self, arrays: Mapping[str, ArraySpec], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._arrays = arrays
+
+    def write_dataset(self, parent: h5py.Group, builder: Any, **kwargs: Any) -> None:
+        spec = self._arrays.get(f"{parent.name.rstrip('/')}/{builder.name}")
+        if spec is None or self.get_written(builder):
+            super().write_dataset(parent=parent, builder=builder, **kwargs)
+            return
+        dataset = declare_array(parent, builder.name, spec)
+        self.set_attributes(dataset, builder.attributes)
+        self._written_builders.set_written(builder)
 
     def write_builder(self, builder: GroupBuilder, **kwargs: Any) -> None:
         identifier = builder["identifier"].data
@@ -32,7 +51,7 @@ def _name_objects(builder: Any, prefix: str, path: str) -> None:
             _name_objects(child, prefix, f"{path}/{name}")
 
 
-def declare(nwbfile: NWBFile, path: Path) -> None:
+def declare(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec]) -> None:
     """Write all objects into a new file; arrays that come from raw files stay empty.
 
     Raises
@@ -43,7 +62,7 @@ def declare(nwbfile: NWBFile, path: Path) -> None:
     # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
     # "x" follows no link, should somebody have put one there meanwhile.
     file = h5py.File(path, "x")
-    with _ReproducibleIO(file=file, mode="w", manager=BuildManager(type_map())) as io:
+    with _ReproducibleIO(arrays, file=file, mode="w", manager=BuildManager(type_map())) as io:
         try:
             io.write(nwbfile, expandable=())
         except (BuildError, TypeError, ValueError) as error:

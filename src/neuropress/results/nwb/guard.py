@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 from h5py import h5a, h5d, h5g, h5l, h5o, h5pl, h5t, h5z
 
 from ...model import budget
@@ -251,3 +252,28 @@ def read_elements(dataset: h5py.Dataset, spare: int, add: Callable[[Any], None])
         raise OverBudget(f"the texts of {dataset.name} may take more than {budget.TEXT_BYTES} bytes")
     for start in range(0, len(dataset), rows):
         add(dataset[start : start + rows])
+
+
+def read_texts(dataset: h5py.Dataset, selection: tuple[slice, ...], spare: int) -> np.ndarray:
+    """A block of texts as numpy's ``StringDType``, a bounded number of them at a time.
+
+    Raises
+    ------
+    OverBudget
+        They take more than `budget.TEXT_BYTES` (see `read_elements`).
+    ValueError
+        One is not UTF-8.
+    """
+    rows, *others = selection
+    inner = prod(s.stop - s.start for s in others)
+    if inner * spare > 4 * budget.TEXT_BYTES:
+        raise OverBudget(f"the texts of {dataset.name} may take more than {budget.TEXT_BYTES} bytes")
+    step = max(1, budget.TEXT_BYTES // max(1, spare) // max(1, inner))
+    room, parts = budget.TEXT_BYTES, []
+    for start in range(rows.start, rows.stop, step):
+        part = dataset.asstr()[(slice(start, min(start + step, rows.stop)), *others)]
+        room -= sum(len(text) for text in part.ravel())
+        if room < 0:
+            raise OverBudget(f"the texts of {dataset.name} take more than {budget.TEXT_BYTES} bytes")
+        parts.append(part.astype(np.dtypes.StringDType()))
+    return np.concatenate(parts) if parts else np.empty((0,), np.dtypes.StringDType())

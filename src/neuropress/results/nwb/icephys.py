@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pynwb import NWBFile
 
 from ...model.finding import problem
 from ...model.plan import Node
-
-
-class Objects(Protocol):
-    """Path -> pynwb object, and the nodes they are made from."""
-
-    nodes: Mapping[str, Node]
-
-    def __getitem__(self, path: str) -> Any: ...
+from .columns import Objects
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ CHUNK = 2 * 1024**2
 LARGE_FRAME = 16 * 1024**2
 BLOCK = 8 * 1024**2
 """Aim of the size in bytes of what is read, digested and compressed at a time."""
+TEXTS = 16_384
+"""Texts that are read, digested and written at a time."""
 WORKERS = min(8, os.cpu_count() or 1)
 
 
@@ -46,8 +48,10 @@ class Layout:
 
 def layout(spec: ArraySpec) -> Layout:
     """Whole frames (or runs of samples) a chunk, whole chunks a block."""
-    itemsize = np.dtype(spec.dtype).itemsize
+    itemsize = spec.itemsize
     whole = tuple(max(1, n) for n in spec.shape)
+    if spec.type.kind == "T":  # HDF5 keeps texts beside their dataset: chunks would pack pointers only
+        return Layout(None, _box(whole, (1,) * len(whole), TEXTS))
     if spec.nbytes <= SMALL:
         return Layout(None, whole)
     frame = prod(whole[1:]) * itemsize
@@ -150,7 +154,7 @@ def fill(
             kept = previous.find(spec) if previous else None
             if kept and _same_layout(kept[0], file[path]):
                 queue.drain()
-                _take_over(kept[0], file[path])
+                _take_over(kept[0], file[path], kept[1].block)
                 receipts[path] = kept[1]
                 progress(spec.nbytes)
             else:
@@ -168,7 +172,7 @@ def _convert(
     stored = layout(spec)
     digests: list[bytes] = []
     for selection in blocks(spec.shape, stored.block):
-        data = raw.read(spec, selection)
+        data = _read(spec, selection, raw)
         if data.shape != tuple(s.stop - s.start for s in selection):
             raise problem("file.changed", f"{spec.source}: a block of {spec.array} has shape {data.shape}, "
                           f"not the planned {[s.stop - s.start for s in selection]}", file=spec.source)  # fmt: skip
@@ -179,20 +183,34 @@ def _convert(
                 corner = tuple(s.start + o for s, o in zip(selection, offset, strict=True))
                 dataset.id.write_direct_chunk(corner, chunk)
             if stored.chunks is None:
-                dataset[selection] = packed.samples
+                dataset[selection] = packed.samples if spec.type.kind != "T" else packed.samples.astype(object)
             progress(packed.samples.nbytes)
 
-        queue.put(lambda data=data: _pack(data, spec.dtype, stored.chunks), done)  # type: ignore[misc]
+        queue.put(lambda data=data: _pack(data, spec.type, stored.chunks), done)  # type: ignore[misc]
     return digests
 
 
-def _pack(data: np.ndarray, dtype: str, chunks: tuple[int, ...] | None) -> _Packed:
-    samples = np.ascontiguousarray(data, dtype=np.dtype(dtype).newbyteorder("<"))
+def _read(spec: ArraySpec, selection: tuple[slice, ...], raw: RawArrays) -> np.ndarray:
+    """A block of the result. Raises `Problem` (``plan.invalid``) for a text that HDF5 cannot hold."""
+    data = raw.read(spec, selection)
+    texts = data.ravel().tolist() if data.dtype.kind == "T" else ()
+    bad = next((number for number, text in enumerate(texts) if "\0" in text), None)
+    if bad is not None:
+        row = selection[0].start + int(np.unravel_index(bad, data.shape)[0])
+        message = f"row {row} of {spec.array} holds a NUL, which HDF5 text cannot"
+        raise problem("plan.invalid", f"The plan cannot be written as NWB: {spec.source}: {message}", file=spec.source)
+    return data
+
+
+def _pack(data: np.ndarray, dtype: np.dtype[Any], chunks: tuple[int, ...] | None) -> _Packed:
+    samples = np.ascontiguousarray(data, dtype=dtype if dtype.kind == "T" else dtype.newbyteorder("<"))
     packed = []
     for part in blocks(samples.shape, chunks) if chunks else ():
         piece = samples[part]
         if piece.shape != chunks:
-            piece = np.pad(piece, [(0, c - n) for c, n in zip(chunks or (), piece.shape, strict=True)])
+            whole = np.zeros(chunks or (), piece.dtype)  # np.pad takes no records
+            whole[tuple(slice(n) for n in piece.shape)] = piece
+            piece = whole
         packed.append((tuple(s.start for s in part), _deflate(piece)))
     return _Packed(block_digest(samples), packed, samples)
 
@@ -209,10 +227,14 @@ def _same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:
     return all(getattr(old, name) == getattr(new, name) for name in names)
 
 
-def _take_over(old: h5py.Dataset, new: h5py.Dataset) -> None:
-    """Copy a dataset's bytes without decompressing them."""
+def _take_over(old: h5py.Dataset, new: h5py.Dataset, block: Sequence[int]) -> None:
+    """Copy a dataset's bytes without decompressing them.
+
+    What is not packed goes by blocks, as it did when it was new: HDF5 places texts in the order of the writes.
+    """
     if old.chunks is None:
-        new[...] = old[...]
+        for part in blocks(old.shape, block):
+            new[part] = old[part]
         return
     corners = sorted(old.id.get_chunk_info(i).chunk_offset for i in range(old.id.get_num_chunks()))
     for corner in corners:
@@ -220,12 +242,11 @@ def _take_over(old: h5py.Dataset, new: h5py.Dataset) -> None:
         new.id.write_direct_chunk(corner, chunk, filter_mask=mask)
 
 
-def declared(spec: ArraySpec) -> Any:
-    """An empty dataset of the array's shape, type and storage, for pynwb to declare."""
-    from hdmf.backends.hdf5 import H5DataIO
-
+def declare_array(group: h5py.Group, name: str, spec: ArraySpec) -> h5py.Dataset:
+    """An empty dataset of the array's shape, type and storage."""
     chunks = layout(spec).chunks
     filters: dict[str, Any] = {}
     if chunks:
         filters = {"chunks": chunks, "compression": "gzip", "compression_opts": GZIP_LEVEL, "shuffle": True}
-    return H5DataIO(shape=spec.shape, dtype=np.dtype(spec.dtype), **filters)
+    dtype = h5py.string_dtype() if spec.type.kind == "T" else spec.type
+    return group.create_dataset(name, spec.shape, dtype, **filters)
