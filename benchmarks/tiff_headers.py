@@ -16,6 +16,7 @@ import tifffile
 
 from neuropress.model.source import Source
 from neuropress.readers import tiff
+from neuropress.storage.roots import Folder
 
 FRAME = np.arange(256, dtype=np.uint16).reshape(16, 16)
 
@@ -52,7 +53,7 @@ def iterate(path: Path) -> int:
 
 def read_headers(path: Path) -> None:
     """What the reader takes until planning has all that it needs."""
-    for image in tiff.read(Source(path.name, path.parent), {}):
+    for image in tiff.read(Source(path.name, Folder(path.parent)), {}):
         image.close()
 
 

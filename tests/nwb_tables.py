@@ -14,6 +14,7 @@ from neuropress.model.receipt import InputDigest
 from neuropress.model.source import Input, SourceRoots
 from neuropress.results import Seal
 from neuropress.state import DigestCache
+from neuropress.storage.roots import Folder
 
 RAW = "yuste/20250620/behavior/raw/all.bin"
 MODULE, OPHYS = "/processing/behavior", "/processing/ophys"
@@ -163,7 +164,7 @@ def plan_of(nodes: list[Node], inputs: Mapping[str, InputDigest]) -> Plan:
 
 def write(folder: Path, nodes: list[Node], raw: type[Raw] = Raw) -> tuple[Path, SourceRoots, DigestCache]:
     """The result, and what `verify_result` needs beside it."""
-    roots, inputs = SourceRoots((folder / "source",)), {}
+    roots, inputs = SourceRoots((Folder(folder / "source"),)), {}
     for key in (RAW, ex.MOVIE, ex.CELL):
         place = folder / "source" / key
         place.parent.mkdir(parents=True, exist_ok=True)

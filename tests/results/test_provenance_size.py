@@ -108,7 +108,7 @@ def test_provenance_is_small_and_explains_all_that_was_planned(
     stored = {section: len(text) for section, text in _stored(path).items()}
     size = stored["about"] + stored["fields"] + stored["receipt"]
     assert size <= 200 * len(arrays) + 20_000 + (INPUT_BYTES * inputs if name == "volume" else 0)
-    explained = {one.path: one for one in made.dataset.explain(path)}
+    explained = {one.path: one for one in made.dataset.explain(path).explanations}
     assert explained.keys() == fields.keys() | arrays.keys()
     for place, field in fields.items():
         assert canonical(to_json(explained[place].field)) == canonical(field)
