@@ -10,7 +10,9 @@ from neuropress.converters import CONVERTERS, converter
 from neuropress.mapping.rules import check_mapping, load_mapping
 from neuropress.model.finding import catalogue
 from neuropress.model.profile import load_profile
-from neuropress.readers import FORMATS, reader
+from neuropress.readers import BUILT_IN, Format
+from neuropress.readers.format import check_options
+from neuropress.readers.images import IMAGE_FINDINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "neuropress"
@@ -18,14 +20,15 @@ SOURCE = ROOT / "src" / "neuropress"
 # What each part may import, besides itself and the model; from bottom to top.
 ALLOWED = {
     "model": set(),
-    "readers": set(),
+    "registry": set(),
+    "readers": {"registry"},
     "mapping": set(),
     "tables": {"mapping"},
     "results": {"readers"},
     "checks": {"results", "tables", "mapping"},
     "converters": {"mapping"},
     "state": set(),
-    "config": {"results", "tables"},
+    "config": {"readers", "results", "tables"},
     "planning": {"readers", "tables", "checks", "mapping", "converters", "results", "config", "state"},
     "proof": {"readers", "results", "state"},
     "release": set(),
@@ -37,6 +40,7 @@ ALLOWED = {
     "verbs/explain": {"results"},
     "verbs/export": {"config", "planning", "publishing", "release", "results", "state", "tables"},
     "verbs/fix": {"config", "state", "tables"},
+    "verbs/formats": {"readers"},
     "verbs/letter": set(),
     "verbs/prove": {"config", "proof", "results", "state", "verbs/export"},
     "verbs/rebuild": {"api", "proof", "publishing", "release", "results", "state", "verbs/releases"},
@@ -44,7 +48,7 @@ ALLOWED = {
     "verbs/since": set(),
     "verbs/status": {"config", "planning", "proof", "publishing", "state"},
     "api": {"planning", "proof", "publishing", "tables", "checks", "config", "state", "verbs/add", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/letter", "verbs/prove", "verbs/since", "verbs/status"},
-    "cli": {"results", "publishing", "drafting", "api", "verbs/add", "verbs/coverage", "verbs/explain", "verbs/fix", "verbs/letter", "verbs/prove", "verbs/rebuild", "verbs/releases"},
+    "cli": {"readers", "results", "publishing", "drafting", "api", "verbs/add", "verbs/coverage", "verbs/explain", "verbs/fix", "verbs/formats", "verbs/letter", "verbs/prove", "verbs/rebuild", "verbs/releases"},
     "profiles": set(),
     "findings_page": set(),
 }  # fmt: skip
@@ -98,18 +102,40 @@ def test_imports_point_down(path: Path) -> None:
     assert not above, f"{part} must not import {sorted(above)}"
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_reader_has_its_parts(format: str) -> None:
-    module = reader(format)
-    assert format == module.FORMAT
-    assert callable(module.probe)
-    assert callable(module.read)
-    assert (ROOT / f"tests/readers/test_{format}.py").is_file()
+@pytest.mark.parametrize("format", BUILT_IN, ids=lambda f: f.name)
+def test_every_reader_has_its_parts(format: Format) -> None:
+    assert callable(format.load().read)
+    assert (ROOT / f"tests/readers/test_{format.name}.py").is_file()
+    for said in (*format.options, *format.facts):
+        assert said.name, format.name
+    assert all(option.doc.endswith(".") for option in format.options)
+    assert check_options({}, format, ()) == ""
 
 
-def test_every_reader_module_is_named() -> None:
-    modules = {p.stem for p in (SOURCE / "readers").glob("*.py") if not p.stem.startswith("_")}
-    assert modules == set(FORMATS)
+def test_every_reader_package_is_named() -> None:
+    packages = {p.parent.name for p in (SOURCE / "readers").glob("*/read.py")}
+    assert packages == {format.name for format in BUILT_IN}
+
+
+@pytest.mark.parametrize("format", BUILT_IN, ids=lambda f: f.name)
+def test_every_reader_declares_the_findings_that_its_code_names(format: Format) -> None:
+    shared = (SOURCE / "readers" / "images").glob("*.py")
+    named: set[str] = set()
+    for path in (SOURCE / "readers" / format.name).glob("*.py"):
+        named |= finding_ids(path)
+    if "image.axes" in format.findings:
+        named = named.union(*map(finding_ids, shared))
+    assert {id for id in named if id.split(".")[0] not in ("file", "format")} <= set(format.findings)
+    assert set(format.findings) <= set(catalogue())
+    assert set(format.findings) - set(IMAGE_FINDINGS) <= named
+
+
+def finding_ids(path: Path) -> set[str]:
+    """Ids of the catalogue among the texts of a module; what a declaration lists does not count."""
+    if path.name == "__init__.py":
+        return set()
+    texts = (node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant))
+    return {text for text in texts if isinstance(text, str) and text in catalogue()}
 
 
 @pytest.mark.parametrize("name", ["session", *CONVERTERS])

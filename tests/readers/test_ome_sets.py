@@ -8,7 +8,7 @@ import tifffile
 from tiff_files import MOVIE, load, one, refused, whole
 
 from neuropress.model.source import Source
-from neuropress.readers import choose, read
+from neuropress.readers.raw import choose, read
 
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
 UUIDS = [f"urn:uuid:00000000-0000-4000-8000-00000000000{n}" for n in range(10)]

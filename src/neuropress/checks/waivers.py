@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from ..model.budget import LINES_BYTES
-from ..model.finding import Finding, Problem, catalogue, finding
+from ..model.finding import Finding, Problem, finding, is_described
 from ..model.profile import Profile, TableSpec
 from ..model.source import check_key
 from ..model.waiver import Waiver
@@ -52,7 +52,7 @@ def load_waivers(folder: Path, profile: Profile, today: date) -> tuple[tuple[Wai
 def _fault(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
     said = f"{FILE} line {waiver.line}: {waiver.finding} on {waiver.row}"
     foreign = waiver.result and _FOREIGN.fullmatch(waiver.finding)
-    if waiver.finding not in catalogue() and not foreign:
+    if not is_described(waiver.finding) and not foreign:
         return _tell("waiver.invalid", waiver, "finding", f"{said}: there is no finding {waiver.finding!r}")
     if waiver.result and waiver.finding.startswith(_UNWAIVED):
         message = f"{said}: nobody can answer for a missing proof; delete the result and convert it again"

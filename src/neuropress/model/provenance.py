@@ -87,8 +87,9 @@ class Provenance:
         made = from_json(cls, {**known, **whole})
         for name, array in made.receipt.arrays.items():
             check_array(name, array)
-        if any(not isinstance(text, str) for options in made.receipt.sources.values() for text in options.values()):
-            raise ValueError("a reader was told something that is no text")
+        stated = [*made.receipt.sources.values(), *(array.spec.options for array in made.receipt.arrays.values())]
+        if any(not isinstance(value, (str, int, float)) for options in stated for value in options.values()):
+            raise ValueError("a reader was given an option that is no text, number, true or false")
         return made
 
     @classmethod

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 from neuropress.converters import CONVERTERS, Built, Converter, Job, converter
 from neuropress.converters import session as session_converter
 
-from .. import readers
 from ..checks.headers import compare_cells
 from ..config import Config
 from ..mapping.rules import Mapping as Rules
@@ -26,6 +25,7 @@ from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
+from ..readers import raw
 from ..results import KINDS
 from ..tables import normalise_key
 from .targets import Wanted, source_rows
@@ -181,7 +181,7 @@ def _open(name: str, record: Record, config: Config) -> _Opened:
     key = raw_key(name, record, config.profile)
     try:
         source = config.sources().locate(key)
-        contents = readers.read(source, config.options.get(key))
+        contents = raw.read(source, config.options.get(key))
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
     return _Opened(name, record, source, contents, mapping_of(name, config.profile))

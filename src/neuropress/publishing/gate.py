@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from ..config import Config
-from ..model.finding import Finding, Problem, Severity, catalogue, finding
+from ..model.finding import Finding, Problem, Severity, describe, finding
 from ..model.report import Outcome
 from ..model.waiver import waive_result
 from ..planning.stale import State, standing
@@ -92,7 +92,7 @@ def public_finding(found: Finding, config: Config) -> Finding:
     spec = config.profile.tables.get(where.table or "")
     if spec and spec.private and (where.column in spec.private or where.column not in (*spec.columns, *spec.optional)):
         plain = replace(where, value=None, expected=None)
-        found = replace(found, message=catalogue()[found.id]["meaning"], hint="", location=plain)
+        found = replace(found, message=describe(found.id)["meaning"], hint="", location=plain)
     for folder in sorted({config.root, *config.roots}, key=lambda f: -len(str(f))):
         message, hint = (text.replace(str(folder), folder.name) for text in (found.message, found.hint))
         file = (found.location.file or "").replace(str(folder), folder.name) or None

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --h
     from ..model.plan import Plan
     from ..model.provenance import Provenance
     from ..model.receipt import InputDigest
-    from ..readers import RawArrays
+    from ..readers.raw import RawArrays
 
 type Progress = Callable[[int], None]
 """Called with the number of uncompressed bytes that were just written."""

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from neuropress.converters import CONVERTERS, converter
 
-from .. import readers
 from ..config import Config
 from ..mapping.rules import mapping_of
 from ..model.content import Content, Recording
@@ -21,6 +20,7 @@ from ..model.finding import Problem, problem
 from ..model.profile import Profile, TableSpec
 from ..model.report import Outcome
 from ..model.source import Source, check_key, sha256_file
+from ..readers import raw as raw_objects
 from ..state import write_atomic
 from ..tables import RawTable, Tables, draft_findings, read_tables
 
@@ -90,7 +90,7 @@ def _read(path: Path) -> tuple[Content, ...]:
     if not path.exists():
         raise problem("file.missing", f"{path} does not exist", file=str(path))
     source = Source(path.name + ("/" if path.is_dir() else ""), path.resolve().parent)
-    contents = readers.read(source)
+    contents = raw_objects.read(source)
     for content in contents:
         content.close()
     return contents

@@ -22,7 +22,7 @@ from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
 from ..planning.stale import State, standing
 from ..planning.targets import Wanted, rows_digest
-from ..readers import RawArrays
+from ..readers.raw import RawArrays
 from ..results import KINDS, Seal, tool
 from ..state import DigestCache, Lock, Stamp, held_lock, stamp
 

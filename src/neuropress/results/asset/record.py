@@ -18,7 +18,7 @@ from ...model.finding import Finding, finding, problem
 from ...model.plan import Plan, digest
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
-from ...readers import RawArrays
+from ...readers.raw import RawArrays
 from .. import Progress, Seal, StoredArray, durable
 
 CONTENT = "/asset"

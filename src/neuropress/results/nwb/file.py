@@ -20,7 +20,7 @@ from ...model.finding import Finding, Problem, problem
 from ...model.plan import Plan
 from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
-from ...readers import RawArrays
+from ...readers.raw import RawArrays
 from .. import Progress, Seal, StoredArray, durable
 from .digest import digests
 from .guard import DAMAGE, check_file, check_members, refusing

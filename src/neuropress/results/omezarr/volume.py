@@ -28,7 +28,7 @@ from ...model.plan import ArraySpec, Node, Plan, digest
 from ...model.provenance import Provenance
 from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...model.serial import to_json
-from ...readers import RawArrays
+from ...readers.raw import RawArrays
 from .. import Progress, Seal, StoredArray, durable
 from . import guard, metadata, stored
 from .blocks import Block, Read, slab_extent

@@ -11,11 +11,11 @@ from typing import Any, BinaryIO, Protocol
 
 import numpy as np
 
-from ..model.content import LazyArray, Selection
-from ..model.finding import Problem, problem
-from ..model.source import Source
-from ._page import Places
-from ._stamp import Stamp, check_unchanged
+from ...model.content import LazyArray, Selection
+from ...model.finding import Problem, problem
+from ...model.source import Source
+from ..stamp import Stamp, check_unchanged
+from .page import Places
 
 MAX_OPEN = 32
 BLOCK_BYTES = 64 * 2**20
