@@ -23,7 +23,7 @@ from .model.record import Record
 from .model.report import Outcome, Report
 from .model.serial import to_json
 from .model.waiver import Waiver, waive_all
-from .planning.build import build_plan, check_mappings
+from .planning.build import broken_plugins, build_plan, check_mappings
 from .planning.facts import FILE as FACTS
 from .planning.facts import collect_facts, compare_with_facts, load_facts
 from .planning.raw import check_files
@@ -149,7 +149,7 @@ class Dataset:
     def _table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
         """Findings on tables: all of them, or those that touch the selected targets."""
         if not select:
-            return [*self.config.findings, *self._tables.findings]
+            return [*self.config.findings, *broken_plugins(), *self._tables.findings]
         rows = {(r.table, r.key) for w in targets for r in w.records()}
         rows |= {row for w in targets for row in w.blocked}
         return [f for f in self._tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]

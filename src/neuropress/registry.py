@@ -40,7 +40,7 @@ class Plugins[T]:
     broken: tuple[Finding, ...]
 
 
-def load_plugins[T](group: str, taken: Collection[str], check: Callable[[str, Any], T]) -> Plugins[T]:
+def load_plugins[T](group: str, taken: Collection[str], check: Callable[[str, str, Any], T]) -> Plugins[T]:
     """Import what other packages declare under an entry point.
 
     Parameters
@@ -50,8 +50,8 @@ def load_plugins[T](group: str, taken: Collection[str], check: Callable[[str, An
     taken
         Names of what is built in.
     check
-        Given a name and the object behind its entry point, returns what is registered, or raises with the reason why
-        it cannot be used.
+        Given a name, its package and the object behind the entry point, returns what is registered, or raises with the
+        reason why it cannot be used.
     """
     usable: list[Plugin[T]] = []
     broken: list[Finding] = []
@@ -59,7 +59,7 @@ def load_plugins[T](group: str, taken: Collection[str], check: Callable[[str, An
     for entry in entries:
         try:
             _check_name(entry, entries, taken)
-            value = check(entry.name, entry.load())
+            value = check(entry.name, package_of(entry), entry.load())
             _describe(entry)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - anything may happen in code of others
             broken.append(_broken(entry, group, error))

@@ -90,16 +90,19 @@ class Mapping:
 
 
 @cache
-def load_mapping(name: str, own: str = "") -> Mapping:
+def load_mapping(name: str, own: str = "", text: str = "") -> Mapping:
     """Read ``mappings/<name>.toml``. Raises `MappingError` on unknown or missing keys.
 
     Parameters
     ----------
+    text
+        What the file says, of a mapping that another package ships; empty for ours.
     own
         Text of a dataset's own mapping, which is laid over the shipped one: its rules take the
         place of those for the same field, or are added.
     """
-    shipped = _parsed(name, files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+    text = text or files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8")
+    shipped = _parsed(name, text)
     if not own:
         return shipped
     added = _parsed(name, own)
@@ -108,11 +111,6 @@ def load_mapping(name: str, own: str = "") -> Mapping:
     columns = {(one.column, one.tables) for one in added.compare}
     compared = tuple(one for one in shipped.compare if (one.column, one.tables) not in columns)
     return replace(shipped, rules=(*kept, *added.rules), compare=(*compared, *added.compare), own=added.revision)
-
-
-def mapping_of(name: str, profile: Profile) -> Mapping:
-    """A mapping as a profile has it: the shipped one with the profile's own laid over it."""
-    return load_mapping(name, profile.mappings.get(name, ""))
 
 
 def _parsed(name: str, text: str) -> Mapping:

@@ -9,13 +9,22 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from neuropress.converters import CONVERTERS, Built, Converter, Job, converter
+from neuropress.converters import (
+    FRAME,
+    Built,
+    Converter,
+    Job,
+    broken_converters,
+    converter,
+    converter_names,
+    mapping_of,
+)
 from neuropress.converters import session as session_converter
 
 from ..checks.headers import compare_cells
 from ..config import Config
 from ..mapping.rules import Mapping as Rules
-from ..mapping.rules import Scope, apply_mapping, check_mapping, mapping_of, sources_of
+from ..mapping.rules import Scope, apply_mapping, check_mapping, sources_of
 from ..mapping.transforms import zoned
 from ..model.content import Content, Image, Recording
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, has_errors, problem
@@ -25,7 +34,7 @@ from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
-from ..readers import raw
+from ..readers import broken_readers, raw
 from ..results import KINDS
 from ..tables import normalise_key
 from .targets import Wanted, source_rows
@@ -59,11 +68,13 @@ def check_mappings(profile: Profile) -> None:
 
     Of a profile without some of the shipped tables, what is only for these is left out.
     """
+    broken_plugins()  # loads them all: a waiver may name a finding that only a plug-in describes
+    names = (FRAME, *converter_names())
     for name in profile.mappings:
-        if name not in ("session", *CONVERTERS):
-            known = ", ".join(("session", *CONVERTERS))
+        if name not in names:
+            known = ", ".join(names)
             raise MappingError(f"mappings/{name}.toml: there is no mapping {name!r}; known: {known}")
-    for name in ("session", *CONVERTERS):
+    for name in names:
         module, mapping = converter(name), mapping_of(name, profile)
         there = tuple(table for table in mapping.table if table in profile.tables)
         if there:
@@ -84,9 +95,14 @@ def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
         raise MappingError(message)
 
 
+def broken_plugins() -> tuple[Finding, ...]:
+    """A finding for each reader and converter of another package that cannot be used."""
+    return (*broken_readers(), *broken_converters())
+
+
 def rule_sources(profile: Profile) -> set[tuple[str, str]]:
     """All pairs of a mapping rule and a column that it takes, as `sources_of` names them."""
-    names = ("session", *CONVERTERS)
+    names = (FRAME, *converter_names())
     return {pair for n in names for pair in sources_of(mapping_of(n, profile), converter(n).BINDINGS, profile)}
 
 

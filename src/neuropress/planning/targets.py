@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from neuropress.converters import CONVERTERS, converter
+from neuropress.converters import converter, converter_names
 
 from ..model.finding import Finding, Severity, finding
 from ..model.plan import SourceRow, Target, digest
@@ -87,7 +87,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
     found = []
     for record in tables.records.get("session", {}).values():
         found.append(_session(record, tables, profile))
-    for name in CONVERTERS:
+    for name in converter_names():
         module = converter(name)
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
@@ -101,7 +101,7 @@ def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Findi
 
     Where their result would lie cannot be told, so they have no target.
     """
-    own = {SESSION, *(t for n in CONVERTERS if converter(n).TARGET != SESSION for t in converter(n).TABLES)}
+    own = {SESSION, *(t for n in converter_names() if converter(n).TARGET != SESSION for t in converter(n).TABLES)}
     for table, spec in profile.tables.items():
         if table in own and "session_id" not in spec.foreign:
             understood = tables.records.get(table, {})
@@ -135,7 +135,7 @@ def _session(record: Record, tables: Tables, profile: Profile) -> Wanted:
         if "session" not in spec.foreign.get("session_id", ()):
             continue
         for row in tables.children(record, table):
-            names = [n for n in CONVERTERS if table in converter(n).TABLES and converter(n).takes(row)]
+            names = [n for n in converter_names() if table in converter(n).TABLES and converter(n).takes(row)]
             if not names:
                 others.append(row)
             elif converter(names[0]).TARGET == SESSION:

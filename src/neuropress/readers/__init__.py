@@ -65,7 +65,7 @@ def broken_readers() -> tuple[Finding, ...]:
     return _plugins().broken
 
 
-def _check_format(name: str, value: Any) -> Format:
+def _check_format(name: str, package: str, value: Any) -> Format:
     """What a plug-in declares, if it is whole. Raises `PluginError`."""
     if not isinstance(value, Format):
         raise PluginError(f"it is {type(value).__name__!r}, not a neuropress.readers.Format")

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuropress.converters import CONVERTERS, converter
+from neuropress.converters import converter, converter_names, mapping_of
 
 from ..config import Config
-from ..mapping.rules import mapping_of
 from ..model.content import Content, Recording
 from ..model.finding import Problem, problem
 from ..model.profile import Profile, TableSpec
@@ -109,7 +108,7 @@ def _table(contents: tuple[Content, ...], occasion: Occasion, config: Config) ->
 
 
 def _converters(table: str) -> list[str]:
-    return [name for name in CONVERTERS if table in converter(name).TABLES]
+    return [name for name in converter_names() if table in converter(name).TABLES]
 
 
 def _date(tables: Tables, spec: TableSpec, occasion: Occasion, config: Config) -> str:
