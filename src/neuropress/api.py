@@ -298,7 +298,8 @@ class Dataset:
             facts = {"plan": to_json(planned.plan)} if planned and planned.plan else {}
             told = planned.findings if planned else ()
             blocked = has_errors(told)
-            done, why = ("blocked", told[0].message) if blocked else (str(now.state), now.reason)
+            cause = next((f.message for f in told if f.severity is Severity.ERROR), "")
+            done, why = ("blocked", cause) if blocked else (str(now.state), now.reason)
             outcomes.append(Outcome(wanted.target.path, done, why, tuple(told), facts))
         homeless, lost = self._beside(select, targets, "blocked")
         return Report.of("plan", [*outcomes, *homeless], [*findings, *lost])

@@ -51,6 +51,11 @@ class Provenance:
         fields = {f"{n.path.rstrip('/')}/{name}": value for n in plan.nodes for name, value in n.fields.items()}
         return cls(plan.target, plan.rows, fields, plan.headers, receipt, plan.notes, profile=plan.profile)
 
+    @classmethod
+    def draft(cls, plan: Plan) -> Provenance:
+        """What a plan's provenance will say, but for digests that only the run finds out."""
+        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources))
+
     def sections(self) -> dict[str, Any]:
         """Plain objects by section (see `SECTIONS`)."""
         return {

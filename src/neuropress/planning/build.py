@@ -38,6 +38,7 @@ from ..readers import broken_readers, raw
 from ..results import KINDS
 from ..tables import normalise_key
 from .targets import Wanted, source_rows
+from .writable import check_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +126,17 @@ def _frame(wanted: Wanted) -> set[str]:
     return {frame} if frame else set()
 
 
-def build_plan(wanted: Wanted, config: Config) -> Planned:
+def build_plan(wanted: Wanted, config: Config, *, for_writing: bool = False) -> Planned:
     """Open the raw files' headers, compare cells with them, and plan every field and array.
 
     Bad input becomes findings: a data row whose file is bad appears in `failed`, and
     the plan is None then.
+
+    Parameters
+    ----------
+    for_writing
+        The plan is written at once by a writer that refuses what it cannot write: it need not be asked before, which
+        costs as much as building all objects of the result.
     """
     findings = [_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
@@ -161,9 +168,29 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
             location = found.location
             failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
             return Planned(None, (*findings, found), failed)
-    told = waive_all(told, wanted.waivers)
+    told = [*waive_all(told, wanted.waivers), *_check_arrays(plan, opened)]
+    if not for_writing and not has_errors(told):  # nobody can answer for what cannot be written
+        told += [f.at(**wanted.record.place()) for f in check_writable(plan, config.state)]
     findings += told
     return Planned(None if has_errors(told) else plan, tuple(findings), failed)
+
+
+def _check_arrays(plan: Plan, opened: Iterable[_Opened]) -> Iterator[Finding]:
+    """Whether every array of a plan is one of those that the readers found, cut as its specification says."""
+    shapes: dict[tuple[str, str, str, str], tuple[int, ...]] = {}
+    for one in opened:
+        for content in one.contents:
+            for name, array in content.arrays.items():
+                shapes[one.source.key, content.format, content.name, name] = array.shape
+    for path, spec in plan.arrays().items():
+        shape = shapes.get((spec.source, spec.format, spec.content, spec.array))
+        if shape is None:
+            why = f"no reader found an array {spec.array!r} in content {spec.content!r} of {spec.source}"
+        elif len(spec.index.select) != len(shape) or spec.index.shape() != spec.shape:
+            why = f"its index map does not make {list(spec.shape)} of {list(shape)}, as {spec.array!r} is"
+        else:
+            continue
+        yield finding("plan.invalid", f"{path} of the result cannot be filled: {why}", file=spec.source)
 
 
 @contextmanager

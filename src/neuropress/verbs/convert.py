@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..config import Config
-from ..model.finding import Finding, MappingError, Problem, finding, problem
+from ..model.finding import Finding, MappingError, Problem, Severity, finding, problem
 from ..model.plan import Plan
 from ..model.receipt import InputDigest
 from ..model.report import Outcome
@@ -100,7 +100,7 @@ def _convert(config: Config, wanted: Wanted, options: Options, progress: Progres
         check_place(config.output, path, wanted.target.kind)
         while True:
             before = _stamps(usable, config)
-            planned = build_plan(usable, config)
+            planned = build_plan(usable, config, for_writing=True)
             if planned.plan is not None:
                 try:
                     nbytes = _write(config, usable, planned.plan, _Watch(cache, before, options.lock), progress)
@@ -247,6 +247,9 @@ def withheld(wanted: Wanted) -> Outcome:
 
 def _failed(wanted: Wanted, planned: Planned) -> Outcome:
     blocked = {**wanted.blocked, **planned.failed}
+    if not blocked:  # all rows are good, but what they make is not
+        cause = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
+        return Outcome(wanted.target.path, "withheld", cause, planned.findings)
     outcome = withheld(replace(wanted, blocked=blocked))
     return replace(outcome, findings=(*outcome.findings, *planned.findings))
 

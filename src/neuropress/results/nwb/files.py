@@ -11,7 +11,7 @@ from hdmf.build import BuildManager, GroupBuilder
 from hdmf.build.errors import BuildError
 from pynwb import NWBHDF5IO, NWBFile
 
-from ...model.finding import problem
+from ...model.finding import Problem, problem
 from .extension import type_map
 
 
@@ -47,4 +47,22 @@ def declare(nwbfile: NWBFile, path: Path) -> None:
         try:
             io.write(nwbfile, expandable=())
         except (BuildError, TypeError, ValueError) as error:
-            raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
+            raise _invalid(error) from error
+
+
+def check_builders(nwbfile: NWBFile) -> None:
+    """See whether all objects become what is written, without a file.
+
+    Raises
+    ------
+    Problem
+        ``plan.invalid``: as `declare`.
+    """
+    try:
+        BuildManager(type_map()).build(nwbfile, source="plan", root=True)
+    except (BuildError, TypeError, ValueError) as error:
+        raise _invalid(error) from error
+
+
+def _invalid(error: Exception) -> Problem:
+    return problem("plan.invalid", f"The plan cannot be written as NWB: {error}")
