@@ -388,7 +388,7 @@ def test_an_impossible_plan_is_told(tmp_path: Path, nodes: list[Node], message: 
     assert caught.value.finding.id == "plan.invalid"
     assert message in caught.value.finding.message
     assert list(tmp_path.iterdir()) == []
-    assert list(nwb_file.check_plan(ex.example(nodes=nodes))) == [caught.value.finding]
+    assert list(nwb.check_plan(ex.example(nodes=nodes))) == [caught.value.finding]
 
 
 @pytest.mark.parametrize(
@@ -401,11 +401,11 @@ def test_an_impossible_plan_is_told(tmp_path: Path, nodes: list[Node], message: 
 def test_what_pynwb_itself_refuses_is_an_impossible_plan(tmp_path: Path, node: Node) -> None:
     with pytest.raises(Problem) as caught:
         ex.write_example(tmp_path / "x.nwb", ex.example(nodes=[node]))
-    assert [caught.value.finding.id] == [f.id for f in nwb_file.check_plan(ex.example(nodes=[node]))] == ["plan.invalid"]
+    assert [caught.value.finding.id] == [f.id for f in nwb.check_plan(ex.example(nodes=[node]))] == ["plan.invalid"]
 
 
 def test_a_possible_plan_has_no_findings() -> None:
-    assert list(nwb_file.check_plan(ex.example())) == []
+    assert list(nwb.check_plan(ex.example())) == []
 
 
 @pytest.mark.parametrize(

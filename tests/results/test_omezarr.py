@@ -457,7 +457,10 @@ def edited(change: dict[str, Any] | None = None, without: str = "", **parts: Any
         edited(without="multiscales/0/datasets/0/coordinateTransformations/0/scale/2"),
         edited({"multiscales/0/axes/3/name": Field("c", "test")}),
         edited({"multiscales": Field("none", "test")}),
-        edited({"multiscales/0/name": Field(float("nan"), "test")}, arrays={"0": replace(edited().nodes[0].arrays["0"], dtype="<U4")}),
+        edited(
+            {"multiscales/0/name": Field(float("nan"), "test")},
+            arrays={"0": replace(edited().nodes[0].arrays["0"], dtype="<U4")},
+        ),
     ],
 )
 def test_an_impossible_plan_is_told_before_and_by_the_writer(tmp_path: Path, plan: Plan) -> None:

@@ -81,11 +81,11 @@ def _build(plan: Plan, version: str, sections: Mapping[str, str]) -> Any:
 
 
 def check_plan(plan: Plan) -> Iterator[Finding]:
-    """Build every object without a file: types, fields, links, values and places (``plan.invalid``)."""
-    from .files import check_builders
+    """Build and declare every object in memory: types, fields, links, values and places (``plan.invalid``)."""
+    from .files import declare_in_memory
 
     try:
-        check_builders(_build(plan, "", Provenance.draft(plan).texts()))
+        declare_in_memory(_build(plan, "", Provenance.draft(plan).texts()))
     except Problem as bad:
         yield bad.finding
 

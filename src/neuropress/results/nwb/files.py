@@ -11,7 +11,7 @@ from hdmf.build import BuildManager, GroupBuilder
 from hdmf.build.errors import BuildError
 from pynwb import NWBHDF5IO, NWBFile
 
-from ...model.finding import Problem, problem
+from ...model.finding import problem
 from .extension import type_map
 
 
@@ -42,27 +42,23 @@ def declare(nwbfile: NWBFile, path: Path) -> None:
     """
     # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
     # "x" follows no link, should somebody have put one there meanwhile.
-    file = h5py.File(path, "x")
-    with _ReproducibleIO(file=file, mode="w", manager=BuildManager(type_map())) as io:
-        try:
-            io.write(nwbfile, expandable=())
-        except (BuildError, TypeError, ValueError) as error:
-            raise _invalid(error) from error
+    _write(nwbfile, h5py.File(path, "x"))
 
 
-def check_builders(nwbfile: NWBFile) -> None:
-    """See whether all objects become what is written, without a file.
+def declare_in_memory(nwbfile: NWBFile) -> None:
+    """The same into memory, which is forgotten: some values are refused only as they are written.
 
     Raises
     ------
     Problem
-        ``plan.invalid``: as `declare`.
+        ``plan.invalid``, as `declare`.
     """
-    try:
-        BuildManager(type_map()).build(nwbfile, source="plan", root=True)
-    except (BuildError, TypeError, ValueError) as error:
-        raise _invalid(error) from error
+    _write(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False))
 
 
-def _invalid(error: Exception) -> Problem:
-    return problem("plan.invalid", f"The plan cannot be written as NWB: {error}")
+def _write(nwbfile: NWBFile, file: h5py.File) -> None:
+    with _ReproducibleIO(file=file, mode="w", manager=BuildManager(type_map())) as io:
+        try:
+            io.write(nwbfile, expandable=())
+        except (BuildError, TypeError, ValueError) as error:
+            raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
