@@ -17,6 +17,7 @@ from toy_plugin import CONVERTER, DECLARATION, toy_file, write_dist_info, write_
 
 from neuropress import converters, readers, registry
 from neuropress.cli.main import main
+from neuropress.results.nwb import file as nwb
 
 ROOT = Path(__file__).resolve().parents[1]
 KEY = f"basu/{DATE}/behavior/raw/run.toy"
@@ -300,3 +301,62 @@ def test_what_check_calls_ready_convert_can_do(
     assert answers == {"check": ready, "plan": ready, "convert": ready}
     for name in [name for name in sys.modules if name.startswith("toy_behaviour")]:
         del sys.modules[name]
+
+
+LIGHT = """
+import sys
+from pathlib import Path
+from neuropress.config import load_config
+load_config(Path(sys.argv[1]))
+heavy = {"numpy", "h5py", "zarr", "pynwb", "tifffile", "toy_behaviour.read"} & set(sys.modules)
+assert not heavy, heavy
+"""
+HELP = """
+import sys
+from neuropress.cli.main import main
+try:
+    main(["--help"])
+except SystemExit:
+    pass
+loaded = {"numpy", "neuropress.registry", "neuropress.readers", "toy_behaviour"} & set(sys.modules)
+assert not loaded, loaded
+"""
+
+
+@pytest.mark.parametrize("code", [LIGHT, HELP])
+def test_settings_are_checked_and_help_is_shown_without_opening_a_reader(site: Path, lab: Builder, code: str) -> None:
+    config(lab, "skip = 1")
+    path = os.pathsep.join([str(ROOT / "src"), str(site)])
+    command = [sys.executable, "-c", code, str(lab.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": path})
+    assert done.returncode == 0, done.stderr
+
+
+def test_check_asks_the_writer_again_only_when_the_plan_changed(
+    installed: Path, lab: Builder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    whole = nwb.check_plan
+    monkeypatch.setattr(nwb, "check_plan", lambda plan: asked.append(plan) or whole(plan))
+    for _ in range(2):
+        assert main(["check", str(lab.root)]) == 0
+    assert len(asked) == 1
+    lab.change("behavior", task="resting")
+    assert main(["check", str(lab.root)]) == 0
+    assert len(asked) == 2
+    assert main(["convert", str(lab.root)]) == 0
+    assert len(asked) == 2, "convert builds once, for writing"
+    assert asked[0].target.id == "JB_S_0001"
+
+
+def test_a_described_finding_can_be_waived_and_another_cannot(
+    installed: Path, lab: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.put(KEY, toy_file(0))
+    row = "behavior.JB_B_0001,{},A. Person,lost in the move,20991231\n"
+    (lab.root / "waivers.csv").write_text("row,finding,person,reason,expiry\n" + row.format("toy.short"), "utf-8")
+    assert main(["check", str(lab.root)]) == 0
+    assert "toy.short" in capsys.readouterr().out
+    (lab.root / "waivers.csv").write_text("row,finding,person,reason,expiry\n" + row.format("toy.undescribed"), "utf-8")
+    assert main(["check", str(lab.root)]) == 1
+    assert "waiver.invalid" in capsys.readouterr().out
