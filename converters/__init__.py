@@ -174,9 +174,9 @@ def _check_converter(name: str, package: str, module: Any) -> _Shipped:
         raise PluginError(f"its TARGET is {module.TARGET!r}; known: {', '.join(TARGETS)}")
     if lacking := sorted(set(module.TABLES) - set(module.COLUMN)):
         raise PluginError(f"its COLUMN does not say which column of {lacking[0]!r} names the raw file")
-    guarded = {part: _guard(package, name, getattr(module, part)) for part in _FUNCTIONS}
-    constants = {part: getattr(module, part) for part in _CONSTANTS}
-    return _Shipped(cast(Converter, SimpleNamespace(**constants, **guarded)), _mapping_text(name, module))
+    parts = {part: getattr(module, part) for part in dir(module) if not part.startswith("__")}
+    parts |= {part: _guard(package, name, parts[part]) for part in _FUNCTIONS}
+    return _Shipped(cast(Converter, SimpleNamespace(**parts)), _mapping_text(name, module))
 
 
 def _mapping_text(name: str, module: Any) -> str:

@@ -17,6 +17,9 @@ from toy_plugin import CONVERTER, DECLARATION, toy_file, write_dist_info, write_
 
 from neuropress import converters, readers, registry
 from neuropress.cli.main import main
+from neuropress.model.finding import Problem
+from neuropress.model.source import Source
+from neuropress.readers.raw import choose
 from neuropress.results.nwb import file as nwb
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -175,6 +178,26 @@ def test_an_option_of_another_reader_is_found_when_the_file_is_known(
     config(lab, 'axes = "tyx"')
     assert main(["check", str(lab.root)]) == 1
     assert "reader.option" in capsys.readouterr().out
+
+
+def test_a_reader_that_fails_on_samples_is_told_by_its_package(
+    installed: Path, lab: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.put(KEY, toy_file(13))
+    assert main(["convert", str(lab.root)]) == 1
+    out = capsys.readouterr().out
+    assert "plugin.failed" in out
+    assert "package toy-behaviour" in out
+    assert lab.output("JB_S_0001.nwb") is None
+
+
+def test_a_probe_that_fails_keeps_nobody_else_from_reading(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.swc").write_bytes(b"1 1 0 0 0 1 -1\n")
+    assert choose(Source("a.swc", tmp_path)).format == "swc"
+    (tmp_path / "a.grab").write_bytes(b"anything")
+    with pytest.raises(Problem) as caught:
+        choose(Source("a.grab", tmp_path))
+    assert caught.value.finding.id == "plugin.failed"
 
 
 @pytest.fixture

@@ -28,13 +28,22 @@ package-data = { "*" = ["*.toml"] }
 DECLARATION = '''\
 """Toy positions: TOY1, the rate in Hz as a double, then one 16-bit whole number a sample."""
 
-from neuropress.readers import Fact, Format, Option
+from neuropress.readers import Claim, Fact, Format, Option
+
+
+def probe(head, name):
+    if name.endswith(".swc"):
+        raise RuntimeError("swc is not foreseen")
+    if name.endswith(".grab"):
+        return Claim("abf", "takes all", 3)
+    return Claim("toy", "begins with TOY1") if head.startswith(b"TOY1") else None
+
 
 FORMAT = Format(
     name="toy",
     title="toy positions along a track",
     module="toy_behaviour.read",
-    signatures=(b"TOY1",),
+    probe=probe,
     suffixes=(".toy",),
     options=(
         Option("skip", "Samples at the start that are left out.", kind="whole number", least=0),
@@ -84,6 +93,8 @@ def read(source, options):
 
     def samples(selection):
         (part,) = selection
+        if count == 13:
+            raise RuntimeError("thirteen")
         with source.open() as file:
             file.seek(START + 2 * (skip + part.start))
             return np.frombuffer(file.read(2 * (part.stop - part.start)), "<i2").astype("i2")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,10 @@ def choose(source: Source) -> Claim:
     if not source.is_folder and not head:
         raise problem("file.empty", f"{source.key} has no bytes", file=source.key)
     name = source.name + ("/" if source.is_folder else "")
-    claims = [claim for format in registered() if (claim := _claim(format, head, name, source.key))]
+    claims, failures = _claims(head, name, source.key)
     strongest = [c for c in claims if c.strength == max(c.strength for c in claims)]
+    if not strongest and failures:
+        raise failures[0]
     if not strongest:
         start = head[:8].hex(" ") or "a folder"
         raise problem(
@@ -55,20 +58,35 @@ def choose(source: Source) -> Claim:
     return strongest[0]
 
 
-def _claim(format: str, head: bytes, name: str, key: str) -> Claim | None:
+def _claims(head: bytes, name: str, key: str) -> tuple[list[Claim], list[Problem]]:
+    """The claims of all readers, and the failures of plug-ins, which keep nobody else from reading the file."""
+    claims, failures = [], []
+    for format, entry in registered().items():
+        try:
+            with _named_failures(format, key):
+                claim = entry.value.claim(head, name)
+                if claim is not None and (claim.format, claim.strength) not in ((format, 1), (format, 2)):
+                    raise TypeError(f"its probe answers {claim!r}")
+        except Problem as failed:
+            failures.append(failed)
+        else:
+            claims += [claim] if claim else []
+    return claims, failures
+
+
+@contextmanager
+def _named_failures(format: str, key: str) -> Iterator[None]:
+    """Tell an exception in a plug-in's reader by its package's name; one in ours is a defect and goes on as it is."""
     try:
-        return find_format(format).claim(head, name)
+        yield
+    except (Problem, OSError):
+        raise
     except Exception as error:
-        raise _explain_failure(format, key, error) from error
-
-
-def _explain_failure(format: str, key: str, error: Exception) -> Exception:
-    """What an exception in a reader means: one of ours is a defect, one of a plug-in is told by its package's name."""
-    package = registered()[format].package
-    if isinstance(error, (Problem, OSError)) or package == CORE:
-        return error
-    message = f"{key}: the reader {format} of package {package} failed: {type(error).__name__}: {str(error)[:500]}"
-    return problem("plugin.failed", message, file=key)
+        package = registered()[format].package
+        if package == CORE:
+            raise
+        message = f"{key}: the reader {format} of package {package} failed: {type(error).__name__}: {str(error)[:500]}"
+        raise problem("plugin.failed", message, file=key) from error
 
 
 def read(source: Source, options: Mapping[str, Any] | None = None) -> tuple[Content, ...]:
@@ -92,10 +110,10 @@ def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Cont
         raise problem("reader.option", f"{source.key}: {complaint}", file=source.key)
     common = {option.name for option in COMMON}
     stated = {name: value for name, value in options.items() if name not in common}
-    try:
+    with _named_failures(format, source.key):
         contents = declared.load().read(source, stated)
-    except Exception as error:
-        raise _explain_failure(format, source.key, error) from error
+        if not isinstance(contents, tuple) or any(content.format != format for content in contents):
+            raise TypeError(f"it gives no tuple of contents of the format {format}")
     wanted = str(options["image"]).strip() if "image" in options else None
     if wanted is None:
         return contents
@@ -155,7 +173,8 @@ class RawArrays:
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         """A block of the result, made from the raw array by the index map."""
         array = self.array(spec)
-        block = array.read(spec.index.source_selection(selection))
+        with _named_failures(spec.format, spec.source):
+            block = array.read(spec.index.source_selection(selection))
         return spec.index.to_result(block).astype(spec.dtype, copy=False)
 
     def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
