@@ -108,7 +108,7 @@ def test_an_installed_package_takes_a_new_format_through_the_whole_line(site: Pa
 def test_formats_lists_it_and_add_takes_it(site: Path, lab: Builder, tmp_path: Path) -> None:
     status, out = run(site, "formats", "--json")
     entries = {entry["format"]: entry for entry in map(json.loads, out.splitlines())}
-    assert (status, list(entries)) == (0, ["abf", "tiff", "slices", "swc", "toy"])
+    assert (status, list(entries)) == (0, [*(format.name for format in readers.BUILT_IN), "toy"])
     assert (entries["toy"]["package"], entries["abf"]["package"]) == ("toy-behaviour", "neuropress")
     assert {option["name"] for option in entries["toy"]["options"]} == {
         "reader",
@@ -158,7 +158,7 @@ def test_findings_of_a_plugin_are_told_on_their_row(site: Path, lab: Builder, da
         ('arena = "field"', ["arena", "one of track, wheel"]),
         ('reverse = "yes"', ["reverse", "true or false"]),
         ("skpi = 3", ["skpi", "skip", "arena"]),
-        ('reader = "toi"', ["toi", "'toy'", "abf, tiff, slices, swc, toy"]),
+        ('reader = "toi"', ["toi", "'toy'", "known: abf"]),
         ('reader = "abf"\nskip = 3', ["skip", "abf", "image, reader"]),
         ('axes = "tyx"\nskip = 3', ["axes, skip"]),
     ],
