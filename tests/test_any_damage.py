@@ -13,8 +13,7 @@ from campaigns import campaign
 
 from neuropress.api import Dataset
 from neuropress.tables.fixes import read_fixes
-from neuropress.verbs.export import canonical_tables
-from neuropress.verbs.prove import export
+from neuropress.verbs.export import canonical_tables, export_source
 
 TEXTS = (
     "", "NA", " x", "20250620.0", "0.375", "#NAME?", "1-Mar", "RY_M_0001", "RY_S_0002", "RY_INJ_0001", "ry_m_1", "x\ny",
@@ -79,13 +78,13 @@ def test_whatever_is_damaged_nothing_is_lost(seed: int, lab: Builder, tmp_path: 
     assert len(read_fixes(lab.root / "applied_fixes.csv")[0]) == signed
     report = dataset.convert(keep_going=True)
     assert not [f for f in report.findings if f.id in ("internal.error", "machine.failed")]
-    covered, _ = dataset.coverage()
+    covered = dataset.coverage().coverage
     assert sum(covered.totals().values()) == covered.cells
     wanted = dict(canonical_tables(lab.root / "tables", dataset.config.profile))
     shutil.move(lab.root / "output", tmp_path / "output")
     shutil.rmtree(lab.root)
 
-    told = export(str(tmp_path / "output"), tmp_path / "out")
+    told = export_source(str(tmp_path / "output"), tmp_path / "out")
     assert not [f for f in told.findings if f.severity == "error"]
     for table, text in wanted.items():
         assert (tmp_path / f"out/{table}.csv").read_bytes().decode("utf-8") == text, table

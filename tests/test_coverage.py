@@ -19,7 +19,7 @@ from neuropress.converters import CONVERTERS, imaging
 from neuropress.mapping import rules
 from neuropress.model.plan import Field
 from neuropress.planning import build as planning
-from neuropress.verbs.coverage import CLASSES, lost_rules, read_results, where
+from neuropress.verbs.coverage import CLASSES, find_lost_rules, list_places, read_results
 
 TOKENS = {  # table: columns that take any text
     "plasmid": ("plasmid_name", "gene", "backbone", "promoter", "notes"),
@@ -195,14 +195,14 @@ def carried(output: Path) -> dict[tuple[str, str, str, str], set[str]]:
 def test_every_cell_of_all_columns_is_where_explain_says_and_nowhere_else(lab: Builder) -> None:
     there = carried(lab.root / "output")
     columns = set()
-    results = read_results(lab.dataset.config, neuropress.open(lab.root)._current())
+    results = read_results(lab.dataset.config, neuropress.open(lab.root).workspace.current())
     for table, rows in lab.rows.items():
         spec = lab.dataset.config.profile.tables[table]
         for row in rows:
             for column, text in ((c, t) for c, t in row.items() if t):
                 columns.add((table, column))
                 files = there.pop((table, row[spec.key], column, text), set())
-                told = where(lab.dataset.config, results, f"{table}.{row[spec.key]}.{column}")
+                told = list_places(lab.dataset.config, results, f"{table}.{row[spec.key]}.{column}")
                 assert files == {p.file for p in told if p.field == "record, verbatim"}, (table, column)
                 assert bool(files) == (column not in spec.private), (table, column)
     assert len(columns) == 115
@@ -223,7 +223,7 @@ def test_explain_follows_a_cell(lab: Builder, capsys: pytest.CaptureFixture[str]
 
 def test_one_changed_cell_changes_exactly_what_explain_names(lab: Builder) -> None:
     dataset = neuropress.open(lab.root)
-    named = {place.file for place in dataset.where("sem_dataset.JL_SD_0001.section")}
+    named = {place.file for place in dataset.find_cell("sem_dataset.JL_SD_0001.section")}
     before = {p: p.read_bytes() for p in (lab.root / "output").rglob("*") if p.is_file()}
     lab.change("sem_dataset", section="another")
     assert main(["convert", str(lab.root)]) == 0
@@ -254,11 +254,11 @@ EVERY_RULE = [
 def test_every_removed_rule_and_source_is_told_by_its_name(
     name: str, position: int, source: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert list(lost_rules(PROFILE)) == []
+    assert list(find_lost_rules(PROFILE)) == []
     rule = rules.load_mapping(name).rules[position]
     less = without(name, position, source)
     monkeypatch.setattr(planning, "mapping_of", lambda n, _: less if n == name else rules.load_mapping(n))
-    told = list(lost_rules(PROFILE))
+    told = list(find_lost_rules(PROFILE))
     assert f"{name}/{rule.to}" in {found.location.expected for found in told}
     assert {found.id for found in told} == {"coverage.rule"}
     gone = rule.source[source] if source is not None else None
@@ -288,7 +288,11 @@ def test_light_is_told_of_movies_of_any_kind(lab: Builder, modality: str) -> Non
         config.write(f'\n[labs.RY]\nmodality_voltage = "{modality}"\n')
     assert main(["convert", str(lab.root)]) == 0
     assert main(["coverage", str(lab.root)]) == 0
-    told = {e.path: e.field.value for e in neuropress.open(lab.root).explain(lab.output("RY_S_0001.nwb")) if e.field}
+    told = {
+        e.path: e.field.value
+        for e in neuropress.open(lab.root).explain(lab.output("RY_S_0001.nwb")).explanations
+        if e.field
+    }
     series = "/acquisition/RY_IMG_0001"
     if modality == "one-photon":
         assert (told[f"{series}/exposure_time"], told[f"{series}/power"]) == (0.002, 30.0)

@@ -18,8 +18,7 @@ from neuropress.api import Dataset
 from neuropress.cli.main import main
 from neuropress.model.profile import Profile
 from neuropress.planning.records import NAME
-from neuropress.verbs.export import canonical_tables
-from neuropress.verbs.prove import export
+from neuropress.verbs.export import canonical_tables, export_source
 
 
 @pytest.fixture
@@ -147,7 +146,7 @@ def test_ten_thousand_generated_rows_come_back(tmp_path: Path) -> None:
         wanted = dict(canonical_tables(folder / "ds/tables", dataset.config.profile))
         dataset.convert()
         shutil.rmtree(folder / "ds/tables")
-        report = export(str(folder / "ds/output"), folder / "out")
+        report = export_source(str(folder / "ds/output"), folder / "out")
         assert report.ok, report.findings
         assert exported(folder / "out") == wanted
 

@@ -70,7 +70,7 @@ def west(tmp_path: Path) -> Path:
 def test_the_example_of_the_page_works(west: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", str(west)]) == 0, capsys.readouterr().out
     result = west / "output/yuste/20250620/session/nwb/RY_S_0001.nwb"
-    told = {e.path: e for e in neuropress.open(west).explain(result)}
+    told = {e.path: e for e in neuropress.open(west).explain(result).explanations}
     assert told["/experimenter"].field is not None
     assert told["/experimenter"].field.value == ["Example, Ada"]
     assert told["/protocol"].lines()[:3] == [
@@ -91,7 +91,7 @@ def test_the_example_of_the_page_works(west: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_release_gives_the_tables_back_without_the_profile(west: Path, tmp_path: Path) -> None:
-    assert all(report.ok for report in neuropress.open(west).run())
+    assert neuropress.open(west).run().ok
     assert neuropress.open(west).publish(str(tmp_path / "rel"), "1.0.0").ok
     config = load_config(west)
     wanted = dict(canonical_tables(west / "tables", config.profile))
@@ -112,10 +112,10 @@ def test_a_mapping_of_the_profile_takes_the_place_of_rules_and_its_revision_coun
     (report,) = (neuropress.open(west).convert(outdated=True),)
     assert report.ok
     result = west / "output/yuste/20250620/session/nwb/RY_S_0001.nwb"
-    told = {e.path: e.field.value for e in neuropress.open(west).explain(result) if e.field}
+    told = {e.path: e.field.value for e in neuropress.open(west).explain(result).explanations if e.field}
     assert told["/session_description"] == "Recorded in room B 12"
     assert "/protocol" not in told
-    lost = [f.message for f in neuropress.open(west).coverage()[1].findings]
+    lost = [f.message for f in neuropress.open(west).coverage().findings]
     assert "mappings/session.toml does not take session.room to file.protocol any more" in lost
     path.unlink()
     assert [o.done for o in neuropress.open(west).plan().outcomes] == ["outdated"]
@@ -226,7 +226,11 @@ def test_an_animal_that_is_no_mouse(lab: Builder, tmp_path: Path) -> None:
     retype(lab.root / "tables/session.csv", hydra)
     lab.ephys(abf(tmp_path / "e.abf"), "20000", session=2)
     assert neuropress.open(lab.root).convert().ok
-    fields = {e.path: e.field.value for e in neuropress.open(lab.root).explain(lab.output("RY_S_0002.nwb")) if e.field}
+    fields = {
+        e.path: e.field.value
+        for e in neuropress.open(lab.root).explain(lab.output("RY_S_0002.nwb")).explanations
+        if e.field
+    }
     assert fields["/general/subject/species"] == "Hydra vulgaris"
     assert fields["/general/subject/subject_id"] == "RY_SUB_0001"
     assert fields["/general/subject/age"] == "P30D"
@@ -251,7 +255,7 @@ def test_files_of_no_other_table_are_published_and_their_rows_kept(lab: Builder,
     errors = [f for f in neuropress.open(lab.root).check().findings if f.severity == "error"]
     assert [(f.id, f.location.key) for f in errors] == [("file.missing", "ML_FA_0001")]
     lab.put("lin/20250501/file_asset/raw/g.gbk", b"LOCUS")
-    assert all(report.ok for report in neuropress.open(lab.root).run())
+    assert neuropress.open(lab.root).run().ok
     assert neuropress.open(lab.root).publish(str(tmp_path / "rel"), "1.0.0").ok
     assert (tmp_path / "rel/lin/20250501/file_asset/raw/g.gbk").read_bytes() == b"LOCUS"
     assert '"ML_FA_0001"' in (lab.root / "output/records.jsonl").read_text("utf-8")

@@ -104,7 +104,8 @@ def test_rows_of_one_key_have_each_their_own_fate(lab: Builder, capsys: pytest.C
     assert main(["coverage", str(lab.root)]) == 0
     assert f"{NAME} is missing or not current" in capsys.readouterr().out
     assert convert(lab) == 1
-    covered, report = lab.dataset.coverage()
+    report = lab.dataset.coverage()
+    covered = report.coverage
     assert covered.counts["virus.notes"]["catalogue only"] == 2
     assert not report.findings
 

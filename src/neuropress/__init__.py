@@ -1,7 +1,11 @@
 """neuropress: raw lab files and metadata tables in; proven NWB, OME-Zarr and releases out.
 
+Examples
+--------
+``neuropress demo`` makes a dataset in a folder ``demo``:
+
 >>> import neuropress
->>> dataset = neuropress.open("ds")
+>>> dataset = neuropress.open("demo")
 >>> dataset.run().ok
 True
 """
@@ -9,13 +13,36 @@ True
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .api import Dataset
+    from .model.finding import Finding, Problem
+    from .model.report import Report
+    from .workspace import Selection
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "open"]
+__all__ = ["Dataset", "Finding", "Problem", "Report", "Selection", "__version__", "open"]
+
+_HOMES = {
+    "Dataset": ".api",
+    "Finding": ".model.finding",
+    "Problem": ".model.finding",
+    "Report": ".model.report",
+    "Selection": ".workspace",
+}
+"""Imported when first asked for: ``neuropress --help`` needs none of them."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def open(path: str | os.PathLike[str] = ".") -> Dataset:
@@ -28,7 +55,7 @@ def open(path: str | os.PathLike[str] = ".") -> Dataset:
 
     Raises
     ------
-    neuropress.model.finding.Problem
+    Problem
         ``dataset.none`` or ``dataset.config``.
     """
     from .api import Dataset

@@ -21,7 +21,7 @@ from neuropress.cli.main import main
 from neuropress.config import load_config
 from neuropress.tables import TableSource, load_tables
 from neuropress.tables.fixes import COLUMNS
-from neuropress.verbs.fix import propose
+from neuropress.verbs.fix import propose_lines
 
 
 @pytest.fixture
@@ -187,11 +187,12 @@ def test_a_damaged_key_is_mended_and_its_rows_find_it(lab: Builder, tmp_path: Pa
     assert neuropress.open(lab.root).apply_fixes(path).ok
     assert ids(lab) == []
     assert neuropress.open(lab.root).convert().ok
-    covered, report = neuropress.open(lab.root).coverage()
+    report = neuropress.open(lab.root).coverage()
+    covered = report.coverage
     assert report.ok
     assert covered.cells == sum(covered.totals().values())
     for key in ("ry-s-1", "RY_S_0001"):
-        assert neuropress.open(lab.root).where(f"session.{key}.start_time")
+        assert neuropress.open(lab.root).find_cell(f"session.{key}.start_time")
     neuropress.open(lab.root).export_tables(tmp_path / "out")
     assert "\nry-s-1,RY_M_0001," in (tmp_path / "out/session.csv").read_text("utf-8")
 
@@ -234,7 +235,7 @@ def test_a_private_cell_cannot_be_fixed(tmp_path: Path) -> None:
     root = tmp_path / "ds"
     Dataset.init(root)
     write_clean(root / "tables", {"sem_dataset.file_path_local": " padded"})
-    assert [line for line in propose(load_config(root)) if line.column == "file_path_local"] == []
+    assert [line for line in propose_lines(load_config(root)) if line.column == "file_path_local"] == []
 
 
 @given(data=st.one_of(st.binary(max_size=200), st.text(max_size=200).map(str.encode)))
@@ -305,7 +306,7 @@ INTACT = {
 def guesses(folder: Callable[[], Path], column: str, text: str) -> list[str]:
     root = folder()
     write_clean(root / "tables", {column: text})
-    return [line.fix for line in propose(load_config(root)) if f"{line.table}.{line.column}" == column]
+    return [line.fix for line in propose_lines(load_config(root)) if f"{line.table}.{line.column}" == column]
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from builder import DATE, Builder, abf
 from neuropress.cli.main import main
 from neuropress.model.finding import finding
 from neuropress.model.profile import load_profile
-from neuropress.verbs.letter import write_letter
+from neuropress.verbs.letter import compose_letter
 
 
 @pytest.fixture
@@ -70,10 +70,10 @@ def test_the_golden_letter() -> None:
         key="JB_M_0001",
         column="weight",
     )
-    letter = write_letter(
+    letter = compose_letter(
         "JB", [told], {("mouse", "JB_M_0001"): ["JB_S_0001.nwb"]}, load_profile("dendritic-consortium")
     )
-    assert letter.text() == (
+    assert letter.to_text() == (
         "To: Jayeeta Basu (JB)\n\n"
         "neuropress found 1 thing in your metadata tables; 1 of them keep data from being published. The most blocking come first.\n\n"
         "1. table mouse, column weight\n"

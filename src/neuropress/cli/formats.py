@@ -21,10 +21,10 @@ def jsonl(findings: Iterable[Finding]) -> str:
 
 def junit(findings: Iterable[Finding]) -> str:
     """A test suite in which each kind of error is a failed case and each kind of warning a passed one."""
-    told = sorted((f for f in findings if f.severity is not Severity.INFO), key=lambda f: f.id)
+    shown = sorted((f for f in findings if f.severity is not Severity.INFO), key=lambda f: f.id)
     suite = ElementTree.Element("testsuite", name="neuropress check")
     cases = failures = 0
-    for identifier, group in groupby(told, key=lambda f: f.id):
+    for identifier, group in groupby(shown, key=lambda f: f.id):
         members = list(group)
         case = ElementTree.SubElement(suite, "testcase", classname="neuropress", name=identifier)
         errors = [f for f in members if f.severity is Severity.ERROR]

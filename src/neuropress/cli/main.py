@@ -14,7 +14,8 @@ from .arguments import parser
 from .releases import run_releases
 
 if TYPE_CHECKING:
-    from ..api import Dataset, Selection
+    from ..api import Dataset
+    from ..workspace import Selection
     from .render import Output
 
 
@@ -57,7 +58,7 @@ def _dataset(args: argparse.Namespace) -> Dataset:
 
 
 def _selection(args: argparse.Namespace) -> Selection:
-    from ..api import Selection
+    from ..workspace import Selection
 
     return Selection(tuple(args.session), tuple(args.lab), tuple(args.object))
 
@@ -120,7 +121,7 @@ def _letter(args: argparse.Namespace) -> int:
         print(f"neuropress check: no lab {args.letter!r}; known: {known}, and - for no lab", file=sys.stderr)
         return 2
     letter = dataset.letter(args.letter, _selection(args), tables_only=args.tables_only)
-    sys.stdout.write(letter.html() if args.html else letter.text())
+    sys.stdout.write(letter.to_html() if args.html else letter.to_text())
     return 1 if has_errors(letter.findings) else 0
 
 
@@ -129,7 +130,7 @@ def _facts(args: argparse.Namespace, output: Output) -> int:
 
 
 def _plan(args: argparse.Namespace, output: Output) -> int:
-    return output.report(_dataset(args).plan(_selection(args), args.outdated))
+    return output.report(_dataset(args).plan(_selection(args), outdated=args.outdated))
 
 
 def _convert(args: argparse.Namespace, output: Output) -> int:
@@ -144,7 +145,8 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
 
 
 def _verify(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.prove import verify_files
+    from ..api import Dataset
+    from ..verbs.verify import verify_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -152,7 +154,7 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
         args.dir = folder
         dataset = _dataset(args)
         if args.source:
-            dataset.config = replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source))
+            dataset = Dataset(replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source)))
         report = dataset.verify(select=_selection(args), progress=output.progress("verify"))
         status = max(status, output.report(report))
     if files:
@@ -162,7 +164,7 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
 
 
 def _validate(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.prove import validate_files
+    from ..verbs.validate import validate_files
 
     files, datasets = _split(args.paths)
     status = 0
@@ -179,11 +181,15 @@ def _split(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
-    status = 0
-    options = {"workers": args.workers, "keep_going": args.keep_going, "outdated": args.outdated}
-    for report in _dataset(args).run(_selection(args), progress=output.progress("run"), **options):
-        status = max(status, output.report(report))
-    return status
+    report = _dataset(args).run(
+        _selection(args),
+        workers=args.workers,
+        keep_going=args.keep_going,
+        outdated=args.outdated,
+        progress=output.progress("run"),
+        step_done=output.report,
+    )
+    return report.exit_status
 
 
 def _status(args: argparse.Namespace, output: Output) -> int:
@@ -208,26 +214,26 @@ def _schema(args: argparse.Namespace, output: Output) -> int:
 
 
 def _explain(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.explain import explain_result
+    from ..verbs.explain import explain_file
 
     if args.cell:
         args.dir = args.file
-        return output.places(args.cell, _dataset(args).where(args.cell))
-    for explanation in explain_result(Path(args.file), args.field):
+        return output.places(args.cell, _dataset(args).find_cell(args.cell))
+    for explanation in explain_file(Path(args.file), args.field).explanations:
         output.explanation(explanation)
     return 0
 
 
 def _coverage(args: argparse.Namespace, output: Output) -> int:
-    covered, report = _dataset(args).coverage()
-    output.coverage(covered)
+    report = _dataset(args).coverage()
+    output.coverage(report.coverage)
     return output.report(report)
 
 
 def _export(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.prove import export
+    from ..verbs.export import export_source
 
-    return output.report(export(args.source, Path(args.to), args.release, args.endpoint))
+    return output.report(export_source(args.source, Path(args.to), args.release, args.endpoint))
 
 
 def _publish(args: argparse.Namespace, output: Output) -> int:
@@ -237,7 +243,7 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
         print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
         return 2
     progress = output.progress("publish")
-    from ..api import Selection
+    from ..workspace import Selection
 
     report = dataset.publish(
         to,

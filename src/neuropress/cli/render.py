@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -27,7 +26,7 @@ class Output:
         self._json = as_json
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._bar: Any = None
-        self._told: set[Finding] = set()
+        self._shown: set[Finding] = set()
 
     def say(self, text: str = "") -> None:
         """A line for people; nothing in JSON mode."""
@@ -53,16 +52,16 @@ class Output:
     def report(self, report: Report) -> int:
         """Findings, outcomes and a summary; returns the exit status.
 
-        For people, what an earlier report of the same command told is not told again.
+        For people, what an earlier report of the same command showed is not shown again.
         """
         self.close()
         for found in report.findings:
-            if self._json or (found.severity is not Severity.INFO and found not in self._told):
+            if self._json or (found.severity is not Severity.INFO and found not in self._shown):
                 self.finding(found)
-        self._told.update(report.findings)
+        self._shown.update(report.findings)
         for outcome in report.outcomes:
             self._outcome(outcome)
-        self.say(f"{report.verb}: {_summary(report)}")
+        self.say(report.summary())
         return report.exit_status
 
     def formatted(self, report: Report, form: str) -> int:
@@ -74,7 +73,7 @@ class Output:
 
     def _outcome(self, outcome: Outcome) -> None:
         if not self._json:
-            print(f"{outcome.done:18} {outcome.target}{'  (' + outcome.why + ')' if outcome.why else ''}")
+            print(outcome)
         elif self._verb == "plan" and "plan" in outcome.facts:
             self.record(outcome.facts["plan"])
         else:
@@ -159,10 +158,3 @@ class Output:
 
 def _counts(label: str, counts: Mapping[str, int], width: int) -> str:
     return f"{label:{width}}" + "".join(f"{counts.get(name, 0) or '-':>16}" for name in CLASSES)
-
-
-def _summary(report: Report) -> str:
-    done = Counter(outcome.done for outcome in report.outcomes)
-    said = [f"{count} {what}" for what, count in sorted(done.items())]
-    said += [f"{report.count(s)} {s}{'s' if report.count(s) != 1 else ''}" for s in Severity if report.count(s)]
-    return ", ".join(said) or ("every cell is accounted for" if report.verb == "coverage" else "nothing to do")

@@ -47,12 +47,21 @@ class Location:
         return place.strip()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Finding:
     """One thing somebody should know.
 
     `id` is a name from the catalogue (``findings/*.toml``), stable over versions, or
     ``<validator>:<check>`` for a foreign validator's finding. `origin` says who found it.
+
+    Examples
+    --------
+    >>> from neuropress.model.finding import finding
+    >>> found = finding("cell.type", "weight: '24 g' is no number", table="mouse", line=2, column="weight")
+    >>> print(found)
+    error cell.type: table mouse line 2, column weight: weight: '24 g' is no number
+    >>> found.severity, found.location.line
+    (<Severity.ERROR: 'error'>, 2)
     """
 
     id: str
@@ -61,6 +70,13 @@ class Finding:
     message: str
     hint: str = ""
     location: Location = field(default_factory=Location)
+
+    def __repr__(self) -> str:
+        return f"<Finding {self}>"
+
+    def __str__(self) -> str:
+        place = str(self.location)
+        return f"{self.severity} {self.id}{': ' + place if place else ''}: {self.message}"
 
     def at(self, **where: Any) -> Finding:
         """The same finding with parts of its location filled in where they were unset."""
@@ -149,7 +165,17 @@ def finding(id: str, message: str, *, hint: str = "", severity: Severity | None 
 
 
 class Problem(Exception):
-    """Bad input, carried as a finding: raised where work cannot go on, caught per target."""
+    """Bad input, carried as a finding: raised where work cannot go on, caught per target.
+
+    Examples
+    --------
+    >>> import neuropress
+    >>> try:
+    ...     neuropress.open("nowhere")
+    ... except neuropress.Problem as bad:
+    ...     bad.finding.id
+    'dataset.none'
+    """
 
     def __init__(self, found: Finding) -> None:
         super().__init__(found.message)

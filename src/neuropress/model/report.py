@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,8 +28,11 @@ class Outcome:
         """A plain object; findings are listed apart."""
         return {"target": self.target, "done": self.done, "why": self.why, **self.facts}
 
+    def __str__(self) -> str:
+        return f"{self.done:18} {self.target}{'  (' + self.why + ')' if self.why else ''}"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class Report:
     """All that a verb has to say.
 
@@ -40,21 +44,45 @@ class Report:
         One per target.
     findings
         All of them, those of the outcomes included, each once.
+    steps
+        Reports of the verbs that this one is made of: `run` checks, converts, verifies and validates.
+
+    Examples
+    --------
+    >>> from neuropress import Report
+    >>> report = Report("check")
+    >>> report
+    <Report of check: nothing to do>
+    >>> report.ok, report.exit_status
+    (True, 0)
     """
 
     verb: str
     outcomes: tuple[Outcome, ...] = ()
     findings: tuple[Finding, ...] = ()
+    steps: tuple[Report, ...] = ()
 
     @classmethod
-    def of(cls, verb: str, outcomes: list[Outcome], findings: list[Finding]) -> Report:
-        """Collect outcomes and findings; a finding told twice is one."""
+    def of(cls, verb: str, outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> Report:
+        """Collect outcomes and findings; a finding that stands twice is one."""
         everything = [*findings, *(f for outcome in outcomes for f in outcome.findings)]
         return cls(verb, tuple(outcomes), tuple(dict.fromkeys(everything)))
+
+    @classmethod
+    def of_steps(cls, verb: str, steps: Sequence[Report]) -> Report:
+        """One report of several: what each target came to in the last step that names it, all findings once."""
+        last = {outcome.target: outcome for step in steps for outcome in step.outcomes}
+        findings = dict.fromkeys(found for step in steps for found in step.findings)
+        return cls(verb, tuple(last.values()), tuple(findings), tuple(steps))
 
     def count(self, severity: Severity) -> int:
         """Number of findings of a severity."""
         return sum(f.severity is severity for f in self.findings)
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings of severity error."""
+        return tuple(f for f in self.findings if f.severity is Severity.ERROR)
 
     @property
     def exit_status(self) -> int:
@@ -63,9 +91,25 @@ class Report:
             return USAGE
         if any(f.id == "machine.failed" for f in self.findings):
             return MACHINE
-        return FINDINGS if self.count(Severity.ERROR) else OK
+        return FINDINGS if self.errors else OK
 
     @property
     def ok(self) -> bool:
         """Whether there is no error."""
         return self.exit_status == OK
+
+    def __repr__(self) -> str:
+        return f"<Report of {self.summary()}>"
+
+    def __str__(self) -> str:
+        lines = [str(found) for found in self.findings if found.severity is not Severity.INFO]
+        return "\n".join([*lines, *map(str, self.outcomes), self.summary()])
+
+    def summary(self) -> str:
+        """The verb, what became of its targets, and how many findings of each severity."""
+        states = Counter(outcome.done for outcome in self.outcomes)
+        parts = [f"{number} {state}" for state, number in sorted(states.items())]
+        for severity in Severity:
+            if number := self.count(severity):
+                parts.append(f"{number} {severity}{'s' if number != 1 else ''}")
+        return f"{self.verb}: {', '.join(parts) or 'nothing to do'}"

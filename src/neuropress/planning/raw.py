@@ -52,6 +52,6 @@ def _missing(record: Record, column: str, holds_data: bool, config: Config) -> l
         if holds_data:
             return [hide_for(bad.finding.at(**where), config.profile)]
         message = f"{bad.finding.message}; it is not the data file, so nothing is withheld"
-        told = finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **where)
-        return [hide_for(told, config.profile)]
+        missing = finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **where)
+        return [hide_for(missing, config.profile)]
     return []

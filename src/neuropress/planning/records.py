@@ -120,7 +120,7 @@ def write_records(config: Config, current: Iterable[Wanted]) -> list[Finding]:
         left.unlink()
     if not path.is_file() or path.read_bytes() != text.encode("ascii"):
         write_atomic(path, text)
-    return [told for table in tables.values() for told in _withheld(table)]
+    return [withheld for table in tables.values() for withheld in _withheld(table)]
 
 
 def is_current(config: Config, current: Iterable[Wanted]) -> bool:

@@ -107,20 +107,20 @@ def _rows_changed(made: Provenance, rows: Sequence[SourceRow]) -> str:
     """The changed cells in words, a few of them."""
     before: Mapping[tuple[str, str], SourceRow] = {(r.table, r.key): r for r in made.records}
     after = {(r.table, r.key): r for r in rows}
-    said = [f"row {table} {key} is new" for table, key in after if (table, key) not in before]
-    said += [f"row {table} {key} is gone" for table, key in before if (table, key) not in after]
+    changes = [f"row {table} {key} is new" for table, key in after if (table, key) not in before]
+    changes += [f"row {table} {key} is gone" for table, key in before if (table, key) not in after]
     for key, row in after.items():
         old = before.get(key, row)
         changed = (c for c in row.cells if (old.cells.get(c), old.fixes.get(c)) != (row.cells[c], row.fixes.get(c)))
-        said += [f"{row.table}.{row.key}.{c} {'corrected' if c in row.fixes else 'changed'}" for c in changed]
-    more = f" and {len(said) - 3} more" if len(said) > 3 else ""
-    return ", ".join(said[:3]) + more if said else "a default or override of the profile changed"
+        changes += [f"{row.table}.{row.key}.{c} {'corrected' if c in row.fixes else 'changed'}" for c in changed]
+    more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+    return ", ".join(changes[:3]) + more if changes else "a default or override of the profile changed"
 
 
 def _revisions_changed(before: Mapping[str, int], now: Mapping[str, int]) -> str:
     changed = [k for k in {**before, **now} if before.get(k) != now.get(k)]
-    said = (f"{k} (revision {before.get(k, 'none')} -> {now.get(k, 'none')})" for k in sorted(changed))
-    return ", ".join(f"outdated by {one}" for one in said)
+    revisions = (f"{k} (revision {before.get(k, 'none')} -> {now.get(k, 'none')})" for k in sorted(changed))
+    return ", ".join(f"outdated by {one}" for one in revisions)
 
 
 def result_path(wanted: Wanted, config: Config) -> Path:

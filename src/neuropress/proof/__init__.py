@@ -166,8 +166,8 @@ def prove(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress
     kind_of(path)
     proof = Proof(digest_files(path), verified=True)
     proven = verify_result(path, roots, cache, progress)
-    told = tuple(f.at(file=str(path)) for f in _changed(proof, path))
-    proven = replace(proven, findings=(*proven.findings, *told))
+    changed = tuple(f.at(file=str(path)) for f in _changed(proof, path))
+    proven = replace(proven, findings=(*proven.findings, *changed))
     return proven, None if has_errors(proven.findings) else proof
 
 

@@ -17,30 +17,27 @@ absent is a loss, which somebody must name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
 from ..model.plan import digest
 from ..model.report import Outcome, Report
-from ..planning.targets import Wanted, wanted_targets
+from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Published, check_order, draft_release, open_place, publish_draft
-from ..state import DigestCache, Memory
-from ..tables import Tables
+from ..state import Memory
+from ..workspace import Progress, Workspace
 from .changes import Change, What, change_outcomes, loss_findings
 from .gate import Passed, check_results, public_finding
 from .parts import lab_of
 from .scope import Scope
-from .selection import Dataset, is_inherited, list_changes, select, write_parts
+from .selection import Ready, is_inherited, list_changes, select, write_parts
 
 __all__ = ["RELEASED", "Order", "Scope", "content_digest", "publish_dataset"]
-
-type Progress = Callable[[int], None]
 
 RELEASED = "released.json"
 
@@ -77,59 +74,60 @@ class Order:
     dry_run: bool = False
 
 
-def publish_dataset(config: Config, tables: Tables, order: Order, progress: Progress) -> Report:
+def publish_dataset(workspace: Workspace, order: Order, progress: Progress) -> Report:
     """Check that what is selected is current, proven, valid and whole, then publish it with its raw files."""
     try:
         check_order(order.to, order.release, order.endpoint)
-        cache = DigestCache(config.state)
         try:
-            return _publish(config, tables, order, cache, progress)
+            return _publish(workspace, order, progress)
         finally:
-            cache.save()
+            workspace.digests.save()
     except Problem as bad:
         return Report.of("publish", [], [bad.finding])
     except OSError as error:  # the store (StoreUnavailable), or a local file that cannot be read
         return Report.of("publish", [], [finding("machine.failed", str(error))])
 
 
-def _publish(config: Config, tables: Tables, order: Order, cache: DigestCache, progress: Progress) -> Report:
-    targets = [w for w in wanted_targets(tables, config.profile) if order.scope.takes_target(w, config.profile)]
+def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
+    profile = workspace.profile
+    targets = [wanted for wanted in workspace.targets() if order.scope.takes_target(wanted, profile)]
     results = [w for w in targets if order.scope.takes_kind(w.target.kind)]
-    passed = check_results(config, results, cache, progress)
-    findings = passed.findings + _blocking(config, order, targets, passed)
+    passed = check_results(workspace, results, progress)
+    findings = passed.findings + _blocking(workspace, order, targets, passed)
     if has_errors(findings) and not order.dry_run:
         return Report.of("publish", passed.outcomes, findings)
     place = open_place(order.to, order.release, endpoint=order.endpoint, dry_run=order.dry_run)
-    dataset = Dataset(config, tables, targets, passed.proofs, tables.waivers, cache)
-    selected = select(dataset, order.scope, place)
+    selected = select(Ready(workspace, targets, passed.proofs), order.scope, place)
     with TemporaryDirectory() as folder:
         draft = draft_release(
             place,
             [*selected.assets, *write_parts(selected.parts, Path(folder))],
             inherit=lambda name, entry: is_inherited(name, entry, order.scope, selected),
-            digests=lambda path: cache.digest(path).sha256,
-            dataset=config.root,
+            digests=lambda path: workspace.digests.digest(path).sha256,
+            dataset=workspace.config.root,
         )
         changes = list_changes(draft, selected)
         if place.parent:
             findings += loss_findings(changes, order.accepted, place.parent.number)
-        told = [*passed.outcomes, *(change_outcomes(changes) if order.dry_run or has_errors(findings) else ())]
+        outcomes = list(passed.outcomes)
+        if order.dry_run or has_errors(findings):
+            outcomes += change_outcomes(changes)
         if has_errors(findings):
-            return Report.of("publish", told, findings)
+            return Report.of("publish", outcomes, findings)
         done = publish_draft(
             draft,
-            title=config.profile.title,
-            license=config.profile.license,
-            notes=_notes(config, tables, order, passed, changes),
+            title=profile.title,
+            license=profile.license,
+            notes=_notes(workspace, order, passed, changes),
             progress=progress,
             dry_run=order.dry_run,
         )
     if not order.dry_run:
-        _remember(config, order.release, passed)
-    return Report.of("publish", [*told, _done(order, done)], findings)
+        _remember(workspace, order.release, passed)
+    return Report.of("publish", [*outcomes, _done(order, done)], findings)
 
 
-def _blocking(config: Config, order: Order, targets: Sequence[Wanted], passed: Passed) -> list[Finding]:
+def _blocking(workspace: Workspace, order: Order, targets: Sequence[Wanted], passed: Passed) -> list[Finding]:
     """Errors of the tables and of validators that keep what is selected from being published."""
     rows = {(r.table, r.key) for w in targets for r in w.records()} | {row for w in targets for row in w.blocked}
 
@@ -139,23 +137,23 @@ def _blocking(config: Config, order: Order, targets: Sequence[Wanted], passed: P
             return True
         if (where.table or "", where.key or "") in rows or not where.key:
             return True
-        return not order.scope.sessions and order.scope.takes_lab(lab_of(where.key, config.profile))
+        return not order.scope.sessions and order.scope.takes_lab(lab_of(where.key, workspace.profile))
 
     passed.errors += [f for f in order.findings if f.severity is Severity.ERROR and concerns(f)]
     if not passed.errors or order.allow_errors:
         return []
-    labs = sorted({lab_of(f.location.key, config.profile) for f in passed.errors if f.location.key})
+    labs = sorted({lab_of(f.location.key, workspace.profile) for f in passed.errors if f.location.key})
     hint = f"Mend them, or publish the other labs with --lab (errors here: {', '.join(labs)})." if labs else ""
-    message = f"{config.root.name} has errors, so {order.release} is not published"
+    message = f"{workspace.config.root.name} has errors, so {order.release} is not published"
     return [*passed.errors, finding("publish.errors", message, hint=hint)]
 
 
-def _notes(config: Config, tables: Tables, order: Order, passed: Passed, changes: Sequence[Change]) -> dict[str, Any]:
+def _notes(workspace: Workspace, order: Order, passed: Passed, changes: Sequence[Change]) -> dict[str, Any]:
     """What a reader of the release must know: errors passed over, waivers, accepted losses, what was selected."""
     lost = [change.name for change in changes if change.what is What.LOST]
-    used = [w for w in tables.waivers if any(str(w) in f.message for f in (*order.findings, *passed.findings))]
+    used = [w for w in workspace.waivers if any(str(w) in f.message for f in (*order.findings, *passed.findings))]
     notes = {
-        "errors": [public_finding(f, config).to_json() for f in passed.errors],
+        "errors": [public_finding(f, workspace).to_json() for f in passed.errors],
         "waivers": [
             {"finding": w.finding, "row": w.row, "reason": w.reason, "person": w.person, "expiry": w.expiry}
             for w in used
@@ -179,9 +177,9 @@ def _done(order: Order, done: Published) -> Outcome:
     return Outcome(f"{order.to} {order.release}", "would publish" if order.dry_run else "published", why, (), facts)
 
 
-def _remember(config: Config, release: str, passed: Passed) -> None:
+def _remember(workspace: Workspace, release: str, passed: Passed) -> None:
     """Note what was released, by the digests of its files: `status` tells it while they are the same."""
-    memory = Memory(config.state / RELEASED)
+    memory = Memory(workspace.config.state / RELEASED)
     for name, proof in passed.proofs.items():
         memory.data[name] = {"release": release, "files": content_digest(proof)}
     memory.save()

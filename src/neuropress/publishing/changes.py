@@ -145,17 +145,17 @@ def is_accepted(change: Change, accepted: Iterable[str]) -> bool:
 def loss_findings(changes: Sequence[Change], accepted: Sequence[str], parent: str) -> list[Finding]:
     """Findings on what the parent release has and this one would not, unless it was accepted.
 
-    Rows are told by table, cells by column, assets by kind of loss: the hint says what to name.
+    Rows are listed by table, cells by column, assets by kind of loss: the hint says what to name.
     """
     lost = [change for change in changes if change.what is What.LOST]
     groups: dict[str, list[Change]] = {}
     for change in lost:
         if not is_accepted(change, accepted):
             groups.setdefault(_group(change), []).append(change)
-    told = [_loss(name, group, parent) for name, group in groups.items()]
+    losses = [_loss(name, group, parent) for name, group in groups.items()]
     idle = [name for name in accepted if not any(is_accepted(change, [name]) for change in lost)]
     return [
-        *told,
+        *losses,
         *(
             finding("publish.no_such_loss", f"--accept-loss {name}: nothing of this name is lost", value=name)
             for name in idle

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from ..config import Config
 from ..model.finding import Finding, Problem, Severity, describe, finding
 from ..model.report import Outcome
 from ..model.waiver import waive_result
-from ..planning.stale import State, standing
+from ..planning.stale import State
 from ..planning.targets import Wanted
-from ..proof import Proof, Proofs, keep_validated, keep_verified, prove
+from ..proof import Proof, keep_validated, keep_verified, prove
 from ..results import tool
-from ..state import DigestCache
-
-type Progress = Callable[[int], None]
+from ..workspace import Progress, Workspace
 
 
 @dataclass(slots=True)
@@ -40,7 +37,7 @@ class Passed:
     errors: list[Finding] = field(default_factory=list)
 
 
-def check_results(config: Config, targets: Iterable[Wanted], cache: DigestCache, progress: Progress) -> Passed:
+def check_results(workspace: Workspace, targets: Iterable[Wanted], progress: Progress) -> Passed:
     """Look at every result that is to be published; what was not proven or validated yet is so now."""
     passed = Passed()
     for wanted in targets:
@@ -48,25 +45,25 @@ def check_results(config: Config, targets: Iterable[Wanted], cache: DigestCache,
         if usable is None:
             continue
         name = wanted.target.path
-        now = standing(usable, config, cache)
+        now = workspace.standing(usable)
         if now.state not in (State.CURRENT, State.OUTDATED):
             why = "has not been converted" if now.state is State.NEW else f"is not current: {now.state}"
             message = f"{name} {why}{f' ({now.reason})' if now.reason else ''}"
             passed.findings.append(finding("publish.stale", message, file=name))
             continue
         try:
-            _check_result(config, wanted, cache, progress, passed)
+            _check_result(workspace, wanted, progress, passed)
         except Problem as bad:
             passed.findings.append(bad.finding)
     return passed
 
 
-def _check_result(config: Config, wanted: Wanted, cache: DigestCache, progress: Progress, passed: Passed) -> None:
-    name, path = wanted.target.path, config.output / wanted.target.path
-    proofs = Proofs(config.state)
+def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, passed: Passed) -> None:
+    name, path = wanted.target.path, workspace.path(wanted)
+    proofs = workspace.proofs
     proof = proofs.load(name, path)
     if proof is None or not proof.verified:
-        proven, proof = prove(path, config.sources(), cache, progress)
+        proven, proof = prove(path, workspace.config.sources(), workspace.digests, progress)
         keep_verified(proofs, name, path, proof)
         passed.findings += proven.findings
         if proof is None:
@@ -86,9 +83,9 @@ def _check_result(config: Config, wanted: Wanted, cache: DigestCache, progress: 
     passed.proofs[name] = proof
 
 
-def public_finding(found: Finding, config: Config) -> Finding:
+def public_finding(found: Finding, workspace: Workspace) -> Finding:
     """A finding as it may leave the house: without folders of this machine and the text of private cells."""
-    where = found.location
+    where, config = found.location, workspace.config
     spec = config.profile.tables.get(where.table or "")
     if spec and spec.private and (where.column in spec.private or where.column not in (*spec.columns, *spec.optional)):
         plain = replace(where, value=None, expected=None)

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..config import Config
 from ..model.finding import Problem
 from ..model.record import Record
-from ..model.waiver import Waiver
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Asset, Draft, FileDigest, OpenRelease, Place
@@ -17,7 +15,8 @@ from ..release.catalog import Entry
 from ..release.parallel import run_all
 from ..results import kind_of
 from ..state import DigestCache
-from ..tables import Tables, normalise_key, read_tables
+from ..tables import normalise_key, read_tables
+from ..workspace import Workspace
 from .changes import Change, Content, compare, rows_by_table
 from .parts import FOLDER, KIND, Part, dataset_parts, lab_of, merge_rows, part_name
 from .scope import Scope, provenance_of
@@ -35,31 +34,28 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class Ready:
     """A dataset as it stands when it is published.
 
     `targets` are the selected results, `proofs` (by path below ``output/``) those of them that may be published.
     """
 
-    config: Config
-    tables: Tables
+    workspace: Workspace
     targets: Sequence[Wanted]
     proofs: Mapping[str, Proof]
-    waivers: Sequence[Waiver]
-    cache: DigestCache
 
 
-def select(dataset: Dataset, scope: Scope, place: Place) -> Selected:
+def select(ready: Ready, scope: Scope, place: Place) -> Selected:
     """Collect what is published anew. Raises `Problem` where the parent release is damaged."""
-    config, profile = dataset.config, dataset.config.profile
-    proven = [w for w in dataset.targets if w.target.path in dataset.proofs]
-    selected = Selected([_result(config, wanted, dataset.proofs[wanted.target.path]) for wanted in proven])
+    workspace, profile = ready.workspace, ready.workspace.profile
+    proven = [wanted for wanted in ready.targets if wanted.target.path in ready.proofs]
+    selected = Selected([_result(workspace, wanted, ready.proofs[wanted.target.path]) for wanted in proven])
     if scope.takes_kind("raw"):
-        selected.assets += _raw(config, dataset.tables, scope, dataset.cache)
-    now = dataset_parts(config, read_tables(config.tables, profile), dataset.waivers)
+        selected.assets += _raw(workspace, scope)
+    now = dataset_parts(workspace.config, read_tables(workspace.config.tables, profile), workspace.waivers)
     if place.parent and place.store:
         selected.before = load_parts(OpenRelease(place.parent, place.store), now)
-    chosen = _chosen_rows(dataset, scope, selected.before)
+    chosen = _chosen_rows(ready, scope, selected.before)
     touched = {lab_of(key, profile) for _, key in chosen}
     for lab, part in now.items():
         if not scope.sessions and scope.takes_lab(lab):
@@ -69,12 +65,12 @@ def select(dataset: Dataset, scope: Scope, place: Place) -> Selected:
     return selected
 
 
-def _chosen_rows(dataset: Dataset, scope: Scope, before: Mapping[str, Part]) -> set[tuple[str, str]]:
+def _chosen_rows(ready: Ready, scope: Scope, before: Mapping[str, Part]) -> set[tuple[str, str]]:
     """The selected rows with all that they depend on, whichever lab's these are, and what they were in the parent."""
-    records = (record for table in dataset.tables.records.values() for record in table.values())
-    starts = [record for record in records if scope.takes_row(record, dataset.config.profile)]
+    records = (record for table in ready.workspace.tables.records.values() for record in table.values())
+    starts = [record for record in records if scope.takes_row(record, ready.workspace.profile)]
     chosen = {(r.table, r.key) for start in starts for r in start.lineage()}
-    chosen |= {(r.table, r.key) for wanted in dataset.targets for r in wanted.records()}
+    chosen |= {(r.table, r.key) for wanted in ready.targets for r in wanted.records()}
     for part in before.values() if scope.sessions else ():
         for name, table in part.tables.items():
             rows = (row for row in table.rows if {row.key, row.cells.get("session_id")} & set(scope.sessions))
@@ -109,32 +105,34 @@ def load_parts(release: OpenRelease, known: Mapping[str, Part] | None = None) ->
     return found
 
 
-def _result(config: Config, wanted: Wanted, proof: Proof) -> Asset:
-    path = config.output / wanted.target.path
+def _result(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
+    path = workspace.path(wanted)
     files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)
-    owners = provenance_of([wanted.record, *(row for _, row in wanted.jobs)], config.profile)
+    owners = provenance_of([wanted.record, *(row for _, row in wanted.jobs)], workspace.profile)
     return Asset(wanted.target.path, kind_of(path).name, path, owners, files)
 
 
-def _raw(config: Config, tables: Tables, scope: Scope, cache: DigestCache) -> list[Asset]:
+def _raw(workspace: Workspace, scope: Scope) -> list[Asset]:
     """Every raw object that a public path cell of a selected row names and that is there, each once."""
     owners: dict[str, list[Record]] = {}
-    for table, spec in config.profile.tables.items():
+    profile = workspace.profile
+    for table, spec in profile.tables.items():
         public = [column for column in spec.paths if column not in spec.private]
-        for record in tables.records.get(table, {}).values():
+        for record in workspace.tables.records.get(table, {}).values():
             for column in public:
-                key = normalise_key(record.cells[column].text, config.profile).rstrip("/")
+                key = normalise_key(record.cells[column].text, profile).rstrip("/")
                 if key:
                     owners.setdefault(key, []).append(record)
     found = []
     for key, records in owners.items():
-        if not any(scope.takes_row(record, config.profile) for record in records):
+        if not any(scope.takes_row(record, profile) for record in records):
             continue
         try:
-            source = config.sources().locate(key)
+            source = workspace.config.sources().locate(key)
         except Problem:
             continue  # `check` tells of it, and blocks the release where it matters
-        found.append(_raw_asset(source.root / key, key, provenance_of(records, config.profile), cache))
+        owned = provenance_of(records, profile)
+        found.append(_raw_asset(source.root / key, key, owned, workspace.digests))
     return found
 
 

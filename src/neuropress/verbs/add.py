@@ -7,7 +7,7 @@ import io
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from ..config import Config
 from ..model.content import Content, Recording
 from ..model.finding import Problem, problem
 from ..model.profile import Profile, TableSpec
-from ..model.report import Outcome
+from ..model.report import Outcome, Report
 from ..model.source import Source, check_key, sha256_file
 from ..readers import raw as raw_objects
-from ..state import write_atomic
+from ..state import locked, write_atomic
 from ..tables import RawTable, Tables, draft_findings, read_tables
+from ..workspace import Workspace
 
 HIGHEST = 9999
 
@@ -207,10 +208,21 @@ def _append(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
     return True
 
 
-def add_told(config: Config, tables: Tables, path: Path, occasion: Occasion) -> Outcome:
-    """`add_file`, and what became of it in words."""
+def add_files(workspace: Workspace, paths: Iterable[Path], occasion: Occasion) -> Report:
+    """Copy raw files (or folders of slices) to their place and draft a row for each.
+
+    Nothing is invented: what only a person knows stays blank, and the outcome names it.
+    """
+    with locked(workspace.config.state, "add"):
+        # Each file adds a row, whose key the next one must not take.
+        outcomes = [_add_one(workspace.reload(), path, occasion) for path in paths]
+    return Report.of("add", outcomes, [])
+
+
+def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> Outcome:
+    config = workspace.config
     try:
-        added = add_file(config, tables, path, occasion)
+        added = add_file(config, workspace.tables, path, occasion)
     except Problem as bad:
         return Outcome(str(path), "not added", bad.finding.message, (bad.finding,))
     key = added.row[config.profile.tables[added.table].key]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -16,17 +16,17 @@ from ..config import Config
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, problem
 from ..model.plan import Plan
 from ..model.receipt import InputDigest
-from ..model.report import Outcome
+from ..model.report import Outcome, Report
 from ..model.source import Input
 from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
+from ..planning.records import write_records
 from ..planning.stale import State, standing
 from ..planning.targets import Wanted, rows_digest
 from ..readers.raw import RawArrays
 from ..results import KINDS, Seal, tool
-from ..state import DigestCache, Lock, Stamp, held_lock, stamp
-
-type Progress = Callable[[int], None]
+from ..state import DigestCache, Lock, Stamp, held_lock, locked, stamp
+from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,23 @@ class Options:
     lock: Lock | None = None
 
 
+def convert_dataset(
+    workspace: Workspace,
+    select: Selection = EVERYTHING,
+    options: Options | None = None,
+    progress: Progress = no_progress,
+) -> Report:
+    """Convert what is new or changed of what is selected, and bring ``records.jsonl`` up to date."""
+    targets = workspace.targets(select)
+    findings = workspace.table_findings(select, targets)
+    with locked(workspace.config.state, "convert"):
+        outcomes = list(convert_all(workspace.config, targets, options or Options(), progress))
+        workspace.forget_standings()
+        findings += write_records(workspace.config, workspace.current())
+    outcomes += workspace.rows_without_target(select, "blocked")
+    return Report.of("convert", outcomes, [*findings, *workspace.results_without_row(select)])
+
+
 def convert_all(config: Config, targets: Sequence[Wanted], options: Options, progress: Progress) -> Iterator[Outcome]:
     """Convert what is not up to date, in this process or in `workers` others, in order."""
     options = replace(options, lock=held_lock(config.state))
@@ -49,7 +66,7 @@ def convert_all(config: Config, targets: Sequence[Wanted], options: Options, pro
         return
     context = get_context("spawn")  # the same on every platform; fork is unsafe beside HDF5 and threads
     with ProcessPoolExecutor(min(options.workers, len(targets)), mp_context=context) as pool:
-        futures = [pool.submit(convert_one, config, wanted, options, _silent) for wanted in targets]
+        futures = [pool.submit(convert_one, config, wanted, options, no_progress) for wanted in targets]
         for wanted, future in zip(targets, futures, strict=True):
             try:
                 yield future.result()
@@ -57,10 +74,6 @@ def convert_all(config: Config, targets: Sequence[Wanted], options: Options, pro
                 message = f"{wanted.target.path}: a worker process died (out of memory, or killed)"
                 told = finding("machine.failed", message, file=wanted.target.path)
                 yield Outcome(wanted.target.path, "failed", message, (told,))
-
-
-def _silent(nbytes: int) -> None:
-    """Progress of a worker process, which nobody sees."""
 
 
 def convert_one(

@@ -11,11 +11,13 @@ from ..model.finding import Finding, finding, problem
 from ..model.plan import SourceRow
 from ..model.profile import Profile
 from ..model.provenance import Provenance
+from ..model.report import Report
 from ..planning.build import rule_sources
-from ..planning.records import NAME, RowText, raw_rows, row_text
+from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted
 from ..results import KINDS, tool
 from ..tables import read_tables
+from ..workspace import Workspace
 
 type CellId = tuple[str, str, str]
 """Table, key and column."""
@@ -39,7 +41,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """What the current results say about cells."""
+    """Which cells the current results hold."""
 
     fields: Mapping[CellId, tuple[Place, ...]]
     carried: Mapping[RowText, tuple[str, ...]]
@@ -57,7 +59,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         made = tool(wanted.target.kind).read_provenance(config.output / path)
         for row in made.records:
             carried.setdefault(row_text(row), []).append(path)
-        for cell, place in _reached(made, path):
+        for cell, place in _list_reached_cells(made, path):
             fields.setdefault(cell, []).append(place)
     return Results(
         {cell: tuple(places) for cell, places in fields.items()},
@@ -66,7 +68,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
     )
 
 
-def _reached(made: Provenance, path: str) -> Iterator[tuple[CellId, Place]]:
+def _list_reached_cells(made: Provenance, path: str) -> Iterator[tuple[CellId, Place]]:
     for name, value in made.fields.items():
         for ref in value.sources:
             if ref.origin in ("cell", "fix"):
@@ -86,7 +88,40 @@ class Coverage:
         return {name: sum(row.get(name, 0) for row in self.counts.values()) for name in CLASSES}
 
 
-def cover(config: Config, results: Results) -> Coverage:
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class CoverageReport(Report):
+    """A report with the matrix of all columns against where their cells went."""
+
+    coverage: Coverage
+
+    def summary(self) -> str:
+        """As of any report; that nothing is wrong means something here."""
+        if self.findings:
+            return Report.summary(self)
+        return f"{self.verb}: every cell is accounted for"
+
+
+def cover_dataset(workspace: Workspace) -> CoverageReport:
+    """The matrix of all columns against where their cells went, and what was lost."""
+    current = workspace.current()
+    covered = classify_cells(workspace.config, read_results(workspace.config, current))
+    there = {wanted.target.path for wanted in current}
+    findings = list(covered.findings)
+    for wanted in workspace.targets():
+        path = wanted.target.path
+        if wanted.jobs and path not in there:
+            findings.append(finding("coverage.stale", f"{path} is missing or not current", file=path))
+    if not is_current(workspace.config, current):
+        findings.append(finding("coverage.stale", f"{NAME} is missing or not current", file=NAME))
+    return CoverageReport("coverage", (), tuple(dict.fromkeys(findings)), coverage=covered)
+
+
+def find_cell(workspace: Workspace, cell: str) -> list[Place]:
+    """Every place that a cell (``mouse.RY_M_0001.weight``) reached. Raises `Problem` where there is no such cell."""
+    return list_places(workspace.config, read_results(workspace.config, workspace.current()), cell)
+
+
+def classify_cells(config: Config, results: Results) -> Coverage:
     """Classify every cell of every table.
 
     Findings: ``coverage.rule`` for a mapping rule that the profile's `coverage` promises and
@@ -94,7 +129,7 @@ def cover(config: Config, results: Results) -> Coverage:
     does not, ``coverage.sum`` when the counts do not add up.
     """
     counts: dict[str, Counter[str]] = {}
-    found: list[Finding] = list(lost_rules(config.profile))
+    found: list[Finding] = list(find_lost_rules(config.profile))
     cells = 0
     tables = read_tables(config.tables, config.profile)
     for name, spec in config.profile.tables.items():
@@ -106,15 +141,15 @@ def cover(config: Config, results: Results) -> Coverage:
             paths = results.carried.get(row_text(row), ())
             for column, text in zip(row.cells, raw.cells, strict=True):
                 held = text and not row.cells[column]  # blanked, because it is or may be private
-                fate = "private" if held else _fate(row, column, paths, results)
+                fate = "private" if held else _classify_cell(row, column, paths, results)
                 counts.setdefault(f"{name}.{column}", Counter())[fate] += 1
-                found += _lost(row, column, paths, results, config)
+                found += _find_lost_cells(row, column, paths, results, config)
     if sum(sum(row.values()) for row in counts.values()) != cells:
         found.append(finding("coverage.sum", f"{cells} cells were read, the matrix counts others"))
     return Coverage(counts, cells, tuple(found))
 
 
-def lost_rules(profile: Profile) -> Iterator[Finding]:
+def find_lost_rules(profile: Profile) -> Iterator[Finding]:
     """Promised rules that no mapping has, or that do not take the promised column any more."""
     there = rule_sources(profile)
     for promised in profile.coverage.values():
@@ -127,7 +162,7 @@ def lost_rules(profile: Profile) -> Iterator[Finding]:
                     yield finding("coverage.rule", message, table=table, column=name, expected=rule)
 
 
-def _fate(row: SourceRow, column: str, paths: Sequence[str], results: Results) -> str:
+def _classify_cell(row: SourceRow, column: str, paths: Sequence[str], results: Results) -> str:
     if not row.cells[column]:
         return "empty"
     if not paths:
@@ -137,7 +172,9 @@ def _fate(row: SourceRow, column: str, paths: Sequence[str], results: Results) -
     return next((kind.label for kind in KINDS.values() if kind.name in reached), "record")
 
 
-def _lost(row: SourceRow, column: str, paths: Sequence[str], results: Results, config: Config) -> Iterator[Finding]:
+def _find_lost_cells(
+    row: SourceRow, column: str, paths: Sequence[str], results: Results, config: Config
+) -> Iterator[Finding]:
     """Cells of carried rows that their profile promises to a core field, and that are in none."""
     if not row.cells[column]:
         return
@@ -160,7 +197,7 @@ def _lost(row: SourceRow, column: str, paths: Sequence[str], results: Results, c
             )
 
 
-def where(config: Config, results: Results, cell: str) -> list[Place]:
+def list_places(config: Config, results: Results, cell: str) -> list[Place]:
     """Every place that one cell (``mouse.RY_M_0001.weight``) reached, records included.
 
     Raises

@@ -1,4 +1,4 @@
-"""Where a value of a result came from, told from the result alone."""
+"""Where a value of a result came from, from the result alone."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ..model.finding import problem
 from ..model.plan import Field
 from ..model.receipt import ArrayReceipt
 from ..model.record import CellRef, Fix
+from ..model.report import Report
 from ..model.serial import to_json
 from ..results import kind_of
 
@@ -59,7 +60,7 @@ class Explanation:
                 written,
             ]
         assert self.field is not None
-        sources = [_told(ref, fix) for ref, fix in zip(self.field.sources, self._fixes(), strict=True)]
+        sources = [_describe_source(ref, fix) for ref, fix in zip(self.field.sources, self._fixes(), strict=True)]
         return [
             f"{self.path} = {self.field.value!r}",
             *(f"  from {line}" for line in sources or ["the software itself"]),
@@ -73,12 +74,27 @@ class Explanation:
         return [self.fixes.get((ref.table, ref.key, ref.column)) if ref.origin == "fix" else None for ref in sources]
 
 
-def _told(ref: CellRef, fix: Fix | None) -> str:
+def _describe_source(ref: CellRef, fix: Fix | None) -> str:
     if fix:
         return f"{ORIGINS['fix'].format(ref)}, which {fix.person} signed in place of {fix.original!r} ({fix.reason})"
     if ref.origin == "default" and ref.table.startswith("neuropress.toml"):
         return f"{ref.table}, {ref.column}: {ref.text!r} (in place of the profile's)"
     return ORIGINS[ref.origin].format(ref)
+
+
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class ExplainReport(Report):
+    """A report with the explanations that were asked for."""
+
+    explanations: tuple[Explanation, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(line for explanation in self.explanations for line in explanation.lines())
+
+
+def explain_file(path: Path, name: str | None = None) -> ExplainReport:
+    """A report on one field, or all, of a result; see `explain_result`."""
+    return ExplainReport("explain", explanations=tuple(explain_result(path, name)))
 
 
 def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
@@ -87,7 +103,7 @@ def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
     Parameters
     ----------
     name
-        Full path (``/general/subject/weight``) or its end (``weight``); all that match are told.
+        Full path (``/general/subject/weight``) or its end (``weight``); all that match are explained.
 
     Raises
     ------

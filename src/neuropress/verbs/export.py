@@ -13,6 +13,7 @@ from ..model.finding import Finding, Problem, finding, problem
 from ..model.plan import SourceRow
 from ..model.profile import Profile, TableSpec, load_profile
 from ..model.provenance import Provenance
+from ..model.report import Outcome, Report
 from ..planning.records import NAME, Records, RowText, carried_digest, parse_records, raw_rows, row_text
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, is_release, open_release
@@ -34,7 +35,16 @@ class Gathered:
     results: int = 0
 
 
-def gather(source: str, number: str | None = None, endpoint: str | None = None) -> Gathered:
+def export_source(source: str, to: Path, release: str | None = None, endpoint: str | None = None) -> Report:
+    """Rebuild the tables from a dataset's output, an output folder, or a release (folder or S3)."""
+    gathered = gather_rows(source, release, endpoint)
+    folder = find_dataset(Path(source)) if "://" not in source else None
+    counts = export_tables(gathered, to, folder)
+    outcomes = [Outcome(f"{table}.csv", "written", f"{n} row{'s' if n != 1 else ''}") for table, n in counts.items()]
+    return Report.of("export-tables", outcomes, gathered.findings)
+
+
+def gather_rows(source: str, number: str | None = None, endpoint: str | None = None) -> Gathered:
     """All rows that a dataset, an output folder or a release carries.
 
     Raises
@@ -63,7 +73,7 @@ def _from_output(folder: Path) -> Gathered:
             raise problem("result.none", f"{path} is called like no result", file=path)
         return kind.load().read_provenance(folder / path)
 
-    return _gathered(records, read)
+    return _gather_carried(records, read)
 
 
 def _from_release(url: str, number: str | None, endpoint: str | None) -> Gathered:
@@ -96,7 +106,7 @@ def _open(release: OpenRelease, name: str, member: str) -> BinaryIO:
     return release.stream(name, member) if member else release.open(name)
 
 
-def _gathered(records: Records, read: Callable[[str], Provenance]) -> Gathered:
+def _gather_carried(records: Records, read: Callable[[str], Provenance]) -> Gathered:
     found = Gathered(records.profile, records.tables)
     carried: dict[RowText, SourceRow] = {}
     for path, digest in records.results.items():
@@ -121,7 +131,7 @@ def export_tables(found: Gathered, to: Path, folder: Path | None = None) -> Mapp
     ----------
     folder
         The dataset of the source, if there is one: its tables are not overwritten, and its own
-        profile serves where the output does not tell its tables.
+        profile serves where the output does not describe its tables.
 
     Returns
     -------
@@ -138,18 +148,18 @@ def export_tables(found: Gathered, to: Path, folder: Path | None = None) -> Mapp
         if dataset and to.resolve() == Path(load_config(dataset).tables.location).resolve():
             raise problem("export.over_tables", f"{to} holds the tables of a dataset", file=str(to))
     counts = {}
-    specs = found.tables or _profile(found, folder).tables
+    specs = found.tables or _find_profile(found, folder).tables
     for name, spec in specs.items():
         rows = [row for row in found.rows if row.table == name]
         write_atomic(to / f"{name}.csv", canonical_csv(spec, rows))
         counts[name] = len(rows)
-    if fixes := list(_fixes(found.rows, specs)):
+    if fixes := list(_list_fixes(found.rows, specs)):
         write_atomic(to / FIXES, fixes_text(fixes))
     return counts
 
 
-def _fixes(rows: Iterable[SourceRow], specs: Mapping[str, TableSpec]) -> Iterator[FixLine]:
-    """The signed fixes that the rows tell of."""
+def _list_fixes(rows: Iterable[SourceRow], specs: Mapping[str, TableSpec]) -> Iterator[FixLine]:
+    """The signed fixes that the rows carry."""
     for row in rows:
         key = row.cells[specs[row.table].key] if row.fixes else ""
         for column, fix in row.fixes.items():
@@ -163,7 +173,7 @@ def canonical_tables(folder: Path, profile: Profile) -> Iterator[tuple[str, str]
             yield name, canonical_csv(table.spec, raw_rows(table))
 
 
-def _profile(found: Gathered, folder: Path | None) -> Profile:
+def _find_profile(found: Gathered, folder: Path | None) -> Profile:
     """The profile that the rows were typed for."""
     try:
         return load_profile(found.profile, folder)

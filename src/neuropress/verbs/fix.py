@@ -15,18 +15,19 @@ from ..model.finding import Finding, Severity, problem
 from ..model.plan import digest
 from ..model.profile import Profile, TableSpec
 from ..model.record import Value
-from ..model.report import Outcome
-from ..state import write_atomic
+from ..model.report import Outcome, Report
+from ..state import locked, write_atomic
 from ..tables import Tables, load_tables, read_source
 from ..tables.cells import Flawed, parser
 from ..tables.fixes import FILE, Finder, FixLine, Spot, fixes_text, read_fixes, refused
 from ..tables.keys import likely_key, prefix_of
+from ..workspace import Workspace
 
 MENDED = ("cell.damaged", "cell.format", "cell.type", "cell.choice", "cell.date", "key.format")
 """Findings on one cell for which proposals are made."""
 
 
-def propose(config: Config) -> list[FixLine]:
+def propose_lines(config: Config) -> list[FixLine]:
     """A line for every cell that is damaged or misspelt; `fix` is blank where no guess is certain enough."""
     plain = replace(config.tables, fixes="")
     tables = load_tables(plain, config.profile)
@@ -41,22 +42,22 @@ def propose(config: Config) -> list[FixLine]:
         if column in spec.private:
             continue
         text, key = (cells[raw[table].columns.index(name)] for name in (column, spec.key))
-        fix = _likely(text, column, spec, tables, config.profile)
+        fix = _guess_text(text, column, spec, tables, config.profile)
         reason = found.message.removeprefix(f"{column}: ").removeprefix(f"{text!r} is ")
-        id = _id(table, key, column, text)
+        id = _name_cell(table, key, column, text)
         made.append(FixLine(id, table, key, str(line), column, text, fix, reason, found.id, person=""))
     return made
 
 
-def _id(*cell: str) -> str:
+def _name_cell(*cell: str) -> str:
     """A name of the damaged cell that a spreadsheet leaves alone."""
     return f"fix-{digest(cell)[:12]}"
 
 
-def _likely(text: str, column: str, spec: TableSpec, tables: Tables, profile: Profile) -> str:
+def _guess_text(text: str, column: str, spec: TableSpec, tables: Tables, profile: Profile) -> str:
     """The one text that was meant, as far as that can be known; empty where it cannot."""
     parse = parser(column, spec, profile)
-    for guess in (_undamaged(parse(text)), text.strip(), likely_key(text)):
+    for guess in (_undo_damage(parse(text)), text.strip(), likely_key(text)):
         again = parse(guess)
         if not guess or guess == text or (isinstance(again, Flawed) and again.faulty):
             continue
@@ -70,40 +71,41 @@ def _likely(text: str, column: str, spec: TableSpec, tables: Tables, profile: Pr
     return ""
 
 
-def _undamaged(parsed: Value | Flawed) -> str:
+def _undo_damage(parsed: Value | Flawed) -> str:
     """What a spreadsheet's damage says of the original; empty where it says nothing."""
     faults = parsed.faults if isinstance(parsed, Flawed) else ()
     return next((fault.expected or "" for fault in faults if fault.id == "cell.damaged"), "")
 
 
-def write_proposals(config: Config, path: Path) -> Outcome:
-    """Write the proposals to a file of their own.
+def propose_fixes(workspace: Workspace, path: Path) -> Report:
+    """Write what damaged cells were probably meant to say, as CSV that a person edits and signs.
 
     Raises
     ------
     Problem
         ``fixes.exists``: the file holds what a person wrote.
     """
-    applied = {_said(line) for line in read_fixes(config.root / FILE)[0]}
+    config = workspace.config
+    applied = {_content_of(line) for line in read_fixes(config.root / FILE)[0]}
     if path.is_file():
-        there, told = read_fixes(path)
-        if told or any(line.signed and _said(line) not in applied for line in there):
+        there, unreadable = read_fixes(path)
+        if unreadable or any(line.signed and _content_of(line) not in applied for line in there):
             raise problem("fixes.exists", f"{path} holds signed lines, or is no file of proposals", file=str(path))
-    cells = {said[:4] for said in applied}
-    lines = [line for line in propose(config) if _said(line)[:4] not in cells]
+    cells = {line[:4] for line in applied}
+    lines = [line for line in propose_lines(config) if _content_of(line)[:4] not in cells]
     write_atomic(path, fixes_text(lines))
     blank = sum(not line.fix for line in lines)
-    said = f"{len(lines)} cells; {len(lines) - blank} with a proposal, {blank} to be filled in by a person"
-    return Outcome(str(path), "proposed", said)
+    summary = f"{len(lines)} cells; {len(lines) - blank} with a proposal, {blank} to be filled in by a person"
+    return Report.of("check", [Outcome(str(path), "proposed", summary)], [])
 
 
-def _said(line: FixLine) -> tuple[str, ...]:
+def _content_of(line: FixLine) -> tuple[str, ...]:
     """The cell as it stands, what is to be read instead, and who says so."""
     return line.table, line.key, line.column, line.text, line.fix, line.person.strip()
 
 
-def apply_fixes(config: Config, path: Path) -> list[Outcome]:
-    """Take the signed lines of a file over into the dataset; the others change nothing.
+def apply_fixes(workspace: Workspace, path: Path) -> Report:
+    """Take the signed lines of a file over into the dataset; the tables, and the other lines, stay as they are.
 
     Raises
     ------
@@ -112,14 +114,19 @@ def apply_fixes(config: Config, path: Path) -> list[Outcome]:
     """
     if not path.is_file():
         raise problem("fixes.none", f"there is no file {path}", file=str(path))
-    lines, told = read_fixes(path)
-    if told:
-        return [Outcome(str(path), "not applied", told[0].message, tuple(told))]
-    proposals = {line.id: line for line in propose(config)}
+    with locked(workspace.config.state, "check"):
+        return Report.of("check", _apply_fixes(workspace.config, path), [])
+
+
+def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
+    lines, unreadable = read_fixes(path)
+    if unreadable:
+        return [Outcome(str(path), "not applied", unreadable[0].message, tuple(unreadable))]
+    proposals = {line.id: line for line in propose_lines(config)}
     record = config.root / FILE
-    before, told = read_fixes(record)
-    if told:
-        return [Outcome(FILE, "not applied", told[0].message, tuple(told))]
+    before, unreadable = read_fixes(record)
+    if unreadable:
+        return [Outcome(FILE, "not applied", unreadable[0].message, tuple(unreadable))]
     finder = Finder(read_source(config.tables, config.profile), config.profile, path.name)
     held: dict[Spot | str, FixLine] = {}
     for line in before:
@@ -127,7 +134,7 @@ def apply_fixes(config: Config, path: Path) -> list[Outcome]:
         held[f"line {line.at}" if isinstance(spot, Finding) else spot] = line
     outcomes = []
     for line in (line for line in lines if line.signed):
-        taken = _restored(line, proposals, config.profile)
+        taken = _undo_damage_of_line(line, proposals, config.profile)
         name = f"{taken.table} {taken.key or 'line ' + taken.line} {taken.column}"
         spot = finder.find(taken)
         if not isinstance(spot, Finding):
@@ -136,15 +143,15 @@ def apply_fixes(config: Config, path: Path) -> list[Outcome]:
             outcomes.append(Outcome(name, "not applied", spot.message, (spot,)))
             continue
         known = held.get(spot)
-        same = known is not None and _said(known) == _said(taken)
+        same = known is not None and _content_of(known) == _content_of(taken)
         held[spot] = taken
         done = "applied already" if same else "applied"
         outcomes.append(Outcome(name, done, f"{taken.text!r} is read as {taken.fix!r} ({taken.person})"))
     write_atomic(record, fixes_text(held.values()))
-    return [*outcomes, *_unsigned(lines, path)]
+    return [*outcomes, *_count_unsigned(lines, path)]
 
 
-def _restored(line: FixLine, proposals: Mapping[str, FixLine], profile: Profile) -> FixLine:
+def _undo_damage_of_line(line: FixLine, proposals: Mapping[str, FixLine], profile: Profile) -> FixLine:
     """The line as it was meant: a spreadsheet damages proposals just as it damaged the table.
 
     The cell is the one that the proposal of this id is about. A fix that was damaged in the
@@ -154,12 +161,12 @@ def _restored(line: FixLine, proposals: Mapping[str, FixLine], profile: Profile)
     if meant is None:
         return replace(line, person=line.person.strip())
     spec = profile.tables[meant.table]
-    guess = _undamaged(parser(meant.column, spec, profile)(line.fix))
+    guess = _undo_damage(parser(meant.column, spec, profile)(line.fix))
     fix = meant.fix if guess and guess == meant.fix else line.fix
     return replace(meant, fix=fix, reason=line.reason, person=line.person.strip(), at=line.at)
 
 
-def _unsigned(lines: Sequence[FixLine], path: Path) -> list[Outcome]:
+def _count_unsigned(lines: Sequence[FixLine], path: Path) -> list[Outcome]:
     count = sum(not line.signed for line in lines)
-    said = f"{count} line{'s' if count != 1 else ''} without a person: nothing is changed by them"
-    return [Outcome(str(path), "not signed", said)] if count else []
+    summary = f"{count} line{'s' if count != 1 else ''} without a person: nothing is changed by them"
+    return [Outcome(str(path), "not signed", summary)] if count else []

@@ -8,6 +8,7 @@ from html import escape
 
 from ..model.finding import Finding, Severity
 from ..model.profile import Profile
+from ..model.report import Report
 
 NOBODY = "-"
 """The letter for findings that belong to no lab: whole tables, keys that name none."""
@@ -26,15 +27,17 @@ class Point:
     cure: str
 
 
-@dataclass(frozen=True, slots=True)
-class Letter:
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
+class Letter(Report):
     """A letter: its findings, and the points that sum them up. Every finding is in exactly one point."""
 
     to: str
-    findings: tuple[Finding, ...]
     points: tuple[Point, ...]
 
-    def text(self) -> str:
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def to_text(self) -> str:
         """As plain text, to be pasted into a mail."""
         lines = [f"To: {self.to}", "", self._opening(), ""]
         for number, point in enumerate(self.points, 1):
@@ -42,7 +45,7 @@ class Letter:
             lines += [f"   Effect: {point.effect}", f"   What to do: {point.cure}", ""]
         return "\n".join(lines)
 
-    def html(self) -> str:
+    def to_html(self) -> str:
         """As one page without any outside address; everything from cells is escaped."""
         items = []
         for point in self.points:
@@ -68,13 +71,13 @@ class Letter:
         return f"neuropress found {things}; {kept}. The most blocking come first."
 
 
-def addressee(found: Finding, profile: Profile) -> str:
+def find_addressee(found: Finding, profile: Profile) -> str:
     """Initials of the lab that a finding belongs to, by its row's key; `NOBODY` where no lab owns it."""
     initials = (found.location.key or "").split("_", 1)[0]
     return initials if initials in profile.labs else NOBODY
 
 
-def write_letter(
+def compose_letter(
     lab: str, findings: Iterable[Finding], withholds: Mapping[tuple[str, str], Sequence[str]], profile: Profile
 ) -> Letter:
     """The letter of one lab (its initials), or of nobody (`NOBODY`).
@@ -84,44 +87,45 @@ def write_letter(
     withholds
         (table, key) -> results that the row's errors keep from being written.
     """
-    mine = [f for f in findings if f.severity is not Severity.INFO and addressee(f, profile) == lab]
+    mine = [f for f in findings if f.severity is not Severity.INFO and find_addressee(f, profile) == lab]
     groups: dict[tuple[str, str | None, str | None, Severity], list[Finding]] = {}
     for found in mine:
         groups.setdefault((found.id, found.location.table, found.location.column, found.severity), []).append(found)
-    ranked = sorted(groups.values(), key=lambda group: (*_rank(group, withholds), group[0].id))
+    ranked = sorted(groups.values(), key=lambda group: (*_rank_group(group, withholds), group[0].id))
     to = f"{profile.labs[lab].name} ({lab})" if lab in profile.labs else "whoever keeps the tables"
-    return Letter(to, tuple(mine), tuple(_point(group, withholds) for group in ranked))
+    points = tuple(_make_point(group, withholds) for group in ranked)
+    return Letter("check", findings=tuple(mine), to=to, points=points)
 
 
-def _rank(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> tuple[bool, int, int]:
-    return group[0].severity is not Severity.ERROR, -len(_results(group, withholds)), -len(group)
+def _rank_group(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> tuple[bool, int, int]:
+    return group[0].severity is not Severity.ERROR, -len(_withheld_results(group, withholds)), -len(group)
 
 
-def _results(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
+def _withheld_results(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> list[str]:
     rows = ((f.location.table or "", f.location.key or "") for f in group)
     return sorted({name for row in rows for name in withholds.get(row, ())})
 
 
-def _point(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> Point:
+def _make_point(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> Point:
     first = group[0]
     column = f", column {first.location.column}" if first.location.column else ""
     many = f"{len(group)} rows: " if len(group) > 1 else ""
     title = f"{many}table {first.location.table}{column}" if first.location.table else first.id
-    examples = [f"{_row(f)}: {f.message}" for f in group[:SHOWN]]
+    examples = [f"{_describe_row(f)}: {f.message}" for f in group[:SHOWN]]
     if len(group) > SHOWN:
         examples.append(f"and {len(group) - SHOWN} more")
-    return Point(first.severity, title, len(group), tuple(examples), _effect(group, withholds), first.hint)
+    return Point(first.severity, title, len(group), tuple(examples), _describe_effect(group, withholds), first.hint)
 
 
-def _row(found: Finding) -> str:
+def _describe_row(found: Finding) -> str:
     line = f"line {found.location.line}" if found.location.line else ""
     return ", ".join(part for part in (found.location.key, line) if part) or (found.location.file or found.id)
 
 
-def _effect(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> str:
+def _describe_effect(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> str:
     if group[0].severity is not Severity.ERROR:
         return "nothing is withheld; the release tells it"
-    results = _results(group, withholds)
+    results = _withheld_results(group, withholds)
     if not results:
         return "blocks the release; the row reaches no result"
     more = f" and {len(results) - SHOWN} more" if len(results) > SHOWN else ""

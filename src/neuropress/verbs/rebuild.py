@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..api import Dataset, Selection
 from ..model.finding import Finding, Problem, finding, has_errors
 from ..model.report import Outcome, Report
 from ..model.source import sha256_file
@@ -22,20 +21,18 @@ from ..release import OpenRelease, download, open_release
 from ..release.catalog import Entry
 from ..results import KINDS, kind_of
 from ..state import DigestCache
+from ..workspace import Progress, Selection, Workspace, no_progress
+from .convert import Options, convert_dataset
 from .releases import place_of
-
-"""Packages whose version may change compressed bytes and nothing else."""
-
-type Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class _Bench:
+class _Rebuild:
     """Where one lab's results are made again, and what they are compared with."""
 
     release: OpenRelease
     folder: Path
-    dataset: Dataset
+    workspace: Workspace
     progress: Progress
 
 
@@ -47,12 +44,12 @@ def rebuild_release(
     endpoint: str | None = None,
     workers: int = 1,
     work: Path | None = None,
-    progress: Progress = lambda nbytes: None,
+    progress: Progress = no_progress,
 ) -> Report:
     """Make the results of a release again and compare them byte by byte.
 
     Where a compression library has another version, results whose bytes differ are compared by
-    the digests of what they decode to, and that is said.
+    the digests of what they decode to, and the outcome names the library.
 
     Parameters
     ----------
@@ -73,25 +70,25 @@ def rebuild_release(
             if entry.kind in KINDS and chosen.takes_entry(name, entry)
         }
         parts = load_parts(release)
-        for lab in sorted({_owner(entry) for entry in wanted.values()}):
-            mine = {name: entry for name, entry in wanted.items() if _owner(entry) == lab}
+        for lab in sorted({_owning_lab(entry) for entry in wanted.values()}):
+            mine = {name: entry for name, entry in wanted.items() if _owning_lab(entry) == lab}
             if lab not in parts:
                 message = f"the release has no metadata of {lab}, so {len(mine)} results cannot be made again"
                 findings.append(finding("release.lost", message, value=lab))
                 continue
             with TemporaryDirectory(dir=work) as scratch:
-                made, told = _rebuild_lab(release, parts, lab, mine, Path(scratch), workers, progress)
+                made, unrestored = _rebuild_lab(release, parts, lab, mine, Path(scratch), workers, progress)
                 outcomes += made
-                findings += told
-        total = Outcome(f"{url} {release.release.number}", *_verdict(outcomes))
+                findings += unrestored
+        total = Outcome(f"{url} {release.release.number}", *_sum_up(outcomes))
     return Report.of("releases rebuild", [*outcomes, total], findings)
 
 
-def _owner(entry: Entry) -> str:
+def _owning_lab(entry: Entry) -> str:
     return str((*entry.provenance.get("labs", ()), "")[0])
 
 
-def _verdict(outcomes: list[Outcome]) -> tuple[str, str]:
+def _sum_up(outcomes: list[Outcome]) -> tuple[str, str]:
     count = len(outcomes)
     equal = sum(outcome.done.startswith("equal") for outcome in outcomes)
     decoded = sum(outcome.done == "equal when decoded" for outcome in outcomes)
@@ -117,34 +114,34 @@ def _rebuild_lab(
         if entry.kind == "raw" and lab in entry.provenance.get("labs", ())
     }
     download(release, raw, progress)
-    dataset = Dataset.open(folder)
+    workspace = Workspace.open(folder)
     # A result of the release may lack rows with errors; that follows from the tables, as it did then.
     sessions = sorted({key for entry in results.values() for key in entry.provenance.get("sessions", ())})
     narrow = Selection(tuple(sessions)) if len(results) == 1 and sessions else Selection(labs=(lab,))
-    report = dataset.convert(narrow, workers=workers, keep_going=True, progress=progress)
+    report = convert_dataset(workspace, narrow, Options(keep_going=True, workers=workers), progress)
     refused = {outcome.target: outcome.why for outcome in report.outcomes}
-    bench = _Bench(release, folder, dataset, progress)
-    outcomes = [_compare(bench, name, entry, refused.get(name, "")) for name, entry in sorted(results.items())]
+    rebuild = _Rebuild(release, folder, workspace, progress)
+    outcomes = [_compare_result(rebuild, name, entry, refused.get(name, "")) for name, entry in sorted(results.items())]
     return outcomes, findings
 
 
-def _compare(bench: _Bench, name: str, entry: Entry, why: str) -> Outcome:
-    path = bench.dataset.config.output / name
+def _compare_result(rebuild: _Rebuild, name: str, entry: Entry, why: str) -> Outcome:
+    path = rebuild.workspace.config.output / name
     if not path.exists():
         message = f"{name} was not made again: {why or 'no row asks for it'}"
         return Outcome(name, "not made", why, (finding("rebuild.differs", message, file=name),))
-    expected = {file.path: file.sha256 for file in bench.release.files(name)}
+    expected = {file.path: file.sha256 for file in rebuild.release.files(name)}
     found = {relative: sha256_file(path / relative if relative else path) for relative, _ in list_files(path)}
     if found == expected:
         return Outcome(name, "equal", f"{len(found)} file{'s' if len(found) != 1 else ''}, byte by byte")
-    published = bench.folder / "published" / Path(name).name
+    published = rebuild.folder / "published" / Path(name).name
     try:
-        download(bench.release, {name: published}, bench.progress)
-        differing = list(_differences(bench, path, published))
+        download(rebuild.release, {name: published}, rebuild.progress)
+        differing = list(_list_differences(rebuild, path, published))
     except Problem as bad:
         return Outcome(name, "differs", bad.finding.message, (bad.finding,))
     finally:
-        shutil.rmtree(bench.folder / "published", ignore_errors=True)
+        shutil.rmtree(rebuild.folder / "published", ignore_errors=True)
     if differing:
         message = f"{name} differs from the published one: {', '.join(differing)}"
         return Outcome(name, "differs", ", ".join(differing), (finding("rebuild.differs", message, file=name),))
@@ -153,10 +150,10 @@ def _compare(bench: _Bench, name: str, entry: Entry, why: str) -> Outcome:
     return Outcome(name, "equal when decoded", here, (finding("rebuild.decoded", message, file=name),))
 
 
-def _differences(bench: _Bench, rebuilt: Path, published: Path) -> Iterator[str]:
+def _list_differences(rebuild: _Rebuild, rebuilt: Path, published: Path) -> Iterator[str]:
     """What differs when both are decoded; the published one is proven against its raw files first."""
-    config = bench.dataset.config
-    proven, _ = prove(published, config.sources(), DigestCache(bench.folder / "cache"), bench.progress)
+    config = rebuild.workspace.config
+    proven, _ = prove(published, config.sources(), DigestCache(rebuild.folder / "cache"), rebuild.progress)
     if has_errors(proven.findings):
         yield proven.findings[0].message
     tool = kind_of(rebuilt).load()

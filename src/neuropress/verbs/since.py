@@ -11,16 +11,16 @@ from pathlib import Path
 
 from ..model.finding import Finding, Severity, problem
 
-type Mark = tuple[str, str | None, str | None, str | None, str | None]
+type Identity = tuple[str, str | None, str | None, str | None, str | None]
 
 
-def mark(found: Finding) -> Mark:
+def identify_finding(found: Finding) -> Identity:
     """What makes a finding the same one in another revision: not its line."""
     where = found.location
     return found.id, where.table, where.key, where.column, where.value
 
 
-def old_dataset(root: Path, revision: str, into: Path) -> None:
+def extract_revision(root: Path, revision: str, into: Path) -> None:
     """Lay out a dataset folder as it was in a revision; raw files and results are not in it.
 
     Raises
@@ -37,18 +37,19 @@ def old_dataset(root: Path, revision: str, into: Path) -> None:
     except FileNotFoundError:
         raise problem("since.revision", "git is not installed", value=revision) from None
     except subprocess.CalledProcessError as error:
-        said = error.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise problem("since.revision", f"{revision}: {said[-1] if said else 'git failed'}", value=revision) from None
+        lines = error.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = lines[-1] if lines else "git failed"
+        raise problem("since.revision", f"{revision}: {reason}", value=revision) from None
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         tar.extractall(into, filter="data")
 
 
-def only_new(findings: Iterable[Finding], known: Iterable[Finding], revision: str) -> list[Finding]:
+def demote_known_findings(findings: Iterable[Finding], known: Iterable[Finding], revision: str) -> list[Finding]:
     """Errors and warnings that the revision had already become information."""
-    before = {mark(found) for found in known}
+    before = {identify_finding(found) for found in known}
     return [
         replace(f, severity=Severity.INFO, message=f"{f.message} (known since {revision})")
-        if f.severity is not Severity.INFO and mark(f) in before
+        if f.severity is not Severity.INFO and identify_finding(f) in before
         else f
         for f in findings
     ]

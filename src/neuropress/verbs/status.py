@@ -2,51 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from dataclasses import replace
 
-from ..config import Config
 from ..model.finding import Severity, has_errors
-from ..model.report import Outcome
+from ..model.report import Outcome, Report
 from ..model.waiver import waive_result
-from ..planning.build import build_plan
-from ..planning.stale import State, standing
+from ..planning.stale import State
 from ..planning.targets import Wanted
-from ..proof import Proof, Proofs
+from ..proof import Proof
 from ..publishing import RELEASED, content_digest
-from ..state import DigestCache, Memory
+from ..state import Memory
+from ..workspace import EVERYTHING, Selection, Workspace
+
+UNKNOWN = {"checked": False, "converted": False, "verified": False, "validated": False, "released": None}
+"""Facts of a row that has no target."""
 
 
-def list_standings(config: Config, targets: Iterable[Wanted]) -> Iterator[Outcome]:
-    """One outcome a target."""
-    cache = DigestCache(config.state)
-    proofs = Proofs(config.state)
-    released = Memory(config.state / RELEASED).data
-    for wanted in targets:
-        name, path = wanted.target.path, config.output / wanted.target.path
+def describe_status(workspace: Workspace, select: Selection = EVERYTHING) -> Report:
+    """One outcome a target, with its facts; and rows and results without one."""
+    outcomes = list(_standings(workspace, select))
+    outcomes += [replace(row, facts=UNKNOWN) for row in workspace.rows_without_target(select, "blocked")]
+    findings = workspace.unknown_names(select) + workspace.results_without_row(select)
+    return Report.of("status", outcomes, findings)
+
+
+def _standings(workspace: Workspace, select: Selection) -> Iterator[Outcome]:
+    proofs = workspace.proofs
+    released = Memory(workspace.config.state / RELEASED).data
+    for wanted in workspace.targets(select):
+        name, path = wanted.target.path, workspace.path(wanted)
         usable = wanted.usable(keep_going=False)
-        now = standing(usable, config, cache) if usable else None
+        now = workspace.standing(usable) if usable else None
         proof = proofs.load(name, path) if path.exists() else None
         facts = {
             "rows": [record.key for _, record in wanted.jobs],
             "checked": not wanted.blocked,
             "converted": path.exists(),
             "verified": proof is not None and proof.verified,
-            "validated": proof is not None
-            and proof.validated
-            and not has_errors(waive_result(proof.findings, name, wanted.waivers)),
+            "validated": _is_valid(proof, wanted),
             "released": _release_of(proof, released.get(name)),
         }
-        done, why = (str(now.state), now.reason) if now else describe_obstacle(wanted)
+        state, why = (str(now.state), now.reason) if now else describe_obstacle(wanted)
         if now and usable and now.state is State.NEW:
-            planned = build_plan(usable, config)
+            planned = workspace.build(usable)
             if planned.plan is None:
                 facts["checked"] = False
-                done, why = "blocked", next(f.message for f in planned.findings if f.severity is Severity.ERROR)
-        yield Outcome(name, done, why, (), facts)
-    if config.state.is_dir():
-        with suppress(OSError):
-            cache.save()
+                state = "blocked"
+                why = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
+        yield Outcome(name, state, why, (), facts)
+    workspace.save_digests()
+
+
+def _is_valid(proof: Proof | None, wanted: Wanted) -> bool:
+    """Whether the standard's validators found no error in these very files that nobody answers for."""
+    if proof is None or not proof.validated:
+        return False
+    return not has_errors(waive_result(proof.findings, wanted.target.path, wanted.waivers))
 
 
 def _release_of(proof: Proof | None, known: object) -> str | None:

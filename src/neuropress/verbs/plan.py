@@ -1,0 +1,41 @@
+"""``plan``: what `convert` would do, with every field and array of each result."""
+
+from __future__ import annotations
+
+from ..model.finding import Severity, has_errors
+from ..model.report import Outcome, Report
+from ..model.serial import to_json
+from ..planning.targets import Wanted
+from ..workspace import EVERYTHING, Selection, Workspace
+from .status import describe_obstacle
+
+
+def plan_dataset(workspace: Workspace, select: Selection = EVERYTHING, *, outdated: bool = False) -> Report:
+    """Plan the selected results; the facts of each outcome hold the whole plan.
+
+    Parameters
+    ----------
+    outdated
+        Plan also what an older mapping or converter revision made.
+    """
+    targets = workspace.targets(select)
+    outcomes = [_plan_one(workspace, wanted, outdated) for wanted in targets]
+    outcomes += workspace.rows_without_target(select, "blocked")
+    findings = workspace.table_findings(select, targets) + workspace.results_without_row(select)
+    return Report.of("plan", outcomes, findings)
+
+
+def _plan_one(workspace: Workspace, wanted: Wanted, outdated: bool) -> Outcome:
+    path = wanted.target.path
+    usable = wanted.usable(keep_going=False)
+    if usable is None:
+        return Outcome(path, *describe_obstacle(wanted))
+    now = workspace.standing(usable, outdated=outdated)
+    if not now.needs_work:
+        return Outcome(path, str(now.state), now.reason)
+    planned = workspace.build(usable)
+    facts = {"plan": to_json(planned.plan)} if planned.plan else {}
+    if has_errors(planned.findings):
+        cause = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
+        return Outcome(path, "blocked", cause, tuple(planned.findings), facts)
+    return Outcome(path, str(now.state), now.reason, tuple(planned.findings), facts)

@@ -1,0 +1,32 @@
+"""``publish``: a dataset, or the part of it that is selected, becomes a release."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..model.finding import problem
+from ..model.report import Report
+from ..publishing import Order, Scope, publish_dataset
+from ..state import locked
+from ..workspace import Progress, Selection, Workspace, no_progress
+from .check import check_dataset
+
+
+def publish_selection(
+    workspace: Workspace, select: Selection, order: Order, progress: Progress = no_progress
+) -> Report:
+    """Check the whole dataset, then publish what the selection and the order's kinds of data name.
+
+    Raises
+    ------
+    Problem
+        ``dataset.selection``: a release is selected by lab and session, not by single rows.
+    """
+    if select.objects:
+        raise problem("dataset.selection", "a release is selected by lab and session", value=select.objects[0])
+    if unknown := workspace.unknown_names(select):
+        return Report.of("publish", [], unknown)
+    with locked(workspace.config.state, "publish"):
+        scope = Scope(select.labs, select.sessions, order.scope.kinds)
+        complete = replace(order, scope=scope, findings=check_dataset(workspace).findings)
+        return publish_dataset(workspace, complete, progress)

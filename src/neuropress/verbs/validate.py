@@ -1,0 +1,43 @@
+"""``validate``: results are read by the validators of their standards, in a dataset or by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..model.finding import Problem, Severity, has_errors
+from ..model.report import Outcome, Report
+from ..model.waiver import Waiver, waive_result
+from ..proof import Proofs, digest_files, keep_validated
+from ..results import kind_of
+from ..workspace import EVERYTHING, Selection, Workspace
+from .verify import name_result
+
+
+def validate_dataset(workspace: Workspace, paths: Sequence[Path] = (), select: Selection = EVERYTHING) -> Report:
+    """Validate results (the selected, or the given ones), and remember what was found in these very files."""
+    outcomes = [
+        _validate(path, name_result(path, workspace), workspace.proofs, workspace.waivers)
+        for path in paths or workspace.results(select)
+    ]
+    return Report.of("validate", outcomes, [])
+
+
+def validate_files(paths: Sequence[Path]) -> Report:
+    """Validate single results, wherever they lie."""
+    return Report.of("validate", [_validate(path, str(path)) for path in paths], [])
+
+
+def _validate(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:
+    try:
+        kind = kind_of(path)
+        files = digest_files(path, proofs.load(name, path)) if proofs else ()
+        found = tuple(kind.load().validate(path))
+    except Problem as bad:
+        return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
+    if proofs:
+        keep_validated(proofs, name, path, files, found)
+    found = tuple(waive_result(found, name, waivers))
+    warnings = sum(f.severity is not Severity.INFO for f in found)
+    why = f"{warnings} findings" if warnings else "no unexplained finding"
+    return Outcome(name, "has errors" if has_errors(found) else "valid", why, found)

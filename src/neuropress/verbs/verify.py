@@ -1,0 +1,77 @@
+"""``verify``: results are proven against their raw files, in a dataset or by themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..config import find_dataset
+from ..model.finding import Problem, finding
+from ..model.report import Outcome, Report
+from ..model.source import SourceRoots
+from ..proof import Proof, keep_verified, prove
+from ..results import kind_of
+from ..state import DigestCache
+from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
+
+NOT_VERIFIED = "not verified"
+
+
+def verify_dataset(
+    workspace: Workspace,
+    paths: Sequence[Path] = (),
+    select: Selection = EVERYTHING,
+    progress: Progress = no_progress,
+) -> Report:
+    """Prove results (the selected, or the given ones), and remember the digests of every file that was proven."""
+    outcomes = []
+    for path in paths or workspace.results(select):
+        name = name_result(path, workspace)
+        outcome, proof = _verify(path, name, workspace.config.sources(), workspace.digests, progress)
+        keep_verified(workspace.proofs, name, path, proof)
+        outcomes.append(outcome)
+    workspace.save_digests()
+    return Report.of("verify", outcomes, workspace.unknown_names(select))
+
+
+def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: Progress = no_progress) -> Report:
+    """Prove single results, wherever they lie.
+
+    Raw files are looked up in `sources`, else in the roots of the dataset that holds the result.
+    """
+    outcomes: list[Outcome] = []
+    for path in paths:
+        try:
+            kind_of(path).load().read_provenance(path)
+        except Problem as bad:
+            outcomes.append(Outcome(str(path), NOT_VERIFIED, bad.finding.message, (bad.finding,)))
+            continue
+        folder = find_dataset(path)
+        if sources:
+            roots = SourceRoots(tuple(source.resolve() for source in sources))
+            outcomes.append(_verify(path, str(path), roots, DigestCache(folder or path.parent), progress)[0])
+        elif folder:
+            outcomes += verify_dataset(Workspace.open(folder), [path], progress=progress).outcomes
+        else:
+            message = f"{path} lies in no dataset, so its raw files cannot be found"
+            missing = finding("verify.no_source", message, file=str(path))
+            outcomes.append(Outcome(str(path), NOT_VERIFIED, message, (missing,)))
+    return Report.of("verify", outcomes, [])
+
+
+def name_result(path: Path, workspace: Workspace) -> str:
+    """Path below ``output/`` where it is below it, with ``/``."""
+    whole, output = path.resolve(), workspace.output
+    return whole.relative_to(output).as_posix() if whole.is_relative_to(output) else str(path)
+
+
+def _verify(
+    path: Path, name: str, roots: SourceRoots, digests: DigestCache, progress: Progress
+) -> tuple[Outcome, Proof | None]:
+    try:
+        proven, proof = prove(path, roots, digests, progress)
+    except Problem as bad:
+        return Outcome(name, NOT_VERIFIED, bad.finding.message, (bad.finding,)), None
+    facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
+    state, why = ("verified", proven.summary()) if proof else ("differs", "")
+    return Outcome(name, state, why, proven.findings, facts), proof

@@ -1,0 +1,226 @@
+"""One dataset that is open: its settings, its tables, the results that these ask for, and how those stand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from time import time
+
+from .checks import check_tables
+from .checks.waivers import load_waivers
+from .config import Config, load_config
+from .model.finding import Finding, finding
+from .model.profile import Profile
+from .model.report import Outcome, Report
+from .model.waiver import Waiver
+from .planning.build import Planned, broken_plugins, build_plan, check_mappings
+from .planning.stale import Standing, State, standing
+from .planning.targets import Wanted, strays, unplaced, wanted_targets
+from .proof import Proofs
+from .state import DigestCache
+from .tables import Tables
+
+type Progress = Callable[[int], None]
+"""Called with the number of uncompressed bytes that were just written, read or sent."""
+
+
+def no_progress(nbytes: int) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which part of a dataset a verb is about; nothing given selects everything.
+
+    Attributes
+    ----------
+    sessions, labs, objects
+        Keys of sessions (``RY_S_0001``), initials of labs (``RY``), keys of any other rows.
+
+    Examples
+    --------
+    >>> from neuropress import Selection
+    >>> Selection(labs=("RY",))
+    Selection(labs=('RY',))
+    >>> bool(Selection())
+    False
+    """
+
+    sessions: tuple[str, ...] = ()
+    labs: tuple[str, ...] = ()
+    objects: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.sessions or self.labs or self.objects)
+
+    def __repr__(self) -> str:
+        given = {"sessions": self.sessions, "labs": self.labs, "objects": self.objects}
+        return f"Selection({', '.join(f'{name}={keys!r}' for name, keys in given.items() if keys)})"
+
+    def takes(self, wanted: Wanted) -> bool:
+        """Whether a target is selected: by its session, its lab, or one of its rows."""
+        sessions = {record.key for record in wanted.records() if record.table == "session"}
+        own = {wanted.record.key, *(record.key for _, record in wanted.jobs)}
+        return (
+            (not self.sessions or bool(sessions & set(self.sessions)))
+            and (not self.labs or wanted.record.lab in self.labs)
+            and (not self.objects or bool(own & set(self.objects)))
+        )
+
+
+EVERYTHING = Selection()
+
+
+class Workspace:
+    """What all verbs share: tables are read once, and each result is looked at once, until `reload`.
+
+    Attributes
+    ----------
+    config
+        What ``neuropress.toml`` says, with the profile loaded.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._standings: dict[tuple[str, bool, bool], Standing] = {}
+
+    @classmethod
+    def open(cls, path: str | Path = ".") -> Workspace:
+        """Open the dataset in a folder. Raises `Problem` when there is none."""
+        return cls(load_config(Path(path)))
+
+    def reload(self) -> Workspace:
+        """Forget what was read, so that the tables, waivers and results are looked at again."""
+        for name in ("tables", "_waivers", "_targets", "digests"):
+            self.__dict__.pop(name, None)
+        self._standings.clear()
+        return self
+
+    @property
+    def profile(self) -> Profile:
+        """The profile, with the dataset's own values of labs."""
+        return self.config.profile
+
+    @property
+    def output(self) -> Path:
+        """Folder of the results."""
+        return self.config.output
+
+    @cached_property
+    def tables(self) -> Tables:
+        """All tables, read, joined and checked."""
+        check_mappings(self.profile)
+        tomorrow = datetime.now(UTC).date() + timedelta(days=1)  # today, anywhere on Earth
+        return check_tables(self.config.tables, self.profile, tomorrow, self.waivers)
+
+    @cached_property
+    def _waivers(self) -> tuple[tuple[Waiver, ...], list[Finding]]:
+        return load_waivers(self.config.root, self.profile, datetime.now(UTC).date())
+
+    @property
+    def waivers(self) -> tuple[Waiver, ...]:
+        """Waivers that hold today."""
+        return self._waivers[0]
+
+    @property
+    def waiver_findings(self) -> list[Finding]:
+        """What is wrong with the other waivers."""
+        return list(self._waivers[1])
+
+    @cached_property
+    def digests(self) -> DigestCache:
+        """Digests of raw files and results, as far as these are unchanged."""
+        return DigestCache(self.config.state)
+
+    @property
+    def proofs(self) -> Proofs:
+        """What was proven of the results."""
+        return Proofs(self.config.state)
+
+    @cached_property
+    def _targets(self) -> Sequence[Wanted]:
+        return wanted_targets(self.tables, self.profile)
+
+    def targets(self, select: Selection = EVERYTHING) -> list[Wanted]:
+        """Every result that the selected rows ask for."""
+        return [wanted for wanted in self._targets if select.takes(wanted)]
+
+    def path(self, wanted: Wanted) -> Path:
+        """Where a result lies or will lie."""
+        return self.output / wanted.target.path
+
+    def results(self, select: Selection = EVERYTHING) -> list[Path]:
+        """Paths of the selected results that exist."""
+        paths = (self.path(wanted) for wanted in self.targets(select))
+        return [path for path in paths if path.exists()]
+
+    def build(self, wanted: Wanted) -> Planned:
+        """The plan of a result, from its rows and the headers of its raw files."""
+        return build_plan(wanted, self.config)
+
+    def standing(self, wanted: Wanted, *, outdated: bool = False) -> Standing:
+        """How a result stands against its rows and raw files; asked once a result."""
+        key = (wanted.target.path, bool(wanted.blocked), outdated)
+        if key not in self._standings:
+            self._standings[key] = standing(wanted, self.config, self.digests, outdated)
+        return self._standings[key]
+
+    def forget_standings(self) -> None:
+        """Results were written: ask again how they stand."""
+        self._standings.clear()
+
+    def current(self) -> list[Wanted]:
+        """The targets whose results are what the tables and raw files say now."""
+        good = (State.CURRENT, State.OUTDATED)
+        usable = (wanted.usable(keep_going=True) for wanted in self.targets())
+        return [wanted for wanted in usable if wanted and self.standing(wanted).state in good]
+
+    def save_digests(self) -> None:
+        """Keep the digests for the next run; a dataset that may only be read keeps none."""
+        if self.config.state.is_dir():
+            with suppress(OSError):
+                self.digests.save()
+
+    def table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
+        """Findings on tables: all of them, or those that touch the selected targets; and unknown names."""
+        if not select:
+            return [*self.config.findings, *broken_plugins(), *self.tables.findings]
+        rows = {(row.table, row.key) for wanted in targets for row in wanted.records()}
+        rows |= {row for wanted in targets for row in wanted.blocked}
+        found = [f for f in self.tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]
+        return self.unknown_names(select) + found
+
+    def unknown_names(self, select: Selection) -> list[Finding]:
+        """Names in a selection that are in no table."""
+        keys = {record.key for table in self.tables.records.values() for record in table.values()}
+        keys |= {key for _, key in self.tables.blocked}
+        wrong = [name for name in (*select.sessions, *select.objects) if name not in keys]
+        wrong += [lab for lab in select.labs if lab not in self.profile.labs]
+        return [finding("dataset.selection", f"{name} is not in the tables", value=name) for name in wrong]
+
+    def rows_without_target(self, select: Selection, state: str) -> list[Outcome]:
+        """Rows that ask for a result of their own and are not understood, each as an outcome in `state`."""
+        rows = [] if select else unplaced(self.tables, self.profile)
+        return [Outcome(f"{table} {key}", state, cause.message) for table, key, cause in rows]
+
+    def results_without_row(self, select: Selection) -> list[Finding]:
+        """Results that no row asks for; none are named while a table or a key cannot be read."""
+        if select or self.tables.broken or any(self.tables.unkeyed.values()):
+            return []
+        excused = {key for _, key, _ in unplaced(self.tables, self.profile)}
+        return list(strays(self.output, self.targets(), excused))
+
+    def log(self, report: Report) -> Report:
+        """Add a run to ``.neuropress/log.jsonl``: the only place where times are kept."""
+        outcomes = [outcome.to_json() for outcome in report.outcomes]
+        entry = {"time": time(), "verb": report.verb, "exit": report.exit_status, "outcomes": outcomes}
+        with suppress(OSError):  # a dataset that may only be read can be checked and verified all the same
+            self.config.state.mkdir(exist_ok=True)
+            with (self.config.state / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
+                log.write(json.dumps(entry) + "\n")
+        return report
