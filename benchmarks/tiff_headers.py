@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 
 from neuropress.model.source import Source
-from neuropress.readers import tiff
+from neuropress.readers.tiff import read as tiff
 from neuropress.storage.roots import Folder
 
 FRAME = np.arange(256, dtype=np.uint16).reshape(16, 16)

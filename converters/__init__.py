@@ -2,25 +2,36 @@
 
 Add a modality: write ``converters/<name>.py`` with what `Converter` asks for, its
 rules in ``mappings/<name>.toml``, name it in `CONVERTERS`, add
-``tests/converters/test_<name>.py``.
+``tests/converters/test_<name>.py``. Another installed package names its module under the
+entry point ``neuropress.converters``.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, cast, runtime_checkable
+from functools import cache, wraps
+from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any, Protocol, cast, runtime_checkable
 
-from neuropress.mapping.rules import Fields, Slots
+from neuropress.mapping.rules import Fields, MappingRules, Slots, load_mapping
 from neuropress.model.content import Content, list_contents
-from neuropress.model.finding import Finding
+from neuropress.model.finding import Finding, MappingError, Problem, problem
 from neuropress.model.plan import Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import Record
+from neuropress.registry import Plugin, PluginError, Plugins, load_plugins
+from neuropress.results import TARGETS
 
+GROUP = "neuropress.converters"
+"""Entry point of other packages' converters."""
 CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology")
+"""Names of those that are built in."""
+FRAME = "session"
+"""The converter of what every session has, whatever its rows are; it takes no row by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,99 @@ class Selective(Converter, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Shipped:
+    """A converter of another package, and the text of its mapping."""
+
+    module: Converter
+    mapping: str
+
+
+@cache
+def _plugins() -> Plugins[_Shipped]:
+    return load_plugins(GROUP, {FRAME, *CONVERTERS}, _check_converter)
+
+
+def _plugin(name: str) -> Plugin[_Shipped] | None:
+    return next((plugin for plugin in _plugins().usable if plugin.name == name), None)
+
+
+def converter_names() -> tuple[str, ...]:
+    """Every converter that takes rows, those of other packages last."""
+    return (*CONVERTERS, *(plugin.name for plugin in _plugins().usable))
+
+
 def converter(name: str) -> Converter:
     """The converter module of that name."""
+    if name not in (FRAME, *CONVERTERS) and (plugin := _plugin(name)):
+        return plugin.value.module
     return cast(Converter, importlib.import_module(f"neuropress.converters.{name}"))
+
+
+def load_profile_mapping(name: str, profile: Profile) -> MappingRules:
+    """A converter's mapping as a profile has it: the shipped one with the profile's own laid over it."""
+    plugin = _plugin(name) if name not in (FRAME, *CONVERTERS) else None
+    return load_mapping(name, profile.mappings.get(name, ""), plugin.value.mapping if plugin else "")
+
+
+def broken_converters() -> tuple[Finding, ...]:
+    """A finding for each converter of another package that cannot be used."""
+    return _plugins().broken
+
+
+_CONSTANTS: Mapping[str, type | tuple[type, ...]] = {
+    "NAME": str, "REVISION": int, "TABLES": tuple, "COLUMN": Mapping, "TARGET": str, "SLOTS": Mapping,
+    "BINDINGS": Mapping,
+}  # fmt: skip
+_FUNCTIONS = ("takes", "bindings", "build")
+
+
+def _check_converter(name: str, package: str, module: Any) -> _Shipped:
+    """What a plug-in's module offers, if it is whole. Raises `PluginError`."""
+    for part, kind in _CONSTANTS.items():
+        if not isinstance(getattr(module, part, None), kind):
+            raise PluginError(f"it has no {part} of the type that Converter in neuropress.converters states")
+    for part in _FUNCTIONS:
+        if not callable(getattr(module, part, None)):
+            raise PluginError(f"it has no function {part}")
+    if name != module.NAME:
+        raise PluginError(f"its NAME is {module.NAME!r}")
+    if module.TARGET not in TARGETS:
+        raise PluginError(f"its TARGET is {module.TARGET!r}; known: {', '.join(TARGETS)}")
+    if lacking := sorted(set(module.TABLES) - set(module.COLUMN)):
+        raise PluginError(f"its COLUMN does not say which column of {lacking[0]!r} names the raw file")
+    parts = {part: getattr(module, part) for part in dir(module) if not part.startswith("__")}
+    parts |= {part: _guard(package, name, parts[part]) for part in (*_FUNCTIONS, "select") if part in parts}
+    return _Shipped(cast(Converter, SimpleNamespace(**parts)), _mapping_text(name, module))
+
+
+def _mapping_text(name: str, module: Any) -> str:
+    """The mapping that a plug-in ships: in its ``MAPPING``, or in ``<name>.toml`` beside it. Raises `PluginError`."""
+    text = getattr(module, "MAPPING", None)
+    package = getattr(module, "__package__", "")
+    if text is None and package:
+        page = files(package).joinpath(f"{name}.toml")
+        text = page.read_text("utf-8") if page.is_file() else None
+    if not isinstance(text, str) or not text:
+        raise PluginError(f"it has neither a text MAPPING nor a file {name}.toml beside it")
+    try:
+        load_mapping(name, "", text)
+    except MappingError as error:
+        raise PluginError(str(error)) from error
+    return text
+
+
+def _guard[**P, R](package: str, name: str, function: Callable[P, R]) -> Callable[P, R]:
+    """A plug-in's function whose failure is a finding that names the package."""
+
+    @wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except (Problem, OSError):
+            raise
+        except Exception as error:
+            what = f"{function.__name__} of the converter {name} of package {package} failed"
+            raise problem("plugin.failed", f"{what}: {type(error).__name__}: {str(error)[:500]}") from error
+
+    return guarded

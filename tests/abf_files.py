@@ -13,8 +13,8 @@ import pytest
 from neuropress.model.content import Recording
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
-from neuropress.readers import _abf_layout as layout
-from neuropress.readers import abf
+from neuropress.readers.abf import layout
+from neuropress.readers.abf import read as abf
 from neuropress.storage.roots import Folder
 
 DEFAULT_PROTOCOL = {

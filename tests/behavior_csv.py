@@ -5,24 +5,37 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
+from importlib.metadata import EntryPoint
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from neuropress import converters, readers
+from neuropress import converters, readers, registry
 from neuropress.converters import Built, Job
-from neuropress.mapping import rules
 from neuropress.model.clock import Clock
-from neuropress.model.content import Claim, Column, Content, DataTable, LazyArray
+from neuropress.model.content import Column, Content, DataTable, LazyArray
 from neuropress.model.finding import problem
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import CellRef, Record
 from neuropress.model.source import Source
-from neuropress.planning import build, targets
+from neuropress.readers import Claim, Format, raw
 
 MODULE = "/processing/behavior"
+MAPPING = """
+revision = 1
+table = ["behavior"]
+
+[[rule]]
+to = "series.comments"
+from = "task"
+
+[[compare]]
+column = "task"
+fact = "task"
+"""
 TEXT = np.dtypes.StringDType()
 
 
@@ -54,7 +67,8 @@ def reader() -> ModuleType:
         columns = tuple(Column(column, column) for column in arrays)
         return DataTable(name, "tables", facts, dict(facts), arrays, started=started, columns=columns)
 
-    return module("neuropress.readers.tables", FORMAT="tables", probe=probe, read=read)
+    format = Format("tables", "tables of one test", "behavior_tables", probe=probe, suffixes=(".csv",))
+    return module("behavior_tables", FORMAT=format, read=read)
 
 
 def module(name: str, **members: Any) -> ModuleType:
@@ -86,8 +100,8 @@ def behavior(name: str, wanted: set[str], make: Any) -> ModuleType:
         return Built(tuple(nodes))
 
     return module(
-        f"neuropress.converters.{name}",
-        NAME=name, REVISION=1, TABLES=("behavior",), COLUMN={"behavior": "file_path_raw"}, TARGET="session",
+        f"behavior_{name}",
+        MAPPING=MAPPING, NAME=name, REVISION=1, TABLES=("behavior",), COLUMN={"behavior": "file_path_raw"}, TARGET="session",
         SLOTS={"series": frozenset({"comments"})}, BINDINGS={}, WANTS=f"a table with {', '.join(sorted(wanted))}",
         takes=takes, bindings=lambda record: {}, select=select, build=convert,
     )  # fmt: skip
@@ -125,21 +139,14 @@ def licks(job: Job, content: Content) -> list[Node]:
 
 
 def register(patch: pytest.MonkeyPatch, *made: ModuleType) -> None:
-    """Let neuropress know the reader and the converters, each with a mapping of one rule."""
-    for one in (reader(), *made):
+    """Let neuropress find the reader and the converters as those of another package, each with a mapping of one rule."""
+    found = {readers.GROUP: [EntryPoint("tables", "behavior_tables:FORMAT", readers.GROUP)], converters.GROUP: []}
+    patch.setitem(sys.modules, "behavior_tables", reader())
+    for one in made:
         patch.setitem(sys.modules, one.__name__, one)
-        package = readers if hasattr(one, "FORMAT") else converters
-        patch.setattr(package, one.__name__.rpartition(".")[2], one, raising=False)
-    names = tuple(dict.fromkeys((*converters.CONVERTERS, *(one.NAME for one in made))))
-    patch.setattr(readers, "FORMATS", tuple(dict.fromkeys((*readers.FORMATS, "tables"))))
-    for place in (converters, build, targets):
-        patch.setattr(place, "CONVERTERS", names)
-    shipped = rules.load_mapping
-
-    def load(name: str, own: str = "") -> rules.MappingRules:
-        if name not in {one.NAME for one in made}:
-            return shipped(name, own)
-        rule = rules.Rule("series.comments", ("task",))
-        return rules.MappingRules(name, 1, ("behavior",), (rule,), (rules.Comparison("task", "task"),))
-
-    patch.setattr(rules, "load_mapping", load)
+        found[converters.GROUP].append(EntryPoint(one.NAME, one.__name__, converters.GROUP))
+    patch.setattr(registry, "entry_points", lambda group: found[group])
+    for module, names in ((readers, ("_plugins", "registered")), (converters, ("_plugins",))):
+        for name in names:
+            patch.setattr(module, name, cache(getattr(module, name).__wrapped__))
+    patch.setattr(raw, "registered", readers.registered)

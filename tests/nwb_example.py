@@ -11,7 +11,7 @@ from neuropress.model.plan import ArraySpec, Field, IndexMap, Node, Plan, Source
 from neuropress.model.receipt import InputDigest
 from neuropress.model.record import CellRef
 from neuropress.model.source import Input, SourceRoots
-from neuropress.readers import RawArrays
+from neuropress.readers.raw import RawArrays
 from neuropress.results import Seal
 
 FRAMES, HEIGHT, WIDTH = 300, 20, 12

@@ -10,7 +10,9 @@ from neuropress.converters import CONVERTERS, converter
 from neuropress.mapping.rules import check_mapping, load_mapping
 from neuropress.model.finding import catalogue
 from neuropress.model.profile import load_profile
-from neuropress.readers import FORMATS, reader
+from neuropress.readers import BUILT_IN, Format
+from neuropress.readers.format import check_options
+from neuropress.readers.images import IMAGE_FINDINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "src" / "neuropress"
@@ -18,28 +20,30 @@ SOURCE = ROOT / "src" / "neuropress"
 # What each part may import, besides itself and the model; from bottom to top.
 ALLOWED = {
     "model": set(),
+    "registry": set(),
     "storage": set(),
-    "readers": set(),
+    "readers": {"registry"},
     "mapping": set(),
     "tables": {"mapping"},
     "results": {"readers"},
     "checks": {"results", "tables", "mapping"},
-    "converters": {"mapping"},
+    "converters": {"mapping", "registry", "results"},
     "state": {"storage"},
-    "config": {"results", "tables", "storage"},
+    "config": {"readers", "results", "storage", "tables"},
     "planning": {"readers", "tables", "checks", "mapping", "converters", "results", "config", "state"},
     "proof": {"readers", "results", "state"},
     "workspace": {"checks", "config", "planning", "proof", "state", "tables"},
     "release": {"storage"},
     "publishing": {"checks", "config", "planning", "proof", "release", "results", "state", "storage", "tables", "workspace"},
     "drafting": {"results", "state"},
-    "verbs/add": {"readers", "config", "converters", "mapping", "state", "storage", "tables", "workspace"},
+    "verbs/add": {"readers", "config", "converters", "state", "storage", "tables", "workspace"},
     "verbs/check": {"checks", "config", "planning", "state", "workspace", "verbs/letter", "verbs/since"},
     "verbs/convert": {"config", "planning", "readers", "results", "state", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
     "verbs/explain": {"results"},
     "verbs/export": {"config", "planning", "publishing", "release", "results", "state", "tables"},
     "verbs/fix": {"config", "state", "tables", "workspace"},
+    "verbs/formats": {"readers"},
     "verbs/init": {"config", "tables", "workspace"},
     "verbs/letter": set(),
     "verbs/plan": {"planning", "workspace", "verbs/status"},
@@ -52,7 +56,7 @@ ALLOWED = {
     "verbs/validate": {"proof", "results", "workspace", "verbs/verify"},
     "verbs/verify": {"config", "proof", "results", "state", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "workspace", "verbs/add", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify"},
-    "cli": {"results", "publishing", "drafting", "api", "workspace", "verbs/add", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/letter", "verbs/rebuild", "verbs/releases", "verbs/validate", "verbs/verify"},
+    "cli": {"readers", "results", "publishing", "drafting", "api", "workspace", "verbs/add", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/letter", "verbs/rebuild", "verbs/releases", "verbs/validate", "verbs/verify"},
     "profiles": set(),
     "findings_page": set(),
 }  # fmt: skip
@@ -106,18 +110,40 @@ def test_imports_point_down(path: Path) -> None:
     assert not above, f"{part} must not import {sorted(above)}"
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_reader_has_its_parts(format: str) -> None:
-    module = reader(format)
-    assert format == module.FORMAT
-    assert callable(module.probe)
-    assert callable(module.read)
-    assert (ROOT / f"tests/readers/test_{format}.py").is_file()
+@pytest.mark.parametrize("format", BUILT_IN, ids=lambda f: f.name)
+def test_every_reader_has_its_parts(format: Format) -> None:
+    assert callable(format.load().read)
+    assert (ROOT / f"tests/readers/test_{format.name}.py").is_file()
+    for said in (*format.options, *format.facts):
+        assert said.name, format.name
+    assert all(option.doc.endswith(".") for option in format.options)
+    assert check_options({}, format, ()) == ""
 
 
-def test_every_reader_module_is_named() -> None:
-    modules = {p.stem for p in (SOURCE / "readers").glob("*.py") if not p.stem.startswith("_")}
-    assert modules == set(FORMATS)
+def test_every_reader_package_is_named() -> None:
+    packages = {p.parent.name for p in (SOURCE / "readers").glob("*/read.py")}
+    assert packages == {format.name for format in BUILT_IN}
+
+
+@pytest.mark.parametrize("format", BUILT_IN, ids=lambda f: f.name)
+def test_every_reader_declares_the_findings_that_its_code_names(format: Format) -> None:
+    shared = (SOURCE / "readers" / "images").glob("*.py")
+    named: set[str] = set()
+    for path in (SOURCE / "readers" / format.name).glob("*.py"):
+        named |= finding_ids(path)
+    if "image.axes" in format.findings:
+        named = named.union(*map(finding_ids, shared))
+    assert {id for id in named if id.split(".")[0] not in ("file", "format")} <= set(format.findings)
+    assert set(format.findings) <= set(catalogue())
+    assert set(format.findings) - set(IMAGE_FINDINGS) <= named
+
+
+def finding_ids(path: Path) -> set[str]:
+    """Ids of the catalogue among the texts of a module; what a declaration lists does not count."""
+    if path.name == "__init__.py":
+        return set()
+    texts = (node.value for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.Constant))
+    return {text for text in texts if isinstance(text, str) and text in catalogue()}
 
 
 @pytest.mark.parametrize("name", ["session", *CONVERTERS])

@@ -82,10 +82,10 @@ def test_a_file_for_no_converter_or_for_two_is_told(ds: Builder, capsys: pytest.
     assert main(["convert", str(ds.root), "--json"]) != 0
     message = findings(capsys)["convert.choice"]
     assert "DataTable 'odd' (tables: a, b)" in message
-    assert "walking: a table with time_ms, x; licking: a table with label, time_ms" in message
+    assert "licking: a table with label, time_ms; walking: a table with time_ms, x" in message
     ds.put(f"basu/{DATE}/behavior/raw/b1.csv", (WALK + LICKS).encode())
     assert main(["convert", str(ds.root), "--json"]) != 0
-    assert "is for walking and licking alike" in findings(capsys)["convert.choice"]
+    assert "is for licking and walking alike" in findings(capsys)["convert.choice"]
 
 
 def test_several_contents_of_one_file_are_taken_by_name_and_each_is_compared(

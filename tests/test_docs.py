@@ -1,9 +1,14 @@
 """Documents that are made from the code are what the code would make now."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import pytest
 
 from neuropress.cli.arguments import VERBS
 from neuropress.findings_page import page
+from neuropress.readers import BUILT_IN, Format
+from neuropress.verbs.formats import facts_table, options_table
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -12,6 +17,11 @@ def test_the_findings_page_is_current() -> None:
     assert (ROOT / "docs/findings.md").read_text("utf-8") == page(), (
         "python -m neuropress.findings_page > docs/findings.md"
     )
+
+
+@pytest.mark.parametrize("table", [options_table, facts_table])
+def test_the_tables_of_options_and_facts_are_current(table: Callable[[Sequence[Format]], str]) -> None:
+    assert table(BUILT_IN) in (ROOT / "docs/formats.md").read_text("utf-8"), f"the table is now:\n{table(BUILT_IN)}"
 
 
 def test_the_readme_names_every_command_and_the_two_lines() -> None:

@@ -11,7 +11,7 @@ import tifffile
 from neuropress.model.content import Image
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
-from neuropress.readers import tiff
+from neuropress.readers.tiff import read as tiff
 from neuropress.storage.roots import Folder
 
 RNG = np.random.default_rng(7)

@@ -13,6 +13,7 @@ from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, Problem, finding, problem
 from .model.profile import SHIPPED, Profile, check_split, is_zone, load_profile
 from .model.source import SourceRoots
+from .readers import check_reader_options
 from .results import TARGETS
 from .storage.aws import check_endpoint
 from .storage.folder import bucket_url, local_folder
@@ -228,9 +229,6 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
-    groups += [
-        (f'options."{key}"', entry, {"axes", "image", "reader"}) for key, entry in data.get("options", {}).items()
-    ]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
             raise problem("dataset.config", f"{path}: [{name}] must be a table of entries", file=str(path))
@@ -241,6 +239,16 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
                 raise problem("dataset.config", message, file=str(path))
             if key != "roots" and not isinstance(value, str):
                 raise problem("dataset.config", f"{path}: [{name}] {key} must be a text, not {value!r}", file=str(path))
+    for key, entry in data.get("options", {}).items():
+        _check_reader_options(f'[options."{key}"]', entry, path)
+
+
+def _check_reader_options(name: str, entry: Any, path: Path) -> None:
+    if not isinstance(entry, dict):
+        raise problem("dataset.config", f"{path}: {name} must be a table of entries", file=str(path))
+    if complaint := check_reader_options(entry):
+        hint = "neuropress formats lists every reader with its options."
+        raise problem("dataset.config", f"{path}: {name} {complaint}", hint=hint, file=str(path))
 
 
 def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:

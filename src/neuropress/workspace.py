@@ -18,7 +18,7 @@ from .model.finding import Finding, finding
 from .model.profile import Profile
 from .model.report import Outcome, Report
 from .model.waiver import Waiver
-from .planning.build import Planned, build_plan, check_mappings
+from .planning.build import Planned, broken_plugins, build_plan, check_mappings
 from .planning.stale import Standing, State, standing
 from .planning.targets import Wanted, strays, unplaced, wanted_targets
 from .proof import Proofs
@@ -189,7 +189,7 @@ class Workspace:
     def table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
         """Findings on tables: all of them, or those that touch the selected targets; and unknown names."""
         if not select:
-            return [*self.config.findings, *self.tables.findings]
+            return [*self.config.findings, *broken_plugins(), *self.tables.findings]
         rows = {(row.table, row.key) for wanted in targets for row in wanted.records()}
         rows |= {row for wanted in targets for row in wanted.blocked}
         found = [f for f in self.tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]

@@ -21,7 +21,7 @@ from neuropress.model.plan import Node
 from neuropress.model.profile import Profile, load_profile
 from neuropress.model.record import Cell, Record
 from neuropress.model.source import Source
-from neuropress.readers import tiff
+from neuropress.readers.tiff import read as tiff
 from neuropress.storage.roots import Folder
 
 PROFILE = load_profile("dendritic-consortium")

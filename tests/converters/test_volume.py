@@ -14,7 +14,6 @@ import tifffile
 import zarr
 from ome_zarr_models.v05 import Image as NgffImage
 
-from neuropress import readers
 from neuropress.converters import Built, Job, volume
 from neuropress.mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
 from neuropress.model.content import Content, Image, LazyArray, Recording
@@ -24,7 +23,8 @@ from neuropress.model.profile import Profile, load_profile
 from neuropress.model.receipt import InputDigest
 from neuropress.model.record import Cell, CellRef, Record
 from neuropress.model.source import Source, SourceRoots
-from neuropress.readers import RawArrays
+from neuropress.readers import raw as readers
+from neuropress.readers.raw import RawArrays
 from neuropress.results import Seal
 from neuropress.results.omezarr import volume as omezarr
 from neuropress.storage.roots import Folder

@@ -17,7 +17,9 @@ from pyabf.abfWriter import writeABF1
 from neuropress.model.content import Recording
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
-from neuropress.readers import abf, choose
+from neuropress.readers.abf import FORMAT
+from neuropress.readers.abf import read as abf
+from neuropress.readers.raw import choose
 from neuropress.storage.roots import Folder
 
 FOLDER = "abf/swharden__pyABF"
@@ -183,9 +185,9 @@ def test_a_real_file_cut_anywhere_is_refused(corpus: Path, tmp_path: Path, name:
 
 
 def test_probe_goes_by_the_signature() -> None:
-    assert abf.probe(b"ABF2....", "x.dat") is not None
-    assert abf.probe(b"ABF ....", "x.dat") is not None
-    assert abf.probe(b"ATF\t1.0", "x.abf") is None
+    assert FORMAT.claim(b"ABF2....", "x.dat") is not None
+    assert FORMAT.claim(b"ABF ....", "x.dat") is not None
+    assert FORMAT.claim(b"ATF\t1.0", "x.abf") is None
 
 
 def test_own_file_reads_as_written_and_as_others_read_it(steps: Path) -> None:

@@ -14,8 +14,8 @@ from pyabf.abfWriter import writeABF1
 from pyabf.waveform import EpochSweepWaveform
 
 from neuropress.model.finding import Problem
-from neuropress.readers._abf_header import Epoch, Wave, clock, text
-from neuropress.readers._abf_stimulus import render_epochs
+from neuropress.readers.abf.header import Epoch, Wave, clock, text
+from neuropress.readers.abf.stimulus import render_epochs
 
 # --- hostile and damaged ------------------------------------------------------------------------------------------
 

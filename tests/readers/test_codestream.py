@@ -6,7 +6,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from neuropress.readers._codestream import stated_extent
+from neuropress.readers.images.codestream import stated_extent
 
 WIDE, HIGH = 37, 21
 GREY, COLOUR = np.zeros((HIGH, WIDE), np.uint8), np.zeros((HIGH, WIDE, 3), np.uint8)

@@ -8,7 +8,7 @@ import tifffile
 from tiff_files import MOVIE, load, one, refused, whole
 
 from neuropress.model.source import Source
-from neuropress.readers import choose, read
+from neuropress.readers.raw import choose, read
 from neuropress.storage.roots import Folder
 
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"

@@ -16,8 +16,12 @@ from hypothesis import strategies as st
 from neuropress.model.content import Image
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source, natural_key
-from neuropress.readers import _png, choose, slices, tiff
-from neuropress.readers._tiffmeta import Meta
+from neuropress.readers.images.calibration import Meta
+from neuropress.readers.raw import choose
+from neuropress.readers.slices import FORMAT
+from neuropress.readers.slices import png as png_files
+from neuropress.readers.slices import read as slices
+from neuropress.readers.tiff import FORMAT as TIFF
 from neuropress.storage.roots import Folder
 
 RNG = np.random.default_rng(3)
@@ -69,11 +73,11 @@ def test_exactly_one_reader_takes_a_file_or_folder(tmp_path: Path) -> None:
 
 
 def test_probe_claims_folders_only() -> None:
-    claim = slices.probe(b"", "stack/")
+    claim = FORMAT.claim(b"", "stack/")
     assert claim is not None
     assert (claim.format, claim.strength) == ("slices", 1)
-    assert slices.probe(b"II*\0", "a.tif") is None
-    assert tiff.probe(b"", "stack/") is None
+    assert FORMAT.claim(b"II*\0", "a.tif") is None
+    assert TIFF.claim(b"", "stack/") is None
 
 
 @pytest.mark.corpus
@@ -301,11 +305,11 @@ def test_png_text_and_calibration(tmp_path: Path) -> None:
 
 
 def test_png_chunks_beyond_the_limit_are_left_out_and_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_png, "MAX_TEXT", 2 * (12 + 10))
+    monkeypatch.setattr(png_files, "MAX_TEXT", 2 * (12 + 10))
     texts = [chunk(b"tEXt", b"k\0" + b"x" * 8) for _ in range(3)]
-    kept = _png.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts[:2])), Meta())
+    kept = png_files.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts[:2])), Meta())
     assert kept == {"tEXt": ["k\0" + "x" * 8] * 2}
-    cut = _png.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts)), Meta())
+    cut = png_files.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts)), Meta())
     assert cut == kept | {"omitted": "chunks after the first 44 bytes of them"}
 
 

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source
-from neuropress.readers import choose, swc
+from neuropress.readers.raw import choose
+from neuropress.readers.swc import read as swc
 from neuropress.storage.roots import Folder
 
 SIMPLE = """# soma, two neurites that branch

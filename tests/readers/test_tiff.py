@@ -11,7 +11,8 @@ from tiff_files import MOVIE, RNG, cut_chain, load, one, refused, whole, write_i
 
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
-from neuropress.readers import tiff
+from neuropress.readers.tiff import FORMAT
+from neuropress.readers.tiff import read as tiff
 from neuropress.storage.roots import Folder
 
 
@@ -20,7 +21,7 @@ from neuropress.storage.roots import Folder
     [(b"II*\0", True), (b"MM\0*", True), (b"II+\0", True), (b"MM\0+", True), (b"II\0*", False), (b"", False)],
 )
 def test_probe(head: bytes, claimed: bool) -> None:
-    claim = tiff.probe(head + bytes(8) if head else b"", "x.dat")
+    claim = FORMAT.claim(head + bytes(8) if head else b"", "x.dat")
     assert (claim is not None) is claimed
     assert claim is None or (claim.format, claim.strength) == ("tiff", 2)
 
@@ -157,7 +158,7 @@ def test_only_the_pages_asked_for_are_decoded(tmp_path: Path, monkeypatch: pytes
     (image,) = load(tmp_path / "m.tif")
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        "neuropress.readers._pixels.Files.read",
+        "neuropress.readers.images.pixels.Files.read",
         lambda self, key, at, count, read=tiff.Files.read: asked.append((at, count)) or read(self, key, at, count),
     )
     image.arrays["pixels"].read((slice(3, 4), slice(7, 9), slice(0, 10)))

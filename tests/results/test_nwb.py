@@ -193,11 +193,12 @@ def test_same_plan_same_bytes(result: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("zone", "seed"), [("Asia/Tokyo", "1"), ("America/Los_Angeles", "77")])
 def test_same_bytes_in_another_process_and_time_zone(result: Path, tmp_path: Path, zone: str, seed: str) -> None:
     code = "import sys, pathlib, nwb_example; nwb_example.write_example(pathlib.Path(sys.argv[1]))"
-    paths = os.pathsep.join([str(Path(ex.__file__).parent), os.environ.get("PYTHONPATH", "")])
-    env = {**os.environ, "TZ": zone, "PYTHONHASHSEED": seed, "PYTHONPATH": paths}
-    path = tmp_path / "other.nwb"
-    subprocess.run([sys.executable, "-W", "error", "-c", code, str(path)], env=env, check=True)
-    assert path.read_bytes() == result.read_bytes()
+    tests = Path(ex.__file__).parent
+    path = os.pathsep.join([str(tests.parent / "src"), str(tests)])
+    env = {**os.environ, "TZ": zone, "PYTHONHASHSEED": seed, "PYTHONPATH": path}
+    other = tmp_path / "other.nwb"
+    subprocess.run([sys.executable, "-W", "error", "-c", code, str(other)], env=env, check=True)
+    assert other.read_bytes() == result.read_bytes()
 
 
 def test_derived_is_recomputed_the_same(result: Path) -> None:
@@ -392,6 +393,24 @@ def test_an_impossible_plan_is_told(tmp_path: Path, nodes: list[Node], message: 
     assert caught.value.finding.id == "plan.invalid"
     assert message in caught.value.finding.message
     assert list(tmp_path.iterdir()) == []
+    assert list(nwb.check_plan(ex.example(nodes=nodes))) == [caught.value.finding]
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        Node("/acquisition/x", "Device", ex.fields(description="a device in the wrong place")),
+        Node("/e/sequential_recordings/0", "SequentialRecording", {}, {"simultaneous_recordings": ()}),
+    ],
+)
+def test_what_pynwb_itself_refuses_is_an_impossible_plan(tmp_path: Path, node: Node) -> None:
+    with pytest.raises(Problem) as caught:
+        ex.write_example(tmp_path / "x.nwb", ex.example(nodes=[node]))
+    assert [caught.value.finding.id] == [f.id for f in nwb.check_plan(ex.example(nodes=[node]))] == ["plan.invalid"]
+
+
+def test_a_possible_plan_has_no_findings() -> None:
+    assert list(nwb.check_plan(ex.example())) == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -437,3 +438,39 @@ def test_tiles_cover_a_box_once() -> None:
     for tile in tiles(whole((5, 7)), (2, 3)):
         covered[tile] += 1
     assert (covered == 1).all()
+
+
+def edited(change: dict[str, Any] | None = None, without: str = "", **parts: Any) -> Plan:
+    plan = volume_plan(np.zeros((4, 5, 6), "u1"), "zyx")
+    (node,) = plan.nodes
+    fields = {name: field for name, field in node.fields.items() if name != without} | (change or {})
+    return replace(plan, nodes=(replace(node, fields=fields, **parts),))
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        replace(edited(), nodes=()),
+        replace(edited(), nodes=(*edited().nodes, Node("/labels", "Multiscale"))),
+        edited(arrays={}),
+        edited(without="multiscales/0/axes/0/name"),
+        edited(without="multiscales/0/datasets/0/coordinateTransformations/0/scale/2"),
+        edited({"multiscales/0/axes/3/name": Field("c", "test")}),
+        edited({"multiscales": Field("none", "test")}),
+        edited(
+            {"multiscales/0/name": Field(float("nan"), "test")},
+            arrays={"0": replace(edited().nodes[0].arrays["0"], dtype="<U4")},
+        ),
+    ],
+)
+def test_an_impossible_plan_is_told_before_and_by_the_writer(tmp_path: Path, plan: Plan) -> None:
+    (told,) = omezarr.check_plan(plan)
+    assert (told.id, plan.target.id in told.message) == ("plan.invalid", True)
+    with pytest.raises(Problem) as caught:
+        omezarr.write(plan, Raw(np.zeros((4, 5, 6), "u1")), tmp_path / "v.ome.zarr", SEAL, None, print)
+    assert caught.value.finding == told
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_possible_plan_has_no_findings() -> None:
+    assert list(omezarr.check_plan(edited())) == []

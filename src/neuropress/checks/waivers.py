@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from ..model.budget import LINES_BYTES
-from ..model.finding import Finding, Problem, catalogue, finding
+from ..model.finding import Finding, Problem, finding, is_described
 from ..model.profile import Profile, TableSpec
 from ..model.source import check_key
 from ..model.waiver import Waiver
@@ -56,7 +56,7 @@ def _get_cell(row: RawRow, position: int) -> str:
 def _check_waiver(waiver: Waiver, profile: Profile, today: date) -> Finding | None:
     """Why a waiver does not hold; None when it does."""
     is_foreign = waiver.result and _FOREIGN.fullmatch(waiver.finding)
-    if waiver.finding not in catalogue() and not is_foreign:
+    if not is_described(waiver.finding) and not is_foreign:
         return _make_waiver_finding("waiver.invalid", waiver, "finding", f"there is no finding {waiver.finding!r}")
     if waiver.result and waiver.finding.startswith(_UNWAIVED):
         message = "nobody can answer for a missing proof; delete the result and convert it again"

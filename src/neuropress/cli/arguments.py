@@ -14,6 +14,7 @@ FORMATS = ("text", "jsonl", "junit", "github")
 VERBS = {
     "demo": "make an example dataset on the spot and take it through every step",
     "init": "make an empty dataset folder",
+    "formats": "which raw formats are read, and what each reader can be told and tells",
     "add": "copy raw files to their place and draft a row for each",
     "status": "how every result stands, and what stands in the way",
     "check": "check the tables, and the tables against the raw files' headers",
@@ -64,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
+    made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
     _add_options(made["add"])
     _check_options(made["check"])
     _verify_options(made["verify"])

@@ -90,6 +90,20 @@ def _add(args: argparse.Namespace, output: Output) -> int:
     return output.report(_dataset(args).add(args.files, occasion))
 
 
+def _formats(args: argparse.Namespace, output: Output) -> int:
+    from ..readers import broken_readers
+    from ..verbs.formats import format_lines, list_formats
+
+    for found in broken_readers():
+        output.finding(found)
+    for entry in list_formats(args.format):
+        if args.json:
+            output.record(entry)
+        for line in format_lines(entry, whole=args.format is not None):
+            output.say(line)
+    return 0
+
+
 def _check(args: argparse.Namespace, output: Output) -> int:
     if args.letter:
         return _letter(args)
@@ -252,6 +266,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "demo": _demo,
     "init": _init,
     "status": _status,
+    "formats": _formats,
     "add": _add,
     "check": _check,
     "facts": _facts,

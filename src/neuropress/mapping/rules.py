@@ -89,16 +89,19 @@ class MappingRules:
 
 
 @cache
-def load_mapping(name: str, own: str = "") -> MappingRules:
+def load_mapping(name: str, own: str = "", text: str = "") -> MappingRules:
     """Read ``mappings/<name>.toml``. Raises `MappingError` on unknown or missing keys.
 
     Parameters
     ----------
+    text
+        What the file says, of a mapping that another package ships; empty for ours.
     own
         Text of a dataset's own mapping, which is laid over the shipped one: its rules take the
         place of those for the same field, or are added.
     """
-    shipped = _parse_mapping(name, files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8"))
+    text = text or files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8")
+    shipped = _parse_mapping(name, text)
     if not own:
         return shipped
     added = _parse_mapping(name, own)
@@ -107,11 +110,6 @@ def load_mapping(name: str, own: str = "") -> MappingRules:
     columns = {(comparison.column, comparison.tables) for comparison in added.compare}
     compared = tuple(c for c in shipped.compare if (c.column, c.tables) not in columns)
     return replace(shipped, rules=(*kept, *added.rules), compare=(*compared, *added.compare), own=added.revision)
-
-
-def load_profile_mapping(name: str, profile: Profile) -> MappingRules:
-    """A mapping as a profile has it: the shipped one with the profile's own laid over it."""
-    return load_mapping(name, profile.mappings.get(name, ""))
 
 
 def _parse_mapping(name: str, text: str) -> MappingRules:

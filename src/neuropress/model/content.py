@@ -6,25 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
-from .source import Source
-
 type Selection = tuple[slice, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A reader's answer to "is this yours?": the format and how it was recognised.
-
-    `strength` 2: the content's own signature; 1: the name only.
-    """
-
-    format: str
-    reason: str
-    strength: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,18 +243,3 @@ def list_contents(contents: Sequence[Content], most: int = 20) -> str:
 def content_names(content: Content) -> tuple[str, ...]:
     """What a content may be called: its own name, and the one that the file gives it."""
     return tuple(dict.fromkeys(name for name in (content.name, str(content.header.get("name", ""))) if name))
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """What a module in ``readers/`` offers. It knows nothing of tables or targets."""
-
-    FORMAT: str
-
-    def probe(self, head: bytes, name: str) -> Claim | None:
-        """Recognise by content first, name second; `head` is the first 4 KiB."""
-        ...
-
-    def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
-        """Read headers only; arrays are read later. Raises `Problem` on bad input."""
-        ...

@@ -96,6 +96,17 @@ class Finding:
         }
 
 
+ENTRY = ("severity", "meaning", "example", "fix")
+"""What is said of each id."""
+_UNDESCRIBED = {
+    "severity": Severity.ERROR.value,
+    "meaning": "A plug-in found something that it does not describe.",
+    "example": "",
+    "fix": "This is a plug-in's finding that is not described; ask the author of the plug-in.",
+}
+_PLUGINS: dict[str, Mapping[str, str]] = {}
+
+
 @cache
 def catalogue() -> Mapping[str, Mapping[str, str]]:
     """Every finding id of ours: ``severity``, ``meaning``, ``example``, ``fix``."""
@@ -106,18 +117,43 @@ def catalogue() -> Mapping[str, Mapping[str, str]]:
     return entries
 
 
-def finding(id: str, message: str, *, hint: str = "", severity: Severity | None = None, **where: Any) -> Finding:
-    """Make a finding whose id stands in the catalogue.
-
-    The severity and, where none is given, the hint come from the catalogue. Keyword
-    arguments beyond those are parts of the `Location`.
+def describe_findings(entries: Mapping[str, Any]) -> None:
+    """Add what a plug-in's own finding ids mean.
 
     Raises
     ------
-    KeyError
-        The id is not in the catalogue: that is a programming error.
+    ValueError
+        An entry is not whole, or neuropress or another plug-in gives the id already.
     """
-    entry = catalogue()[id]
+    for id, entry in entries.items():
+        whole = isinstance(entry, dict) and set(entry) == set(ENTRY)
+        if not whole or not all(isinstance(text, str) for text in entry.values()):
+            raise ValueError(f"{id!r} must have the texts {', '.join(ENTRY)}, and nothing else")
+        if entry["severity"] not in list(Severity):
+            raise ValueError(f"{id!r} has the severity {entry['severity']!r}; known: {', '.join(Severity)}")
+        if id in catalogue() or _PLUGINS.get(id, entry) != entry:
+            raise ValueError(f"the finding id {id!r} is taken")
+    _PLUGINS.update(entries)
+
+
+def is_described(id: str) -> bool:
+    """Whether an id is ours, or a plug-in that is in use says what it means."""
+    return id in catalogue() or id in _PLUGINS
+
+
+def describe(id: str) -> Mapping[str, str]:
+    """What is said of an id (see `ENTRY`), also of one that nobody describes."""
+    return catalogue().get(id) or _PLUGINS.get(id, _UNDESCRIBED)
+
+
+def finding(id: str, message: str, *, hint: str = "", severity: Severity | None = None, **where: Any) -> Finding:
+    """Make a finding.
+
+    The severity and, where none is given, the hint come from the catalogue, or from what a plug-in says of its
+    own ids (`describe_findings`); an id that nobody describes is shown as it is. Keyword arguments beyond those
+    are parts of the `Location`.
+    """
+    entry = describe(id)
     return Finding(
         id=id,
         origin="neuropress",

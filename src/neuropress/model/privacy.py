@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import replace
 
 from .budget import SHOWN_CHARS
-from .finding import Finding, catalogue
+from .finding import Finding, describe
 from .profile import Profile
 
 
@@ -29,7 +29,7 @@ def hide_for(found: Finding, profile: Profile) -> Finding:
 
 def withhold_text(found: Finding) -> Finding:
     """Where a finding is and what its id means, without any text that may come from a private cell."""
-    entry: Mapping[str, str] = catalogue()[found.id]
+    entry = describe(found.id)
     column = f"{found.location.column}: " if found.location.column else ""
     message = f"{column}{entry['meaning']} The text is private and not shown."
     return replace(

@@ -56,6 +56,11 @@ class Provenance:
         fields = {f"{n.path.rstrip('/')}/{name}": value for n in plan.nodes for name, value in n.fields.items()}
         return cls(plan.target, plan.rows, fields, plan.headers, receipt, plan.notes, profile=plan.profile)
 
+    @classmethod
+    def draft(cls, plan: Plan) -> Provenance:
+        """What a plan's provenance will say, but for digests that only the run finds out."""
+        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources))
+
     def sections(self) -> dict[str, Any]:
         """Plain objects by section (see `SECTIONS`); fields and receipt in columns (see `columns`)."""
         plain = {name: self._plain(name) for name in SECTIONS}
@@ -94,8 +99,9 @@ class Provenance:
         made = from_json(cls, {**known, **whole})
         for name, array in made.receipt.arrays.items():
             check_array(name, array)
-        if any(not isinstance(text, str) for options in made.receipt.sources.values() for text in options.values()):
-            raise ValueError("a reader was told something that is no text")
+        stated = [*made.receipt.sources.values(), *(array.spec.options for array in made.receipt.arrays.values())]
+        if any(not isinstance(value, (str, int, float)) for options in stated for value in options.values()):
+            raise ValueError("a reader was given an option that is no text, number, true or false")
         return made
 
     @classmethod

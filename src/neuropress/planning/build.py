@@ -9,20 +9,22 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from neuropress.converters import CONVERTERS, Built, Converter, Job, Selective, converter
-from neuropress.converters import session as session_converter
-
-from .. import readers
-from ..checks.headers import compare_cells
-from ..config import Config
-from ..mapping.rules import (
-    MappingRules,
-    Scope,
-    apply_mapping,
-    check_mapping,
-    list_rule_sources,
+from neuropress.converters import (
+    FRAME,
+    Built,
+    Converter,
+    Job,
+    Selective,
+    broken_converters,
+    converter,
+    converter_names,
     load_profile_mapping,
 )
+from neuropress.converters import session as session_converter
+
+from ..checks.headers import compare_cells
+from ..config import Config
+from ..mapping.rules import MappingRules, Scope, apply_mapping, check_mapping, list_rule_sources
 from ..mapping.transforms import localize_time
 from ..model.content import Content, Image, describe_contents
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, has_errors, problem
@@ -32,9 +34,11 @@ from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
+from ..readers import broken_readers, raw
 from ..results import KINDS
 from ..tables import normalise_key
 from .targets import Wanted, rivals, source_rows
+from .writable import check_writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +70,17 @@ def check_mappings(profile: Profile) -> None:
 
     Of a profile without some of the shipped tables, what is only for these is left out.
     """
+    broken_plugins()  # loads them all: a waiver may name a finding that only a plug-in describes
+    names = (FRAME, *converter_names())
     for name in profile.split:
-        if name not in CONVERTERS or converter(name).TARGET != "session":
-            known = ", ".join(n for n in CONVERTERS if converter(n).TARGET == "session")
+        if name not in names or converter(name).TARGET != "session":
+            known = ", ".join(n for n in converter_names() if converter(n).TARGET == "session")
             raise MappingError(f"[split] {name}: no converter of sessions has this name; known: {known}")
     for name in profile.mappings:
-        if name not in ("session", *CONVERTERS):
-            known = ", ".join(("session", *CONVERTERS))
+        if name not in names:
+            known = ", ".join(names)
             raise MappingError(f"mappings/{name}.toml: there is no mapping {name!r}; known: {known}")
-    for name in ("session", *CONVERTERS):
+    for name in names:
         module, mapping = converter(name), load_profile_mapping(name, profile)
         there = tuple(table for table in mapping.table if table in profile.tables)
         if there:
@@ -95,14 +101,17 @@ def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
         raise MappingError(message)
 
 
+def broken_plugins() -> tuple[Finding, ...]:
+    """A finding for each reader and converter of another package that cannot be used."""
+    return (*broken_readers(), *broken_converters())
+
+
 def rule_sources(profile: Profile) -> set[tuple[str, str]]:
     """All pairs of a mapping rule and a column that it takes, as `list_rule_sources` names them."""
-    names = ("session", *CONVERTERS)
-    return {
-        pair
-        for n in names
-        for pair in list_rule_sources(load_profile_mapping(n, profile), converter(n).BINDINGS, profile)
-    }
+    pairs: set[tuple[str, str]] = set()
+    for name in (FRAME, *converter_names()):
+        pairs.update(list_rule_sources(load_profile_mapping(name, profile), converter(name).BINDINGS, profile))
+    return pairs
 
 
 def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
@@ -124,11 +133,17 @@ def _frame(wanted: Wanted) -> set[str]:
     return {frame} if frame else set()
 
 
-def build_plan(wanted: Wanted, config: Config) -> Planned:
+def build_plan(wanted: Wanted, config: Config, *, for_writing: bool = False) -> Planned:
     """Open the raw files' headers, compare cells with them, and plan every field and array.
 
     Bad input becomes findings: a data row whose file is bad appears in `failed`, and
     the plan is None then.
+
+    Parameters
+    ----------
+    for_writing
+        The plan is written at once by a writer that refuses what it cannot write: it need not be asked before, which
+        costs as much as building all objects of the result.
     """
     findings = [_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
@@ -163,9 +178,29 @@ def build_plan(wanted: Wanted, config: Config) -> Planned:
             location = found.location
             failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
             return Planned(None, (*findings, found), failed)
-    told = waive_all(told, wanted.waivers)
+    told = [*waive_all(told, wanted.waivers), *_check_arrays(plan, opened)]
+    if not for_writing and not has_errors(told):  # nobody can answer for what cannot be written
+        told += [f.at(**wanted.record.place()) for f in check_writable(plan, config.state)]
     findings += told
     return Planned(None if has_errors(told) else plan, tuple(findings), failed)
+
+
+def _check_arrays(plan: Plan, opened: Iterable[_Opened]) -> Iterator[Finding]:
+    """Whether every array of a plan is one of those that the readers found, cut as its specification says."""
+    shapes: dict[tuple[str, str, str, str], tuple[int, ...]] = {}
+    for one in opened:
+        for content in one.contents:
+            for name, array in content.arrays.items():
+                shapes[one.source.key, content.format, content.name, name] = array.shape
+    for path, spec in plan.arrays().items():
+        shape = shapes.get((spec.source, spec.format, spec.content, spec.array))
+        if shape is None:
+            why = f"no reader found an array {spec.array!r} in content {spec.content!r} of {spec.source}"
+        elif len(spec.index.select) != len(shape) or spec.index.shape() != spec.shape:
+            why = f"its index map does not make {list(spec.shape)} of {list(shape)}, as {spec.array!r} is"
+        else:
+            continue
+        yield finding("plan.invalid", f"{path} of the result cannot be filled: {why}", file=spec.source)
 
 
 @contextmanager
@@ -199,7 +234,7 @@ def _open(name: str, record: Record, config: Config) -> _Opened:
     key = raw_key(name, record, config.profile)
     try:
         source = config.sources().locate(key)
-        held = readers.read(source, config.options.get(key))
+        held = raw.read(source, config.options.get(key))
         try:
             name, contents = _choose(name, record, source, held)
         except BaseException:

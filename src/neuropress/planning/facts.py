@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from neuropress.converters import load_profile_mapping
+
 from ..checks.headers import compare_cells
 from ..config import Config
-from ..mapping.rules import load_profile_mapping
 from ..model.budget import LINE_CHARS, LINES_BYTES, SHOWN_CHARS, parse_json, read_file
 from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical

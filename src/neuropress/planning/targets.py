@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from neuropress.converters import CONVERTERS, converter
+from neuropress.converters import converter, converter_names
 
 from ..model.finding import Finding, Severity, finding
 from ..model.plan import SourceRow, Target, digest
@@ -97,7 +97,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
     found = []
     for record in tables.records.get("session", {}).values():
         found += _session(record, tables, profile)
-    for name in CONVERTERS:
+    for name in converter_names():
         module = converter(name)
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
@@ -121,7 +121,7 @@ def rivals(name: str, record: Record) -> list[str]:
 
 
 def _taking(record: Record) -> list[str]:
-    return [n for n in CONVERTERS if record.table in converter(n).TABLES and converter(n).takes(record)]
+    return [n for n in converter_names() if record.table in converter(n).TABLES and converter(n).takes(record)]
 
 
 def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
@@ -129,7 +129,7 @@ def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Findi
 
     Where their result would lie cannot be told, so they have no target.
     """
-    own = {SESSION, *(t for n in CONVERTERS if converter(n).TARGET != SESSION for t in converter(n).TABLES)}
+    own = {SESSION, *(t for n in converter_names() if converter(n).TARGET != SESSION for t in converter(n).TABLES)}
     for table, spec in profile.tables.items():
         if table in own and "session_id" not in spec.foreign:
             understood = tables.records.get(table, {})

@@ -16,7 +16,7 @@ from ..model.plan import ArraySpec, canonical
 from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
-from ..readers import RawArrays
+from ..readers.raw import RawArrays
 from ..results import StoredArray, kind_of
 from ..state import DigestCache
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
-from ..model.finding import Finding, Problem, Severity, catalogue, finding
+from ..model.finding import Finding, Problem, Severity, describe, finding
 from ..model.report import Outcome
 from ..model.waiver import waive_result
 from ..planning.stale import State
@@ -90,7 +90,7 @@ def public_finding(found: Finding, workspace: Workspace) -> Finding:
     spec = config.profile.tables.get(where.table or "")
     if spec and spec.private and (where.column in spec.private or where.column not in (*spec.columns, *spec.optional)):
         plain = replace(where, value=None, expected=None)
-        found = replace(found, message=catalogue()[found.id]["meaning"], hint="", location=plain)
+        found = replace(found, message=describe(found.id)["meaning"], hint="", location=plain)
     for place in sorted(map(str, {config.root, *config.roots}), key=lambda text: -len(text)):
         name = PurePath(place).name
         message, hint = (text.replace(place, name) for text in (found.message, found.hint))

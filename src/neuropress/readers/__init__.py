@@ -1,150 +1,116 @@
-"""One module per raw format. A reader knows nothing of tables or targets.
+"""Raw formats: one package each, whose ``FORMAT`` says what is known of it before a file is opened.
 
-Add a format: write ``readers/<format>.py`` with ``FORMAT``, ``probe`` and ``read``
-(see `neuropress.model.content.Reader`), name it in `FORMATS`, add
-``tests/readers/test_<format>.py``.
+Add one: write a package with ``FORMAT`` (a `Format`) and a module with ``read``, and name it in `BUILT_IN`; another
+installed package names its `Format` under the entry point ``neuropress.readers``. Files are opened by `raw`;
+declarations import nothing heavy. A reader knows nothing of tables or targets.
 """
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any, cast
+from functools import cache
+from types import MappingProxyType
+from typing import Any
 
-import numpy as np
+from ..model.finding import Finding
+from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
+from . import abf, slices, swc, tiff
+from .format import Claim, Fact, Format, Option, check_options, suggest
 
-from ..model.content import Claim, Content, LazyArray, Reader, content_names, list_contents
-from ..model.finding import problem
-from ..model.plan import ArraySpec
-from ..model.source import Source, SourceRoots
+__all__ = [
+    "BUILT_IN",
+    "COMMON",
+    "GROUP",
+    "Claim",
+    "Fact",
+    "Format",
+    "Option",
+    "broken_readers",
+    "check_reader_options",
+    "formats",
+    "registered",
+]
 
-FORMATS = ("abf", "tiff", "slices", "swc")
+GROUP = "neuropress.readers"
+"""Entry point of other packages' formats."""
+
+BUILT_IN = (abf.FORMAT, tiff.FORMAT, slices.FORMAT, swc.FORMAT)
+
+COMMON = (
+    Option("reader", "The reader's name, where two readers claim the file or none does."),
+    Option("image", "Which image of several: its number in the file, from 1, or its name."),
+)
+"""Options that every reader has."""
 
 
-def reader(format: str) -> Reader:
-    """The reader module of a format, imported when first asked for.
+@cache
+def _plugins() -> Plugins[Format]:
+    return load_plugins(GROUP, {format.name for format in BUILT_IN}, _check_format)
 
-    Raises
-    ------
-    Problem
-        ``format.unknown``: a result names a format that this version does not read.
+
+@cache
+def registered() -> Mapping[str, Plugin[Format]]:
+    """Every format by its name, with the package that it is from; those of other packages last."""
+    built_in = (Plugin(format.name, CORE, format) for format in BUILT_IN)
+    return MappingProxyType({entry.name: entry for entry in (*built_in, *_plugins().usable)})
+
+
+def formats() -> dict[str, Format]:
+    """Every format by its name."""
+    return {name: entry.value for name, entry in registered().items()}
+
+
+def broken_readers() -> tuple[Finding, ...]:
+    """A finding for each reader of another package that cannot be used."""
+    return _plugins().broken
+
+
+def _check_format(name: str, package: str, value: Any) -> Format:
+    """What a plug-in declares, if it is whole. Raises `PluginError`."""
+    if not isinstance(value, Format):
+        raise PluginError(f"it is {type(value).__name__!r}, not a neuropress.readers.Format")
+    if value.name != name:
+        raise PluginError(f"it declares the name {value.name!r}")
+    if not (value.signatures or value.suffixes or value.is_folder or value.probe):
+        raise PluginError("it says neither by content nor by name what it reads")
+    common = {option.name for option in COMMON}
+    for option in value.options:
+        if option.name in common:
+            raise PluginError(f"its option {option.name!r} is one that every reader has")
+        if option.kind == "choice" and not option.choices:
+            raise PluginError(f"its option {option.name!r} is a choice of nothing")
+    return value
+
+
+def check_reader_options(options: Mapping[str, Any]) -> str:
+    """What is wrong with the options of one file, as far as that can be known without opening it; "" for nothing.
+
+    Where they do not name a reader, they must suit one of those that there are.
     """
-    if format not in FORMATS:
-        raise problem("format.unknown", f"no reader for the format {format!r}; known: {', '.join(FORMATS)}")
-    return cast(Reader, importlib.import_module(f"neuropress.readers.{format}"))
+    known = formats()
+    named = options.get("reader")
+    if named is not None:
+        if complaint := COMMON[0].complaint(named):
+            return f"reader {complaint}"
+        if named not in known:
+            return f"reader = {named[:80]!r}: there is no such reader; known: {', '.join(known)}{suggest(named, known)}"
+        return check_options(options, known[named], COMMON)
+    complaints = [check_options(options, format, COMMON) for format in known.values()]
+    if not all(complaints):
+        return ""
+    return _best_complaint(options, complaints)
 
 
-def choose(source: Source) -> Claim:
-    """Which reader takes a raw object, and why.
-
-    Raises
-    ------
-    Problem
-        ``format.unknown`` when none does, ``format.ambiguous`` when two do, ``file.empty``.
-    """
-    head = b"" if source.is_folder else source.head()
-    if not source.is_folder and not head:
-        raise problem("file.empty", f"{source.key} has no bytes", file=source.key)
-    name = source.name + ("/" if source.is_folder else "")
-    claims = [c for c in (reader(f).probe(head, name) for f in FORMATS) if c]
-    strongest = [c for c in claims if c.strength == max(c.strength for c in claims)]
-    if not strongest:
-        start = head[:8].hex(" ") or "a folder"
-        raise problem(
-            "format.unknown", f"{source.key}: no reader knows this content (it begins {start})", file=source.key
-        )
-    if len(strongest) > 1:
-        said = "; ".join(f"{c.format}: {c.reason}" for c in strongest)
-        raise problem("format.ambiguous", f"{source.key} is claimed twice ({said})", file=source.key)
-    return strongest[0]
-
-
-def read(source: Source, options: Mapping[str, Any] | None = None) -> tuple[Content, ...]:
-    """Contents of a raw object, by the reader that claims it, or by the one that ``options["reader"]`` names."""
-    stated = dict(options or {})
-    name = stated.pop("reader", None) or choose(source).format
-    return _read(name, source, stated)
-
-
-def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
-    """Contents by one reader; only the one that the option ``image`` names, if it is given.
-
-    Raises
-    ------
-    Problem
-        ``image.choice``: the file has no such image, or two of this name; and what the reader raises.
-    """
-    stated = {name: value for name, value in options.items() if name not in ("reader", "image")}
-    contents = reader(format).read(source, stated)
-    wanted = str(options["image"]).strip() if "image" in options else None
-    if wanted is None:
-        return contents
-    chosen = [c for c in contents if wanted in content_names(c)]
-    if not chosen and wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:9]) <= len(contents):
-        chosen = [contents[int(wanted[:9]) - 1]]
-    for content in contents:
-        if chosen != [content]:
-            content.close()
-    if len(chosen) != 1:
-        count = "several images" if chosen else "no image"
-        held = f"{source.key} has {count} called {wanted!r} (option image); it holds {list_contents(contents)}"
-        raise problem("image.choice", held, value=wanted, file=source.key)
-    return tuple(chosen)
-
-
-class RawArrays:
-    """Opens the raw arrays that a plan or a receipt names, each file once.
-
-    Use as a context manager; leaving it closes all files.
-    """
-
-    def __init__(self, roots: SourceRoots) -> None:
-        self._roots = roots
-        self._open: dict[tuple[str, str, str], tuple[Source, tuple[Content, ...]]] = {}
-
-    def __enter__(self) -> RawArrays:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for _source, contents in self._open.values():
-            for content in contents:
-                content.close()
-        self._open.clear()
-
-    def array(self, spec: ArraySpec) -> LazyArray:
-        """The raw array behind a result's array.
-
-        Raises
-        ------
-        Problem
-            The raw file is missing or unreadable, or has no such array any more
-            (``file.changed``).
-        """
-        options = repr(sorted(spec.options.items()))
-        key = (spec.source, spec.format, options)
-        if key not in self._open:
-            source = self._roots.locate(spec.source)
-            self._open[key] = (source, _read(spec.format, source, spec.options))
-        for content in self._open[key][1]:
-            if content.name == spec.content and spec.array in content.arrays:
-                return content.arrays[spec.array]
-        raise problem(
-            "file.changed", f"{spec.source} has no array {spec.content}/{spec.array} any more", file=spec.source
-        )
-
-    def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
-        """A block of the result, made from the raw array by the index map."""
-        array = self.array(spec)
-        block = array.read(spec.index.source_selection(selection))
-        return spec.from_source(block)
-
-    def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
-        """What a raw object holds, headers only. Raises `Problem`."""
-        source = self._roots.locate(key)
-        found = read(source, options)
-        self._open[key, "", repr(sorted(options.items()))] = (source, found)
-        return found
-
-    def sources(self) -> tuple[Source, ...]:
-        """Every raw object opened so far."""
-        return tuple(source for source, _ in self._open.values())
+def _best_complaint(options: Mapping[str, Any], complaints: list[str]) -> str:
+    """The complaint that helps: on a name that no reader has, else on a value, of a reader that has all the names."""
+    every = {option.name: option for option in COMMON}
+    for format in formats().values():
+        every.update({option.name: option for option in format.options})
+    for name in options:
+        if name not in every:
+            return f"{name} is none of {', '.join(sorted(every))}{suggest(name, every)}"
+    for format, complaint in zip(formats().values(), complaints, strict=True):
+        names = {option.name for option in (*COMMON, *format.options)}
+        if names >= set(options):
+            return complaint
+    return f"no reader has all of the options {', '.join(sorted(options))}"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --h
     from ..model.plan import Plan
     from ..model.provenance import Provenance
     from ..model.receipt import InputDigest
-    from ..readers import RawArrays
+    from ..readers.raw import RawArrays
 
 type Progress = Callable[[int], None]
 """Called with the number of uncompressed bytes that were just written."""
@@ -46,6 +46,8 @@ class Kind:
         Packages by whose version the bytes of equal data may differ.
     recognises
         Whether a path that exists is such a result, by its content.
+    checked_by
+        Packages that decide which plans can be written, beside neuropress.
     package
         Module that has what `Result` demands.
     """
@@ -60,6 +62,7 @@ class Kind:
     package: str
     frame: str = ""
     libraries: tuple[str, ...] = ()
+    checked_by: tuple[str, ...] = ()
 
     def load(self) -> Result:
         """What is done with results of the kind, imported when first asked for."""
@@ -120,6 +123,10 @@ class Result(Protocol):
         OSError
             The machine failed (disk full, no permission).
         """
+        ...
+
+    def check_plan(self, plan: Plan) -> Iterable[Finding]:
+        """All for which `write` would refuse the plan itself, as errors (``plan.invalid``); nothing is written."""
         ...
 
     def read_provenance(self, path: Path) -> Provenance:

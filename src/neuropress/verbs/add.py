@@ -11,16 +11,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuropress.converters import CONVERTERS, converter
+from neuropress.converters import converter, converter_names, load_profile_mapping
 
-from .. import readers
 from ..config import Config
-from ..mapping.rules import load_profile_mapping
 from ..model.content import Content, Recording
 from ..model.finding import Problem, problem
 from ..model.profile import Profile, TableSpec
 from ..model.report import Outcome, Report
 from ..model.source import Source, check_key, sha256_file
+from ..readers import raw as raw_objects
 from ..state import locked, write_atomic
 from ..storage.roots import Folder
 from ..tables import RawTable, Tables, list_row_problems, read_tables
@@ -101,7 +100,7 @@ def _read(path: Path) -> tuple[Content, ...]:
     if not path.exists():
         raise problem("file.missing", f"{path} does not exist", file=str(path))
     source = Source(path.name + ("/" if path.is_dir() else ""), Folder(path.resolve().parent))
-    contents = readers.read(source)
+    contents = raw_objects.read(source)
     for content in contents:
         content.close()
     return contents
@@ -120,7 +119,7 @@ def _table(contents: tuple[Content, ...], occasion: Occasion, config: Config) ->
 
 
 def _converters(table: str) -> list[str]:
-    return [name for name in CONVERTERS if table in converter(name).TABLES]
+    return [name for name in converter_names() if table in converter(name).TABLES]
 
 
 def _date(tables: Tables, spec: TableSpec, occasion: Occasion, config: Config) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .. import __version__
 from ..config import Config
-from ..model.finding import Finding, MappingError, Problem, finding, machine_finding, problem
+from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan
 from ..model.receipt import InputDigest
 from ..model.report import Outcome, Report
@@ -23,7 +23,7 @@ from ..planning.build import Planned, build_plan, raw_column, raw_key
 from ..planning.records import write_records
 from ..planning.stale import State, standing
 from ..planning.targets import Wanted, rows_digest
-from ..readers import RawArrays
+from ..readers.raw import RawArrays
 from ..results import KINDS, Seal, tool
 from ..state import DigestCache, Lock, held_lock, locked
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
@@ -113,7 +113,7 @@ def _convert(config: Config, wanted: Wanted, options: Options, progress: Progres
         check_place(config.output, path, wanted.target.kind)
         while True:
             watch = _Watch(cache, _stamps(usable, config), options.lock, config.sources)
-            planned = build_plan(usable, config)
+            planned = build_plan(usable, config, for_writing=True)
             if planned.plan is not None:
                 try:
                     nbytes = _write(config, usable, planned.plan, watch, progress)
@@ -261,6 +261,9 @@ def withheld(wanted: Wanted) -> Outcome:
 
 def _failed(wanted: Wanted, planned: Planned) -> Outcome:
     blocked = {**wanted.blocked, **planned.failed}
+    if not blocked:  # all rows are good, but what they make is not
+        cause = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
+        return Outcome(wanted.target.path, "withheld", cause, planned.findings)
     outcome = withheld(replace(wanted, blocked=blocked))
     return replace(outcome, findings=(*outcome.findings, *planned.findings))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..model.finding import has_errors
+from ..model.finding import Severity, has_errors
 from ..model.report import Outcome, Report
 from ..model.serial import to_json
 from ..planning.targets import Wanted
@@ -36,5 +36,6 @@ def _plan_one(workspace: Workspace, wanted: Wanted, outdated: bool) -> Outcome:
     planned = workspace.build(usable)
     facts = {"plan": to_json(planned.plan)} if planned.plan else {}
     if has_errors(planned.findings):
-        return Outcome(path, "blocked", planned.findings[0].message, tuple(planned.findings), facts)
+        cause = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
+        return Outcome(path, "blocked", cause, tuple(planned.findings), facts)
     return Outcome(path, str(now.state), now.reason, tuple(planned.findings), facts)

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ...model.budget import JSON_BYTES, parse_json, read_file
-from ...model.finding import Finding, finding, problem
+from ...model.finding import Finding, Problem, finding, problem
 from ...model.plan import Plan, digest
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
-from ...readers import RawArrays
+from ...readers.raw import RawArrays
 from .. import Progress, Seal, StoredArray, durable
 from ..sections import NAME, parse_provenance
 
@@ -27,7 +27,9 @@ CONTENT = "/asset"
 
 def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
     """Write the record whole under `path`, or leave nothing there. Nothing is taken over from a `previous` one."""
-    asset = _nested({name: field.value for node in plan.nodes for name, field in node.fields.items()})
+    for refused in check_plan(plan):
+        raise Problem(refused)
+    asset = _nested(_values(plan))
     asset["files"] = [
         {"path": key, "size": known.size, "sha256": known.sha256} for key, known in sorted(seal.inputs.items())
     ]
@@ -37,6 +39,43 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
     text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True)
     seal.confirm()
     durable.write_text(path, f"{text}\n")
+
+
+def check_plan(plan: Plan) -> Iterator[Finding]:
+    """Fields that make one JSON object about the row, and no arrays (``plan.invalid``)."""
+    arrays, values = sorted(plan.arrays()), _values(plan)
+    try:
+        record = _nested(values)
+        json.dumps([record, Provenance.draft(plan).sections()])
+    except (TypeError, ValueError, AttributeError) as error:
+        yield _invalid(plan, f"its fields {', '.join(values)} make no JSON object ({error})")
+        return
+    if arrays:
+        yield _invalid(plan, f"a record holds no arrays, but it has {', '.join(arrays)}")
+    if record.get("id") != plan.target.id:
+        yield _invalid(plan, f"its field id is {record.get('id')!r}, not that of its row")
+    if "files" in record:
+        yield _invalid(plan, "it has a field files, which holds the digests of the raw files")
+    facts = record.get("facts", {})
+    for name in _no_numbers(facts) if isinstance(facts, dict) else ["facts"]:
+        yield _invalid(plan, f"its field facts/{name} is no number")
+
+
+def _invalid(plan: Plan, why: str) -> Finding:
+    return finding("plan.invalid", f"The plan of {plan.target.id} cannot be written as an asset record: {why}")
+
+
+def _values(plan: Plan) -> dict[str, Any]:
+    """Path of each field in the record -> its value. A path that two nodes give is one of theirs."""
+    return {name: field.value for node in plan.nodes for name, field in node.fields.items()}
+
+
+def _no_numbers(facts: Mapping[str, Any]) -> list[str]:
+    return sorted(
+        name
+        for name, value in facts.items()
+        if not (isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)))
+    )
 
 
 def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,6 +153,5 @@ def validate(path: Path) -> list[Finding]:
     facts = record.get("facts", {})
     if not isinstance(facts, dict):
         return [finding("asset.invalid", f"{path.name}: its facts are no object", file=str(path))]
-    bad = [n for n, v in facts.items() if not (isinstance(v, int) or (isinstance(v, float) and math.isfinite(v)))]
-    wrong += [f"facts/{name} is {str(facts[name])[:80]}, which is no number" for name in sorted(bad)]
+    wrong += [f"facts/{name} is {str(facts[name])[:80]}, which is no number" for name in _no_numbers(facts)]
     return [finding("asset.invalid", f"{path.name}: {text}", file=str(path)) for text in wrong]

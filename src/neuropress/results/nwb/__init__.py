@@ -25,4 +25,5 @@ KIND = Kind(
     package="neuropress.results.nwb.file",
     frame="session",
     libraries=("h5py",),
+    checked_by=("hdmf", "pynwb"),
 )

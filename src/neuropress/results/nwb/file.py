@@ -21,7 +21,7 @@ from ...model.finding import Finding, Problem, problem
 from ...model.plan import Plan
 from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
-from ...readers import RawArrays
+from ...readers.raw import RawArrays
 from .. import Progress, Seal, StoredArray, durable
 from .digest import digests
 from .guard import DAMAGE, check_file, check_members, read_texts, refusing
@@ -57,13 +57,12 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
 
 
 def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
-    from .build import build
     from .columns import check_indices
     from .files import declare
 
     receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, {}, plan.sources)
     arrays = plan.arrays()
-    nwbfile = build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
+    nwbfile = _build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
     declare(nwbfile, path, arrays)
     with ExitStack() as stack:
         old = _previous(previous, seal, stack)
@@ -73,6 +72,26 @@ def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | 
         derived = digests(file, arrays)
         receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived, plan.sources)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
+
+
+def _build(plan: Plan, version: str, sections: Mapping[str, str]) -> Any:
+    """The plan as pynwb objects. Raises `Problem` (``plan.invalid``), also for what pynwb's own methods refuse."""
+    from .build import build
+
+    try:
+        return build(plan, version, sections)
+    except (TypeError, ValueError, LookupError) as error:
+        raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
+
+
+def check_plan(plan: Plan) -> Iterator[Finding]:
+    """Build and declare every object in memory: types, fields, links, values and places (``plan.invalid``)."""
+    from .files import declare_in_memory
+
+    try:
+        declare_in_memory(_build(plan, "", Provenance.draft(plan).texts()), plan.arrays())
+    except Problem as bad:
+        yield bad.finding
 
 
 def _previous(path: Path | None, seal: Seal, stack: ExitStack) -> Previous | None:

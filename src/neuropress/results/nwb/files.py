@@ -61,7 +61,21 @@ def declare(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec]) -> No
     """
     # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
     # "x" follows no link, should somebody have put one there meanwhile.
-    file = h5py.File(path, "x")
+    _write(nwbfile, h5py.File(path, "x"), arrays)
+
+
+def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec]) -> None:
+    """The same into memory, which is forgotten: some values are refused only as they are written.
+
+    Raises
+    ------
+    Problem
+        ``plan.invalid``, as `declare`.
+    """
+    _write(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False), arrays)
+
+
+def _write(nwbfile: NWBFile, file: h5py.File, arrays: Mapping[str, ArraySpec]) -> None:
     with _ReproducibleIO(arrays, file=file, mode="w", manager=BuildManager(type_map())) as io:
         try:
             io.write(nwbfile, expandable=())

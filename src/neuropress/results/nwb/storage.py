@@ -23,7 +23,7 @@ from ...model.finding import problem
 from ...model.plan import ArraySpec, canonical
 from ...model.receipt import ArrayReceipt, InputDigest, Receipt, block_digest, blocks, root_digest
 from ...model.serial import to_json
-from ...readers import RawArrays
+from ...readers.raw import RawArrays
 
 GZIP_LEVEL = 4
 SMALL = 64 * 1024

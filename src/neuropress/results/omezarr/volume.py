@@ -23,12 +23,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ...model.finding import Finding, Problem
+from ...model.finding import Finding, Problem, finding
 from ...model.plan import ArraySpec, Node, Plan, digest
 from ...model.provenance import Provenance
 from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...model.serial import to_json
-from ...readers import RawArrays
+from ...readers.raw import RawArrays
 from .. import Progress, Seal, StoredArray, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
@@ -72,6 +72,8 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
     only metadata changed since `previous` (at the same path), its root ``zarr.json`` is
     replaced and nothing else is touched.
     """
+    for refused in check_plan(plan):
+        raise Problem(refused)
     volume = _Volume.of(plan)
     if durable.restore(path):
         previous = path
@@ -95,6 +97,33 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
         journal.close()
     seal.confirm()
     durable.replace_folder(partial, path)
+
+
+def check_plan(plan: Plan) -> Iterator[Finding]:
+    """One node of one array, axes that suit its shape, and metadata that make a ``zarr.json`` (``plan.invalid``)."""
+    paths = [node.path for node in plan.nodes]
+    arrays = sorted(plan.arrays())
+    if len(paths) != 1 or arrays != [f"{paths[0].rstrip('/')}/{LEVEL0}"]:
+        why = (
+            f"it has the nodes {', '.join(paths)} and the arrays {', '.join(arrays)}, not one of each, called {LEVEL0}"
+        )
+        yield _invalid(plan, why)
+        return
+    try:
+        volume = _Volume.of(plan)
+        metadata.root_json(volume.node.fields, volume.layout, Provenance.draft(plan))
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        yield _invalid(plan, f"its metadata or array do not fit NGFF ({type(error).__name__}: {error})")
+        return
+    axes = metadata.ome_fields(volume.node.fields)["multiscales"][0]["axes"]
+    if len(axes) != len(volume.spec.shape):
+        yield _invalid(plan, f"it names {len(axes)} axes of an array of {len(volume.spec.shape)}")
+    if np.dtype(volume.spec.dtype).kind not in "uif":
+        yield _invalid(plan, f"its voxels are {volume.spec.dtype}, neither integers nor floats")
+
+
+def _invalid(plan: Plan, why: str) -> Finding:
+    return finding("plan.invalid", f"The plan of {plan.target.id} cannot be written as OME-Zarr: {why}")
 
 
 def _reusable(plan: Plan, volume: _Volume, seal: Seal, previous: Path) -> Receipt | None:
@@ -215,6 +244,7 @@ def validate(path: Path) -> list[Finding]:
 __all__ = [
     "arrays",
     "check_files",
+    "check_plan",
     "derived",
     "read_provenance",
     "samples",

@@ -11,11 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..model.content import LazyArray, Selection
-from ..model.finding import Problem, problem
-from ..model.source import RawFile, Source, Stamp
-from ._page import Places
-from ._stamp import check_unchanged
+from ...model.content import LazyArray, Selection
+from ...model.finding import Problem, problem
+from ...model.source import RawFile, Source, Stamp
+from ..stamp import check_unchanged
+from .page import Places
 
 MAX_OPEN = 32
 BLOCK_BYTES = 64 * 2**20

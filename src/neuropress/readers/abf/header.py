@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from pyabf.names import getDigitizerName, getTelegraphName
 
-from ..model.content import Channel, Tag
-from ..model.finding import Problem, problem
-from . import _abf_layout as layout
+from ...model.content import Channel, Tag
+from ...model.finding import Problem, problem
+from . import layout
 
 MODES = {
     1: "event-driven, variable length",

@@ -13,9 +13,10 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..model import budget
-from ..model.finding import Problem, problem
-from ._page import (
+from ...model import budget
+from ...model.finding import Problem, problem
+from . import is_tiff
+from .page import (
     COUNTS,
     DESCRIPTION,
     FORM,
@@ -47,11 +48,6 @@ _METAMORPH = {33629: 24}
 """MetaMorph's tags that are longer than they say: bytes for each of their values."""
 
 type _Entry = tuple[int, int, int, bytes]
-
-
-def is_tiff(head: bytes) -> bool:
-    """Whether the bytes begin a classic or Big TIFF."""
-    return head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def walk(file: BinaryIO, size: int, key: str) -> tuple[Page, ...]:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from ..model.budget import SWC_BYTES, SWC_COMMENTS, SWC_SAMPLES
-from ..model.content import Claim, Content
-from ..model.finding import Problem, problem
-from ..model.source import Source
+from ...model.budget import SWC_BYTES, SWC_COMMENTS, SWC_SAMPLES
+from ...model.content import Content
+from ...model.finding import Problem, problem
+from ...model.source import Source
+from . import FORMAT
 
-FORMAT = "swc"
 SOMA = 1
 COLUMNS = 7
 DIGITS = 200
@@ -31,13 +31,6 @@ class _Sample:
     place: tuple[Decimal, Decimal, Decimal]
     parent: int
     line: int
-
-
-def probe(head: bytes, name: str) -> Claim | None:
-    """By the name: the content has no signature."""
-    if not name.lower().endswith(".swc"):
-        return None
-    return Claim(FORMAT, "its name ends in .swc", strength=1)
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
@@ -55,7 +48,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     comments, samples = _samples(data, source.key)
     _check_tree(samples, source.key)
     facts = dict(_facts(samples))
-    return (Content("", FORMAT, facts, {"comments": comments, "facts": facts}, {}),)
+    return (Content("", FORMAT.name, facts, {"comments": comments, "facts": facts}, {}),)
 
 
 def _samples(data: bytes, key: str) -> tuple[list[str], dict[int, _Sample]]:

@@ -15,24 +15,20 @@ from typing import Any
 
 import numpy as np
 
-from ..model.content import Claim, Image, Selection
-from ..model.finding import Problem, problem
-from ..model.source import Source, Stamp
-from . import _png, tiff
-from ._ifd import is_tiff, walk
-from ._page import Page
-from ._pixels import Files, Planes, RawPlanes, declared, plane_array
-from ._stamp import check_unchanged
-from ._tiffmeta import Meta, count, key_values
+from ...model.content import Image, Selection
+from ...model.finding import Problem, problem
+from ...model.source import Source, Stamp
+from ..images import is_tiff
+from ..images.calibration import Meta, count, key_values
+from ..images.ifd import walk
+from ..images.page import Page
+from ..images.pixels import Files, Planes, RawPlanes, declared, plane_array
+from ..stamp import check_unchanged
+from ..tiff import read as tiff
+from . import FORMAT, png
 
-FORMAT = "slices"
 _NUMBER = re.compile(r"\s*(\d+)\s*")
 _EXTENSIONS = (".tif", ".tiff", ".png")
-
-
-def probe(head: bytes, name: str) -> Claim | None:
-    """Claim folders, by their key's final ``/`` only: `read` looks at the members."""
-    return Claim(FORMAT, "a folder", strength=1) if name.endswith("/") else None
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
@@ -56,7 +52,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
 @dataclass(frozen=True, slots=True)
 class _Slice:
     key: str
-    header: Page | _png.Png
+    header: Page | png.Png
     stamp: Stamp
     text: str = ""
 
@@ -83,8 +79,8 @@ class _Scan:
         with self.source.open(key) as file:
             head = file.read(8)
             file.seek(0)
-            if head == _png.SIGNATURE:
-                self.slices.append(_Slice(key, _png.scan(file, size, key), stamp))
+            if head == png.SIGNATURE:
+                self.slices.append(_Slice(key, png.scan(file, size, key), stamp))
             elif is_tiff(head):
                 page = self._single(walk(file, size, key), key)
                 start, length = page.description or (0, 0)
@@ -135,7 +131,7 @@ def _check_alike(slices: Sequence[_Slice], folder: str) -> None:
 
 
 def _look(part: _Slice) -> str:
-    if isinstance(part.header, _png.Png):
+    if isinstance(part.header, png.Png):
         extent, bits = part.header.shape, part.header.bits
         return f"PNG of {extent[1]} x {extent[0]} pixels, {bits} bits, {(*extent, 1)[2]} samples"
     width, length, depth, bits_, kind, samples, _ = part.header.image
@@ -209,8 +205,8 @@ class _Decoded:
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         part = self._slices[index]
         check_unchanged(self._source.stamp(part.key), part.stamp, part.key)
-        if isinstance(part.header, _png.Png):
-            out[...] = _png.decode(self._source.read(part.key), part.header, part.key)[selection]
+        if isinstance(part.header, png.Png):
+            out[...] = png.decode(self._source.read(part.key), part.header, part.key)[selection]
             return
         content = tiff.read_slice(Source(part.key, self._source.root))
         try:
@@ -252,7 +248,7 @@ def _image(source: Source, slices: Sequence[_Slice], scan: _Scan, options: Mappi
     ignored = (f"{len(scan.ignored)} files are no images and are left out: {', '.join(scan.ignored[:5])}",)
     return Image(
         name="",
-        format=FORMAT,
+        format=FORMAT.name,
         facts={**first.facts, "z": str(len(slices))},
         header=header,
         arrays={"pixels": plane_array(planes, axes, shape, single.shape, single.dtype)},
@@ -265,14 +261,14 @@ def _image(source: Source, slices: Sequence[_Slice], scan: _Scan, options: Mappi
 
 def _first(source: Source, part: _Slice) -> Image:
     """The first slice as an image of its own: axes, calibration and header of the stack."""
-    if not isinstance(part.header, _png.Png):
+    if not isinstance(part.header, png.Png):
         content = tiff.read_slice(Source(part.key, source.root))
         content.close()
         return content
     meta = Meta()
-    chunks = _png.describe(source.read(part.key), meta)
+    chunks = png.describe(source.read(part.key), meta)
     shape = part.header.shape
     axes = ("y", "x", "s")[: len(shape)]
     meta.facts.update(x=str(shape[1]), y=str(shape[0]))
     pixels = plane_array(_Decoded(source, [part], shape, part.header.dtype), axes, shape, shape, part.header.dtype)
-    return Image("", FORMAT, meta.facts, {"chunks": chunks}, {"pixels": pixels}, spacing=meta.spacing)
+    return Image("", FORMAT.name, meta.facts, {"chunks": chunks}, {"pixels": pixels}, spacing=meta.spacing)

@@ -1,6 +1,6 @@
 """TIFF: plain, Big, tiled, compressed, ImageJ, OME (sets of files too), ScanImage, MetaMorph.
 
-Pages and their data are checked against the file's size first (`._ifd`); tifffile then
+Pages and their data are checked against the file's size first (`..images.ifd`); tifffile then
 says how pages form images and decodes strips and tiles. An axis that the file does not
 name is ``q``, never guessed.
 """
@@ -17,40 +17,23 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from ..model import budget
-from ..model.content import Claim, Image, LazyArray
-from ..model.finding import Problem, problem
-from ..model.source import Source
-from . import _ome, _scanimage
-from ._codestream import stated_extent
-from ._ifd import is_tiff, walk
-from ._page import Hostile, Page, check_segment
-from ._pixels import Files, Planes, RawPlanes, SegmentPlanes, declared, plane_array
-from ._stamp import check_unchanged
-from ._tiffheader import tags_as_json
-from ._tiffmeta import Meta, count, imagej, key_values, metamorph, plain_resolution
-from ._tiffseries import Series, Whole, find_series, listened, short
+from ...model import budget
+from ...model.content import Image, LazyArray
+from ...model.finding import Problem, problem
+from ...model.source import Source
+from ..images.calibration import Meta, count, imagej, key_values, metamorph, plain_resolution
+from ..images.codestream import stated_extent
+from ..images.ifd import walk
+from ..images.page import Hostile, Page, check_segment
+from ..images.pixels import Files, Planes, RawPlanes, SegmentPlanes, declared, plane_array
+from ..stamp import check_unchanged
+from . import FORMAT, is_companion, ome_xml, scanimage
+from .series import Series, Whole, find_series, listened, short
+from .tags import tags_as_json
 
-FORMAT = "tiff"
 MAX_PAGE_TEXT = 2**20
 """Characters of all later pages' descriptions together that the header keeps."""
 _JPEG = (6, 7, 33007, 34892)
-_XML_STARTS = (b"<?xml", b"<OME", b"\xef\xbb\xbf<?xml", b"<!--")
-
-
-def probe(head: bytes, name: str) -> Claim | None:
-    """Recognise a TIFF or BigTIFF by its first four bytes, the OME-XML of a set of TIFF files by its root."""
-    if name.endswith("/"):
-        return None
-    if _is_companion(head):
-        return Claim(FORMAT, "is the OME-XML of a set of TIFF files")
-    if not is_tiff(head):
-        return None
-    return Claim(FORMAT, "begins like a BigTIFF" if b"+" in head[2:4] else "begins like a TIFF")
-
-
-def _is_companion(head: bytes) -> bool:
-    return head.startswith(_XML_STARTS) and b"OME" in head and b"openmicroscopy" in head
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
@@ -78,7 +61,7 @@ class _Reading:
         self.files = Files(source)
         self.walked: dict[str, tuple[Page, ...]] = {}
         self.warnings: list[str] = []
-        self.ome: _ome.Ome | None = None
+        self.ome: ome_xml.Ome | None = None
         self.members: dict[str, str] = {}
         self.pairs: dict[str, str] = {}
         self.description = ""
@@ -90,7 +73,7 @@ class _Reading:
 
     def contents(self) -> tuple[Image, ...]:
         try:
-            if _is_companion(self.source.head()):
+            if is_companion(self.source.head()):
                 self._start_at_companion()
             else:
                 self._walk(self.key)
@@ -139,8 +122,8 @@ class _Reading:
     def _check_description(self) -> None:
         """What the first page says about the others, and whether they are there."""
         self.description = self._text(self.pages[0])
-        if _ome.looks_like(self.description) and not self.alone:
-            self.ome = _ome.parse(self.description, self.key)
+        if ome_xml.looks_like(self.description) and not self.alone:
+            self.ome = ome_xml.parse(self.description, self.key)
             if self.ome.companion:
                 self._read_companion(self._beside(self.ome.companion))
             self._check_ome(self.ome)
@@ -165,7 +148,7 @@ class _Reading:
             message = f"{key}: {size} bytes of OME-XML, more than {budget.XML_BYTES}"
             raise problem("image.hostile", message, file=key)
         text = self.source.read(key).removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace")
-        self.ome = _ome.parse(text, key)
+        self.ome = ome_xml.parse(text, key)
         if self.ome.companion or not self.ome.images:
             raise problem("tiff.damaged", f"{key}: it describes no image", file=key)
 
@@ -176,7 +159,7 @@ class _Reading:
             raise self._problem("tiff.member", f"its OME-XML names the file {name!r}, which is not beside it")
         return member
 
-    def _check_ome(self, ome: _ome.Ome) -> None:
+    def _check_ome(self, ome: ome_xml.Ome) -> None:
         if ome.key in self.walked:
             self.members[""] = ome.key
         missing = []
@@ -225,7 +208,7 @@ class _Reading:
         counts = {key: len(pages) for key, pages in self.walked.items()}
         found = []
         for index in range(len(self.ome.images)):
-            layout = _ome.lay_out(self.ome, index, self.members, counts)
+            layout = ome_xml.lay_out(self.ome, index, self.members, counts)
             key, number = layout.planes[0]
             if key not in opened:
                 opened[key] = self._open(stack, key)
@@ -281,9 +264,9 @@ class _Reading:
         axes, shape = _named(series.axes)[:lead], series.shape[:lead]
         settings: dict[str, str] = {}
         if set(axes) <= {"q"} and not self.ome and not self.pairs:
-            settings = _scanimage.header(self.description, str(keyframe.software), _static(keyframe.parent))
+            settings = scanimage.header(self.description, str(keyframe.software), _static(keyframe.parent))
         if settings:
-            axes, shape = _scanimage.layout(settings, math.prod(shape), self.key)
+            axes, shape = scanimage.layout(settings, math.prod(shape), self.key)
         axes = declared((*axes, *plane_axes), self.options, self.key)[: len(axes)]
         if "y" not in plane_axes or len(set(plane_axes)) != len(plane_axes):
             raise self._problem("image.unsupported", f"its pages have the axes {''.join(plane_axes)}")
@@ -295,7 +278,7 @@ class _Reading:
         self._add_storage(meta, series)
         return Image(
             name=f"series{index}" if total > 1 else "",
-            format=FORMAT,
+            format=FORMAT.name,
             facts=meta.facts,
             header=self._header(series),
             arrays={"pixels": self._pixels(series, axes, shape, plane_axes)},
@@ -320,9 +303,9 @@ class _Reading:
         tags = series.keyframe.tags
         x, y = _ratio(tags.get(282)), _ratio(tags.get(283))
         if self.ome:
-            _ome.describe(meta, self.ome, index, axes)
+            ome_xml.describe(meta, self.ome, index, axes)
         elif settings:
-            _scanimage.describe(meta, settings, axes)
+            scanimage.describe(meta, settings, axes)
         elif self.pairs:
             imagej(meta, self.pairs, x, y, axes)
             labels = (series.keyframe.parent.imagej_metadata or {}).get("Labels")

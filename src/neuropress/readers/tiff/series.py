@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from ..model.finding import Problem, problem
-from ._page import BeyondEnd, Contradiction, Hostile, Page, check_places
+from ...model.finding import Problem, problem
+from ..images.page import BeyondEnd, Contradiction, Hostile, Page, check_places
 
 _ABOUT_PIXELS = re.compile(
     r" series |corrupted (?:tag list|file)|invalid page offset|invalid offset to|circular|required tags|"

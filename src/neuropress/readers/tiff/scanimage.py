@@ -12,8 +12,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from ..model.finding import problem
-from ._tiffmeta import Meta, key_values, number, quotient, text
+from ...model.finding import problem
+from ..images.calibration import Meta, key_values, number, quotient, text
 
 _PREFIX = re.compile(r"^(?:state|scanimage\.SI[0-9A-Z]*|SI[0-9]*)\.")
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from xml.etree import ElementTree
 
-from ..model.budget import OverBudget, parse_xml
-from ..model.finding import Problem, problem
-from ._tiffmeta import Meta, number, quotient, seconds_per, text, um_per
+from ...model.budget import OverBudget, parse_xml
+from ...model.finding import Problem, problem
+from ..images.calibration import Meta, number, quotient, seconds_per, text, um_per
 
 _END = "\0 \r\n\t"
 

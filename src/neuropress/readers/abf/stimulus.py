@@ -14,9 +14,9 @@ from pathlib import PureWindowsPath
 
 import numpy as np
 
-from ..model.finding import Problem
-from ..model.source import Source
-from ._abf_header import Epoch, Header, UserList, Wave
+from ...model.finding import Problem
+from ...model.source import Source
+from .header import Epoch, Header, UserList, Wave
 
 OFF, STEP, RAMP, PULSE, TRIANGLE, COSINE, BIPHASIC = 0, 1, 2, 3, 4, 5, 7
 TRAINS = (PULSE, TRIANGLE, COSINE, BIPHASIC)

@@ -14,23 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from ..model.content import Claim, LazyArray, Recording, Selection, Stimulus, Sweep
-from ..model.finding import problem
-from ..model.source import RawFile, Source
-from . import _abf1, _abf2
-from ._abf_header import MODES, Bytes, Header, rate_of
-from ._abf_stimulus import Command, Render, commands
-from ._stamp import check_unchanged
+from ...model.content import LazyArray, Recording, Selection, Stimulus, Sweep
+from ...model.finding import problem
+from ...model.source import RawFile, Source
+from ..stamp import check_unchanged
+from . import FORMAT, abf1, abf2
+from .header import MODES, Bytes, Header, rate_of
+from .stimulus import Command, Render, commands
 
-FORMAT = "abf"
 READ_AT_ONCE = 1 << 20
 """Samples of a channel in a block: bounds memory for recordings of hours."""
-
-
-def probe(head: bytes, name: str) -> Claim | None:
-    """By the signature only: a file that is merely called .abf cannot be read as one."""
-    version = {b"ABF ": "1", b"ABF2": "2"}.get(head[:4])
-    return Claim(FORMAT, f"begins with {head[:4]!r} (ABF {version})") if version else None
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
@@ -53,7 +46,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
     )
     recording = Recording(
         name="",
-        format=FORMAT,
+        format=FORMAT.name,
         facts=header.facts,
         header={"version": header.version, **header.dump},
         arrays=arrays,
@@ -80,9 +73,9 @@ def read_header(source: Source, key: str) -> Header:
         view = Bytes(file, size, key)
         signature = view.read(0, 4, "the signature")
         if signature == b"ABF ":
-            return _abf1.parse(view)
+            return abf1.parse(view)
         if signature == b"ABF2":
-            return _abf2.parse(view)
+            return abf2.parse(view)
     raise problem("abf.not_abf", f"{key} begins with {signature!r}, not with 'ABF ' or 'ABF2'", file=key)
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..model.finding import problem
-from . import _abf_layout as layout
-from ._abf_header import (
+from ...model.finding import problem
+from . import layout
+from .header import (
     MODES,
     Bytes,
     Epoch,

@@ -14,10 +14,10 @@ from typing import Any, BinaryIO
 import imagecodecs
 import numpy as np
 
-from ..model import budget
-from ..model.finding import Problem, problem
-from ._page import Hostile, check_segment
-from ._tiffmeta import Meta, plain_resolution
+from ...model import budget
+from ...model.finding import Problem, problem
+from ..images.calibration import Meta, plain_resolution
+from ..images.page import Hostile, check_segment
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_TEXT = 2**22

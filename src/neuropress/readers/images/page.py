@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..model import budget
+from ...model import budget
 
 SUBFILE, WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL = 254, 256, 257, 258, 259, 262, 266
 DESCRIPTION, OFFSETS, SAMPLES, ROWS, COUNTS, PLANAR, FAX = 270, 273, 277, 278, 279, 284, 292

@@ -1,0 +1,193 @@
+"""How a reader declares itself: what is known of a format before any file is opened.
+
+Nothing here imports numpy: tables and settings are checked against declarations alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    from ..model.content import Content
+    from ..model.source import Source
+
+type OptionKind = Literal["text", "choice", "whole number", "number", "yes/no"]
+
+_WHOLE_LIMIT = 2**63
+"""What TOML promises of whole numbers, and JSON readers in other languages can hold."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A reader's answer to "is this yours?": the format and how it was recognised.
+
+    `strength` 2: the content's own signature; 1: the name only.
+    """
+
+    format: str
+    reason: str
+    strength: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What a person may tell a reader in ``[options."key"]`` of ``neuropress.toml``.
+
+    Attributes
+    ----------
+    name, doc
+        The entry's name, and a sentence on what it says and when it is needed.
+    kind
+        What its value is: a TOML text (of `choices` only, if it is a choice), whole number, number, or true and false.
+    least, most
+        Limits of a number, both included.
+    check
+        Given a value of the right kind, says what is wrong with it; "" for nothing.
+    """
+
+    name: str
+    doc: str
+    kind: OptionKind = "text"
+    choices: tuple[str, ...] = ()
+    least: float = -math.inf
+    most: float = math.inf
+    check: Callable[[Any], str] = lambda value: ""
+
+    @property
+    def allowed(self) -> str:
+        """What its value may be, in words."""
+        if self.kind == "choice":
+            return f"one of {', '.join(self.choices)}"
+        words = {"text": "a text", "yes/no": "true or false"}.get(self.kind, f"a {self.kind}")
+        lower = f" from {self.least:g}" if math.isfinite(self.least) else ""
+        upper = f" up to {self.most:g}" if math.isfinite(self.most) else ""
+        return words + lower + upper
+
+    def complaint(self, value: Any) -> str:
+        """What is wrong with a value; "" for nothing."""
+        if not self._fits(value):
+            return f"must be {self.allowed}, not {_short(value)}"
+        return self.check(value)
+
+    def _fits(self, value: Any) -> bool:
+        if self.kind == "yes/no":
+            return isinstance(value, bool)
+        if self.kind in ("text", "choice"):
+            return isinstance(value, str) and (self.kind == "text" or value in self.choices)
+        # Python takes True for the number 1, which nobody means.
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return False
+        if isinstance(value, int):
+            in_range = abs(value) < _WHOLE_LIMIT
+        else:
+            in_range = self.kind == "number" and math.isfinite(value)
+        return in_range and self.least <= value <= self.most
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A header fact that a reader gives where the file states it; see `Content.facts`."""
+
+    name: str
+    meaning: str
+    unit: str = ""
+
+
+class ReaderModule(Protocol):
+    """What the module of a format offers."""
+
+    def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+        """Read headers only; arrays are read later. `options` were checked. Raises `Problem` on bad input."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format that raw objects may have, as its reader declares it.
+
+    Attributes
+    ----------
+    name
+        As ``reader = "..."``, plans and receipts name it (``abf``).
+    title
+        A line for people: what the files are, and which programs write them.
+    module
+        Module that has `ReaderModule.read`, imported when a file of the format is opened first.
+    signatures
+        How the content of every such file begins, if it does so in one of a few ways.
+    suffixes
+        How such files are called, in lower case. The name alone makes a claim only of a format without signatures.
+    is_folder
+        Whether the raw object is a folder; every folder is claimed then.
+    probe
+        Recognises the object where signature and name do not suffice: given the first 4 KiB and the name (a folder's
+        ends in ``/``), a `Claim` or None.
+    options, facts
+        What it can be told, and what it tells of a header.
+    findings
+        Ids that it may raise, beside ``file.*`` and ``format.*``.
+    """
+
+    name: str
+    title: str
+    module: str
+    signatures: tuple[bytes, ...] = ()
+    suffixes: tuple[str, ...] = ()
+    is_folder: bool = False
+    probe: Callable[[bytes, str], Claim | None] | None = None
+    options: tuple[Option, ...] = ()
+    facts: tuple[Fact, ...] = ()
+    findings: tuple[str, ...] = field(default=())
+
+    def claim(self, head: bytes, name: str) -> Claim | None:
+        """Whether the reader takes a raw object, by its first 4 KiB and its name."""
+        if self.probe is not None:
+            return self.probe(head, name)
+        if name.endswith("/"):
+            return Claim(self.name, "a folder", strength=1) if self.is_folder else None
+        for signature in self.signatures:
+            if head.startswith(signature):
+                return Claim(self.name, f"begins with {signature!r}")
+        for suffix in self.suffixes if not self.signatures else ():
+            if name.lower().endswith(suffix):
+                return Claim(self.name, f"its name ends in {suffix}", strength=1)
+        return None
+
+    def load(self) -> ReaderModule:
+        """The reader itself, imported when first asked for."""
+        return cast(ReaderModule, importlib.import_module(self.module))
+
+
+def check_options(options: Mapping[str, Any], format: Format, common: tuple[Option, ...]) -> str:
+    """What is wrong with the options that a reader is given; "" for nothing.
+
+    Parameters
+    ----------
+    common
+        Options that every reader has.
+    """
+    known = {option.name: option for option in (*common, *format.options)}
+    for name, value in options.items():
+        if name not in known:
+            return f"{name} is no option of the reader {format.name}, which has {', '.join(sorted(known))}" + (
+                suggest(name, known)
+            )
+        if complaint := known[name].complaint(value):
+            return f"{name} of the reader {format.name} {complaint}"
+    return ""
+
+
+def suggest(name: str, known: Mapping[str, Any]) -> str:
+    """A question that names what a misspelt name was probably meant to be; "" where nothing is close."""
+    close = get_close_matches(name, known, n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,0 +1,189 @@
+"""Raw objects and their contents: which reader takes one, and the arrays that plans and receipts name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..model.content import Content, LazyArray, content_names, list_contents
+from ..model.finding import Problem, problem
+from ..model.plan import ArraySpec
+from ..model.source import Source, SourceRoots
+from ..registry import CORE
+from . import COMMON, Format, registered
+from .format import Claim, check_options
+
+
+def find_format(name: str) -> Format:
+    """A format by its name.
+
+    Raises
+    ------
+    Problem
+        ``format.unknown``: a result names a format that is not read here.
+    """
+    known = registered()
+    if name not in known:
+        raise problem("format.unknown", f"no reader for the format {name[:80]!r}; known: {', '.join(known)}")
+    return known[name].value
+
+
+def choose(source: Source) -> Claim:
+    """Which reader takes a raw object, and why.
+
+    Raises
+    ------
+    Problem
+        ``format.unknown`` when none does, ``format.ambiguous`` when two do, ``file.empty``.
+    """
+    head = b"" if source.is_folder else source.head()
+    if not source.is_folder and not head:
+        raise problem("file.empty", f"{source.key} has no bytes", file=source.key)
+    name = source.name + ("/" if source.is_folder else "")
+    claims, failures = _claims(head, name, source.key)
+    strongest = [c for c in claims if c.strength == max(c.strength for c in claims)]
+    if not strongest and failures:
+        raise failures[0]
+    if not strongest:
+        start = head[:8].hex(" ") or "a folder"
+        raise problem(
+            "format.unknown", f"{source.key}: no reader knows this content (it begins {start})", file=source.key
+        )
+    if len(strongest) > 1:
+        said = "; ".join(f"{c.format}: {c.reason}" for c in strongest)
+        raise problem("format.ambiguous", f"{source.key} is claimed twice ({said})", file=source.key)
+    return strongest[0]
+
+
+def _claims(head: bytes, name: str, key: str) -> tuple[list[Claim], list[Problem]]:
+    """The claims of all readers, and the failures of plug-ins, which keep nobody else from reading the file."""
+    claims, failures = [], []
+    for format, entry in registered().items():
+        try:
+            with _named_failures(format, key):
+                claim = entry.value.claim(head, name)
+                if claim is not None and (claim.format, claim.strength) not in ((format, 1), (format, 2)):
+                    raise TypeError(f"its probe answers {claim!r}")
+        except Problem as failed:
+            failures.append(failed)
+        else:
+            claims += [claim] if claim else []
+    return claims, failures
+
+
+@contextmanager
+def _named_failures(format: str, key: str) -> Iterator[None]:
+    """Tell an exception in a plug-in's reader by its package's name; one in ours is a defect and goes on as it is."""
+    try:
+        yield
+    except (Problem, OSError):
+        raise
+    except Exception as error:
+        package = registered()[format].package
+        if package == CORE:
+            raise
+        message = f"{key}: the reader {format} of package {package} failed: {type(error).__name__}: {str(error)[:500]}"
+        raise problem("plugin.failed", message, file=key) from error
+
+
+def read(source: Source, options: Mapping[str, Any] | None = None) -> tuple[Content, ...]:
+    """Contents of a raw object, by the reader that claims it, or by the one that ``options["reader"]`` names."""
+    stated = dict(options or {})
+    name = stated.pop("reader", None) or choose(source).format
+    return _read(name, source, stated)
+
+
+def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+    """Contents by one reader; only the one that the option ``image`` names, if it is given.
+
+    Raises
+    ------
+    Problem
+        ``reader.option``; ``image.choice``: the file has no such image, or two of this name; and what the
+        reader raises.
+    """
+    declared = find_format(format)
+    if complaint := check_options(options, declared, COMMON):
+        raise problem("reader.option", f"{source.key}: {complaint}", file=source.key)
+    common = {option.name for option in COMMON}
+    stated = {name: value for name, value in options.items() if name not in common}
+    with _named_failures(format, source.key):
+        contents = declared.load().read(source, stated)
+        if not isinstance(contents, tuple) or any(content.format != format for content in contents):
+            raise TypeError(f"it gives no tuple of contents of the format {format}")
+    wanted = str(options["image"]).strip() if "image" in options else None
+    if wanted is None:
+        return contents
+    chosen = [c for c in contents if wanted in content_names(c)]
+    if not chosen and wanted.isascii() and wanted.isdigit() and 0 < int(wanted[:9]) <= len(contents):
+        chosen = [contents[int(wanted[:9]) - 1]]
+    for content in contents:
+        if chosen != [content]:
+            content.close()
+    if len(chosen) != 1:
+        count = "several images" if chosen else "no image"
+        held = f"{source.key} has {count} called {wanted!r} (option image); it holds {list_contents(contents)}"
+        raise problem("image.choice", held, value=wanted, file=source.key)
+    return tuple(chosen)
+
+
+class RawArrays:
+    """Opens the raw arrays that a plan or a receipt names, each file once.
+
+    Use as a context manager; leaving it closes all files.
+    """
+
+    def __init__(self, roots: SourceRoots) -> None:
+        self._roots = roots
+        self._open: dict[tuple[str, str, str], tuple[Source, tuple[Content, ...]]] = {}
+
+    def __enter__(self) -> RawArrays:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _source, contents in self._open.values():
+            for content in contents:
+                content.close()
+        self._open.clear()
+
+    def array(self, spec: ArraySpec) -> LazyArray:
+        """The raw array behind a result's array.
+
+        Raises
+        ------
+        Problem
+            The raw file is missing or unreadable, or has no such array any more
+            (``file.changed``).
+        """
+        options = repr(sorted(spec.options.items()))
+        key = (spec.source, spec.format, options)
+        if key not in self._open:
+            source = self._roots.locate(spec.source)
+            self._open[key] = (source, _read(spec.format, source, spec.options))
+        for content in self._open[key][1]:
+            if content.name == spec.content and spec.array in content.arrays:
+                return content.arrays[spec.array]
+        raise problem(
+            "file.changed", f"{spec.source} has no array {spec.content}/{spec.array} any more", file=spec.source
+        )
+
+    def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
+        """A block of the result, made from the raw array by the index map."""
+        array = self.array(spec)
+        with _named_failures(spec.format, spec.source):
+            block = array.read(spec.index.source_selection(selection))
+        return spec.from_source(block)
+
+    def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
+        """What a raw object holds, headers only. Raises `Problem`."""
+        source = self._roots.locate(key)
+        found = read(source, options)
+        self._open[key, "", repr(sorted(options.items()))] = (source, found)
+        return found
+
+    def sources(self) -> tuple[Source, ...]:
+        """Every raw object opened so far."""
+        return tuple(source for source, _ in self._open.values())

@@ -1,0 +1,110 @@
+"""What other installed packages add to neuropress, found by their entry points.
+
+A broken one is a finding that names its package, and never stops the others.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from importlib.resources import files
+from typing import Any
+
+from .model.budget import parse_toml
+from .model.finding import Finding, describe_findings, finding
+
+FINDINGS_FILE = "findings.toml"
+"""In the package of a plug-in: what its own finding ids mean, in the form of ``model/findings/*.toml``."""
+CORE = "neuropress"
+"""Package of what is built in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin[T]:
+    """Something that another package declares, and the package's name."""
+
+    name: str
+    package: str
+    value: T
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins[T]:
+    """The plug-ins of one group that can be used, and a finding for each that cannot."""
+
+    usable: tuple[Plugin[T], ...]
+    broken: tuple[Finding, ...]
+
+
+def load_plugins[T](group: str, taken: Collection[str], check: Callable[[str, str, Any], T]) -> Plugins[T]:
+    """Import what other packages declare under an entry point.
+
+    Parameters
+    ----------
+    group
+        ``neuropress.readers`` or ``neuropress.converters``.
+    taken
+        Names of what is built in.
+    check
+        Given a name, its package and the object behind the entry point, returns what is registered, or raises with the
+        reason why it cannot be used.
+    """
+    usable: list[Plugin[T]] = []
+    broken: list[Finding] = []
+    entries = sorted(entry_points(group=group), key=lambda entry: (entry.name, package_of(entry)))
+    for entry in entries:
+        try:
+            _check_name(entry, entries, taken)
+            value = check(entry.name, package_of(entry), entry.load())
+            _describe(entry)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - anything may happen in code of others
+            broken.append(_broken(entry, group, error))
+        else:
+            usable.append(Plugin(entry.name, package_of(entry), value))
+    return Plugins(tuple(usable), tuple(broken))
+
+
+def _broken(entry: EntryPoint, group: str, error: BaseException) -> Finding:
+    why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    message = f"package {package_of(entry)}: its {group.rpartition('.')[2].removesuffix('s')} {entry.name!r}"
+    return finding("plugin.broken", f"{message} ({entry.value}) cannot be used: {why[:500]}", value=entry.name)
+
+
+class PluginError(ValueError):
+    """Why a plug-in cannot be used, in words for its author."""
+
+
+def package_of(entry: EntryPoint) -> str:
+    """Name of the package as it is installed."""
+    return entry.dist.name if entry.dist else entry.module.partition(".")[0]
+
+
+def _check_name(entry: EntryPoint, entries: Sequence[EntryPoint], taken: Collection[str]) -> None:
+    """Refuse a name that something else has: which one is meant would be chance."""
+    if entry.name in taken:
+        raise PluginError("neuropress has one of this name itself")
+    if Counter(other.name for other in entries)[entry.name] > 1:
+        others = sorted({package_of(other) for other in entries if other.name == entry.name} - {package_of(entry)})
+        raise PluginError(f"another one has the same name (package {', '.join(others) or package_of(entry)})")
+
+
+@cache
+def _findings_of(package: str) -> None:
+    """Add the findings that a package describes to the catalogue, once. Raises `PluginError`."""
+    page = files(package).joinpath(FINDINGS_FILE)
+    if not page.is_file():
+        return
+    try:
+        describe_findings(parse_toml(page.read_text("utf-8")))
+    except ValueError as error:
+        raise PluginError(f"{FINDINGS_FILE}: {error}") from error
+
+
+def _describe(entry: EntryPoint) -> None:
+    package = import_module(entry.module).__package__
+    if package:  # a module by itself has no place for a file of its own
+        _findings_of(package)
