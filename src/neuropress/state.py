@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from .model.budget import parse_json
 from .model.finding import problem
 from .model.receipt import InputDigest
-from .model.source import Input, sha256_file
+from .model.source import sha256_file
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,13 @@ class DigestCache:
     def __init__(self, folder: Path) -> None:
         self._memory = Memory(folder / "digests.json")
 
-    def digest(self, path: Path) -> InputDigest:
+    def digest(self, path: Path, before_read: Callable[[int], None] = lambda nbytes: None) -> InputDigest:
         """Size and digest of a file, from the cache where its stamp is unchanged.
+
+        Parameters
+        ----------
+        before_read
+            See `sha256_file`; it may wait, or raise to give up.
 
         Raises
         ------
@@ -203,25 +208,11 @@ class DigestCache:
         key, known = str(path), self._memory.data.get(str(path))
         if known and tuple(known[:4]) == before:
             return InputDigest(before[0], known[4])
-        sha256 = sha256_file(path)
+        sha256 = sha256_file(path, before_read)
         if stamp(path) != before:
             raise problem("file.changed", f"{path} changed while it was read", file=str(path))
         self._memory.data[key] = [*before, sha256]
         return InputDigest(before[0], sha256)
-
-    def of_input(self, root: Path, touched: Input) -> InputDigest:
-        """Digest of a touched raw file.
-
-        Raises
-        ------
-        Problem
-            ``file.changed``: it is not the file that was planned with.
-        """
-        path = root / touched.key
-        found = self.digest(path)
-        if found.size != touched.size or path.stat().st_mtime_ns != touched.mtime_ns:
-            raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
-        return found
 
     def save(self) -> None:
         """Keep what was computed."""

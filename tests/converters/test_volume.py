@@ -16,6 +16,7 @@ from ome_zarr_models.v05 import Image as NgffImage
 
 from neuropress import readers
 from neuropress.converters import Built, Job, volume
+from neuropress.execution.executor import InProcess, write_result
 from neuropress.mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
 from neuropress.model.content import Content, Image, LazyArray, Recording
 from neuropress.model.finding import Problem, Severity
@@ -25,7 +26,7 @@ from neuropress.model.receipt import InputDigest
 from neuropress.model.record import Cell, CellRef, Record
 from neuropress.model.source import Source, SourceRoots
 from neuropress.readers import RawArrays
-from neuropress.results import Seal
+from neuropress.results import Request, Seal
 from neuropress.results.omezarr import volume as omezarr
 
 SCALE = "multiscales/0/datasets/0/coordinateTransformations/0/scale"
@@ -249,7 +250,7 @@ def test_real_files(
     seal = Seal("1", "rows", {i.key: InputDigest(i.size, "00") for i in source.inputs})
     path = tmp_path / "v.ome.zarr"
     with RawArrays(SourceRoots((corpus,))) as raw:
-        omezarr.write(plan, raw, path, seal, None, lambda n: None)
+        write_result(Request(plan, path, seal), raw, InProcess(), lambda n: None)
     for content in contents:
         content.close()
     assert axes_of(built)[0] == axes

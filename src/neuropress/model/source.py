@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from stat import S_ISDIR, S_ISREG
@@ -15,6 +15,7 @@ from typing import BinaryIO
 from .finding import problem
 
 HEAD = 4096
+DIGEST_BYTES = 2**20
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 MOST_NAME = 255
@@ -197,10 +198,16 @@ def confine(root: Path, key: str) -> Path:
     return path
 
 
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def sha256_file(path: Path, before_read: Callable[[int], None] = lambda nbytes: None) -> str:
+    """SHA-256 of a file's bytes, hex; `before_read` is called with how many bytes were read, before each read."""
+    known, buffer, size = hashlib.sha256(), memoryview(bytearray(DIGEST_BYTES)), 0
+    with path.open("rb", buffering=0) as file:
+        while True:
+            before_read(size)
+            size = file.readinto(buffer) or 0
+            if not size:
+                return known.hexdigest()
+            known.update(buffer[:size])
 
 
 def natural_key(name: str) -> Sequence[tuple[int, int | str]]:

@@ -15,27 +15,28 @@ from typing import Any, BinaryIO
 
 from ...model.budget import JSON_BYTES, parse_json, read_file
 from ...model.finding import Finding, finding, problem
-from ...model.plan import Plan, digest
+from ...model.plan import digest
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...readers import RawArrays
-from .. import Progress, Seal, StoredArray, durable
+from .. import Progress, Request, StoredArray, Work, durable
 
 CONTENT = "/asset"
 
 
-def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
-    """Write the record whole under `path`, or leave nothing there. Nothing is taken over from a `previous` one."""
+def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
+    """Write the record; see `neuropress.results.Result`. Nothing is taken over from a previous one."""
+    plan, seal = request.plan, request.seal
     asset = _nested({name: field.value for node in plan.nodes for name, field in node.fields.items()})
     asset["files"] = [
         {"path": key, "size": known.size, "sha256": known.sha256} for key, known in sorted(seal.inputs.items())
     ]
     derived = {CONTENT: digest(asset)}
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, derived, plan.sources)
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, dict(seal.inputs), {}, derived, plan.sources)
     record = {"asset": asset, "neuropress": Provenance.of(plan, receipt).sections()}
     text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True)
     seal.confirm()
-    durable.write_text(path, f"{text}\n")
+    durable.write_text(request.path, f"{text}\n")
 
 
 def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:

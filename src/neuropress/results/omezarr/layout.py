@@ -57,15 +57,16 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Levels `first` + 1 to `last` are made from level `first`, block by block.
+    """Levels `first` + 1 to `last` are made from level `first`, unit by unit.
 
-    `block` is a block's extent in voxels of level `first`. The first pass writes level
-    0 too.
+    `unit` is a unit's extent in voxels of level `first`, `group` that of the units that are
+    read together. The first pass writes level 0 too.
     """
 
     first: int
     last: int
-    block: tuple[int, ...]
+    unit: tuple[int, ...]
+    group: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +76,26 @@ class Layout:
     levels: tuple[Level, ...]
     passes: tuple[Pass, ...]
 
-    def box(self, level: int, stage: Pass, corner: Sequence[int]) -> Box:
-        """A block's box in a level of its pass; `corner` counts blocks."""
+    def box(self, level: int, stage: Pass, corner: Sequence[int], last: Sequence[int] | None = None) -> Box:
+        """The box of a unit, or of all units from one to the `last`, in a level of its pass; `corner` counts units."""
         box = []
-        for i, (at, extent) in enumerate(zip(corner, stage.block, strict=True)):
-            factor = self.levels[level].shrink[i] // self.levels[stage.first].shrink[i]
-            size = -(-extent // factor)
-            box.append(slice(at * size, min((at + 1) * size, self.levels[level].shape[i])))
+        for i, size in enumerate(self.unit(level, stage)):
+            end = (corner if last is None else last)[i] + 1
+            box.append(slice(corner[i] * size, min(end * size, self.levels[level].shape[i])))
         return tuple(box)
 
+    def unit(self, level: int, stage: Pass) -> tuple[int, ...]:
+        """Extent of a unit in a level of its pass."""
+        shrink = zip(self.levels[level].shrink, self.levels[stage.first].shrink, strict=True)
+        return tuple(-(-extent // (f // g)) for extent, (f, g) in zip(stage.unit, shrink, strict=True))
+
+    def grid(self, stage: Pass) -> tuple[int, ...]:
+        """Number of units of a pass along each axis."""
+        return tuple(-(-n // b) for n, b in zip(self.levels[stage.first].shape, stage.unit, strict=True))
+
     def corners(self, stage: Pass) -> Iterator[tuple[int, ...]]:
-        """All blocks of a pass, in C order."""
-        shape = self.levels[stage.first].shape
-        return product(*(range(-(-n // b)) for n, b in zip(shape, stage.block, strict=True)))
+        """All units of a pass, in C order."""
+        return product(*map(range, self.grid(stage)))
 
 
 def arrange(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = ()) -> Layout:
@@ -123,7 +131,7 @@ def arrange(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence
         factors = [f // g for f, g in zip(shrink, shrinks[stage.first], strict=True)]
         shard = tuple(
             min(SHARD_CHUNKS * c, b // f if b < whole else -(-n // c) * c)
-            for n, c, b, f, whole in zip(extent, chunk, stage.block, factors, shapes[stage.first], strict=True)
+            for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True)
         )
         levels.append(Level(extent, chunk, shard, shrink, axes))
     return Layout(tuple(levels), tuple(passes))
@@ -163,7 +171,7 @@ def _passes(
             if any(n is not None and n < 0 for n in after):
                 break
             left, last = after, last + 1
-        passes.append(Pass(first, last, block))
+        passes.append(Pass(first, last, block, block))
         first = last
     return passes
 
