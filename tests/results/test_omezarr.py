@@ -243,8 +243,8 @@ def test_an_interrupted_write_continues(tmp_path: Path, fail_at: int) -> None:
         heard = write(data, "zyx", path, raw=again)
     assert tree(path) == tree(tmp_path / "whole" / "v.ome.zarr")
     assert sum(heard) == data.nbytes
-    assert done == fail_at // 2  # a block is two slabs here
-    assert again.reads == complete.reads - 2 * done
+    assert again.reads == complete.reads - fail_at // 2 * 2  # a group of units is two slabs here
+    assert done >= fail_at // 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v.ome.zarr", "whole"]
 
 
@@ -430,6 +430,11 @@ def test_blocks_own_whole_shards(shape: list[int], itemsize: int, space: int, sp
                 level.shape, level.shard, stage.unit, level.shrink, start.shrink, start.shape, strict=True
             ):
                 assert block >= whole_axis or (block * g // f) % s == 0 or s >= n
+    if space == 3 and shape[-3] > 1:
+        assert max(found.passes[0].unit) <= 512
+    for stage in found.passes:
+        for n, u, g in zip(found.levels[stage.first].shape, stage.unit, stage.group, strict=True):
+            assert g == n or g % u == 0
     last = found.levels[-1]
     assert all(n <= c for n, c in list(zip(last.shape, last.chunk, strict=True))[-space:])
     page = found.passes[0].group

@@ -19,7 +19,7 @@ from .shards import Shard, encode, settle_folders
 
 type Read = Callable[[Box], np.ndarray]
 type Digests = dict[int, list[str]]
-"""Level -> SHA-256 of a unit's slabs (level 0) or tiles (`Level.tile`, above), in C order, hex."""
+"""Level -> SHA-256 of a unit's tiles (`Level.tile`), in C order, hex."""
 
 AHEAD = 32
 """Chunks that may wait, compressed, to be written in order."""
@@ -67,7 +67,7 @@ class Block:
     def slabs(self) -> Iterator[Box]:
         """What is to be fed, in this order."""
         box = self.layout.box(self.stage.first, self.stage, self.corner, self.last)
-        depth = slab_extent(self.layout, self.stage)[-3:-2]
+        depth = self.layout.levels[self.stage.first].chunk[-3:-2]
         extent = [s.stop - s.start for s in box]
         return tiles(box, (*extent[: len(extent) - 2 - len(depth)], *depth, *extent[-2:]))
 
@@ -103,7 +103,7 @@ class Block:
         return data.nbytes
 
     def _hash(self, number: int, data: np.ndarray, slab: Box) -> list[Future[bytes]]:
-        tile = self.layout.levels[number].tile if number else data.shape
+        tile = self.layout.levels[number].tile
         extent = self.layout.unit(number, self.stage)
         tasks = []
         for part in tiles(slab, tile):
@@ -162,13 +162,6 @@ class Block:
             level = self.layout.levels[number]
             self._shards[key] = Shard(self.folder / str(number), level, coordinate, self.temporary())
         return self._shards[key]
-
-
-def slab_extent(layout: Layout, stage: Pass) -> tuple[int, ...]:
-    """Extent of a slab of a pass: a unit, one chunk deep. Level 0's digest is taken over the first pass's."""
-    if len(stage.unit) < 3:
-        return stage.unit
-    return (*stage.unit[:-3], layout.levels[stage.first].chunk[-3], *stage.unit[-2:])
 
 
 def _halve_band(source: np.ndarray, target: np.ndarray, axes: Axes, first: int, rows: int) -> None:

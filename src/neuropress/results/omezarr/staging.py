@@ -22,7 +22,7 @@ from ...model.finding import Problem
 from ...model.plan import digest
 from .. import durable
 from . import guard
-from .blocks import Digests, slab_extent
+from .blocks import Digests
 from .layout import Box, Layout, Level, Pass, tiles
 
 PREFIX = "units-"
@@ -142,9 +142,8 @@ class Staging:
         if not known or set(found) != set(levels_of(index, stage)):
             raise ValueError("a unit that the plan does not have")
         for number, texts in found.items():
-            extent = digest_extent(self._layout, number)
-            box = self._layout.box(number, stage, corner)
-            if len(texts) != sum(1 for _ in tiles(box, extent)) or any(len(bytes.fromhex(t)) != 32 for t in texts):
+            boxes = tiles(self._layout.box(number, stage, corner), self._layout.levels[number].tile)
+            if len(texts) != sum(1 for _ in boxes) or any(len(bytes.fromhex(t)) != 32 for t in texts):
                 raise ValueError("digests of another unit")
         return (index, corner), found
 
@@ -207,18 +206,13 @@ def levels_of(index: int, stage: Pass) -> range:
     return range(stage.first + (1 if index else 0), stage.last + 1)
 
 
-def digest_extent(layout: Layout, number: int) -> tuple[int, ...]:
-    """Extent of the boxes that a level's digest is taken over."""
-    return layout.levels[number].tile if number else slab_extent(layout, layout.passes[0])
-
-
 def level_digests(layout: Layout, done: Mapping[UnitKey, Digests], number: int) -> list[bytes]:
     """Digests of one level's boxes in C order over the whole level."""
     index = next(i for i, stage in enumerate(layout.passes) if number <= stage.last)
     stage = layout.passes[index]
     found: dict[tuple[int, ...], bytes] = {}
     for corner in layout.corners(stage):
-        boxes: Iterable[Box] = tiles(layout.box(number, stage, corner), digest_extent(layout, number))
+        boxes: Iterable[Box] = tiles(layout.box(number, stage, corner), layout.levels[number].tile)
         for box, text in zip(boxes, done[index, corner][number], strict=True):
             found[tuple(s.start for s in box)] = bytes.fromhex(text)
     return [found[key] for key in sorted(found)]

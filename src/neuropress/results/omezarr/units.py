@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ LEVEL0 = "0"
 METADATA = "/zarr.json ome"
 """Name of the digest of the `ome` attribute among the derived ones."""
 
-READ_BYTES = 16 << 20
+READ_VOXELS = 8 << 20
 """What is read of whole pages at a time, where they are cut up for several rows of units."""
 
 
@@ -165,10 +165,21 @@ def pending(work: Work, parts: int) -> Sequence[Batch]:
 
 
 def _split(units: Sequence[UnitKey], parts: int) -> Iterator[Batch]:
-    """Runs of neighbouring units; more than one part costs reading pages again, on another core."""
-    size = -(-len(units) // parts)
-    for start in range(0, len(units), size):
-        yield tuple(unit_name(key) for key in units[start : start + size])
+    """Whole rows of neighbouring units, or parts of rows where there are too few; more than one part costs reading
+    pages again, on another core."""
+    rows: dict[tuple[int, ...], list[UnitKey]] = {}
+    for index, corner in units:
+        rows.setdefault(corner[:-1], []).append((index, corner))
+    row_share = -(-parts // len(rows))
+    pieces = [piece for row in rows.values() for piece in _shares(row, row_share)]
+    for batch in _shares(pieces, parts) if row_share == 1 else [[piece] for piece in pieces]:
+        yield tuple(unit_name(key) for piece in batch for key in piece)
+
+
+def _shares[T](items: Sequence[T], parts: int) -> list[Sequence[T]]:
+    """Neighbours together, in so many parts or fewer, which differ by one at most."""
+    most = min(parts, len(items))
+    return [items[len(items) * n // most : len(items) * (n + 1) // most] for n in range(most)]
 
 
 def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> None:
@@ -187,7 +198,7 @@ def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> N
             for y in range(first[-2], last[-2] + 1):
                 corner, end = (*first[:-2], y, first[-1]), (*last[:-2], y, last[-1])
                 rows.append(Block(volume.layout, stage, corner, end, staging.folder, staging.temporary, pool))
-            _run_rows(rows, read, report)
+            _run_rows(rows, read, report, share_pages=index == 0)
             for row in rows:
                 staging.note({(index, place): digests for place, digests in row.finish().items()})
     finally:
@@ -199,27 +210,31 @@ def _silent(nbytes: int) -> None:
 
 
 def _rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
-    """Pass, first and last unit of rectangles in (y, x) that together hold all units; what is missing may be ragged."""
-    layers: dict[tuple[int, tuple[int, ...]], list[tuple[int, ...]]] = {}
+    """Pass, first and last unit of rectangles in (y, x) that together hold all units.
+
+    What an interrupted run left over may be no rectangle: then each is a run of neighbours in one row.
+    """
+    layers: dict[tuple[int, tuple[int, ...]], set[tuple[int, int]]] = {}
     for index, corner in units:
-        layers.setdefault((index, corner[:-2]), []).append(corner[-2:])
+        layers.setdefault((index, corner[:-2]), set()).add((corner[-2], corner[-1]))
     for (index, outer), places in layers.items():
-        low = tuple(min(axis) for axis in zip(*places, strict=True))
-        high = tuple(max(axis) for axis in zip(*places, strict=True))
-        everything = set(product(*(range(a, b + 1) for a, b in zip(low, high, strict=True))))
-        if everything == set(places):
-            yield index, (*outer, *low), (*outer, *high)
+        (top, left), (bottom, right) = (tuple(f(axis) for axis in zip(*places, strict=True)) for f in (min, max))
+        if len(places) == (bottom - top + 1) * (right - left + 1):
+            yield index, (*outer, top, left), (*outer, bottom, right)
             continue
-        for place in places:
-            yield index, (*outer, *place), (*outer, *place)
+        for y, x in sorted(places):
+            if (y, x - 1) not in places:
+                end = next(n for n in count(x) if (y, n + 1) not in places)
+                yield index, (*outer, y, x), (*outer, y, end)
 
 
-def _run_rows(rows: Sequence[Block], read: Read, progress: Progress) -> None:
-    """Feed rows of units, all at the same depth at a time."""
+def _run_rows(rows: Sequence[Block], read: Read, progress: Progress, *, share_pages: bool) -> None:
+    """Feed rows of units, all at the same depth at a time; what is read from shards is not shared between rows."""
     for slabs in zip(*(row.slabs() for row in rows), strict=True):
-        parts = _read_parts(read, slabs)
+        parts = _read_parts(read, slabs) if share_pages else []
         for row, slab in zip(rows, slabs, strict=True):
-            progress(row.feed(parts.pop(0), slab))  # popped, so that its memory is free when the next row needs some
+            # Popped, so that its memory is free when the next row needs some.
+            progress(row.feed(parts.pop(0) if share_pages else read(slab), slab))
 
 
 def _read_parts(read: Read, slabs: Sequence[Box]) -> list[np.ndarray]:
@@ -246,6 +261,6 @@ def _steps(box: Box) -> Iterator[Box]:
     if len(box) < 3:
         yield box
         return
-    size = max(1, READ_BYTES // max(1, voxels(box[-2:])))
+    size = max(1, READ_VOXELS // max(1, voxels(box[-2:])))
     for z in range(box[-3].start, box[-3].stop, size):
         yield (*box[:-3], slice(z, min(z + size, box[-3].stop)), *box[-2:])

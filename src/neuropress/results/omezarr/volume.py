@@ -25,7 +25,7 @@ from ...readers import RawArrays
 from .. import Progress, Request, StoredArray, Work, durable
 from . import guard, metadata, stored
 from .members import check_files
-from .staging import Staging, digest_extent, level_digests
+from .staging import Staging, level_digests
 from .units import LEVEL0, METADATA, Volume, kept_receipt, metadata_digest, staging_folder
 
 
@@ -57,7 +57,7 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
 def _receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
     plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.done()
     digests = [root_digest(level_digests(layout, done, number)) for number in range(len(layout.levels))]
-    level0 = ArrayReceipt(volume.spec, digest_extent(layout, 0), digests[0])
+    level0 = ArrayReceipt(volume.spec, layout.levels[0].tile, digests[0])
     derived = {f"/{number}": text for number, text in enumerate(digests) if number}
     derived[METADATA] = metadata_digest(plan.nodes[0], volume)
     inputs = dict(seal.inputs)
