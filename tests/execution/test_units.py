@@ -191,6 +191,32 @@ def test_a_late_worker_of_the_same_plan_leaves_its_units_whole_or_fails(
     assert tree(path) == whole
 
 
+def test_a_late_writer_of_a_session_does_not_give_another_file_the_name(tmp_path: Path) -> None:
+    import nwb_example as example
+
+    from neuropress.results.nwb import file as nwb
+
+    path, waiting, go_on = tmp_path / "RY_S_0001.nwb", threading.Event(), threading.Event()
+
+    class Slow(example.Memory):
+        def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
+            waiting.set()
+            assert go_on.wait(60)
+            return super().read(spec, selection)
+
+    asked = Request(example.example(), path, example.SEAL)
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(nwb.finish, asked, None, Slow(), silent)
+        assert waiting.wait(60)
+        (left,) = tmp_path.iterdir()
+        left.unlink()  # as a new run does with what a killed one left
+        path.write_bytes(b"of the new run")
+        go_on.set()
+        assert isinstance(late.exception(), FileNotFoundError)
+    assert [p.name for p in tmp_path.iterdir()] == ["RY_S_0001.nwb"]
+    assert path.read_bytes() == b"of the new run"
+
+
 def kill_yourself(progress: Callable[[int], None]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 

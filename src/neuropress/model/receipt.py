@@ -118,8 +118,13 @@ def blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[tuple[slice, 
 
 def block_digest(data: np.ndarray) -> bytes:
     """SHA-256 of a block's C-order little-endian bytes."""
-    little = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))
-    return hashlib.sha256(memoryview(little).cast("B")).digest()
+    little = data.dtype.newbyteorder("<")
+    known = hashlib.sha256()
+    # A part of a larger array is copied page by page: as a whole it takes as much memory again, on every thread.
+    pages = data.reshape((-1, *data.shape[-2:])) if data.ndim > 2 and data.size else (data,)
+    for page in pages:
+        known.update(memoryview(np.ascontiguousarray(page, dtype=little)).cast("B"))
+    return known.digest()
 
 
 def root_digest(block_digests: Sequence[bytes]) -> str:

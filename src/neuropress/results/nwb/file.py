@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import h5py
 import numpy as np
@@ -47,8 +49,10 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
     """
     path = request.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    durable.remove(partial)
+    for left in path.parent.glob(f"{escape(path.name)}*.partial"):  # of a run that was killed
+        durable.remove(left)
+    # A name of its own: a worker that outlives such a run must not give this file its final name.
+    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
         _write(request, raw, partial, progress)
         request.seal.confirm()

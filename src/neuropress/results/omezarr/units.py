@@ -33,7 +33,7 @@ LEVEL0 = "0"
 METADATA = "/zarr.json ome"
 """Name of the digest of the `ome` attribute among the derived ones."""
 
-READ_VOXELS = 8 << 20
+READ_VOXELS = 1 << 20
 """What is read of whole pages at a time, where they are cut up for several rows of units."""
 
 
@@ -253,6 +253,7 @@ def _read_parts(read: Read, slabs: Sequence[Box]) -> list[np.ndarray]:
                 part[...] = rows
             else:
                 part[..., step[-3].start - first[-3].start : step[-3].stop - first[-3].start, :, :] = rows
+        del pages, rows  # or the next ones are read while these are held
     return parts
 
 
