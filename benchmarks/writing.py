@@ -3,10 +3,10 @@
     python benchmarks/writing.py [--code OTHER/src ...] [--workers N] [--only NAME ...]
 
 Makes datasets of one result each: a folder of 200 plain TIFF slices of 2048 x 2048 in 8 bits
-(0.84 GB), the same 100 slices as LZW (whole pages are decoded), 400 in 16 bits of 1024 x 1024, and a
-session with one movie of 1 GB. Each candidate converts each of them in a process of its own,
-three times in turn; then the median of the seconds and the largest peak memory (of the process and
-of its workers, each by itself) are printed. Give the source folder of an older checkout to compare with.
+(0.84 GB), 100 such slices packed by LZW (whole pages are decoded), 400 of 1024 x 1024 in 16 bits, and
+a session with one movie of 1 GB. Each candidate converts each of them in a process of its own,
+three times in turn; then the medians of the seconds and CPU seconds and the largest peak memory (of the
+process or of one of its workers) are printed. Give the source folder of an older checkout to compare with.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def main():
     report = neuropress.open(sys.argv[1]).convert(workers=int(sys.argv[2]))
     seconds = time.perf_counter() - begun
     assert report.ok, report.findings[:3]
-    peaks = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(seconds, max(peaks))
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    print(seconds, sum(u.ru_utime + u.ru_stime for u in used), max(u.ru_maxrss for u in used) / 1024)
 
 if __name__ == "__main__":
     main()
@@ -86,8 +86,8 @@ def make_datasets(folder: Path, wanted: list[str]) -> dict[str, Path]:
     return found
 
 
-def measure(code: Path, dataset: Path, workers: int) -> tuple[float, float]:
-    """Seconds and MB of one conversion from nothing."""
+def measure(code: Path, dataset: Path, workers: int) -> tuple[float, float, float]:
+    """Seconds, CPU seconds and MiB of one conversion from nothing."""
     for name in ("output", ".neuropress"):
         shutil.rmtree(dataset / name, ignore_errors=True)
     (dataset / "output").mkdir()
@@ -95,8 +95,8 @@ def measure(code: Path, dataset: Path, workers: int) -> tuple[float, float]:
     script.write_text(MEASURE)
     command = [sys.executable, str(script), str(dataset), str(workers)]
     done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(code)}, check=True, capture_output=True)
-    seconds, memory = map(float, done.stdout.split())
-    return seconds, memory
+    seconds, cpu, memory = map(float, done.stdout.split())
+    return seconds, cpu, memory
 
 
 def main() -> None:
@@ -115,8 +115,9 @@ def main() -> None:
             runs = [[measure(code, dataset, args.workers) for code in codes] for _ in range(ROUNDS)]
             for number, code in enumerate(codes):
                 seconds = median(run[number][0] for run in runs)
-                memory = max(run[number][1] for run in runs)
-                print(f"{name:10} {seconds:6.1f} s {memory:6.0f} MB  {code}")
+                cpu = median(run[number][1] for run in runs)
+                memory = max(run[number][2] for run in runs)
+                print(f"{name:10} {seconds:6.1f} s {cpu:6.1f} CPU s {memory:6.0f} MiB  {code}")
 
 
 if __name__ == "__main__":
