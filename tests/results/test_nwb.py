@@ -193,7 +193,8 @@ def test_same_plan_same_bytes(result: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("zone", "seed"), [("Asia/Tokyo", "1"), ("America/Los_Angeles", "77")])
 def test_same_bytes_in_another_process_and_time_zone(result: Path, tmp_path: Path, zone: str, seed: str) -> None:
     code = "import sys, pathlib, nwb_example; nwb_example.write_example(pathlib.Path(sys.argv[1]))"
-    env = {**os.environ, "TZ": zone, "PYTHONHASHSEED": seed, "PYTHONPATH": str(Path(ex.__file__).parent)}
+    places = os.pathsep.join((str(Path(ex.__file__).parent), *filter(None, sys.path)))  # the code that is tested here
+    env = {**os.environ, "TZ": zone, "PYTHONHASHSEED": seed, "PYTHONPATH": places}
     path = tmp_path / "other.nwb"
     subprocess.run([sys.executable, "-W", "error", "-c", code, str(path)], env=env, check=True)
     assert path.read_bytes() == result.read_bytes()
