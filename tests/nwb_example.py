@@ -12,7 +12,7 @@ from neuropress.model.receipt import InputDigest
 from neuropress.model.record import CellRef
 from neuropress.model.source import Input, SourceRoots
 from neuropress.readers.raw import RawArrays
-from neuropress.results import Seal
+from neuropress.results import Request, Seal
 
 FRAMES, HEIGHT, WIDTH = 300, 20, 12
 SWEEPS, SAMPLES = 4, 5000
@@ -210,5 +210,6 @@ def write_example(path: Path, plan: Plan | None = None, **changes: Any) -> Path:
     from neuropress.results.nwb import file as nwb
 
     raw = changes.get("raw") or Memory()
-    nwb.write(plan or example(), raw, path, changes.get("seal", SEAL), changes.get("previous"), lambda n: None)
+    request = Request(plan or example(), path, changes.get("seal", SEAL), changes.get("previous"))
+    nwb.finish(request, None, raw, lambda n: None)
     return path

@@ -17,9 +17,10 @@ from builder import Builder, abf
 from campaigns import campaign
 
 
-def convert(root: Path) -> subprocess.Popen[bytes]:
+def convert(root: Path, workers: int = 1) -> subprocess.Popen[bytes]:
     quiet = subprocess.DEVNULL
-    return subprocess.Popen([sys.executable, "-m", "neuropress", "convert", str(root)], stdout=quiet, stderr=quiet)
+    command = [sys.executable, "-m", "neuropress", "convert", str(root), "--workers", str(workers)]
+    return subprocess.Popen(command, stdout=quiet, stderr=quiet)
 
 
 def digests(root: Path) -> dict[str, str]:
@@ -54,9 +55,9 @@ def test_a_killed_convert_continues_to_the_same_bytes(whole: tuple[Builder, dict
     shutil.rmtree(build.root / ".neuropress")
     choose = random.Random(seed)
     for _ in range(choose.choice((1, 1, 2))):
-        process = convert(build.root)
+        process = convert(build.root, choose.choice((1, 2)))  # workers outlive it for a moment
         time.sleep(choose.uniform(0.2, 1.0) * seconds)
         process.kill()
         process.wait()
-    assert convert(build.root).wait() == 0
+    assert convert(build.root, choose.choice((1, 2))).wait() == 0
     assert digests(build.root) == expected

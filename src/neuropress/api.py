@@ -169,7 +169,7 @@ class Dataset:
         Parameters
         ----------
         workers
-            Results that are converted side by side, in processes of their own; a script that asks for
+            Worker processes, which take whole sessions and share the units of volumes; a script that asks for
             more than one needs the usual ``if __name__ == "__main__":`` guard.
         keep_going
             Write sessions without their rows that have errors; the file says so inside.

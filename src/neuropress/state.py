@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from .model.budget import parse_json
 from .model.finding import problem
 from .model.receipt import InputDigest
-from .model.source import Input, Root, Stamp, sha256_file
+from .model.source import BeforeRead, Root, Stamp, no_wait, sha256_file
 from .storage.roots import file_stamp
 
 
@@ -187,32 +187,24 @@ class DigestCache:
     def __init__(self, folder: Path) -> None:
         self._memory = Memory(folder / "digests.json")
 
-    def digest(self, path: Path) -> InputDigest:
+    def digest(self, path: Path, before_read: BeforeRead = no_wait) -> InputDigest:
         """Size and digest of a file of this machine, from the cache where its stamp is unchanged.
+
+        Parameters
+        ----------
+        before_read
+            See `neuropress.model.source.BeforeRead`.
 
         Raises
         ------
         Problem
             ``file.changed``: it is being written to.
         """
-        return self._digest(str(path), lambda: file_stamp(path.stat()), lambda: sha256_file(path))
+        return self._digest(str(path), lambda: file_stamp(path.stat()), lambda: sha256_file(path, before_read))
 
-    def of_raw(self, root: Root, key: str) -> InputDigest:
+    def of_raw(self, root: Root, key: str, before_read: BeforeRead = no_wait) -> InputDigest:
         """Size and digest of a raw file. Raises as `digest` and `Root.stamp` do."""
-        return self._digest(f"{root.name}/{key}", partial(_raw_stamp, root, key), lambda: root.sha256(key))
-
-    def of_input(self, root: Root, touched: Input) -> InputDigest:
-        """Digest of a touched raw file.
-
-        Raises
-        ------
-        Problem
-            ``file.changed``: it is not the file that was planned with.
-        """
-        found = self.of_raw(root, touched.key)
-        if Input.of(touched.key, _raw_stamp(root, touched.key)) != touched:
-            raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
-        return found
+        return self._digest(f"{root.name}/{key}", partial(_raw_stamp, root, key), lambda: root.sha256(key, before_read))
 
     def _digest(self, name: str, stamp: Callable[[], Stamp], read: Callable[[], str]) -> InputDigest:
         before, known = stamp(), self._memory.data.get(name)

@@ -15,6 +15,7 @@ import zarr
 from ome_zarr_models.v05 import Image as NgffImage
 
 from neuropress.converters import Built, Job, volume
+from neuropress.execution.executor import InProcess, write_result
 from neuropress.mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
 from neuropress.model.content import Content, Image, LazyArray, Recording
 from neuropress.model.finding import Problem, Severity
@@ -25,7 +26,7 @@ from neuropress.model.record import Cell, CellRef, Record
 from neuropress.model.source import Source, SourceRoots
 from neuropress.readers import raw as readers
 from neuropress.readers.raw import RawArrays
-from neuropress.results import Seal
+from neuropress.results import Request, Seal
 from neuropress.results.omezarr import volume as omezarr
 from neuropress.storage.roots import Folder
 
@@ -250,7 +251,7 @@ def test_real_files(
     seal = Seal("1", "rows", {i.key: InputDigest(i.size, "00") for i in source.inputs})
     path = tmp_path / "v.ome.zarr"
     with RawArrays(SourceRoots((Folder(corpus),))) as raw:
-        omezarr.write(plan, raw, path, seal, None, lambda n: None)
+        write_result(Request(plan, path, seal), raw, InProcess(), lambda n: None)
     for content in contents:
         content.close()
     assert axes_of(built)[0] == axes

@@ -11,7 +11,7 @@ import pytest
 from neuropress.model.finding import Problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node, Plan, Target
 from neuropress.model.receipt import InputDigest
-from neuropress.results import Seal
+from neuropress.results import Request, Seal
 from neuropress.results.asset import record
 
 SEAL = Seal("1.0", "rows", {"segev/a.swc": InputDigest(3, "ab")})
@@ -46,12 +46,12 @@ def test_an_impossible_plan_is_told_before_and_by_the_writer(tmp_path: Path, pla
     assert {found.id for found in told} == {"plan.invalid"}
     assert words in told[0].message
     with pytest.raises(Problem) as caught:
-        record.write(plan, None, tmp_path / "a.json", SEAL, None, print)  # type: ignore[arg-type]
+        record.finish(Request(plan, tmp_path / "a.json", SEAL), None, None, print)  # type: ignore[arg-type]
     assert caught.value.finding == told[0]
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_possible_plan_is_written(tmp_path: Path) -> None:
     assert list(record.check_plan(plan_of())) == []
-    record.write(plan_of(), None, tmp_path / "a.json", SEAL, None, print)  # type: ignore[arg-type]
+    record.finish(Request(plan_of(), tmp_path / "a.json", SEAL), None, None, print)  # type: ignore[arg-type]
     assert record.validate(tmp_path / "a.json") == []

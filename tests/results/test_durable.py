@@ -10,7 +10,7 @@ import pytest
 from builder import Builder, abf, movie, slices
 
 from neuropress.results import durable
-from neuropress.results.omezarr.journal import NAME as JOURNAL
+from neuropress.results.omezarr import staging
 from neuropress.state import write_atomic
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders cannot be synced here")
@@ -84,28 +84,28 @@ def test_a_conversion_syncs_before_every_name_and_its_folder_after(tmp_path: Pat
 
 
 def test_a_shard_is_safe_before_the_journal_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuropress.results.omezarr import journal
-
     disk = Disk(monkeypatch)
     build = Builder(tmp_path / "ds")
     build.sem(slices(tmp_path / "v", (9, 300, 560)))
-    lines: list[int] = []
-    append = journal.Journal._append
+    noted: list[staging.UnitKey] = []
+    note = staging.Staging.note
 
-    def record(self: journal.Journal, entry: dict[str, object]) -> None:
-        partial = self._path.parent
-        for path in partial.rglob("*") if "block" in entry else ():
-            if path.name != JOURNAL:
-                disk.check(path, self._path)
-        assert disk.waiting == {} or "block" not in entry
-        append(self, entry)
-        stat = self._path.stat()
-        assert disk.synced.get((stat.st_dev, stat.st_ino)) == stat.st_size
-        lines.append(stat.st_size)
+    def record(self: staging.Staging, units: dict[staging.UnitKey, staging.Digests]) -> None:
+        for path in self.folder.rglob("*"):
+            if not path.relative_to(self.folder).parts[0].startswith(staging.PREFIX):
+                disk.check(path, self.folder)
+        assert disk.waiting == {}
+        note(self, units)
+        (journal,) = self.folder.rglob(f"*{staging.JOURNAL}")
+        for place in (journal, journal.parent):
+            stat = place.stat()
+            assert place.is_dir() or disk.synced.get((stat.st_dev, stat.st_ino)) == stat.st_size
+            assert (stat.st_dev, stat.st_ino) in disk.synced
+        noted.extend(units)
 
-    monkeypatch.setattr(journal.Journal, "_append", record)
+    monkeypatch.setattr(staging.Staging, "note", record)
     assert build.dataset.convert().ok
-    assert len(lines) > 1
+    assert noted
 
 
 def test_small_files(tmp_path: Path, disk: Disk) -> None:

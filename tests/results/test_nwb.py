@@ -16,7 +16,7 @@ import pytest
 from neuropress.model.finding import Problem, problem
 from neuropress.model.plan import ArraySpec, IndexMap, Node, Plan
 from neuropress.model.receipt import InputDigest, block_digest, blocks, root_digest
-from neuropress.results import Seal
+from neuropress.results import Request, Seal
 from neuropress.results.nwb import file as nwb
 from neuropress.results.nwb import storage
 
@@ -274,7 +274,7 @@ def test_new_metadata_takes_the_samples_over(result: Path, tmp_path: Path, monke
     plan = ex.example(file=ex.file_node(notes="corrected"))
     seen: list[int] = []
     seal = Seal("0.2.0", "new rows", ex.INPUTS)
-    nwb.write(plan, no_raw(), path, seal, path, seen.append)
+    nwb.finish(Request(plan, path, seal, path), None, no_raw(), seen.append)
     assert sum(seen) == plan.nbytes
     old, new = nwb.read_provenance(result).receipt, nwb.read_provenance(path).receipt
     assert (new.version, new.rows, new.arrays) == ("0.2.0", "new rows", old.arrays)

@@ -13,6 +13,7 @@ from neuropress.model.clock import Clock
 from neuropress.model.finding import Problem, Severity
 from neuropress.model.plan import Node
 from neuropress.proof import verify
+from neuropress.results import Request
 from neuropress.results.nwb import file as nwb
 from neuropress.results.nwb import guard
 from neuropress.verbs.explain import explain_result
@@ -154,7 +155,7 @@ def test_unchanged_columns_are_taken_over(tmp_path: Path) -> None:
     raw = Many()
     made = nwb.read_provenance(path).receipt
     seal = nwb.Seal("0.1.0", "rows", made.inputs)
-    nwb.write(nt.plan_of(nodes, made.inputs), raw, path, seal, path, lambda n: None)
+    nwb.finish(Request(nt.plan_of(nodes, made.inputs), path, seal, path), None, raw, lambda n: None)
     assert raw.reads == 0
     assert path.read_bytes() == before
 

@@ -16,10 +16,12 @@ from campaigns import campaign
 
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
-from neuropress.model.source import Input
-from neuropress.results.omezarr import journal as journals
+from neuropress.model.plan import digest
+from neuropress.model.source import Input, SourceRoots
+from neuropress.results.omezarr import staging
 from neuropress.state import DigestCache, Memory, write_atomic
 from neuropress.storage.roots import Folder
+from neuropress.verbs.convert import Watch
 
 LAYOUT = "neuropress.results.omezarr.layout"
 
@@ -77,12 +79,16 @@ def test_a_changed_file_is_digested_again_whatever_its_time_says(tmp_path: Path)
 def test_an_input_that_is_not_the_planned_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "raw"
     path.write_bytes(b"a" * 10)
-    stat = path.stat()
-    cache = DigestCache(tmp_path)
-    assert cache.of_input(Folder(tmp_path), Input("raw", 10, stat.st_mtime_ns)).size == 10
-    for planned in (Input("raw", 9, stat.st_mtime_ns), Input("raw", 10, stat.st_mtime_ns - 1)):
+    stat, roots = path.stat(), SourceRoots((Folder(tmp_path),))
+
+    def watch() -> Watch:
+        return Watch(DigestCache(tmp_path), {}, None, lambda: roots)
+
+    planned = Input("raw", 10, stat.st_mtime_ns)
+    assert watch().remember(roots, [planned]) == watch().remember(roots, [planned])
+    for other in (Input("raw", 9, stat.st_mtime_ns), Input("raw", 10, stat.st_mtime_ns - 1)):
         with pytest.raises(Problem) as caught:
-            cache.of_input(Folder(tmp_path), planned)
+            watch().remember(roots, [other])
         assert caught.value.finding.id == "file.changed"
 
 
@@ -233,15 +239,16 @@ def test_a_result_that_is_a_link_is_not_written_through(lab: Builder, tmp_path: 
 
 def interrupt(lab: Builder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stop the volume after some blocks; its ``.partial`` folder."""
-    add = journals.Journal.add
+    note, noted = staging.Staging.note, []
 
-    def stop(self: journals.Journal, key: journals.BlockKey, digests: journals.Digests) -> None:
-        add(self, key, digests)
-        if len(self.done) > 1:
+    def stop(self: staging.Staging, units: dict[staging.UnitKey, staging.Digests]) -> None:
+        note(self, units)
+        noted.extend(units)
+        if len(noted) > 1:
             raise OSError("the disk went away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(journals.Journal, "add", stop)
+        patch.setattr(staging.Staging, "note", stop)
         assert main(["convert", str(lab.root)]) == 3
     (partial,) = (lab.root / "output").rglob("*.ome.zarr.partial")
     return partial
@@ -251,18 +258,19 @@ LINES: tuple[bytes, ...] = (
     b"", b"\n", b"null\n", b"[]\n", b"{}\n", b"[" * 90_000 + b"\n", b'{"plan": 5}\n', b"\xff\xff\n", b'{"a":' * 9000 + b"\n",
 )  # fmt: skip
 ENTRIES: tuple[object, ...] = (
-    None, [], {}, {"pass": 0}, {"pass": 9, "block": [0, 0, 0], "digests": {}},
-    {"pass": 0, "block": [0, 0, 0], "digests": {}}, {"pass": 0, "block": [0], "digests": {"0": []}},
-    {"pass": 0, "block": [0, 0, 0], "digests": []}, {"pass": 0, "block": 5, "digests": {"0": 5}},
-    {"pass": 0, "block": [0, 0, 0], "digests": {"0": ["zz"], "1": ["00"]}}, {"pass": -1, "block": [0, 0, 0], "digests": {"x": 1}},
+    None, [], {}, {"unit": "0/0.0.0"}, {"unit": "9/0.0.0", "digests": {}}, {"unit": "0/9.0.0", "digests": {}},
+    {"unit": "0/0.0.0", "digests": {}}, {"unit": "0/0", "digests": {"0": []}}, {"unit": "0/-1.0.0", "digests": {}},
+    {"unit": "0/0.0.0", "digests": []}, {"unit": "../../x", "digests": {"0": 5}}, {"unit": 5, "digests": {"0": 5}},
+    {"unit": "0/0.0.0", "digests": {"0": ["zz"], "1": ["00"]}}, {"unit": "-1/0.0.0", "digests": {"x": 1}},
 )  # fmt: skip
 
 
 def spoil(partial: Path, choose: random.Random, other: Path) -> None:
     """Do something to an unfinished volume that no neuropress does."""
-    path = partial / journals.NAME
+    (path,) = partial.rglob("*.jsonl")
     lines = path.read_bytes().splitlines(keepends=True)
-    entries = [json.dumps(entry).encode() + b"\n" for entry in ENTRIES]
+    signed = [{**entry, "sum": digest(entry)} for entry in ENTRIES if isinstance(entry, dict)]
+    entries = [json.dumps(entry).encode() + b"\n" for entry in (*ENTRIES, *signed)]
     content = bytearray(path.read_bytes())
     content[choose.randrange(len(content))] = choose.randrange(256)
     files = [p for p in partial.rglob("*") if p.is_file() and p != path]
@@ -285,6 +293,10 @@ def spoil(partial: Path, choose: random.Random, other: Path) -> None:
         ),
         lambda: (partial / "0/c/0/0/9").symlink_to(other),
         lambda: os.mkfifo(partial / "0/pipe"),
+        lambda: os.mkfifo(path.with_name("x.jsonl")),
+        lambda: path.with_name("x.tmp").write_bytes(b"of a worker that was killed"),
+        lambda: path.parent.rename(path.parent.with_name("units-other")),
+        lambda: path.parent.rename(path.parent.with_name("units-done")),
     ]
     choose.choice(deeds)()
 

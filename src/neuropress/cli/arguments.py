@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     for name in made.keys() - {"demo", "init", "schema", "releases"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     for name in ("convert", "run"):
-        made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="results made side by side")
+        made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
         made[name].add_argument("--keep-going", action="store_true", help="write sessions without their bad rows")
     for name in ("plan", "convert", "run"):
         made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")

@@ -36,7 +36,7 @@ def add_releases(verb: argparse.ArgumentParser) -> None:
     made["get"].add_argument("to", metavar="DIR", help="a new folder, or one of an earlier try")
     made["get"].add_argument("--release", metavar="N", help="default: the newest")
     made["rebuild"].add_argument("number", nargs="?", metavar="N", help="default: the newest")
-    made["rebuild"].add_argument("--workers", type=int, default=1, metavar="N", help="results made side by side")
+    made["rebuild"].add_argument("--workers", type=int, default=1, metavar="N", help="worker processes")
     made["rebuild"].add_argument("--work", metavar="DIR", help="where raw files of one lab find room")
     for name in ("get", "rebuild"):
         made[name].add_argument("--lab", action="append", default=[], metavar="INITIALS", help="only these labs")

@@ -52,14 +52,23 @@ def element_size(text: str) -> int:
 def digest_elements(data: np.ndarray) -> bytes:
     """SHA-256 of a block in C order: numbers little-endian, texts as UTF-8 with their length before them."""
     if data.dtype.kind != "T":
-        little = np.ascontiguousarray(data, dtype=data.dtype.newbyteorder("<"))
-        return hashlib.sha256(little.reshape(-1).view(np.uint8)).digest()
+        return _digest_numbers(data)
     found = hashlib.sha256()
     for text in data.ravel().tolist():
         octets = text.encode()
         found.update(len(octets).to_bytes(8, "little"))
         found.update(octets)
     return found.digest()
+
+
+def _digest_numbers(data: np.ndarray) -> bytes:
+    little = data.dtype.newbyteorder("<")
+    known = hashlib.sha256()
+    # A part of a larger array is copied page by page: as a whole it takes as much memory again, on every thread.
+    pages = data.reshape((-1, *data.shape[-2:])) if data.ndim > 2 and data.size else (data,)
+    for page in pages:
+        known.update(np.ascontiguousarray(page, dtype=little).reshape(-1).view(np.uint8))
+    return known.digest()
 
 
 def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:

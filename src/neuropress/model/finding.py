@@ -181,6 +181,10 @@ class Problem(Exception):
         super().__init__(found.message)
         self.finding = found
 
+    def __reduce__(self) -> tuple[type[Problem], tuple[Finding]]:
+        """As a worker process sends it: by its finding, not by its message."""
+        return type(self), (self.finding,)
+
 
 def problem(id: str, message: str, *, hint: str = "", **where: Any) -> Problem:
     """Shorthand for ``Problem(finding(...))``."""

@@ -9,7 +9,7 @@ import errno
 import hashlib
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol, cast
@@ -18,6 +18,7 @@ from .finding import problem
 from .serial import SPARSE
 
 HEAD = 4096
+DIGEST_BYTES = 2**20
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 MOST_NAME = 255
@@ -101,7 +102,7 @@ class Root(Protocol):
         """Where a file lies on this machine; None where it does not."""
         ...
 
-    def sha256(self, key: str) -> str:
+    def sha256(self, key: str, before_read: BeforeRead = ...) -> str:
         """SHA-256 (hex) of a file, all of which is read."""
         ...
 
@@ -304,10 +305,24 @@ def confine(root: Path, key: str) -> Path:
     return path
 
 
-def sha256_file(path: Path) -> str:
+type BeforeRead = Callable[[int], None]
+"""Called before each read with the bytes of the one before; it may wait, or raise to give up."""
+
+
+def no_wait(nbytes: int) -> None:
+    """Read on."""
+
+
+def sha256_file(path: Path, before_read: BeforeRead = no_wait) -> str:
     """SHA-256 of a file's bytes, hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    known, buffer, size = hashlib.sha256(), memoryview(bytearray(DIGEST_BYTES)), 0
+    with path.open("rb", buffering=0) as file:
+        while True:
+            before_read(size)
+            size = file.readinto(buffer) or 0
+            if not size:
+                return known.hexdigest()
+            known.update(buffer[:size])
 
 
 def natural_key(name: str) -> Sequence[tuple[int, int | str]]:

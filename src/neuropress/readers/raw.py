@@ -137,13 +137,17 @@ class RawArrays:
     """
 
     def __init__(self, roots: SourceRoots) -> None:
-        self._roots = roots
+        self.roots = roots
         self._open: dict[tuple[str, str, str], tuple[Source, tuple[Content, ...]]] = {}
 
     def __enter__(self) -> RawArrays:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all files; a later read opens them anew."""
         for _source, contents in self._open.values():
             for content in contents:
                 content.close()
@@ -161,7 +165,7 @@ class RawArrays:
         options = repr(sorted(spec.options.items()))
         key = (spec.source, spec.format, options)
         if key not in self._open:
-            source = self._roots.locate(spec.source)
+            source = self.roots.locate(spec.source)
             self._open[key] = (source, _read(spec.format, source, spec.options))
         for content in self._open[key][1]:
             if content.name == spec.content and spec.array in content.arrays:
@@ -179,7 +183,7 @@ class RawArrays:
 
     def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
         """What a raw object holds, headers only. Raises `Problem`."""
-        source = self._roots.locate(key)
+        source = self.roots.locate(key)
         found = read(source, options)
         self._open[key, "", repr(sorted(options.items()))] = (source, found)
         return found

@@ -10,17 +10,21 @@ from pathlib import Path
 
 from ..model.finding import problem
 from . import asset, nwb, omezarr
-from .kind import Kind, Progress, Result, Seal, StoredArray
+from .kind import Batch, Kind, Progress, Request, Result, Seal, StoredArray, Units, Work
 
 __all__ = [
     "KINDS",
     "PUBLISHED",
     "TARGETS",
+    "Batch",
     "Kind",
     "Progress",
+    "Request",
     "Result",
     "Seal",
     "StoredArray",
+    "Units",
+    "Work",
     "kind_named",
     "kind_of",
     "tool",

@@ -50,6 +50,8 @@ class Kind:
         Packages that decide which plans can be written, beside neuropress.
     package
         Module that has what `Result` demands.
+    units
+        Module that has what `Units` demands; empty for a kind whose results `Result.finish` writes alone.
     """
 
     name: str
@@ -63,10 +65,15 @@ class Kind:
     frame: str = ""
     libraries: tuple[str, ...] = ()
     checked_by: tuple[str, ...] = ()
+    units: str = ""
 
     def load(self) -> Result:
         """What is done with results of the kind, imported when first asked for."""
         return cast(Result, importlib.import_module(self.package))
+
+    def load_units(self) -> Units:
+        """How results of the kind are written unit by unit, imported when first asked for."""
+        return cast(Units, importlib.import_module(self.units))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +82,58 @@ class Seal:
 
     `confirm` is called when all is written and nothing has its name yet: it raises `Problem`
     if the inputs are not any more what their digests say, or if the dataset's lock was lost.
+    `inputs` may still be under way: whoever looks one up waits until it is digested. `stamps`
+    stands for the inputs before that: it differs if one of them is another file by now.
     """
 
     version: str
     rows: str
     inputs: Mapping[str, InputDigest]
     confirm: Callable[[], None] = lambda: None
+    stamps: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One result that is to be written: what it holds, where it lies, what its receipt states.
+
+    `previous` is an older result of the same target; arrays whose specification and inputs
+    are unchanged are taken over from it without being compressed again.
+    """
+
+    plan: Plan
+    path: Path
+    seal: Seal
+    previous: Path | None = None
+
+
+type Batch = tuple[str, ...]
+"""Names of units that are best run one after the other by one worker, because they read the same raw pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that a worker must know to run any unit of a result: a few kB of plain JSON, however large the result.
+
+    Attributes
+    ----------
+    kind
+        Name of the result's kind.
+    staging
+        Folder in which finished units leave their outcome.
+    plan
+        Digest of everything that the units' bytes follow from.
+    task
+        What the kind's units need.
+    done
+        Uncompressed bytes of the units that an earlier, interrupted run had finished.
+    """
+
+    kind: str
+    staging: str
+    plan: str
+    task: Mapping[str, Any]
+    done: int = 0
 
 
 class StoredArray(Protocol):
@@ -104,17 +157,45 @@ class StoredArray(Protocol):
     def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray: ...
 
 
+class Units(Protocol):
+    """Writing a result in units: `prepare`, every unit, then `Result.finish`.
+
+    A unit has a name and is independent of every other one of its stage: it may run in any
+    order, in any process and more than once, and leaves its whole outcome or nothing. Two
+    that run at once, and one that wakes up when its work was long done again, do no harm.
+    """
+
+    def prepare(self, request: Request) -> Work | None:
+        """Make the staging folder, or continue with what an interrupted run left; None: there is nothing to run."""
+        ...
+
+    def pending(self, work: Work, parts: int) -> Sequence[Batch]:
+        """The missing units of the first stage that is not whole; empty when all are done.
+
+        They come in at least `parts` batches where so many are to be had, for as many workers.
+        """
+        ...
+
+    def run_units(self, work: Work, units: Batch, raw: RawArrays, progress: Progress) -> None:
+        """Run units of one stage, each whole or not at all.
+
+        Raises
+        ------
+        Problem
+            A raw file turned out to be bad while its arrays were read.
+        OSError
+            The machine failed, or the staging folder is another one by now.
+        """
+        ...
+
+
 class Result(Protocol):
     """What the package of a kind does."""
 
-    def write(
-        self, plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress
-    ) -> None:
-        """Write the result whole under `path`, or leave nothing there.
+    def finish(self, request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
+        """Write what no unit wrote, and give the result its name; it is whole then, or nothing bears the name.
 
-        Work goes on under ``<name>.partial`` beside it and is renamed at the end.
-        `previous` is an older result of the same target; arrays whose specification
-        and inputs are unchanged are taken over from it without being compressed again.
+        `work` is what `Units.prepare` gave, None for a kind without units.
 
         Raises
         ------

@@ -15,7 +15,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from ..model.finding import Problem, Unusable, problem
-from ..model.source import Root, Stamp, check_key, confine, exists, sha256_file
+from ..model.source import BeforeRead, Root, Stamp, check_key, confine, exists, no_wait, sha256_file
 from .parallel import run_all
 
 if TYPE_CHECKING:
@@ -94,9 +94,9 @@ class Folder:
         """The file's path, links resolved."""
         return confine(self.folder, key)
 
-    def sha256(self, key: str) -> str:
+    def sha256(self, key: str, before_read: BeforeRead = no_wait) -> str:
         """SHA-256 of a file."""
-        return sha256_file(confine(self.folder, key))
+        return sha256_file(confine(self.folder, key), before_read)
 
 
 class Bucket:
@@ -167,7 +167,7 @@ class Bucket:
     def path(self, key: str) -> None:
         """None: an object lies nowhere on this machine."""
 
-    def sha256(self, key: str) -> str:
+    def sha256(self, key: str, before_read: BeforeRead = no_wait) -> str:
         """SHA-256 of an object, all of which is read, whatever was stated when it was put."""
         stamp = self._file_stamp(key)
         starts = range(0, stamp[0], DIGEST_PIECE)
@@ -178,6 +178,7 @@ class Bucket:
         total = hashlib.sha256()
         for piece in run_all(read, starts, DIGEST_READERS):
             total.update(piece)
+            before_read(len(piece))
         return total.hexdigest()
 
     def _file_stamp(self, key: str) -> Stamp:

@@ -5,26 +5,29 @@ from __future__ import annotations
 import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from functools import partial
 from pathlib import Path
 
 from .. import __version__
 from ..config import Config
+from ..execution.digests import InputDigests
+from ..execution.executor import Executor, InProcess, write_result
+from ..execution.processes import Processes, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
-from ..model.plan import Plan
+from ..model.plan import Plan, digest
 from ..model.receipt import InputDigest
 from ..model.report import Outcome, Report
-from ..model.source import Input, Source, SourceRoots, Stamp
+from ..model.source import BeforeRead, Input, SourceRoots, Stamp
 from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
 from ..planning.records import write_records
 from ..planning.stale import State, standing
 from ..planning.targets import Wanted, rows_digest
 from ..readers.raw import RawArrays
-from ..results import KINDS, Seal, tool
+from ..results import KINDS, Request, Seal
 from ..state import DigestCache, Lock, held_lock, locked
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
@@ -57,50 +60,71 @@ def convert_dataset(
 
 
 def convert_all(config: Config, targets: Sequence[Wanted], options: Options, progress: Progress) -> Iterator[Outcome]:
-    """Convert what is not up to date, in this process or in `workers` others, in order."""
+    """Convert what is not up to date, in this process or in `workers` others, in order.
+
+    Results of kinds with units are planned and finished here, and their units run in any
+    worker; others are converted whole in one worker.
+    """
     options = replace(options, lock=held_lock(config.state))
-    if options.workers <= 1 or len(targets) <= 1:
+    has_units = [bool(KINDS[wanted.target.kind].units) for wanted in targets]
+    if options.workers <= 1 or (len(targets) <= 1 and not any(has_units)):
         cache = DigestCache(config.state)
         for wanted in targets:
             yield convert_one(config, wanted, options, progress, cache)
         return
-    context = get_context("spawn")  # the same on every platform; fork is unsafe beside HDF5 and threads
-    with ProcessPoolExecutor(min(options.workers, len(targets)), mp_context=context) as pool:
-        futures = [pool.submit(convert_one, config, wanted, options, no_progress) for wanted in targets]
-        for wanted, future in zip(targets, futures, strict=True):
-            try:
-                yield future.result()
-            except BrokenProcessPool:
-                message = f"{wanted.target.path}: a worker process died (out of memory, or killed)"
-                told = finding("machine.failed", message, file=wanted.target.path)
-                yield Outcome(wanted.target.path, "failed", message, (told,))
+    with ThreadPoolExecutor(options.workers) as planners, Processes(options.workers) as workers:
+        futures: list[Future[Outcome]] = []
+        for wanted, in_units in zip(targets, has_units, strict=True):
+            if in_units:
+                futures.append(planners.submit(convert_one, config, wanted, options, progress, None, workers))
+            else:
+                futures.append(workers.submit(convert_one, config, wanted, options, progress=progress))
+        try:
+            for wanted, future in zip(targets, futures, strict=True):
+                try:
+                    yield future.result()
+                except WorkerDied as died:
+                    yield _failure(wanted, died)
+        finally:
+            planners.shutdown(wait=False, cancel_futures=True)
 
 
 def convert_one(
-    config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache | None = None
+    config: Config,
+    wanted: Wanted,
+    options: Options,
+    progress: Progress,
+    cache: DigestCache | None = None,
+    executor: Executor | None = None,
 ) -> Outcome:
     """Bring one result up to date; whatever goes wrong becomes findings of its outcome."""
     cache = cache or DigestCache(config.state)
     try:
-        return _convert(config, wanted, options, progress, cache)
+        return _convert(config, wanted, options, progress, cache, executor or InProcess())
     except MappingError:
         raise
     except Problem as bad:
         return Outcome(wanted.target.path, "withheld", bad.finding.message, (_placed(bad.finding, wanted),))
     except OSError as error:
-        told = machine_finding(error, f"{wanted.target.path}: {error}", file=wanted.target.path)
-        return Outcome(wanted.target.path, "failed", str(error), (told,))
+        return _failure(wanted, error)
     except Exception as error:  # noqa: BLE001 - one defect must not stop the other targets; it is told and logged
         message = f"{wanted.target.path}: {type(error).__name__}: {error}"
         told = finding("internal.error", message, file=wanted.target.path)
         return Outcome(wanted.target.path, "failed", told.message, (told,), {"traceback": traceback.format_exc()})
 
 
+def _failure(wanted: Wanted, error: OSError) -> Outcome:
+    found = machine_finding(error, f"{wanted.target.path}: {error}", file=wanted.target.path)
+    return Outcome(wanted.target.path, "failed", str(error), (found,))
+
+
 def _placed(found: Finding, wanted: Wanted) -> Finding:
     return found if found.location.table else found.at(**wanted.record.place())
 
 
-def _convert(config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache) -> Outcome:
+def _convert(
+    config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache, executor: Executor
+) -> Outcome:
     path = wanted.target.path
     usable = wanted.usable(options.keep_going)
     if usable is None:
@@ -112,11 +136,11 @@ def _convert(config: Config, wanted: Wanted, options: Options, progress: Progres
             return Outcome(path, str(now.state), now.reason, left_out)
         check_place(config.output, path, wanted.target.kind)
         while True:
-            watch = _Watch(cache, _stamps(usable, config), options.lock, config.sources)
+            watch = Watch(cache, _stamps(usable, config), options.lock, config.sources)
             planned = build_plan(usable, config, for_writing=True)
             if planned.plan is not None:
                 try:
-                    nbytes = _write(config, usable, planned.plan, watch, progress)
+                    nbytes = _write(config, usable, planned.plan, watch, progress, executor)
                     break
                 except Problem as bad:
                     planned = _spoilt(bad, usable, config)
@@ -144,11 +168,11 @@ def _spoilt(bad: Problem, wanted: Wanted, config: Config) -> Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Watch:
+class Watch:
     """Sees to it that a result is of the files whose digests it states.
 
-    `stamps` holds what the raw files were like before they were first looked at; those
-    that only the plan names (command files, members of a set) join them when they are digested.
+    `stamps` holds what the raw files were like before they were first looked at; those that
+    only the plan names (command files, members of a set) join them before they are read again.
     """
 
     cache: DigestCache
@@ -156,10 +180,23 @@ class _Watch:
     lock: Lock | None
     sources: Callable[[], SourceRoots]
 
-    def digest(self, source: Source, touched: Input) -> InputDigest:
-        """Digest of an input. Raises `Problem` (``file.changed``)."""
-        found = self.cache.of_input(source.root, touched)
-        self.stamps.setdefault(touched.key, source.stamp(touched.key))
+    def remember(self, roots: SourceRoots, inputs: Sequence[Input]) -> str:
+        """Take the stamps of all inputs of a plan; a digest of them. Raises `Problem` (``file.changed``)."""
+        for touched in inputs:
+            # Looked up here, one after the other: many threads that ask a bucket at once ask more often.
+            source = roots.locate(touched.key)
+            if touched.key not in self.stamps:
+                self.stamps[touched.key] = source.stamp(touched.key)
+            if Input.of(touched.key, self.stamps[touched.key]) != touched:
+                raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
+        return digest([[touched.key, *self.stamps[touched.key]] for touched in inputs])
+
+    def digest(self, roots: SourceRoots, touched: Input, before_read: BeforeRead) -> InputDigest:
+        """Digest of a remembered input. Raises `Problem` (``file.changed``)."""
+        source = roots.locate(touched.key)
+        found = self.cache.of_raw(source.root, touched.key, before_read)
+        if source.stamp(touched.key) != self.stamps[touched.key]:
+            raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
         return found
 
     def confirm(self) -> None:
@@ -191,15 +228,22 @@ def _stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
     return found
 
 
-def _write(config: Config, wanted: Wanted, plan: Plan, watch: _Watch, progress: Progress) -> int:
+def _write(config: Config, wanted: Wanted, plan: Plan, watch: Watch, progress: Progress, executor: Executor) -> int:
     path = config.output / wanted.target.path
     path.parent.mkdir(parents=True, exist_ok=True)
     check_room(path, plan.nbytes)
     roots = config.sources()
-    with RawArrays(roots) as raw:
-        inputs = {t.key: watch.digest(roots.locate(t.key), t) for t in plan.inputs}
-        seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs, watch.confirm)
-        tool(plan.target.kind).write(plan, raw, path, seal, path if path.exists() else None, progress)
+    stamps = watch.remember(roots, plan.inputs)
+    take = partial(watch.digest, roots)
+    with RawArrays(roots) as raw, closing(InputDigests(take, plan.inputs, plan.nbytes)) as inputs:
+
+        def report(nbytes: int) -> None:
+            inputs.advance(nbytes)
+            progress(nbytes)
+
+        seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs, watch.confirm, stamps)
+        request = Request(plan, path, seal, path if path.exists() else None)
+        write_result(request, raw, executor, report)
     return plan.nbytes
 
 

@@ -19,14 +19,15 @@ from ...model.plan import Plan, digest
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...readers.raw import RawArrays
-from .. import Progress, Seal, StoredArray, durable
+from .. import Progress, Request, StoredArray, Work, durable
 from ..sections import NAME, parse_provenance
 
 CONTENT = "/asset"
 
 
-def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
-    """Write the record whole under `path`, or leave nothing there. Nothing is taken over from a `previous` one."""
+def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
+    """Write the record; see `neuropress.results.Result`. Nothing is taken over from a previous one."""
+    plan, seal = request.plan, request.seal
     for refused in check_plan(plan):
         raise Problem(refused)
     asset = _nested(_values(plan))
@@ -34,11 +35,11 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
         {"path": key, "size": known.size, "sha256": known.sha256} for key, known in sorted(seal.inputs.items())
     ]
     derived = {CONTENT: digest(asset)}
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, derived, plan.sources)
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, dict(seal.inputs), {}, derived, plan.sources)
     record = {"asset": asset, NAME: Provenance.of(plan, receipt).sections()}
     text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True)
     seal.confirm()
-    durable.write_text(path, f"{text}\n")
+    durable.write_text(request.path, f"{text}\n")
 
 
 def check_plan(plan: Plan) -> Iterator[Finding]:

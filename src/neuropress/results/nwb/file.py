@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
+from uuid import uuid4
 
 import h5py
 import numpy as np
@@ -22,7 +24,7 @@ from ...model.plan import Plan
 from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
 from ...readers.raw import RawArrays
-from .. import Progress, Seal, StoredArray, durable
+from .. import Progress, Request, Seal, StoredArray, Work, durable
 from .digest import digests
 from .guard import DAMAGE, check_file, check_members, read_texts, refusing
 from .storage import Previous, fill
@@ -34,8 +36,12 @@ _LAST: dict[tuple[int, ...], int] = {}
 """The file that was checked last -> see `check_file`."""
 
 
-def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
-    """Write the result whole under `path`, or leave there what was there (see `Result.write`).
+def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
+    """Write a session; see `neuropress.results.Result`.
+
+    There are no units to be run before: HDF5 has one writer, which would have to copy every
+    chunk out of a staging folder, and a session is short. Blocks are read, digested and
+    compressed on threads and written in a fixed order (see `storage`).
 
     Raises
     ------
@@ -44,33 +50,37 @@ def write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | N
     OSError
         The machine failed.
     """
+    path = request.path
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    durable.remove(partial)
+    for left in path.parent.glob(f"{escape(path.name)}*.partial"):  # of a run that was killed
+        durable.remove(left)
+    # A name of its own: a worker that outlives such a run must not give this file its final name.
+    partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
-        _write(plan, raw, partial, seal, previous, progress)
-        seal.confirm()
+        _write(request, raw, partial, progress)
+        request.seal.confirm()
         durable.rename(partial, path)
     except BaseException:
         durable.remove(partial)
         raise
 
 
-def _write(plan: Plan, raw: RawArrays, path: Path, seal: Seal, previous: Path | None, progress: Progress) -> None:
+def _write(request: Request, raw: RawArrays, path: Path, progress: Progress) -> None:
     from .columns import check_indices
     from .files import declare
 
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, {}, {}, plan.sources)
+    plan, seal = request.plan, request.seal
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources)
     arrays = plan.arrays()
     nwbfile = _build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
     declare(nwbfile, path, arrays)
     with ExitStack() as stack:
-        old = _previous(previous, seal, stack)
+        old = _previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
         filled = fill(file, arrays, raw, old, progress)
         check_indices(file, arrays)
         derived = digests(file, arrays)
-        receipt = Receipt(seal.version, seal.rows, plan.revisions, seal.inputs, filled, derived, plan.sources)
+        receipt = Receipt(seal.version, seal.rows, plan.revisions, dict(seal.inputs), filled, derived, plan.sources)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 
 

@@ -21,4 +21,5 @@ KIND = Kind(
     recognises=_recognises,
     package="neuropress.results.omezarr.volume",
     libraries=("numcodecs",),
+    units="neuropress.results.omezarr.units",
 )

@@ -1,4 +1,4 @@
-"""One block of work: read slab by slab, every level of its pass made from memory, never re-read."""
+"""Units of a volume: read slab by slab, every level of their pass made from memory, never re-read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .shards import Shard, encode, settle_folders
 
 type Read = Callable[[Box], np.ndarray]
 type Digests = dict[int, list[str]]
-"""Level -> SHA-256 of a block's slabs (level 0) or tiles (`Level.tile`, above), in C order, hex."""
+"""Level -> SHA-256 of a unit's tiles (`Level.tile`), in C order, hex."""
 
 AHEAD = 32
 """Chunks that may wait, compressed, to be written in order."""
@@ -39,49 +39,54 @@ class _Slab:
 
 @dataclass(slots=True)
 class Block:
-    """Carries out one block of a pass.
+    """Carries out neighbouring units of a pass, slab by slab.
 
     Attributes
     ----------
-    layout, stage, corner
-        Geometry, the pass, and which of its blocks.
+    layout, stage, corner, last
+        Geometry, the pass, and the first and the last of its units.
     folder
         The result; level N lies in ``<folder>/<N>``.
-    read
-        Gives a box of level ``stage.first``.
+    temporary
+        Makes an empty file for an unfinished shard.
     pool
         Where hashing, halving and compression run.
-    progress
-        Called with the bytes of each slab when it is stored.
     """
 
     layout: Layout
     stage: Pass
     corner: tuple[int, ...]
+    last: tuple[int, ...]
     folder: Path
-    read: Read
+    temporary: Callable[[], Path]
     pool: Executor
-    progress: Callable[[int], None]
     _shards: dict[tuple[int, ...], Shard] = field(default_factory=dict)
     _filling: dict[int, _Slab] = field(default_factory=dict)
-    _digests: dict[int, list[Future[bytes]]] = field(default_factory=dict)
+    _digests: dict[tuple[int, tuple[int, ...]], list[Future[bytes]]] = field(default_factory=dict)
 
-    def run(self) -> Digests:
-        """Write all shards of the block; on return they are durable."""
-        first = self.stage.first
-        box = self.layout.box(first, self.stage, self.corner)
-        for slab in tiles(box, slab_extent(self.layout, self.stage)):
-            self.progress(self._feed(first, self.read(slab), slab))
+    def slabs(self) -> Iterator[Box]:
+        """What is to be fed, in this order."""
+        box = self.layout.box(self.stage.first, self.stage, self.corner, self.last)
+        depth = self.layout.levels[self.stage.first].chunk[-3:-2]
+        extent = [s.stop - s.start for s in box]
+        return tiles(box, (*extent[: len(extent) - 2 - len(depth)], *depth, *extent[-2:]))
+
+    def feed(self, data: np.ndarray, slab: Box) -> int:
+        """Take the next slab. Returns its bytes; the caller should keep no reference to it."""
+        return self._feed(self.stage.first, data, slab)
+
+    def finish(self) -> dict[tuple[int, ...], Digests]:
+        """Give all shards their names; on return they are durable. Place of a unit -> its digests."""
         for shard in self._shards.values():
             shard.finish()
         settle_folders(list(self._shards.values()))
-        return {level: [f.result().hex() for f in found] for level, found in self._digests.items()}
+        found: dict[tuple[int, ...], Digests] = {}
+        for (level, unit), digests in self._digests.items():
+            found.setdefault(unit, {})[level] = [f.result().hex() for f in digests]
+        return found
 
     def _feed(self, number: int, data: np.ndarray, slab: Box) -> int:
-        """Take a whole slab of a level: hash it, halve it into the next level's slab, store its chunks.
-
-        Returns the slab's bytes; the caller keeps no reference, so that one slab a level is in memory.
-        """
+        """Take a whole slab of a level: hash it, halve it into the next level's slab, store its chunks."""
         new = number > self.stage.first or number == 0
         tasks: list[Future[Any]] = self._hash(number, data, slab) if new else []
         child = None
@@ -98,16 +103,20 @@ class Block:
         return data.nbytes
 
     def _hash(self, number: int, data: np.ndarray, slab: Box) -> list[Future[bytes]]:
-        tile = self.layout.levels[number].tile if number else data.shape
-        tasks = [self.pool.submit(block_digest, data[_within(part, slab)]) for part in tiles(slab, tile)]
-        self._digests.setdefault(number, []).extend(tasks)
+        tile = self.layout.levels[number].tile
+        extent = self.layout.unit(number, self.stage)
+        tasks = []
+        for part in tiles(slab, tile):
+            tasks.append(self.pool.submit(block_digest, data[_within(part, slab)]))
+            unit = tuple(s.start // n for s, n in zip(part, extent, strict=True))
+            self._digests.setdefault((number, unit), []).append(tasks[-1])
         return tasks
 
     def _child(self, number: int, slab: Box, dtype: np.dtype[Any]) -> _Slab:
         """The next level's slab that this slab goes into."""
         below = number + 1
         if below not in self._filling:
-            box = self.layout.box(below, self.stage, self.corner)
+            box = self.layout.box(below, self.stage, self.corner, self.last)
             if len(box) > 2:
                 shrink = 2 if self.layout.levels[number].halves[0] else 1
                 start = slab[-3].start // shrink
@@ -150,15 +159,9 @@ class Block:
     def _shard(self, number: int, coordinate: tuple[int, ...]) -> Shard:
         key = (number, *coordinate)
         if key not in self._shards:
-            self._shards[key] = Shard(self.folder / str(number), self.layout.levels[number], coordinate)
+            level = self.layout.levels[number]
+            self._shards[key] = Shard(self.folder / str(number), level, coordinate, self.temporary())
         return self._shards[key]
-
-
-def slab_extent(layout: Layout, stage: Pass) -> tuple[int, ...]:
-    """Extent of a slab of a pass: a block, one chunk deep. Level 0's digest is taken over the first pass's."""
-    if len(stage.block) < 3:
-        return stage.block
-    return (*stage.block[:-3], layout.levels[stage.first].chunk[-3], *stage.block[-2:])
 
 
 def _halve_band(source: np.ndarray, target: np.ndarray, axes: Axes, first: int, rows: int) -> None:

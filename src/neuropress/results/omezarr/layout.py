@@ -9,12 +9,16 @@ and later two machines, agree without talking, and no table cell changes it.
 - A step halves z while it is longer than a chunk, y and x while one of them is, but
   leaves out axes whose voxels are twice as long as the shortest, or longer: anisotropic
   voxels become cubes first. The last level fits into one chunk an axis.
-- The unit of work is a block, 8 chunks deep and whole pages wide (windows of pages where
-  even flat chunks are too large). It is read and carried out in slabs of one chunk's
-  depth. A block owns whole shards at every level of its pass: no locks, and a finished
-  shard is a finished fact.
-- A block of a volume that has several gives three halvings. Levels beyond are made by a
-  further pass of the same kind from the last level of the one before, 1/512 of the data.
+- The unit of work is one c and t and at most 512 voxels along each of z, y and x; a single
+  page, which has no z to be cut, 8 chunks a side. A unit owns whole shards at every level
+  of its pass: no locks, and a finished shard is a finished fact.
+- Units that lie on the same pages are a group, 8 chunks deep and as wide as `SLAB_BYTES` of
+  one chunk's depth allow: whole pages, or windows of them where even flat chunks are too
+  large. One worker best runs a group, so that each page is decoded once.
+- A unit that is smaller than the volume gives as many halvings as it has chunks to halve:
+  three for 64 x 64 x 64, two and one along y and x for the flatter chunks. Levels beyond are
+  made by a further pass from the last level of the one before, a small part of the data; its
+  units have 8 chunks an axis.
 """
 
 from __future__ import annotations
@@ -30,6 +34,8 @@ SLAB_BYTES = 256 << 20
 SHARD_CHUNKS = 8
 CHUNKS = ((4, 256), (16, 128), (64, 64))
 PAGE_CHUNK = 512
+UNIT = 512
+"""Voxels of level 0 along each axis of a unit, at most."""
 
 type Box = tuple[slice, ...]
 
@@ -50,22 +56,23 @@ class Level:
 
     @property
     def tile(self) -> tuple[int, ...]:
-        """Extent of the boxes that a derived level's digest is taken over: a shard, one chunk deep."""
+        """Extent of the boxes that the level's digest is taken over: a shard, one chunk deep."""
         depth = (self.chunk[-3],) if len(self.shape) > 2 else ()
         return (*self.shard[: -2 - len(depth)], *depth, *self.shard[-2:])
 
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """Levels `first` + 1 to `last` are made from level `first`, block by block.
+    """Levels `first` + 1 to `last` are made from level `first`, unit by unit.
 
-    `block` is a block's extent in voxels of level `first`. The first pass writes level
-    0 too.
+    `unit` is a unit's extent in voxels of level `first`, `group` that of the units that are
+    read together. The first pass writes level 0 too.
     """
 
     first: int
     last: int
-    block: tuple[int, ...]
+    unit: tuple[int, ...]
+    group: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +82,26 @@ class Layout:
     levels: tuple[Level, ...]
     passes: tuple[Pass, ...]
 
-    def box(self, level: int, stage: Pass, corner: Sequence[int]) -> Box:
-        """A block's box in a level of its pass; `corner` counts blocks."""
+    def box(self, level: int, stage: Pass, corner: Sequence[int], last: Sequence[int] | None = None) -> Box:
+        """The box of a unit, or of all units from one to the `last`, in a level of its pass; `corner` counts units."""
         box = []
-        for i, (at, extent) in enumerate(zip(corner, stage.block, strict=True)):
-            factor = self.levels[level].shrink[i] // self.levels[stage.first].shrink[i]
-            size = -(-extent // factor)
-            box.append(slice(at * size, min((at + 1) * size, self.levels[level].shape[i])))
+        for i, size in enumerate(self.unit(level, stage)):
+            end = (corner if last is None else last)[i] + 1
+            box.append(slice(corner[i] * size, min(end * size, self.levels[level].shape[i])))
         return tuple(box)
 
+    def unit(self, level: int, stage: Pass) -> tuple[int, ...]:
+        """Extent of a unit in a level of its pass."""
+        shrink = zip(self.levels[level].shrink, self.levels[stage.first].shrink, strict=True)
+        return tuple(-(-extent // (f // g)) for extent, (f, g) in zip(stage.unit, shrink, strict=True))
+
+    def grid(self, stage: Pass) -> tuple[int, ...]:
+        """Number of units of a pass along each axis."""
+        return tuple(-(-n // b) for n, b in zip(self.levels[stage.first].shape, stage.unit, strict=True))
+
     def corners(self, stage: Pass) -> Iterator[tuple[int, ...]]:
-        """All blocks of a pass, in C order."""
-        shape = self.levels[stage.first].shape
-        return product(*(range(-(-n // b)) for n, b in zip(shape, stage.block, strict=True)))
+        """All units of a pass, in C order."""
+        return product(*map(range, self.grid(stage)))
 
 
 def arrange(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = ()) -> Layout:
@@ -123,7 +137,7 @@ def arrange(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence
         factors = [f // g for f, g in zip(shrink, shrinks[stage.first], strict=True)]
         shard = tuple(
             min(SHARD_CHUNKS * c, b // f if b < whole else -(-n // c) * c)
-            for n, c, b, f, whole in zip(extent, chunk, stage.block, factors, shapes[stage.first], strict=True)
+            for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True)
         )
         levels.append(Level(extent, chunk, shard, shrink, axes))
     return Layout(tuple(levels), tuple(passes))
@@ -154,8 +168,8 @@ def _passes(
     passes: list[Pass] = []
     first = 0
     while not passes or first < len(shapes) - 1:
-        block = _block(shapes[first], chunk, itemsize, space)
-        spare = [_doublings(b // c) if b < n else None for b, c, n in zip(block, chunk, shapes[first], strict=True)]
+        unit = _unit(shapes[first], chunk, space, most=SHARD_CHUNKS * chunk[-1] if passes or _is_flat(chunk) else UNIT)
+        spare = [_doublings(b // c) if b < n else None for b, c, n in zip(unit, chunk, shapes[first], strict=True)]
         left = [None, None, None, *spare][-3:]
         last = first
         while last < len(shapes) - 1:
@@ -163,7 +177,7 @@ def _passes(
             if any(n is not None and n < 0 for n in after):
                 break
             left, last = after, last + 1
-        passes.append(Pass(first, last, block))
+        passes.append(Pass(first, last, unit, _group(shapes[first], chunk, itemsize, space)))
         first = last
     return passes
 
@@ -172,7 +186,18 @@ def _doublings(chunks: int) -> int:
     return chunks.bit_length() - 1
 
 
-def _block(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
+def _is_flat(chunk: tuple[int, ...]) -> bool:
+    """Whether chunks are parts of single pages."""
+    return len(chunk) < 3 or chunk[-3] == 1
+
+
+def _unit(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, most: int) -> tuple[int, ...]:
+    """At most 8 chunks and `most` voxels along each axis; at most one c and t."""
+    inner = zip(shape[-space:], chunk[-space:], strict=True)
+    return (*(1,) * (len(shape) - space), *(min(n, SHARD_CHUNKS * c, max(most, c)) for n, c in inner))
+
+
+def _group(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
     """Eight chunks deep, and as wide as a slab's budget allows: whole pages, whole rows, or windows."""
     outer = (1,) * (len(shape) - space)
     depth, side = (chunk[-3] if space == 3 else 1), chunk[-1]

@@ -91,6 +91,11 @@ def ome(fields: Mapping[str, Field], layout: Layout) -> dict[str, Any]:
     return {"version": NGFF, **planned, "multiscales": [image]}
 
 
+def plain(data: Any) -> Any:
+    """Metadata as it is read back from JSON."""
+    return json.loads(json.dumps(data))
+
+
 def root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenance) -> str:
     """``zarr.json`` of the root: the image's metadata and our provenance."""
     ours = {**provenance.sections(), **own_fields(fields)}

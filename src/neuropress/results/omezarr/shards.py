@@ -57,22 +57,27 @@ def encode(data: np.ndarray, chunk: Sequence[int]) -> list[bytes]:
 
 
 class Shard:
-    """One shard that is being written under ``<name>.tmp``."""
+    """One shard that is being written into an empty `temporary` file."""
 
-    def __init__(self, folder: Path, level: Level, coordinate: Sequence[int]) -> None:
+    def __init__(self, folder: Path, level: Level, coordinate: Sequence[int], temporary: Path) -> None:
         self.final = folder.joinpath("c", *map(str, coordinate))
         self.folders = self.final.parents[: len(coordinate) + 1]
-        self._temporary = self.final.with_name(self.final.name + ".tmp")
+        self._temporary = temporary
         self._grid = tuple(s // c for s, c in zip(level.shard, level.chunk, strict=True))
         self._index = np.full((*self._grid, 2), MISSING, "<u8")
         self._end = 0
-        self.final.parent.mkdir(parents=True, exist_ok=True)
-        durable.create(self._temporary)
 
     @contextmanager
     def opened(self) -> Iterator[BinaryIO]:
-        """Open for `append`; closed between slabs, as a wide volume has thousands of shards."""
-        with self._temporary.open("ab") as file:
+        """Open for `append`; closed between slabs, as a wide volume has thousands of shards.
+
+        Raises
+        ------
+        FileNotFoundError
+            It was cleared away: another run goes on in this one's place.
+        """
+        with self._temporary.open("r+b") as file:  # "ab" would make a file anew that lacks the first chunks
+            file.seek(self._end)
             yield file
 
     def append(self, file: BinaryIO, position: Sequence[int], parts: Sequence[bytes]) -> None:
@@ -89,7 +94,13 @@ class Shard:
             file.writelines([index, google_crc32c.value(index).to_bytes(4, "little")])
             file.flush()
             os.fsync(file.fileno())
+        self._make_folders()
         os.replace(self._temporary, self.final)
+
+    def _make_folders(self) -> None:
+        """The folders below the level's, which is not made: without it the volume is gone."""
+        for folder in reversed(self.folders[:-1]):
+            folder.mkdir(exist_ok=True)
 
 
 def settle_folders(shards: Sequence[Shard]) -> None:
