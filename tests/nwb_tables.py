@@ -13,8 +13,8 @@ from neuropress.model.plan import ArraySpec, Node, Plan
 from neuropress.model.receipt import InputDigest
 from neuropress.model.source import Input, SourceRoots
 from neuropress.results import Seal
-from neuropress.state import DigestCache
 from neuropress.storage.roots import Folder
+from neuropress.storage.state import DigestCache
 
 RAW = "yuste/20250620/behavior/raw/all.bin"
 MODULE, OPHYS = "/processing/behavior", "/processing/ophys"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from neuropress.cli.arguments import VERBS
-from neuropress.findings_page import page
+from neuropress.model.findings_page import page
 from neuropress.readers import BUILT_IN, Format
 from neuropress.verbs.formats import facts_table, options_table
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def test_the_findings_page_is_current() -> None:
     assert (ROOT / "docs/findings.md").read_text("utf-8") == page(), (
-        "python -m neuropress.findings_page > docs/findings.md"
+        "python -m neuropress.model.findings_page > docs/findings.md"
     )
 
 

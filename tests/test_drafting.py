@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 
 import neuropress
 from neuropress.cli.main import main
-from neuropress.drafting import DraftReport, draft_profile
 from neuropress.model.finding import Problem
 from neuropress.model.profile import load_profile
 from neuropress.tables import check_schemas
 from neuropress.tables.schema import compile_table_schema
+from neuropress.verbs.drafting import DraftReport, draft_profile
 
 PUBLISHED = Path(os.environ.get("NEUROPRESS_CORPUS", Path(__file__).parents[2] / "shared/corpus")).parent
 PUBLISHED /= "dendritic-consortium"

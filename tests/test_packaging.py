@@ -36,11 +36,12 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree_files() -> set[str]:
     """Every file that belongs to the package, by its place in it."""
     found = set()
-    places = {"": ROOT / "src/neuropress"} | {f"{n}/": ROOT / n for n in ("converters", "schemas", "mappings")}
+    links = {"converters": "converters", "data/schemas": "schemas", "data/mappings": "mappings"}
+    places = {"": ROOT / "src/neuropress"} | {f"{link}/": ROOT / folder for link, folder in links.items()}
     for prefix, folder in places.items():
         for path in folder.rglob("*"):
             inside = path.relative_to(folder)
-            linked = not prefix and inside.parts[0] in ("converters", "schemas", "mappings")
+            linked = not prefix and inside.as_posix().startswith(tuple(links))
             if path.is_file() and "__pycache__" not in path.parts and not linked:
                 found.add(f"neuropress/{prefix}{inside.as_posix()}")
     return found
@@ -65,5 +66,5 @@ def test_the_installed_wheel_is_one_name_and_works(wheel: Path, tmp_path: Path) 
 
 
 def test_relative_links_stand_in_the_source_tree() -> None:
-    for name in ("converters", "schemas", "mappings"):
+    for name in ("converters", "data/schemas", "data/mappings"):
         assert (ROOT / "src/neuropress" / name / "__init__.py").is_file()

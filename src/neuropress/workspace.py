@@ -22,7 +22,7 @@ from .planning.build import Planned, broken_plugins, build_plan, check_mappings
 from .planning.stale import Standing, State, standing
 from .planning.targets import Wanted, strays, unplaced, wanted_targets
 from .proof import Proofs
-from .state import DigestCache
+from .storage.state import DigestCache
 from .tables import Tables
 
 type Progress = Callable[[int], None]

@@ -11,7 +11,7 @@ from neuropress.publishing.changes import Content, What, compare, is_accepted, l
 from neuropress.publishing.parts import Part, PartTable, merge_rows
 from neuropress.publishing.scope import Scope
 from neuropress.publishing.selection import Selected, is_inherited
-from neuropress.release.catalog import Entry
+from neuropress.release.manifest import Entry
 
 COLUMNS = ("mouse_id", "sex", "weight", "notes")
 

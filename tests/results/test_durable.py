@@ -11,7 +11,7 @@ from builder import Builder, abf, movie, slices
 
 from neuropress.results import durable
 from neuropress.results.omezarr import staging
-from neuropress.state import write_atomic
+from neuropress.storage.state import write_atomic
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="folders cannot be synced here")
 

@@ -19,8 +19,8 @@ from neuropress.model.finding import Problem
 from neuropress.model.plan import digest
 from neuropress.model.source import Input, SourceRoots
 from neuropress.results.omezarr import staging
-from neuropress.state import DigestCache, Memory, write_atomic
 from neuropress.storage.roots import Folder
+from neuropress.storage.state import DigestCache, Memory, write_atomic
 from neuropress.verbs.convert import Watch
 
 LAYOUT = "neuropress.results.omezarr.layout"

@@ -33,7 +33,7 @@ def validator(table: str) -> Draft202012Validator:
 
 @pytest.mark.parametrize("table", PROFILE.tables)
 def test_a_schema_names_the_published_columns_in_order_and_describes_each(table: str) -> None:
-    text = files("neuropress.schemas").joinpath(f"{table}.schema.json").read_text("utf-8")
+    text = files("neuropress.data.schemas").joinpath(f"{table}.schema.json").read_text("utf-8")
     schema, spec = json.loads(text), PROFILE.tables[table]
     Draft202012Validator.check_schema(schema)
     assert schema["title"] == table

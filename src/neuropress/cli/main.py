@@ -200,7 +200,7 @@ def _status(args: argparse.Namespace, output: Output) -> int:
 
 
 def _schema(args: argparse.Namespace, output: Output) -> int:
-    from ..drafting import WHEN, draft_profile
+    from ..verbs.drafting import WHEN, draft_profile
 
     made = draft_profile(Path(args.lists), Path(args.to), args.name)
     output.say(f"{made.tables} tables with {made.columns} columns are drafted:")

@@ -100,7 +100,7 @@ def load_mapping(name: str, own: str = "", text: str = "") -> MappingRules:
         Text of a dataset's own mapping, which is laid over the shipped one: its rules take the
         place of those for the same field, or are added.
     """
-    text = text or files("neuropress.mappings").joinpath(f"{name}.toml").read_text("utf-8")
+    text = text or files("neuropress.data.mappings").joinpath(f"{name}.toml").read_text("utf-8")
     shipped = _parse_mapping(name, text)
     if not own:
         return shipped

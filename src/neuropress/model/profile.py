@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, parse_toml, read_file
 from .serial import from_json
 
-PACKAGE_PROFILES = "neuropress.profiles"
+PACKAGE_PROFILES = "neuropress.data.profiles"
 SHIPPED = "dendritic-consortium"
 MOST_EXTENDED = 8
 """Profiles that extend one another."""

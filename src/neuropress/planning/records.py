@@ -19,7 +19,7 @@ from ..model.plan import SourceRow, canonical, digest
 from ..model.profile import TableSpec
 from ..model.serial import from_json, to_json
 from ..model.source import check_key
-from ..state import write_atomic
+from ..storage.state import write_atomic
 from ..tables import RawTable, read_tables
 from .targets import Wanted, source_rows
 

@@ -14,7 +14,7 @@ from ..model.provenance import Provenance
 from ..model.receipt import Receipt
 from ..model.source import SourceRoots
 from ..results import tool
-from ..state import DigestCache
+from ..storage.state import DigestCache
 from .build import raw_key, used_revisions
 from .targets import Wanted, rows_digest, source_rows
 

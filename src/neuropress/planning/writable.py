@@ -15,7 +15,7 @@ from ..model.finding import Finding
 from ..model.plan import Plan, digest
 from ..model.serial import to_json
 from ..results import KINDS
-from ..state import write_atomic
+from ..storage.state import write_atomic
 
 FOLDER = "writable"
 """In the state's folder: a file for each target, with the digest of the plan that was found writable last."""

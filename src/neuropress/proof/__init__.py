@@ -22,7 +22,7 @@ from ..model.finding import Finding, Problem, Severity, finding, has_errors, pro
 from ..model.serial import from_json, to_json
 from ..model.source import SourceRoots, sha256_file
 from ..results import kind_of
-from ..state import DigestCache, write_atomic
+from ..storage.state import DigestCache, write_atomic
 from .verify import Verified, verify_result
 
 FOLDER = "proofs"

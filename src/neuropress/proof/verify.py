@@ -19,7 +19,7 @@ from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
 from ..readers.raw import RawArrays
 from ..results import StoredArray, kind_of
-from ..state import DigestCache
+from ..storage.state import DigestCache
 
 type Progress = Callable[[int], None]
 

@@ -27,9 +27,9 @@ from ..model.report import Outcome, Report
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Published, check_order, draft_release, open_place, publish_draft
-from ..state import Memory
 from ..storage.aws import find_endpoint
 from ..storage.folder import bucket_url, local_folder
+from ..storage.state import Memory
 from ..workspace import Progress, Workspace
 from .changes import Change, What, change_outcomes, loss_findings
 from .gate import Passed, check_results, public_finding

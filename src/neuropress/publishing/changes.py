@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model.finding import Finding, finding
 from ..model.report import Outcome
-from ..release.catalog import Entry
+from ..release.manifest import Entry
 from .parts import KIND, Part
 
 SHOWN = 5

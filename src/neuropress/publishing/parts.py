@@ -233,13 +233,13 @@ def shipped_profile(name: str) -> str:
 
 def shipped_schema(table: str) -> str:
     """A table's schema as it is shipped; empty when there is none."""
-    file = files("neuropress.schemas").joinpath(f"{table}.schema.json")
+    file = files("neuropress.data.schemas").joinpath(f"{table}.schema.json")
     return file.read_text("utf-8") if file.is_file() else ""
 
 
 def shipped_rules() -> dict[str, str]:
     """Texts of all shipped mappings by file name."""
-    folder = files("neuropress.mappings")
+    folder = files("neuropress.data.mappings")
     return {item.name: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".toml")}
 
 

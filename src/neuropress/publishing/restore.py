@@ -11,7 +11,7 @@ from ..checks.waivers import FILE as WAIVERS
 from ..config import FILE
 from ..model.finding import Finding, finding, problem
 from ..model.source import check_key
-from ..state import write_atomic
+from ..storage.state import write_atomic
 from ..tables import FIXES
 from ..tables.canonical import format_canonical_csv
 from .parts import PROFILE, RULES, Part, PartTable, shipped_profile, shipped_rules, shipped_schema

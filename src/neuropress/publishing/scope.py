@@ -9,7 +9,7 @@ from typing import Any
 from ..model.profile import Profile
 from ..model.record import Record
 from ..planning.targets import Wanted
-from ..release.catalog import Entry
+from ..release.manifest import Entry
 from .parts import FOLDER, KIND, NOBODY, lab_of
 
 

@@ -11,10 +11,10 @@ from ..model.source import Source
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Asset, Draft, FileDigest, OpenRelease, Place
-from ..release.catalog import Entry
+from ..release.manifest import Entry
 from ..results import kind_of
-from ..state import DigestCache
 from ..storage.parallel import run_all
+from ..storage.state import DigestCache
 from ..tables import normalise_key, read_tables
 from ..workspace import Workspace
 from .changes import Change, Content, compare, rows_by_table

@@ -6,7 +6,7 @@ module           what it holds
 :mod:`.assets`   `Asset`: one file or folder of a release; digests and file manifests
 :mod:`.aws`      endpoint, region and credentials by the usual AWS chain
 :mod:`.store`    `open_store`, `Store`: the one door to a bucket or a folder
-:mod:`.catalog`  `Release`, `Entry`: the release manifest, and release numbers
+:mod:`.manifest` `Release`, `Entry`: the release manifest, and release numbers
 :mod:`.history`  the one line of releases: commit, and what follows from it
 :mod:`.commit`   `publish`, or in steps: `open_place`, `draft_release`, `publish_draft`
 :mod:`.read`     `list_releases`, `read_release`, `OpenRelease`

@@ -11,8 +11,8 @@ from ..model.plan import canonical
 from ..storage.parallel import run_all
 from ..storage.store import Store, open_store
 from .assets import FileDigest, read_manifest
-from .catalog import FOLDER, LATEST, Entry, Release, load_release, readme, release_numbers
 from .history import successor_key
+from .manifest import FOLDER, LATEST, Entry, Release, load_release, readme, release_numbers
 from .read import files_of, sha256_of
 
 WORKERS = 16

@@ -14,9 +14,9 @@ from ..model.source import sha256_file
 from ..storage.aws import check_endpoint
 from ..storage.store import Progress, Store, StoreUnavailable, bucket_and_prefix, local_folder, open_store
 from .assets import Asset, Digested, check_assets, digest_assets
-from .catalog import FOLDER, Entry, Parent, Release, load_release, next_number, parse_number
-from .catalog import release_numbers as numbers_among
 from .history import announce, commit, taken
+from .manifest import FOLDER, Entry, Parent, Release, load_release, next_number, parse_number
+from .manifest import release_numbers as numbers_among
 from .sending import Sent, entry_of, send_assets
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ..model.finding import Problem, problem
 from ..model.plan import canonical
 from ..storage.store import Store, StoreUnavailable
-from .catalog import FOLDER, LATEST, Release, load_release, next_number, parse_number, readme, release_numbers
+from .manifest import FOLDER, LATEST, Release, load_release, next_number, parse_number, readme, release_numbers
 
 ROOT = "root"
 """Stands for the parent of the first release."""

@@ -11,7 +11,7 @@ from typing import BinaryIO
 from ..model.finding import problem
 from ..storage.store import Store, local_folder, open_store
 from .assets import FileDigest, read_manifest
-from .catalog import FOLDER, Entry, Release, load_release, release_numbers
+from .manifest import FOLDER, Entry, Release, load_release, release_numbers
 
 
 def list_releases(url: str, endpoint: str | None = None) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from ..model.plan import canonical
 from ..storage.parallel import run_all
 from ..storage.store import SMALL, Progress, Store, StoreUnavailable
 from .assets import Digested, FileDigest, revision_key
-from .catalog import FOLDER, Entry
+from .manifest import FOLDER, Entry
 
 WORKERS = 32
 LARGE_WORKERS = 3

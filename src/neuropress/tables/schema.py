@@ -98,7 +98,7 @@ def _parse_schema_number(text: str) -> Decimal:
 @cache
 def load_schema_document(name: str) -> Schema:
     """``schemas/<name>`` as it stands; numbers as `Decimal`, because 1.7 as a float is less than 1.7."""
-    text = files("neuropress.schemas").joinpath(name).read_text("utf-8")
+    text = files("neuropress.data.schemas").joinpath(name).read_text("utf-8")
     data: dict[str, Any] = json.loads(text, parse_float=Decimal)
     return data
 

@@ -20,8 +20,8 @@ from ..model.profile import Profile, TableSpec
 from ..model.report import Outcome, Report
 from ..model.source import Source, check_key, sha256_file
 from ..readers import raw as raw_objects
-from ..state import locked, write_atomic
 from ..storage.roots import Folder
+from ..storage.state import locked, write_atomic
 from ..tables import RawTable, Tables, list_row_problems, read_tables
 from ..workspace import Workspace
 

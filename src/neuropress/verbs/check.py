@@ -16,7 +16,7 @@ from ..planning.facts import collect_facts, compare_with_facts, load_facts
 from ..planning.raw import check_files
 from ..planning.stale import State
 from ..planning.targets import unplaced
-from ..state import write_atomic
+from ..storage.state import write_atomic
 from ..workspace import EVERYTHING, Selection, Workspace
 from .letter import Letter, compose_letter
 from .since import demote_known_findings, extract_revision

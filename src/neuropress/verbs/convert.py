@@ -28,7 +28,7 @@ from ..planning.stale import State, standing
 from ..planning.targets import Wanted, rows_digest
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
-from ..state import DigestCache, Lock, held_lock, locked
+from ..storage.state import DigestCache, Lock, held_lock, locked
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
 

@@ -18,7 +18,7 @@ from ..planning.records import NAME, Records, RowText, carried_digest, parse_rec
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, is_release, open_release
 from ..results import KINDS, kind_named
-from ..state import write_atomic
+from ..storage.state import write_atomic
 from ..tables import FIXES, read_tables
 from ..tables.canonical import format_canonical_csv
 from ..tables.fixes import FixLine, format_fixes

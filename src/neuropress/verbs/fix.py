@@ -16,7 +16,7 @@ from ..model.plan import digest
 from ..model.profile import Profile, TableSpec
 from ..model.record import Value
 from ..model.report import Outcome, Report
-from ..state import locked, write_atomic
+from ..storage.state import locked, write_atomic
 from ..tables import Tables, load_tables, read_source
 from ..tables.cells import FlaggedCell, build_cell_parser
 from ..tables.fixes import FILE, CellLocator, CellPosition, FixLine, check_fix_text, format_fixes, read_fixes

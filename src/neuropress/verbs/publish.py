@@ -7,7 +7,7 @@ from dataclasses import replace
 from ..model.finding import problem
 from ..model.report import Report
 from ..publishing import Order, Scope, publish_dataset
-from ..state import locked
+from ..storage.state import locked
 from ..workspace import Progress, Selection, Workspace, no_progress
 from .check import check_dataset
 

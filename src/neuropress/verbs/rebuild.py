@@ -18,9 +18,9 @@ from ..publishing.restore import restore_dataset
 from ..publishing.scope import Scope
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, download, open_release
-from ..release.catalog import Entry
+from ..release.manifest import Entry
 from ..results import KINDS, kind_of
-from ..state import DigestCache
+from ..storage.state import DigestCache
 from ..workspace import Progress, Selection, Workspace, no_progress
 from .convert import Options, convert_dataset
 from .releases import place_of

@@ -14,7 +14,7 @@ from ..publishing.restore import restore_dataset
 from ..publishing.scope import Scope
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, audit, check_hint, download, list_releases, open_release, read_release
-from ..release.catalog import Entry
+from ..release.manifest import Entry
 from ..storage.store import open_store
 
 type Progress = Callable[[int], None]

@@ -12,7 +12,7 @@ from ..planning.stale import State
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..publishing import RELEASED, content_digest
-from ..state import Memory
+from ..storage.state import Memory
 from ..workspace import EVERYTHING, Selection, Workspace
 
 UNKNOWN = {"checked": False, "converted": False, "verified": False, "validated": False, "released": None}

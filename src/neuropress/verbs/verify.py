@@ -11,8 +11,8 @@ from ..model.report import Outcome, Report
 from ..model.source import SourceRoots
 from ..proof import Proof, keep_verified, prove
 from ..results import kind_of
-from ..state import DigestCache
 from ..storage.roots import Folder
+from ..storage.state import DigestCache
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
 NOT_VERIFIED = "not verified"

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..model.finding import problem
-from ..results import KINDS
-from ..state import write_atomic
+from ...model.finding import problem
+from ...results import KINDS
+from ...storage.state import write_atomic
 from .decisions import WHEN, Decision, list_decisions
 from .draft import Draft, draft_schemas
 from .lists import read_attribute_lists

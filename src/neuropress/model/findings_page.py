@@ -1,14 +1,14 @@
-"""``python -m neuropress.findings_page``: docs/findings.md, generated from the catalogue."""
+"""``python -m neuropress.model.findings_page``: docs/findings.md, generated from the catalogue."""
 
 from __future__ import annotations
 
-from .model.finding import catalogue
+from .finding import catalogue
 
 HEADER = """# Findings
 
 Every finding that neuropress itself can give. Foreign validators' findings bear their own names
 (`nwbinspector:check_...`, `pynwb:...`, `ome-zarr-models:...`).
-Generated: `python -m neuropress.findings_page > docs/findings.md`.
+Generated: `python -m neuropress.model.findings_page > docs/findings.md`.
 """
 
 

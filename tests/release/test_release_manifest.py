@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neuropress.model.finding import Problem
 from neuropress.model.source import check_key
 from neuropress.release.assets import FileDigest, manifest_bytes, read_manifest, revision_key
-from neuropress.release.catalog import Entry, Parent, Release, next_number, parse_number, readme, release_numbers
+from neuropress.release.manifest import Entry, Parent, Release, next_number, parse_number, readme, release_numbers
 
 ENTRY = Entry("a/x.nwb", "nwb", 3, 1, "f" * 64, None, {"tool": "µ"})
 RELEASE = Release("1.2.0", "Tïtle", "CC0-1.0", {"a/x.nwb": ENTRY}, Parent("1.1.0", "ee"), {"why": ["a", 1, None]})

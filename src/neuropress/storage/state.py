@@ -19,11 +19,11 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from .model.budget import parse_json
-from .model.finding import problem
-from .model.receipt import InputDigest
-from .model.source import BeforeRead, Root, Stamp, no_wait, sha256_file
-from .storage.roots import file_stamp
+from ..model.budget import parse_json
+from ..model.finding import problem
+from ..model.receipt import InputDigest
+from ..model.source import BeforeRead, Root, Stamp, no_wait, sha256_file
+from .roots import file_stamp
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""What belongs to labs and consortia, data only: profiles, and links to ``mappings/`` and ``schemas/``."""
