@@ -170,15 +170,22 @@ class Workspace:
             self._standings[key] = standing(wanted, self.config, self.digests, outdated)
         return self._standings[key]
 
-    def forget_standings(self) -> None:
-        """Results were written: ask again how they stand."""
-        self._standings.clear()
+    def note_written(self, wanted: Wanted, *, is_whole: bool) -> None:
+        """Hear that a result was written, or could not be; one with all its rows is current and not asked again."""
+        for key in [key for key in self._standings if key[0] == wanted.target.path]:
+            del self._standings[key]
+        if is_whole:
+            self._standings[wanted.target.path, bool(wanted.blocked), False] = Standing(State.CURRENT)
 
     def current(self) -> list[Wanted]:
         """The targets whose results are what the tables and raw files say now."""
         good = (State.CURRENT, State.OUTDATED)
         usable = (wanted.usable(keep_going=True) for wanted in self.targets())
         return [wanted for wanted in usable if wanted and self.standing(wanted).state in good]
+
+    def reload_digests(self) -> None:
+        """Worker processes have added to those on the disk: read them again."""
+        self.__dict__.pop("digests", None)
 
     def save_digests(self) -> None:
         """Keep the digests for the next run; a dataset that may only be read keeps none."""

@@ -34,7 +34,8 @@ from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
-from ..readers import broken_readers, raw
+from ..readers import broken_readers
+from ..readers.raw import RawArrays
 from ..results import KINDS
 from ..tables import normalise_key
 from .targets import Wanted, rivals, source_rows
@@ -133,7 +134,7 @@ def _frame(wanted: Wanted) -> set[str]:
     return {frame} if frame else set()
 
 
-def build_plan(wanted: Wanted, config: Config, *, for_writing: bool = False) -> Planned:
+def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) -> Planned:
     """Open the raw files' headers, compare cells with them, and plan every field and array.
 
     Bad input becomes findings: a data row whose file is bad appears in `failed`, and
@@ -141,19 +142,18 @@ def build_plan(wanted: Wanted, config: Config, *, for_writing: bool = False) -> 
 
     Parameters
     ----------
-    for_writing
-        The plan is written at once by a writer that refuses what it cannot write: it need not be asked before, which
-        costs as much as building all objects of the result.
+    opener
+        Opens the raw files and keeps them open for the writer that is to have the plan at once. That writer refuses
+        what it cannot write, so it is not asked before, which costs as much as building all objects of the result.
     """
     findings = [_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
+        files = opener or stack.enter_context(RawArrays(config.sources()))
         opened, heard = [], []
         for name, record in (*wanted.jobs, *wanted.clocks):
             try:
-                one = _open(name, record, config)
-                for content in one.held:
-                    stack.callback(content.close)
+                one = _open(name, record, config, files)
             except Problem as bad:
                 found = waive(hide_for(bad.finding.at(**record.place()), config.profile), wanted.waivers)
                 findings.append(found)
@@ -179,7 +179,7 @@ def build_plan(wanted: Wanted, config: Config, *, for_writing: bool = False) -> 
             failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
             return Planned(None, (*findings, found), failed)
     told = [*waive_all(told, wanted.waivers), *_check_arrays(plan, opened)]
-    if not for_writing and not has_errors(told):  # nobody can answer for what cannot be written
+    if opener is None and not has_errors(told):  # nobody can answer for what cannot be written
         told += [f.at(**wanted.record.place()) for f in check_writable(plan, config.state)]
     findings += told
     return Planned(None if has_errors(told) else plan, tuple(findings), failed)
@@ -206,12 +206,8 @@ def _check_arrays(plan: Plan, opened: Iterable[_Opened]) -> Iterator[Finding]:
 @contextmanager
 def open_rows(name: str, record: Record, config: Config) -> Iterator[tuple[Content, ...]]:
     """What a data row means of its raw object, headers only; closed at the end. Raises `Problem`."""
-    opened = _open(name, record, config)
-    try:
-        yield opened.contents
-    finally:
-        for content in opened.held:
-            content.close()
+    with RawArrays(config.sources()) as files:
+        yield _open(name, record, config, files).contents
 
 
 def _unconverted(row: Record) -> Finding:
@@ -229,18 +225,12 @@ def raw_key(name: str, record: Record, profile: Profile) -> str:
     return normalise_key(record.cells[raw_column(name, record)].text, profile)
 
 
-def _open(name: str, record: Record, config: Config) -> _Opened:
+def _open(name: str, record: Record, config: Config, files: RawArrays) -> _Opened:
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
-        source = config.sources().locate(key)
-        held = raw.read(source, config.options.get(key))
-        try:
-            name, contents = _choose(name, record, source, held)
-        except BaseException:
-            for content in held:
-                content.close()
-            raise
+        source, held = files.open(key, config.options.get(key, {}))
+        name, contents = _choose(name, record, source, held)
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
     return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))

@@ -204,7 +204,7 @@ def _contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
         yield finding("verify.unproven", "the receipt leads back to no raw file")
     facts: dict[tuple[str, str], str] = {}
     for key, options in made.receipt.sources.items():
-        contents = raw.contents(key, options)
+        _, contents = raw.open(key, options)
         found = {content.name: content.header for content in contents}
         facts |= {(key, name): text for content in contents for name, text in content.facts.items()}
         unstated = {touched.key for source in raw.sources() for touched in source.inputs} - made.receipt.inputs.keys()

@@ -130,6 +130,11 @@ def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Cont
     return tuple(chosen)
 
 
+def _opening(key: str, format: str, options: Mapping[str, Any]) -> tuple[str, str, str]:
+    """What makes two ways of opening a raw object the same."""
+    return key, format, repr(sorted(options.items()))
+
+
 class RawArrays:
     """Opens the raw arrays that a plan or a receipt names, each file once.
 
@@ -162,8 +167,7 @@ class RawArrays:
             The raw file is missing or unreadable, or has no such array any more
             (``file.changed``).
         """
-        options = repr(sorted(spec.options.items()))
-        key = (spec.source, spec.format, options)
+        key = _opening(spec.source, spec.format, spec.options)
         if key not in self._open:
             source = self.roots.locate(spec.source)
             self._open[key] = (source, _read(spec.format, source, spec.options))
@@ -181,12 +185,15 @@ class RawArrays:
             block = array.read(spec.index.source_selection(selection))
         return spec.from_source(block)
 
-    def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
-        """What a raw object holds, headers only. Raises `Problem`."""
+    def open(self, key: str, options: Mapping[str, Any]) -> tuple[Source, tuple[Content, ...]]:
+        """A raw object and what it holds, headers only; its arrays are read later. Raises `Problem`."""
         source = self.roots.locate(key)
-        found = read(source, options)
-        self._open[key, "", repr(sorted(options.items()))] = (source, found)
-        return found
+        contents = read(source, options)
+        for content in contents:
+            self._open[_opening(key, content.format, options)] = (source, contents)
+        if not contents:
+            self._open[_opening(key, "", options)] = (source, contents)
+        return source, contents
 
     def sources(self) -> tuple[Source, ...]:
         """Every raw object opened so far."""

@@ -24,12 +24,15 @@ from ..model.source import BeforeRead, Input, SourceRoots, Stamp
 from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
 from ..planning.records import write_records
-from ..planning.stale import State, standing
+from ..planning.stale import Standing, State
 from ..planning.targets import Wanted, rows_digest
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
 from ..storage.state import DigestCache, Lock, held_lock, locked
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
+
+CONVERTED, REWRITTEN = WRITTEN = ("converted", "metadata rewritten")
+"""States of an outcome whose result was written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,35 +55,70 @@ def convert_dataset(
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
     with locked(workspace.config.state, "convert"):
-        outcomes = list(convert_all(workspace.config, targets, options or Options(), progress))
-        workspace.forget_standings()
+        outcomes = _bring_up_to_date(workspace, targets, options or Options(), progress)
         findings += write_records(workspace.config, workspace.current())
     outcomes += workspace.rows_without_target(select, "blocked")
     return Report.of("convert", outcomes, [*findings, *workspace.results_without_row(select)])
 
 
-def convert_all(config: Config, targets: Sequence[Wanted], options: Options, progress: Progress) -> Iterator[Outcome]:
-    """Convert what is not up to date, in this process or in `workers` others, in order.
+def _bring_up_to_date(
+    workspace: Workspace, targets: Sequence[Wanted], options: Options, progress: Progress
+) -> list[Outcome]:
+    """One outcome a target, in their order; how each stands is asked once, before anything is written."""
+    options = replace(options, lock=held_lock(workspace.config.state))
+    outcomes: dict[str, Outcome] = {}
+    waiting: list[tuple[Wanted, Standing]] = []
+    for wanted in targets:
+        now = _guarded(wanted, partial(_look_at, workspace, wanted, options))
+        if isinstance(now, Outcome):
+            outcomes[wanted.target.path] = now
+        else:
+            waiting.append((wanted, now))
+    workspace.save_digests()
+    for (wanted, _), outcome in zip(waiting, _convert_all(workspace, waiting, options, progress), strict=True):
+        outcomes[wanted.target.path] = outcome
+        is_whole = outcome.done in WRITTEN and not any(f.id == "convert.left_out" for f in outcome.findings)
+        workspace.note_written(wanted, is_whole=is_whole)
+    if options.workers > 1:
+        workspace.reload_digests()
+    return [outcomes[wanted.target.path] for wanted in targets]
+
+
+def _look_at(workspace: Workspace, wanted: Wanted, options: Options) -> Outcome | Standing:
+    """How a result that is to be written stands; the outcome of one that is not."""
+    usable = wanted.usable(options.keep_going)
+    if usable is None:
+        return withheld(wanted)
+    now = workspace.standing(usable, outdated=options.outdated)
+    if now.needs_work:
+        return now
+    left_out = () if usable is wanted else _left_out(wanted)
+    return Outcome(wanted.target.path, str(now.state), now.reason, left_out)
+
+
+def _convert_all(
+    workspace: Workspace, waiting: Sequence[tuple[Wanted, Standing]], options: Options, progress: Progress
+) -> Iterator[Outcome]:
+    """Write results in this process or in `workers` others, in order.
 
     Results of kinds with units are planned and finished here, and their units run in any
     worker; others are converted whole in one worker.
     """
-    options = replace(options, lock=held_lock(config.state))
-    has_units = [bool(KINDS[wanted.target.kind].units) for wanted in targets]
-    if options.workers <= 1 or (len(targets) <= 1 and not any(has_units)):
-        cache = DigestCache(config.state)
-        for wanted in targets:
-            yield convert_one(config, wanted, options, progress, cache)
+    config = workspace.config
+    has_units = [bool(KINDS[wanted.target.kind].units) for wanted, _ in waiting]
+    if options.workers <= 1 or (len(waiting) <= 1 and not any(has_units)):
+        for wanted, now in waiting:
+            yield convert_one(config, wanted, now, options, progress, workspace.digests)
         return
     with ThreadPoolExecutor(options.workers) as planners, Processes(options.workers) as workers:
         futures: list[Future[Outcome]] = []
-        for wanted, in_units in zip(targets, has_units, strict=True):
+        for (wanted, now), in_units in zip(waiting, has_units, strict=True):
             if in_units:
-                futures.append(planners.submit(convert_one, config, wanted, options, progress, None, workers))
+                futures.append(planners.submit(convert_one, config, wanted, now, options, progress, None, workers))
             else:
-                futures.append(workers.submit(convert_one, config, wanted, options, progress=progress))
+                futures.append(workers.submit(convert_one, config, wanted, now, options, progress=progress))
         try:
-            for wanted, future in zip(targets, futures, strict=True):
+            for (wanted, _), future in zip(waiting, futures, strict=True):
                 try:
                     yield future.result()
                 except WorkerDied as died:
@@ -92,25 +130,31 @@ def convert_all(config: Config, targets: Sequence[Wanted], options: Options, pro
 def convert_one(
     config: Config,
     wanted: Wanted,
+    now: Standing,
     options: Options,
     progress: Progress,
     cache: DigestCache | None = None,
     executor: Executor | None = None,
 ) -> Outcome:
-    """Bring one result up to date; whatever goes wrong becomes findings of its outcome."""
-    cache = cache or DigestCache(config.state)
+    """Bring one result up to date that stands as `now` says; whatever goes wrong becomes findings of its outcome."""
+    cache, executor = cache or DigestCache(config.state), executor or InProcess()
+    return _guarded(wanted, partial(_convert, config, wanted, now, options, progress, cache, executor))
+
+
+def _guarded[T](wanted: Wanted, work: Callable[[], T | Outcome]) -> T | Outcome:
+    """What the work gives, or an outcome that says what went wrong."""
     try:
-        return _convert(config, wanted, options, progress, cache, executor or InProcess())
+        return work()
     except MappingError:
         raise
     except Problem as bad:
         return Outcome(wanted.target.path, "withheld", bad.finding.message, (_placed(bad.finding, wanted),))
     except OSError as error:
         return _failure(wanted, error)
-    except Exception as error:  # noqa: BLE001 - one defect must not stop the other targets; it is told and logged
+    except Exception as error:  # noqa: BLE001 - one defect must not stop the other targets; it is reported and logged
         message = f"{wanted.target.path}: {type(error).__name__}: {error}"
-        told = finding("internal.error", message, file=wanted.target.path)
-        return Outcome(wanted.target.path, "failed", told.message, (told,), {"traceback": traceback.format_exc()})
+        defect = finding("internal.error", message, file=wanted.target.path)
+        return Outcome(wanted.target.path, "failed", defect.message, (defect,), {"traceback": traceback.format_exc()})
 
 
 def _failure(wanted: Wanted, error: OSError) -> Outcome:
@@ -123,40 +167,43 @@ def _placed(found: Finding, wanted: Wanted) -> Finding:
 
 
 def _convert(
-    config: Config, wanted: Wanted, options: Options, progress: Progress, cache: DigestCache, executor: Executor
+    config: Config,
+    wanted: Wanted,
+    now: Standing,
+    options: Options,
+    progress: Progress,
+    cache: DigestCache,
+    executor: Executor,
 ) -> Outcome:
     path = wanted.target.path
     usable = wanted.usable(options.keep_going)
-    if usable is None:
-        return withheld(wanted)
+    assert usable is not None, "only what can be written stands in any way"
     try:
-        now = standing(usable, config, cache, options.outdated)
-        if not now.needs_work:
-            left_out = () if usable is wanted else _left_out(wanted)
-            return Outcome(path, str(now.state), now.reason, left_out)
         check_place(config.output, path, wanted.target.kind)
         while True:
             watch = Watch(cache, _stamps(usable, config), options.lock, config.sources)
-            planned = build_plan(usable, config, for_writing=True)
-            if planned.plan is not None:
-                try:
-                    nbytes = _write(config, usable, planned.plan, watch, progress, executor)
-                    break
-                except Problem as bad:
-                    planned = _spoilt(bad, usable, config)
+            with RawArrays(config.sources()) as raw:  # opened for planning, read by the writer
+                planned = build_plan(usable, config, raw)
+                if planned.plan is not None:
+                    try:
+                        nbytes = _write(config, usable, planned.plan, watch, raw, progress, executor)
+                        break
+                    except Problem as bad:
+                        planned = _blame_row(bad, usable, config)
             wanted = replace(wanted, blocked={**wanted.blocked, **planned.failed})
             less = wanted.usable(options.keep_going) if planned.failed else None
             if less is None:
                 return _failed(wanted, planned)
             usable = less
-        told = (*planned.findings, *(_left_out(wanted) if wanted.blocked else ()))
+        findings = (*planned.findings, *(_left_out(wanted) if wanted.blocked else ()))
     finally:
         cache.save()
-    done = "metadata rewritten" if now.state is State.METADATA else "converted"
-    return Outcome(path, done, now.reason, told, {"bytes": nbytes})
+    return Outcome(
+        path, REWRITTEN if now.state is State.METADATA else CONVERTED, now.reason, findings, {"bytes": nbytes}
+    )
 
 
-def _spoilt(bad: Problem, wanted: Wanted, config: Config) -> Planned:
+def _blame_row(bad: Problem, wanted: Wanted, config: Config) -> Planned:
     """What turned out while samples or pixels were read, on the row whose file it is. Raises it where none is."""
     file = bad.finding.location.file or ""
     for name, record in wanted.jobs:
@@ -228,14 +275,15 @@ def _stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
     return found
 
 
-def _write(config: Config, wanted: Wanted, plan: Plan, watch: Watch, progress: Progress, executor: Executor) -> int:
+def _write(
+    config: Config, wanted: Wanted, plan: Plan, watch: Watch, raw: RawArrays, progress: Progress, executor: Executor
+) -> int:
     path = config.output / wanted.target.path
     path.parent.mkdir(parents=True, exist_ok=True)
     check_room(path, plan.nbytes)
-    roots = config.sources()
-    stamps = watch.remember(roots, plan.inputs)
-    take = partial(watch.digest, roots)
-    with RawArrays(roots) as raw, closing(InputDigests(take, plan.inputs, plan.nbytes)) as inputs:
+    stamps = watch.remember(raw.roots, plan.inputs)
+    take = partial(watch.digest, raw.roots)
+    with closing(InputDigests(take, plan.inputs, plan.nbytes)) as inputs:
 
         def report(nbytes: int) -> None:
             inputs.advance(nbytes)
@@ -297,8 +345,8 @@ def withheld(wanted: Wanted) -> Outcome:
         (table, key), cause = wanted.cause
         why = f"{record.key} is withheld: {table} {key}: {cause.message}"
         # A waived error withholds as a warning: somebody answers for it.
-        told = finding("convert.withheld", why, severity=cause.severity, **place)
-        return Outcome(path, "withheld", why, (told, cause))
+        withholding = finding("convert.withheld", why, severity=cause.severity, **place)
+        return Outcome(path, "withheld", why, (withholding, cause))
     why = f"{record.key} has no row with data that could be converted"
     return Outcome(path, str(State.EMPTY), why, (finding("convert.no_data", why, **place),))
 
