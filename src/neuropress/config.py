@@ -88,7 +88,7 @@ class Config:
     tables
         Where the metadata tables are.
     options
-        Key of a raw object -> what its reader is told.
+        Key of a raw object -> options of its reader.
     publish
         Defaults of `publish` (``to``).
     findings

@@ -18,9 +18,9 @@ from .model.finding import Finding, finding
 from .model.profile import Profile
 from .model.report import Outcome, Report
 from .model.waiver import Waiver
-from .planning.build import Planned, broken_plugins, build_plan, check_mappings
-from .planning.stale import Standing, State, standing
-from .planning.targets import Wanted, strays, unplaced, wanted_targets
+from .planning.build import Planned, build_plan, check_mappings, list_broken_plugins
+from .planning.stale import Standing, State, find_standing
+from .planning.targets import Wanted, list_stray_results, list_unplaced_rows, wanted_targets
 from .proof import Proofs
 from .storage.state import DigestCache
 from .tables import Tables
@@ -167,7 +167,7 @@ class Workspace:
         """How a result stands against its rows and raw files; asked once a result."""
         key = (wanted.target.path, bool(wanted.blocked), outdated)
         if key not in self._standings:
-            self._standings[key] = standing(wanted, self.config, self.digests, outdated)
+            self._standings[key] = find_standing(wanted, self.config, self.digests, outdated)
         return self._standings[key]
 
     def note_written(self, wanted: Wanted, *, is_whole: bool) -> None:
@@ -196,7 +196,7 @@ class Workspace:
     def table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
         """Findings on tables: all of them, or those that touch the selected targets; and unknown names."""
         if not select:
-            return [*self.config.findings, *broken_plugins(), *self.tables.findings]
+            return [*self.config.findings, *list_broken_plugins(), *self.tables.findings]
         rows = {(row.table, row.key) for wanted in targets for row in wanted.records()}
         rows |= {row for wanted in targets for row in wanted.blocked}
         found = [f for f in self.tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]
@@ -212,15 +212,15 @@ class Workspace:
 
     def rows_without_target(self, select: Selection, state: str) -> list[Outcome]:
         """Rows that ask for a result of their own and are not understood, each as an outcome in `state`."""
-        rows = [] if select else unplaced(self.tables, self.profile)
+        rows = [] if select else list_unplaced_rows(self.tables, self.profile)
         return [Outcome(f"{table} {key}", state, cause.message) for table, key, cause in rows]
 
     def results_without_row(self, select: Selection) -> list[Finding]:
         """Results that no row asks for; none are named while a table or a key cannot be read."""
         if select or self.tables.broken or any(self.tables.unkeyed.values()):
             return []
-        excused = {key for _, key, _ in unplaced(self.tables, self.profile)}
-        return list(strays(self.output, self.targets(), excused))
+        excused = {key for _, key, _ in list_unplaced_rows(self.tables, self.profile)}
+        return list(list_stray_results(self.output, self.targets(), excused))
 
     def log(self, report: Report) -> Report:
         """Add a run to ``.neuropress/log.jsonl``: the only place where times are kept."""

@@ -14,7 +14,7 @@ FORMATS = ("text", "jsonl", "junit", "github")
 VERBS = {
     "demo": "make an example dataset on the spot and take it through every step",
     "init": "make an empty dataset folder",
-    "formats": "which raw formats are read, and what each reader can be told and tells",
+    "formats": "which raw formats are read, with the options and facts of each",
     "add": "copy raw files to their place and draft a row for each",
     "status": "how every result stands, and what stands in the way",
     "check": "check the tables, and the tables against the raw files' headers",

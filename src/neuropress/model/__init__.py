@@ -8,6 +8,6 @@ module                  what it holds
 :mod:`.content`         `Content`, `LazyArray`: what a reader found in a file
 :mod:`.plan`            `Plan`, `Node`, `Field`, `ArraySpec`: what will be written
 :mod:`.receipt`         `Receipt`: what the run found out, inside the result
-:mod:`.finding`         `Finding`, `Location`, `Severity`: what is told to people
+:mod:`.finding`         `Finding`, `Location`, `Severity`: what people should know
 ======================  ====================================================
 """

@@ -12,7 +12,7 @@ from typing import Any
 
 
 class Severity(StrEnum):
-    """ERROR withholds the target; WARNING is told; INFO is only recorded."""
+    """ERROR withholds the target; WARNING is shown; INFO is only recorded."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -97,7 +97,7 @@ class Finding:
 
 
 ENTRY = ("severity", "meaning", "example", "fix")
-"""What is said of each id."""
+"""Entry of each id."""
 _UNDESCRIBED = {
     "severity": Severity.ERROR.value,
     "meaning": "A plug-in found something that it does not describe.",
@@ -142,7 +142,7 @@ def is_described(id: str) -> bool:
 
 
 def describe(id: str) -> Mapping[str, str]:
-    """What is said of an id (see `ENTRY`), also of one that nobody describes."""
+    """The entry of an id (see `ENTRY`), also of one that nobody describes."""
     return catalogue().get(id) or _PLUGINS.get(id, _UNDESCRIBED)
 
 

@@ -113,7 +113,7 @@ class ArraySpec:
     index
         How the result follows from the source array.
     options
-        What the reader was told (``{}`` mostly).
+        Options of the reader (``{}`` mostly).
     clock
         Makes float64 seconds of stored times; None: elements are as stored.
     """
@@ -221,8 +221,8 @@ class Plan:
     """Everything that one result will hold.
 
     `rows` are the contributing table rows, verbatim; `headers` the raw files' own
-    headers (key -> JSON); `sources` the raw objects that rows name, with what their
-    reader was told; `revisions` the mapping and converter revisions used; `profile`
+    headers (key -> JSON); `sources` the raw objects that rows name, with the
+    options of their readers; `revisions` the mapping and converter revisions used; `profile`
     the name and version of the profile.
     """
 

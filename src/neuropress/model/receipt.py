@@ -58,7 +58,7 @@ class Receipt:
         Path in the result -> SHA-256 of a dataset that does not come from raw samples
         one by one (table columns, pyramid levels above 0).
     sources
-        Key of each raw object that a row names -> what its reader was told.
+        Key of each raw object that a row names -> options of its reader.
     """
 
     version: str

@@ -38,7 +38,7 @@ from ..readers import broken_readers
 from ..readers.raw import RawArrays
 from ..results import KINDS
 from ..tables import normalise_key
-from .targets import Wanted, rivals, source_rows
+from .targets import Wanted, list_rivals, source_rows
 from .writable import check_writable
 
 
@@ -71,7 +71,7 @@ def check_mappings(profile: Profile) -> None:
 
     Of a profile without some of the shipped tables, what is only for these is left out.
     """
-    broken_plugins()  # loads them all: a waiver may name a finding that only a plug-in describes
+    list_broken_plugins()  # loads them all: a waiver may name a finding that only a plug-in describes
     names = (FRAME, *converter_names())
     for name in profile.split:
         if name not in names or converter(name).TARGET != "session":
@@ -102,12 +102,12 @@ def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
         raise MappingError(message)
 
 
-def broken_plugins() -> tuple[Finding, ...]:
+def list_broken_plugins() -> tuple[Finding, ...]:
     """A finding for each reader and converter of another package that cannot be used."""
     return (*broken_readers(), *broken_converters())
 
 
-def rule_sources(profile: Profile) -> set[tuple[str, str]]:
+def collect_rule_sources(profile: Profile) -> set[tuple[str, str]]:
     """All pairs of a mapping rule and a column that it takes, as `list_rule_sources` names them."""
     pairs: set[tuple[str, str]] = set()
     for name in (FRAME, *converter_names()):
@@ -115,9 +115,9 @@ def rule_sources(profile: Profile) -> set[tuple[str, str]]:
     return pairs
 
 
-def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
+def collect_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
     """Revisions of the mappings and converters that one result is made with, by name."""
-    names = {rival for job in (*wanted.jobs, *wanted.clocks) for rival in rivals(*job)} | _frame(wanted)
+    names = {rival for job in (*wanted.jobs, *wanted.clocks) for rival in list_rivals(*job)} | _find_frame(wanted)
     found = {}
     for name in sorted(names):
         mapping = load_profile_mapping(name, profile)
@@ -128,7 +128,7 @@ def used_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
     return found
 
 
-def _frame(wanted: Wanted) -> set[str]:
+def _find_frame(wanted: Wanted) -> set[str]:
     """The converter that every result of a kind begins with, if there is one."""
     frame = KINDS[wanted.target.kind].frame
     return {frame} if frame else set()
@@ -146,14 +146,14 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         Opens the raw files and keeps them open for the writer that is to have the plan at once. That writer refuses
         what it cannot write, so it is not asked before, which costs as much as building all objects of the result.
     """
-    findings = [_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
+    findings = [_report_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         files = opener or stack.enter_context(RawArrays(config.sources()))
         opened, heard = [], []
         for name, record in (*wanted.jobs, *wanted.clocks):
             try:
-                one = _open(name, record, config, files)
+                one = _open_row(name, record, config, files)
             except Problem as bad:
                 found = waive(hide_for(bad.finding.at(**record.place()), config.profile), wanted.waivers)
                 findings.append(found)
@@ -162,7 +162,7 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             if (name, record) in wanted.clocks:
                 heard.append(one)
                 continue
-            compared = waive_all(_compare(one), wanted.waivers)
+            compared = waive_all(_compare_cells(one), wanted.waivers)
             findings += compared
             errors = [f for f in compared if f.severity is Severity.ERROR]
             if errors:
@@ -171,18 +171,18 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         if failed or not opened:
             return Planned(None, tuple(findings), failed)
         try:
-            plan, told = _assemble(wanted, opened, heard, config)
+            plan, remarks = _assemble_plan(wanted, opened, heard, config)
         except Problem as bad:
             found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
             found = waive(found, wanted.waivers)
             location = found.location
             failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
             return Planned(None, (*findings, found), failed)
-    told = [*waive_all(told, wanted.waivers), *_check_arrays(plan, opened)]
-    if opener is None and not has_errors(told):  # nobody can answer for what cannot be written
-        told += [f.at(**wanted.record.place()) for f in check_writable(plan, config.state)]
-    findings += told
-    return Planned(None if has_errors(told) else plan, tuple(findings), failed)
+    remarks = [*waive_all(remarks, wanted.waivers), *_check_arrays(plan, opened)]
+    if opener is None and not has_errors(remarks):  # nobody can answer for what cannot be written
+        remarks += [f.at(**wanted.record.place()) for f in check_writable(plan, config.state)]
+    findings += remarks
+    return Planned(None if has_errors(remarks) else plan, tuple(findings), failed)
 
 
 def _check_arrays(plan: Plan, opened: Iterable[_Opened]) -> Iterator[Finding]:
@@ -207,10 +207,10 @@ def _check_arrays(plan: Plan, opened: Iterable[_Opened]) -> Iterator[Finding]:
 def open_rows(name: str, record: Record, config: Config) -> Iterator[tuple[Content, ...]]:
     """What a data row means of its raw object, headers only; closed at the end. Raises `Problem`."""
     with RawArrays(config.sources()) as files:
-        yield _open(name, record, config, files).contents
+        yield _open_row(name, record, config, files).contents
 
 
-def _unconverted(row: Record) -> Finding:
+def _report_unconverted(row: Record) -> Finding:
     message = f"{row.table} {row.key}: its cells travel in the session's record, its file is not converted"
     return finding("convert.no_converter", message, **row.place())
 
@@ -225,18 +225,20 @@ def raw_key(name: str, record: Record, profile: Profile) -> str:
     return normalise_key(record.cells[raw_column(name, record)].text, profile)
 
 
-def _open(name: str, record: Record, config: Config, files: RawArrays) -> _Opened:
+def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _Opened:
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
         source, held = files.open(key, config.options.get(key, {}))
-        name, contents = _choose(name, record, source, held)
+        name, contents = _choose_converter(name, record, source, held)
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
     return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))
 
 
-def _choose(name: str, record: Record, source: Source, held: tuple[Content, ...]) -> tuple[str, tuple[Content, ...]]:
+def _choose_converter(
+    name: str, record: Record, source: Source, held: tuple[Content, ...]
+) -> tuple[str, tuple[Content, ...]]:
     """The converter that what the file holds is for, and what it takes of it.
 
     Raises
@@ -245,7 +247,7 @@ def _choose(name: str, record: Record, source: Source, held: tuple[Content, ...]
         ``convert.choice``: it is for none of the converters that may take the row, or for several.
     """
     taken = {}
-    names = rivals(name, record) or [name]
+    names = list_rivals(name, record) or [name]
     for rival in names:
         module = converter(rival)
         taken[rival] = tuple(module.select(record, held)) if isinstance(module, Selective) else held
@@ -258,7 +260,7 @@ def _choose(name: str, record: Record, source: Source, held: tuple[Content, ...]
     raise problem("convert.choice", message, file=source.key)
 
 
-def _compare(opened: _Opened) -> list[Finding]:
+def _compare_cells(opened: _Opened) -> list[Finding]:
     """Cells against the header of each content that was chosen; of several that nobody chose from, none is meant."""
     comparisons = [c for c in opened.rules.compare if c.column in opened.record.cells]
     chosen = len(opened.contents) == 1 or isinstance(converter(opened.name), Selective)
@@ -271,23 +273,23 @@ def _compare(opened: _Opened) -> list[Finding]:
     return found
 
 
-def _assemble(
+def _assemble_plan(
     wanted: Wanted, opened: Sequence[_Opened], heard: Sequence[_Opened], config: Config
 ) -> tuple[Plan, list[Finding]]:
     """The plan; `heard` are files of the session's other results, of which only the clocks are used."""
     profile = config.profile
     nodes = _Nodes()
-    told: list[Finding] = []
+    remarks: list[Finding] = []
     started = None
-    if _frame(wanted):
+    if _find_frame(wanted):
         job, found = _session_job(wanted, (*opened, *heard), profile)
-        told += found
-        started = zoned_start(job)
-        told += nodes.add("session", session_converter.build([job]))
+        remarks += found
+        started = localize_start(job)
+        remarks += nodes.add("session", session_converter.build([job]))
     for name in dict.fromkeys(one.name for one in opened):
         module = converter(name)
-        jobs = [_job(module, one, profile, started) for one in opened if one.name == name]
-        told += nodes.add(name, _with_options(module.build(jobs), config))
+        jobs = [_make_job(module, one, profile, started) for one in opened if one.name == name]
+        remarks += nodes.add(name, _with_options(module.build(jobs), config))
     touched = (*opened, *heard)
     inputs: dict[str, Input] = {i.key: i for one in touched for i in one.source.inputs}
     plan = Plan(
@@ -295,17 +297,17 @@ def _assemble(
         nodes=tuple(nodes.made.values()),
         inputs=tuple(sorted(inputs.values())),
         rows=source_rows(wanted, profile),
-        headers={one.source.key: _headers(one.held) for one in touched},
-        revisions=used_revisions(wanted, profile),
+        headers={one.source.key: _collect_headers(one.held) for one in touched},
+        revisions=collect_revisions(wanted, profile),
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
         sources={one.source.key: config.options.get(one.source.key, {}) for one in touched},
     )
-    return plan, told
+    return plan, remarks
 
 
 def _with_options(built: Built, config: Config) -> Built:
-    """Tell each array what its reader was told, so that `verify` reads it in the same way."""
+    """Give each array the options of its reader, so that `verify` reads it in the same way."""
     if not config.options:
         return built
     nodes = []
@@ -333,7 +335,7 @@ class _Nodes:
         for node in built.nodes:
             first = self._makers.setdefault(node.path, maker)
             known = self.made.get(node.path, node)
-            if difference := _difference(known, node):
+            if difference := _describe_difference(known, node):
                 message = f"{first} and {maker} want different objects at {node.path} of the result: {difference}"
                 raise problem("plan.collision", message, array=node.path)
             # What only the second states is added: a module may be described by either.
@@ -341,7 +343,7 @@ class _Nodes:
         return built.findings
 
 
-def _difference(first: Node, second: Node) -> str:
+def _describe_difference(first: Node, second: Node) -> str:
     """In what two nodes of one path cannot be one; where each value came from makes no difference."""
     if first.type != second.type:
         return f"a {first.type} and a {second.type}"
@@ -354,7 +356,7 @@ def _difference(first: Node, second: Node) -> str:
     return ""
 
 
-def _job(module: Converter, opened: _Opened, profile: Profile, started: datetime | None) -> Job:
+def _make_job(module: Converter, opened: _Opened, profile: Profile, started: datetime | None) -> Job:
     facts = opened.contents[0].facts if opened.contents else {}
     scope = Scope(opened.record, profile, facts, opened.source.key, module.bindings(opened.record))
     column = module.COLUMN[opened.record.table]
@@ -362,7 +364,7 @@ def _job(module: Converter, opened: _Opened, profile: Profile, started: datetime
     return Job(opened.record, column, opened.source.key, opened.contents, fields, profile, started)
 
 
-def _headers(contents: Iterable[Content]) -> dict[str, Any]:
+def _collect_headers(contents: Iterable[Content]) -> dict[str, Any]:
     return {content.name: content.header for content in contents}
 
 
@@ -379,8 +381,8 @@ def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) ->
         raise problem("session.no_start", message, **place)
     with_start = {**fields, "file": {**fields.get("file", {}), "session_start_time": start}}
     message = f"{record.key} starts at {start.value}, from {start.sources[0].key}"
-    told = finding("session.start_from_header", message, **place)
-    return replace(job, fields=with_start), [told]
+    remark = finding("session.start_from_header", message, **place)
+    return replace(job, fields=with_start), [remark]
 
 
 def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profile) -> Field | None:
@@ -405,7 +407,7 @@ def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profi
     return Field(value, "session:start_from_header", "zoned", sources)
 
 
-def zoned_start(job: Job) -> datetime:
+def localize_start(job: Job) -> datetime:
     """The session's start as an aware datetime in the lab's zone."""
     lab = job.profile.lab_of(job.record.key)
     start = datetime.fromisoformat(job.fields["file"]["session_start_time"].value)

@@ -14,7 +14,7 @@ from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical
 from ..model.waiver import waive_all
 from .build import open_rows, raw_key
-from .targets import Wanted, rivals
+from .targets import Wanted, list_rivals
 
 FILE = "facts.jsonl"
 
@@ -56,7 +56,7 @@ def load_facts(folder: Path) -> Facts:
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                key, facts = _parse(line)
+                key, facts = _parse_line(line)
                 found[key] = facts
         except ValueError as error:
             message = f"{FILE} line {number} cannot be read: {error}"
@@ -64,7 +64,7 @@ def load_facts(folder: Path) -> Facts:
     return found
 
 
-def _parse(line: str) -> tuple[str, Mapping[str, str]]:
+def _parse_line(line: str) -> tuple[str, Mapping[str, str]]:
     """Key and facts of one line. Raises `ValueError`."""
     entry = parse_json(line, LINE_CHARS)
     key, facts = (entry.get("key"), entry.get("facts")) if isinstance(entry, dict) else (None, None)
@@ -82,7 +82,7 @@ def compare_with_facts(config: Config, wanted: Wanted, facts: Facts) -> list[Fin
     for name, record in wanted.jobs:
         if (record.table, record.key) in wanted.blocked:
             continue
-        if len(rivals(name, record)) > 1:  # whose comparisons hold, only the file itself says
+        if len(list_rivals(name, record)) > 1:  # whose comparisons hold, only the file itself says
             continue
         key = raw_key(name, record, config.profile)
         rules = [

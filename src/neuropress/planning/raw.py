@@ -40,11 +40,11 @@ def check_files(tables: Tables, config: Config, targets: Sequence[Wanted] | None
                 continue
             for position, column in enumerate(spec.paths):
                 if (table, record.key, column) not in opened and (table, record.key) not in tables.blocked:
-                    found += _missing(record, column, position == 0, roots, config.profile)
+                    found += _check_file(record, column, position == 0, roots, config.profile)
     return found
 
 
-def _missing(record: Record, column: str, holds_data: bool, roots: SourceRoots, profile: Profile) -> list[Finding]:
+def _check_file(record: Record, column: str, holds_data: bool, roots: SourceRoots, profile: Profile) -> list[Finding]:
     text = record.cells[column].text
     if not text:
         return []

@@ -114,28 +114,28 @@ def write_records(config: Config, current: Iterable[Wanted]) -> list[Finding]:
     if unread:
         message = f"{NAME} stays as it is, because {', '.join(unread)} cannot be read"
         return [finding("records.kept", message, file=NAME)]
-    text = _text(config, current, tables)
+    text = _format_records(config, current, tables)
     path = config.output / NAME
     for left in config.output.glob(f"{NAME}.*.partial"):  # of a run that was killed; the lock is ours
         left.unlink()
     if not path.is_file() or path.read_bytes() != text.encode("ascii"):
         write_atomic(path, text)
-    return [withheld for table in tables.values() for withheld in _withheld(table)]
+    return [withheld for table in tables.values() for withheld in _find_withheld(table)]
 
 
 def is_current(config: Config, current: Iterable[Wanted]) -> bool:
     """Whether ``output/records.jsonl`` is what the tables and the current results say now."""
     path = config.output / NAME
-    text = _text(config, current, read_tables(config.tables, config.profile))
+    text = _format_records(config, current, read_tables(config.tables, config.profile))
     return path.is_file() and path.read_bytes() == text.encode("ascii")
 
 
-def _text(config: Config, current: Iterable[Wanted], tables: Mapping[str, RawTable]) -> str:
+def _format_records(config: Config, current: Iterable[Wanted], tables: Mapping[str, RawTable]) -> str:
     results: dict[str, str] = {}
     carried: set[RowText] = set()
     for wanted in current:
         rows = source_rows(wanted, config.profile)
-        results[wanted.target.path] = carried_digest(rows)
+        results[wanted.target.path] = digest_carried_rows(rows)
         carried |= {row_text(row) for row in rows}
     kept = []
     for row in (row for table in tables.values() for row in raw_rows(table)):
@@ -157,7 +157,7 @@ def row_text(row: SourceRow) -> RowText:
     return row.table, canonical(dict(row.cells))
 
 
-def carried_digest(rows: Sequence[SourceRow]) -> str:
+def digest_carried_rows(rows: Sequence[SourceRow]) -> str:
     """Digest of the rows that a result carries."""
     return digest(to_json(list(rows)))
 
@@ -166,14 +166,14 @@ def raw_rows(table: RawTable) -> Iterator[SourceRow]:
     """Rows of one raw table as they stand, private cells blank: one text for each cell, in the order of the row.
 
     A column that stands twice in the header is numbered (``notes (2)``), and so are cells
-    beyond the header. Of a row in which the private cells cannot be told for sure, nothing
+    beyond the header. Of a row in which nobody can say for sure which cells are private, nothing
     but a well-formed key is passed on.
     """
     spec = table.spec
     key = re.compile(rf"(?:{'|'.join(spec.labs)})_{spec.prefix}_[0-9]{{4}}")
     sure = not _withheld_reason(table)
     for row in table.rows:
-        names = _names(table.columns, len(row.cells))
+        names = _number_names(table.columns, len(row.cells))
         cells = dict(zip(names, row.originals, strict=False))
         fixes = {names[position]: fix for position, fix in row.fixes.items()}
         if not sure or (spec.private and len(row.cells) != len(table.columns)):
@@ -184,7 +184,7 @@ def raw_rows(table: RawTable) -> Iterator[SourceRow]:
         yield SourceRow(spec.name, fixes[spec.key].text if spec.key in fixes else cells.get(spec.key, ""), cells, fixes)
 
 
-def _names(columns: Sequence[str], count: int) -> list[str]:
+def _number_names(columns: Sequence[str], count: int) -> list[str]:
     """A name of its own for each of `count` cells."""
     names: dict[str, None] = {}
     for name in (*columns, *[BEYOND] * max(0, count - len(columns))):
@@ -196,12 +196,12 @@ def _names(columns: Sequence[str], count: int) -> list[str]:
 
 
 def _withheld_reason(table: RawTable) -> str:
-    """Why it cannot be told which cells of a table are private; empty where it can."""
+    """Why nobody can say which cells of a table are private; empty where that is clear."""
     missing = [column for column in table.spec.private if table.columns.count(column) != 1]
     return f"its header does not name {missing[0]} once" if missing else ""
 
 
-def _withheld(table: RawTable) -> Iterator[Finding]:
+def _find_withheld(table: RawTable) -> Iterator[Finding]:
     spec = table.spec
     reason = _withheld_reason(table)
     ragged = [row.line for row in table.rows if len(row.cells) != len(table.columns)] if spec.private else []

@@ -15,8 +15,8 @@ from ..model.receipt import Receipt
 from ..model.source import SourceRoots
 from ..results import tool
 from ..storage.state import DigestCache
-from .build import raw_key, used_revisions
-from .targets import Wanted, rows_digest, source_rows
+from .build import collect_revisions, raw_key
+from .targets import Wanted, digest_rows, source_rows
 
 
 class State(StrEnum):
@@ -44,7 +44,7 @@ class Standing:
         return self.state in (State.NEW, State.METADATA, State.DATA)
 
 
-def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool = False) -> Standing:
+def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool = False) -> Standing:
     """Compare a result with the rows and raw files it should come from; no raw header is read.
 
     Parameters
@@ -66,9 +66,9 @@ def standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool 
     if reason:
         return Standing(State.DATA, reason)
     rows = source_rows(wanted, config.profile)
-    if made.receipt.rows != rows_digest(rows, config.profile):
+    if made.receipt.rows != digest_rows(rows, config.profile):
         return Standing(State.METADATA, _rows_changed(made, rows))
-    changed = _revisions_changed(made.receipt.revisions, used_revisions(wanted, config.profile))
+    changed = _revisions_changed(made.receipt.revisions, collect_revisions(wanted, config.profile))
     if changed:
         return Standing(State.METADATA if outdated else State.OUTDATED, changed)
     return Standing(State.CURRENT)

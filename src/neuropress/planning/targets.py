@@ -96,38 +96,38 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
     """All results that the rows ask for: one per session with data rows, one per volume row."""
     found = []
     for record in tables.records.get("session", {}).values():
-        found += _session(record, tables, profile)
+        found += _session_targets(record, tables, profile)
     for name in converter_names():
         module = converter(name)
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
-            mine = (row for row in rows if module.takes(row) and rivals(name, row)[0] == name)
-            results = (_of_one_row(name, row, tables, profile) for row in mine)
+            mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[0] == name)
+            results = (_row_target(name, row, tables, profile) for row in mine)
             found += [result for result in results if result]
     return sorted(found, key=lambda wanted: wanted.target.path)
 
 
-def takers(record: Record) -> list[str]:
+def list_takers(record: Record) -> list[str]:
     """Converters that may take a row, all of one target: that of the first."""
-    names = _taking(record)
+    names = _list_taking(record)
     return [n for n in names if converter(n).TARGET == converter(names[0]).TARGET]
 
 
-def rivals(name: str, record: Record) -> list[str]:
+def list_rivals(name: str, record: Record) -> list[str]:
     """Converters of one target that may take a row and read the same column: what the file holds decides."""
     known, table = converter(name), record.table
-    same = [n for n in _taking(record) if converter(n).TARGET == known.TARGET]
+    same = [n for n in _list_taking(record) if converter(n).TARGET == known.TARGET]
     return [n for n in same if converter(n).COLUMN[table] == known.COLUMN[table]]
 
 
-def _taking(record: Record) -> list[str]:
+def _list_taking(record: Record) -> list[str]:
     return [n for n in converter_names() if record.table in converter(n).TABLES and converter(n).takes(record)]
 
 
-def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
+def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
     """Table, key (or line) and cause of rows that ask for a result of their own, but are not understood.
 
-    Where their result would lie cannot be told, so they have no target.
+    Where their result would lie is not known, so they have no target.
     """
     own = {SESSION, *(t for n in converter_names() if converter(n).TARGET != SESSION for t in converter(n).TABLES)}
     for table, spec in profile.tables.items():
@@ -136,11 +136,11 @@ def unplaced(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Findi
             for key in tables.get_rows(table):
                 if key not in understood:
                     yield table, key, tables.blocked[table, key]
-            for told in tables.unkeyed.get(table, ()):
-                yield table, f"line {told.location.line}", told
+            for keyless in tables.unkeyed.get(table, ()):
+                yield table, f"line {keyless.location.line}", keyless
 
 
-def strays(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> Iterator[Finding]:
+def list_stray_results(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> Iterator[Finding]:
     """Results that no row asks for any more: their row was deleted, or its date, lab or key changed.
 
     `excused` are keys of rows that may ask for theirs once they are understood.
@@ -157,7 +157,7 @@ def strays(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> 
                 yield finding("result.stray", f"{path} is asked for by no row of the tables", file=path)
 
 
-def _session(record: Record, tables: Tables, profile: Profile) -> list[Wanted]:
+def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[Wanted]:
     """The session's file, or its files where the profile splits it; rows without data travel in the first."""
     jobs: list[tuple[str, Record]] = []
     others: list[Record] = []
@@ -165,35 +165,35 @@ def _session(record: Record, tables: Tables, profile: Profile) -> list[Wanted]:
         if "session" not in spec.foreign.get("session_id", ()):
             continue
         for row in tables.get_children(record, table):
-            names = takers(row)
+            names = list_takers(row)
             if not names:
                 others.append(row)
             elif converter(names[0]).TARGET == SESSION:
-                jobs += [(name, row) for name in names if rivals(name, row)[0] == name]
-    also, withheld = _companions(record, tables, profile)
+                jobs += [(name, row) for name in names if list_rivals(name, row)[0] == name]
+    also, withheld = _list_companions(record, tables, profile)
     others += also
     withheld |= tables.get_blocked_children(record)
-    parts = sorted({_part(job, profile) for job in jobs}) or [""]
+    parts = sorted({_find_part(job, profile) for job in jobs}) or [""]
     found = []
     for part in parts:
-        mine = tuple(job for job in jobs if _part(job, profile) == part)
+        mine = tuple(job for job in jobs if _find_part(job, profile) == part)
         elsewhere = tuple(job for job in jobs if job not in mine)
         clocks = elsewhere if record.values.get("start_time") is None else ()
         without = tuple(others) if part == parts[0] else ()
         rows = [record, *(row for _, row in (*mine, *clocks)), *without]
         foreign = {(row.table, row.key) for _, row in elsewhere}
-        blocked = {row: why for row, why in withheld.items() if row not in foreign} | _blocked(rows, tables)
-        target = Target(TARGETS[SESSION].name, record.key, _path(SESSION, record, profile, part))
+        blocked = {row: why for row, why in withheld.items() if row not in foreign} | _find_blocked(rows, tables)
+        target = Target(TARGETS[SESSION].name, record.key, _result_path(SESSION, record, profile, part))
         found.append(Wanted(target, record, mine, without, blocked, tables.waivers, part, clocks))
     return found
 
 
-def _part(job: tuple[str, Record], profile: Profile) -> str:
-    """The part of a session that a job goes into: no file is opened for that, so rivals share one."""
-    return next((profile.split[name] for name in rivals(*job) if name in profile.split), "")
+def _find_part(job: tuple[str, Record], profile: Profile) -> str:
+    """The part of a session that a job goes into: no file is opened for that, so list_rivals share one."""
+    return next((profile.split[name] for name in list_rivals(*job) if name in profile.split), "")
 
 
-def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list[Record], dict[RowId, Finding]]:
+def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple[list[Record], dict[RowId, Finding]]:
     """Rows of tables that accompany a row behind the session, and those of them that are blocked."""
     rows: list[Record] = []
     blocked: dict[RowId, Finding] = {}
@@ -205,36 +205,36 @@ def _companions(session: Record, tables: Tables, profile: Profile) -> tuple[list
     return rows, blocked
 
 
-def _of_one_row(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
+def _row_target(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
     """The result of a row by itself; None where the day that its path needs is not understood."""
     kind = TARGETS[converter(name).TARGET]
-    if "{date}" in _template(kind.target, profile) and not _date(record):
+    if "{date}" in _find_template(kind.target, profile) and not _find_day(record):
         return None
-    target = Target(kind.name, record.key, _path(kind.target, record, profile))
-    return Wanted(target, record, ((name, record),), (), _blocked([record], tables), tables.waivers)
+    target = Target(kind.name, record.key, _result_path(kind.target, record, profile))
+    return Wanted(target, record, ((name, record),), (), _find_blocked([record], tables), tables.waivers)
 
 
-def _date(record: Record) -> str:
-    """Day of a result's path; empty where its own or its session's cell is not understood, which is told there."""
+def _find_day(record: Record) -> str:
+    """Day of a result's path; empty where its own or its session's cell is not understood, on which a finding stands there."""
     session = record if record.table == SESSION else record.related("session")
     return str((session.values.get("session_date") if session else record.values.get("start_date")) or "")
 
 
-def _blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str], Finding]:
+def _find_blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str], Finding]:
     keys = ((row.table, row.key) for row in rows)
     return {key: tables.blocked[key] for key in keys if key in tables.blocked}
 
 
-def _template(target: str, profile: Profile) -> str:
+def _find_template(target: str, profile: Profile) -> str:
     return profile.paths.get(target) or TARGETS[target].template
 
 
-def _path(target: str, record: Record, profile: Profile, part: str = "") -> str:
+def _result_path(target: str, record: Record, profile: Profile, part: str = "") -> str:
     lab = profile.lab_of(record.key)
     folder = lab.folder if lab else record.lab
-    template = _template(target, profile)
+    template = _find_template(target, profile)
     id = f"{record.key}_{part}" if part and "{part}" not in template else record.key
-    return template.format(lab=folder, date=_date(record), table=record.table, id=id, part=part or MAIN)
+    return template.format(lab=folder, date=_find_day(record), table=record.table, id=id, part=part or MAIN)
 
 
 def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:
@@ -248,7 +248,7 @@ def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:
     return tuple(rows)
 
 
-def rows_digest(rows: Iterable[SourceRow], profile: Profile) -> str:
+def digest_rows(rows: Iterable[SourceRow], profile: Profile) -> str:
     """Digest of all that the metadata of a result is made from, raw files apart."""
     rows = list(rows)
     labs = sorted({row.key.split("_", 1)[0] for row in rows})

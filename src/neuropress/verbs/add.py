@@ -72,17 +72,17 @@ def add_file(config: Config, tables: Tables, path: Path, occasion: Occasion) -> 
     if occasion.lab not in config.profile.labs:
         known = ", ".join(config.profile.labs)
         raise problem("add.occasion", f"there is no lab {occasion.lab}; known: {known}", value=occasion.lab)
-    contents = _read(path)
-    spec = config.profile.tables[_table(contents, occasion, config)]
-    date = _date(tables, spec, occasion, config)
+    contents = _read_contents(path)
+    spec = config.profile.tables[_choose_table(contents, occasion, config)]
+    date = _find_day(tables, spec, occasion, config)
     lab = config.profile.labs[occasion.lab]
     key = f"{lab.folder}/{date}/{spec.name}/raw/{path.name}"
     check_key(key)
     raw = read_tables(config.tables, config.profile)[spec.name]
-    row = _draft(raw, config.profile, contents, key + ("/" if path.is_dir() else ""), occasion, date)
-    sha256 = _place(path, _first_folder(config) / key, key)
+    row = _draft_row(raw, config.profile, contents, key + ("/" if path.is_dir() else ""), occasion, date)
+    sha256 = _copy_files(path, _first_folder(config) / key, key)
     plain = config.tables.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
-    written = plain and _append(Path(config.tables.location) / f"{spec.name}.csv", raw, row)
+    written = plain and _append_row(Path(config.tables.location) / f"{spec.name}.csv", raw, row)
     missing = tuple(list_row_problems(spec, row, config.profile))
     return Added(key, sha256, spec.name, row, written, missing)
 
@@ -96,7 +96,7 @@ def _first_folder(config: Config) -> Path:
     return folder
 
 
-def _read(path: Path) -> tuple[Content, ...]:
+def _read_contents(path: Path) -> tuple[Content, ...]:
     if not path.exists():
         raise problem("file.missing", f"{path} does not exist", file=str(path))
     source = Source(path.name + ("/" if path.is_dir() else ""), Folder(path.resolve().parent))
@@ -106,10 +106,10 @@ def _read(path: Path) -> tuple[Content, ...]:
     return contents
 
 
-def _table(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
+def _choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
     """The table that a person named, else the one of the content's kind."""
     table = occasion.table or ("ephys" if isinstance(contents[0], Recording) else "image")
-    if table not in config.profile.tables or not _converters(table):
+    if table not in config.profile.tables or not _list_converters(table):
         raise problem("add.occasion", f"no file can be added to table {table!r}", value=table)
     spec = config.profile.tables[table]
     if occasion.lab not in spec.labs:
@@ -118,11 +118,11 @@ def _table(contents: tuple[Content, ...], occasion: Occasion, config: Config) ->
     return table
 
 
-def _converters(table: str) -> list[str]:
+def _list_converters(table: str) -> list[str]:
     return [name for name in converter_names() if table in converter(name).TABLES]
 
 
-def _date(tables: Tables, spec: TableSpec, occasion: Occasion, config: Config) -> str:
+def _find_day(tables: Tables, spec: TableSpec, occasion: Occasion, config: Config) -> str:
     """Day of the session, or the stated one."""
     if "session_id" not in spec.columns:
         if not occasion.mouse or not re.fullmatch(r"\d{8}", occasion.date or ""):
@@ -139,14 +139,14 @@ def _date(tables: Tables, spec: TableSpec, occasion: Occasion, config: Config) -
     return str(session.values["session_date"])
 
 
-def _draft(
+def _draft_row(
     raw: RawTable, profile: Profile, contents: tuple[Content, ...], key: str, occasion: Occasion, date: str
 ) -> dict[str, str]:
     """A row with what is known: its key, its session, its path, and what the header says."""
     spec = raw.spec
     row = dict.fromkeys(spec.columns, "")
     row[spec.key] = _next_key(raw, spec, occasion.lab)
-    names = _converters(spec.name)
+    names = _list_converters(spec.name)
     row[converter(names[0]).COLUMN[spec.name]] = key
     for column, value in (("session_id", occasion.session), ("mouse_id", occasion.mouse), ("start_date", date)):
         if column in row and (column != "mouse_id" or "session_id" not in row):
@@ -171,9 +171,9 @@ def _next_key(raw: RawTable, spec: TableSpec, lab: str) -> str:
     return f"{lab}_{spec.prefix}_{highest + 1:04d}"
 
 
-def _place(path: Path, target: Path, key: str) -> str:
+def _copy_files(path: Path, target: Path, key: str) -> str:
     """Copy under a temporary name, compare digests, rename; returns the digest of a file (of a folder: the last)."""
-    pairs = list(_pairs(path, target))
+    pairs = list(_list_copies(path, target))
     for source, copy in pairs:
         if copy.exists() and sha256_file(copy) != sha256_file(source):
             raise problem("add.exists", f"{key} is there already, with other bytes", file=str(copy))
@@ -194,7 +194,7 @@ def _place(path: Path, target: Path, key: str) -> str:
     return digest
 
 
-def _pairs(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+def _list_copies(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     if path.is_dir():
         for member in sorted(p for p in path.rglob("*") if p.is_file()):
             yield member, target / member.relative_to(path)
@@ -202,7 +202,7 @@ def _pairs(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
         yield path, target
 
 
-def _append(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
+def _append_row(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
     """Append the row to a CSV in the file's own delimiter, line end and column order; no other byte changes."""
     if not path.is_file() or raw.findings:
         return False

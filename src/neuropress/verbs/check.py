@@ -15,7 +15,7 @@ from ..planning.facts import FILE as FACTS
 from ..planning.facts import collect_facts, compare_with_facts, load_facts
 from ..planning.raw import check_files
 from ..planning.stale import State
-from ..planning.targets import unplaced
+from ..planning.targets import list_unplaced_rows
 from ..storage.state import write_atomic
 from ..workspace import EVERYTHING, Selection, Workspace
 from .letter import Letter, compose_letter
@@ -118,6 +118,6 @@ def write_lab_letter(
         rows = {(row.table, row.key) for row in wanted.records()} | set(wanted.blocked)
         for row in rows & faulty:
             withholds.setdefault(row, []).append(name)
-    for table, key, _ in unplaced(workspace.tables, workspace.profile):
+    for table, key, _ in list_unplaced_rows(workspace.tables, workspace.profile):
         withholds.setdefault((table, key), []).append(f"the result of {table} {key}")
     return compose_letter(lab, report.findings, withholds, workspace.profile)

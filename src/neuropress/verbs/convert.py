@@ -25,7 +25,7 @@ from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
 from ..planning.records import write_records
 from ..planning.stale import Standing, State
-from ..planning.targets import Wanted, rows_digest
+from ..planning.targets import Wanted, digest_rows
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
 from ..storage.state import DigestCache, Lock, held_lock, locked
@@ -69,7 +69,7 @@ def _bring_up_to_date(
     outcomes: dict[str, Outcome] = {}
     waiting: list[tuple[Wanted, Standing]] = []
     for wanted in targets:
-        now = _guarded(wanted, partial(_look_at, workspace, wanted, options))
+        now = _guarded(wanted, partial(_find_standing, workspace, wanted, options))
         if isinstance(now, Outcome):
             outcomes[wanted.target.path] = now
         else:
@@ -84,7 +84,7 @@ def _bring_up_to_date(
     return [outcomes[wanted.target.path] for wanted in targets]
 
 
-def _look_at(workspace: Workspace, wanted: Wanted, options: Options) -> Outcome | Standing:
+def _find_standing(workspace: Workspace, wanted: Wanted, options: Options) -> Outcome | Standing:
     """How a result that is to be written stands; the outcome of one that is not."""
     usable = wanted.usable(options.keep_going)
     if usable is None:
@@ -92,7 +92,7 @@ def _look_at(workspace: Workspace, wanted: Wanted, options: Options) -> Outcome 
     now = workspace.standing(usable, outdated=options.outdated)
     if now.needs_work:
         return now
-    left_out = () if usable is wanted else _left_out(wanted)
+    left_out = () if usable is wanted else _report_left_out(wanted)
     return Outcome(wanted.target.path, str(now.state), now.reason, left_out)
 
 
@@ -122,7 +122,7 @@ def _convert_all(
                 try:
                     yield future.result()
                 except WorkerDied as died:
-                    yield _failure(wanted, died)
+                    yield _make_failure(wanted, died)
         finally:
             planners.shutdown(wait=False, cancel_futures=True)
 
@@ -148,21 +148,21 @@ def _guarded[T](wanted: Wanted, work: Callable[[], T | Outcome]) -> T | Outcome:
     except MappingError:
         raise
     except Problem as bad:
-        return Outcome(wanted.target.path, "withheld", bad.finding.message, (_placed(bad.finding, wanted),))
+        return Outcome(wanted.target.path, "withheld", bad.finding.message, (_place_finding(bad.finding, wanted),))
     except OSError as error:
-        return _failure(wanted, error)
+        return _make_failure(wanted, error)
     except Exception as error:  # noqa: BLE001 - one defect must not stop the other targets; it is reported and logged
         message = f"{wanted.target.path}: {type(error).__name__}: {error}"
         defect = finding("internal.error", message, file=wanted.target.path)
         return Outcome(wanted.target.path, "failed", defect.message, (defect,), {"traceback": traceback.format_exc()})
 
 
-def _failure(wanted: Wanted, error: OSError) -> Outcome:
+def _make_failure(wanted: Wanted, error: OSError) -> Outcome:
     found = machine_finding(error, f"{wanted.target.path}: {error}", file=wanted.target.path)
     return Outcome(wanted.target.path, "failed", str(error), (found,))
 
 
-def _placed(found: Finding, wanted: Wanted) -> Finding:
+def _place_finding(found: Finding, wanted: Wanted) -> Finding:
     return found if found.location.table else found.at(**wanted.record.place())
 
 
@@ -181,21 +181,21 @@ def _convert(
     try:
         check_place(config.output, path, wanted.target.kind)
         while True:
-            watch = Watch(cache, _stamps(usable, config), options.lock, config.sources)
+            watch = Watch(cache, _take_stamps(usable, config), options.lock, config.sources)
             with RawArrays(config.sources()) as raw:  # opened for planning, read by the writer
                 planned = build_plan(usable, config, raw)
                 if planned.plan is not None:
                     try:
-                        nbytes = _write(config, usable, planned.plan, watch, raw, progress, executor)
+                        nbytes = _write_result(config, usable, planned.plan, watch, raw, progress, executor)
                         break
                     except Problem as bad:
                         planned = _blame_row(bad, usable, config)
             wanted = replace(wanted, blocked={**wanted.blocked, **planned.failed})
             less = wanted.usable(options.keep_going) if planned.failed else None
             if less is None:
-                return _failed(wanted, planned)
+                return _withhold_failed(wanted, planned)
             usable = less
-        findings = (*planned.findings, *(_left_out(wanted) if wanted.blocked else ()))
+        findings = (*planned.findings, *(_report_left_out(wanted) if wanted.blocked else ()))
     finally:
         cache.save()
     return Outcome(
@@ -260,7 +260,7 @@ class Watch:
             self.lock.check()
 
 
-def _stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
+def _take_stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
     """The raw files of a target as they are before any is opened."""
     found = {}
     roots = config.sources()
@@ -275,7 +275,7 @@ def _stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
     return found
 
 
-def _write(
+def _write_result(
     config: Config, wanted: Wanted, plan: Plan, watch: Watch, raw: RawArrays, progress: Progress, executor: Executor
 ) -> int:
     path = config.output / wanted.target.path
@@ -289,7 +289,7 @@ def _write(
             inputs.advance(nbytes)
             progress(nbytes)
 
-        seal = Seal(__version__, rows_digest(plan.rows, config.profile), inputs, watch.confirm, stamps)
+        seal = Seal(__version__, digest_rows(plan.rows, config.profile), inputs, watch.confirm, stamps)
         request = Request(plan, path, seal, path if path.exists() else None)
         write_result(request, raw, executor, report)
     return plan.nbytes
@@ -327,11 +327,11 @@ def check_room(path: Path, nbytes: int) -> None:
     need = nbytes + nbytes // 6
     free = shutil.disk_usage(path.parent).free
     if free < need:
-        message = f"{path.name} may need {_size(need)} uncompressed, the disk has {_size(free)} free"
+        message = f"{path.name} may need {_format_size(need)} uncompressed, the disk has {_format_size(free)} free"
         raise problem("disk.full", message, file=str(path))
 
 
-def _size(nbytes: int) -> str:
+def _format_size(nbytes: int) -> str:
     """In the largest unit that leaves a digit before the point."""
     exponent = max(0, min(4, (len(str(nbytes)) - 1) // 3))
     return f"{nbytes / 1000**exponent:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[exponent]}"
@@ -351,7 +351,7 @@ def withheld(wanted: Wanted) -> Outcome:
     return Outcome(path, str(State.EMPTY), why, (finding("convert.no_data", why, **place),))
 
 
-def _failed(wanted: Wanted, planned: Planned) -> Outcome:
+def _withhold_failed(wanted: Wanted, planned: Planned) -> Outcome:
     blocked = {**wanted.blocked, **planned.failed}
     if not blocked:  # all rows are good, but what they make is not
         cause = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
@@ -360,7 +360,7 @@ def _failed(wanted: Wanted, planned: Planned) -> Outcome:
     return replace(outcome, findings=(*outcome.findings, *planned.findings))
 
 
-def _left_out(wanted: Wanted) -> tuple[Finding, ...]:
+def _report_left_out(wanted: Wanted) -> tuple[Finding, ...]:
     return tuple(
         finding("convert.left_out", f"{table} {key} is left out: {cause.message}", table=table, key=key)
         for (table, key), cause in sorted(wanted.blocked.items())

@@ -12,7 +12,7 @@ from ..model.plan import SourceRow
 from ..model.profile import Profile
 from ..model.provenance import Provenance
 from ..model.report import Report
-from ..planning.build import rule_sources
+from ..planning.build import collect_rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted
 from ..results import KINDS, tool
@@ -151,7 +151,7 @@ def classify_cells(config: Config, results: Results) -> Coverage:
 
 def find_lost_rules(profile: Profile) -> Iterator[Finding]:
     """Promised rules that no mapping has, or that do not take the promised column any more."""
-    there = rule_sources(profile)
+    there = collect_rule_sources(profile)
     for promised in profile.coverage.values():
         for column, rules in promised.items():
             for rule in rules:

@@ -14,7 +14,7 @@ from ..model.plan import SourceRow
 from ..model.profile import Profile, TableSpec, load_profile
 from ..model.provenance import Provenance
 from ..model.report import Outcome, Report
-from ..planning.records import NAME, Records, RowText, carried_digest, parse_records, raw_rows, row_text
+from ..planning.records import NAME, Records, RowText, digest_carried_rows, parse_records, raw_rows, row_text
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, is_release, open_release
 from ..results import KINDS, kind_named
@@ -115,7 +115,7 @@ def _gather_carried(records: Records, read: Callable[[str], Provenance]) -> Gath
         except Problem as bad:
             found.findings.append(bad.finding.at(file=path))
             continue
-        if carried_digest(made.records) != digest:
+        if digest_carried_rows(made.records) != digest:
             message = f"{path} carries other rows than {NAME} says"
             found.findings.append(finding("export.differs", message, file=path))
         found.results += 1

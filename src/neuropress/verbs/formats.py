@@ -1,4 +1,4 @@
-"""``neuropress formats``: what is read, and what each reader can be told and tells, from their declarations."""
+"""``neuropress formats``: what is read, with the options and facts of each reader, from their declarations."""
 
 from __future__ import annotations
 

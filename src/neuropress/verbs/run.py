@@ -27,14 +27,14 @@ def run_dataset(
         Called with the report of each step as it ends.
     """
     steps = []
-    for report in _steps(workspace, select, options or Options(), progress):
+    for report in _run_steps(workspace, select, options or Options(), progress):
         workspace.log(report)
         step_done(report)
         steps.append(report)
     return Report.of_steps("run", steps)
 
 
-def _steps(workspace: Workspace, select: Selection, options: Options, progress: Progress) -> Iterator[Report]:
+def _run_steps(workspace: Workspace, select: Selection, options: Options, progress: Progress) -> Iterator[Report]:
     """The tables are read once, for all of it."""
     yield check_dataset(workspace, select)
     yield convert_dataset(workspace, select, options, progress)

@@ -21,13 +21,13 @@ UNKNOWN = {"checked": False, "converted": False, "verified": False, "validated":
 
 def describe_status(workspace: Workspace, select: Selection = EVERYTHING) -> Report:
     """One outcome a target, with its facts; and rows and results without one."""
-    outcomes = list(_standings(workspace, select))
+    outcomes = list(_describe_targets(workspace, select))
     outcomes += [replace(row, facts=UNKNOWN) for row in workspace.rows_without_target(select, "blocked")]
     findings = workspace.unknown_names(select) + workspace.results_without_row(select)
     return Report.of("status", outcomes, findings)
 
 
-def _standings(workspace: Workspace, select: Selection) -> Iterator[Outcome]:
+def _describe_targets(workspace: Workspace, select: Selection) -> Iterator[Outcome]:
     proofs = workspace.proofs
     released = Memory(workspace.config.state / RELEASED).data
     for wanted in workspace.targets(select):

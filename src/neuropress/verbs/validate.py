@@ -17,7 +17,7 @@ from .verify import name_result
 def validate_dataset(workspace: Workspace, paths: Sequence[Path] = (), select: Selection = EVERYTHING) -> Report:
     """Validate results (the selected, or the given ones), and remember what was found in these very files."""
     outcomes = [
-        _validate(path, name_result(path, workspace), workspace.proofs, workspace.waivers)
+        _validate_result(path, name_result(path, workspace), workspace.proofs, workspace.waivers)
         for path in paths or workspace.results(select)
     ]
     return Report.of("validate", outcomes, [])
@@ -25,10 +25,10 @@ def validate_dataset(workspace: Workspace, paths: Sequence[Path] = (), select: S
 
 def validate_files(paths: Sequence[Path]) -> Report:
     """Validate single results, wherever they lie."""
-    return Report.of("validate", [_validate(path, str(path)) for path in paths], [])
+    return Report.of("validate", [_validate_result(path, str(path)) for path in paths], [])
 
 
-def _validate(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:
+def _validate_result(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:
     try:
         kind = kind_of(path)
         files = digest_files(path, proofs.load(name, path)) if proofs else ()

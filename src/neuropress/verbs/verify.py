@@ -28,7 +28,7 @@ def verify_dataset(
     outcomes = []
     for path in paths or workspace.results(select):
         name = name_result(path, workspace)
-        outcome, proof = _verify(path, name, workspace.config.sources(), workspace.digests, progress)
+        outcome, proof = _verify_result(path, name, workspace.config.sources(), workspace.digests, progress)
         keep_verified(workspace.proofs, name, path, proof)
         outcomes.append(outcome)
     workspace.save_digests()
@@ -50,7 +50,7 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
         folder = find_dataset(path)
         if sources:
             roots = SourceRoots(tuple(Folder(source.resolve()) for source in sources))
-            outcomes.append(_verify(path, str(path), roots, DigestCache(folder or path.parent), progress)[0])
+            outcomes.append(_verify_result(path, str(path), roots, DigestCache(folder or path.parent), progress)[0])
         elif folder:
             outcomes += verify_dataset(Workspace.open(folder), [path], progress=progress).outcomes
         else:
@@ -66,7 +66,7 @@ def name_result(path: Path, workspace: Workspace) -> str:
     return whole.relative_to(output).as_posix() if whole.is_relative_to(output) else str(path)
 
 
-def _verify(
+def _verify_result(
     path: Path, name: str, roots: SourceRoots, digests: DigestCache, progress: Progress
 ) -> tuple[Outcome, Proof | None]:
     try:

@@ -87,8 +87,8 @@ class Staging:
             files = set(guard.check_store(self.folder))
         except Problem:
             return False
-        strays = files - set(_own_files(self._layout)) - {f"{self._own.name}/"}
-        return all(name.rpartition("/")[0] == self._own.name for name in strays)
+        list_stray_results = files - set(_own_files(self._layout)) - {f"{self._own.name}/"}
+        return all(name.rpartition("/")[0] == self._own.name for name in list_stray_results)
 
     def temporary(self) -> Path:
         """An empty file under a name that nobody else uses. Raises `FileNotFoundError`: the staging is gone."""
