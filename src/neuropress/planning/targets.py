@@ -215,7 +215,7 @@ def _row_target(name: str, record: Record, tables: Tables, profile: Profile) -> 
 
 
 def _find_day(record: Record) -> str:
-    """Day of a result's path; empty where its own or its session's cell is not understood, on which a finding stands there."""
+    """Day of a result's path; empty where its own or its session's cell is not understood."""
     session = record if record.table == SESSION else record.related("session")
     return str((session.values.get("session_date") if session else record.values.get("start_date")) or "")
 
