@@ -149,4 +149,4 @@ def register(patch: pytest.MonkeyPatch, *made: ModuleType) -> None:
     for module, names in ((readers, ("_plugins", "registered")), (converters, ("_plugins",))):
         for name in names:
             patch.setattr(module, name, cache(getattr(module, name).__wrapped__))
-    patch.setattr(raw, "registered", readers.registered)
+    patch.setattr(raw, "registered", readers.get_registered_formats)

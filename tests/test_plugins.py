@@ -19,7 +19,7 @@ from neuropress import converters, readers, registry
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
-from neuropress.readers.raw import choose
+from neuropress.readers.raw import choose_format
 from neuropress.results.nwb import file as nwb
 from neuropress.storage.roots import Folder
 
@@ -194,17 +194,17 @@ def test_a_reader_that_fails_on_samples_is_told_by_its_package(
 
 def test_a_probe_that_fails_keeps_nobody_else_from_reading(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "a.swc").write_bytes(b"1 1 0 0 0 1 -1\n")
-    assert choose(Source("a.swc", Folder(tmp_path))).format == "swc"
+    assert choose_format(Source("a.swc", Folder(tmp_path))).format == "swc"
     (tmp_path / "a.grab").write_bytes(b"anything")
     with pytest.raises(Problem) as caught:
-        choose(Source("a.grab", Folder(tmp_path)))
+        choose_format(Source("a.grab", Folder(tmp_path)))
     assert caught.value.finding.id == "plugin.failed"
 
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Entry points are read once a process: read them anew, here and afterwards."""
-    caches = (readers._plugins, readers.registered, converters._plugins, registry._findings_of)
+    caches = (readers._load_readers, readers.get_registered_formats, converters._plugins, registry._register_findings)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -279,7 +279,7 @@ def test_findings_that_are_not_whole_or_not_new_are_refused(
     write_dist_info(tmp_path, "grabbing", {"neuropress.readers": {"toy": "grabbing:FORMAT"}})
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "grabbing", raising=False)
-    (told,) = readers.broken_readers()
+    (told,) = readers.list_broken_readers()
     assert "findings.toml" in told.message
 
 

@@ -19,7 +19,7 @@ from neuropress.model.finding import Problem
 from neuropress.model.source import Source
 from neuropress.readers.abf import FORMAT
 from neuropress.readers.abf import read as abf
-from neuropress.readers.raw import choose
+from neuropress.readers.raw import choose_format
 from neuropress.storage.roots import Folder
 
 FOLDER = "abf/swharden__pyABF"
@@ -192,7 +192,7 @@ def test_probe_goes_by_the_signature() -> None:
 
 def test_own_file_reads_as_written_and_as_others_read_it(steps: Path) -> None:
     r = open_abf(steps)
-    assert choose(Source(steps.name, Folder(steps.parent))).format == "abf"
+    assert choose_format(Source(steps.name, Folder(steps.parent))).format == "abf"
     assert [s.start for s in r.sweeps] == [Decimal(0), Decimal("0.2")]
     assert whole(r, "sweep001/adc1").tolist() == [-i for i in range(1, 2 * COUNT, 2)]
     assert r.arrays["sweep001/adc0"].read((slice(10, 13),)).tolist() == [-20, -22, -24]

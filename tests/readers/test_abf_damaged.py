@@ -14,7 +14,7 @@ from pyabf.abfWriter import writeABF1
 from pyabf.waveform import EpochSweepWaveform
 
 from neuropress.model.finding import Problem
-from neuropress.readers.abf.header import Epoch, Wave, clock, text
+from neuropress.readers.abf.header import Epoch, Waveform, decode_text, parse_start_time
 from neuropress.readers.abf.stimulus import render_epochs
 
 # --- hostile and damaged ------------------------------------------------------------------------------------------
@@ -101,7 +101,7 @@ def test_flipped_bytes_never_crash(steps: Path, tmp_path: Path, version: int) ->
 
 @given(st.binary(max_size=60))
 def test_any_bytes_are_a_text(raw: bytes) -> None:
-    assert "\0" not in text(raw)
+    assert "\0" not in decode_text(raw)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_any_bytes_are_a_text(raw: bytes) -> None:
     ],
 )  # fmt: skip
 def test_clock(date: int, milliseconds: int, expected: datetime | None) -> None:
-    assert clock(date, milliseconds, []) == expected
+    assert parse_start_time(date, milliseconds, []) == expected
 
 
 NAMES = {1: "Step", 2: "Ramp", 3: "Pulse", 4: "Tri", 7: "BiPhsc"}
@@ -132,7 +132,7 @@ def test_epochs_equal_pyabf_s_drawing(plain: list[tuple[int, int, int]], train: 
     period = 2 * half
     table = [Epoch(i, k, float(v), 0.0, n, 0) for i, (k, v, n) in enumerate(plain)]
     table.append(Epoch(len(table), kind, float(level), 0.0, repeats * period, 0, period, min(2 * width, period)))
-    ours = render_epochs(Wave(0, 1, float(rest), False, tuple(table)), COUNT, 0)
+    ours = render_epochs(Waveform(0, 1, float(rest), False, tuple(table)), COUNT, 0)
     other, position = EpochSweepWaveform(), COUNT // 64
     other.addEpoch(0, position, float(rest), "Step", 0, 0, [0] * 8)
     for e in table:

@@ -8,7 +8,7 @@ import tifffile
 from tiff_files import MOVIE, load, one, refused, whole
 
 from neuropress.model.source import Source
-from neuropress.readers.raw import choose, read
+from neuropress.readers.raw import choose_format, read
 from neuropress.storage.roots import Folder
 
 NAMESPACE = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
@@ -45,7 +45,7 @@ def write_companion_set(folder: Path, names: tuple[str, ...] = ("a.ome.tif", "b.
 def test_a_companion_set_is_read_from_any_of_its_files(tmp_path: Path, name: str) -> None:
     write_companion_set(tmp_path)
     source = Source(name, Folder(tmp_path))
-    assert choose(source).format == "tiff"
+    assert choose_format(source).format == "tiff"
     (image,) = read(source)
     np.testing.assert_array_equal(whole(image), MOVIE[:4])
     image.close()

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from neuropress.model.content import Image
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source, natural_key
-from neuropress.readers.images.calibration import Meta
-from neuropress.readers.raw import choose
+from neuropress.readers.images.calibration import ImageMetadata
+from neuropress.readers.raw import choose_format
 from neuropress.readers.slices import FORMAT
 from neuropress.readers.slices import png as png_files
 from neuropress.readers.slices import read as slices
@@ -68,8 +68,8 @@ def png(width: int, height: int, bits: int, colour: int, rows: bytes, extra: byt
 def test_exactly_one_reader_takes_a_file_or_folder(tmp_path: Path) -> None:
     stack(tmp_path)
     folder = Source(f"{tmp_path.name}/", Folder(tmp_path.parent))
-    assert choose(folder).format == "slices"
-    assert choose(Source("z0001.tif", Folder(tmp_path))).format == "tiff"
+    assert choose_format(folder).format == "slices"
+    assert choose_format(Source("z0001.tif", Folder(tmp_path))).format == "tiff"
 
 
 def test_probe_claims_folders_only() -> None:
@@ -307,9 +307,9 @@ def test_png_text_and_calibration(tmp_path: Path) -> None:
 def test_png_chunks_beyond_the_limit_are_left_out_and_this_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(png_files, "MAX_TEXT", 2 * (12 + 10))
     texts = [chunk(b"tEXt", b"k\0" + b"x" * 8) for _ in range(3)]
-    kept = png_files.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts[:2])), Meta())
+    kept = png_files.read_chunks(png(1, 1, 8, 0, b"\0\0", b"".join(texts[:2])), ImageMetadata())
     assert kept == {"tEXt": ["k\0" + "x" * 8] * 2}
-    cut = png_files.describe(png(1, 1, 8, 0, b"\0\0", b"".join(texts)), Meta())
+    cut = png_files.read_chunks(png(1, 1, 8, 0, b"\0\0", b"".join(texts)), ImageMetadata())
     assert cut == kept | {"omitted": "chunks after the first 44 bytes of them"}
 
 

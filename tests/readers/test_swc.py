@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source
-from neuropress.readers.raw import choose
+from neuropress.readers.raw import choose_format
 from neuropress.readers.swc import read as swc
 from neuropress.storage.roots import Folder
 
@@ -43,7 +43,7 @@ def refused(path: Path, text: str | bytes) -> Finding:
 def test_a_tree(tmp_path: Path, end: str) -> None:
     path = tmp_path / "cell.SWC"
     path.write_bytes(SIMPLE.replace("\n", end).encode())
-    assert choose(Source(path.name, Folder(tmp_path))).format == "swc"
+    assert choose_format(Source(path.name, Folder(tmp_path))).format == "swc"
     assert facts(path) == {
         "points": "9",
         "soma_points": "1",

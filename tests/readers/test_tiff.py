@@ -158,8 +158,8 @@ def test_only_the_pages_asked_for_are_decoded(tmp_path: Path, monkeypatch: pytes
     (image,) = load(tmp_path / "m.tif")
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(
-        "neuropress.readers.images.pixels.Files.read",
-        lambda self, key, at, count, read=tiff.Files.read: asked.append((at, count)) or read(self, key, at, count),
+        "neuropress.readers.images.pixels.OpenFiles.read",
+        lambda self, key, at, count, read=tiff.OpenFiles.read: asked.append((at, count)) or read(self, key, at, count),
     )
     image.arrays["pixels"].read((slice(3, 4), slice(7, 9), slice(0, 10)))
     assert len(asked) == 1

@@ -34,7 +34,7 @@ from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
-from ..readers import broken_readers, raw
+from ..readers import list_broken_readers, raw
 from ..results import KINDS
 from ..tables import normalise_key
 from .targets import Wanted, rivals, source_rows
@@ -103,7 +103,7 @@ def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
 
 def broken_plugins() -> tuple[Finding, ...]:
     """A finding for each reader and converter of another package that cannot be used."""
-    return (*broken_readers(), *broken_converters())
+    return (*list_broken_readers(), *broken_converters())
 
 
 def rule_sources(profile: Profile) -> set[tuple[str, str]]:

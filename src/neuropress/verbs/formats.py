@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..model.finding import problem
-from ..readers import COMMON, Fact, Format, Option, registered
-from ..readers.format import suggest
+from ..readers import COMMON, Fact, Format, Option, get_registered_formats
+from ..readers.format import suggest_name
 
 
 def list_formats(name: str | None = None) -> list[dict[str, Any]]:
@@ -18,9 +18,9 @@ def list_formats(name: str | None = None) -> list[dict[str, Any]]:
     Problem
         ``format.unknown``: no reader has that name.
     """
-    known = registered()
+    known = get_registered_formats()
     if name is not None and name not in known:
-        message = f"no reader for the format {name!r}; known: {', '.join(known)}{suggest(name, known)}"
+        message = f"no reader for the format {name!r}; known: {', '.join(known)}{suggest_name(name, known)}"
         raise problem("format.unknown", message, hint="neuropress formats lists them.", value=name)
     return [_to_json(entry.value, entry.package) for entry in known.values() if name in (None, entry.name)]
 
