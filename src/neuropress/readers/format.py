@@ -36,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a person may tell a reader in ``[options."key"]`` of ``neuropress.toml``.
+    """What a person may state for a reader in ``[options."key"]`` of ``neuropress.toml``.
 
     Attributes
     ----------
@@ -128,7 +128,7 @@ class Format:
         Recognises the object where signature and name do not suffice: given the first 4 KiB and the name (a folder's
         ends in ``/``), a `Claim` or None.
     options, facts
-        What it can be told, and what it tells of a header.
+        What a person may state for it, and what it gives of a header.
     findings
         Ids that it may raise, beside ``file.*`` and ``format.*``.
     """

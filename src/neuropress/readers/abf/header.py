@@ -304,7 +304,7 @@ def cut_sweeps(
 
 
 def check_sweeps(file: BoundedFile, starts: np.ndarray, lengths: np.ndarray, total: int, channels: int) -> None:
-    """Refuse sweeps that do not fit the samples; tell of samples in no sweep."""
+    """Refuse sweeps that do not fit the samples; warn of samples in no sweep."""
     used = int(lengths.sum())
     if (lengths < 0).any() or (starts < 0).any() or (lengths % channels).any():
         raise file.make_damaged_problem(
