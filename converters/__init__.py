@@ -218,7 +218,7 @@ def _guard_function[**P, R](package: str, name: str, function: Callable[P, R]) -
     """A plug-in's function whose failure is a finding that names the package."""
 
     @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call_guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except (Problem, OSError):
@@ -227,4 +227,4 @@ def _guard_function[**P, R](package: str, name: str, function: Callable[P, R]) -
             what = f"{function.__name__} of the converter {name} of package {package} failed"
             raise problem("plugin.failed", f"{what}: {type(error).__name__}: {str(error)[:500]}") from error
 
-    return guarded
+    return call_guarded

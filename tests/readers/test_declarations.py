@@ -66,7 +66,7 @@ def test_facts_of_real_files_are_those_declared(corpus: Path) -> None:
 def test_a_value_is_of_its_kind_or_refused(kind: Any, value: Any, limits: tuple[float, float]) -> None:
     option = Option("o", "An option.", kind=kind, choices=("a", "b"), least=limits[0], most=limits[1])
     if option.find_complaint(value):
-        assert option.allowed in option.find_complaint(value)
+        assert option.allowed_values in option.find_complaint(value)
         return
     kinds = {"text": str, "choice": str, "whole number": int, "number": (int, float), "yes/no": bool}
     assert isinstance(value, kinds[kind])

@@ -59,7 +59,7 @@ class Option:
     check: Callable[[Any], str] = lambda value: ""
 
     @property
-    def allowed(self) -> str:
+    def allowed_values(self) -> str:
         """What its value may be, in words."""
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
@@ -71,7 +71,7 @@ class Option:
     def find_complaint(self, value: Any) -> str:
         """What is wrong with a value; "" for nothing."""
         if not self._is_allowed(value):
-            return f"must be {self.allowed}, not {_shorten_repr(value)}"
+            return f"must be {self.allowed_values}, not {_shorten_repr(value)}"
         return self.check(value)
 
     def _is_allowed(self, value: Any) -> bool:

@@ -155,7 +155,7 @@ class RawArrays:
                 content.close()
         self._open.clear()
 
-    def array(self, spec: ArraySpec) -> LazyArray:
+    def get_array(self, spec: ArraySpec) -> LazyArray:
         """The raw array behind a result's array.
 
         Raises
@@ -178,18 +178,18 @@ class RawArrays:
 
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         """A block of the result, made from the raw array by the index map."""
-        array = self.array(spec)
+        array = self.get_array(spec)
         with _name_plugin_failures(spec.format, spec.source):
             block = array.read(spec.index.source_selection(selection))
         return spec.from_source(block)
 
-    def contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
+    def read_contents(self, key: str, options: Mapping[str, Any]) -> tuple[Content, ...]:
         """What a raw object holds, headers only. Raises `Problem`."""
         source = self.roots.locate(key)
         contents = read(source, options)
         self._open[key, "", repr(sorted(options.items()))] = (source, contents)
         return contents
 
-    def sources(self) -> tuple[Source, ...]:
+    def list_sources(self) -> tuple[Source, ...]:
         """Every raw object opened so far."""
         return tuple(source for source, _ in self._open.values())

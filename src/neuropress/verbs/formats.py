@@ -38,7 +38,7 @@ def _to_json(format: Format, package: str) -> dict[str, Any]:
 
 
 def _option(option: Option) -> dict[str, str]:
-    return {"name": option.name, "allowed": option.allowed, "meaning": option.doc}
+    return {"name": option.name, "allowed": option.allowed_values, "meaning": option.doc}
 
 
 def format_lines(entry: dict[str, Any], *, whole: bool) -> Iterator[str]:
@@ -70,7 +70,7 @@ def options_table(formats: Sequence[Format]) -> str:
 
 
 def _option_line(option: Option, readers: str) -> str:
-    return f"| `{option.name}` | {readers} | {option.allowed} | {option.doc} |"
+    return f"| `{option.name}` | {readers} | {option.allowed_values} | {option.doc} |"
 
 
 def facts_table(formats: Sequence[Format]) -> str:
