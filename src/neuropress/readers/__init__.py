@@ -25,10 +25,10 @@ __all__ = [
     "Fact",
     "Format",
     "Option",
-    "broken_readers",
     "check_reader_options",
-    "formats",
-    "registered",
+    "get_formats",
+    "get_registered_formats",
+    "list_broken_readers",
 ]
 
 GROUP = "neuropress.readers"

@@ -284,7 +284,7 @@ def cut_sweeps(
     seconds = compute_tick(unit, interval, channels)
     if len(synch):
         starts, lengths = synch["lStart"].astype(np.int64), synch["lLength"].astype(np.int64)
-        if mode == 1 and unit and lengths.sum() != total:
+        if mode == 1 and unit and lengths.sum() != total:  # then they are times, not samples
             lengths = np.rint(lengths / float(unit)).astype(np.int64)
     else:
         count = max(1, episodes) if mode in (2, 4, 5) else 1

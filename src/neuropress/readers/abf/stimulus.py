@@ -166,7 +166,7 @@ def render_epochs(wave: Waveform, length: int, sweep: int) -> np.ndarray:
     if wave.keep_last and sweep > 0 and (previous := compute_epochs(wave, sweep - 1)):
         resting = previous[-1].level
     command = np.full(length, resting)
-    position, before = length // HOLDING_FRACTION, resting if wave.keep_last else wave.holding
+    position, before = length // HOLDING_FRACTION, resting
     epochs = compute_epochs(wave, sweep)
     for epoch in epochs:
         command[position : position + epoch.duration] = render_epoch(epoch, before)

@@ -51,8 +51,12 @@ def _read_jpeg_extent(data: bytes) -> tuple[int, int] | None:
         if marker in _FRAME_MARKERS:
             height, width = struct.unpack_from(">HH", data, at + 5)
             return width, height
-        has_no_length = marker == 0xFF or marker == 0x01 or 0xD0 <= marker <= 0xD8
-        at += (1 if marker == 0xFF else 2) if has_no_length else 2 + struct.unpack_from(">H", data, at + 2)[0]
+        if marker == 0xFF:  # a fill byte before the marker itself
+            at += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:  # a marker by itself, without a length
+            at += 2
+        else:
+            at += 2 + struct.unpack_from(">H", data, at + 2)[0]
     return None
 
 

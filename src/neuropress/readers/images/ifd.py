@@ -175,6 +175,7 @@ class _DirectoryReader:
             if isinstance(entry, bytes):
                 continue
             code, kind, count, inline = entry
+            # Of values outside of the directory, inline is empty and the bytes stand next.
             follows = form_entries[position + 1] if not inline else b""
             if kind not in _TYPE_CODES or not count:
                 raise self._make_damaged_problem(f"tag {code} of {page} has type {kind} and {count} values")

@@ -194,8 +194,9 @@ def check_segments(
     ratio = budget.OTHER_RATIO
     if written == len(offsets):
         ratio = budget.CODEC_RATIOS.get(get_single_value(form[7]), ratio)
-    if stored > size:
+    if stored > size:  # strips or tiles share their bytes
         ratio = min(ratio, budget.SHARED_RATIO)
+    # One that was never written still takes its offset and byte count in the directory.
     believed = ratio * min(stored + 8 * (len(offsets) - written), size) + budget.IMAGE_SLACK
     if nbytes > min(believed, budget.PAGE_BYTES):
         raise HostileClaim(

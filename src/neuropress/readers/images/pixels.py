@@ -220,8 +220,9 @@ def apply_declared_axes(axes: tuple[str, ...], options: Mapping[str, Any], key: 
         ``image.axes``: the option has another length or contradicts the file.
     """
     stated = tuple(options.get("axes", axes))
-    fits = len(stated) == len(axes) and all(a in (b, "q") for a, b in zip(axes, stated, strict=True))
-    if not fits or len(set(stated)) != len(stated) - max(stated.count("q") - 1, 0):
+    is_compatible = len(stated) == len(axes) and all(a in (b, "q") for a, b in zip(axes, stated, strict=True))
+    named = [axis for axis in stated if axis != "q"]
+    if not is_compatible or len(set(named)) < len(named):
         raise problem(
             "image.axes",
             f"{key}: the option axes = {''.join(stated)!r} does not fit the file's {''.join(axes)!r} (q: undeclared)",

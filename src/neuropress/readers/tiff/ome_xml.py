@@ -64,19 +64,32 @@ def parse_ome_xml(description: str, key: str) -> OmeDocument:
     except (ElementTree.ParseError, ValueError) as error:
         raise problem("tiff.damaged", f"{key}: its OME-XML cannot be read ({error})", file=key) from error
     companion = next((e.get("MetadataFile", "") for e in root if _get_local_name(e) == "BinaryOnly"), "")
-    images = tuple(i for i in root if _get_local_name(i) == "Image" and _find_child(i, "Pixels") is not None)
-    own = root.get("UUID")  # a renamed file is still itself
-    uuids = (u for i in images for u in i.iter() if _get_local_name(u) == "UUID")
-    named = {u.get("FileName", ""): None for u in uuids if own is None or u.text != own}
-    objectives = {o.get("ID", ""): o for o in root.iter() if _get_local_name(o) == "Objective"}
-    along = (_get_local_name(e) for e in root.iter())
-    modulo = frozenset(n[-1] for n in along if n.startswith("ModuloAlong") and len(n) == len("ModuloAlongZ"))
-    ome = OmeDocument(key, images, tuple(n for n in named if n), objectives, own, companion, modulo)
+    images = tuple(e for e in root if _get_local_name(e) == "Image" and _find_child(e, "Pixels") is not None)
+    own = root.get("UUID")
+    files = _list_other_files(images, own)
+    objectives = {e.get("ID", ""): e for e in root.iter() if _get_local_name(e) == "Objective"}
+    ome = OmeDocument(key, images, files, objectives, own, companion, _list_modulo_axes(root))
     try:
         ome.count_planes()
     except ValueError as error:
         raise problem("tiff.damaged", f"{key}: its OME-XML has no valid sizes ({error})", file=key) from error
     return ome
+
+
+def _list_other_files(images: Sequence[ElementTree.Element], own: str | None) -> tuple[str, ...]:
+    """Names of the files that hold planes, each once; by its `own` UUID a renamed file is still itself."""
+    names: dict[str, None] = {}
+    for image in images:
+        for element in image.iter():
+            if _get_local_name(element) == "UUID" and (own is None or element.text != own):
+                names[element.get("FileName", "")] = None
+    return tuple(name for name in names if name)
+
+
+def _list_modulo_axes(root: ElementTree.Element) -> frozenset[str]:
+    """Last letters of ``ModuloAlongZ``, ``ModuloAlongT`` and ``ModuloAlongC``, wherever they stand."""
+    names = (_get_local_name(element) for element in root.iter())
+    return frozenset(n[-1] for n in names if n.startswith("ModuloAlong") and len(n) == len("ModuloAlongZ"))
 
 
 @dataclass(frozen=True, slots=True)
