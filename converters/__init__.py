@@ -30,7 +30,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology")
 """Names of those that are built in."""
-FRAME = "session"
+SESSION_CONVERTER = "session"
 """The converter of what every session has, whatever its rows are; it takes no row by itself."""
 
 
@@ -72,12 +72,12 @@ class Built:
     findings: tuple[Finding, ...] = ()
 
 
-def several(job: Job) -> str:
+def describe_image_choice(job: Job) -> str:
     """Why a row cannot take a file of several images, and how a person says which one it means."""
     if not job.contents or len(job.contents) == 1:
         return f"{job.source} ({', '.join(c.format for c in job.contents) or 'nothing'}) holds no image"
-    held = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"
-    return f'{held}: choose it in neuropress.toml by its number or name, [options."{job.source}"] image = "1"'
+    holding = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"
+    return f'{holding}: choose it in neuropress.toml by its number or name, [options."{job.source}"] image = "1"'
 
 
 class Converter(Protocol):
@@ -133,7 +133,7 @@ class Selective(Converter, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Shipped:
+class _PluginConverter:
     """A converter of another package, and the text of its mapping."""
 
     module: Converter
@@ -141,35 +141,35 @@ class _Shipped:
 
 
 @cache
-def _plugins() -> Plugins[_Shipped]:
-    return load_plugins(GROUP, {FRAME, *CONVERTERS}, _check_converter)
+def _load_plugin_converters() -> Plugins[_PluginConverter]:
+    return load_plugins(GROUP, {SESSION_CONVERTER, *CONVERTERS}, _check_converter)
 
 
-def _plugin(name: str) -> Plugin[_Shipped] | None:
-    return next((plugin for plugin in _plugins().usable if plugin.name == name), None)
+def _find_plugin(name: str) -> Plugin[_PluginConverter] | None:
+    return next((plugin for plugin in _load_plugin_converters().usable if plugin.name == name), None)
 
 
-def converter_names() -> tuple[str, ...]:
+def list_converter_names() -> tuple[str, ...]:
     """Every converter that takes rows, those of other packages last."""
-    return (*CONVERTERS, *(plugin.name for plugin in _plugins().usable))
+    return (*CONVERTERS, *(plugin.name for plugin in _load_plugin_converters().usable))
 
 
-def converter(name: str) -> Converter:
+def load_converter(name: str) -> Converter:
     """The converter module of that name."""
-    if name not in (FRAME, *CONVERTERS) and (plugin := _plugin(name)):
+    if name not in (SESSION_CONVERTER, *CONVERTERS) and (plugin := _find_plugin(name)):
         return plugin.value.module
     return cast(Converter, importlib.import_module(f"neuropress.converters.{name}"))
 
 
 def load_profile_mapping(name: str, profile: Profile) -> MappingRules:
     """A converter's mapping as a profile has it: the shipped one with the profile's own laid over it."""
-    plugin = _plugin(name) if name not in (FRAME, *CONVERTERS) else None
+    plugin = _find_plugin(name) if name not in (SESSION_CONVERTER, *CONVERTERS) else None
     return load_mapping(name, profile.mappings.get(name, ""), plugin.value.mapping if plugin else "")
 
 
-def broken_converters() -> tuple[Finding, ...]:
+def list_broken_converters() -> tuple[Finding, ...]:
     """A finding for each converter of another package that cannot be used."""
-    return _plugins().broken
+    return _load_plugin_converters().broken
 
 
 _CONSTANTS: Mapping[str, type | tuple[type, ...]] = {
@@ -179,7 +179,7 @@ _CONSTANTS: Mapping[str, type | tuple[type, ...]] = {
 _FUNCTIONS = ("takes", "bindings", "build")
 
 
-def _check_converter(name: str, package: str, module: Any) -> _Shipped:
+def _check_converter(name: str, package: str, module: Any) -> _PluginConverter:
     """What a plug-in's module offers, if it is whole. Raises `PluginError`."""
     for part, kind in _CONSTANTS.items():
         if not isinstance(getattr(module, part, None), kind):
@@ -191,20 +191,20 @@ def _check_converter(name: str, package: str, module: Any) -> _Shipped:
         raise PluginError(f"its NAME is {module.NAME!r}")
     if module.TARGET not in TARGETS:
         raise PluginError(f"its TARGET is {module.TARGET!r}; known: {', '.join(TARGETS)}")
-    if lacking := sorted(set(module.TABLES) - set(module.COLUMN)):
-        raise PluginError(f"its COLUMN does not say which column of {lacking[0]!r} names the raw file")
+    if missing := sorted(set(module.TABLES) - set(module.COLUMN)):
+        raise PluginError(f"its COLUMN does not say which column of {missing[0]!r} names the raw file")
     parts = {part: getattr(module, part) for part in dir(module) if not part.startswith("__")}
-    parts |= {part: _guard(package, name, parts[part]) for part in (*_FUNCTIONS, "select") if part in parts}
-    return _Shipped(cast(Converter, SimpleNamespace(**parts)), _mapping_text(name, module))
+    parts |= {part: _guard_function(package, name, parts[part]) for part in (*_FUNCTIONS, "select") if part in parts}
+    return _PluginConverter(cast(Converter, SimpleNamespace(**parts)), _read_mapping_text(name, module))
 
 
-def _mapping_text(name: str, module: Any) -> str:
+def _read_mapping_text(name: str, module: Any) -> str:
     """The mapping that a plug-in ships: in its ``MAPPING``, or in ``<name>.toml`` beside it. Raises `PluginError`."""
     text = getattr(module, "MAPPING", None)
     package = getattr(module, "__package__", "")
     if text is None and package:
-        page = files(package).joinpath(f"{name}.toml")
-        text = page.read_text("utf-8") if page.is_file() else None
+        file = files(package).joinpath(f"{name}.toml")
+        text = file.read_text("utf-8") if file.is_file() else None
     if not isinstance(text, str) or not text:
         raise PluginError(f"it has neither a text MAPPING nor a file {name}.toml beside it")
     try:
@@ -214,11 +214,11 @@ def _mapping_text(name: str, module: Any) -> str:
     return text
 
 
-def _guard[**P, R](package: str, name: str, function: Callable[P, R]) -> Callable[P, R]:
+def _guard_function[**P, R](package: str, name: str, function: Callable[P, R]) -> Callable[P, R]:
     """A plug-in's function whose failure is a finding that names the package."""
 
     @wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+    def call_guarded(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
         except (Problem, OSError):
@@ -227,4 +227,4 @@ def _guard[**P, R](package: str, name: str, function: Callable[P, R]) -> Callabl
             what = f"{function.__name__} of the converter {name} of package {package} failed"
             raise problem("plugin.failed", f"{what}: {type(error).__name__}: {str(error)[:500]}") from error
 
-    return guarded
+    return call_guarded

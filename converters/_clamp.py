@@ -10,7 +10,7 @@ from decimal import Decimal
 from neuropress.model.content import Channel
 
 VOLTAGE, CURRENT = "V", "A"
-_PREFIX = {"": 0, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
+_PREFIX_EXPONENTS = {"": 0, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
 _UNIT = re.compile(r"([kmunpf]?)([VA])")
 _COUNTS = 2**15
 LARGEST_CURRENT = Decimal("1e-3")
@@ -21,34 +21,34 @@ DIGITIZER_VOLTS = Decimal(1)
 """V; a channel in plain "V" of at least this range is a digitizer input without an amplifier's scale."""
 
 SERIES = {"voltage clamp": "VoltageClampSeries", "current clamp": "CurrentClampSeries", "I=0": "IZeroClampSeries"}
-_BY_UNIT = {CURRENT: "voltage clamp", VOLTAGE: "current clamp"}
-_COMMAND_OF = {CURRENT: VOLTAGE, VOLTAGE: CURRENT}
-_WORD = {CURRENT: "current", VOLTAGE: "voltage"}
+_MODE_BY_QUANTITY = {CURRENT: "voltage clamp", VOLTAGE: "current clamp"}
+_COMMAND_QUANTITY = {CURRENT: VOLTAGE, VOLTAGE: CURRENT}
+_QUANTITY_NAMES = {CURRENT: "current", VOLTAGE: "voltage"}
 
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a recorded channel is. `mode` is empty for a plain TimeSeries; `why` then says why,
+    """What a recorded channel is. `mode` is empty for a plain TimeSeries; `reason` then says why,
     and for an assumed mode what is missing."""
 
     mode: str
-    why: str = ""
+    reason: str = ""
     dac: Channel | None = None
 
 
-def si(unit: str) -> tuple[str, Decimal] | None:
+def parse_si_unit(unit: str) -> tuple[str, Decimal] | None:
     """``pA`` -> (``A``, 1E-12); None for what is neither a current nor a voltage."""
     match = _UNIT.fullmatch(unit.replace("\u00b5", "u").replace("\u03bc", "u"))
-    return (match[2], Decimal(1).scaleb(_PREFIX[match[1]])) if match else None
+    return (match[2], Decimal(1).scaleb(_PREFIX_EXPONENTS[match[1]])) if match else None
 
 
-def quantity(channel: Channel) -> str:
+def get_quantity(channel: Channel) -> str:
     """``V``, ``A`` or nothing."""
-    known = si(channel.unit)
+    known = parse_si_unit(channel.unit)
     return known[0] if known else ""
 
 
-def roles(
+def assign_roles(
     adc: Sequence[Channel], dac: Sequence[Channel], largest: Mapping[int, Decimal] | None = None
 ) -> Mapping[int, Role]:
     """The role of every recorded channel, by its index.
@@ -58,30 +58,34 @@ def roles(
     largest
         Largest absolute sample of each float channel, in its unit: float samples have no range of their own.
     """
-    found = {c.index: _evident(c, (largest or {}).get(c.index, Decimal(0))) or _role(c, dac) for c in adc}
-    clamped = [c for c in adc if found[c.index].mode]
-    links = _links(clamped, dac)
-    driven_modes = {found[i].mode for i in links}
+    assigned: dict[int, Role] = {}
+    for channel in adc:
+        largest_sample = (largest or {}).get(channel.index, Decimal(0))
+        evident = _derive_role_from_channel(channel, largest_sample)
+        assigned[channel.index] = evident or _derive_role_from_commands(channel, dac)
+    clamped = [c for c in adc if assigned[c.index].mode]
+    links = _link_commands(clamped, dac)
+    driven_modes = {assigned[i].mode for i in links}
     for channel in clamped:
-        role = found[channel.index]
+        role = assigned[channel.index]
         if channel.index in links:
-            found[channel.index] = replace(role, dac=links[channel.index])
-        elif not channel.clamp and not role.why and any(d.driven for d in dac):
-            found[channel.index] = _leftover(channel, role, dac, driven_modes)
-    return found
+            assigned[channel.index] = replace(role, dac=links[channel.index])
+        elif not channel.clamp and not role.reason and any(d.driven for d in dac):
+            assigned[channel.index] = _assign_unlinked_role(channel, role, dac, driven_modes)
+    return assigned
 
 
-def _evident(channel: Channel, largest: Decimal) -> Role | None:
+def _derive_role_from_channel(channel: Channel, largest: Decimal) -> Role | None:
     """What the unit, the range and the amplifier's telegraph settle without a look at the commands."""
-    known = si(channel.unit)
+    known = parse_si_unit(channel.unit)
     if known is None:
         return Role("", f"its unit {channel.unit!r} is neither a current nor a voltage")
     kind, factor = known
-    reach = abs(channel.gain) * factor * (_COUNTS if channel.dtype.kind == "i" else largest)
-    if reach > (LARGEST_CURRENT if kind == CURRENT else LARGEST_VOLTAGE):
-        return Role("", f"its unit {channel.unit!r} gives an impossible range of {reach:.3g} {kind}")
-    if channel.unit == VOLTAGE and reach >= DIGITIZER_VOLTS:
-        return Role("", f"it is recorded in V over {reach:.3g} V, so it has no amplifier's scale")
+    full_scale = abs(channel.gain) * factor * (_COUNTS if channel.dtype.kind == "i" else largest)
+    if full_scale > (LARGEST_CURRENT if kind == CURRENT else LARGEST_VOLTAGE):
+        return Role("", f"its unit {channel.unit!r} gives an impossible range of {full_scale:.3g} {kind}")
+    if channel.unit == VOLTAGE and full_scale >= DIGITIZER_VOLTS:
+        return Role("", f"it is recorded in V over {full_scale:.3g} V, so it has no amplifier's scale")
     if not channel.clamp:
         return None
     if (kind == CURRENT) == (channel.clamp == "voltage clamp"):
@@ -89,38 +93,41 @@ def _evident(channel: Channel, largest: Decimal) -> Role | None:
     return Role("", f"the amplifier reported {channel.clamp}, but its unit is {channel.unit}")
 
 
-def _role(channel: Channel, dac: Sequence[Channel]) -> Role:
+def _derive_role_from_commands(channel: Channel, dac: Sequence[Channel]) -> Role:
     """By the units of the commands: those that were played, or else the one of the same number."""
-    mine = [d for d in dac if d.terminal == channel.terminal]
-    commands = {quantity(d) for d in ([d for d in dac if d.driven] or mine)} - {""}
-    kind = quantity(channel)
-    if _COMMAND_OF[kind] in commands:
-        return Role(_BY_UNIT[kind])
+    driven = [d for d in dac if d.driven]
+    same_terminal = [d for d in dac if d.terminal == channel.terminal]
+    commands = {get_quantity(d) for d in driven or same_terminal} - {""}
+    kind = get_quantity(channel)
+    if _COMMAND_QUANTITY[kind] in commands:
+        return Role(_MODE_BY_QUANTITY[kind])
     if commands:
-        return Role("", f"it records a {_WORD[kind]} while the only command is a {_WORD[kind]} too")
-    return Role(_BY_UNIT[kind], "no command channel with a known unit confirms it")
+        return Role("", f"it records a {_QUANTITY_NAMES[kind]} while the only command is a {_QUANTITY_NAMES[kind]} too")
+    return Role(_MODE_BY_QUANTITY[kind], "no command channel with a known unit confirms it")
 
 
-def _links(clamped: Sequence[Channel], dac: Sequence[Channel]) -> dict[int, Channel]:
+def _link_commands(clamped: Sequence[Channel], dac: Sequence[Channel]) -> dict[int, Channel]:
     """Recorded channel -> DAC that commanded it: the same number first, then what is left if it is unique."""
     links: dict[int, Channel] = {}
-    free = [d for d in dac if d.driven and quantity(d)]
+    free = [d for d in dac if d.driven and get_quantity(d)]
     for channel in clamped:
-        same = [d for d in free if d.terminal == channel.terminal and quantity(d) == _COMMAND_OF[quantity(channel)]]
-        if same:
-            links[channel.index] = same[0]
-            free.remove(same[0])
+        quantity = _COMMAND_QUANTITY[get_quantity(channel)]
+        matching = [d for d in free if d.terminal == channel.terminal and get_quantity(d) == quantity]
+        if matching:
+            links[channel.index] = matching[0]
+            free.remove(matching[0])
     for kind in (CURRENT, VOLTAGE):
-        waiting = [c for c in clamped if c.index not in links and quantity(c) == kind]
-        left = [d for d in free if quantity(d) == _COMMAND_OF[kind]]
-        if len(waiting) == len(left) == 1 and not waiting[0].clamp:
-            links[waiting[0].index] = left[0]
+        uncommanded = [c for c in clamped if c.index not in links and get_quantity(c) == kind]
+        unplayed = [d for d in free if get_quantity(d) == _COMMAND_QUANTITY[kind]]
+        if len(uncommanded) == len(unplayed) == 1 and not uncommanded[0].clamp:
+            links[uncommanded[0].index] = unplayed[0]
     return links
 
 
-def _leftover(channel: Channel, role: Role, dac: Sequence[Channel], driven_modes: set[str]) -> Role:
+def _assign_unlinked_role(channel: Channel, role: Role, dac: Sequence[Channel], driven_modes: set[str]) -> Role:
     """A channel whose command is another's: a cell at rest like the others, or a monitor."""
-    own = [d for d in dac if d.terminal == channel.terminal and quantity(d) == _COMMAND_OF[quantity(channel)]]
+    quantity = _COMMAND_QUANTITY[get_quantity(channel)]
+    own = [d for d in dac if d.terminal == channel.terminal and get_quantity(d) == quantity]
     if own and role.mode in driven_modes:
-        return replace(role, why=f"no command was played on DAC {own[0].index}, which has its number")
+        return replace(role, reason=f"no command was played on DAC {own[0].index}, which has its number")
     return Role("", "the commands were played to other channels")

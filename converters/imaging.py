@@ -4,7 +4,7 @@ Profile defaults in use: ``region``, and ``modality_<image_type>`` (``one-photon
 ``two-photon``, ``confocal``, ``light-sheet``), the lab's own first. Where the profile
 does not say, a laser above the limit ``multiphoton_nm_above`` means two photons, one
 below it one photon; without a laser line a stated exposure time means a camera, thus one
-photon, else two. That ruling is told as a warning.
+photon, else two. That ruling is a warning.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job, several
+from . import Built, Job, describe_image_choice
 
 NAME = "imaging"
 REVISION = 3
@@ -46,7 +46,7 @@ EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
 """How far from the session's start a movie may begin; beyond, its clock is not believed."""
 ONE, TWO = "OnePhotonSeries", "TwoPhotonSeries"
 MODALITIES = {"one-photon": ONE, "confocal": ONE, "light-sheet": ONE, "two-photon": TWO, "multiphoton": TWO}
-_ONE_ONLY = {"exposure_time": "exposure {} ms", "power": "laser power {} mW"}
+_ONE_PHOTON_FIELDS = {"exposure_time": "exposure {} ms", "power": "laser power {} mW"}
 """Fields that only a one-photon series has, and how the description of another says them."""
 
 
@@ -57,18 +57,18 @@ def takes(record: Record) -> bool:
 
 def bindings(record: Record) -> Mapping[str, Record | None]:
     """The plasmid that the row's own `indicator` names, else the only one that the mouse carries; None for several."""
-    found = indicators(record)
+    candidates = list_indicators(record)
     if named := record.values.get("indicator"):
+        wanted = fold(str(named))
         names = ("gene", "plasmid_name")
-        found = [p for p in found if fold(str(named)) in {fold(str(p.values[name])) for name in names}]
-    return {"indicator": found[0] if len(found) == 1 else None}
+        candidates = [p for p in candidates if wanted in {fold(str(p.values[name])) for name in names}]
+    return {"indicator": candidates[0] if len(candidates) == 1 else None}
 
 
-def indicators(record: Record) -> list[Record]:
+def list_indicators(record: Record) -> list[Record]:
     """Plasmids of an indicator kind that the mouse carries."""
-    return [
-        p for p in plasmids_of(record.related("session.mouse")) if str(p.values.get("indicator")).endswith("indicator")
-    ]
+    carried = plasmids_of(record.related("session.mouse"))
+    return [plasmid for plasmid in carried if str(plasmid.values.get("indicator")).endswith("indicator")]
 
 
 def build(jobs: Sequence[Job]) -> Built:
@@ -82,7 +82,7 @@ def build(jobs: Sequence[Job]) -> Built:
     """
     session = _Session()
     for job in jobs:
-        _Movie(session, job).add()
+        _MovieConverter(session, job).add_nodes()
     return Built(tuple(session.nodes), tuple(session.findings))
 
 
@@ -95,80 +95,84 @@ class _Session:
     devices: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
-class _Movie:
+class _MovieConverter:
     """One row on its way into NWB."""
 
     def __init__(self, session: _Session, job: Job) -> None:
         self.session, self.job, self.record = session, job, job.record
         self.id = job.record.key
         if len(job.contents) != 1 or not isinstance(job.contents[0], Image):
-            raise self._problem("image.contents", several(job))
+            raise self._make_problem("image.contents", describe_image_choice(job))
         self.image: Image = job.contents[0]
         self.pixels = self.image.arrays["pixels"]
         self.plane = f"/general/optophysiology/{self.id}_plane"
 
-    def add(self) -> None:
+    def add_nodes(self) -> None:
         """All nodes of the movie."""
-        time = self._time_axis()
-        kind = self._kind()
-        names = dict(self._channels(self.pixels))
-        device = self._device()
+        time = self._find_time_axis()
+        kind = self._choose_series_type()
+        names = dict(self._list_channels(self.pixels))
+        device = self._add_device()
         optical = tuple(f"{self.plane}/{name or 'optical_channel'}" for name in names)
-        self.session.nodes += [Node(path, "OpticalChannel", self._emission(len(names))) for path in optical]
+        self.session.nodes += [Node(path, "OpticalChannel", self._build_channel_fields(len(names))) for path in optical]
         self.session.nodes.append(
-            Node(self.plane, "ImagingPlane", self._plane_fields(), {"device": device, "optical_channel": optical})
+            Node(self.plane, "ImagingPlane", self._build_plane_fields(), {"device": device, "optical_channel": optical})
         )
-        shared = self._series_fields(kind)
+        shared = self._build_series_fields(kind)
         for name, (axis, number) in names.items():
-            index, depth = _index(self.pixels, time, axis, number)
+            index, depth = _build_index_map(self.pixels, time, axis, number)
             self.session.nodes.append(
                 Node(
                     f"/acquisition/{self.id}_{name}" if name else f"/acquisition/{self.id}",
                     kind,
-                    {**self._named(shared, name), "dimension": self._dimension(depth)},
+                    {**self._add_channel_name(shared, name), "dimension": self._make_dimension(depth)},
                     {"imaging_plane": self.plane},
-                    {"data": self._array(index)},
+                    {"data": self._make_array(index)},
                 )
             )
 
-    def _time_axis(self) -> int:
+    def _find_time_axis(self) -> int:
         """The axis of the frames: the declared one, else the only open one (the row has a frame rate)."""
         axes = self.pixels.axes
         rest = [a for a in axes if a not in "yxcs"]
         extents = " ".join(f"{a}={n}" for a, n in zip(axes, self.pixels.shape, strict=True))
-        said = f"the axes of {self.job.source} are {extents}"
+        stated_axes = f"the axes of {self.job.source} are {extents}"
         if unknown := sorted(set(rest) - set("tzq")):
-            raise self._problem("image.axes", f"{said}; axis {unknown[0]} has no place in a movie")
+            raise self._make_problem("image.axes", f"{stated_axes}; axis {unknown[0]} has no place in a movie")
         if rest.count("q") + rest.count("t") > 1:
-            raise self._problem("image.axes", f"{said}; which of the undeclared ones (q) is time a person must say")
+            raise self._make_problem(
+                "image.axes", f"{stated_axes}; which of the undeclared ones (q) is time a person must say"
+            )
         if not rest:
-            raise self._problem("image.single", f"{said}: one frame, but the row has a frame_rate")
+            raise self._make_problem("image.single", f"{stated_axes}: one frame, but the row has a frame_rate")
         if rest == ["z"]:
-            message = f"{said}; the row has a frame_rate, so the {self.pixels.shape[axes.index('z')]} planes are frames"
-            self._tell("image.depth_as_time", message, "frame_rate")
+            planes = self.pixels.shape[axes.index("z")]
+            message = f"{stated_axes}; the row has a frame_rate, so the {planes} planes are frames"
+            self._add_finding("image.depth_as_time", message, "frame_rate")
         return next(axes.index(a) for a in ("t", "q", "z") if a in rest)
 
-    def _kind(self) -> str:
+    def _choose_series_type(self) -> str:
         """One or two photons: the profile says, else the ruling in the module's text."""
         record, profile = self.record, self.job.profile
         image_type = str(record.values.get("image_type"))
-        said = profile.default(f"modality_{image_type}", profile.lab_of(record.key))
-        if said in MODALITIES:
-            return MODALITIES[said]
+        modality = profile.default(f"modality_{image_type}", profile.lab_of(record.key))
+        if modality in MODALITIES:
+            return MODALITIES[modality]
         limit = Decimal(profile.limits.get("multiphoton_nm_above", "680"))
         line, exposure = record.values.get("laser_line"), record.values.get("exposure_time")
         if line is not None:
-            kind, why = (TWO, "above") if Decimal(str(line)) > limit else (ONE, "not above")
-            why = f"laser_line {line} is {why} {limit} nm"
+            is_above = Decimal(str(line)) > limit
+            kind = TWO if is_above else ONE
+            reason = f"laser_line {line} is {'above' if is_above else 'not above'} {limit} nm"
         else:
             kind = ONE if exposure is not None else TWO
-            why = f"laser_line is blank and exposure_time is {'set' if exposure is not None else 'blank'}"
-        known = f"{said!r} is none of {', '.join(MODALITIES)}" if said else "is not set"
-        message = f"modality_{image_type} {known} for lab {record.lab}; {kind} is taken, because {why}"
-        self._tell("image.kind", message, "image_type")
+            reason = f"laser_line is blank and exposure_time is {'set' if exposure is not None else 'blank'}"
+        default = f"{modality!r} is none of {', '.join(MODALITIES)}" if modality else "is not set"
+        message = f"modality_{image_type} {default} for lab {record.lab}; {kind} is taken, because {reason}"
+        self._add_finding("image.kind", message, "image_type")
         return kind
 
-    def _channels(self, pixels: LazyArray) -> Iterator[tuple[str, tuple[int | None, int]]]:
+    def _list_channels(self, pixels: LazyArray) -> Iterator[tuple[str, tuple[int | None, int]]]:
         """Name of each channel's series -> the axis and index of the channel; '' where there is one only."""
         axis = next((i for i, a in enumerate(pixels.axes) if a in "cs"), None)
         if axis is None:
@@ -180,7 +184,7 @@ class _Movie:
         for number in range(count):
             yield (given[number] if usable else f"channel{number + 1}"), (axis, number)
 
-    def _device(self) -> str:
+    def _add_device(self) -> str:
         """The lab's microscope; another one for each other objective in the session."""
         fields = dict(self.job.fields.get("device", {}))
         description = str(fields["description"].value)
@@ -192,58 +196,60 @@ class _Movie:
             self.session.nodes.append(Node(path, "Device", fields))
         return known[self.record.lab, description]
 
-    def _plane_fields(self) -> dict[str, Field]:
+    def _build_plane_fields(self) -> dict[str, Field]:
         fields = dict(self.job.fields.get("plane", {}))
-        found = indicators(self.record)
-        if fields["indicator"].via == "absent" and len(found) > 1:
-            refs = tuple(p.ref("gene") for p in found)
+        indicators = list_indicators(self.record)
+        if fields["indicator"].via == "absent" and len(indicators) > 1:
+            refs = tuple(p.ref("gene") for p in indicators)
             genes = ", ".join(f"{r.text} ({r.key})" for r in refs)
-            self._tell(
+            self._add_finding(
                 "image.indicator", f"the mouse carries {genes}; none is named on the imaging plane", "session_id"
             )
             fields["indicator"] = Field("see NWBFile.virus", "imaging:indicator", "several", refs)
         elif fields["indicator"].via == "absent":
-            self._tell("image.unrecorded", "no indicator is reachable from the session's mouse", "session_id")
+            self._add_finding("image.unrecorded", "no indicator is reachable from the session's mouse", "session_id")
         if fields["excitation_lambda"].via == "absent":
-            self._tell("image.unrecorded", "laser_line is blank: excitation_lambda is written as NaN", "laser_line")
+            self._add_finding(
+                "image.unrecorded", "laser_line is blank: excitation_lambda is written as NaN", "laser_line"
+            )
         if fields["location"].via == "absent":
-            self._tell("image.unrecorded", "neither the row nor the profile states a region", "session_id")
-        fields["reference_frame"] = _constant("reference_frame", "image axes; anatomical orientation not recorded")
+            self._add_finding("image.unrecorded", "neither the row nor the profile states a region", "session_id")
+        fields["reference_frame"] = _make_constant("reference_frame", "image axes; anatomical orientation not recorded")
         if "grid_spacing" in fields:
-            fields["grid_spacing_unit"] = _constant("grid_spacing_unit", "meters")
+            fields["grid_spacing_unit"] = _make_constant("grid_spacing_unit", "meters")
         return fields
 
-    def _emission(self, channels: int) -> dict[str, Field]:
+    def _build_channel_fields(self, channels: int) -> dict[str, Field]:
         """Of several channels it is not known which one shows the indicator."""
         fields = dict(self.job.fields.get("channel", {}))
         if channels > 1:
-            fields["emission_lambda"] = _constant("emission_lambda", float("nan"))
-            fields["description"] = _constant("optical_channel", "Emission filter not recorded")
+            fields["emission_lambda"] = _make_constant("emission_lambda", float("nan"))
+            fields["description"] = _make_constant("optical_channel", "Emission filter not recorded")
         return fields
 
-    def _series_fields(self, kind: str) -> dict[str, Field]:
+    def _build_series_fields(self, kind: str) -> dict[str, Field]:
         given = self.job.fields.get("series", {})
-        fields = {k: v for k, v in given.items() if kind == ONE or k not in _ONE_ONLY}
+        fields = {k: v for k, v in given.items() if kind == ONE or k not in _ONE_PHOTON_FIELDS}
         if kind != ONE:
-            fields["description"] = _with_light(given)
-        fields["unit"] = _constant("unit", "a.u.")
-        fields["format"] = _constant("format", "raw")
-        start = self._start()
+            fields["description"] = _describe_illumination(given)
+        fields["unit"] = _make_constant("unit", "a.u.")
+        fields["format"] = _make_constant("format", "raw")
+        start = self._compute_start()
         if start is None:
             message = (
                 f"{self.job.source} has no clock of its own near the session's start; starting_time is written as 0"
             )
-            self._tell("image.alignment", message, "file_path_raw")
+            self._add_finding("image.alignment", message, "file_path_raw")
             self._add_comment(fields, "alignment unknown: starting_time 0 is no measurement")
-            start = _constant("starting_time", 0.0)
+            start = _make_constant("starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
             message = f"{self.job.source} began {-start.value:g} s before {session} by its clock"
-            self._tell("recording.before_session", message, "file_path_raw")
+            self._add_finding("recording.before_session", message, "file_path_raw")
         fields["starting_time"] = start
         if photometric := self.image.facts.get("photometric"):
             note = f"{photometric}: 0 is white; the values are as stored"
-            self._add_comment(fields, note, self._fact("photometric", photometric))
+            self._add_comment(fields, note, self._make_fact_ref("photometric", photometric))
         return fields
 
     def _add_comment(self, fields: dict[str, Field], note: str, *sources: CellRef) -> None:
@@ -251,7 +257,7 @@ class _Movie:
         whole = f"{notes.value}\n{note}" if notes else note
         fields["comments"] = Field(whole, "imaging:comments", "join", (*(notes.sources if notes else ()), *sources))
 
-    def _start(self) -> Field | None:
+    def _compute_start(self) -> Field | None:
         """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""
         clock, started = self.image.acquired, self.job.started
         if clock is None or started is None:
@@ -261,66 +267,74 @@ class _Movie:
             return None
         seconds = float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
         return Field(
-            seconds, "imaging:starting_time", "seconds_from_start", (self._fact("acquired", clock.isoformat()),)
+            seconds,
+            "imaging:starting_time",
+            "seconds_from_start",
+            (self._make_fact_ref("acquired", clock.isoformat()),),
         )
 
-    def _named(self, fields: Mapping[str, Field], channel: str) -> dict[str, Field]:
+    def _add_channel_name(self, fields: Mapping[str, Field], channel: str) -> dict[str, Field]:
         """The channel's name in the description, where there are several."""
         named = dict(fields)
         if channel:
             own = named["description"]
             text = f"{own.value}; channel {channel}"
-            named["description"] = Field(text, own.rule, own.via, (*own.sources, self._fact("channels", channel)))
+            named["description"] = Field(
+                text, own.rule, own.via, (*own.sources, self._make_fact_ref("channels", channel))
+            )
         return named
 
-    def _dimension(self, depth: bool) -> Field:
+    def _make_dimension(self, depth: bool) -> Field:
         axes = ("x", "y", "z") if depth else ("x", "y")
         extent = [self.pixels.shape[self.pixels.axes.index(a)] for a in axes]
-        refs = tuple(self._fact(a, str(n)) for a, n in zip(axes, extent, strict=True))
+        refs = tuple(self._make_fact_ref(a, str(n)) for a, n in zip(axes, extent, strict=True))
         return Field(extent, "imaging:dimension", "shape", refs)
 
-    def _array(self, index: IndexMap) -> ArraySpec:
+    def _make_array(self, index: IndexMap) -> ArraySpec:
         stored = np.dtype(self.pixels.dtype)
         if stored.kind not in "biuf":
             message = f"{self.job.source} has pixels of type {stored}, which NWB movies cannot hold"
-            raise self._problem("image.type", message)
+            raise self._make_problem("image.type", message)
         spec = ArraySpec.of(self.job.source, self.image, self.pixels.name, index)
         return replace(spec, dtype="|u1") if stored.kind == "b" else spec  # NWB has no boolean movies: 0 and 1
 
-    def _fact(self, name: str, text: str) -> CellRef:
+    def _make_fact_ref(self, name: str, text: str) -> CellRef:
         return CellRef("file", self.job.source, name, text, "header")
 
-    def _place(self, column: str) -> dict[str, Any]:
+    def _locate_cell(self, column: str) -> dict[str, Any]:
         cell = self.record.cells.get(column)
         where = {"table": self.record.table, "line": self.record.line, "key": self.id, "file": self.job.source}
-        return {**where, "column": column, **({"value": cell.text} if cell and cell.text else {})}
+        where["column"] = column
+        if cell and cell.text:
+            where["value"] = cell.text
+        return where
 
-    def _tell(self, id: str, message: str, column: str) -> None:
-        self.session.findings.append(finding(id, f"{self.id}: {message}", **self._place(column)))
+    def _add_finding(self, id: str, message: str, column: str) -> None:
+        self.session.findings.append(finding(id, f"{self.id}: {message}", **self._locate_cell(column)))
 
-    def _problem(self, id: str, message: str) -> Problem:
-        return problem(id, f"{self.id}: {message}", **self._place("file_path_raw"))
+    def _make_problem(self, id: str, message: str) -> Problem:
+        return problem(id, f"{self.id}: {message}", **self._locate_cell("file_path_raw"))
 
 
-def _with_light(given: Mapping[str, Field]) -> Field:
+def _describe_illumination(given: Mapping[str, Field]) -> Field:
     """The description, with what only a one-photon series has fields for."""
     whole = given["description"]
-    light = [
-        (given[name], said.format(given[name].sources[0].text)) for name, said in _ONE_ONLY.items() if name in given
-    ]
-    if not light:
+    texts, sources = [str(whole.value)], list(whole.sources)
+    for name, phrase in _ONE_PHOTON_FIELDS.items():
+        if name in given:
+            texts.append(phrase.format(given[name].sources[0].text))
+            sources += given[name].sources
+    if len(texts) == 1:
         return whole
-    sources = (*whole.sources, *(ref for field, _ in light for ref in field.sources))
-    text = "; ".join([str(whole.value), *(said for _, said in light)])
-    return Field(text, "imaging:description", "join", sources)
+    return Field("; ".join(texts), "imaging:description", "join", tuple(sources))
 
 
-def _constant(name: str, value: Any) -> Field:
+def _make_constant(name: str, value: Any) -> Field:
     reference = CellRef("converter", NAME, name, str(value), "constant")
     return Field(value, f"{NAME}:{name}", "constant", (reference,))
 
 
-def _index(pixels: LazyArray, time: int, channel: int | None, number: int) -> tuple[IndexMap, bool]:
+def _build_index_map(pixels: LazyArray, time: int, channel: int | None, number: int) -> tuple[IndexMap, bool]:
     """The map to (t, width, height), or (t, width, height, depth) for volumes."""
     axes = pixels.axes
     depth = [i for i, a in enumerate(axes) if a == "z" and i != time]

@@ -17,7 +17,7 @@ from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import CellRef, Record
 
 from . import Built, Job
-from ._clamp import CURRENT, SERIES, VOLTAGE, roles, si
+from ._clamp import CURRENT, SERIES, VOLTAGE, assign_roles, parse_si_unit
 
 NAME = "patch_clamp"
 REVISION = 3
@@ -57,10 +57,10 @@ def build(jobs: Sequence[Job]) -> Built:
     """
     session = _Session()
     for job in jobs:
-        _Recorder(session, job).add()
+        _RecordingConverter(session, job).add_nodes()
     for (name, _), (repetitions, shared) in session.conditions.items():
         links = {"repetitions": tuple(repetitions)}
-        session.row("experimental_conditions", "ExperimentalCondition", links, {name: shared})
+        session.add_row("experimental_conditions", "ExperimentalCondition", links, {name: shared})
     return Built(tuple(session.nodes), tuple(session.findings))
 
 
@@ -74,7 +74,9 @@ class _Session:
     rows: dict[str, int] = field(default_factory=dict)
     conditions: dict[tuple[str, Any], tuple[list[str], Field]] = field(default_factory=dict)
 
-    def row(self, table: str, type: str, links: Mapping[str, Any], fields: Mapping[str, Field] | None = None) -> str:
+    def add_row(
+        self, table: str, type: str, links: Mapping[str, Any], fields: Mapping[str, Field] | None = None
+    ) -> str:
         """A further row of a table of the hierarchy; its path."""
         number = self.rows.get(table, 0)
         self.rows[table] = number + 1
@@ -82,7 +84,7 @@ class _Session:
         self.nodes.append(Node(path, type, fields or {}, links))
         return path
 
-    def device(self, fields: Mapping[str, Field]) -> str:
+    def add_device(self, fields: Mapping[str, Field]) -> str:
         """The rig; a second one where a recording's header names other instruments."""
         key = tuple((name, value.value) for name, value in sorted(fields.items()))
         if key not in self.devices:
@@ -93,208 +95,214 @@ class _Session:
         return self.devices[key]
 
 
-class _Recorder:
+class _RecordingConverter:
     """One row and its recording, added to the session's nodes."""
 
     def __init__(self, session: _Session, job: Job) -> None:
         recordings = [c for c in job.contents if isinstance(c, Recording)]
         if len(recordings) != 1:
             what = ", ".join(sorted({c.format for c in job.contents})) or "nothing"
-            raise problem("ephys.content", f"{job.source} holds no recording of sweeps ({what})", **_where(job))
+            raise problem("ephys.content", f"{job.source} holds no recording of sweeps ({what})", **_locate_row(job))
         self.session, self.job, self.recording = session, job, recordings[0]
         self.key = job.record.key
-        self.roles = roles(self.recording.adc, self.recording.dac, _largest_floats(self.recording))
+        self.roles = assign_roles(self.recording.adc, self.recording.dac, _measure_largest_floats(self.recording))
         self.electrodes: dict[int, str] = {}
-        self.start, self.clock, self.unaligned = self._alignment()
+        self.start, self.clock, self.unaligned = self._align_clock()
 
-    def add(self) -> None:
+    def add_nodes(self) -> None:
         """All nodes and findings of the recording."""
-        self._tell()
+        self._report_assumptions()
         for channel in self.recording.adc:
             if self.roles[channel.index].mode:
-                self._electrode(channel)
-        simultaneous = [row for sweep in self.recording.sweeps if (row := self._sweep(sweep))]
+                self._add_electrode(channel)
+        simultaneous = [row for sweep in self.recording.sweeps if (row := self._add_sweep(sweep))]
         if simultaneous:
-            self._hierarchy(simultaneous)
+            self._add_hierarchy(simultaneous)
         if self.recording.tags:
-            self._tags()
+            self._add_tags()
 
-    def _tell(self) -> None:
+    def _report_assumptions(self) -> None:
         if self.unaligned:
-            self._find("ephys.alignment_unknown", f"{self.job.source}: {self.unaligned}")
+            self._add_finding("ephys.alignment_unknown", f"{self.job.source}: {self.unaligned}")
         if self.start < 0:
             session = self.job.record.cells["session_id"].text
             message = f"{self.job.source} began {float(-self.start):g} s before {session} by its clock"
-            self._find("recording.before_session", message)
+            self._add_finding("recording.before_session", message)
         for channel in self.recording.adc:
             role = self.roles[channel.index]
             label = f"{self.job.source}: channel {channel.name!r}"
             if not role.mode:
-                self._find("ephys.not_clamped", f"{label} becomes a plain TimeSeries: {role.why}")
-            elif role.why:
-                self._find("ephys.clamp_assumed", f"{label} is taken as {role.mode}: {role.why}")
+                self._add_finding("ephys.not_clamped", f"{label} becomes a plain TimeSeries: {role.reason}")
+            elif role.reason:
+                self._add_finding("ephys.clamp_assumed", f"{label} is taken as {role.mode}: {role.reason}")
 
-    def _find(self, id: str, message: str) -> None:
-        self.session.findings.append(finding(id, message, **_where(self.job)))
+    def _add_finding(self, id: str, message: str) -> None:
+        self.session.findings.append(finding(id, message, **_locate_row(self.job)))
 
-    def _alignment(self) -> tuple[Decimal, tuple[CellRef, ...], str]:
+    def _align_clock(self) -> tuple[Decimal, tuple[CellRef, ...], str]:
         """Seconds from the session's start to the recording's, what says so, and why it is unknown."""
-        begun, session = self.recording.started, self.job.started
-        if begun is None or session is None:
-            missing = "its header states no plausible date" if begun is None else "the session has no start time"
+        started, session = self.recording.started, self.job.started
+        if started is None or session is None:
+            missing = "its header states no plausible date" if started is None else "the session has no start time"
             return Decimal(0), (), f"{missing}; times count from the start of the recording"
-        apart = begun.replace(tzinfo=session.tzinfo).astimezone(UTC) - session.astimezone(UTC)
-        if not EARLIEST <= apart <= LATEST:
-            clock = (
-                f"its header's clock {begun.isoformat(' ')} does not fit the session's start {session.isoformat(' ')}"
+        delay = started.replace(tzinfo=session.tzinfo).astimezone(UTC) - session.astimezone(UTC)
+        if not EARLIEST <= delay <= LATEST:
+            reason = (
+                f"its header's clock {started.isoformat(' ')} does not fit the session's start {session.isoformat(' ')}"
             )
-            return Decimal(0), (), f"{clock}; times count from the start of the recording"
-        seconds = Decimal(apart // timedelta(microseconds=1)).scaleb(-6)
-        return seconds, (self._header("started", begun.isoformat()),), ""
+            return Decimal(0), (), f"{reason}; times count from the start of the recording"
+        seconds = Decimal(delay // timedelta(microseconds=1)).scaleb(-6)
+        return seconds, (self._make_header_ref("started", started.isoformat()),), ""
 
-    def _header(self, fact: str, text: object) -> CellRef:
+    def _make_header_ref(self, fact: str, text: object) -> CellRef:
         return CellRef("file", self.job.source, fact, str(text), "header")
 
-    def _made(self, name: str, value: Any, *facts: tuple[str, object], via: str = "copy") -> Field:
+    def _make_field(self, name: str, value: Any, *facts: tuple[str, object], via: str = "copy") -> Field:
         """A field that the header gives, with the facts it came from."""
-        return Field(value, f"{NAME}:{name}", via, tuple(self._header(f, t) for f, t in facts))
+        return Field(value, f"{NAME}:{name}", via, tuple(self._make_header_ref(f, t) for f, t in facts))
 
-    def _electrode(self, channel: Channel) -> None:
+    def _add_electrode(self, channel: Channel) -> None:
         """One electrode for each clamped channel; cell ids are unique by the row and the channel."""
         fields = dict(self.job.fields.get("electrode", {}))
         prefix = fields.get("cell_id")
         cell = f"{self.key}_ch{channel.index}"
-        refs = (*(prefix.sources if prefix else ()), self._header(f"adc{channel.index}.name", channel.name))
+        refs = (*(prefix.sources if prefix else ()), self._make_header_ref(f"adc{channel.index}.name", channel.name))
         fields["cell_id"] = Field(cell, f"{NAME}:cell_id", "copy", refs)
         path = f"{ICEPHYS}/{self.key}_electrode_ch{channel.index}"
-        device = self.session.device(self.job.fields.get("device", {}))
+        device = self.session.add_device(self.job.fields.get("device", {}))
         self.session.nodes.append(Node(path, "IntracellularElectrode", fields, {"device": device}))
         self.electrodes[channel.index] = path
 
-    def _sweep(self, sweep: Sweep) -> str | None:
+    def _add_sweep(self, sweep: Sweep) -> str | None:
         """Series of one sweep and the rows that tie them; the path of its simultaneous recording."""
         commanded = {role.dac.index: index for index, role in self.roles.items() if role.dac}
         stimuli: dict[int, str] = {}
         for stimulus in sweep.stimuli:
             channel_index = commanded.get(stimulus.dac, -1)
-            stimuli[channel_index] = self._stimulus(sweep, stimulus, self.electrodes.get(channel_index))
+            stimuli[channel_index] = self._add_stimulus(sweep, stimulus, self.electrodes.get(channel_index))
         rows = []
         for channel in self.recording.adc:
-            path = self._response(sweep, channel)
+            path = self._add_response(sweep, channel)
             if electrode := self.electrodes.get(channel.index):
                 ties = {"electrode": electrode, "response": path}
                 if channel.index in stimuli:
                     ties["stimulus"] = stimuli[channel.index]
-                rows.append(self.session.row("intracellular_recordings", "IntracellularRecording", ties))
+                rows.append(self.session.add_row("intracellular_recordings", "IntracellularRecording", ties))
         if not rows:
             return None
-        return self.session.row("simultaneous_recordings", "SimultaneousRecording", {"recordings": tuple(rows)})
+        return self.session.add_row("simultaneous_recordings", "SimultaneousRecording", {"recordings": tuple(rows)})
 
-    def _response(self, sweep: Sweep, channel: Channel) -> str:
+    def _add_response(self, sweep: Sweep, channel: Channel) -> str:
         role = self.roles[channel.index]
         path = f"/acquisition/{self.key}_sweep{sweep.index:03d}_ch{channel.index}"
-        about = f"{channel.name}, sweep {sweep.index} of {len(self.recording.sweeps)}"
+        description = f"{channel.name}, sweep {sweep.index} of {len(self.recording.sweeps)}"
         if self.recording.mode:
-            about += f" ({self.recording.mode})"
-        fields = self._common(sweep, channel, "adc", f"Samples as stored of channel {about}", role.why)
+            description += f" ({self.recording.mode})"
+        fields = self._build_common_fields(
+            sweep, channel, "adc", f"Samples as stored of channel {description}", role.reason
+        )
         links = {}
         if role.mode:
             links["electrode"] = self.electrodes[channel.index]
-            fields |= self._clamp_fields(sweep, role.mode)
-        array = self._array(sweep.responses[channel.index])
+            fields |= self._build_clamp_fields(sweep, role.mode)
+        array = self._make_array(sweep.responses[channel.index])
         self.session.nodes.append(Node(path, SERIES.get(role.mode, "TimeSeries"), fields, links, {"data": array}))
         return path
 
-    def _stimulus(self, sweep: Sweep, stimulus: Stimulus, electrode: str | None) -> str:
+    def _add_stimulus(self, sweep: Sweep, stimulus: Stimulus, electrode: str | None) -> str:
         """A rebuilt command; of no clamped cell (a piezo, a pressure) it is a plain TimeSeries."""
         dac = next(d for d in self.recording.dac if d.index == stimulus.dac)
         path = f"/stimulus/presentation/{self.key}_sweep{sweep.index:03d}_dac{dac.index}"
-        about = f"Command of {dac.name or f'DAC {dac.index}'} in sweep {sweep.index} of {len(self.recording.sweeps)}"
-        known = si(dac.unit) if electrode else None
-        note = f"rebuilt from the {stimulus.how} that the recording's header names, in {dac.unit}; not recorded"
-        fields = self._common(sweep, dac, "dac", about, note, clamp=known is not None)
+        description = (
+            f"Command of {dac.name or f'DAC {dac.index}'} in sweep {sweep.index} of {len(self.recording.sweeps)}"
+        )
+        known = parse_si_unit(dac.unit) if electrode else None
+        comment = f"rebuilt from the {stimulus.how} that the recording's header names, in {dac.unit}; not recorded"
+        fields = self._build_common_fields(sweep, dac, "dac", description, comment, clamp=known is not None)
         type, links = "TimeSeries", {}
         if known and electrode:
             type, links = STIMULI[known[0]], {"electrode": electrode}
-            fields |= self._clamp_fields(sweep, "")
-        self.session.nodes.append(Node(path, type, fields, links, {"data": self._array(stimulus.array)}))
+            fields |= self._build_clamp_fields(sweep, "")
+        self.session.nodes.append(Node(path, type, fields, links, {"data": self._make_array(stimulus.array)}))
         return path
 
-    def _common(
-        self, sweep: Sweep, channel: Channel, kind: str, about: str, note: str, clamp: bool | None = None
+    def _build_common_fields(
+        self, sweep: Sweep, channel: Channel, kind: str, description: str, comment: str, clamp: bool | None = None
     ) -> dict[str, Field]:
         """What every series has. Clamp series are in volts or amperes, plain ones in the header's unit."""
         recording, label = self.recording, f"{kind}{channel.index}"
         clamp = bool(self.roles[channel.index].mode) if clamp is None else clamp
-        known = si(channel.unit)
+        known = parse_si_unit(channel.unit)
         factor = known[1] if known and clamp else Decimal(1)
         scale = (f"{label}.unit", channel.unit), (f"{label}.gain", channel.gain), (f"{label}.offset", channel.offset)
-        start = self._made("starting_time", float(self.start + sweep.start), (f"sweep{sweep.index}.start", sweep.start))
+        start = self._make_field(
+            "starting_time", float(self.start + sweep.start), (f"sweep{sweep.index}.start", sweep.start)
+        )
         fields = {
-            "description": self._made("description", about, (f"{label}.name", channel.name)),
-            "rate": self._made("rate", float(recording.rate), ("sampling_rate", recording.rate)),
+            "description": self._make_field("description", description, (f"{label}.name", channel.name)),
+            "rate": self._make_field("rate", float(recording.rate), ("sampling_rate", recording.rate)),
             "starting_time": Field(start.value, start.rule, "session_seconds", start.sources + self.clock),
-            "conversion": self._made("conversion", float(channel.gain * factor), *scale[:2], via="si_scale"),
-            "offset": self._made("offset", float(channel.offset * factor), scale[0], scale[2], via="si_scale"),
+            "conversion": self._make_field("conversion", float(channel.gain * factor), *scale[:2], via="si_scale"),
+            "offset": self._make_field("offset", float(channel.offset * factor), scale[0], scale[2], via="si_scale"),
         }
         if not clamp:
-            fields["unit"] = self._made("unit", channel.unit or "unknown", scale[0])
-        comments = [note, f"alignment unknown: {self.unaligned}" if self.unaligned else ""]
+            fields["unit"] = self._make_field("unit", channel.unit or "unknown", scale[0])
+        comments = [comment, f"alignment unknown: {self.unaligned}" if self.unaligned else ""]
         if any(comments):
-            fields["comments"] = self._made("comments", "; ".join(filter(None, comments)), scale[0])
+            fields["comments"] = self._make_field("comments", "; ".join(filter(None, comments)), scale[0])
         return fields
 
-    def _clamp_fields(self, sweep: Sweep, mode: str) -> dict[str, Field]:
+    def _build_clamp_fields(self, sweep: Sweep, mode: str) -> dict[str, Field]:
         """Sweep number and protocol; NWB allows no protocol where the current is held at 0."""
-        fields = {"sweep_number": self._made("sweep_number", sweep.index, ("sweeps", len(self.recording.sweeps)))}
+        fields = {"sweep_number": self._make_field("sweep_number", sweep.index, ("sweeps", len(self.recording.sweeps)))}
         if self.recording.protocol and mode != "I=0":
             protocol = self.recording.protocol
-            fields["stimulus_description"] = self._made("stimulus_description", protocol, ("protocol", protocol))
+            fields["stimulus_description"] = self._make_field("stimulus_description", protocol, ("protocol", protocol))
         return fields
 
-    def _array(self, name: str) -> ArraySpec:
+    def _make_array(self, name: str) -> ArraySpec:
         return ArraySpec.of(self.job.source, self.recording, name)
 
-    def _hierarchy(self, simultaneous: list[str]) -> None:
+    def _add_hierarchy(self, simultaneous: list[str]) -> None:
         """One sequence (the protocol), one repetition, and the condition that the row's type names.
 
         Electrodes belong to one row, so no other row can repeat a protocol on the same ones.
         """
         protocol = self.recording.protocol or "protocol not stated"
-        kind = {"stimulus_type": self._made("stimulus_type", protocol, ("protocol", self.recording.protocol))}
-        sequence = self.session.row(
+        kind = {"stimulus_type": self._make_field("stimulus_type", protocol, ("protocol", self.recording.protocol))}
+        sequence = self.session.add_row(
             "sequential_recordings", "SequentialRecording", {"simultaneous_recordings": tuple(simultaneous)}, kind
         )
-        repetition = self.session.row("repetitions", "Repetition", {"sequential_recordings": (sequence,)})
+        repetition = self.session.add_row("repetitions", "Repetition", {"sequential_recordings": (sequence,)})
         for name, value in self.job.fields.get("condition", {}).items():
             members, shared = self.session.conditions.get((name, value.value), ([], value))
             members.append(repetition)
             sources = tuple(dict.fromkeys(shared.sources + value.sources))
             self.session.conditions[name, value.value] = members, Field(value.value, value.rule, value.via, sources)
 
-    def _tags(self) -> None:
+    def _add_tags(self) -> None:
         """Tags as an EventsTable, a single one too: AnnotationSeries is deprecated in NWB 2.11."""
         tags = sorted(self.recording.tags, key=lambda tag: tag.time)
         times = [float(self.start + tag.time) for tag in tags]
         texts = [tag.text or "(no text)" for tag in tags]
         facts = [(f"tag{i}", f"{tag.time} s: {tag.text}") for i, tag in enumerate(tags)]
-        about = "Tags that the experimenter or the acquisition program set during the recording"
+        description = "Tags that the experimenter or the acquisition program set during the recording"
         if self.unaligned:
-            about += f"; alignment unknown: {self.unaligned}"
-        timed = self._made("tag_times", times, *facts, via="session_seconds")
+            description += f"; alignment unknown: {self.unaligned}"
+        timed = self._make_field("tag_times", times, *facts, via="session_seconds")
         fields = {
-            "description": self._made("tags", about),
+            "description": self._make_field("tags", description),
             "timestamp": Field(timed.value, timed.rule, timed.via, timed.sources + self.clock),
-            "annotation": self._made("tag_texts", texts, *facts),
-            "kind": self._made("tag_kinds", [tag.kind for tag in tags], *facts),
-            "kind/description": self._made("tag_kind", "What set the event, as the recording program names it."),
+            "annotation": self._make_field("tag_texts", texts, *facts),
+            "kind": self._make_field("tag_kinds", [tag.kind for tag in tags], *facts),
+            "kind/description": self._make_field("tag_kind", "What set the event, as the recording program names it."),
         }
         self.session.nodes.append(Node(f"/events/{self.key}_tags", "EventsTable", fields))
 
 
-def _largest_floats(recording: Recording) -> dict[int, Decimal]:
+def _measure_largest_floats(recording: Recording) -> dict[int, Decimal]:
     """Largest absolute sample of each float channel: no header limits it, so the samples are read."""
-    found: dict[int, Decimal] = {}
+    largest_samples: dict[int, Decimal] = {}
     for channel in recording.adc:
         if channel.dtype.kind != "f":
             continue
@@ -305,10 +313,10 @@ def _largest_floats(recording: Recording) -> dict[int, Decimal]:
             for start in range(0, array.shape[0], step):
                 samples = array.read((slice(start, min(start + step, array.shape[0])),))
                 largest = max(largest, float(np.max(np.abs(samples), initial=0.0, where=~np.isnan(samples))))
-        found[channel.index] = Decimal(largest)
-    return found
+        largest_samples[channel.index] = Decimal(largest)
+    return largest_samples
 
 
-def _where(job: Job) -> dict[str, Any]:
+def _locate_row(job: Job) -> dict[str, Any]:
     record = job.record
     return {"table": record.table, "line": record.line, "key": record.key, "column": job.column, "file": job.source}

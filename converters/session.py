@@ -64,28 +64,28 @@ def build(jobs: Sequence[Job]) -> Built:
     fields = dict(job.fields.get("file", {}))
     findings: list[Finding] = []
     if "session_start_time" not in fields:
-        raise problem("session.no_start", f"{job.record.key} has no start time", **_place(job, "start_time"))
-    fields["identifier"] = _identifier(job)
+        raise problem("session.no_start", f"{job.record.key} has no start time", **_locate_cell(job, "start_time"))
+    fields["identifier"] = _build_identifier(job)
     if "experimenter" in fields:
-        fields["experimenter"], told = _formal_names(job, fields["experimenter"])
-        findings += told
+        fields["experimenter"], more = _format_names(job, fields["experimenter"])
+        findings += more
     if "keywords" in fields:
-        fields["keywords"] = _split(fields["keywords"])
-    virus = _virus(job)
+        fields["keywords"] = _split_keywords(fields["keywords"])
+    virus = _join_virus_lines(job)
     if virus:
         fields["virus"] = virus
-    subject, told = _subject(job)
-    return Built((Node("/", "NWBFile", fields), subject), (*findings, *told))
+    subject, more = _build_subject(job)
+    return Built((Node("/", "NWBFile", fields), subject), (*findings, *more))
 
 
-def _place(job: Job, column: str) -> dict[str, Any]:
+def _locate_cell(job: Job, column: str) -> dict[str, Any]:
     record = job.record
     cell = record.cells.get(column)
     value = {"value": cell.text} if cell and cell.text else {}
     return {"table": record.table, "line": record.line, "key": record.key, "column": column, **value}
 
 
-def _identifier(job: Job) -> Field:
+def _build_identifier(job: Job) -> Field:
     """``<dataset>:<session>:<digest of the row and those it depends on>``: the same rows, the same name.
 
     Of a session in several files each ends in its part: object ids follow from the identifier.
@@ -100,36 +100,41 @@ def _identifier(job: Job) -> Field:
     return Field(value, "session:identifier", "digest", (job.record.ref("session_id"),))
 
 
-def _formal_names(job: Job, field: Field) -> tuple[Field, list[Finding]]:
-    """``Last, First``, from the profile's people, else split at the last space and told."""
+def _format_names(job: Job, field: Field) -> tuple[Field, list[Finding]]:
+    """``Last, First``, from the profile's people, else split at the last space, with a warning."""
     names, findings = [], []
     for name in field.value:
         person = job.profile.people.get(name)
         first, _, last = name.strip().rpartition(" ")
-        formal = person.formal if person else f"{last}, {first.strip()}" if first else last
+        if person:
+            formal = person.formal
+        elif first:
+            formal = f"{last}, {first.strip()}"
+        else:
+            formal = last
         names.append(formal)
         if person is None:
             message = f"{name!r} is written as {formal!r}"
-            findings.append(finding("session.name_split", message, **_place(job, "experimenter")))
+            findings.append(finding("session.name_split", message, **_locate_cell(job, "experimenter")))
     return replace(field, value=names, rule="session:experimenter", via="people"), findings
 
 
-def _split(field: Field) -> Field:
+def _split_keywords(field: Field) -> Field:
     words = [word.strip() for text in field.value for word in text.split(";")]
     return replace(field, value=[word for word in words if word], rule="session:keywords", via="split")
 
 
-def _virus(job: Job) -> Field | None:
+def _join_virus_lines(job: Job) -> Field | None:
     """One line for the virus with its plasmid, one for the mouse's own plasmid, one for each injection."""
     lines = [job.fields.get("reagents", {}).get(name) for name in ("virus", "plasmid", "injection")]
-    there = [line for line in lines if line is not None]
-    if not there:
+    stated = [line for line in lines if line is not None]
+    if not stated:
         return None
-    text = "\n".join(line.value for line in there)
-    return Field(text, "session:virus", "lines", tuple(ref for line in there for ref in line.sources))
+    text = "\n".join(line.value for line in stated)
+    return Field(text, "session:virus", "lines", tuple(ref for line in stated for ref in line.sources))
 
 
-def _subject(job: Job) -> tuple[Node, list[Finding]]:
+def _build_subject(job: Job) -> tuple[Node, list[Finding]]:
     fields = dict(job.fields.get("subject", {}))
     findings = []
     if not fields.keys() & {"date_of_birth", "age"}:

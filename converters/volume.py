@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from neuropress.converters import Built, Job, several
+from neuropress.converters import Built, Job, describe_image_choice
 from neuropress.mapping.rules import Slots
 from neuropress.mapping.transforms import format_decimal
 from neuropress.model.content import Image, LazyArray
@@ -83,14 +83,14 @@ def build(jobs: Sequence[Job]) -> Built:
         ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``.
     """
     (job,) = jobs
-    content = _content(job)
+    content = _get_image(job)
     pixels = content.arrays["pixels"]
     if pixels.dtype.str[1:] not in (*DTYPES, BILEVEL):
-        raise _problem(job, "volume.dtype", f"{job.source} has pixels of type {pixels.dtype}")
-    axes = _axes(job, pixels)
+        raise _make_problem(job, "volume.dtype", f"{job.source} has pixels of type {pixels.dtype}")
+    axes = _build_axes(job, pixels)
     findings: list[Finding] = []
     fields = {"multiscales/0/name": job.fields["image"]["name"]}
-    scales = [_scale(job, content, axis) for axis in axes]
+    scales = [_compute_scale(job, content, axis) for axis in axes]
     for i, (axis, (_, unit)) in enumerate(zip(axes, scales, strict=True)):
         place = f"multiscales/0/axes/{i}"
         fields[f"{place}/name"] = Field(axis.name, "volume:axes", "copy", axis.known)
@@ -100,8 +100,8 @@ def build(jobs: Sequence[Job]) -> Built:
     fields["multiscales/0/datasets/0/path"] = Field("0", "volume:path")
     fields[f"{TRANSFORM}/type"] = Field("scale", "volume:scale")
     fields |= {f"{TRANSFORM}/scale/{i}": scale for i, (scale, _) in enumerate(scales)}
-    fields |= _channels(job, content, pixels, axes)
-    fields |= _stated(job, content, axes)
+    fields |= _build_channels(job, content, pixels, axes)
+    fields |= _build_stated_spacing(job, content, axes)
     if "photometric" in content.facts:
         stated = content.facts["photometric"]
         source = CellRef("file", job.source, "photometric", stated, "header")
@@ -109,43 +109,44 @@ def build(jobs: Sequence[Job]) -> Built:
     unknown = [axis.name for axis, (_, unit) in zip(axes, scales, strict=True) if unit is None and axis.name != "c"]
     if unknown:
         fields["neuropress/unknown"] = Field(unknown, "volume:unknown")
-        findings.append(_unknown(job, unknown))
-    return Built((Node("/", "Multiscale", fields, {}, {"0": _array(job, content, pixels, axes)}),), tuple(findings))
+        findings.append(_make_unknown_finding(job, unknown))
+    arrays = {"0": _make_array(job, content, pixels, axes)}
+    return Built((Node("/", "Multiscale", fields, {}, arrays),), tuple(findings))
 
 
-def _content(job: Job) -> Image:
+def _get_image(job: Job) -> Image:
     if len(job.contents) != 1:
-        raise _problem(job, "volume.scenes", several(job))
+        raise _make_problem(job, "volume.scenes", describe_image_choice(job))
     content = job.contents[0]
     if not isinstance(content, Image):
-        raise _problem(job, "volume.content", f"{job.source} ({content.format}) holds no image")
+        raise _make_problem(job, "volume.content", f"{job.source} ({content.format}) holds no image")
     return content
 
 
-def _axes(job: Job, pixels: LazyArray) -> list[_Axis]:
+def _build_axes(job: Job, pixels: LazyArray) -> list[_Axis]:
     """The result's axes in their order."""
-    found: list[_Axis] = []
+    axes: list[_Axis] = []
     for i, (letter, extent) in enumerate(zip(pixels.axes, pixels.shape, strict=True)):
         if letter in ("t", "c", "s", "q") and extent == 1:
             continue
         name = letter
         known: tuple[CellRef, ...] = (CellRef("file", job.source, "axes", "".join(pixels.axes), "header"),)
         if letter == "q":
-            name, known = "z", (*known, *_z_from_table(job, pixels, extent))
+            name, known = "z", (*known, *_confirm_z_axis(job, pixels, extent))
         elif letter == "s":
             name = "c"
-        found.append(_Axis(name, i, known))
-    names = [axis.name for axis in found]
+        axes.append(_Axis(name, i, known))
+    names = [axis.name for axis in axes]
     if len(set(names)) < len(names) or not set(names) <= set(ORDER) or not {"y", "x"} <= set(names):
         shape = " x ".join(str(n) for n in pixels.shape)
         message = f"{job.source} has the axes {' '.join(pixels.axes)} ({shape}), which are not t, c, z, y, x"
         if pixels.axes.count("q") > 1 or ("q" in pixels.axes and "z" in pixels.axes):
             message = f"{job.source} has the axes {' '.join(pixels.axes)} ({shape}); what q is, the file does not say"
-        raise _problem(job, "volume.axes", message)
-    return sorted(found, key=lambda axis: ORDER.index(axis.name))
+        raise _make_problem(job, "volume.axes", message)
+    return sorted(axes, key=lambda axis: ORDER.index(axis.name))
 
 
-def _z_from_table(job: Job, pixels: LazyArray, extent: int) -> tuple[CellRef, ...]:
+def _confirm_z_axis(job: Job, pixels: LazyArray, extent: int) -> tuple[CellRef, ...]:
     """The cell that makes an undeclared axis z; volumes of EM and micro-CT need none."""
     if job.record.table != "image":
         return ()
@@ -153,16 +154,16 @@ def _z_from_table(job: Job, pixels: LazyArray, extent: int) -> tuple[CellRef, ..
         cell = job.record.cells["z"].text
         message = f"{job.source} has {extent} planes along an axis without a name, the cell z says {cell or 'nothing'}"
         where = {"column": "z", "value": cell, "expected": str(extent)}
-        raise _problem(job, "volume.axes", message, **where)
+        raise _make_problem(job, "volume.axes", message, **where)
     return (job.record.ref("z"),)
 
 
-def _scale(job: Job, content: Image, axis: _Axis) -> tuple[Field, Field | None]:
+def _compute_scale(job: Job, content: Image, axis: _Axis) -> tuple[Field, Field | None]:
     """Size of one step along an axis, and its unit; no unit where the size is not known."""
     if axis.name == "c":
         return Field(1.0, "volume:channel"), None
     if axis.name == "t":
-        return _time_step(job, content)
+        return _compute_time_step(job, content)
     unit = job.fields["image"]["unit"]
     given = job.fields["image"].get(axis.name)
     if given is not None:
@@ -171,25 +172,25 @@ def _scale(job: Job, content: Image, axis: _Axis) -> tuple[Field, Field | None]:
     if stated is None:
         return Field(1.0, "volume:unknown", "absent"), None
     value = float(stated * PER_MICROMETER[unit.value])
-    return Field(value, "volume:spacing", "number", (_spacing_ref(job, content, axis.name),)), unit
+    return Field(value, "volume:spacing", "number", (_make_spacing_ref(job, content, axis.name),)), unit
 
 
-def _stated(job: Job, content: Image, axes: Sequence[_Axis]) -> dict[str, Field]:
+def _build_stated_spacing(job: Job, content: Image, axes: Sequence[_Axis]) -> dict[str, Field]:
     """The file's own voxel size, where it tells all of it."""
     names = [axis.name for axis in axes if axis.name in "zyx"]
     if any(name not in content.spacing for name in names):
         return {}
-    sources = tuple(_spacing_ref(job, content, name) for name in names)
+    sources = tuple(_make_spacing_ref(job, content, name) for name in names)
     value = [float(content.spacing[name]) for name in names]
     return {"neuropress/stated_spacing": Field(value, "volume:spacing", "number", sources)}
 
 
-def _spacing_ref(job: Job, content: Image, name: str) -> CellRef:
+def _make_spacing_ref(job: Job, content: Image, name: str) -> CellRef:
     text = f"{format_decimal(content.spacing[name])} micrometer"
     return CellRef("file", job.source, f"spacing.{name}", text, "header")
 
 
-def _time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
+def _compute_time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
     rate = content.facts.get("frame_rate")
     if rate is None or not Decimal(rate):
         return Field(1.0, "volume:unknown", "absent"), None
@@ -197,14 +198,14 @@ def _time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
     return Field(float(1 / Decimal(rate)), "volume:time_step", "number", (source,)), Field("second", "volume:time_step")
 
 
-def _channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> dict[str, Field]:
+def _build_channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> dict[str, Field]:
     """``omero`` for images with channels, complete or not at all: floats have no range to show."""
     axis = next((a for a in axes if a.name == "c"), None)
     if axis is None or pixels.dtype.kind == "f":
         return {}
-    count, limits = pixels.shape[axis.source], np.iinfo(_written(pixels))
+    count, limits = pixels.shape[axis.source], np.iinfo(_get_written_dtype(pixels))
     fields: dict[str, Field] = {}
-    for i, (label, colour) in enumerate(_labels(job, content, pixels.axes[axis.source], count)):
+    for i, (label, colour) in enumerate(_list_channel_labels(job, content, pixels.axes[axis.source], count)):
         place = f"omero/channels/{i}"
         fields |= {f"{place}/label": label, f"{place}/color": Field(colour, "volume:colour")}
         fields[f"{place}/active"] = Field(True, "volume:colour")
@@ -213,7 +214,7 @@ def _channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]
     return fields
 
 
-def _labels(job: Job, content: Image, letter: str, count: int) -> Iterator[tuple[Field, str]]:
+def _list_channel_labels(job: Job, content: Image, letter: str, count: int) -> Iterator[tuple[Field, str]]:
     if letter == "s" and count in (3, 4):
         yield from ((Field(label, "volume:samples"), colour) for label, colour in SAMPLES[:count])
         return
@@ -226,26 +227,26 @@ def _labels(job: Job, content: Image, letter: str, count: int) -> Iterator[tuple
             yield Field(f"channel {i}", "volume:channel"), colour
 
 
-def _array(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> ArraySpec:
+def _make_array(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> ArraySpec:
     kept = sorted(axis.source for axis in axes)
     select = tuple((0, n) if i in kept else 0 for i, n in enumerate(pixels.shape))
     index = IndexMap(select, tuple(kept.index(axis.source) for axis in axes))
-    dtype = _written(pixels).newbyteorder("<").str
+    dtype = _get_written_dtype(pixels).newbyteorder("<").str
     return ArraySpec(job.source, content.name, pixels.name, content.format, index.shape(), dtype, index)
 
 
-def _written(pixels: LazyArray) -> np.dtype[Any]:
+def _get_written_dtype(pixels: LazyArray) -> np.dtype[Any]:
     return np.dtype(np.uint8) if pixels.dtype.kind == "b" else pixels.dtype
 
 
-def _unknown(job: Job, unknown: Sequence[str]) -> Finding:
-    told = f"{job.source}: neither the table nor the file tells the spacing along {', '.join(unknown)}"
-    return finding("volume.spacing_unknown", f"{told}; 1 is written, without a unit", **_place(job))
+def _make_unknown_finding(job: Job, unknown: Sequence[str]) -> Finding:
+    message = f"{job.source}: neither the table nor the file tells the spacing along {', '.join(unknown)}"
+    return finding("volume.spacing_unknown", f"{message}; 1 is written, without a unit", **_locate_row(job))
 
 
-def _problem(job: Job, id: str, message: str, **where: str) -> Problem:
-    return problem(id, message, **{**_place(job), **where})
+def _make_problem(job: Job, id: str, message: str, **where: str) -> Problem:
+    return problem(id, message, **{**_locate_row(job), **where})
 
 
-def _place(job: Job) -> dict[str, Any]:
+def _locate_row(job: Job) -> dict[str, Any]:
     return {**job.record.place(job.column), "file": job.source}

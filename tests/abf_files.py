@@ -26,7 +26,7 @@ DEFAULT_ADC = {
 }  # fmt: skip
 
 
-def rows(dtype: np.dtype[Any], entries: list[dict[str, Any]]) -> np.ndarray:
+def make_rows(dtype: np.dtype[Any], entries: list[dict[str, Any]]) -> np.ndarray:
     table = np.zeros(len(entries), dtype)
     for row, entry in zip(table, entries, strict=True):
         for name, value in entry.items():
@@ -34,7 +34,7 @@ def rows(dtype: np.dtype[Any], entries: list[dict[str, Any]]) -> np.ndarray:
     return table
 
 
-def epoch(number: int, kind: int, level: float, duration: int, **more: Any) -> dict[str, Any]:
+def make_epoch(number: int, kind: int, level: float, duration: int, **more: Any) -> dict[str, Any]:
     start = {"nEpochNum": number, "nEpochType": kind, "fEpochInitLevel": level, "lEpochInitDuration": duration}
     return start | more
 
@@ -82,22 +82,22 @@ def write_abf2(
     tag_rows = [{"lTagTime": t, "sComment": text, "nTagType": kind} for t, text, kind in tags or []]
     synch = [{"lStart": s, "lLength": n} for s, n in zip(starts, lengths, strict=True)]
     sections = {
-        "Protocol": rows(layout.PROTOCOL, [{**DEFAULT_PROTOCOL, **(protocol or {})}]),
-        "ADC": rows(layout.ADC, adc_rows),
-        "DAC": rows(layout.DAC, dac_rows),
-        "EpochPerDAC": rows(layout.EPOCH_PER_DAC, epochs or []),
-        "UserList": rows(layout.USER_LIST, list_rows),
+        "Protocol": make_rows(layout.PROTOCOL, [{**DEFAULT_PROTOCOL, **(protocol or {})}]),
+        "ADC": make_rows(layout.ADC, adc_rows),
+        "DAC": make_rows(layout.DAC, dac_rows),
+        "EpochPerDAC": make_rows(layout.EPOCH_PER_DAC, epochs or []),
+        "UserList": make_rows(layout.USER_LIST, list_rows),
         "Strings": np.frombuffer(raw_pool, f"V{len(raw_pool)}"),
         "Data": data,
-        "Tag": rows(layout.TAG, tag_rows),
-        "SynchArray": rows(layout.SYNCH, synch),
+        "Tag": make_rows(layout.TAG, tag_rows),
+        "SynchArray": make_rows(layout.SYNCH, synch),
     }
     fields = {
         "sFileSignature": b"ABF2", "fFileVersionNumber": [0, 0, 6, 2], "lActualEpisodes": len(sweeps),
         "uFileStartDate": 20250620, "uFileStartTimeMS": 52_200_500, "uCreatorNameIndex": 1, "uProtocolPathIndex": 2,
         "nDataFormat": int(data.dtype.kind == "f"), **(header or {}),
     }  # fmt: skip
-    path.write_bytes(_assemble(rows(layout.V2, [fields]), sections))
+    path.write_bytes(_assemble(make_rows(layout.V2, [fields]), sections))
     return path
 
 
@@ -132,7 +132,7 @@ def open_abf(path: Path) -> Recording:
     return recording
 
 
-def whole(recording: Recording, name: str) -> np.ndarray:
+def read_whole(recording: Recording, name: str) -> np.ndarray:
     array = recording.arrays[name]
     data = array.read((slice(0, array.shape[0]),))
     assert data.shape == array.shape
@@ -140,7 +140,7 @@ def whole(recording: Recording, name: str) -> np.ndarray:
     return data
 
 
-def refused(path: Path) -> Problem:
+def expect_refusal(path: Path) -> Problem:
     with pytest.raises(Problem) as caught:
         open_abf(path)
     assert caught.value.finding.location.file == path.name
@@ -152,12 +152,12 @@ QUIET = np.zeros((COUNT, 1), "<i2")
 
 
 @pytest.fixture(name="steps")
-def steps_file(tmp_path: Path) -> Path:
+def write_steps_file(tmp_path: Path) -> Path:
     """Two channels, two sweeps 0.2 s apart, an epoch table on DAC 1, tags."""
     sweeps = [np.arange(2 * COUNT, dtype="<i2").reshape(-1, 2) * sign for sign in (1, -1)]
     return write_abf2(
         tmp_path / "steps.abf", sweeps, starts=[0, 8000], units=[b"pA", b"\xb5V"],
         dac=[{}, {"nWaveformEnable": 1, "nWaveformSource": 1, "fDACHoldingLevel": -70.0}], commands=[b"pA", b"mV"],
-        epochs=[epoch(0, 1, -60.0, 100, nDACNum=1, fEpochLevelInc=10.0), epoch(1, 2, 0.0, 200, nDACNum=1)],
+        epochs=[make_epoch(0, 1, -60.0, 100, nDACNum=1, fEpochLevelInc=10.0), make_epoch(1, 2, 0.0, 200, nDACNum=1)],
         tags=[(40_000, b"drug on", 1)],
     )  # fmt: skip

@@ -39,7 +39,7 @@ fact = "task"
 TEXT = np.dtypes.StringDType()
 
 
-def reader() -> ModuleType:
+def make_reader() -> ModuleType:
     """``[name] KEY=VALUE ...``, a line of column names, lines of cells; several such tables in a file."""
 
     def probe(head: bytes, name: str) -> Claim | None:
@@ -68,22 +68,22 @@ def reader() -> ModuleType:
         return DataTable(name, "tables", facts, dict(facts), arrays, started=started, columns=columns)
 
     format = Format("tables", "tables of one test", "behavior_tables", probe=probe, suffixes=(".csv",))
-    return module("behavior_tables", FORMAT=format, read=read)
+    return make_module("behavior_tables", FORMAT=format, read=read)
 
 
-def module(name: str, **members: Any) -> ModuleType:
+def make_module(name: str, **members: Any) -> ModuleType:
     made = ModuleType(name)
     vars(made).update(members)
     return made
 
 
-def constant(name: str, value: Any) -> Field:
+def make_constant(name: str, value: Any) -> Field:
     return Field(
         value, f"behavior:{name}", "constant", (CellRef("converter", "behavior", name, str(value), "constant"),)
     )
 
 
-def behavior(name: str, wanted: set[str], make: Any) -> ModuleType:
+def make_converter(name: str, wanted: set[str], make: Any) -> ModuleType:
     """A converter of behaviour rows whose file holds a table with the wanted columns."""
 
     def takes(record: Record) -> bool:
@@ -93,13 +93,13 @@ def behavior(name: str, wanted: set[str], make: Any) -> ModuleType:
         return [c for c in contents if wanted <= set(c.arrays)]
 
     def convert(jobs: Sequence[Job]) -> Built:
-        nodes = [Node(MODULE, "ProcessingModule", {"description": constant("module", "Behaviour of the mouse.")})]
+        nodes = [Node(MODULE, "ProcessingModule", {"description": make_constant("module", "Behaviour of the mouse.")})]
         for job in jobs:
             for content in job.contents:
                 nodes += make(job, content)
         return Built(tuple(nodes))
 
-    return module(
+    return make_module(
         f"behavior_{name}",
         MAPPING=MAPPING, NAME=name, REVISION=1, TABLES=("behavior",), COLUMN={"behavior": "file_path_raw"}, TARGET="session",
         SLOTS={"series": frozenset({"comments"})}, BINDINGS={}, WANTS=f"a table with {', '.join(sorted(wanted))}",
@@ -107,17 +107,17 @@ def behavior(name: str, wanted: set[str], make: Any) -> ModuleType:
     )  # fmt: skip
 
 
-def clock(content: Content) -> Clock:
+def make_clock(content: Content) -> Clock:
     return Clock("0.001", content.facts.get("offset", "0"))
 
 
-def position(job: Job, content: Content) -> list[Node]:
+def build_position(job: Job, content: Content) -> list[Node]:
     series = {
-        "description": constant("description", "Speed of the mouse."),
-        "unit": constant("unit", "m/s"),
+        "description": make_constant("description", "Speed of the mouse."),
+        "unit": make_constant("unit", "m/s"),
         **job.fields.get("series", {}),
     }
-    times = ArraySpec.of(job.source, content, "time_ms", clock=clock(content))
+    times = ArraySpec.of(job.source, content, "time_ms", clock=make_clock(content))
     arrays = {"data": ArraySpec.of(job.source, content, "x"), "timestamps": times}
     name = "_".join(filter(None, (job.record.key, content.name)))
     return [
@@ -126,27 +126,30 @@ def position(job: Job, content: Content) -> list[Node]:
     ]
 
 
-def licks(job: Job, content: Content) -> list[Node]:
+def build_licks(job: Job, content: Content) -> list[Node]:
     fields = {
-        "description": constant("description", "Licks."),
-        "label/description": constant("label", "What happened."),
+        "description": make_constant("description", "Licks."),
+        "label/description": make_constant("label", "What happened."),
     }
     arrays = {
-        "timestamp": ArraySpec.of(job.source, content, "time_ms", clock=clock(content)),
+        "timestamp": ArraySpec.of(job.source, content, "time_ms", clock=make_clock(content)),
         "label": ArraySpec.of(job.source, content, "label"),
     }
     return [Node(f"/events/{job.record.key}", "EventsTable", fields, {}, arrays)]
 
 
-def register(patch: pytest.MonkeyPatch, *made: ModuleType) -> None:
+def register_plugins(patch: pytest.MonkeyPatch, *made: ModuleType) -> None:
     """Let neuropress find the reader and the converters as those of another package, each with a mapping of one rule."""
-    found = {readers.GROUP: [EntryPoint("tables", "behavior_tables:FORMAT", readers.GROUP)], converters.GROUP: []}
-    patch.setitem(sys.modules, "behavior_tables", reader())
+    entries = {readers.GROUP: [EntryPoint("tables", "behavior_tables:FORMAT", readers.GROUP)], converters.GROUP: []}
+    patch.setitem(sys.modules, "behavior_tables", make_reader())
     for one in made:
         patch.setitem(sys.modules, one.__name__, one)
-        found[converters.GROUP].append(EntryPoint(one.NAME, one.__name__, converters.GROUP))
-    patch.setattr(registry, "entry_points", lambda group: found[group])
-    for module, names in ((readers, ("_plugins", "registered")), (converters, ("_plugins",))):
+        entries[converters.GROUP].append(EntryPoint(one.NAME, one.__name__, converters.GROUP))
+    patch.setattr(registry, "entry_points", lambda group: entries[group])
+    for module, names in (
+        (readers, ("_load_readers", "get_registered_formats")),
+        (converters, ("_load_plugin_converters",)),
+    ):
         for name in names:
             patch.setattr(module, name, cache(getattr(module, name).__wrapped__))
-    patch.setattr(raw, "registered", readers.registered)
+    patch.setattr(raw, "get_registered_formats", readers.get_registered_formats)

@@ -39,7 +39,7 @@ class Memory(RawArrays):
         self.arrays = dict(arrays or {})
         self.reads = 0
 
-    def array(self, spec: ArraySpec) -> LazyArray:
+    def get_array(self, spec: ArraySpec) -> LazyArray:
         data = self.arrays[spec.array] if spec.array in self.arrays else samples(spec.array)
 
         def read(selection: tuple[slice, ...]) -> np.ndarray:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from neuropress.converters import CONVERTERS, converter
+from neuropress.converters import CONVERTERS, load_converter
 from neuropress.mapping.rules import check_mapping, load_mapping
 from neuropress.model.finding import catalogue
 from neuropress.model.profile import load_profile
@@ -147,7 +147,7 @@ def finding_ids(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("name", ["session", *CONVERTERS])
 def test_every_converter_has_its_parts(name: str) -> None:
-    module = converter(name)
+    module = load_converter(name)
     assert name == module.NAME
     assert isinstance(module.REVISION, int)
     assert (ROOT / f"mappings/{name}.toml").is_file()

@@ -21,10 +21,10 @@ NWB = "JB_S_0001.nwb"
 
 @pytest.fixture
 def ds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
-    bc.register(
+    bc.register_plugins(
         monkeypatch,
-        bc.behavior("walking", {"time_ms", "x"}, bc.position),
-        bc.behavior("licking", {"time_ms", "label"}, bc.licks),
+        bc.make_converter("walking", {"time_ms", "x"}, bc.build_position),
+        bc.make_converter("licking", {"time_ms", "label"}, bc.build_licks),
     )
     made = Builder(tmp_path / "ds")
     session = {"session_id": "JB_S_0001", "mouse_id": "JB_M_0001", "experimenter": "Ada Example"}
@@ -33,7 +33,7 @@ def ds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
     return made
 
 
-def add(ds: Builder, text: str, number: int = 1, **cells: str) -> str:
+def add_behavior(ds: Builder, text: str, number: int = 1, **cells: str) -> str:
     key = f"basu/{DATE}/behavior/raw/b{number}.csv"
     ds.put(key, text.encode())
     ds.row("behavior", behavior_id=f"JB_B_{number:04d}", session_id="JB_S_0001", metric_type="position",
@@ -48,14 +48,14 @@ def add_movie(ds: Builder, tmp_path: Path) -> None:
            y="20", z="12", file_path_raw=key)  # fmt: skip
 
 
-def findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+def read_findings(capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     return {line["id"]: line["message"] for line in lines if "id" in line and "message" in line}
 
 
 def test_two_converters_share_a_module_and_each_takes_its_file(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
-    add(ds, WALK, 1, task="open field")
-    add(ds, LICKS, 2)
+    add_behavior(ds, WALK, 1, task="open field")
+    add_behavior(ds, LICKS, 2)
     root = str(ds.root)
     for verb in ("check", "plan", "convert", "verify", "validate"):
         assert main([verb, root]) == 0, (verb, capsys.readouterr().out)
@@ -74,50 +74,50 @@ def test_two_converters_share_a_module_and_each_takes_its_file(ds: Builder, caps
     with h5py.File(path, "r+") as file:
         file["/events/JB_B_0002/label"][2] = "rewarD"
     assert main(["verify", root, "--json"]) != 0
-    assert "verify.different" in findings(capsys)
+    assert "verify.different" in read_findings(capsys)
 
 
-def test_a_file_for_no_converter_or_for_two_is_told(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
-    add(ds, "[odd]\na,b\n1,2\n", 1)
+def test_a_file_for_no_converter_or_for_two_is_reported(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    add_behavior(ds, "[odd]\na,b\n1,2\n", 1)
     assert main(["convert", str(ds.root), "--json"]) != 0
-    message = findings(capsys)["convert.choice"]
+    message = read_findings(capsys)["convert.choice"]
     assert "DataTable 'odd' (tables: a, b)" in message
     assert "licking: a table with label, time_ms; walking: a table with time_ms, x" in message
     ds.put(f"basu/{DATE}/behavior/raw/b1.csv", (WALK + LICKS).encode())
     assert main(["convert", str(ds.root), "--json"]) != 0
-    assert "is for licking and walking alike" in findings(capsys)["convert.choice"]
+    assert "is for licking and walking alike" in read_findings(capsys)["convert.choice"]
 
 
 def test_several_contents_of_one_file_are_taken_by_name_and_each_is_compared(
     ds: Builder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    add(ds, WALK + WALK.replace("[walk]", "[run] task=maze"), 1, task="maze")
+    add_behavior(ds, WALK + WALK.replace("[walk]", "[run] task=maze"), 1, task="maze")
     assert main(["convert", str(ds.root)]) == 0, capsys.readouterr().out
     arrays = read_provenance(ds.output(NWB)).receipt.arrays  # type: ignore[arg-type]
     assert {spec.spec.content for spec in arrays.values()} == {"walk", "run"}
     assert main(["verify", str(ds.root)]) == 0
 
 
-def test_a_module_that_two_describe_differently_is_told(
+def test_a_module_that_two_describe_differently_is_reported(
     ds: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    walking = bc.behavior("walking", {"time_ms", "x"}, bc.position)
-    licking = bc.behavior("licking", {"time_ms", "label"}, bc.licks)
+    walking = bc.make_converter("walking", {"time_ms", "x"}, bc.build_position)
+    licking = bc.make_converter("licking", {"time_ms", "label"}, bc.build_licks)
     licking.build = lambda jobs: bc.Built(  # type: ignore[attr-defined]
-        (bc.Node(bc.MODULE, "ProcessingModule", {"description": bc.constant("module", "Licks.")}),)
+        (bc.Node(bc.MODULE, "ProcessingModule", {"description": bc.make_constant("module", "Licks.")}),)
     )
-    bc.register(monkeypatch, walking, licking)
-    add(ds, WALK, 1)
-    add(ds, LICKS, 2)
+    bc.register_plugins(monkeypatch, walking, licking)
+    add_behavior(ds, WALK, 1)
+    add_behavior(ds, LICKS, 2)
     assert main(["convert", str(ds.root), "--json"]) != 0
-    message = findings(capsys)["plan.collision"]
+    message = read_findings(capsys)["plan.collision"]
     assert "walking and licking want different objects at /processing/behavior" in message
     assert "description is 'Behaviour of the mouse.' and 'Licks.'" in message
 
 
 @pytest.mark.parametrize("start", ["09:30", ""])
 def test_a_session_in_two_files(ds: Builder, tmp_path: Path, start: str, capsys: pytest.CaptureFixture[str]) -> None:
-    add(ds, WALK, 1)
+    add_behavior(ds, WALK, 1)
     add_movie(ds, tmp_path)
     ds.change("session", start_time=start, end_time=start and "10:50")
     settings = (ds.root / "neuropress.toml").read_text()
@@ -149,13 +149,13 @@ def test_a_session_in_two_files(ds: Builder, tmp_path: Path, start: str, capsys:
         assert (list(file["acquisition"]), list(file["processing"])) == (["JB_IMG_0001"], ["behavior"])
     capsys.readouterr()
     main(["check", root, "--json"])
-    assert "JB_S_0001_behavior.nwb" in findings(capsys)["result.stray"]
+    assert "JB_S_0001_behavior.nwb" in read_findings(capsys)["result.stray"]
 
 
 @pytest.mark.parametrize(
     ("entry", "message"), [('waking = "a"', "no converter of sessions"), ('walking = "../x"', "small letters")]
 )
-def test_a_split_that_cannot_be_is_told(
+def test_a_split_that_cannot_be_is_reported(
     ds: Builder, entry: str, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with (ds.root / "neuropress.toml").open("a") as file:
@@ -168,7 +168,7 @@ def test_a_split_that_cannot_be_is_told(
 def test_a_bad_file_withholds_its_own_part_and_others_that_need_its_clock(
     ds: Builder, tmp_path: Path, start: str
 ) -> None:
-    add(ds, WALK + "1,2,3\n", 1)
+    add_behavior(ds, WALK + "1,2,3\n", 1)
     add_movie(ds, tmp_path)
     ds.change("session", start_time=start, end_time=start and "10:50")
     with (ds.root / "neuropress.toml").open("a") as file:

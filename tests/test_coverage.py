@@ -268,12 +268,12 @@ def test_every_removed_rule_and_source_is_told_by_its_name(
 def test_a_cell_that_a_converter_drops_is_told(
     lab: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = imaging._Movie._series_fields
+    whole = imaging._MovieConverter._build_series_fields
 
-    def forgetful(movie: imaging._Movie, kind: str) -> dict[str, Field]:
+    def forgetful(movie: imaging._MovieConverter, kind: str) -> dict[str, Field]:
         return {name: field for name, field in whole(movie, kind).items() if name != "exposure_time"}
 
-    monkeypatch.setattr(imaging._Movie, "_series_fields", forgetful)
+    monkeypatch.setattr(imaging._MovieConverter, "_build_series_fields", forgetful)
     shutil.rmtree(lab.root / "output")
     assert main(["convert", str(lab.root)]) == 0
     assert main(["coverage", str(lab.root)]) == 1

@@ -1,4 +1,4 @@
-"""Another installed package adds a format and a modality; a broken one is told and stops nothing."""
+"""Another installed package adds a format and a modality; a broken one is reported and stops nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from neuropress import converters, readers, registry
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
-from neuropress.readers.raw import choose
+from neuropress.readers.raw import choose_format
 from neuropress.results.nwb import file as nwb
 from neuropress.storage.roots import Folder
 
@@ -59,7 +59,7 @@ def lab(tmp_path: Path) -> Builder:
     return build
 
 
-def run(site: Path, *arguments: str) -> tuple[int, str]:
+def run_command(site: Path, *arguments: str) -> tuple[int, str]:
     """The command line in a process of its own, with the toy package installed."""
     path = os.pathsep.join([str(ROOT / "src"), str(site)])
     done = subprocess.run(
@@ -73,16 +73,16 @@ def run(site: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def config(lab: Builder, text: str) -> None:
+def write_config(lab: Builder, text: str) -> None:
     (lab.root / "neuropress.toml").write_text(f'[options."{KEY}"]\n{text}\n', "utf-8")
 
 
 def test_an_installed_package_takes_a_new_format_through_the_whole_line(site: Path, lab: Builder) -> None:
     root = str(lab.root)
-    config(lab, "skip = 10\nreverse = false\ntrack = 1.5")
-    status, out = run(site, "check", root)
+    write_config(lab, "skip = 10\nreverse = false\ntrack = 1.5")
+    status, out = run_command(site, "check", root)
     assert (status, "1 ready" in out) == (0, True), out
-    status, out = run(site, "run", root, "--workers", "2")
+    status, out = run_command(site, "run", root, "--workers", "2")
     assert status == 0, out
     path = lab.output("JB_S_0001.nwb")
     assert path is not None
@@ -93,21 +93,21 @@ def test_an_installed_package_takes_a_new_format_through_the_whole_line(site: Pa
         receipt = json.loads(file["general/neuropress/receipt_json"][()])
     assert receipt["sources"] == {KEY: {"skip": 10, "reverse": False, "track": 1.5}}
     assert receipt["revisions"]["converter:toy_positions"] == receipt["revisions"]["mapping:toy_positions"] == 1
-    status, out = run(site, "verify", str(path), "--source", str(lab.root / "source"))
+    status, out = run_command(site, "verify", str(path), "--source", str(lab.root / "source"))
     assert status == 0, out
-    status, out = run(site, "explain", str(path), "JB_B_0001/description", "--json")
+    status, out = run_command(site, "explain", str(path), "JB_B_0001/description", "--json")
     assert (status, "toy_positions/series.description" in out, "behavior" in out) == (0, True, True)
-    status, out = run(site, "coverage", root)
+    status, out = run_command(site, "coverage", root)
     assert status == 0, out
-    _, out = run(site, "convert", root)
+    _, out = run_command(site, "convert", root)
     assert "up to date" in out
-    config(lab, "skip = 11")
-    _, out = run(site, "plan", root)
+    write_config(lab, "skip = 11")
+    _, out = run_command(site, "plan", root)
     assert f"the options of {KEY} changed" in out
 
 
 def test_formats_lists_it_and_add_takes_it(site: Path, lab: Builder, tmp_path: Path) -> None:
-    status, out = run(site, "formats", "--json")
+    status, out = run_command(site, "formats", "--json")
     entries = {entry["format"]: entry for entry in map(json.loads, out.splitlines())}
     assert (status, list(entries)) == (0, [*(format.name for format in readers.BUILT_IN), "toy"])
     assert (entries["toy"]["package"], entries["abf"]["package"]) == ("toy-behaviour", "neuropress")
@@ -119,12 +119,12 @@ def test_formats_lists_it_and_add_takes_it(site: Path, lab: Builder, tmp_path: P
         "reverse",
         "arena",
     }
-    _, out = run(site, "formats", "toy")
+    _, out = run_command(site, "formats", "toy")
     assert "skip (a whole number from 0)" in out
     assert "sampling_rate (Hz)" in out
     (tmp_path / "second.toy").write_bytes(toy_file())
     more = ("--lab", "JB", "--session", "JB_S_0001", "--table", "behavior", "--dataset", str(lab.root))
-    status, out = run(site, "add", str(tmp_path / "second.toy"), *more)
+    status, out = run_command(site, "add", str(tmp_path / "second.toy"), *more)
     assert (status, "behavior JB_B_0002" in out) == (0, True), out
 
 
@@ -136,10 +136,12 @@ def test_formats_lists_it_and_add_takes_it(site: Path, lab: Builder, tmp_path: P
         (b"TOY1CRSH" + bytes(40), "plugin.failed", "package toy-behaviour"),
     ],
 )
-def test_findings_of_a_plugin_are_told_on_their_row(site: Path, lab: Builder, data: bytes, id: str, words: str) -> None:
+def test_findings_of_a_plugin_are_reported_on_their_row(
+    site: Path, lab: Builder, data: bytes, id: str, words: str
+) -> None:
     lab.put(KEY, data)
     for verb in ("check", "convert"):
-        status, out = run(site, verb, str(lab.root), "--json")
+        status, out = run_command(site, verb, str(lab.root), "--json")
         found = [entry for entry in map(json.loads, out.splitlines()) if entry.get("id") == id]
         assert status == 1
         assert found, out
@@ -167,21 +169,21 @@ def test_findings_of_a_plugin_are_told_on_their_row(site: Path, lab: Builder, da
 def test_a_wrong_option_names_itself_its_reader_and_what_is_allowed(
     installed: Path, lab: Builder, text: str, words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config(lab, text)
+    write_config(lab, text)
     assert main(["check", str(lab.root)]) == 2
-    told = capsys.readouterr().err
-    assert all(word in told for word in [*words, KEY]), told
+    output = capsys.readouterr().err
+    assert all(word in output for word in [*words, KEY]), output
 
 
 def test_an_option_of_another_reader_is_found_when_the_file_is_known(
     installed: Path, lab: Builder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    config(lab, 'axes = "tyx"')
+    write_config(lab, 'axes = "tyx"')
     assert main(["check", str(lab.root)]) == 1
     assert "reader.option" in capsys.readouterr().out
 
 
-def test_a_reader_that_fails_on_samples_is_told_by_its_package(
+def test_a_reader_that_fails_on_samples_is_reported_by_its_package(
     installed: Path, lab: Builder, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lab.put(KEY, toy_file(13))
@@ -194,17 +196,22 @@ def test_a_reader_that_fails_on_samples_is_told_by_its_package(
 
 def test_a_probe_that_fails_keeps_nobody_else_from_reading(installed: Path, tmp_path: Path) -> None:
     (tmp_path / "a.swc").write_bytes(b"1 1 0 0 0 1 -1\n")
-    assert choose(Source("a.swc", Folder(tmp_path))).format == "swc"
+    assert choose_format(Source("a.swc", Folder(tmp_path))).format == "swc"
     (tmp_path / "a.grab").write_bytes(b"anything")
     with pytest.raises(Problem) as caught:
-        choose(Source("a.grab", Folder(tmp_path)))
+        choose_format(Source("a.grab", Folder(tmp_path)))
     assert caught.value.finding.id == "plugin.failed"
 
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
     """Entry points are read once a process: read them anew, here and afterwards."""
-    caches = (readers._plugins, readers.registered, converters._plugins, registry._findings_of)
+    caches = (
+        readers._load_readers,
+        readers.get_registered_formats,
+        converters._load_plugin_converters,
+        registry._register_findings,
+    )
     for cache in caches:
         cache.cache_clear()
     yield
@@ -219,7 +226,7 @@ def installed(site: Path, monkeypatch: pytest.MonkeyPatch, fresh: None) -> Path:
     return site
 
 
-def broken(site: Path, name: str, text: str = "", group: str = "readers", entry: str = "FORMAT") -> None:
+def write_broken_plugin(site: Path, name: str, text: str = "", group: str = "readers", entry: str = "FORMAT") -> None:
     """A package whose one entry point, called like its module's last word, is not what it should be."""
     module = f"broken_{name}".replace("-", "_")
     (site / f"{module}.py").write_text(text, "utf-8")
@@ -245,22 +252,22 @@ BROKEN = {
 }
 
 
-def test_broken_plugins_are_told_by_package_and_stop_nothing(
+def test_broken_plugins_are_reported_by_package_and_stop_nothing(
     installed: Path, lab: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     more = tmp_path / "more"
     more.mkdir()
     for name, (text, group, _) in BROKEN.items():
-        broken(more, name, text, group, "FORMAT" if group == "readers" else "")
+        write_broken_plugin(more, name, text, group, "FORMAT" if group == "readers" else "")
     write_dist_info(more, "twin", {"neuropress.readers": {"twice": "broken_renamed:FORMAT"}})
     write_dist_info(more, "other-twin", {"neuropress.readers": {"twice": "broken_renamed:FORMAT"}})
     monkeypatch.syspath_prepend(str(more))
     assert main(["check", str(lab.root), "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    told = [line["message"] for line in lines if line.get("id") == "plugin.broken"]
+    messages = [line["message"] for line in lines if line.get("id") == "plugin.broken"]
     for name, (_, _, words) in BROKEN.items():
-        assert any(f"package broken-{name}:" in message and words in message for message in told), (name, told)
-    assert {m.split(":")[0] for m in told if "'twice'" in m} == {"package twin", "package other-twin"}
+        assert any(f"package broken-{name}:" in message and words in message for message in messages), (name, messages)
+    assert {m.split(":")[0] for m in messages if "'twice'" in m} == {"package twin", "package other-twin"}
     assert any(line.get("done") == "ready" for line in lines)
     assert main(["formats"]) == 0
     assert "package toy-behaviour" in capsys.readouterr().out
@@ -279,8 +286,8 @@ def test_findings_that_are_not_whole_or_not_new_are_refused(
     write_dist_info(tmp_path, "grabbing", {"neuropress.readers": {"toy": "grabbing:FORMAT"}})
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "grabbing", raising=False)
-    (told,) = readers.broken_readers()
-    assert "findings.toml" in told.message
+    (broken,) = readers.list_broken_readers()
+    assert "findings.toml" in broken.message
 
 
 @pytest.mark.parametrize(
@@ -349,7 +356,7 @@ assert not loaded, loaded
 
 @pytest.mark.parametrize("code", [LIGHT, HELP])
 def test_settings_are_checked_and_help_is_shown_without_opening_a_reader(site: Path, lab: Builder, code: str) -> None:
-    config(lab, "skip = 1")
+    write_config(lab, "skip = 1")
     path = os.pathsep.join([str(ROOT / "src"), str(site)])
     command = [sys.executable, "-c", code, str(lab.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": path})

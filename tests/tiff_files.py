@@ -18,11 +18,11 @@ RNG = np.random.default_rng(7)
 MOVIE = RNG.integers(0, 4096, (5, 12, 10), dtype=np.uint16)
 
 
-def load(path: Path, **options: Any) -> tuple[Image, ...]:
+def load_images(path: Path, **options: Any) -> tuple[Image, ...]:
     return tiff.read(Source(path.name, Folder(path.parent)), options)
 
 
-def whole(image: Image) -> np.ndarray:
+def read_whole(image: Image) -> np.ndarray:
     pixels = image.arrays["pixels"]
     data = pixels.read(tuple(slice(0, n) for n in pixels.shape))
     assert data.dtype == pixels.dtype
@@ -31,24 +31,24 @@ def whole(image: Image) -> np.ndarray:
     return data
 
 
-def one(path: Path, **options: Any) -> tuple[Image, np.ndarray]:
-    (image,) = load(path, **options)
-    data = whole(image)
+def read_one(path: Path, **options: Any) -> tuple[Image, np.ndarray]:
+    (image,) = load_images(path, **options)
+    data = read_whole(image)
     image.close()
     return image, data
 
 
-def refused(path: Path) -> Problem:
+def expect_refusal(path: Path) -> Problem:
     with pytest.raises(Problem) as caught:
         read_all(path)
     return caught.value
 
 
 def read_all(path: Path) -> None:
-    images = load(path)
+    images = load_images(path)
     try:
         for image in images:
-            whole(image)
+            read_whole(image)
     finally:
         for image in images:
             image.close()

@@ -40,7 +40,7 @@ class Plugins[T]:
     broken: tuple[Finding, ...]
 
 
-def load_plugins[T](group: str, taken: Collection[str], check: Callable[[str, str, Any], T]) -> Plugins[T]:
+def load_plugins[T](group: str, reserved: Collection[str], check: Callable[[str, str, Any], T]) -> Plugins[T]:
     """Import what other packages declare under an entry point.
 
     Parameters
@@ -55,56 +55,58 @@ def load_plugins[T](group: str, taken: Collection[str], check: Callable[[str, st
     """
     usable: list[Plugin[T]] = []
     broken: list[Finding] = []
-    entries = sorted(entry_points(group=group), key=lambda entry: (entry.name, package_of(entry)))
+    entries = sorted(entry_points(group=group), key=lambda entry: (entry.name, get_package_name(entry)))
     for entry in entries:
         try:
-            _check_name(entry, entries, taken)
-            value = check(entry.name, package_of(entry), entry.load())
-            _describe(entry)
+            _check_name(entry, entries, reserved)
+            value = check(entry.name, get_package_name(entry), entry.load())
+            _register_package_findings(entry)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - anything may happen in code of others
-            broken.append(_broken(entry, group, error))
+            broken.append(_make_broken_finding(entry, group, error))
         else:
-            usable.append(Plugin(entry.name, package_of(entry), value))
+            usable.append(Plugin(entry.name, get_package_name(entry), value))
     return Plugins(tuple(usable), tuple(broken))
 
 
-def _broken(entry: EntryPoint, group: str, error: BaseException) -> Finding:
-    why = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
-    message = f"package {package_of(entry)}: its {group.rpartition('.')[2].removesuffix('s')} {entry.name!r}"
-    return finding("plugin.broken", f"{message} ({entry.value}) cannot be used: {why[:500]}", value=entry.name)
+def _make_broken_finding(entry: EntryPoint, group: str, error: BaseException) -> Finding:
+    reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+    message = f"package {get_package_name(entry)}: its {group.rpartition('.')[2].removesuffix('s')} {entry.name!r}"
+    return finding("plugin.broken", f"{message} ({entry.value}) cannot be used: {reason[:500]}", value=entry.name)
 
 
 class PluginError(ValueError):
     """Why a plug-in cannot be used, in words for its author."""
 
 
-def package_of(entry: EntryPoint) -> str:
+def get_package_name(entry: EntryPoint) -> str:
     """Name of the package as it is installed."""
     return entry.dist.name if entry.dist else entry.module.partition(".")[0]
 
 
-def _check_name(entry: EntryPoint, entries: Sequence[EntryPoint], taken: Collection[str]) -> None:
+def _check_name(entry: EntryPoint, entries: Sequence[EntryPoint], reserved: Collection[str]) -> None:
     """Refuse a name that something else has: which one is meant would be chance."""
-    if entry.name in taken:
+    if entry.name in reserved:
         raise PluginError("neuropress has one of this name itself")
     if Counter(other.name for other in entries)[entry.name] > 1:
-        others = sorted({package_of(other) for other in entries if other.name == entry.name} - {package_of(entry)})
-        raise PluginError(f"another one has the same name (package {', '.join(others) or package_of(entry)})")
+        others = sorted(
+            {get_package_name(other) for other in entries if other.name == entry.name} - {get_package_name(entry)}
+        )
+        raise PluginError(f"another one has the same name (package {', '.join(others) or get_package_name(entry)})")
 
 
 @cache
-def _findings_of(package: str) -> None:
+def _register_findings(package: str) -> None:
     """Add the findings that a package describes to the catalogue, once. Raises `PluginError`."""
-    page = files(package).joinpath(FINDINGS_FILE)
-    if not page.is_file():
+    file = files(package).joinpath(FINDINGS_FILE)
+    if not file.is_file():
         return
     try:
-        describe_findings(parse_toml(page.read_text("utf-8")))
+        describe_findings(parse_toml(file.read_text("utf-8")))
     except ValueError as error:
         raise PluginError(f"{FINDINGS_FILE}: {error}") from error
 
 
-def _describe(entry: EntryPoint) -> None:
+def _register_package_findings(entry: EntryPoint) -> None:
     package = import_module(entry.module).__package__
     if package:  # a module by itself has no place for a file of its own
-        _findings_of(package)
+        _register_findings(package)

@@ -32,36 +32,36 @@ NUMBERS = frozenset(
 )
 
 
-def record(table: str, key: str, parents: Mapping[str, Record] | None = None, **cells: str) -> Record:
+def make_record(table: str, key: str, parents: Mapping[str, Record] | None = None, **cells: str) -> Record:
     spec = PROFILE.tables[table]
     texts = {column: cells.get(column, "") for column in spec.columns} | {spec.key: key}
     values = {c: (Decimal(t) if c in NUMBERS else t) if t else None for c, t in texts.items()}
     return Record(table, key, 2, {c: Cell(t) for c, t in texts.items()}, values, parents or {})
 
 
-def plasmid(key: str, gene: str, kind: str = "voltage indicator") -> Record:
-    return record("plasmid", key, gene=gene, indicator=kind, wavelength="509", tuning="negative")
+def make_plasmid(key: str, gene: str, kind: str = "voltage indicator") -> Record:
+    return make_record("plasmid", key, gene=gene, indicator=kind, wavelength="509", tuning="negative")
 
 
-def row(mouse: Mapping[str, Record] | None = None, **cells: str) -> Record:
+def make_row(mouse: Mapping[str, Record] | None = None, **cells: str) -> Record:
     """An image row of a one-photon voltage movie, its session and mouse."""
-    session = record("session", "RY_S_0001", {"mouse": record("mouse", "RY_M_0001", mouse or {})})
+    session = make_record("session", "RY_S_0001", {"mouse": make_record("mouse", "RY_M_0001", mouse or {})})
     usual = {
         "image_type": "voltage", "frame_rate": "500", "x": "10", "y": "12", "z": "6", "pixel_size": "0.813",
         "numerical_aperture": "0.8", "objective_magn": "16x", "exposure_time": "1.9", "laser_power": "30.5",
         "laser_line": "488", "notes": "cell 3", "file_path_raw": "m.tif",
     }  # fmt: skip
-    return record("image", "RY_IMG_0001", {"session": session}, **(usual | cells))
+    return make_record("image", "RY_IMG_0001", {"session": session}, **(usual | cells))
 
 
-JEDI = {"plasmid": plasmid("ML_P_0001", "JEDI-2P")}
+JEDI = {"plasmid": make_plasmid("ML_P_0001", "JEDI-2P")}
 
 
 def with_modality(profile: Profile, image_type: str, modality: str) -> Profile:
     return replace(profile, defaults={**profile.defaults, f"modality_{image_type}": modality})
 
 
-def job(folder: Path, of: Record, data: np.ndarray = MOVIE, profile: Profile = PROFILE, **written: Any) -> Job:
+def make_job(folder: Path, of: Record, data: np.ndarray = MOVIE, profile: Profile = PROFILE, **written: Any) -> Job:
     tifffile.imwrite(folder / "m.tif", data, **({"metadata": None, "photometric": "minisblack"} | written))
     contents = tiff.read(Source("m.tif", Folder(folder)), {})
     for content in contents:
@@ -70,11 +70,11 @@ def job(folder: Path, of: Record, data: np.ndarray = MOVIE, profile: Profile = P
     return Job(of, "file_path_raw", "m.tif", contents, apply_mapping(load_mapping("imaging"), scope), profile, STARTED)
 
 
-def nodes(built: Built) -> dict[str, Node]:
+def get_nodes(built: Built) -> dict[str, Node]:
     return {node.path: node for node in built.nodes}
 
 
-def ids(built: Built) -> list[str]:
+def list_ids(built: Built) -> list[str]:
     return sorted(found.id for found in built.findings)
 
 
@@ -83,15 +83,15 @@ def test_mapping_names_exist() -> None:
 
 
 def test_takes_movies_only() -> None:
-    assert imaging.takes(row())
-    assert not imaging.takes(row(frame_rate=""))
-    assert not imaging.takes(record("session", "RY_S_0001"))
+    assert imaging.takes(make_row())
+    assert not imaging.takes(make_row(frame_rate=""))
+    assert not imaging.takes(make_record("session", "RY_S_0001"))
 
 
 def test_one_photon_movie(tmp_path: Path) -> None:
-    built = imaging.build([job(tmp_path, row(JEDI), profile=with_modality(PROFILE, "voltage", "one-photon"))])
-    assert ids(built) == ["image.alignment"]
-    found = nodes(built)
+    built = imaging.build([make_job(tmp_path, make_row(JEDI), profile=with_modality(PROFILE, "voltage", "one-photon"))])
+    assert list_ids(built) == ["image.alignment"]
+    found = get_nodes(built)
     assert list(found) == [
         "/general/devices/RY_microscope",
         "/general/optophysiology/RY_IMG_0001_plane/optical_channel",
@@ -135,18 +135,18 @@ def test_one_photon_movie(tmp_path: Path) -> None:
 
 
 def test_every_value_names_its_source(tmp_path: Path) -> None:
-    for node in imaging.build([job(tmp_path, row(JEDI))]).nodes:
+    for node in imaging.build([make_job(tmp_path, make_row(JEDI))]).nodes:
         for name, field in node.fields.items():
             assert field.rule, f"{node.path} {name}"
             assert field.sources, f"{node.path} {name}"
-    spacing = nodes(imaging.build([job(tmp_path, row())]))["/general/optophysiology/RY_IMG_0001_plane"]
+    spacing = get_nodes(imaging.build([make_job(tmp_path, make_row())]))["/general/optophysiology/RY_IMG_0001_plane"]
     (ref,) = spacing.fields["grid_spacing"].sources
     assert (ref.table, ref.key, ref.column, ref.text) == ("image", "RY_IMG_0001", "pixel_size", "0.813")
 
 
 def test_frames_become_t_width_height(tmp_path: Path) -> None:
-    work = job(tmp_path, row())
-    spec = nodes(imaging.build([work]))["/acquisition/RY_IMG_0001"].arrays["data"]
+    work = make_job(tmp_path, make_row())
+    spec = get_nodes(imaging.build([work]))["/acquisition/RY_IMG_0001"].arrays["data"]
     assert spec.shape == (6, 10, 12)
     assert spec.dtype == "<u2"
     assert (spec.source, spec.content, spec.array, spec.format) == ("m.tif", "", "pixels", "tiff")
@@ -169,8 +169,8 @@ def test_channels_and_volumes(
     tmp_path: Path, axes: str, shape: tuple[int, ...], expected: dict[str, tuple[int, ...]], order: tuple[int, ...]
 ) -> None:
     data = np.arange(math.prod(shape), dtype=np.uint16).reshape(shape)
-    built = imaging.build([job(tmp_path, row(JEDI), data, imagej=True, metadata={"axes": axes})])
-    series = {p.removeprefix("/acquisition/RY_IMG_0001"): n for p, n in nodes(built).items() if "/acquisition" in p}
+    built = imaging.build([make_job(tmp_path, make_row(JEDI), data, imagej=True, metadata={"axes": axes})])
+    series = {p.removeprefix("/acquisition/RY_IMG_0001"): n for p, n in get_nodes(built).items() if "/acquisition" in p}
     assert {name: node.arrays["data"].shape for name, node in series.items()} == expected
     (content,) = tiff.read(Source("m.tif", Folder(tmp_path)), {})
     for number, node in enumerate(series.values()):
@@ -189,43 +189,43 @@ def test_channels_and_volumes(
 def test_named_channels(tmp_path: Path) -> None:
     data = np.zeros((3, 2, 12, 10), np.uint16)
     meta = {"axes": "TCYX", "Channel": {"Name": ["green / GFP", "red"]}}
-    built = imaging.build([job(tmp_path, row(), data, ome=True, metadata=meta)])
-    assert [p for p in nodes(built) if "/acquisition" in p] == [
+    built = imaging.build([make_job(tmp_path, make_row(), data, ome=True, metadata=meta)])
+    assert [p for p in get_nodes(built) if "/acquisition" in p] == [
         "/acquisition/RY_IMG_0001_green_GFP",
         "/acquisition/RY_IMG_0001_red",
     ]
 
 
 def test_planes_that_the_file_calls_depth_are_frames(tmp_path: Path) -> None:
-    built = imaging.build([job(tmp_path, row(JEDI), imagej=True, metadata={"axes": "ZYX"})])
-    assert "image.depth_as_time" in ids(built)
-    assert nodes(built)["/acquisition/RY_IMG_0001"].arrays["data"].shape == (6, 10, 12)
+    built = imaging.build([make_job(tmp_path, make_row(JEDI), imagej=True, metadata={"axes": "ZYX"})])
+    assert "image.depth_as_time" in list_ids(built)
+    assert get_nodes(built)["/acquisition/RY_IMG_0001"].arrays["data"].shape == (6, 10, 12)
 
 
 @pytest.mark.parametrize(
-    ("data", "written", "identifier", "said"),
+    ("data", "written", "identifier", "words"),
     [
         (np.zeros((2, 3, 12, 10), np.uint8), {"metadata": {}}, "image.axes", "which of the undeclared ones"),
         (np.zeros((12, 10), np.uint8), {}, "image.single", "one frame, but the row has a frame_rate"),
     ],
 )
 def test_axes_that_a_person_must_name(
-    tmp_path: Path, data: np.ndarray, written: dict[str, Any], identifier: str, said: str
+    tmp_path: Path, data: np.ndarray, written: dict[str, Any], identifier: str, words: str
 ) -> None:
-    with pytest.raises(Problem, match=said) as caught:
-        imaging.build([job(tmp_path, row(), data, **written)])
+    with pytest.raises(Problem, match=words) as caught:
+        imaging.build([make_job(tmp_path, make_row(), data, **written)])
     found = caught.value.finding
     assert (found.id, found.location.key, found.location.column) == (identifier, "RY_IMG_0001", "file_path_raw")
 
 
 def test_several_images_in_one_file(tmp_path: Path) -> None:
-    work = job(tmp_path, row())
+    work = make_job(tmp_path, make_row())
     with pytest.raises(Problem, match="holds 2 images"):
         imaging.build([replace(work, contents=work.contents * 2)])
 
 
 @pytest.mark.parametrize(
-    ("cells", "kind", "told"),
+    ("cells", "kind", "words"),
     [
         ({"laser_line": "920"}, "TwoPhotonSeries", "laser_line 920 is above 680 nm"),
         ({"laser_line": "488"}, "OnePhotonSeries", "laser_line 488 is not above 680 nm"),
@@ -234,48 +234,48 @@ def test_several_images_in_one_file(tmp_path: Path) -> None:
     ],
 )
 def test_one_or_two_photons_without_a_word_in_the_profile(
-    tmp_path: Path, cells: dict[str, str], kind: str, told: str
+    tmp_path: Path, cells: dict[str, str], kind: str, words: str
 ) -> None:
-    built = imaging.build([job(tmp_path, row(JEDI, **cells))])
-    assert nodes(built)["/acquisition/RY_IMG_0001"].type == kind
+    built = imaging.build([make_job(tmp_path, make_row(JEDI, **cells))])
+    assert get_nodes(built)["/acquisition/RY_IMG_0001"].type == kind
     (found,) = (f for f in built.findings if f.id == "image.kind")
-    assert told in found.message
+    assert words in found.message
 
 
 def test_two_photon_series_has_no_power(tmp_path: Path) -> None:
     profile = with_modality(PROFILE, "voltage", "two-photon")
-    series = nodes(imaging.build([job(tmp_path, row(), profile=profile)]))["/acquisition/RY_IMG_0001"]
+    series = get_nodes(imaging.build([make_job(tmp_path, make_row(), profile=profile)]))["/acquisition/RY_IMG_0001"]
     assert series.type == "TwoPhotonSeries"
     assert not {"power", "exposure_time"} & set(series.fields)
 
 
-def test_absent_stays_absent_and_is_told(tmp_path: Path) -> None:
+def test_absent_stays_absent_and_is_reported(tmp_path: Path) -> None:
     cells = dict.fromkeys(("laser_line", "pixel_size", "numerical_aperture", "objective_magn", "notes"), "")
-    built = imaging.build([job(tmp_path, row(**cells))])
-    plane = nodes(built)["/general/optophysiology/RY_IMG_0001_plane"].fields
+    built = imaging.build([make_job(tmp_path, make_row(**cells))])
+    plane = get_nodes(built)["/general/optophysiology/RY_IMG_0001_plane"].fields
     assert math.isnan(plane["excitation_lambda"].value)
     assert plane["excitation_lambda"].via == "absent"
     assert plane["indicator"].value == "not recorded"
     assert "grid_spacing" not in plane
     assert "grid_spacing_unit" not in plane
-    assert ids(built) == ["image.alignment", "image.kind", "image.unrecorded", "image.unrecorded"]
-    device = nodes(built)["/general/devices/RY_microscope"].fields["description"]
+    assert list_ids(built) == ["image.alignment", "image.kind", "image.unrecorded", "image.unrecorded"]
+    device = get_nodes(built)["/general/devices/RY_microscope"].fields["description"]
     assert device.value == "Microscope; its objective is not recorded"
 
 
 def test_several_indicators_name_none(tmp_path: Path) -> None:
-    virus = record("virus", "RY_V_0001", {"plasmid": plasmid("ML_P_0002", "GCaMP8s", "calcium indicator")})
-    built = imaging.build([job(tmp_path, row({**JEDI, "virus": virus}))])
-    plane = nodes(built)["/general/optophysiology/RY_IMG_0001_plane"].fields
+    virus = make_record("virus", "RY_V_0001", {"plasmid": make_plasmid("ML_P_0002", "GCaMP8s", "calcium indicator")})
+    built = imaging.build([make_job(tmp_path, make_row({**JEDI, "virus": virus}))])
+    plane = get_nodes(built)["/general/optophysiology/RY_IMG_0001_plane"].fields
     assert plane["indicator"].value == "see NWBFile.virus"
     (found,) = (f for f in built.findings if f.id == "image.indicator")
     assert "GCaMP8s (ML_P_0002), JEDI-2P (ML_P_0001)" in found.message
 
 
 def test_an_actuator_is_no_indicator(tmp_path: Path) -> None:
-    virus = record("virus", "RY_V_0001", {"plasmid": plasmid("ML_P_0002", "ChR2", "optogenetic actuator")})
-    built = imaging.build([job(tmp_path, row({**JEDI, "virus": virus}))])
-    assert nodes(built)["/general/optophysiology/RY_IMG_0001_plane"].fields["indicator"].value == "JEDI-2P"
+    virus = make_record("virus", "RY_V_0001", {"plasmid": make_plasmid("ML_P_0002", "ChR2", "optogenetic actuator")})
+    built = imaging.build([make_job(tmp_path, make_row({**JEDI, "virus": virus}))])
+    assert get_nodes(built)["/general/optophysiology/RY_IMG_0001_plane"].fields["indicator"].value == "JEDI-2P"
 
 
 @pytest.mark.parametrize(
@@ -288,23 +288,23 @@ def test_an_actuator_is_no_indicator(tmp_path: Path) -> None:
     ],
 )
 def test_starting_time_by_the_files_clock(tmp_path: Path, clock: str, start: float | None) -> None:
-    work = job(tmp_path, row(JEDI))
+    work = make_job(tmp_path, make_row(JEDI))
     dated = tuple(replace(c, acquired=datetime.fromisoformat(clock)) for c in work.contents)
     built = imaging.build([replace(work, contents=dated)])
-    fields = nodes(built)["/acquisition/RY_IMG_0001"].fields
+    fields = get_nodes(built)["/acquisition/RY_IMG_0001"].fields
     assert fields["starting_time"].value == (0.0 if start is None else start)
-    assert ("image.alignment" in ids(built)) is (start is None)
-    assert ("recording.before_session" in ids(built)) is (start == -300.0)
+    assert ("image.alignment" in list_ids(built)) is (start is None)
+    assert ("recording.before_session" in list_ids(built)) is (start == -300.0)
     if start is not None:
         assert fields["starting_time"].sources[0].origin == "header"
         assert fields["comments"].value == "cell 3"
 
 
 def test_each_objective_is_a_device(tmp_path: Path) -> None:
-    first = job(tmp_path, row())
-    other = row(objective_magn="40x")
-    second = job(tmp_path, replace(other, key="RY_IMG_0002"))
-    third = job(tmp_path, replace(row(), key="RY_IMG_0003"))
+    first = make_job(tmp_path, make_row())
+    other = make_row(objective_magn="40x")
+    second = make_job(tmp_path, replace(other, key="RY_IMG_0002"))
+    third = make_job(tmp_path, replace(make_row(), key="RY_IMG_0003"))
     built = imaging.build([first, second, third])
     assert [n.path for n in built.nodes if n.type == "Device"] == [
         "/general/devices/RY_microscope",
@@ -328,9 +328,9 @@ def test_each_objective_is_a_device(tmp_path: Path) -> None:
     ],
 )
 def test_cells_against_the_file(tmp_path: Path, cells: dict[str, str], severity: Severity | None) -> None:
-    of = row(**({"pixel_size": "0.5"} | cells))
+    of = make_row(**({"pixel_size": "0.5"} | cells))
     meta = {"axes": "TYX", "unit": "um", "finterval": 0.002}
-    work = job(tmp_path, of, imagej=True, resolution=(2.0, 2.0), metadata=meta)
+    work = make_job(tmp_path, of, imagej=True, resolution=(2.0, 2.0), metadata=meta)
     found = compare_cells(of, load_mapping("imaging").compare, work.contents[0].facts, "m.tif")
     worst = {f.severity for f in found} - {Severity.INFO}
     assert worst == ({severity} if severity else set())
@@ -341,7 +341,7 @@ def test_pynwb_takes_every_field(tmp_path: Path) -> None:
     from hdmf.utils import get_docval
     from pynwb import get_type_map
 
-    built = imaging.build([job(tmp_path, row(JEDI))])
+    built = imaging.build([make_job(tmp_path, make_row(JEDI))])
     for node in built.nodes:
         known = {a["name"] for a in get_docval(get_type_map().get_dt_container_cls(node.type, "core").__init__)}
         assert {*node.fields, *node.links, *node.arrays} <= known
@@ -349,5 +349,5 @@ def test_pynwb_takes_every_field(tmp_path: Path) -> None:
 
 def test_a_boolean_movie_is_stored_as_0_and_1(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).random((6, 12, 10)) > 0.5
-    built = imaging.build([job(tmp_path, row(), frames)])
-    assert nodes(built)["/acquisition/RY_IMG_0001"].arrays["data"].dtype == "|u1"
+    built = imaging.build([make_job(tmp_path, make_row(), frames)])
+    assert get_nodes(built)["/acquisition/RY_IMG_0001"].arrays["data"].dtype == "|u1"

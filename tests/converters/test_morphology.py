@@ -27,7 +27,7 @@ def made(tmp_path: Path) -> Builder:
     return build
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:  # type: ignore[type-arg]
+def read_lines(capsys: pytest.CaptureFixture[str]) -> list[dict]:  # type: ignore[type-arg]
     return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
 
 
@@ -53,7 +53,7 @@ def test_the_whole_line(made: Builder, tmp_path: Path, capsys: pytest.CaptureFix
         assert main([verb, root]) == 0, verb
     capsys.readouterr()
     assert main(["status", root, "--json"]) == 0
-    (state,) = lines(capsys)
+    (state,) = read_lines(capsys)
     assert (state["done"], state["verified"], state["validated"]) == ("up to date", True, True)
     assert main(["publish", root, "--to", release, "--release", "1.0.0"]) == 0
     assert main(["releases", "verify", release, "--deep"]) == 0

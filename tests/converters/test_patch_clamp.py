@@ -12,7 +12,7 @@ import pytest
 from abf_files import close_all, open_abf  # noqa: F401 (fixture)
 
 from neuropress.converters import Built, Job, patch_clamp
-from neuropress.converters._clamp import roles, si
+from neuropress.converters._clamp import assign_roles, parse_si_unit
 from neuropress.mapping.rules import Scope, apply_mapping, load_mapping
 from neuropress.model.content import Channel, Image, LazyArray, Recording, Stimulus, Sweep, Tag
 from neuropress.model.finding import Problem
@@ -25,22 +25,22 @@ STARTED = datetime.fromisoformat("2025-06-20T14:00:00-04:00")
 LENGTH = 50
 
 
-def adc(index: int, unit: str, gain: str = "0.25", **more: Any) -> Channel:
+def make_adc(index: int, unit: str, gain: str = "0.25", **more: Any) -> Channel:
     more = {"dtype": np.dtype("i2"), "terminal": index, **more}
     return Channel(index, f"IN {index}", unit, Decimal(gain), Decimal("0.5"), **more)
 
 
-def dac(index: int, unit: str, driven: bool = True) -> Channel:
+def make_dac(index: int, unit: str, driven: bool = True) -> Channel:
     return Channel(index, f"Cmd {index}", unit, Decimal(1), Decimal(0), np.dtype("f8"), terminal=index, driven=driven)
 
 
-def lazy(name: str, dtype: np.dtype[Any]) -> LazyArray:
+def make_array(name: str, dtype: np.dtype[Any]) -> LazyArray:
     return LazyArray(name, (LENGTH,), dtype, ("sample",), lambda s: np.zeros(LENGTH, dtype)[s], (LENGTH,))
 
 
-def recording(
-    ins: Sequence[Channel] = (adc(0, "pA"),),
-    outs: Sequence[Channel] = (dac(0, "mV"),),
+def make_recording(
+    ins: Sequence[Channel] = (make_adc(0, "pA"),),
+    outs: Sequence[Channel] = (make_dac(0, "mV"),),
     stimuli: Sequence[int] = (0,),
     sweeps: int = 2,
     **more: Any,
@@ -55,8 +55,8 @@ def recording(
         )
         for i in range(sweeps)
     )
-    arrays = {a: lazy(a, ins[0].dtype) for s in made for a in s.responses.values()}
-    arrays |= {q.array: lazy(q.array, np.dtype("f8")) for s in made for q in s.stimuli}
+    arrays = {a: make_array(a, ins[0].dtype) for s in made for a in s.responses.values()}
+    arrays |= {q.array: make_array(q.array, np.dtype("f8")) for s in made for q in s.stimuli}
     begun = datetime.fromisoformat("2025-06-20T14:30:00.5")
     facts = {"sampling_rate": "20000", "amplifier": "MultiClamp 700", "digitizer": "Digidata 1440"}
     return replace(
@@ -68,7 +68,7 @@ def recording(
     )  # fmt: skip
 
 
-def job(content: Any, key: str = KEY, started: datetime | None = STARTED, kind: str = "somatic patch") -> Job:
+def make_job(content: Any, key: str = KEY, started: datetime | None = STARTED, kind: str = "somatic patch") -> Job:
     cells = {"ephys_id": key, "session_id": "RY_S_0001", "recording_type": kind, "file_path_raw": FILE}
     record = Record("ephys", key, 2, {k: Cell(v) for k, v in cells.items()}, dict(cells))
     profile = load_profile("dendritic-consortium")
@@ -76,8 +76,8 @@ def job(content: Any, key: str = KEY, started: datetime | None = STARTED, kind: 
     return Job(record, "file_path_raw", FILE, (content,), fields, profile, started)
 
 
-def build(content: Any, **more: Any) -> tuple[dict[str, Node], Built]:
-    built = patch_clamp.build([job(content, **more)])
+def build_nodes(content: Any, **more: Any) -> tuple[dict[str, Node], Built]:
+    built = patch_clamp.build([make_job(content, **more)])
     nodes = {n.path: n for n in built.nodes}
     assert len(nodes) == len(built.nodes)
     for node in built.nodes:
@@ -88,16 +88,16 @@ def build(content: Any, **more: Any) -> tuple[dict[str, Node], Built]:
     return nodes, built
 
 
-def values(node: Node) -> dict[str, Any]:
+def get_values(node: Node) -> dict[str, Any]:
     return {name: made.value for name, made in node.fields.items()}
 
 
 def test_voltage_clamp_with_all_that_belongs_to_it() -> None:
-    nodes, built = build(recording())
+    nodes, built = build_nodes(make_recording())
     assert built.findings == ()
     response = nodes["/acquisition/RY_E_0001_sweep001_ch0"]
     assert response.type == "VoltageClampSeries"
-    assert values(response) == {
+    assert get_values(response) == {
         "description": "Samples as stored of channel IN 0, sweep 1 of 2 (episodic)",
         "rate": 20000.0, "starting_time": 1800.7, "conversion": 2.5e-13, "offset": 5e-13,
         "sweep_number": 1, "stimulus_description": "steps",
@@ -110,28 +110,28 @@ def test_voltage_clamp_with_all_that_belongs_to_it() -> None:
     )  # fmt: skip
     stimulus = nodes["/stimulus/presentation/RY_E_0001_sweep001_dac0"]
     assert (stimulus.type, stimulus.arrays["data"].dtype) == ("VoltageClampStimulusSeries", "<f8")
-    assert (values(stimulus)["conversion"], values(stimulus)["offset"]) == (0.001, 0.0)
+    assert (get_values(stimulus)["conversion"], get_values(stimulus)["offset"]) == (0.001, 0.0)
     assert (
-        values(stimulus)["comments"]
+        get_values(stimulus)["comments"]
         == "rebuilt from the epoch table that the recording's header names, in mV; not recorded"
     )
 
 
 def test_electrode_and_device_come_from_the_table_and_the_header() -> None:
-    nodes, _ = build(recording())
+    nodes, _ = build_nodes(make_recording())
     electrode = nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"]
-    assert values(electrode) == {
+    assert get_values(electrode) == {
         "cell_id": "RY_E_0001_ch0", "location": "VISp",
         "description": "Electrode of a recording of type: somatic patch",
     }  # fmt: skip
     assert electrode.fields["location"].sources[0].origin == "default"
     device = nodes["/general/devices/patch_clamp_rig"]
-    assert values(device) == {"description": "Amplifier: MultiClamp 700; Digitizer: Digidata 1440"}
+    assert get_values(device) == {"description": "Amplifier: MultiClamp 700; Digitizer: Digidata 1440"}
     assert electrode.links == {"device": device.path}
 
 
 def test_tables_from_recordings_up_to_conditions() -> None:
-    nodes, _ = build(recording())
+    nodes, _ = build_nodes(make_recording())
     base = "/general/intracellular_ephys"
     assert nodes[f"{base}/intracellular_recordings/1"].links == {
         "electrode": f"{base}/RY_E_0001_electrode_ch0",
@@ -141,18 +141,18 @@ def test_tables_from_recordings_up_to_conditions() -> None:
     assert nodes[f"{base}/simultaneous_recordings/1"].links == {"recordings": (f"{base}/intracellular_recordings/1",)}
     sequence = nodes[f"{base}/sequential_recordings/0"]
     assert sequence.links["simultaneous_recordings"] == tuple(f"{base}/simultaneous_recordings/{i}" for i in (0, 1))
-    assert values(sequence) == {"stimulus_type": "steps"}
+    assert get_values(sequence) == {"stimulus_type": "steps"}
     assert nodes[f"{base}/repetitions/0"].links == {"sequential_recordings": (f"{base}/sequential_recordings/0",)}
     condition = nodes[f"{base}/experimental_conditions/0"]
-    assert (values(condition), condition.links) == (
+    assert (get_values(condition), condition.links) == (
         {"recording_type": "somatic patch"}, {"repetitions": (f"{base}/repetitions/0",)},
     )  # fmt: skip
 
 
 def test_recordings_of_a_session_share_device_and_numbering() -> None:
-    second = job(recording(facts={"sampling_rate": "20000"}), "RY_E_0002")
-    third = job(recording(), "RY_E_0003", kind="dendritic patch")
-    built = patch_clamp.build([job(recording()), second, third])
+    second = make_job(make_recording(facts={"sampling_rate": "20000"}), "RY_E_0002")
+    third = make_job(make_recording(), "RY_E_0003", kind="dendritic patch")
+    built = patch_clamp.build([make_job(make_recording()), second, third])
     nodes = {n.path: n for n in built.nodes}
     assert len(nodes) == len(built.nodes)
     base = "/general/intracellular_ephys"
@@ -163,17 +163,17 @@ def test_recordings_of_a_session_share_device_and_numbering() -> None:
     first, other = nodes[f"{base}/experimental_conditions/0"], nodes[f"{base}/experimental_conditions/1"]
     assert first.links["repetitions"] == (f"{base}/repetitions/0", f"{base}/repetitions/1")
     assert [c.key for c in first.fields["recording_type"].sources] == ["RY_E_0001", "RY_E_0002"]
-    assert values(other) == {"recording_type": "dendritic patch"}
+    assert get_values(other) == {"recording_type": "dendritic patch"}
 
 
 def test_current_clamp_and_float_samples() -> None:
-    nodes, _ = build(recording([adc(0, "mV", "1", dtype=np.dtype("f4"))], [dac(0, "nA")]))
+    nodes, _ = build_nodes(make_recording([make_adc(0, "mV", "1", dtype=np.dtype("f4"))], [make_dac(0, "nA")]))
     response = nodes["/acquisition/RY_E_0001_sweep000_ch0"]
-    assert (response.type, response.arrays["data"].dtype, values(response)["conversion"]) == (
+    assert (response.type, response.arrays["data"].dtype, get_values(response)["conversion"]) == (
         "CurrentClampSeries", "<f4", 0.001,
     )  # fmt: skip
     stimulus = nodes["/stimulus/presentation/RY_E_0001_sweep000_dac0"]
-    assert (stimulus.type, values(stimulus)["conversion"]) == ("CurrentClampStimulusSeries", 1e-9)
+    assert (stimulus.type, get_values(stimulus)["conversion"]) == ("CurrentClampStimulusSeries", 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -186,23 +186,27 @@ def test_float_samples_of_an_impossible_range_are_no_clamp(unit: str, sample: fl
     """As with integers, whose range the header gives; float samples are looked at."""
     stored = np.zeros(LENGTH, "f4")
     stored[-1] = sample
-    command = dac(0, "mV" if unit.endswith("A") else "pA")
-    plain = recording([adc(0, unit, "1", dtype=stored.dtype)], [command])
+    command = make_dac(0, "mV" if unit.endswith("A") else "pA")
+    plain = make_recording([make_adc(0, unit, "1", dtype=stored.dtype)], [command])
     arrays = {n: replace(a, read=lambda s: stored[s]) if n.endswith("adc0") else a for n, a in plain.arrays.items()}
-    nodes, built = build(replace(plain, arrays=arrays))
+    nodes, built = build_nodes(replace(plain, arrays=arrays))
     assert nodes["/acquisition/RY_E_0001_sweep001_ch0"].type == series
     assert ("ephys.not_clamped" in {f.id for f in built.findings}) is (series == "TimeSeries")
 
 
 def test_a_sensor_stays_in_its_unit_without_electrode() -> None:
-    nodes, built = build(recording([adc(0, "pA"), adc(1, "mmHg")], [dac(0, "mV"), dac(1, "mmHg")], stimuli=(0, 1)))
+    nodes, built = build_nodes(
+        make_recording(
+            [make_adc(0, "pA"), make_adc(1, "mmHg")], [make_dac(0, "mV"), make_dac(1, "mmHg")], stimuli=(0, 1)
+        )
+    )
     sensor, command = (
         nodes["/acquisition/RY_E_0001_sweep000_ch1"],
         nodes["/stimulus/presentation/RY_E_0001_sweep000_dac1"],
     )
     assert (sensor.type, command.type, sensor.links, command.links) == ("TimeSeries", "TimeSeries", {}, {})
-    assert [values(n)["unit"] for n in (sensor, command)] == ["mmHg", "mmHg"]
-    assert values(sensor)["conversion"] == 0.25
+    assert [get_values(n)["unit"] for n in (sensor, command)] == ["mmHg", "mmHg"]
+    assert get_values(sensor)["conversion"] == 0.25
     assert [n.path for n in nodes.values() if n.type == "IntracellularElectrode"] == [
         "/general/intracellular_ephys/RY_E_0001_electrode_ch0"
     ]
@@ -212,10 +216,10 @@ def test_a_sensor_stays_in_its_unit_without_electrode() -> None:
     assert (found.location.table, found.location.key, found.location.file) == ("ephys", KEY, FILE)
 
 
-def test_no_unit_is_said_to_be_unknown_and_makes_no_tables() -> None:
-    nodes, _ = build(recording([adc(0, "")], [dac(0, "mV")], stimuli=()))
+def test_no_unit_is_written_as_unknown_and_makes_no_tables() -> None:
+    nodes, _ = build_nodes(make_recording([make_adc(0, "")], [make_dac(0, "mV")], stimuli=()))
     assert {n.type for n in nodes.values()} == {"TimeSeries"}
-    assert values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["unit"] == "unknown"
+    assert get_values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["unit"] == "unknown"
 
 
 MODES = ("voltage clamp", "current clamp")
@@ -224,50 +228,50 @@ MODES = ("voltage clamp", "current clamp")
 @pytest.mark.parametrize(
     ("ins", "outs", "expected"),
     [
-        ([adc(0, "pA")], [dac(0, "mV")], {0: (MODES[0], 0, "")}),
-        ([adc(0, "mV")], [dac(0, "pA")], {0: (MODES[1], 0, "")}),
-        ([adc(0, "pA")], [], {0: (MODES[0], None, "no command channel")}),
-        ([adc(0, "mV")], [dac(0, "")], {0: (MODES[1], None, "no command channel")}),
-        ([adc(0, "mV")], [dac(0, "mV")], {0: ("", None, "records a voltage while")}),
-        ([adc(0, "mV")], [dac(0, "pA", driven=False)], {0: (MODES[1], None, "")}),
-        ([adc(0, "mV", clamp="I=0")], [dac(0, "pA")], {0: ("I=0", 0, "")}),
-        ([adc(0, "pA", clamp=MODES[1])], [dac(0, "pA")], {0: ("", None, "the amplifier reported current clamp")}),
-        ([adc(0, "A", "0.0003")], [dac(0, "mV")], {0: ("", None, "impossible range of 9.83 A")}),
-        ([adc(0, "V", "0.0003")], [dac(0, "pA")], {0: ("", None, "no amplifier's scale")}),
-        ([adc(0, "deg C")], [dac(0, "mV")], {0: ("", None, "neither a current nor a voltage")}),
+        ([make_adc(0, "pA")], [make_dac(0, "mV")], {0: (MODES[0], 0, "")}),
+        ([make_adc(0, "mV")], [make_dac(0, "pA")], {0: (MODES[1], 0, "")}),
+        ([make_adc(0, "pA")], [], {0: (MODES[0], None, "no command channel")}),
+        ([make_adc(0, "mV")], [make_dac(0, "")], {0: (MODES[1], None, "no command channel")}),
+        ([make_adc(0, "mV")], [make_dac(0, "mV")], {0: ("", None, "records a voltage while")}),
+        ([make_adc(0, "mV")], [make_dac(0, "pA", driven=False)], {0: (MODES[1], None, "")}),
+        ([make_adc(0, "mV", clamp="I=0")], [make_dac(0, "pA")], {0: ("I=0", 0, "")}),
+        ([make_adc(0, "pA", clamp=MODES[1])], [make_dac(0, "pA")], {0: ("", None, "the amplifier reported current clamp")}),
+        ([make_adc(0, "A", "0.0003")], [make_dac(0, "mV")], {0: ("", None, "impossible range of 9.83 A")}),
+        ([make_adc(0, "V", "0.0003")], [make_dac(0, "pA")], {0: ("", None, "no amplifier's scale")}),
+        ([make_adc(0, "deg C")], [make_dac(0, "mV")], {0: ("", None, "neither a current nor a voltage")}),
         # the DAC's number differs from the ADC's, but the pair is the only one
-        ([adc(0, "V", "0.0003"), adc(1, "mV", terminal=7)], [dac(0, "nA")], {0: ("", None, ""), 1: (MODES[1], 0, "")}),
+        ([make_adc(0, "V", "0.0003"), make_adc(1, "mV", terminal=7)], [make_dac(0, "nA")], {0: ("", None, ""), 1: (MODES[1], 0, "")}),
         # two cells, commands crossed in unit
-        ([adc(0, "mV"), adc(1, "pA")], [dac(0, "pA"), dac(1, "mV")], {0: (MODES[1], 0, ""), 1: (MODES[0], 1, "")}),
+        ([make_adc(0, "mV"), make_adc(1, "pA")], [make_dac(0, "pA"), make_dac(1, "mV")], {0: (MODES[1], 0, ""), 1: (MODES[0], 1, "")}),
         # the monitor of the command beside the cell
-        ([adc(0, "pA"), adc(1, "mV")], [dac(0, "mV"), dac(1, "mV", driven=False)], {0: (MODES[0], 0, ""), 1: ("", None, "")}),
-        ([adc(0, "mV"), adc(1, "pA")], [dac(0, "pA"), dac(1, "mV", driven=False)], {1: ("", None, "only command is a current")}),
+        ([make_adc(0, "pA"), make_adc(1, "mV")], [make_dac(0, "mV"), make_dac(1, "mV", driven=False)], {0: (MODES[0], 0, ""), 1: ("", None, "")}),
+        ([make_adc(0, "mV"), make_adc(1, "pA")], [make_dac(0, "pA"), make_dac(1, "mV", driven=False)], {1: ("", None, "only command is a current")}),
         # a second cell at rest
-        ([adc(0, "pA"), adc(1, "pA")], [dac(0, "mV"), dac(1, "mV", driven=False)], {1: (MODES[0], None, "no command was played")}),
-        ([adc(0, "pA"), adc(5, "pA")], [dac(0, "mV")], {5: ("", None, "played to other channels")}),
+        ([make_adc(0, "pA"), make_adc(1, "pA")], [make_dac(0, "mV"), make_dac(1, "mV", driven=False)], {1: (MODES[0], None, "no command was played")}),
+        ([make_adc(0, "pA"), make_adc(5, "pA")], [make_dac(0, "mV")], {5: ("", None, "played to other channels")}),
     ],
 )  # fmt: skip
 def test_what_a_channel_is(
     ins: list[Channel], outs: list[Channel], expected: dict[int, tuple[str, int | None, str]]
 ) -> None:
-    found = roles(ins, outs)
+    found = assign_roles(ins, outs)
     for index, (mode, command, why) in expected.items():
         role = found[index]
         assert (role.mode, role.dac.index if role.dac else None) == (mode, command)
-        assert why in role.why
+        assert why in role.reason
 
 
 def test_current_held_at_zero_states_no_protocol() -> None:
-    nodes, _ = build(recording([adc(0, "mV", clamp="I=0")], [], stimuli=()))
+    nodes, _ = build_nodes(make_recording([make_adc(0, "mV", clamp="I=0")], [], stimuli=()))
     series = nodes["/acquisition/RY_E_0001_sweep000_ch0"]
     assert series.type == "IZeroClampSeries"
     assert "stimulus_description" not in series.fields
 
 
-def test_an_assumed_mode_is_told_and_written_down() -> None:
-    nodes, built = build(recording(outs=[], stimuli=()))
+def test_an_assumed_mode_is_reported_and_written_down() -> None:
+    nodes, built = build_nodes(make_recording(outs=[], stimuli=()))
     assert [f.id for f in built.findings] == ["ephys.clamp_assumed"]
-    comments = values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["comments"]
+    comments = get_values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["comments"]
     assert comments == "no command channel with a known unit confirms it"
 
 
@@ -280,12 +284,12 @@ def test_an_assumed_mode_is_told_and_written_down() -> None:
     ],
 )  # fmt: skip
 def test_units(unit: str, expected: tuple[str, str] | None) -> None:
-    assert si(unit) == (expected and (expected[0], Decimal(expected[1])))
+    assert parse_si_unit(unit) == (expected and (expected[0], Decimal(expected[1])))
 
 
-def test_a_recording_that_began_before_its_session_is_told() -> None:
-    nodes, built = build(recording(started=STARTED.replace(tzinfo=None) - timedelta(seconds=90)))
-    assert values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["starting_time"] == -90.0
+def test_a_recording_that_began_before_its_session_is_reported() -> None:
+    nodes, built = build_nodes(make_recording(started=STARTED.replace(tzinfo=None) - timedelta(seconds=90)))
+    assert get_values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["starting_time"] == -90.0
     (found,) = built.findings
     assert (found.id, found.severity) == ("recording.before_session", "warning")
     assert "began 90 s before RY_S_0001" in found.message
@@ -302,10 +306,10 @@ def test_a_recording_that_began_before_its_session_is_told() -> None:
 )
 def test_a_clock_that_does_not_fit_is_not_believed(begun: str | None, started: datetime | None, why: str) -> None:
     clock = datetime.fromisoformat(begun) if begun else None
-    nodes, built = build(recording(started=clock), started=started)
+    nodes, built = build_nodes(make_recording(started=clock), started=started)
     series = nodes["/acquisition/RY_E_0001_sweep001_ch0"]
-    assert values(series)["starting_time"] == 0.2
-    assert values(series)["comments"].startswith("alignment unknown: ")
+    assert get_values(series)["starting_time"] == 0.2
+    assert get_values(series)["comments"].startswith("alignment unknown: ")
     (found,) = built.findings
     assert found.id == "ephys.alignment_unknown"
     assert why in found.message
@@ -315,29 +319,33 @@ def test_the_clock_follows_the_change_of_daylight_saving() -> None:
     from zoneinfo import ZoneInfo
 
     started = datetime.fromisoformat("2025-03-09T01:30:00").replace(tzinfo=ZoneInfo("America/New_York"))
-    nodes, _ = build(recording(started=datetime.fromisoformat("2025-03-09T03:30:00")), started=started)
-    assert values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["starting_time"] == 3600.0
+    nodes, _ = build_nodes(make_recording(started=datetime.fromisoformat("2025-03-09T03:30:00")), started=started)
+    assert get_values(nodes["/acquisition/RY_E_0001_sweep000_ch0"])["starting_time"] == 3600.0
 
 
 def test_tags_are_events_in_the_order_of_time() -> None:
     tags = (Tag(Decimal("5.25"), "drug on"), Tag(Decimal(1), "", "time"))
-    nodes, _ = build(recording(tags=tags))
+    nodes, _ = build_nodes(make_recording(tags=tags))
     events = nodes["/events/RY_E_0001_tags"]
     assert events.type == "EventsTable"
-    assert {k: v for k, v in values(events).items() if not k.endswith("description")} == {
+    assert {k: v for k, v in get_values(events).items() if not k.endswith("description")} == {
         "timestamp": [1801.5, 1805.75], "annotation": ["(no text)", "drug on"], "kind": ["time", "comment"],
     }  # fmt: skip
 
 
 def test_a_single_tag_is_an_event_too() -> None:
-    nodes, _ = build(recording(tags=(Tag(Decimal(1), "drug on"),)))
+    nodes, _ = build_nodes(make_recording(tags=(Tag(Decimal(1), "drug on"),)))
     note = nodes["/events/RY_E_0001_tags"]
-    assert (note.type, values(note)["timestamp"], values(note)["annotation"]) == ("EventsTable", [1801.5], ["drug on"])
+    assert (note.type, get_values(note)["timestamp"], get_values(note)["annotation"]) == (
+        "EventsTable",
+        [1801.5],
+        ["drug on"],
+    )
 
 
 def test_a_picture_is_no_recording() -> None:
     with pytest.raises(Problem, match="holds no recording of sweeps") as caught:
-        patch_clamp.build([job(Image("", "tiff", {}, {}, {}))])
+        patch_clamp.build([make_job(Image("", "tiff", {}, {}, {}))])
     assert caught.value.finding.id == "ephys.content"
     assert caught.value.finding.location.column == "file_path_raw"
 
@@ -359,6 +367,6 @@ def test_a_picture_is_no_recording() -> None:
     ],
 )
 def test_real_recordings(corpus: Path, name: str, expected: dict[str, int]) -> None:
-    nodes, _ = build(open_abf(corpus / "abf" / "swharden__pyABF" / name), started=None)
+    nodes, _ = build_nodes(open_abf(corpus / "abf" / "swharden__pyABF" / name), started=None)
     kinds = [n.type for n in nodes.values()]
     assert {kind: kinds.count(kind) for kind in expected} == expected

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from neuropress.converters import Job, converter
+from neuropress.converters import Job, load_converter
 from neuropress.converters import session as session_converter
 from neuropress.mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
 from neuropress.model.finding import Problem
@@ -17,7 +17,7 @@ from neuropress.model.record import Cell, CellRef, Record, Value
 PROFILE = load_profile("dendritic-consortium")
 
 
-def record(table: str, key: str, parents: dict[str, Record] | None = None, **values: Value) -> Record:
+def make_record(table: str, key: str, parents: dict[str, Record] | None = None, **values: Value) -> Record:
     values = {f"{table}_id": key, **values}
     whole = {column: values.get(column) for column in PROFILE.tables[table].columns}
     cells = {
@@ -27,11 +27,11 @@ def record(table: str, key: str, parents: dict[str, Record] | None = None, **val
     return Record(table, key, 2, cells, whole, parents or {})
 
 
-PLASMID = record(
+PLASMID = make_record(
     "plasmid", "ML_P_0001", plasmid_name="pAAV-syn-JEDI-2P", gene="JEDI-2P", indicator="voltage indicator",
     wavelength=Decimal("509"), promoter="syn", backbone="pAAV", tuning="negative",
 )  # fmt: skip
-VIRUS = record(
+VIRUS = make_record(
     "virus", "RY_V_0001", {"plasmid": PLASMID}, virus_name="AAV1; hSyn=JEDI2P", plasmid_id="ML_P_0001",
     serotype="AAV1", floxed=True, titer="1.2e13",
 )  # fmt: skip
@@ -45,40 +45,40 @@ SESSION = {
 }  # fmt: skip
 
 
-def mouse(parents: dict[str, Record] | None = None, **changes: Value) -> Record:
-    return record("mouse", "RY_M_0001", {"virus": VIRUS} if parents is None else parents, **{**MOUSE, **changes})
+def make_mouse(parents: dict[str, Record] | None = None, **changes: Value) -> Record:
+    return make_record("mouse", "RY_M_0001", {"virus": VIRUS} if parents is None else parents, **{**MOUSE, **changes})
 
 
-def job(animal: Record | None = None, profile: Profile = PROFILE, **changes: Value) -> Job:
-    row = record("session", "RY_S_0001", {"mouse": animal or mouse()}, **{**SESSION, **changes})
+def make_job(animal: Record | None = None, profile: Profile = PROFILE, **changes: Value) -> Job:
+    row = make_record("session", "RY_S_0001", {"mouse": animal or make_mouse()}, **{**SESSION, **changes})
     fields = apply_mapping(load_mapping("session"), Scope(row, profile))
     return Job(row, "", "", (), fields, profile)
 
 
-def built(*args: Any, **changes: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
+def build_nodes(*args: Any, **changes: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Values of the file, values of the subject, ids of the findings."""
-    result = session_converter.build([job(*args, **changes)])
+    result = session_converter.build([make_job(*args, **changes)])
     file, subject = result.nodes
     assert (file.path, file.type) == ("/", "NWBFile")
     assert (subject.path, subject.type) == ("/general/subject", "Subject")
-    return values(file), values(subject), [f.id for f in result.findings]
+    return get_values(file), get_values(subject), [f.id for f in result.findings]
 
 
-def values(node: Node) -> dict[str, Any]:
+def get_values(node: Node) -> dict[str, Any]:
     return {name: field.value for name, field in node.fields.items()}
 
 
 def test_names_of_the_mapping_exist() -> None:
-    module = converter("session")
+    module = load_converter("session")
     assert module is session_converter
     check_mapping(load_mapping("session"), module.SLOTS, module.BINDINGS, PROFILE)
-    assert module.takes(job().record)
-    assert not module.takes(mouse())
-    assert module.bindings(job().record) == {}
+    assert module.takes(make_job().record)
+    assert not module.takes(make_mouse())
+    assert module.bindings(make_job().record) == {}
 
 
 def test_a_whole_row() -> None:
-    file, subject, findings = built()
+    file, subject, findings = build_nodes()
     identifier = file.pop("identifier")
     assert identifier.startswith("dendritic-consortium:RY_S_0001:")
     assert len(identifier.rpartition(":")[2]) == 16
@@ -111,7 +111,7 @@ def test_a_whole_row() -> None:
 
 
 def test_every_field_names_its_rule_and_cells() -> None:
-    result = session_converter.build([job()])
+    result = session_converter.build([make_job()])
     for node in result.nodes:
         for name, field in node.fields.items():
             assert field.rule.startswith(("session/", "session:")), name
@@ -125,7 +125,7 @@ def test_every_field_names_its_rule_and_cells() -> None:
 
 def test_blank_cells_stay_absent() -> None:
     blank = dict.fromkeys((*MOUSE, "virus_id"))
-    file, subject, findings = built(mouse({}, **blank), anesthesia=None, notes=None)
+    file, subject, findings = build_nodes(make_mouse({}, **blank), anesthesia=None, notes=None)
     assert not {"pharmacology", "notes", "virus"} & set(file)
     assert subject == {
         "subject_id": "RY_M_0001",
@@ -139,15 +139,15 @@ def test_blank_cells_stay_absent() -> None:
 
 def test_virus_and_own_plasmid_are_a_line_each() -> None:
     known = {**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None}
-    own = record("plasmid", "EN_P_0002", **{k: v for k, v in known.items() if k != "plasmid_id"})
-    file, _, _ = built(mouse({"virus": VIRUS, "plasmid": own}))
+    own = make_record("plasmid", "EN_P_0002", **{k: v for k, v in known.items() if k != "plasmid_id"})
+    file, _, _ = build_nodes(make_mouse({"virus": VIRUS, "plasmid": own}))
     first, second = file["virus"].split("\n")
     assert first.startswith("virus_id=RY_V_0001; ")
     assert second == (
         "plasmid_id=EN_P_0002; plasmid=pAAV-syn-JEDI-2P; gene=JEDI-2P; kind=voltage indicator; promoter=syn; "
         "tuning=negative; wavelength_nm=509"
     )
-    file, _, _ = built(mouse({"plasmid": own}))
+    file, _, _ = build_nodes(make_mouse({"plasmid": own}))
     assert file["virus"] == second
 
 
@@ -160,24 +160,28 @@ def test_virus_and_own_plasmid_are_a_line_each() -> None:
         (" Ada  Lovelace ", "Lovelace, Ada"),
     ],
 )
-def test_a_name_outside_the_people_table_is_split_and_told(name: str, formal: str) -> None:
-    result = session_converter.build([job(experimenter=name)])
+def test_a_name_outside_the_people_table_is_split_and_reported(name: str, formal: str) -> None:
+    result = session_converter.build([make_job(experimenter=name)])
     assert result.nodes[0].fields["experimenter"].value == [formal]
-    (told,) = result.findings
-    assert told.message == f"{name!r} is written as {formal!r}"
-    assert (told.location.table, told.location.key, told.location.column) == ("session", "RY_S_0001", "experimenter")
+    (finding,) = result.findings
+    assert finding.message == f"{name!r} is written as {formal!r}"
+    assert (finding.location.table, finding.location.key, finding.location.column) == (
+        "session",
+        "RY_S_0001",
+        "experimenter",
+    )
 
 
 def test_people_of_the_profile_go_first() -> None:
     name = "Santiago Ram\u00f3n y Cajal"
     people = {name: Person(name, "Ram\u00f3n y Cajal, Santiago")}
-    file, _, findings = built(profile=dataclasses.replace(PROFILE, people=people), experimenter=name)
+    file, _, findings = build_nodes(profile=dataclasses.replace(PROFILE, people=people), experimenter=name)
     assert file["experimenter"] == ["Ram\u00f3n y Cajal, Santiago"]
     assert findings == []
 
 
 def test_no_start_is_refused_and_a_given_one_is_taken() -> None:
-    blank = job(start_time=None, end_time=None)
+    blank = make_job(start_time=None, end_time=None)
     with pytest.raises(Problem, match="RY_S_0001 has no start time") as caught:
         session_converter.build([blank])
     found = caught.value.finding
@@ -190,14 +194,14 @@ def test_no_start_is_refused_and_a_given_one_is_taken() -> None:
 
 
 def test_the_identifier_follows_from_the_rows() -> None:
-    first = built()[0]["identifier"]
-    assert first == built()[0]["identifier"]
-    assert first != built(notes="other")[0]["identifier"]
-    assert first != built(mouse(weight=Decimal("25")))[0]["identifier"]
+    first = build_nodes()[0]["identifier"]
+    assert first == build_nodes()[0]["identifier"]
+    assert first != build_nodes(notes="other")[0]["identifier"]
+    assert first != build_nodes(make_mouse(weight=Decimal("25")))[0]["identifier"]
 
 
 def test_zone_of_the_lab() -> None:
     labs = {**PROFILE.labs, "RY": dataclasses.replace(PROFILE.labs["RY"], timezone="Asia/Kathmandu")}
-    file, subject, _ = built(profile=dataclasses.replace(PROFILE, labs=labs))
+    file, subject, _ = build_nodes(profile=dataclasses.replace(PROFILE, labs=labs))
     assert file["session_start_time"] == "2025-06-20T09:30:00+05:45"
     assert subject["date_of_birth"] == "2025-01-01T00:00:00+05:45"

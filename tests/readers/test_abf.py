@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 import pyabf
 import pytest
-from abf_files import COUNT, QUIET, close_all, epoch, open_abf, refused, steps_file, whole, write_abf2  # noqa: F401 (fixtures)
+from abf_files import (  # noqa: F401 (fixtures)
+    COUNT,
+    QUIET,
+    close_all,
+    expect_refusal,
+    make_epoch,
+    open_abf,
+    read_whole,
+    write_abf2,
+    write_steps_file,
+)
 from neo.rawio import AxonRawIO
 from pyabf.abfWriter import writeABF1
 
@@ -19,7 +29,7 @@ from neuropress.model.finding import Problem
 from neuropress.model.source import Source
 from neuropress.readers.abf import FORMAT
 from neuropress.readers.abf import read as abf
-from neuropress.readers.raw import choose
+from neuropress.readers.raw import choose_format
 from neuropress.storage.roots import Folder
 
 FOLDER = "abf/swharden__pyABF"
@@ -47,7 +57,7 @@ FACTS = {
 }  # fmt: skip
 
 
-def pyabf_of(path: Path) -> "pyabf.ABF":
+def open_with_pyabf(path: Path) -> "pyabf.ABF":
     with warnings.catch_warnings():  # it warns of command files, and of its own resource handling
         warnings.simplefilter("ignore")
         return pyabf.ABF(str(path))
@@ -84,7 +94,7 @@ def test_samples_and_scale_equal_neo(corpus: Path, name: str) -> None:
         stored = list(stored[0].reshape(3, -1, 1))
     for sweep, expected in zip(r.sweeps, stored, strict=True):
         for c in r.adc:
-            assert np.array_equal(whole(r, sweep.responses[c.index]), expected[:, c.index])
+            assert np.array_equal(read_whole(r, sweep.responses[c.index]), expected[:, c.index])
     for c, other in zip(r.adc, neo.header["signal_channels"], strict=True):
         assert float(c.gain) == pytest.approx(other["gain"], rel=1e-14)
         assert float(c.offset) == pytest.approx(other["offset"], abs=1e-14)
@@ -96,19 +106,19 @@ def test_samples_and_scale_equal_neo(corpus: Path, name: str) -> None:
 @pytest.mark.parametrize("name", FACTS)
 def test_commands_equal_pyabf_where_it_is_right(corpus: Path, name: str) -> None:
     r = open_abf(corpus / FOLDER / name)
-    other = pyabf_of(corpus / FOLDER / name)
+    other = open_with_pyabf(corpus / FOLDER / name)
     for sweep in r.sweeps:
         for stimulus in sweep.stimuli:
             if stimulus.how == "epoch table":
                 other.setSweep(sweep.index, stimulus.dac)
-                np.testing.assert_allclose(whole(r, stimulus.array), other.sweepC, rtol=0, atol=1e-12)
+                np.testing.assert_allclose(read_whole(r, stimulus.array), other.sweepC, rtol=0, atol=1e-12)
 
 
 @pytest.mark.corpus
 def test_command_file_is_scaled_and_shifted_and_counts_as_input(corpus: Path) -> None:
     source = Source("171116sh_0015-ATFwaveform.abf", Folder(corpus / FOLDER))
     (r,) = abf.read(source, {})
-    command = whole(r, "sweep002/dac0")
+    command = read_whole(r, "sweep002/dac0")
     assert (command.min(), command.max(), command[0]) == (-75.0, -65.0, -70.0)
     assert r.sweeps[0].stimuli[0].how == "file sine sweep magnitude 20.atf"
     assert [i.key for i in source.inputs] == ["171116sh_0015-ATFwaveform.abf", "sine sweep magnitude 20.atf"]
@@ -129,7 +139,7 @@ def test_command_file_elsewhere_is_not_guessed(corpus: Path, tmp_path: Path, mon
 def test_the_pulse_train_is_on_the_second_dac(corpus: Path) -> None:
     r = open_abf(corpus / FOLDER / "18702001-pulseTrain.abf")
     assert [s.dac for s in r.sweeps[0].stimuli] == [0, 1]
-    first, second = whole(r, "sweep000/dac0"), whole(r, "sweep000/dac1")
+    first, second = read_whole(r, "sweep000/dac0"), read_whole(r, "sweep000/dac1")
     assert (first.min(), first.max()) == (-80, -70)
     assert np.count_nonzero(np.diff(second)) > 10
     assert np.ptp(second[: 20000 // 64]) == 0
@@ -156,7 +166,7 @@ def test_tags_keep_paths_accents_and_equal_times(corpus: Path) -> None:
 
 
 @pytest.mark.corpus
-def test_a_date_that_cannot_be_told_is_none(corpus: Path) -> None:
+def test_a_date_that_cannot_be_known_is_none(corpus: Path) -> None:
     r = open_abf(corpus / FOLDER / "130618-1-12.abf")
     assert r.started is None
     assert "the header's date 180618 with 63267000 ms of the day is no plausible date; left out" in r.warnings
@@ -177,7 +187,7 @@ def test_a_real_file_cut_anywhere_is_refused(corpus: Path, tmp_path: Path, name:
     end = len(data) - 4096
     for size in range(0, end, end // 20):
         (tmp_path / "cut.abf").write_bytes(data[:size])
-        id = refused(tmp_path / "cut.abf").finding.id
+        id = expect_refusal(tmp_path / "cut.abf").finding.id
         assert id == ("file.empty" if size == 0 else "abf.truncated")
 
 
@@ -192,19 +202,19 @@ def test_probe_goes_by_the_signature() -> None:
 
 def test_own_file_reads_as_written_and_as_others_read_it(steps: Path) -> None:
     r = open_abf(steps)
-    assert choose(Source(steps.name, Folder(steps.parent))).format == "abf"
+    assert choose_format(Source(steps.name, Folder(steps.parent))).format == "abf"
     assert [s.start for s in r.sweeps] == [Decimal(0), Decimal("0.2")]
-    assert whole(r, "sweep001/adc1").tolist() == [-i for i in range(1, 2 * COUNT, 2)]
+    assert read_whole(r, "sweep001/adc1").tolist() == [-i for i in range(1, 2 * COUNT, 2)]
     assert r.arrays["sweep001/adc0"].read((slice(10, 13),)).tolist() == [-20, -22, -24]
     assert [c.unit for c in r.adc] == ["pA", "\u00b5V"]
     assert r.adc[0].gain == Decimal(repr(10 / float(np.float32(0.01)) / 32768))
     assert r.started == datetime.fromisoformat("2025-06-20T14:30:00.500000")
     assert (r.protocol, r.tags[0].time, r.tags[0].text) == ("steps", Decimal(1), "drug on")
-    command = whole(r, "sweep001/dac1")
+    command = read_whole(r, "sweep001/dac1")
     assert command[:10].tolist() == [-70.0] * 10
     assert command[10:110].tolist() == [-50.0] * 100
     assert (command[110], command[309], command[310]) == (-50.0, 0.0, -70.0)
-    other = pyabf_of(steps)
+    other = open_with_pyabf(steps)
     other.setSweep(1, 1)
     assert np.array_equal(command, other.sweepC)
     assert other.tagTimesSec == [1.0]
@@ -212,19 +222,19 @@ def test_own_file_reads_as_written_and_as_others_read_it(steps: Path) -> None:
 
 def test_nothing_stays_open_after_close(steps: Path) -> None:
     r = open_abf(steps)
-    whole(r, "sweep000/adc0")
+    read_whole(r, "sweep000/adc0")
     r.close()
     steps.unlink()  # Windows refuses this while a handle is open
     with pytest.raises(Problem) as caught:
-        whole(r, "sweep000/adc0")
+        read_whole(r, "sweep000/adc0")
     assert caught.value.finding.id == "file.missing"
 
 
-def test_a_file_that_shrinks_while_it_is_read_is_told(steps: Path) -> None:
+def test_a_file_that_shrinks_while_it_is_read_is_reported(steps: Path) -> None:
     r = open_abf(steps)
     steps.write_bytes(steps.read_bytes()[:3000])
     with pytest.raises(Problem, match="became shorter"):
-        whole(r, "sweep001/adc0")
+        read_whole(r, "sweep001/adc0")
     r.close()
 
 
@@ -235,7 +245,7 @@ def test_writers_of_others_leave_units_and_dates_out(tmp_path: Path) -> None:
     assert (r.started, r.protocol, r.facts) == (None, "", {"sampling_rate": "20000"})
     assert [c.unit for c in r.dac] == [""] * 4
     assert [str(s.start) for s in r.sweeps] == ["0", "0.0002"]
-    scaled = whole(r, "sweep001/adc0") * float(r.adc[0].gain)
+    scaled = read_whole(r, "sweep001/adc0") * float(r.adc[0].gain)
     np.testing.assert_allclose(scaled, data[1], atol=float(r.adc[0].gain))
     assert r.warnings == ("no table of sweep starts: sweeps are taken to be equally long and to follow at once",)
 
@@ -249,7 +259,7 @@ def test_float_samples_stay_float(tmp_path: Path) -> None:
     data = np.linspace(-1, 1, COUNT, dtype="<f4")[:, None]
     r = open_abf(write_abf2(tmp_path / "a.abf", [data]))
     assert (r.adc[0].gain, r.adc[0].offset, r.adc[0].dtype) == (1, 0, np.dtype("f4"))
-    assert np.array_equal(whole(r, "sweep000/adc0"), data[:, 0])
+    assert np.array_equal(read_whole(r, "sweep000/adc0"), data[:, 0])
 
 
 def test_event_driven_sweeps_differ_in_length(tmp_path: Path) -> None:
@@ -257,11 +267,11 @@ def test_event_driven_sweeps_differ_in_length(tmp_path: Path) -> None:
     protocol = {"nOperationMode": 1, "fSynchTimeUnit": 0.0}
     r = open_abf(write_abf2(tmp_path / "a.abf", sweeps, starts=[14479, 44979, 147479], protocol=protocol))
     assert [(s.length, str(s.start)) for s in r.sweeps] == [(5, "1.4479"), (900, "4.4979"), (17, "14.7479")]
-    assert set(whole(r, "sweep002/adc0")) == {17}
+    assert set(read_whole(r, "sweep002/adc0")) == {17}
     assert r.mode == "event-driven, variable length"
 
 
-def command(tmp_path: Path, **more: object) -> Recording:
+def open_with_command(tmp_path: Path, **more: object) -> Recording:
     options = {
         "dac": [{"nWaveformEnable": 1, "nWaveformSource": 1, "fDACHoldingLevel": -70.0, **more.pop("wave", {})}],  # type: ignore[dict-item]
         "commands": [b"mV"],
@@ -271,18 +281,18 @@ def command(tmp_path: Path, **more: object) -> Recording:
 
 @pytest.mark.parametrize("parameter", [11 + 50 + 1, 11 + 10 + 1])
 def test_user_list_of_levels_replaces_level_and_increment(tmp_path: Path, parameter: int) -> None:
-    epochs = [epoch(0, 1, 0.0, 100), epoch(1, 1, -200.0, 50, fEpochLevelInc=50.0)]
-    r = command(tmp_path, epochs=epochs, lists=[(parameter, b"-200, -150, 25,")])
-    assert [whole(r, f"sweep00{i}/dac0")[120] for i in range(3)] == [-200, -150, 25]
+    epochs = [make_epoch(0, 1, 0.0, 100), make_epoch(1, 1, -200.0, 50, fEpochLevelInc=50.0)]
+    r = open_with_command(tmp_path, epochs=epochs, lists=[(parameter, b"-200, -150, 25,")])
+    assert [read_whole(r, f"sweep00{i}/dac0")[120] for i in range(3)] == [-200, -150, 25]
 
 
 def test_user_list_of_durations_keeps_its_last_value(tmp_path: Path) -> None:
-    epochs = [epoch(0, 1, 10.0, 100), epoch(1, 1, 20.0, 50)]
-    r = command(tmp_path, epochs=epochs, lists=[(11 + 2 * 50 + 0, b"30, 60")])
-    assert [np.count_nonzero(whole(r, f"sweep00{i}/dac0") == 10) for i in range(3)] == [30, 60, 60]
+    epochs = [make_epoch(0, 1, 10.0, 100), make_epoch(1, 1, 20.0, 50)]
+    r = open_with_command(tmp_path, epochs=epochs, lists=[(11 + 2 * 50 + 0, b"30, 60")])
+    assert [np.count_nonzero(read_whole(r, f"sweep00{i}/dac0") == 10) for i in range(3)] == [30, 60, 60]
 
 
-STEP, TRAIN = [epoch(0, 1, 0.0, 100)], epoch(1, 3, 5.0, 100, lEpochPulsePeriod=30, lEpochPulseWidth=10)
+STEP, TRAIN = [make_epoch(0, 1, 0.0, 100)], make_epoch(1, 3, 5.0, 100, lEpochPulsePeriod=30, lEpochPulseWidth=10)
 
 
 @pytest.mark.parametrize(
@@ -290,40 +300,45 @@ STEP, TRAIN = [epoch(0, 1, 0.0, 100)], epoch(1, 3, 5.0, 100, lEpochPulsePeriod=3
     [
         ({"epochs": STEP, "lists": [(7, b"1,2,3")]}, "user list varies parameter 7"),
         ({"epochs": STEP, "lists": [(61, b"one")]}, "user list varies parameter 61"),
-        ({"epochs": [epoch(0, 1, 1e9, 100)]}, "impossible levels"),
-        ({"epochs": [epoch(0, 1, float("nan"), 100)]}, "impossible levels"),
-        ({"epochs": [epoch(0, 1, 0.0, COUNT)]}, "last longer than the sweep"),
-        ({"epochs": [epoch(0, 1, 0.0, 10, lEpochDurationInc=-9)]}, "last longer than the sweep"),
-        ({"epochs": [epoch(0, 6, 0.0, 10)]}, "epoch A is of the unknown type 6"),
-        ({"epochs": [epoch(0, 3, 0.0, 10)]}, "pulses of 0 samples every 0"),
+        ({"epochs": [make_epoch(0, 1, 1e9, 100)]}, "impossible levels"),
+        ({"epochs": [make_epoch(0, 1, float("nan"), 100)]}, "impossible levels"),
+        ({"epochs": [make_epoch(0, 1, 0.0, COUNT)]}, "last longer than the sweep"),
+        ({"epochs": [make_epoch(0, 1, 0.0, 10, lEpochDurationInc=-9)]}, "last longer than the sweep"),
+        ({"epochs": [make_epoch(0, 6, 0.0, 10)]}, "epoch A is of the unknown type 6"),
+        ({"epochs": [make_epoch(0, 3, 0.0, 10)]}, "pulses of 0 samples every 0"),
         ({"epochs": [*STEP, TRAIN]}, "epoch B ends within a pulse period"),
-        ({"epochs": [*STEP, TRAIN | {"lEpochInitDuration": 90}, epoch(2, 2, 1.0, 9)]}, "epoch C starts from the end"),
+        (
+            {"epochs": [*STEP, TRAIN | {"lEpochInitDuration": 90}, make_epoch(2, 2, 1.0, 9)]},
+            "epoch C starts from the end",
+        ),
         ({"epochs": STEP, "protocol": {"nAlternateDACOutputState": 1}}, "outputs alternate"),
         ({"wave": {"nWaveformSource": 2}}, "command file none does not lie beside"),
     ],
 )
 def test_what_the_header_does_not_determine_is_absent(tmp_path: Path, more: dict[str, object], why: str) -> None:
-    r = command(tmp_path, **more)
+    r = open_with_command(tmp_path, **more)
     assert not any(s.stimuli for s in r.sweeps)
     assert not any("dac" in name for name in r.arrays)
     assert why in r.warnings[-1]
 
 
 def test_the_last_level_carries_into_the_next_sweep(tmp_path: Path) -> None:
-    r = command(tmp_path, wave={"nInterEpisodeLevel": 1}, epochs=[epoch(0, 1, 10.0, 100, fEpochLevelInc=1.0)])
-    first, second = whole(r, "sweep000/dac0"), whole(r, "sweep001/dac0")
+    r = open_with_command(
+        tmp_path, wave={"nInterEpisodeLevel": 1}, epochs=[make_epoch(0, 1, 10.0, 100, fEpochLevelInc=1.0)]
+    )
+    first, second = read_whole(r, "sweep000/dac0"), read_whole(r, "sweep001/dac0")
     assert (first[0], first[-1], second[0], second[-1]) == (-70, 10, 10, 11)
 
 
-def played(tmp_path: Path, name: bytes, scale: float = 0.5) -> Recording:
+def open_with_command_file(tmp_path: Path, name: bytes, scale: float = 0.5) -> Recording:
     wave = {"nWaveformSource": 2, "fDACFileScale": scale, "fDACFileOffset": -70.0}
-    return command(tmp_path, wave=wave, command_file=b"C:\\rig\\" + name)
+    return open_with_command(tmp_path, wave=wave, command_file=b"C:\\rig\\" + name)
 
 
 def test_a_command_file_may_be_an_abf(tmp_path: Path) -> None:
     writeABF1(np.linspace(-20, 20, COUNT)[None], str(tmp_path / "cmd.abf"), sampleRateHz=10_000, units="pA")
-    r = played(tmp_path, b"CMD.ABF")
-    made = whole(r, "sweep002/dac0")
+    r = open_with_command_file(tmp_path, b"CMD.ABF")
+    made = read_whole(r, "sweep002/dac0")
     np.testing.assert_allclose(made, np.linspace(-80, -60, COUNT), atol=2e-3)  # stored as int16
     assert r.sweeps[2].stimuli[0].how == "file CMD.ABF"
 
@@ -331,15 +346,15 @@ def test_a_command_file_may_be_an_abf(tmp_path: Path) -> None:
 ATF = b'ATF\t1.0\r\n1\t%d\r\n"Signals="\t"Cmd"\r\n"Time (s)"\t"Trace"\r\n'
 
 
-def atf(columns: int, samples: int) -> bytes:
+def make_atf(columns: int, samples: int) -> bytes:
     lines = (b"\t".join(b"%d" % (i + c) for c in range(columns + 1)) for i in range(samples))
     return ATF % (columns + 1) + b"\r\n".join(lines) + b"\r\n"
 
 
 def test_a_command_file_with_a_sweep_each(tmp_path: Path) -> None:
-    (tmp_path / "cmd.atf").write_bytes(atf(2, COUNT))
-    r = played(tmp_path, b"cmd.atf", scale=1.0)
-    assert [whole(r, f"sweep00{i}/dac0")[0] for i in range(2)] == [-69, -68]
+    (tmp_path / "cmd.atf").write_bytes(make_atf(2, COUNT))
+    r = open_with_command_file(tmp_path, b"cmd.atf", scale=1.0)
+    assert [read_whole(r, f"sweep00{i}/dac0")[0] for i in range(2)] == [-69, -68]
     assert r.sweeps[2].stimuli == ()  # the file has two sweeps, the recording three
 
 
@@ -348,15 +363,15 @@ def test_a_command_file_with_a_sweep_each(tmp_path: Path) -> None:
     [
         (b"", "is no Axon text file"),
         (b"hello\nworld\n", "is no Axon text file"),
-        (atf(1, COUNT - 1), "has 639 samples, the sweep 640"),
-        (atf(1, COUNT) + b"x\ty\r\n", "is damaged"),
-        (atf(1, 1) + b"1\tnan\r\n", "holds no finite numbers"),
-        (atf(1, 3).replace(b'"Signals="', b'"SignalsExported=a,b"'), "holds 2 signals"),
+        (make_atf(1, COUNT - 1), "has 639 samples, the sweep 640"),
+        (make_atf(1, COUNT) + b"x\ty\r\n", "is damaged"),
+        (make_atf(1, 1) + b"1\tnan\r\n", "holds no finite numbers"),
+        (make_atf(1, 3).replace(b'"Signals="', b'"SignalsExported=a,b"'), "holds 2 signals"),
         (b"ABF \0\0", "cannot be read"),
     ],
 )
 def test_a_bad_command_file_is_left_out(tmp_path: Path, content: bytes, why: str) -> None:
     (tmp_path / "cmd.atf").write_bytes(content)
-    r = played(tmp_path, b"cmd.atf")
+    r = open_with_command_file(tmp_path, b"cmd.atf")
     assert not any(s.stimuli for s in r.sweeps)
     assert why in r.warnings[-1]

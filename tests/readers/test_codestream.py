@@ -6,7 +6,7 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from neuropress.readers.images.codestream import stated_extent
+from neuropress.readers.images.codestream import read_stated_extent
 
 WIDE, HIGH = 37, 21
 GREY, COLOUR = np.zeros((HIGH, WIDE), np.uint8), np.zeros((HIGH, WIDE, 3), np.uint8)
@@ -29,12 +29,12 @@ OTHER = {"JPEG XL, small": (24, 16), "JPEG XL, ratio": (400, 300)}
 
 @pytest.mark.parametrize("name", CODECS)
 def test_a_codec_is_believed_exactly(name: str) -> None:
-    assert stated_extent(bytes(CODECS[name]())) == OTHER.get(name, (WIDE, HIGH))
+    assert read_stated_extent(bytes(CODECS[name]())) == OTHER.get(name, (WIDE, HIGH))
 
 
 def test_extended_webp() -> None:
     head = b"RIFF" + bytes(4) + b"WEBPVP8X" + (10).to_bytes(4, "little") + bytes(4)
-    assert stated_extent(head + (36).to_bytes(3, "little") + (20).to_bytes(3, "little")) == (WIDE, HIGH)
+    assert read_stated_extent(head + (36).to_bytes(3, "little") + (20).to_bytes(3, "little")) == (WIDE, HIGH)
 
 
 @pytest.mark.parametrize("name", [name for name in CODECS if not name.startswith("JPEG XL")])
@@ -42,4 +42,4 @@ def test_a_cut_header_states_nothing_or_the_same(name: str) -> None:
     """But for JPEG XL, whose size is bits of any number: it is decoded with no more room than its page has."""
     data = bytes(CODECS[name]())
     for length in range(min(len(data), 100)):
-        assert stated_extent(data[:length]) in (None, stated_extent(data))
+        assert read_stated_extent(data[:length]) in (None, read_stated_extent(data))

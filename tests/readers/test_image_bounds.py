@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from builder import Builder
-from tiff_files import one, refused
+from tiff_files import expect_refusal, read_one
 
 GIB = 2**30
 MEMORY = 500 * 2**20
@@ -32,45 +32,45 @@ print(peak * 1024, file=sys.stderr)
 """
 
 
-def entry(code: int, count: int, value: int) -> bytes:
+def make_entry(code: int, count: int, value: int) -> bytes:
     return struct.pack("<HHII", code, 4, count, value)
 
 
-def tiff(path: Path, tags: list[dict[int, tuple[int, int]]], data: bytes, start: int = 8) -> None:
+def write_tiff(path: Path, tags: list[dict[int, tuple[int, int]]], data: bytes, start: int = 8) -> None:
     """Pages of LONG tags (count, value); values count from the data's begin where they are negative."""
     length = sum(2 + 12 * len(page) + 4 for page in tags)
     raw, at = b"", start
     for number, page in enumerate(tags):
         following = at + 2 + 12 * len(page) + 4
-        entries = [entry(c, n, v if v >= 0 else start + length - v - 1) for c, (n, v) in sorted(page.items())]
+        entries = [make_entry(c, n, v if v >= 0 else start + length - v - 1) for c, (n, v) in sorted(page.items())]
         last = number == len(tags) - 1
         raw += struct.pack("<H", len(page)) + b"".join(entries) + struct.pack("<I", 0 if last else following)
         at = following
     path.write_bytes(b"II*\0" + struct.pack("<I", start) + raw + data)
 
 
-def page(side: int, codec: int, count: int, offset: int = -1) -> dict[int, tuple[int, int]]:
+def make_page(side: int, codec: int, count: int, offset: int = -1) -> dict[int, tuple[int, int]]:
     tags = {256: side, 257: side, 258: 8, 259: codec, 262: 1, 273: offset, 277: 1, 278: side, 279: count}
     return {code: (1, value) for code, value in tags.items()}
 
 
-def packed_zeros(count: int) -> bytes:
+def compress_zeros(count: int) -> bytes:
     """Zeros by deflate, not all of them in memory."""
     pack, part = zlib.compressobj(1), bytes(2**20)
     whole, rest = divmod(count, len(part))
     return b"".join(pack.compress(part) for _ in range(whole)) + pack.compress(bytes(rest)) + pack.flush()
 
 
-def shared_strips(path: Path) -> None:
+def write_shared_strips(path: Path) -> None:
     """4 x 1 GiB in 16,384 strips each, which are all the same few bytes."""
     strip = bytes(imagecodecs.zstd_encode(bytes(2 * 32768)))
     head = {c: (1, v) for c, v in {256: 32768, 257: 32768, 258: 8, 259: 50000, 262: 1, 277: 1, 278: 2}.items()}
     count, base = 16384, 8 + 4 * (2 + 12 * 9 + 4)
     tables = struct.pack("<I", base + 8 * count) * count + struct.pack("<I", len(strip)) * count
-    tiff(path, [head | {273: (count, -1), 279: (count, -1 - 4 * count)} for _ in range(4)], tables + strip)
+    write_tiff(path, [head | {273: (count, -1), 279: (count, -1 - 4 * count)} for _ in range(4)], tables + strip)
 
 
-def overlapping_directories(path: Path) -> None:
+def write_overlapping_directories(path: Path) -> None:
     """A chain in which each directory takes in the following ones."""
     raw = bytearray(b"II*\0" + struct.pack("<I", 8) + bytes(60_000))
     for at in range(8, 40_000, 2):
@@ -78,90 +78,93 @@ def overlapping_directories(path: Path) -> None:
     path.write_bytes(raw)
 
 
-def endless_directories(path: Path) -> None:
+def write_endless_directories(path: Path) -> None:
     """A sub-directory that is its own page, and one that is itself."""
-    tags = page(4, 1, 16) | {330: (1, 8)}
-    tiff(path, [tags], bytes(16))
+    tags = make_page(4, 1, 16) | {330: (1, 8)}
+    write_tiff(path, [tags], bytes(16))
 
 
-def overlapping_private_directories(path: Path) -> None:
+def write_overlapping_private_directories(path: Path) -> None:
     """A page whose EXIF tag points to 2,000 directories, each of which takes in those behind it."""
     count, shorts = 2000, np.full(60_000, 4000, "<u2").tobytes()
     base = 8 + 2 + 12 * 10 + 4
     places = struct.pack(f"<{count}I", *range(base + 16 + 4 * count, base + 16 + 6 * count, 2))
-    tiff(path, [page(4, 1, 16) | {34665: (count, -1 - 16)}], bytes(16) + places + shorts)
+    write_tiff(path, [make_page(4, 1, 16) | {34665: (count, -1 - 16)}], bytes(16) + places + shorts)
 
 
-def many_tags(path: Path) -> None:
+def write_many_tags(path: Path) -> None:
     entries = struct.pack("<HHQQ", 256, 4, 2**60, 16)
     path.write_bytes(b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", 1) + entries + bytes(64))
 
 
-def many_directory_entries(path: Path) -> None:
+def write_many_directory_entries(path: Path) -> None:
     path.write_bytes(b"II+\0" + struct.pack("<HHQ", 8, 0, 16) + struct.pack("<Q", 2**60) + bytes(64))
 
 
-def bomb(path: Path) -> None:
+def write_bomb(path: Path) -> None:
     """A strip that inflates to 1 GiB in a page of 64 x 64."""
-    data = packed_zeros(GIB)
-    tiff(path, [page(64, 8, len(data))], data)
+    data = compress_zeros(GIB)
+    write_tiff(path, [make_page(64, 8, len(data))], data)
 
 
-def jpeg_bomb(path: Path) -> None:
+def write_jpeg_bomb(path: Path) -> None:
     """A JPEG that calls itself 65,500 pixels wide and high, in a page of 64 x 64."""
     data = bytearray(imagecodecs.jpeg_encode(np.zeros((64, 64), np.uint8)))
     at = data.find(b"\xff\xc0")
     struct.pack_into(">HH", data, at + 5, 65500, 65500)
-    tiff(path, [page(64, 7, len(data))], bytes(data))
+    write_tiff(path, [make_page(64, 7, len(data))], bytes(data))
 
 
-def one_strip(path: Path) -> None:
-    data = packed_zeros(GIB)
-    tiff(path, [page(32768, 8, len(data))] * 4, data)
+def write_one_strip(path: Path) -> None:
+    data = compress_zeros(GIB)
+    write_tiff(path, [make_page(32768, 8, len(data))] * 4, data)
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], set[str]]] = {
-    "4 x 1 GiB, plain": (lambda p: tiff(p, [page(32768, 1, GIB)] * 4, bytes(100)), {"tiff.truncated"}),
-    "4 x 1 GiB, zstd": (lambda p: tiff(p, [page(32768, 50000, 90)] * 4, bytes(100)), {"image.hostile"}),
-    "4 x 1 GiB, zeros in one strip": (one_strip, {"image.hostile"}),
-    "4 x 1 GiB, never written": (lambda p: tiff(p, [page(32768, 1, 0, 0)] * 4, bytes(100)), {"image.hostile"}),
-    "4 x 1 GiB, shared strips": (shared_strips, {"image.hostile"}),
-    "2^32 x 2^32 pixels": (lambda p: tiff(p, [page(2**32 - 1, 1, 99)], bytes(100)), {"tiff.truncated"}),
-    "overlapping directories": (overlapping_directories, {"image.hostile", "tiff.damaged", "tiff.truncated"}),
-    "overlapping private directories": (overlapping_private_directories, {"image.hostile"}),
-    "endless sub-directories": (endless_directories, {"tiff.damaged"}),
-    "a tag of 2^60 values": (many_tags, {"tiff.truncated"}),
-    "2^60 tags": (many_directory_entries, {"tiff.damaged"}),
-    "deflate bomb": (bomb, {"tiff.damaged", "image.hostile"}),
-    "JPEG of another size": (jpeg_bomb, {"image.hostile"}),
+    "4 x 1 GiB, plain": (lambda p: write_tiff(p, [make_page(32768, 1, GIB)] * 4, bytes(100)), {"tiff.truncated"}),
+    "4 x 1 GiB, zstd": (lambda p: write_tiff(p, [make_page(32768, 50000, 90)] * 4, bytes(100)), {"image.hostile"}),
+    "4 x 1 GiB, zeros in one strip": (write_one_strip, {"image.hostile"}),
+    "4 x 1 GiB, never written": (
+        lambda p: write_tiff(p, [make_page(32768, 1, 0, 0)] * 4, bytes(100)),
+        {"image.hostile"},
+    ),
+    "4 x 1 GiB, shared strips": (write_shared_strips, {"image.hostile"}),
+    "2^32 x 2^32 pixels": (lambda p: write_tiff(p, [make_page(2**32 - 1, 1, 99)], bytes(100)), {"tiff.truncated"}),
+    "overlapping directories": (write_overlapping_directories, {"image.hostile", "tiff.damaged", "tiff.truncated"}),
+    "overlapping private directories": (write_overlapping_private_directories, {"image.hostile"}),
+    "endless sub-directories": (write_endless_directories, {"tiff.damaged"}),
+    "a tag of 2^60 values": (write_many_tags, {"tiff.truncated"}),
+    "2^60 tags": (write_many_directory_entries, {"tiff.damaged"}),
+    "deflate bomb": (write_bomb, {"tiff.damaged", "image.hostile"}),
+    "JPEG of another size": (write_jpeg_bomb, {"image.hostile"}),
 }
 
 
-def chunk(kind: bytes, body: bytes) -> bytes:
+def make_chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
 
-def png(side: int, body: bytes) -> bytes:
+def make_png(side: int, body: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + make_chunk(b"IHDR", header) + make_chunk(b"IDAT", body) + make_chunk(b"IEND", b"")
 
 
-def run(root: Path, *verbs: str) -> dict[str, set[str]]:
+def run_verbs(root: Path, *verbs: str) -> dict[str, set[str]]:
     """Ids of the findings of each verb that fails, in a process of its own, whose memory is looked at."""
     command = [sys.executable, "-c", RUN, str(root), *verbs]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30 * len(verbs), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert int(done.stderr.split()[-1]) < MEMORY
-    found: dict[str, set[str]] = {}
+    ids_by_verb: dict[str, set[str]] = {}
     ids: set[str] = set()
     for line in done.stdout.splitlines():
         if line.startswith("{"):
             ids.add(str(json.loads(line).get("id")))
         elif line.startswith("verb") and line.endswith(" 1"):
-            found[line.split()[1]] = ids
+            ids_by_verb[line.split()[1]] = ids
             ids = set()
-    return found
+    return ids_by_verb
 
 
 @pytest.mark.parametrize("name", HOSTILE)
@@ -171,20 +174,20 @@ def test_hostile_tiff_ends_soon_in_little_memory(tmp_path: Path, name: str) -> N
     build = Builder(tmp_path / "ds")
     build.sem(tmp_path / "h.tif")
     late = name == "deflate bomb" or name.startswith("JPEG")  # known only when pixels are decoded
-    found = run(build.root, *(("convert",) if late else ("check", "plan", "convert")))
-    assert found["convert"] & expected
-    assert late or found["check"] & found["plan"] & expected
+    ids_by_verb = run_verbs(build.root, *(("convert",) if late else ("check", "plan", "convert")))
+    assert ids_by_verb["convert"] & expected
+    assert late or ids_by_verb["check"] & ids_by_verb["plan"] & expected
 
 
 @pytest.mark.parametrize("side", [100_000, 20_000])
 def test_hostile_png_ends_soon_in_little_memory(tmp_path: Path, side: int) -> None:
     folder = tmp_path / "stack"
     folder.mkdir()
-    (folder / "z1.png").write_bytes(png(side, b"" if side == 100_000 else packed_zeros(side * (side + 1))))
+    (folder / "z1.png").write_bytes(make_png(side, b"" if side == 100_000 else compress_zeros(side * (side + 1))))
     build = Builder(tmp_path / "ds")
     build.sem(folder)
-    found = run(build.root, "check", "convert")
-    assert "image.hostile" in found["check"] & found["convert"]
+    ids_by_verb = run_verbs(build.root, "check", "convert")
+    assert "image.hostile" in ids_by_verb["check"] & ids_by_verb["convert"]
 
 
 @pytest.mark.parametrize("codec", ["jpeg", "jpeg2000", "png", "webp", "jpegxl", "jpegxr"])
@@ -194,11 +197,11 @@ def test_a_codestream_larger_than_its_tile_is_not_decoded(tmp_path: Path, codec:
     pixels = np.zeros((2048, 2048, 3) if codec == "webp" else (2048, 2048), np.uint8)
     encode = {"jpeg2000": "jpeg2k"}.get(codec, codec)
     data = bytes(getattr(imagecodecs, f"{encode}_encode")(pixels))
-    tags = page(16, compression, len(data))
+    tags = make_page(16, compression, len(data))
     if codec == "webp":
         tags |= {262: (1, 2), 277: (1, 3)}
-    tiff(tmp_path / "h.tif", [tags], data)
-    found = refused(tmp_path / "h.tif").finding
+    write_tiff(tmp_path / "h.tif", [tags], data)
+    found = expect_refusal(tmp_path / "h.tif").finding
     assert found.id == "image.hostile"
     assert "states 2048 x 2048 pixels, where 256 fit" in found.message
 
@@ -207,4 +210,4 @@ def test_a_large_page_of_one_strip_that_is_stored_is_read(tmp_path: Path) -> Non
     """The budget is for what is claimed, not for what is there."""
     data = np.arange(2048 * 2048, dtype=np.uint32).reshape(2048, 2048)
     tifffile.imwrite(tmp_path / "m.tif", data, rowsperstrip=2048, compression="zlib", metadata=None)
-    np.testing.assert_array_equal(one(tmp_path / "m.tif")[1], data)
+    np.testing.assert_array_equal(read_one(tmp_path / "m.tif")[1], data)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source
-from neuropress.readers.raw import choose
+from neuropress.readers.raw import choose_format
 from neuropress.readers.swc import read as swc
 from neuropress.storage.roots import Folder
 
@@ -26,16 +26,16 @@ SIMPLE = """# soma, two neurites that branch
 """
 
 
-def facts(path: Path) -> dict[str, str]:
+def read_facts(path: Path) -> dict[str, str]:
     (content,) = swc.read(Source(path.name, Folder(path.parent)), {})
     assert content.arrays == {}
     return dict(content.facts)
 
 
-def refused(path: Path, text: str | bytes) -> Finding:
+def expect_finding(path: Path, text: str | bytes) -> Finding:
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(Problem) as caught:
-        facts(path)
+        read_facts(path)
     return caught.value.finding
 
 
@@ -43,8 +43,8 @@ def refused(path: Path, text: str | bytes) -> Finding:
 def test_a_tree(tmp_path: Path, end: str) -> None:
     path = tmp_path / "cell.SWC"
     path.write_bytes(SIMPLE.replace("\n", end).encode())
-    assert choose(Source(path.name, Folder(tmp_path))).format == "swc"
-    assert facts(path) == {
+    assert choose_format(Source(path.name, Folder(tmp_path))).format == "swc"
+    assert read_facts(path) == {
         "points": "9",
         "soma_points": "1",
         "roots": "2",
@@ -62,9 +62,9 @@ def test_a_tree(tmp_path: Path, end: str) -> None:
 def test_order_of_lines_does_not_matter(tmp_path: Path) -> None:
     path = tmp_path / "a.swc"
     path.write_text(SIMPLE)
-    expected = facts(path)
+    expected = read_facts(path)
     path.write_text("\n".join(reversed(SIMPLE.splitlines())))
-    assert facts(path) == expected
+    assert read_facts(path) == expected
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_order_of_lines_does_not_matter(tmp_path: Path) -> None:
         ("1 3 0 0 0 1 1", "swc.tree", 1),
     ],
 )
-def test_what_is_no_tree_is_told_with_its_line(tmp_path: Path, text: str | bytes, id: str, line: int) -> None:
-    found = refused(tmp_path / "a.swc", text)
+def test_what_is_no_tree_is_reported_with_its_line(tmp_path: Path, text: str | bytes, id: str, line: int) -> None:
+    found = expect_finding(tmp_path / "a.swc", text)
     assert found.id == id
     assert found.message.startswith(f"a.swc line {line}: ")
     assert len(found.message) < 300
@@ -95,12 +95,12 @@ def test_what_is_no_tree_is_told_with_its_line(tmp_path: Path, text: str | bytes
 def test_a_mark_before_the_text_and_separators_in_comments(tmp_path: Path) -> None:
     path = tmp_path / "a.swc"
     path.write_bytes(b"\xef\xbb\xbf# one\xe2\x80\xa8line\r1 1 0 0 0 1 -1\r\n2 3 0 0 0 1 1\n")
-    assert facts(path)["points"] == "2"
+    assert read_facts(path)["points"] == "2"
 
 
 def test_more_samples_and_comments_than_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swc, "SWC_SAMPLES", 8)
-    assert refused(tmp_path / "a.swc", SIMPLE).message.endswith("more than 8 samples")
+    assert expect_finding(tmp_path / "a.swc", SIMPLE).message.endswith("more than 8 samples")
     monkeypatch.setattr(swc, "SWC_SAMPLES", 9)
     monkeypatch.setattr(swc, "SWC_COMMENTS", 8)
     (tmp_path / "a.swc").write_text("# 12\n# 34\n# 56\n# 78\n" + SIMPLE)
@@ -110,13 +110,13 @@ def test_more_samples_and_comments_than_the_budget(tmp_path: Path, monkeypatch: 
 
 
 def test_no_sample(tmp_path: Path) -> None:
-    assert refused(tmp_path / "a.swc", "# nothing\n").id == "swc.line"
+    assert expect_finding(tmp_path / "a.swc", "# nothing\n").id == "swc.line"
 
 
 def test_a_long_chain_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.swc"
     path.write_text("".join(f"{i} 3 {i} 0 0 1 {i - 1 if i > 1 else -1}\n" for i in range(1, 100_001)))
-    assert (facts(path)["sections"], facts(path)["total_length"]) == ("1", "99999.000000")
+    assert (read_facts(path)["sections"], read_facts(path)["total_length"]) == ("1", "99999.000000")
 
 
 @given(st.binary(max_size=400) | st.text(alphabet="0123456789 .-#e\n", max_size=400).map(str.encode))
@@ -127,7 +127,7 @@ def test_any_bytes_are_a_tree_or_a_finding(data: bytes) -> None:
         path = Path(folder, "a.swc")
         path.write_bytes(data)
         try:
-            assert int(facts(path)["points"]) >= 1
+            assert int(read_facts(path)["points"]) >= 1
         except Problem as bad:
             if not bad.finding.id.startswith("swc."):
                 raise
@@ -142,11 +142,11 @@ def test_real_trees_have_the_counts_that_morphio_gives(corpus: Path) -> None:
         if stated is None or path.suffix != ".swc":
             continue
         sections, roots, points, soma = map(int, stated.groups())
-        found = {name: int(text) for name, text in facts(path).items() if name in ("points", "sections", "roots")}
+        found = {name: int(text) for name, text in read_facts(path).items() if name in ("points", "sections", "roots")}
         assert (found["sections"], found["roots"]) == (sections, roots), path
         # MorphIO counts the sample behind which a section begins for that section again, unless it stands there twice.
         samples = found["points"] - soma
         assert samples <= points <= samples + sections - roots, path
-        assert int(facts(path)["soma_points"]) == soma, path
+        assert int(read_facts(path)["soma_points"]) == soma, path
         tried += 1
     assert tried >= 5

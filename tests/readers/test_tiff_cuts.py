@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tifffile
 from campaigns import campaign
-from tiff_files import MOVIE, RNG, load, one, write_ifds
+from tiff_files import MOVIE, RNG, load_images, read_one, write_ifds
 
 from neuropress.model.content import Image
 from neuropress.model.finding import Problem
@@ -22,7 +22,7 @@ SCANIMAGE = (
 )
 
 
-def metadata_last(path: Path) -> None:
+def move_metadata_last(path: Path) -> None:
     """Move the values of all tags that lie outside of the first directory to the end of the file."""
     raw = bytearray(path.read_bytes())
     order = "<" if raw[:1] == b"I" else ">"
@@ -97,32 +97,32 @@ PLAIN: dict[str, Callable[[Path], None]] = {
 
 def write_all(folder: Path) -> dict[str, bytes]:
     """Each sort as tifffile writes it, and with its metadata behind the pixels."""
-    found = {}
+    contents = {}
     for name, write in PLAIN.items():
         path = folder / "m.tif"
         write(path)
-        found[name] = path.read_bytes()
-        metadata_last(path)
-        found[f"{name}, metadata last"] = path.read_bytes()
-    return found
+        contents[name] = path.read_bytes()
+        move_metadata_last(path)
+        contents[f"{name}, metadata last"] = path.read_bytes()
+    return contents
 
 
-def look(images: tuple[Image, ...]) -> list[Any]:
+def collect_content(images: tuple[Image, ...]) -> list[Any]:
     """All that a result is made from."""
-    found = []
+    contents = []
     for image in images:
         pixels = image.arrays["pixels"]
         data = pixels.read(tuple(slice(0, n) for n in pixels.shape))
         about = (image.name, pixels.axes, pixels.shape, str(pixels.dtype), image.channels, image.acquired)
-        found.append((about, image.facts, image.spacing, image.header, image.warnings, data.tobytes()))
+        contents.append((about, image.facts, image.spacing, image.header, image.warnings, data.tobytes()))
         image.close()
-    return found
+    return contents
 
 
-def look_at(path: Path, raw: bytes) -> list[Any] | str:
+def read_content(path: Path, raw: bytes) -> list[Any] | str:
     path.write_bytes(raw)
     try:
-        return look(load(path))
+        return collect_content(load_images(path))
     except Problem as refused:
         return refused.finding.id
 
@@ -130,8 +130,8 @@ def look_at(path: Path, raw: bytes) -> list[Any] | str:
 @pytest.fixture(scope="module")
 def sorts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, Any]]:
     folder = tmp_path_factory.mktemp("sorts")
-    whole = {name: (raw, look_at(folder / "w.tif", raw)) for name, raw in write_all(folder).items()}
-    assert not [name for name, (_, found) in whole.items() if isinstance(found, str)]
+    whole = {name: (raw, read_content(folder / "w.tif", raw)) for name, raw in write_all(folder).items()}
+    assert not [name for name, (_, content) in whole.items() if isinstance(content, str)]
     return whole
 
 
@@ -139,13 +139,13 @@ def try_cuts(path: Path, raw: bytes, whole: Any, cuts: list[int]) -> list[int]:
     """Cuts after which the file is read, but otherwise than the whole one."""
     wrong = []
     for cut in cuts:
-        found = look_at(path, raw[:cut])
-        if isinstance(found, str):
-            assert found in ("tiff.truncated", "tiff.damaged", "tiff.pages", "file.empty", "format.unknown"), (
-                found,
+        content = read_content(path, raw[:cut])
+        if isinstance(content, str):
+            assert content in ("tiff.truncated", "tiff.damaged", "tiff.pages", "file.empty", "format.unknown"), (
+                content,
                 cut,
             )
-        elif found != whole:
+        elif content != whole:
             wrong.append(cut)
     return wrong
 
@@ -165,7 +165,7 @@ def test_no_cut_real_file_is_read_otherwise(tmp_path: Path, corpus: Path) -> Non
     files = sorted(p for p in corpus.rglob("*.tif*") if p.stat().st_size < 400_000)
     for path in choose.sample(files, min(campaign(12), len(files))):
         raw = path.read_bytes()
-        whole = look_at(tmp_path / "w.tif", raw)
+        whole = read_content(tmp_path / "w.tif", raw)
         assert not isinstance(whole, str), path
         near = [len(raw) - 1 - choose.randrange(min(len(raw), 2000)) for _ in range(3)]
         cuts = [*near, *(choose.randrange(len(raw)) for _ in range(3))]
@@ -175,11 +175,11 @@ def test_no_cut_real_file_is_read_otherwise(tmp_path: Path, corpus: Path) -> Non
 def test_a_cut_text_is_named_with_its_place(tmp_path: Path) -> None:
     path = tmp_path / "m.ome.tif"
     write_ome(path)
-    metadata_last(path)
+    move_metadata_last(path)
     raw = path.read_bytes()
     path.write_bytes(raw[:-10])
     with pytest.raises(Problem) as caught:
-        load(path)
+        load_images(path)
     found = caught.value.finding
     assert found.id == "tiff.truncated"
     assert "of page 1, " in found.message
@@ -190,6 +190,6 @@ def test_a_cut_text_is_named_with_its_place(tmp_path: Path) -> None:
 def test_an_odd_tag_is_passed_over_and_reported(tmp_path: Path) -> None:
     path = tmp_path / "m.tif"
     tifffile.imwrite(path, MOVIE[0], metadata=None, extratags=[(42113, 2, 0, "not a number", False)])
-    image, data = one(path)
+    image, data = read_one(path)
     assert any("GDAL_NODATA" in warning for warning in image.warnings)
     np.testing.assert_array_equal(data, MOVIE[0])

@@ -15,7 +15,7 @@ import numpy as np
 import tifffile
 from campaigns import campaign
 from test_tiff_cuts import write_all
-from tiff_files import load
+from tiff_files import load_images
 
 from neuropress.model.finding import Problem
 
@@ -26,7 +26,7 @@ SAMPLES = 16
 """Samples that bytes changed inside of the pixels may touch."""
 
 
-def spoil(raw: bytes, choose: random.Random) -> bytes:
+def spoil_bytes(raw: bytes, choose: random.Random) -> bytes:
     """One to four bytes of the first and the last directory's surroundings, or anywhere."""
     spoilt = bytearray(raw)
     for _ in range(choose.randint(1, 4)):
@@ -35,8 +35,8 @@ def spoil(raw: bytes, choose: random.Random) -> bytes:
     return bytes(spoilt)
 
 
-def read(path: Path) -> list[np.ndarray]:
-    images = load(path)
+def read_pixels(path: Path) -> list[np.ndarray]:
+    images = load_images(path)
     try:
         pixels = [image.arrays["pixels"] for image in images]
         small = [p for p in pixels if np.prod(p.shape, dtype=object) * p.dtype.itemsize < PIXELS]
@@ -46,10 +46,10 @@ def read(path: Path) -> list[np.ndarray]:
             image.close()
 
 
-def compare(path: Path, found: list[np.ndarray], unspoilt: list[np.ndarray]) -> str:
+def compare_pixels(path: Path, read: list[np.ndarray], unspoilt: list[np.ndarray]) -> str:
     """`equal` to tifffile or to the unspoilt file but for a few samples, `other`, or `alone` where tifffile fails."""
-    close = [a for a in unspoilt for b in found if a.shape == b.shape and np.count_nonzero(a != b) <= SAMPLES]
-    if len(close) >= len(found):
+    close = [a for a in unspoilt for b in read if a.shape == b.shape and np.count_nonzero(a != b) <= SAMPLES]
+    if len(close) >= len(read):
         return "equal"
     try:
         with tifffile.TiffFile(path, is_scanimage=False) as tif:
@@ -57,10 +57,10 @@ def compare(path: Path, found: list[np.ndarray], unspoilt: list[np.ndarray]) -> 
     except Exception:  # noqa: BLE001 - whatever a library does with a spoilt file
         return "alone"
     known = {(array.size, array.tobytes()) for array in theirs}
-    return "equal" if all((array.size, array.tobytes()) in known for array in found) else "other"
+    return "equal" if all((array.size, array.tobytes()) in known for array in read) else "other"
 
 
-def campaign_of_flips(folder: Path, rounds: int) -> dict[str, int]:
+def run_flips(folder: Path, rounds: int) -> dict[str, int]:
     """How each round ended; exceptions that are no finding end the process."""
     resource.setrlimit(resource.RLIMIT_AS, (LIMIT, LIMIT))
     logging.getLogger("tifffile").propagate = False
@@ -73,10 +73,10 @@ def campaign_of_flips(folder: Path, rounds: int) -> dict[str, int]:
         path = folder / "f.tif"
         if name not in whole:
             path.write_bytes(raw)
-            whole[name] = read(path)
-        path.write_bytes(spoil(raw, choose))
+            whole[name] = read_pixels(path)
+        path.write_bytes(spoil_bytes(raw, choose))
         try:
-            counts[compare(path, read(path), whole[name])] += 1
+            counts[compare_pixels(path, read_pixels(path), whole[name])] += 1
         except Problem as refused:
             counts[f"finding {refused.finding.id}"] += 1
         except BaseException:
@@ -103,4 +103,4 @@ def test_spoilt_headers_are_findings_or_readings(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(campaign_of_flips(Path(sys.argv[1]), int(sys.argv[2]))))
+    print(json.dumps(run_flips(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -7,26 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from tiff_files import MOVIE, one, refused
+from tiff_files import MOVIE, expect_refusal, read_one
 
 TILES = np.random.default_rng(5).integers(1, 255, (3, 48, 64), dtype=np.uint8)
 
 
-def entry_places(raw: bytes) -> list[dict[int, int]]:
+def find_entries(raw: bytes) -> list[dict[int, int]]:
     """Place of each tag's entry in every directory of a little-endian classic TIFF."""
-    found = []
+    entries = []
     (at,) = struct.unpack_from("<I", raw, 4)
     while at:
         (count,) = struct.unpack_from("<H", raw, at)
-        found.append({struct.unpack_from("<H", raw, at + 2 + 12 * n)[0]: at + 2 + 12 * n for n in range(count)})
+        entries.append({struct.unpack_from("<H", raw, at + 2 + 12 * n)[0]: at + 2 + 12 * n for n in range(count)})
         (at,) = struct.unpack_from("<I", raw, at + 2 + 12 * count)
-    return found
+    return entries
 
 
-def patch(path: Path, page: int, segment: int, offset: int | None = None, count: int | None = None) -> None:
+def patch_segment(path: Path, page: int, segment: int, offset: int | None = None, count: int | None = None) -> None:
     """Overwrite offset or byte count of a strip or tile."""
     raw = bytearray(path.read_bytes())
-    places = entry_places(raw)[page]
+    places = find_entries(raw)[page]
     for codes, value in (((273, 324), offset), ((279, 325), count)):
         place = next(places[code] for code in codes if code in places)
         kind, number, start = struct.unpack_from("<HII", raw, place + 2)
@@ -46,8 +46,8 @@ def test_tiles_that_were_never_written(tmp_path: Path, kwargs: dict[str, Any], n
         for frame in TILES:
             out.write(frame, contiguous=False, metadata=None, tile=(16, 16), extratags=extra, **kwargs)
     for page, segment in ((0, 0), (0, 5), (1, 11), (2, 2)):
-        patch(path, page, segment, 0, 0)
-    image, data = one(path)
+        patch_segment(path, page, segment, 0, 0)
+    image, data = read_one(path)
     np.testing.assert_array_equal(data, tifffile.imread(path))
     assert any("were never written" in warning for warning in image.warnings)
     part = image.arrays["pixels"].read((slice(1, 3), slice(10, 40), slice(5, 50)))
@@ -61,10 +61,10 @@ def test_strips_that_were_never_written(tmp_path: Path, kwargs: dict[str, Any]) 
     with tifffile.TiffWriter(path) as out:
         for frame in MOVIE:
             out.write(frame, contiguous=False, metadata=None, **kwargs)
-    patch(path, 1, 1, 0, 0)
-    patch(path, 3, 0, 0, 0)
-    patch(path, 4, 2, None, 0)
-    _, data = one(path)
+    patch_segment(path, 1, 1, 0, 0)
+    patch_segment(path, 3, 0, 0, 0)
+    patch_segment(path, 4, 2, None, 0)
+    _, data = read_one(path)
     np.testing.assert_array_equal(data, tifffile.imread(path))
     rows = kwargs["rowsperstrip"]
     assert not data[1, rows : 2 * rows].any()
@@ -78,8 +78,8 @@ def test_planes_that_were_never_written(tmp_path: Path, kwargs: dict[str, Any]) 
     with tifffile.TiffWriter(path) as out:
         for frame in MOVIE:
             out.write(frame, contiguous=False, metadata=None, **kwargs)
-    patch(path, 2, 0, 0, 0)
-    image, data = one(path)
+    patch_segment(path, 2, 0, 0, 0)
+    image, data = read_one(path)
     expected = MOVIE.copy()
     expected[2] = 0
     np.testing.assert_array_equal(data, expected)
@@ -89,8 +89,8 @@ def test_planes_that_were_never_written(tmp_path: Path, kwargs: dict[str, Any]) 
 def test_bytes_without_an_offset_are_damage(tmp_path: Path) -> None:
     path = tmp_path / "s.tif"
     tifffile.imwrite(path, MOVIE[0], metadata=None, rowsperstrip=4)
-    patch(path, 0, 1, 0, None)
-    found = refused(path).finding
+    patch_segment(path, 0, 1, 0, None)
+    found = expect_refusal(path).finding
     assert found.id == "tiff.damaged"
     assert "1 has 80 bytes, but no offset" in found.message
 
@@ -117,7 +117,7 @@ def write_fax(path: Path, codec: int, left_out: bool) -> None:
 @pytest.mark.parametrize("left_out", [True, False])
 def test_fax_strip_of_unknown_length(tmp_path: Path, codec: int, left_out: bool) -> None:
     write_fax(tmp_path / "f.tif", codec, left_out)
-    image, data = one(tmp_path / "f.tif")
+    image, data = read_one(tmp_path / "f.tif")
     np.testing.assert_array_equal(data, tifffile.imread(tmp_path / "f.tif"))
     assert data.sum() == (90 if codec == 2 else 0)
     assert image.facts["photometric"] == "MinIsWhite"
@@ -128,6 +128,6 @@ def test_packed_strip_of_unknown_length(tmp_path: Path, codec: str) -> None:
     """As libtiff reads it: up to the end of the file."""
     path = tmp_path / "p.tif"
     tifffile.imwrite(path, MOVIE[0], metadata=None, compression=codec)
-    patch(path, 0, 0, None, 0)
-    _, data = one(path)
+    patch_segment(path, 0, 0, None, 0)
+    _, data = read_one(path)
     np.testing.assert_array_equal(data, MOVIE[0])

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from abf_files import epoch, write_abf2
+from abf_files import make_epoch, write_abf2
 from builder import Builder, abf, movie, slices
 
 from neuropress.cli.main import main
@@ -41,7 +41,7 @@ def irregular_recordings(made: Builder, scratch: Path) -> str:
             scratch / "a.abf", sweeps, starts=np.cumsum(choose.integers(4000, 9000, 30)).tolist(),
             units=[b"pA", b"mV"], commands=[b"pA", b"mV"],
             dac=[{}, {"nWaveformEnable": 1, "nWaveformSource": 1, "fDACHoldingLevel": -70.0}],
-            epochs=[epoch(0, 1, -60.0, 100, nDACNum=1, fEpochLevelInc=10.0)],
+            epochs=[make_epoch(0, 1, -60.0, 100, nDACNum=1, fEpochLevelInc=10.0)],
         )  # fmt: skip
         made.ephys(raw, "10000", number=number)
     return "RY_S_0001.nwb"

@@ -91,10 +91,10 @@ def _add(args: argparse.Namespace, output: Output) -> int:
 
 
 def _formats(args: argparse.Namespace, output: Output) -> int:
-    from ..readers import broken_readers
+    from ..readers import list_broken_readers
     from ..verbs.formats import format_lines, list_formats
 
-    for found in broken_readers():
+    for found in list_broken_readers():
         output.finding(found)
     for entry in list_formats(args.format):
         if args.json:

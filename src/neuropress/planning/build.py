@@ -10,14 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from neuropress.converters import (
-    FRAME,
+    SESSION_CONVERTER,
     Built,
     Converter,
     Job,
     Selective,
-    broken_converters,
-    converter,
-    converter_names,
+    list_broken_converters,
+    list_converter_names,
+    load_converter,
     load_profile_mapping,
 )
 from neuropress.converters import session as session_converter
@@ -34,7 +34,7 @@ from ..model.profile import Profile
 from ..model.record import CellRef, Record
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
-from ..readers import broken_readers
+from ..readers import list_broken_readers
 from ..readers.raw import RawArrays
 from ..results import KINDS
 from ..tables import normalise_key
@@ -72,17 +72,17 @@ def check_mappings(profile: Profile) -> None:
     Of a profile without some of the shipped tables, what is only for these is left out.
     """
     list_broken_plugins()  # loads them all: a waiver may name a finding that only a plug-in describes
-    names = (FRAME, *converter_names())
+    names = (SESSION_CONVERTER, *list_converter_names())
     for name in profile.split:
-        if name not in names or converter(name).TARGET != "session":
-            known = ", ".join(n for n in converter_names() if converter(n).TARGET == "session")
+        if name not in names or load_converter(name).TARGET != "session":
+            known = ", ".join(n for n in list_converter_names() if load_converter(n).TARGET == "session")
             raise MappingError(f"[split] {name}: no converter of sessions has this name; known: {known}")
     for name in profile.mappings:
         if name not in names:
             known = ", ".join(names)
             raise MappingError(f"mappings/{name}.toml: there is no mapping {name!r}; known: {known}")
     for name in names:
-        module, mapping = converter(name), load_profile_mapping(name, profile)
+        module, mapping = load_converter(name), load_profile_mapping(name, profile)
         there = tuple(table for table in mapping.table if table in profile.tables)
         if there:
             lacking = set(mapping.table) - set(there)
@@ -96,7 +96,7 @@ def check_mappings(profile: Profile) -> None:
 
 def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
     """A result names the raw file that it was made from, so that column cannot be private."""
-    column = getattr(converter(name), "COLUMN", {}).get(table, "")
+    column = getattr(load_converter(name), "COLUMN", {}).get(table, "")
     if column in profile.tables[table].private:
         message = f"profile {profile.name!r}: {table}.{column} names what {name!r} reads; it cannot be private"
         raise MappingError(message)
@@ -104,14 +104,14 @@ def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
 
 def list_broken_plugins() -> tuple[Finding, ...]:
     """A finding for each reader and converter of another package that cannot be used."""
-    return (*broken_readers(), *broken_converters())
+    return (*list_broken_readers(), *list_broken_converters())
 
 
 def collect_rule_sources(profile: Profile) -> set[tuple[str, str]]:
     """All pairs of a mapping rule and a column that it takes, as `list_rule_sources` names them."""
     pairs: set[tuple[str, str]] = set()
-    for name in (FRAME, *converter_names()):
-        pairs.update(list_rule_sources(load_profile_mapping(name, profile), converter(name).BINDINGS, profile))
+    for name in (SESSION_CONVERTER, *list_converter_names()):
+        pairs.update(list_rule_sources(load_profile_mapping(name, profile), load_converter(name).BINDINGS, profile))
     return pairs
 
 
@@ -122,7 +122,7 @@ def collect_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
     for name in sorted(names):
         mapping = load_profile_mapping(name, profile)
         found[f"mapping:{name}"] = mapping.revision
-        found[f"converter:{name}"] = converter(name).REVISION
+        found[f"converter:{name}"] = load_converter(name).REVISION
         if mapping.own:
             found[f"mapping:{name} of {profile.name}"] = mapping.own
     return found
@@ -217,7 +217,7 @@ def _report_unconverted(row: Record) -> Finding:
 
 def raw_column(name: str, record: Record) -> str:
     """The column whose file the converter reads."""
-    return converter(name).COLUMN[record.table]
+    return load_converter(name).COLUMN[record.table]
 
 
 def raw_key(name: str, record: Record, profile: Profile) -> str:
@@ -229,7 +229,7 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
-        source, held = files.open(key, config.options.get(key, {}))
+        source, held = files.open_source(key, config.options.get(key, {}))
         name, contents = _choose_converter(name, record, source, held)
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
@@ -249,12 +249,14 @@ def _choose_converter(
     taken = {}
     names = list_rivals(name, record) or [name]
     for rival in names:
-        module = converter(rival)
+        module = load_converter(rival)
         taken[rival] = tuple(module.select(record, held)) if isinstance(module, Selective) else held
     fitting = [rival for rival in names if taken[rival]] or (names if not held else [])
     if len(fitting) == 1:
         return fitting[0], taken[fitting[0]]
-    wants = "; ".join(f"{rival}: {getattr(converter(rival), 'WANTS', 'whatever a reader finds')}" for rival in names)
+    wants = "; ".join(
+        f"{rival}: {getattr(load_converter(rival), 'WANTS', 'whatever a reader finds')}" for rival in names
+    )
     what = f"is for {' and '.join(fitting)} alike" if fitting else "is for no converter"
     message = f"{source.key} holds {describe_contents(held)}, which {what} ({wants})"
     raise problem("convert.choice", message, file=source.key)
@@ -263,7 +265,7 @@ def _choose_converter(
 def _compare_cells(opened: _Opened) -> list[Finding]:
     """Cells against the header of each content that was chosen; of several that nobody chose from, none is meant."""
     comparisons = [c for c in opened.rules.compare if c.column in opened.record.cells]
-    chosen = len(opened.contents) == 1 or isinstance(converter(opened.name), Selective)
+    chosen = len(opened.contents) == 1 or isinstance(load_converter(opened.name), Selective)
     found = []
     for facts in [content.facts for content in opened.contents] if chosen else [{}]:
         found += compare_cells(opened.record, comparisons, facts, opened.source.key)
@@ -287,7 +289,7 @@ def _assemble_plan(
         started = localize_start(job)
         remarks += nodes.add("session", session_converter.build([job]))
     for name in dict.fromkeys(one.name for one in opened):
-        module = converter(name)
+        module = load_converter(name)
         jobs = [_make_job(module, one, profile, started) for one in opened if one.name == name]
         remarks += nodes.add(name, _with_options(module.build(jobs), config))
     touched = (*opened, *heard)

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from neuropress.converters import converter, converter_names
+from neuropress.converters import list_converter_names, load_converter
 
 from ..model.finding import Finding, Severity, finding
 from ..model.plan import SourceRow, Target, digest
@@ -97,8 +97,8 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
     found = []
     for record in tables.records.get("session", {}).values():
         found += _session_targets(record, tables, profile)
-    for name in converter_names():
-        module = converter(name)
+    for name in list_converter_names():
+        module = load_converter(name)
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
             mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[0] == name)
@@ -110,18 +110,22 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
 def list_takers(record: Record) -> list[str]:
     """Converters that may take a row, all of one target: that of the first."""
     names = _list_taking(record)
-    return [n for n in names if converter(n).TARGET == converter(names[0]).TARGET]
+    return [n for n in names if load_converter(n).TARGET == load_converter(names[0]).TARGET]
 
 
 def list_rivals(name: str, record: Record) -> list[str]:
     """Converters of one target that may take a row and read the same column: what the file holds decides."""
-    known, table = converter(name), record.table
-    same = [n for n in _list_taking(record) if converter(n).TARGET == known.TARGET]
-    return [n for n in same if converter(n).COLUMN[table] == known.COLUMN[table]]
+    known, table = load_converter(name), record.table
+    same = [n for n in _list_taking(record) if load_converter(n).TARGET == known.TARGET]
+    return [n for n in same if load_converter(n).COLUMN[table] == known.COLUMN[table]]
 
 
 def _list_taking(record: Record) -> list[str]:
-    return [n for n in converter_names() if record.table in converter(n).TABLES and converter(n).takes(record)]
+    return [
+        n
+        for n in list_converter_names()
+        if record.table in load_converter(n).TABLES and load_converter(n).takes(record)
+    ]
 
 
 def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
@@ -129,7 +133,10 @@ def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, 
 
     Where their result would lie is not known, so they have no target.
     """
-    own = {SESSION, *(t for n in converter_names() if converter(n).TARGET != SESSION for t in converter(n).TABLES)}
+    own = {SESSION}
+    for name in list_converter_names():
+        if load_converter(name).TARGET != SESSION:
+            own.update(load_converter(name).TABLES)
     for table, spec in profile.tables.items():
         if table in own and "session_id" not in spec.foreign:
             understood = tables.records.get(table, {})
@@ -168,7 +175,7 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
             names = list_takers(row)
             if not names:
                 others.append(row)
-            elif converter(names[0]).TARGET == SESSION:
+            elif load_converter(names[0]).TARGET == SESSION:
                 jobs += [(name, row) for name in names if list_rivals(name, row)[0] == name]
     also, withheld = _list_companions(record, tables, profile)
     others += also
@@ -207,7 +214,7 @@ def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple
 
 def _row_target(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
     """The result of a row by itself; None where the day that its path needs is not understood."""
-    kind = TARGETS[converter(name).TARGET]
+    kind = TARGETS[load_converter(name).TARGET]
     if "{date}" in _find_template(kind.target, profile) and not _find_day(record):
         return None
     target = Target(kind.name, record.key, _result_path(kind.target, record, profile))

@@ -155,7 +155,7 @@ def _misread(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArra
     if raw is None:
         return None
     try:
-        source = raw.array(spec)
+        source = raw.get_array(spec)
     except (NotADirectoryError, IsADirectoryError):
         message = f"{spec.source} cannot be read as {spec.format}, as the receipt of {name} says"
         return finding("file.changed", message, file=spec.source, array=name)
@@ -204,10 +204,12 @@ def _contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
         yield finding("verify.unproven", "the receipt leads back to no raw file")
     facts: dict[tuple[str, str], str] = {}
     for key, options in made.receipt.sources.items():
-        _, contents = raw.open(key, options)
+        _, contents = raw.open_source(key, options)
         found = {content.name: content.header for content in contents}
         facts |= {(key, name): text for content in contents for name, text in content.facts.items()}
-        unstated = {touched.key for source in raw.sources() for touched in source.inputs} - made.receipt.inputs.keys()
+        unstated = {
+            touched.key for source in raw.list_sources() for touched in source.inputs
+        } - made.receipt.inputs.keys()
         if canonical(found) != canonical(made.headers.get(key)):
             yield finding("verify.different", f"{key} says something else than the result has of it", file=key)
         if unstated:

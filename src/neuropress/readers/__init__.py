@@ -15,7 +15,7 @@ from typing import Any
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
 from . import abf, slices, swc, tiff
-from .format import Claim, Fact, Format, Option, check_options, suggest
+from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
     "BUILT_IN",
@@ -25,10 +25,10 @@ __all__ = [
     "Fact",
     "Format",
     "Option",
-    "broken_readers",
     "check_reader_options",
-    "formats",
-    "registered",
+    "get_formats",
+    "get_registered_formats",
+    "list_broken_readers",
 ]
 
 GROUP = "neuropress.readers"
@@ -44,25 +44,25 @@ COMMON = (
 
 
 @cache
-def _plugins() -> Plugins[Format]:
+def _load_readers() -> Plugins[Format]:
     return load_plugins(GROUP, {format.name for format in BUILT_IN}, _check_format)
 
 
 @cache
-def registered() -> Mapping[str, Plugin[Format]]:
+def get_registered_formats() -> Mapping[str, Plugin[Format]]:
     """Every format by its name, with the package that it is from; those of other packages last."""
     built_in = (Plugin(format.name, CORE, format) for format in BUILT_IN)
-    return MappingProxyType({entry.name: entry for entry in (*built_in, *_plugins().usable)})
+    return MappingProxyType({entry.name: entry for entry in (*built_in, *_load_readers().usable)})
 
 
-def formats() -> dict[str, Format]:
+def get_formats() -> dict[str, Format]:
     """Every format by its name."""
-    return {name: entry.value for name, entry in registered().items()}
+    return {name: entry.value for name, entry in get_registered_formats().items()}
 
 
-def broken_readers() -> tuple[Finding, ...]:
+def list_broken_readers() -> tuple[Finding, ...]:
     """A finding for each reader of another package that cannot be used."""
-    return _plugins().broken
+    return _load_readers().broken
 
 
 def _check_format(name: str, package: str, value: Any) -> Format:
@@ -87,29 +87,30 @@ def check_reader_options(options: Mapping[str, Any]) -> str:
 
     Where they do not name a reader, they must suit one of those that there are.
     """
-    known = formats()
+    known = get_formats()
     named = options.get("reader")
     if named is not None:
-        if complaint := COMMON[0].complaint(named):
+        if complaint := COMMON[0].find_complaint(named):
             return f"reader {complaint}"
         if named not in known:
-            return f"reader = {named[:80]!r}: there is no such reader; known: {', '.join(known)}{suggest(named, known)}"
+            listed = ", ".join(known) + suggest_name(named, known)
+            return f"reader = {named[:80]!r}: there is no such reader; known: {listed}"
         return check_options(options, known[named], COMMON)
     complaints = [check_options(options, format, COMMON) for format in known.values()]
     if not all(complaints):
         return ""
-    return _best_complaint(options, complaints)
+    return _choose_complaint(options, complaints)
 
 
-def _best_complaint(options: Mapping[str, Any], complaints: list[str]) -> str:
+def _choose_complaint(options: Mapping[str, Any], complaints: list[str]) -> str:
     """The complaint that helps: on a name that no reader has, else on a value, of a reader that has all the names."""
     every = {option.name: option for option in COMMON}
-    for format in formats().values():
+    for format in get_formats().values():
         every.update({option.name: option for option in format.options})
     for name in options:
         if name not in every:
-            return f"{name} is none of {', '.join(sorted(every))}{suggest(name, every)}"
-    for format, complaint in zip(formats().values(), complaints, strict=True):
+            return f"{name} is none of {', '.join(sorted(every))}{suggest_name(name, every)}"
+    for format, complaint in zip(get_formats().values(), complaints, strict=True):
         names = {option.name for option in (*COMMON, *format.options)}
         if names >= set(options):
             return complaint

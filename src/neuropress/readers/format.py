@@ -36,7 +36,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """What a person may tell a reader in ``[options."key"]`` of ``neuropress.toml``.
+    """What a person may state for a reader in ``[options."key"]`` of ``neuropress.toml``.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Option:
     check: Callable[[Any], str] = lambda value: ""
 
     @property
-    def allowed(self) -> str:
+    def allowed_values(self) -> str:
         """What its value may be, in words."""
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
@@ -68,13 +68,13 @@ class Option:
         upper = f" up to {self.most:g}" if math.isfinite(self.most) else ""
         return words + lower + upper
 
-    def complaint(self, value: Any) -> str:
+    def find_complaint(self, value: Any) -> str:
         """What is wrong with a value; "" for nothing."""
-        if not self._fits(value):
-            return f"must be {self.allowed}, not {_short(value)}"
+        if not self._is_allowed(value):
+            return f"must be {self.allowed_values}, not {_shorten_repr(value)}"
         return self.check(value)
 
-    def _fits(self, value: Any) -> bool:
+    def _is_allowed(self, value: Any) -> bool:
         if self.kind == "yes/no":
             return isinstance(value, bool)
         if self.kind in ("text", "choice"):
@@ -128,7 +128,7 @@ class Format:
         Recognises the object where signature and name do not suffice: given the first 4 KiB and the name (a folder's
         ends in ``/``), a `Claim` or None.
     options, facts
-        What it can be told, and what it tells of a header.
+        What a person may state for it, and what it gives of a header.
     findings
         Ids that it may raise, beside ``file.*`` and ``format.*``.
     """
@@ -174,20 +174,19 @@ def check_options(options: Mapping[str, Any], format: Format, common: tuple[Opti
     known = {option.name: option for option in (*common, *format.options)}
     for name, value in options.items():
         if name not in known:
-            return f"{name} is no option of the reader {format.name}, which has {', '.join(sorted(known))}" + (
-                suggest(name, known)
-            )
-        if complaint := known[name].complaint(value):
+            listed = ", ".join(sorted(known)) + suggest_name(name, known)
+            return f"{name} is no option of the reader {format.name}, which has {listed}"
+        if complaint := known[name].find_complaint(value):
             return f"{name} of the reader {format.name} {complaint}"
     return ""
 
 
-def suggest(name: str, known: Mapping[str, Any]) -> str:
+def suggest_name(name: str, known: Mapping[str, Any]) -> str:
     """A question that names what a misspelt name was probably meant to be; "" where nothing is close."""
     close = get_close_matches(name, known, n=1)
     return f" (did you mean {close[0]!r}?)" if close else ""
 
 
-def _short(value: Any) -> str:
+def _shorten_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -13,7 +13,7 @@ from ..model.finding import Problem, problem
 from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
 from ..registry import CORE
-from . import COMMON, Format, registered
+from . import COMMON, Format, get_registered_formats
 from .format import Claim, check_options
 
 
@@ -25,13 +25,13 @@ def find_format(name: str) -> Format:
     Problem
         ``format.unknown``: a result names a format that is not read here.
     """
-    known = registered()
+    known = get_registered_formats()
     if name not in known:
         raise problem("format.unknown", f"no reader for the format {name[:80]!r}; known: {', '.join(known)}")
     return known[name].value
 
 
-def choose(source: Source) -> Claim:
+def choose_format(source: Source) -> Claim:
     """Which reader takes a raw object, and why.
 
     Raises
@@ -43,8 +43,9 @@ def choose(source: Source) -> Claim:
     if not source.is_folder and not head:
         raise problem("file.empty", f"{source.key} has no bytes", file=source.key)
     name = source.name + ("/" if source.is_folder else "")
-    claims, failures = _claims(head, name, source.key)
-    strongest = [c for c in claims if c.strength == max(c.strength for c in claims)]
+    claims, failures = _collect_claims(head, name, source.key)
+    best = max((claim.strength for claim in claims), default=0)
+    strongest = [claim for claim in claims if claim.strength == best]
     if not strongest and failures:
         raise failures[0]
     if not strongest:
@@ -53,36 +54,37 @@ def choose(source: Source) -> Claim:
             "format.unknown", f"{source.key}: no reader knows this content (it begins {start})", file=source.key
         )
     if len(strongest) > 1:
-        said = "; ".join(f"{c.format}: {c.reason}" for c in strongest)
-        raise problem("format.ambiguous", f"{source.key} is claimed twice ({said})", file=source.key)
+        reasons = "; ".join(f"{c.format}: {c.reason}" for c in strongest)
+        raise problem("format.ambiguous", f"{source.key} is claimed twice ({reasons})", file=source.key)
     return strongest[0]
 
 
-def _claims(head: bytes, name: str, key: str) -> tuple[list[Claim], list[Problem]]:
+def _collect_claims(head: bytes, name: str, key: str) -> tuple[list[Claim], list[Problem]]:
     """The claims of all readers, and the failures of plug-ins, which keep nobody else from reading the file."""
     claims, failures = [], []
-    for format, entry in registered().items():
+    for format, entry in get_registered_formats().items():
         try:
-            with _named_failures(format, key):
+            with _name_plugin_failures(format, key):
                 claim = entry.value.claim(head, name)
                 if claim is not None and (claim.format, claim.strength) not in ((format, 1), (format, 2)):
                     raise TypeError(f"its probe answers {claim!r}")
-        except Problem as failed:
-            failures.append(failed)
+        except Problem as failure:
+            failures.append(failure)
         else:
-            claims += [claim] if claim else []
+            if claim is not None:
+                claims.append(claim)
     return claims, failures
 
 
 @contextmanager
-def _named_failures(format: str, key: str) -> Iterator[None]:
+def _name_plugin_failures(format: str, key: str) -> Iterator[None]:
     """Tell an exception in a plug-in's reader by its package's name; one in ours is a defect and goes on as it is."""
     try:
         yield
     except (Problem, OSError):
         raise
     except Exception as error:
-        package = registered()[format].package
+        package = get_registered_formats()[format].package
         if package == CORE:
             raise
         message = f"{key}: the reader {format} of package {package} failed: {type(error).__name__}: {str(error)[:500]}"
@@ -92,11 +94,11 @@ def _named_failures(format: str, key: str) -> Iterator[None]:
 def read(source: Source, options: Mapping[str, Any] | None = None) -> tuple[Content, ...]:
     """Contents of a raw object, by the reader that claims it, or by the one that ``options["reader"]`` names."""
     stated = dict(options or {})
-    name = stated.pop("reader", None) or choose(source).format
-    return _read(name, source, stated)
+    name = stated.pop("reader", None) or choose_format(source).format
+    return _read_as_format(name, source, stated)
 
 
-def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+def _read_as_format(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     """Contents by one reader; only the one that the option ``image`` names, if it is given.
 
     Raises
@@ -110,7 +112,7 @@ def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Cont
         raise problem("reader.option", f"{source.key}: {complaint}", file=source.key)
     common = {option.name for option in COMMON}
     stated = {name: value for name, value in options.items() if name not in common}
-    with _named_failures(format, source.key):
+    with _name_plugin_failures(format, source.key):
         contents = declared.load().read(source, stated)
         if not isinstance(contents, tuple) or any(content.format != format for content in contents):
             raise TypeError(f"it gives no tuple of contents of the format {format}")
@@ -125,8 +127,8 @@ def _read(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Cont
             content.close()
     if len(chosen) != 1:
         count = "several images" if chosen else "no image"
-        held = f"{source.key} has {count} called {wanted!r} (option image); it holds {list_contents(contents)}"
-        raise problem("image.choice", held, value=wanted, file=source.key)
+        message = f"{source.key} has {count} called {wanted!r} (option image); it holds {list_contents(contents)}"
+        raise problem("image.choice", message, value=wanted, file=source.key)
     return tuple(chosen)
 
 
@@ -158,7 +160,7 @@ class RawArrays:
                 content.close()
         self._open.clear()
 
-    def array(self, spec: ArraySpec) -> LazyArray:
+    def get_array(self, spec: ArraySpec) -> LazyArray:
         """The raw array behind a result's array.
 
         Raises
@@ -170,7 +172,7 @@ class RawArrays:
         key = _opening(spec.source, spec.format, spec.options)
         if key not in self._open:
             source = self.roots.locate(spec.source)
-            self._open[key] = (source, _read(spec.format, source, spec.options))
+            self._open[key] = (source, _read_as_format(spec.format, source, spec.options))
         for content in self._open[key][1]:
             if content.name == spec.content and spec.array in content.arrays:
                 return content.arrays[spec.array]
@@ -180,12 +182,12 @@ class RawArrays:
 
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         """A block of the result, made from the raw array by the index map."""
-        array = self.array(spec)
-        with _named_failures(spec.format, spec.source):
+        array = self.get_array(spec)
+        with _name_plugin_failures(spec.format, spec.source):
             block = array.read(spec.index.source_selection(selection))
         return spec.from_source(block)
 
-    def open(self, key: str, options: Mapping[str, Any]) -> tuple[Source, tuple[Content, ...]]:
+    def open_source(self, key: str, options: Mapping[str, Any]) -> tuple[Source, tuple[Content, ...]]:
         """A raw object and what it holds, headers only; its arrays are read later. Raises `Problem`."""
         source = self.roots.locate(key)
         contents = read(source, options)
@@ -195,6 +197,6 @@ class RawArrays:
             self._open[_opening(key, "", options)] = (source, contents)
         return source, contents
 
-    def sources(self) -> tuple[Source, ...]:
+    def list_sources(self) -> tuple[Source, ...]:
         """Every raw object opened so far."""
         return tuple(source for source, _ in self._open.values())

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from neuropress.converters import converter, converter_names, load_profile_mapping
+from neuropress.converters import list_converter_names, load_converter, load_profile_mapping
 
 from ..config import Config
 from ..model.content import Content, Recording
@@ -119,7 +119,7 @@ def _choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Con
 
 
 def _list_converters(table: str) -> list[str]:
-    return [name for name in converter_names() if table in converter(name).TABLES]
+    return [name for name in list_converter_names() if table in load_converter(name).TABLES]
 
 
 def _find_day(tables: Tables, spec: TableSpec, occasion: Occasion, config: Config) -> str:
@@ -147,7 +147,7 @@ def _draft_row(
     row = dict.fromkeys(spec.columns, "")
     row[spec.key] = _next_key(raw, spec, occasion.lab)
     names = _list_converters(spec.name)
-    row[converter(names[0]).COLUMN[spec.name]] = key
+    row[load_converter(names[0]).COLUMN[spec.name]] = key
     for column, value in (("session_id", occasion.session), ("mouse_id", occasion.mouse), ("start_date", date)):
         if column in row and (column != "mouse_id" or "session_id" not in row):
             row[column] = value or ""

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..model.finding import problem
-from ..readers import COMMON, Fact, Format, Option, registered
-from ..readers.format import suggest
+from ..readers import COMMON, Fact, Format, Option, get_registered_formats
+from ..readers.format import suggest_name
 
 
 def list_formats(name: str | None = None) -> list[dict[str, Any]]:
@@ -18,9 +18,9 @@ def list_formats(name: str | None = None) -> list[dict[str, Any]]:
     Problem
         ``format.unknown``: no reader has that name.
     """
-    known = registered()
+    known = get_registered_formats()
     if name is not None and name not in known:
-        message = f"no reader for the format {name!r}; known: {', '.join(known)}{suggest(name, known)}"
+        message = f"no reader for the format {name!r}; known: {', '.join(known)}{suggest_name(name, known)}"
         raise problem("format.unknown", message, hint="neuropress formats lists them.", value=name)
     return [_to_json(entry.value, entry.package) for entry in known.values() if name in (None, entry.name)]
 
@@ -38,7 +38,7 @@ def _to_json(format: Format, package: str) -> dict[str, Any]:
 
 
 def _option(option: Option) -> dict[str, str]:
-    return {"name": option.name, "allowed": option.allowed, "meaning": option.doc}
+    return {"name": option.name, "allowed": option.allowed_values, "meaning": option.doc}
 
 
 def format_lines(entry: dict[str, Any], *, whole: bool) -> Iterator[str]:
@@ -70,7 +70,7 @@ def options_table(formats: Sequence[Format]) -> str:
 
 
 def _option_line(option: Option, readers: str) -> str:
-    return f"| `{option.name}` | {readers} | {option.allowed} | {option.doc} |"
+    return f"| `{option.name}` | {readers} | {option.allowed_values} | {option.doc} |"
 
 
 def facts_table(formats: Sequence[Format]) -> str:

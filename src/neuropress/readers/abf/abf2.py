@@ -11,32 +11,32 @@ from ...model.finding import problem
 from . import layout
 from .header import (
     MODES,
-    Bytes,
+    BoundedFile,
     Epoch,
     Header,
     Row,
-    Wave,
-    adc_channel,
-    amplifiers,
-    check_data,
-    clock,
+    Waveform,
+    build_adc_channel,
+    build_dac_channel,
+    build_tags,
+    check_data_section,
+    check_sample_interval,
+    collect_facts,
+    compute_tick,
+    convert_to_json,
     cut_sweeps,
-    dac_channel,
-    digitizer,
-    facts,
-    plain,
-    protocol_name,
-    sample_interval,
-    sample_type,
-    tags_of,
-    text,
-    tick,
-    user_list,
+    decode_text,
+    get_digitizer_name,
+    join_amplifier_names,
+    parse_protocol_name,
+    parse_sample_type,
+    parse_start_time,
+    parse_user_list,
 )
 
-CHANNELS = 64
-CONTENTS = 76
-POOL_HEADER = 44
+MAX_CHANNELS = 64
+SECTIONS_OFFSET = 76
+POOL_HEADER_BYTES = 44
 """Bytes of the pool's own header (``SSCH``) before its first text."""
 
 _ROWS = {
@@ -46,97 +46,99 @@ _ROWS = {
 }  # fmt: skip
 
 
-def parse(source: Bytes) -> Header:
+def parse_header(file: BoundedFile) -> Header:
     """Header of an ABF 2 file. Raises `Problem` (see ``findings/abf.toml``)."""
-    head = np.frombuffer(source.read(0, layout.V2.itemsize, "the header"), layout.V2)[0]
+    head = np.frombuffer(file.read(0, layout.V2.itemsize, "the header"), layout.V2)[0]
     contents = np.frombuffer(
-        source.read(CONTENTS, len(layout.SECTIONS) * layout.SECTION.itemsize, "the table of sections"), layout.SECTION
+        file.read(SECTIONS_OFFSET, len(layout.SECTIONS) * layout.SECTION.itemsize, "the table of sections"),
+        layout.SECTION,
     )
     sections = dict(zip(layout.SECTIONS, contents, strict=True))
-    tables = {name: _section(source, sections[name], name, row) for name, row in _ROWS.items()}
+    tables = {name: _read_section(file, sections[name], name, row) for name, row in _ROWS.items()}
     if len(tables["Protocol"]) != 1:
-        raise source.damaged(f"there are {len(tables['Protocol'])} protocol sections instead of 1")
-    protocol, pool = tables["Protocol"][0], _pool(source, sections["Strings"])
-    dtype = sample_type(source, int(head["nDataFormat"]))
-    start, total = _data(source, sections["Data"], dtype, protocol)
+        raise file.make_damaged_problem(f"there are {len(tables['Protocol'])} protocol sections instead of 1")
+    protocol, pool = tables["Protocol"][0], _read_string_pool(file, sections["Strings"])
+    dtype = parse_sample_type(file, int(head["nDataFormat"]))
+    start, total = _locate_data(file, sections["Data"], dtype, protocol)
     channels = len(tables["ADC"])
-    interval = sample_interval(source, protocol["fADCSequenceInterval"], channels, CHANNELS)
+    interval = check_sample_interval(file, protocol["fADCSequenceInterval"], channels, MAX_CHANNELS)
     mode, unit = int(protocol["nOperationMode"]), protocol["fSynchTimeUnit"]
-    sweeps = cut_sweeps(
-        source, mode, total, channels, int(head["lActualEpisodes"]), tables["SynchArray"], unit, interval
-    )
-    rows = [_named(r, pool, "lADCChannelNameIndex", "lADCUnitsIndex") for r in tables["ADC"]]
+    sweeps = cut_sweeps(file, mode, total, channels, int(head["lActualEpisodes"]), tables["SynchArray"], unit, interval)
+    rows = [_name_row(r, pool, "lADCChannelNameIndex", "lADCUnitsIndex") for r in tables["ADC"]]
+    raw_tables = {name: convert_to_json(table) for name, table in tables.items()}
     return Header(
         version=".".join(str(n) for n in head["fFileVersionNumber"][::-1][:2]),
         mode=mode,
         interval=interval,
-        data=start,
+        data_start=start,
         dtype=dtype,
         adc=tuple(
-            adc_channel(source, i, r, protocol["fADCRange"], int(protocol["lADCResolution"]), dtype)
+            build_adc_channel(file, i, r, protocol["fADCRange"], int(protocol["lADCResolution"]), dtype)
             for i, r in enumerate(rows)
         ),
-        dac=tuple(_dac(r, pool) for r in tables["DAC"]),
-        waves=tuple(_wave(source, r, tables, protocol, pool) for r in tables["DAC"] if r["nWaveformEnable"]),
+        dac=tuple(_build_dac(r, pool) for r in tables["DAC"]),
+        waveforms=tuple(_read_waveform(file, r, tables, protocol, pool) for r in tables["DAC"] if r["nWaveformEnable"]),
         sweeps=sweeps,
-        tags=tags_of(tables["Tag"], tick(unit, interval, channels)),
-        protocol=protocol_name(_lookup(pool, head["uProtocolPathIndex"])),
-        started=clock(int(head["uFileStartDate"]), int(head["uFileStartTimeMS"]), source.warnings),
-        facts=facts(interval, amplifiers(rows), digitizer(int(protocol["nDigitizerType"]))),
-        dump={"header": plain(head), "strings": pool} | {name: plain(t) for name, t in tables.items()},
-        warnings=tuple(source.warnings),
+        tags=build_tags(tables["Tag"], compute_tick(unit, interval, channels)),
+        protocol=parse_protocol_name(_look_up_string(pool, head["uProtocolPathIndex"])),
+        started=parse_start_time(int(head["uFileStartDate"]), int(head["uFileStartTimeMS"]), file.warnings),
+        facts=collect_facts(interval, join_amplifier_names(rows), get_digitizer_name(int(protocol["nDigitizerType"]))),
+        raw_fields={"header": convert_to_json(head), "strings": pool, **raw_tables},
+        warnings=tuple(file.warnings),
     )
 
 
-def _section(source: Bytes, entry: Any, name: str, row: np.dtype[Any]) -> np.ndarray:
+def _read_section(file: BoundedFile, entry: Any, name: str, row: np.dtype[Any]) -> np.ndarray:
     start = int(entry["uBlockIndex"]) * layout.BLOCK
-    return source.table(start, int(entry["llNumEntries"]), int(entry["uBytes"]), row, f"the section {name}")
+    return file.read_table(start, int(entry["llNumEntries"]), int(entry["uBytes"]), row, f"the section {name}")
 
 
-def _pool(source: Bytes, entry: Any) -> list[str]:
+def _read_string_pool(file: BoundedFile, entry: Any) -> list[str]:
     """The texts; sections name them by their position, counted from 1."""
     if not entry["llNumEntries"] or not entry["uBytes"]:
         return []
-    raw = source.read(int(entry["uBlockIndex"]) * layout.BLOCK, int(entry["uBytes"]), "the section Strings")
+    raw = file.read(int(entry["uBlockIndex"]) * layout.BLOCK, int(entry["uBytes"]), "the section Strings")
     if raw[:4] != b"SSCH":
-        raise source.damaged(f"the pool of texts begins with {raw[:4]!r} instead of SSCH")
+        raise file.make_damaged_problem(f"the pool of texts begins with {raw[:4]!r} instead of SSCH")
     count = int.from_bytes(raw[8:12], "little")
-    return [text(part) for part in raw[POOL_HEADER:].split(b"\0")[:count]]
+    return [decode_text(part) for part in raw[POOL_HEADER_BYTES:].split(b"\0")[:count]]
 
 
-def _lookup(pool: list[str], index: Any) -> str:
+def _look_up_string(pool: list[str], index: Any) -> str:
     """A text of the pool; empty for index 0, which means none."""
     return pool[int(index) - 1] if 0 < int(index) <= len(pool) else ""
 
 
-def _named(row: Any, pool: list[str], name: str, unit: str) -> Row:
+def _name_row(row: Any, pool: list[str], name: str, unit: str) -> Row:
     fields = {field: row[field] for field in row.dtype.names}
-    return fields | {"name": _lookup(pool, row[name]), "unit": _lookup(pool, row[unit])}
+    return fields | {"name": _look_up_string(pool, row[name]), "unit": _look_up_string(pool, row[unit])}
 
 
-def _data(source: Bytes, entry: Any, dtype: np.dtype[Any], protocol: Any) -> tuple[int, int]:
+def _locate_data(file: BoundedFile, entry: Any, dtype: np.dtype[Any], protocol: Any) -> tuple[int, int]:
     """First byte and number of samples of the data section."""
     total, start = int(entry["llNumEntries"]), int(entry["uBlockIndex"]) * layout.BLOCK
     if protocol["bEnableFileCompression"]:
-        raise problem("abf.unsupported", f"{source.key}: its samples are compressed", file=source.key)
+        raise problem("abf.unsupported", f"{file.key}: its samples are compressed", file=file.key)
     if int(protocol["nOperationMode"]) not in MODES:
-        raise source.damaged(f"nOperationMode is {protocol['nOperationMode']}; known: 1 to 5")
+        raise file.make_damaged_problem(f"nOperationMode is {protocol['nOperationMode']}; known: 1 to 5")
     if total and int(entry["uBytes"]) != dtype.itemsize:
-        raise source.damaged(f"a sample has {entry['uBytes']} bytes, its type {dtype} has {dtype.itemsize}")
+        raise file.make_damaged_problem(f"a sample has {entry['uBytes']} bytes, its type {dtype} has {dtype.itemsize}")
     if total:
-        check_data(source, start, total, dtype)
+        check_data_section(file, start, total, dtype)
     return start, total
 
 
-def _dac(row: Any, pool: list[str]) -> Any:
-    named = _named(row, pool, "lDACChannelNameIndex", "lDACChannelUnitsIndex")
+def _build_dac(row: Any, pool: list[str]) -> Any:
+    named = _name_row(row, pool, "lDACChannelNameIndex", "lDACChannelUnitsIndex")
     number = int(row["nDACNum"])
-    return dac_channel(
+    return build_dac_channel(
         number, number, named["name"], named["unit"], row["fDACHoldingLevel"], bool(row["nWaveformEnable"])
     )
 
 
-def _wave(source: Bytes, row: Any, tables: Mapping[str, np.ndarray], protocol: Any, pool: list[str]) -> Wave:
+def _read_waveform(
+    file: BoundedFile, row: Any, tables: Mapping[str, np.ndarray], protocol: Any, pool: list[str]
+) -> Waveform:
     dac = int(row["nDACNum"])
     epochs = tuple(
         Epoch(
@@ -153,21 +155,26 @@ def _wave(source: Bytes, row: Any, tables: Mapping[str, np.ndarray], protocol: A
         if e["nDACNum"] == dac
     )
     lists = tuple(
-        user_list(int(u["nULParamToVary"]), _lookup(pool, u["lULParamValueListIndex"]), u["nULRepeat"], source.warnings)
+        parse_user_list(
+            int(u["nULParamToVary"]),
+            _look_up_string(pool, u["lULParamValueListIndex"]),
+            u["nULRepeat"],
+            file.warnings,
+        )
         for u in tables["UserList"]
         if u["nListNum"] == dac and u["nULParamToVary"] > 0
     )
-    unclear = "outputs alternate between sweeps" if protocol["nAlternateDACOutputState"] else ""
-    return Wave(
+    undetermined = "outputs alternate between sweeps" if protocol["nAlternateDACOutputState"] else ""
+    return Waveform(
         dac=dac,
         source=int(row["nWaveformSource"]),
         holding=float(row["fDACHoldingLevel"]),
         keep_last=bool(row["nInterEpisodeLevel"]),
         epochs=tuple(sorted(epochs, key=lambda e: e.number)),
         lists=lists,
-        path=_lookup(pool, row["lDACFilePathIndex"]),
+        path=_look_up_string(pool, row["lDACFilePathIndex"]),
         scale=float(row["fDACFileScale"]),
         offset=float(row["fDACFileOffset"]),
         episode=int(row["lDACFileEpisodeNum"]),
-        unclear=unclear,
+        undetermined=undetermined,
     )

@@ -63,11 +63,11 @@ class UserList:
 
 
 @dataclass(frozen=True, slots=True)
-class Wave:
+class Waveform:
     """What the header says of the command that one DAC played.
 
     `source` 1: the epoch table; 2: the file at `path` (as the acquisition computer knew
-    it), scaled by `scale` and shifted by `offset`. `unclear` says why it cannot be rebuilt.
+    it), scaled by `scale` and shifted by `offset`. `undetermined` says why it cannot be rebuilt.
     """
 
     dac: int
@@ -80,7 +80,7 @@ class Wave:
     scale: float = 1.0
     offset: float = 0.0
     episode: int = 0
-    unclear: str = ""
+    undetermined: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,29 +88,29 @@ class Header:
     """An ABF header of either version.
 
     `interval` is microseconds between two samples of a channel; `sweeps` holds each
-    sweep's start in seconds and its samples a channel; `data` is the byte of the first sample.
+    sweep's start in seconds and its samples a channel; `data_start` is the byte of the first sample.
     """
 
     version: str
     mode: int
     interval: Fraction
-    data: int
+    data_start: int
     dtype: np.dtype[Any]
     adc: tuple[Channel, ...]
     dac: tuple[Channel, ...]
-    waves: tuple[Wave, ...]
+    waveforms: tuple[Waveform, ...]
     sweeps: tuple[tuple[Decimal, int], ...]
     tags: tuple[Tag, ...]
     protocol: str
     started: datetime | None
     facts: Mapping[str, str]
-    dump: Mapping[str, Any]
+    raw_fields: Mapping[str, Any]
     warnings: tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Bytes:
-    """The file, every read checked against its size."""
+class BoundedFile:
+    """A file whose every read is checked against its size."""
 
     file: BinaryIO
     size: int
@@ -120,7 +120,7 @@ class Bytes:
     def read(self, start: int, size: int, what: str) -> bytes:
         """Raises `Problem` (``abf.truncated``) when the file ends before, ``abf.damaged`` for a negative start."""
         if start < 0:
-            raise self.damaged(f"{what} should begin at byte {start}")
+            raise self.make_damaged_problem(f"{what} should begin at byte {start}")
         if start + size > self.size:
             raise problem(
                 "abf.truncated",
@@ -130,21 +130,21 @@ class Bytes:
         self.file.seek(start)
         return self.file.read(size)
 
-    def table(self, start: int, count: int, stride: int, row: np.dtype[Any], what: str) -> np.ndarray:
+    def read_table(self, start: int, count: int, stride: int, row: np.dtype[Any], what: str) -> np.ndarray:
         """`count` rows of a type, `stride` bytes apart; fields behind a short row's end are zero."""
         if count == 0:
             return np.zeros(0, row)
         if not 0 < stride <= 1 << 20:
-            raise self.damaged(f"an entry of {what} has {stride} bytes")
+            raise self.make_damaged_problem(f"an entry of {what} has {stride} bytes")
         if count < 0 or count > self.size // stride:
-            raise self.truncated_or_damaged(what, count, stride, start)
+            raise self.make_count_problem(what, count, stride, start)
         raw = np.frombuffer(self.read(start, count * stride, what), "u1").reshape(count, stride)
         padded = np.zeros((count, row.itemsize), "u1")
         width = min(stride, row.itemsize)
         padded[:, :width] = raw[:, :width]
         return padded.view(row)[:, 0]
 
-    def truncated_or_damaged(self, what: str, count: int, stride: int, start: int) -> Problem:
+    def make_count_problem(self, what: str, count: int, stride: int, start: int) -> Problem:
         """A count beyond the file: a cut copy if the section begins behind the end, else a bad count."""
         if count > 0 and start >= self.size:
             return problem(
@@ -152,14 +152,14 @@ class Bytes:
                 f"{self.key}: {what} begins at byte {start}, behind the file's {self.size} bytes",
                 file=self.key,
             )
-        return self.damaged(f"{what} has {count} entries of {stride} bytes in a file of {self.size} bytes")
+        return self.make_damaged_problem(f"{what} has {count} entries of {stride} bytes in a file of {self.size} bytes")
 
-    def damaged(self, why: str) -> Problem:
+    def make_damaged_problem(self, reason: str) -> Problem:
         """``abf.damaged`` with the file's name."""
-        return problem("abf.damaged", f"{self.key}: {why}", file=self.key)
+        return problem("abf.damaged", f"{self.key}: {reason}", file=self.key)
 
 
-def text(raw: bytes) -> str:
+def decode_text(raw: bytes) -> str:
     """A padded text of a header: up to the first NUL, UTF-8 or else Windows' code page."""
     raw = raw.split(b"\0", 1)[0].strip()
     try:
@@ -168,25 +168,25 @@ def text(raw: bytes) -> str:
         return raw.decode("cp1252", "replace")
 
 
-def plain(value: Any) -> Any:
+def convert_to_json(value: Any) -> Any:
     """A header field as JSON: float32 by their shortest decimal, NaN and infinity as null."""
     if isinstance(value, np.ndarray):
-        return [plain(v) for v in value]
+        return [convert_to_json(v) for v in value]
     if isinstance(value, np.void):
-        return {name: plain(value[name]) for name in value.dtype.names or ()}
+        return {name: convert_to_json(value[name]) for name in value.dtype.names or ()}
     if isinstance(value, bytes):
-        return text(value)
+        return decode_text(value)
     if isinstance(value, np.floating):
         return float(str(value)) if isfinite(value) else None
     return int(value)
 
 
-def protocol_name(path: str) -> str:
+def parse_protocol_name(path: str) -> str:
     r"""``L:\Protocols\0203 IV fast.pro`` -> ``0203 IV fast``; nothing for unprintable bytes."""
     return PureWindowsPath(path).stem if path.isprintable() else ""
 
 
-def clock(date: int, milliseconds: int, warnings: list[str]) -> datetime | None:
+def parse_start_time(date: int, milliseconds: int, warnings: list[str]) -> datetime | None:
     """The header's date (YYYYMMDD) and time of day; None, with a warning, where it cannot be true.
 
     Six-digit dates are refused: files with YYMMDD and with DDMMYY both exist.
@@ -203,11 +203,13 @@ def clock(date: int, milliseconds: int, warnings: list[str]) -> datetime | None:
         return None
 
 
-def scale(source: Bytes, name: str, volts: Any, resolution: int, factors: Sequence[Any]) -> Decimal:
+def compute_gain(file: BoundedFile, name: str, volts: Any, resolution: int, factors: Sequence[Any]) -> Decimal:
     """Units a count: range / resolution / factors, exact, rounded once to float64."""
     values = [float(volts), *map(float, factors)]
     if resolution <= 0 or any(not isfinite(v) or v == 0 for v in values):
-        raise source.damaged(f"the scale of channel {name!r} is impossible (range {volts}, factors {factors})")
+        raise file.make_damaged_problem(
+            f"the scale of channel {name!r} is impossible (range {volts}, factors {factors})"
+        )
     gain = Fraction(values[0]) / resolution
     for factor in values[1:]:
         gain /= Fraction(factor)
@@ -215,29 +217,33 @@ def scale(source: Bytes, name: str, volts: Any, resolution: int, factors: Sequen
         rounded = float(gain)
     except OverflowError:
         rounded = 0.0
-    if rounded == 0:
-        raise source.damaged(f"the scale of channel {name!r} is impossible (range {volts}, factors {factors})")
+    if rounded == 0:  # beyond float64 at either end
+        raise file.make_damaged_problem(
+            f"the scale of channel {name!r} is impossible (range {volts}, factors {factors})"
+        )
     return Decimal(repr(rounded))
 
 
-def adc_channel(source: Bytes, index: int, row: Row, volts: Any, resolution: int, dtype: np.dtype[Any]) -> Channel:
+def build_adc_channel(
+    file: BoundedFile, index: int, row: Row, volts: Any, resolution: int, dtype: np.dtype[Any]
+) -> Channel:
     """A recorded channel; float samples are in its unit already."""
     name = row["name"] or f"channel {index}"
     gain, offset = Decimal(1), Decimal(0)
     enabled = row["nTelegraphEnable"] == 1
     if dtype.kind == "i":
         factors = [row["fInstrumentScaleFactor"], row["fSignalGain"], row["fADCProgrammableGain"]]
-        gain = scale(source, name, volts, resolution, factors + [row["fTelegraphAdditGain"]] * bool(enabled))
+        gain = compute_gain(file, name, volts, resolution, factors + [row["fTelegraphAdditGain"]] * bool(enabled))
         shift = float(row["fInstrumentOffset"]) - float(row["fSignalOffset"])
         if not isfinite(shift):
-            raise source.damaged(f"the offset of channel {name!r} is not a number")
+            raise file.make_damaged_problem(f"the offset of channel {name!r} is not a number")
         offset = Decimal(repr(shift)) + 0
     reports = enabled and row["nTelegraphInstrument"] == MULTICLAMP
     clamp = CLAMPS.get(int(row["nTelegraphMode"]), "") if reports else ""
     return Channel(index, name, row["unit"], gain, offset, dtype, int(row["nADCNum"]), clamp)
 
 
-def dac_channel(index: int, terminal: int, name: str, unit: str, level: Any, driven: bool) -> Channel:
+def build_dac_channel(index: int, terminal: int, name: str, unit: str, level: Any, driven: bool) -> Channel:
     """A command channel. Stimuli are rebuilt in its unit, hence gain 1."""
     holding = Decimal(str(np.float32(level))) if isfinite(level) and abs(level) < 1e6 else None
     return Channel(
@@ -245,129 +251,141 @@ def dac_channel(index: int, terminal: int, name: str, unit: str, level: Any, dri
     )
 
 
-def amplifiers(rows: Sequence[Row]) -> str:
+def join_amplifier_names(rows: Sequence[Row]) -> str:
     """Names of the telegraphing instruments."""
-    named = {getTelegraphName(int(r["nTelegraphInstrument"])) for r in rows if r["nTelegraphEnable"] == 1}
+    enabled = [row for row in rows if row["nTelegraphEnable"] == 1]
+    named = {getTelegraphName(int(row["nTelegraphInstrument"])) for row in enabled}
     return "; ".join(sorted(n for n in named if not n.startswith("Unknown")))
 
 
-def digitizer(number: int) -> str:
+def get_digitizer_name(number: int) -> str:
     """Name of the digitiser; nothing where the header does not say."""
     return str(getDigitizerName(number)).removeprefix("Unknown")
 
 
 def cut_sweeps(
-    source: Bytes, mode: int, total: int, channels: int, episodes: int, synch: np.ndarray, unit: Any, interval: Fraction
+    file: BoundedFile,
+    mode: int,
+    total: int,
+    channels: int,
+    episodes: int,
+    synch: np.ndarray,
+    unit: Any,
+    interval: Fraction,
 ) -> tuple[tuple[Decimal, int], ...]:
     """Start (s) and samples a channel of every sweep, from the synch array where there is one.
 
     Its times are in `unit` microseconds, or in multiplexed samples where that is 0.
     """
     if total <= 0:
-        raise problem("abf.empty", f"{source.key} holds no sample", file=source.key)
+        raise problem("abf.empty", f"{file.key} holds no sample", file=file.key)
     if not (isfinite(unit) and 0 <= unit <= 1e9):
-        raise source.damaged(f"fSynchTimeUnit is {unit}")
-    seconds = tick(unit, interval, channels)
+        raise file.make_damaged_problem(f"fSynchTimeUnit is {unit}")
+    seconds = compute_tick(unit, interval, channels)
     if len(synch):
         starts, lengths = synch["lStart"].astype(np.int64), synch["lLength"].astype(np.int64)
-        if mode == 1 and unit and lengths.sum() != total:
+        if mode == 1 and unit and lengths.sum() != total:  # then they are times, not samples
             lengths = np.rint(lengths / float(unit)).astype(np.int64)
     else:
         count = max(1, episodes) if mode in (2, 4, 5) else 1
         if count > total:
-            raise source.damaged(f"{count} sweeps in {total} samples")
+            raise file.make_damaged_problem(f"{count} sweeps in {total} samples")
         if count > 1:
-            source.warnings.append(
-                "no table of sweep starts: sweeps are taken to be equally long and to follow at once"
-            )
+            file.warnings.append("no table of sweep starts: sweeps are taken to be equally long and to follow at once")
         lengths = np.full(count, total // count)
         starts = np.arange(count) * (total // count)
         seconds = interval / channels / 10**6
-    check_sweeps(source, starts, lengths, total, channels)
+    check_sweeps(file, starts, lengths, total, channels)
     kept = lengths > 0
     return tuple(
-        (decimal(int(start) * seconds), int(length) // channels)
+        (round_to_nanoseconds(int(start) * seconds), int(length) // channels)
         for start, length in zip(starts[kept], lengths[kept], strict=True)
     )
 
 
-def check_sweeps(source: Bytes, starts: np.ndarray, lengths: np.ndarray, total: int, channels: int) -> None:
-    """Refuse sweeps that do not fit the samples; tell of samples in no sweep."""
+def check_sweeps(file: BoundedFile, starts: np.ndarray, lengths: np.ndarray, total: int, channels: int) -> None:
+    """Refuse sweeps that do not fit the samples; warn of samples in no sweep."""
     used = int(lengths.sum())
     if (lengths < 0).any() or (starts < 0).any() or (lengths % channels).any():
-        raise source.damaged("the table of sweeps states a negative time or a length that its channels do not divide")
+        raise file.make_damaged_problem(
+            "the table of sweeps states a negative time or a length that its channels do not divide"
+        )
     if used > total:
-        raise source.damaged(f"the sweeps hold {used} samples together, the data section {total}")
+        raise file.make_damaged_problem(f"the sweeps hold {used} samples together, the data section {total}")
     if (np.diff(starts) < 0).any():
-        raise source.damaged("the table of sweeps does not ascend in time")
+        raise file.make_damaged_problem("the table of sweeps does not ascend in time")
     if used == 0:
-        raise problem("abf.empty", f"{source.key}: every sweep is empty", file=source.key)
+        raise problem("abf.empty", f"{file.key}: every sweep is empty", file=file.key)
     if not (lengths > 0).all():
-        source.warnings.append(f"{int((lengths == 0).sum())} sweeps are empty and left out")
+        file.warnings.append(f"{int((lengths == 0).sum())} sweeps are empty and left out")
     if used < total:
-        source.warnings.append(f"{total - used} samples at the end of the data belong to no sweep and are left out")
+        file.warnings.append(f"{total - used} samples at the end of the data belong to no sweep and are left out")
 
 
-def tick(unit: Any, interval: Fraction, channels: int) -> Fraction:
+def compute_tick(unit: Any, interval: Fraction, channels: int) -> Fraction:
     """Seconds a unit of the synch array and of tags."""
     return (Fraction(float(unit)) if unit else interval / channels) / 10**6
 
 
-def decimal(seconds: Fraction) -> Decimal:
+def round_to_nanoseconds(seconds: Fraction) -> Decimal:
     """A time to the nanosecond, without needless zeros."""
     value = (Decimal(seconds.numerator) / Decimal(seconds.denominator)).quantize(Decimal("1e-9"))
     return Decimal(format(value.normalize(), "f"))
 
 
-def tags_of(rows: np.ndarray, seconds: Fraction) -> tuple[Tag, ...]:
+def build_tags(rows: np.ndarray, seconds: Fraction) -> tuple[Tag, ...]:
     """Comments with their times; the same unit as the synch array's."""
     return tuple(
-        Tag(decimal(int(r["lTagTime"]) * seconds), text(bytes(r["sComment"])), TAG_KINDS.get(int(r["nTagType"]), "tag"))
+        Tag(
+            round_to_nanoseconds(int(r["lTagTime"]) * seconds),
+            decode_text(bytes(r["sComment"])),
+            TAG_KINDS.get(int(r["nTagType"]), "tag"),
+        )
         for r in rows
     )
 
 
-def sample_type(source: Bytes, code: int) -> np.dtype[Any]:
+def parse_sample_type(file: BoundedFile, code: int) -> np.dtype[Any]:
     """0: int16; 1: float32."""
     if code not in (0, 1):
-        raise source.damaged(f"nDataFormat is {code}; 0 (int16) and 1 (float32) exist")
+        raise file.make_damaged_problem(f"nDataFormat is {code}; 0 (int16) and 1 (float32) exist")
     return np.dtype("i2" if code == 0 else "f4")
 
 
-def sample_interval(source: Bytes, value: Any, channels: int, most: int) -> Fraction:
+def check_sample_interval(file: BoundedFile, value: Any, channels: int, most: int) -> Fraction:
     """Checked: finite, positive, with a possible number of channels."""
     if not 0 < channels <= most:
-        raise source.damaged(f"the header states {channels} recorded channels; 1 to {most} are possible")
+        raise file.make_damaged_problem(f"the header states {channels} recorded channels; 1 to {most} are possible")
     if not isfinite(value) or not 1e-3 <= value <= 1e10:
-        raise source.damaged(f"the sample interval is {value} microseconds")
+        raise file.make_damaged_problem(f"the sample interval is {value} microseconds")
     return Fraction(float(value))
 
 
-def check_data(source: Bytes, start: int, count: int, dtype: np.dtype[Any]) -> None:
+def check_data_section(file: BoundedFile, start: int, count: int, dtype: np.dtype[Any]) -> None:
     """Refuse a data section that the file does not hold, or that begins in the header."""
     if start < layout.BLOCK or count < 0:
-        raise source.damaged(f"the data should begin at byte {start} with {count} samples")
+        raise file.make_damaged_problem(f"the data should begin at byte {start} with {count} samples")
     end = start + count * dtype.itemsize
-    if end > source.size:
+    if end > file.size:
         raise problem(
             "abf.truncated",
-            f"{source.key}: the header promises {count} samples up to byte {end}; the file has {source.size} bytes",
-            file=source.key,
+            f"{file.key}: the header promises {count} samples up to byte {end}; the file has {file.size} bytes",
+            file=file.key,
         )
 
 
-def rate_of(interval: Fraction) -> Decimal:
+def compute_rate(interval: Fraction) -> Decimal:
     """Samples a second: the float64 nearest to the interval's inverse, in plain decimal text."""
     return Decimal(np.format_float_positional(float(Fraction(10**6) / interval), trim="-"))
 
 
-def facts(interval: Fraction, amplifier: str, digitiser: str) -> dict[str, str]:
+def collect_facts(interval: Fraction, amplifier: str, digitiser: str) -> dict[str, str]:
     """Facts that tables and mappings ask for; what the header does not say is not there."""
-    named = {"sampling_rate": str(rate_of(interval)), "amplifier": amplifier, "digitizer": digitiser}
+    named = {"sampling_rate": str(compute_rate(interval)), "amplifier": amplifier, "digitizer": digitiser}
     return {name: value for name, value in named.items() if value}
 
 
-def user_list(parameter: int, values: str, repeat: Any, warnings: list[str]) -> UserList:
+def parse_user_list(parameter: int, values: str, repeat: Any, warnings: list[str]) -> UserList:
     """``-200, -150,`` as numbers; none, with a warning, where it does not parse."""
     try:
         numbers = tuple(float(v) for v in values.split(",") if v.strip())

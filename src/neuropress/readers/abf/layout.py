@@ -25,7 +25,7 @@ SECTIONS = (
 _CODES = {"b": "<i1", "B": "<u1", "h": "<i2", "H": "<u2", "i": "<i4", "I": "<u4", "f": "<f4"}
 
 
-def _field(code: str) -> tuple[str, tuple[int, ...]]:
+def _parse_field_code(code: str) -> tuple[str, tuple[int, ...]]:
     """``16h`` -> 16 int16; ``4*256s`` -> 4 texts of 256 bytes; ``56s`` -> one text."""
     if code.endswith("s"):
         count, _, size = code[:-1].rpartition("*")
@@ -33,18 +33,18 @@ def _field(code: str) -> tuple[str, tuple[int, ...]]:
     return _CODES[code[-1]], (int(code[:-1]),) if code[:-1] else ()
 
 
-def _packed(spec: str) -> np.dtype[np.void]:
+def _pack_fields(spec: str) -> np.dtype[np.void]:
     """Fields one behind the other: ``name:code name:code``."""
-    return np.dtype([(name, *_field(code)) for name, code in (item.split(":") for item in spec.split())])
+    return np.dtype([(name, *_parse_field_code(code)) for name, code in (item.split(":") for item in spec.split())])
 
 
-def _placed(spec: str, size: int) -> np.dtype[np.void]:
+def _place_fields(spec: str, size: int) -> np.dtype[np.void]:
     """Fields at stated bytes: ``byte:name:code``."""
     items = [item.split(":") for item in spec.split()]
     return np.dtype(
         {
             "names": [name for _, name, _ in items],
-            "formats": [_field(code) for _, _, code in items],
+            "formats": [_parse_field_code(code) for _, _, code in items],
             "offsets": [int(byte) for byte, _, _ in items],
             "itemsize": size,
         }
@@ -68,8 +68,8 @@ _V1 = """
 1378:fDACScaleFactor:4f 1394:fDACHoldingLevel:4f 1410:nSignalType:h 1436:nDigitalEnable:h 1440:nActiveDACChannel:h
 """
 
-V1_SHORT = _placed(_V1, ABF1_SHORT)
-V1_LONG = _placed(
+V1_SHORT = _place_fields(_V1, ABF1_SHORT)
+V1_LONG = _place_fields(
     _V1
     + """
 2048:lDACFilePtr:2i 2056:lDACFileNumEpisodes:2i 2296:nWaveformEnable:2h 2300:nWaveformSource:2h
@@ -84,13 +84,13 @@ V1_LONG = _placed(
     ABF1_LONG,
 )
 
-V2 = _packed("""
+V2 = _pack_fields("""
 sFileSignature:4s fFileVersionNumber:4B uFileInfoSize:I lActualEpisodes:I uFileStartDate:I uFileStartTimeMS:I
 uStopwatchTime:I nFileType:H nDataFormat:H nSimultaneousScan:H nCRCEnable:H uFileCRC:I FileGUID:16B
 uCreatorVersion:4B uCreatorNameIndex:I uModifierVersion:4B uModifierNameIndex:I uProtocolPathIndex:I
 """)
 
-PROTOCOL = _packed("""
+PROTOCOL = _pack_fields("""
 nOperationMode:h fADCSequenceInterval:f bEnableFileCompression:B sUnused:3B uFileCompressionRatio:I fSynchTimeUnit:f
 fSecondsPerRun:f lNumSamplesPerEpisode:i lPreTriggerSamples:i lEpisodesPerRun:i lRunsPerTrial:i lNumberOfTrials:i
 nAveragingMode:h nUndoRunCount:h nFirstEpisodeInRun:h fTriggerThreshold:f nTriggerSource:h nTriggerAction:h
@@ -107,7 +107,7 @@ fCellID:3f nDigitizerADCs:h nDigitizerDACs:h nDigitizerTotalDigitalOuts:h nDigit
 nDigitizerType:h
 """)
 
-ADC = _packed("""
+ADC = _pack_fields("""
 nADCNum:h nTelegraphEnable:h nTelegraphInstrument:h fTelegraphAdditGain:f fTelegraphFilter:f fTelegraphMembraneCap:f
 nTelegraphMode:h fTelegraphAccessResistance:f nADCPtoLChannelMap:h nADCSamplingSeq:h fADCProgrammableGain:f
 fADCDisplayAmplification:f fADCDisplayOffset:f fInstrumentScaleFactor:f fInstrumentOffset:f fSignalGain:f
@@ -116,7 +116,7 @@ fPostProcessLowpassFilter:f nPostProcessLowpassFilterType:b bEnabledDuringPN:B n
 lADCChannelNameIndex:i lADCUnitsIndex:i
 """)
 
-DAC = _packed("""
+DAC = _pack_fields("""
 nDACNum:h nTelegraphDACScaleFactorEnable:h fInstrumentHoldingLevel:f fDACScaleFactor:f fDACHoldingLevel:f
 fDACCalibrationFactor:f fDACCalibrationOffset:f lDACChannelNameIndex:i lDACChannelUnitsIndex:i lDACFilePtr:i
 lDACFileNumEpisodes:i nWaveformEnable:h nWaveformSource:h nInterEpisodeLevel:h fDACFileScale:f fDACFileOffset:f
@@ -127,13 +127,13 @@ nLTPUsageOfDAC:h nLTPPresynapticPulses:h lDACFilePathIndex:i fMembTestPreSettlin
 fMembTestPostSettlingTimeMS:f nLeakSubtractADCIndex:h
 """)
 
-EPOCH_PER_DAC = _packed("""
+EPOCH_PER_DAC = _pack_fields("""
 nEpochNum:h nDACNum:h nEpochType:h fEpochInitLevel:f fEpochLevelInc:f lEpochInitDuration:i lEpochDurationInc:i
 lEpochPulsePeriod:i lEpochPulseWidth:i
 """)
 
-EPOCH = _packed(
+EPOCH = _pack_fields(
     "nEpochNum:h nDigitalValue:h nDigitalTrainValue:h nAlternateDigitalValue:h nAlternateDigitalTrainValue:h"
 )
 
-USER_LIST = _packed("nListNum:h nULEnable:h nULParamToVary:h nULRepeat:h lULParamValueListIndex:i")
+USER_LIST = _pack_fields("nListNum:h nULEnable:h nULParamToVary:h nULRepeat:h lULParamValueListIndex:i")

@@ -19,10 +19,10 @@ from ...model.finding import problem
 from ...model.source import RawFile, Source
 from ..stamp import check_unchanged
 from . import FORMAT, abf1, abf2
-from .header import MODES, Bytes, Header, rate_of
-from .stimulus import Command, Render, commands
+from .header import MODES, BoundedFile, Header, compute_rate
+from .stimulus import Command, Render, rebuild_commands
 
-READ_AT_ONCE = 1 << 20
+MAX_BLOCK_SAMPLES = 1 << 20
 """Samples of a channel in a block: bounds memory for recordings of hours."""
 
 
@@ -37,22 +37,22 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
     """
     header = read_header(source, source.key)
     samples = Samples(source, source.key, header)
-    rebuilt, unknown = commands(header, source, _command_file)
+    rebuilt, unknown = rebuild_commands(header, source, _open_command_file)
     arrays: dict[str, LazyArray] = {}
     firsts = accumulate((length for _, length in header.sweeps), initial=0)
     sweeps = tuple(
-        _sweep(i, first, header, samples, rebuilt, arrays)
+        _build_sweep(i, first, header, samples, rebuilt, arrays)
         for i, first in zip(range(len(header.sweeps)), firsts, strict=False)
     )
     recording = Recording(
         name="",
         format=FORMAT.name,
         facts=header.facts,
-        header={"version": header.version, **header.dump},
+        header={"version": header.version, **header.raw_fields},
         arrays=arrays,
         warnings=(*header.warnings, *unknown),
         close=samples.close,
-        rate=rate_of(header.interval),
+        rate=compute_rate(header.interval),
         mode=MODES[header.mode],
         protocol=header.protocol,
         started=header.started,
@@ -70,12 +70,12 @@ def read_header(source: Source, key: str) -> Header:
     if size == 0:
         raise problem("file.empty", f"{key} has no bytes", file=key)
     with source.open(key) as file:
-        view = Bytes(file, size, key)
+        view = BoundedFile(file, size, key)
         signature = view.read(0, 4, "the signature")
         if signature == b"ABF ":
-            return abf1.parse(view)
+            return abf1.parse_header(view)
         if signature == b"ABF2":
-            return abf2.parse(view)
+            return abf2.parse_header(view)
     raise problem("abf.not_abf", f"{key} begins with {signature!r}, not with 'ABF ' or 'ABF2'", file=key)
 
 
@@ -97,7 +97,7 @@ class Samples:
         with self._lock:
             if self._file is None:
                 self._file = self._source.open(self._key)
-            self._file.seek(self._header.data + (first + start) * width)
+            self._file.seek(self._header.data_start + (first + start) * width)
             raw = self._file.read((stop - start) * width)
             if len(raw) < (stop - start) * width:
                 raise problem("abf.truncated", f"{self._key} became shorter while it was read", file=self._key)
@@ -113,7 +113,7 @@ class Samples:
                 self._file = None
 
 
-def _sweep(
+def _build_sweep(
     index: int, first: int, header: Header, samples: Samples, rebuilt: list[Command], arrays: dict[str, LazyArray]
 ) -> Sweep:
     """One sweep, whose samples begin at sample `first` of each channel; its arrays are added to `arrays`."""
@@ -122,23 +122,23 @@ def _sweep(
     for channel in header.adc:
         name = f"sweep{index:03d}/adc{channel.index}"
         responses[channel.index] = name
-        block = (min(length, READ_AT_ONCE),)
+        block = (min(length, MAX_BLOCK_SAMPLES),)
         read_block = partial(samples.read, first, channel.index)
         arrays[name] = LazyArray(name, (length,), channel.dtype, ("sample",), read_block, block)
     for command in rebuilt:
         if index in command.sweeps:
             name = f"sweep{index:03d}/dac{command.dac}"
             stimuli.append(Stimulus(command.dac, name, command.how))
-            read_part = partial(_rendered, command.render, index)
+            read_part = partial(_render_block, command.render, index)
             arrays[name] = LazyArray(name, (length,), np.dtype("f8"), ("sample",), read_part, (length,))
     return Sweep(index, start, length, responses, tuple(stimuli))
 
 
-def _rendered(render: Render, sweep: int, selection: Selection) -> np.ndarray:
+def _render_block(render: Render, sweep: int, selection: Selection) -> np.ndarray:
     return render(sweep)[selection[0]].astype("f8")
 
 
-def _command_file(source: Source, key: str) -> list[Render]:
+def _open_command_file(source: Source, key: str) -> list[Render]:
     """The sweeps of a command file that is an ABF: its first channel, in its unit."""
     header = read_header(source, key)
     channel = header.adc[0]

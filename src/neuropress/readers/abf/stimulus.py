@@ -16,7 +16,7 @@ import numpy as np
 
 from ...model.finding import Problem
 from ...model.source import Source
-from .header import Epoch, Header, UserList, Wave
+from .header import Epoch, Header, UserList, Waveform
 
 OFF, STEP, RAMP, PULSE, TRIANGLE, COSINE, BIPHASIC = 0, 1, 2, 3, 4, 5, 7
 TRAINS = (PULSE, TRIANGLE, COSINE, BIPHASIC)
@@ -32,7 +32,7 @@ type Render = Callable[[int], np.ndarray]
 """Sweep -> the command of every sample, float64, in the DAC's unit."""
 
 
-class Unclear(Exception):
+class UndeterminedCommand(Exception):
     """The header does not determine the command; the text says why."""
 
 
@@ -46,7 +46,7 @@ class Command:
     render: Render
 
 
-def commands(
+def rebuild_commands(
     header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]]
 ) -> tuple[list[Command], list[str]]:
     """Every command that the header determines, and a sentence for each that it does not.
@@ -54,62 +54,68 @@ def commands(
     `read_abf` gives the sweeps of a command file that is an ABF itself (first channel, in
     its unit).
     """
-    found: list[Command] = []
-    unknown: list[str] = []
-    for wave in header.waves:
+    rebuilt: list[Command] = []
+    warnings: list[str] = []
+    for wave in header.waveforms:
         try:
             if header.mode == 5 and wave.source in (1, 2):
-                found.append(_command(wave, header, source, read_abf))
-        except Unclear as why:
-            unknown.append(f"the command of DAC {wave.dac} is left out: {why}")
-    return found, unknown
+                rebuilt.append(_rebuild_command(wave, header, source, read_abf))
+        except UndeterminedCommand as reason:
+            warnings.append(f"the command of DAC {wave.dac} is left out: {reason}")
+    return rebuilt, warnings
 
 
-def _command(wave: Wave, header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]]) -> Command:
-    if wave.unclear:
-        raise Unclear(wave.unclear)
+def _rebuild_command(
+    wave: Waveform, header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]]
+) -> Command:
+    if wave.undetermined:
+        raise UndeterminedCommand(wave.undetermined)
     if len({length for _, length in header.sweeps}) > 1:
-        raise Unclear("sweeps differ in length")
+        raise UndeterminedCommand("sweeps differ in length")
     length = header.sweeps[0][1]
     if wave.source == 2:
-        return _from_file(wave, header, source, read_abf, length)
+        return _rebuild_from_file(wave, header, source, read_abf, length)
     check_epochs(wave, len(header.sweeps), length)
     return Command(wave.dac, "epoch table", range(len(header.sweeps)), partial(render_epochs, wave, length))
 
 
-def check_epochs(wave: Wave, sweeps: int, length: int) -> None:
-    """Raise `Unclear` for a table that cannot be meant or that leaves a sample undetermined."""
+def check_epochs(wave: Waveform, sweeps: int, length: int) -> None:
+    """Raise `UndeterminedCommand` for a table that cannot be meant or that leaves a sample undetermined."""
     for number in range(sweeps):
-        epochs = epochs_of(wave, number)
+        epochs = compute_epochs(wave, number)
         if not all(isfinite(v) and abs(v) < LARGEST_LEVEL for v in (wave.holding, *(e.level for e in epochs))):
-            raise Unclear("the epoch table holds impossible levels")
+            raise UndeterminedCommand("the epoch table holds impossible levels")
         used = length // HOLDING_FRACTION + sum(e.duration for e in epochs)
         if used > length or any(e.duration < 0 for e in epochs):
-            raise Unclear(f"the epochs of sweep {number} last longer than the sweep ({used} of {length} samples)")
+            raise UndeterminedCommand(
+                f"the epochs of sweep {number} last longer than the sweep ({used} of {length} samples)"
+            )
         for before, epoch in zip([None, *epochs], epochs, strict=False):
             _check_epoch(before, epoch)
         if wave.keep_last and epochs and epochs[-1].type in TRAINS:
-            raise Unclear("a sweep ends with a pulse train and its last level is kept")
+            raise UndeterminedCommand("a sweep ends with a pulse train and its last level is kept")
 
 
 def _check_epoch(before: Epoch | None, epoch: Epoch) -> None:
     if epoch.type not in (STEP, RAMP, *TRAINS):
-        raise Unclear(f"epoch {letter(epoch.number)} is of the unknown type {epoch.type}")
+        raise UndeterminedCommand(f"epoch {format_epoch_letter(epoch.number)} is of the unknown type {epoch.type}")
     if epoch.type in TRAINS:
         if not 0 < epoch.period <= max(epoch.duration, 1) or not 0 <= epoch.width <= epoch.period:
-            raise Unclear(f"epoch {letter(epoch.number)} has pulses of {epoch.width} samples every {epoch.period}")
+            raise UndeterminedCommand(
+                f"epoch {format_epoch_letter(epoch.number)} has pulses of {epoch.width} samples every {epoch.period}"
+            )
         if epoch.duration % epoch.period:
-            raise Unclear(f"epoch {letter(epoch.number)} ends within a pulse period")
+            raise UndeterminedCommand(f"epoch {format_epoch_letter(epoch.number)} ends within a pulse period")
     if before and before.type in TRAINS and epoch.type != STEP:
-        raise Unclear(f"epoch {letter(epoch.number)} starts from the end of a pulse train")
+        raise UndeterminedCommand(f"epoch {format_epoch_letter(epoch.number)} starts from the end of a pulse train")
 
 
-def letter(number: int) -> str:
+def format_epoch_letter(number: int) -> str:
     """0 -> A, as in the waveform editor."""
     return chr(65 + number) if 0 <= number < 26 else str(number)
 
 
-def epochs_of(wave: Wave, sweep: int) -> list[Epoch]:
+def compute_epochs(wave: Waveform, sweep: int) -> list[Epoch]:
     """The epochs that are on, with the levels and durations of one sweep; user lists replace both."""
     epochs = {
         e.number: replace(e, level=e.level + e.level_step * sweep, duration=e.duration + e.duration_step * sweep)
@@ -117,55 +123,59 @@ def epochs_of(wave: Wave, sweep: int) -> list[Epoch]:
         if e.type != OFF
     }
     for user in wave.lists:
-        number, name = listed(user, wave)
-        value = list_value(user, sweep)
-        new = replace(epochs[number], level=value) if name == "level" else replace(epochs[number], duration=int(value))
-        epochs[number] = new
+        number, name = resolve_user_list(user, wave)
+        value = get_list_value(user, sweep)
+        if name == "level":
+            epochs[number] = replace(epochs[number], level=value)
+        else:
+            epochs[number] = replace(epochs[number], duration=int(value))
     return [e for e in epochs.values() if e.duration or e.type not in TRAINS]
 
 
-def listed(user: UserList, wave: Wave) -> tuple[int, str]:
+def resolve_user_list(user: UserList, wave: Waveform) -> tuple[int, str]:
     """Which epoch and which of its values a user list replaces.
 
     Raises
     ------
-    Unclear
+    UndeterminedCommand
         The parameter does not name exactly one epoch that is on.
     """
-    on = {e.number for e in wave.epochs if e.type != OFF}
+    active = {e.number for e in wave.epochs if e.type != OFF}
     meanings = set()
     for size in EPOCHS_PER_BLOCK:
         block, number = divmod(user.parameter - FIRST_EPOCH_PARAMETER, size)
-        if number in on and block in (1, 2):
+        if number in active and block in (1, 2):
             meanings.add((number, "level" if block == 1 else "duration"))
     if len(meanings) != 1 or not user.values:
-        raise Unclear(f"its user list varies parameter {user.parameter}, whose meaning is not known for this table")
+        raise UndeterminedCommand(
+            f"its user list varies parameter {user.parameter}, whose meaning is not known for this table"
+        )
     return meanings.pop()
 
 
-def list_value(user: UserList, sweep: int) -> float:
+def get_list_value(user: UserList, sweep: int) -> float:
     """The list's value for a sweep; behind its end it starts anew or keeps its last value."""
     if sweep < len(user.values):
         return user.values[sweep]
     return user.values[sweep % len(user.values)] if user.repeat else user.values[-1]
 
 
-def render_epochs(wave: Wave, length: int, sweep: int) -> np.ndarray:
+def render_epochs(wave: Waveform, length: int, sweep: int) -> np.ndarray:
     """The command of one sweep from the epoch table, `length` samples, float64."""
-    rest = wave.holding
-    if wave.keep_last and sweep > 0 and (previous := epochs_of(wave, sweep - 1)):
-        rest = previous[-1].level
-    command = np.full(length, rest)
-    position, before = length // HOLDING_FRACTION, rest if wave.keep_last else wave.holding
-    epochs = epochs_of(wave, sweep)
+    resting = wave.holding
+    if wave.keep_last and sweep > 0 and (previous := compute_epochs(wave, sweep - 1)):
+        resting = previous[-1].level
+    command = np.full(length, resting)
+    position, before = length // HOLDING_FRACTION, resting
+    epochs = compute_epochs(wave, sweep)
     for epoch in epochs:
-        command[position : position + epoch.duration] = shape(epoch, before)
+        command[position : position + epoch.duration] = render_epoch(epoch, before)
         position, before = position + epoch.duration, epoch.level
     command[position:] = before if wave.keep_last else wave.holding
     return command
 
 
-def shape(epoch: Epoch, before: float) -> np.ndarray:
+def render_epoch(epoch: Epoch, before: float) -> np.ndarray:
     """One epoch's samples; trains swing between the level `before` and the epoch's own."""
     if epoch.type == STEP:
         return np.full(epoch.duration, epoch.level)
@@ -174,37 +184,39 @@ def shape(epoch: Epoch, before: float) -> np.ndarray:
     swing = epoch.level - before
     phase = np.arange(epoch.period)
     if epoch.type == PULSE:
-        one = np.where(phase < epoch.width, epoch.level, before)
+        period = np.where(phase < epoch.width, epoch.level, before)
     elif epoch.type == TRIANGLE:
         rise = np.linspace(before, epoch.level, epoch.width)
-        one = np.concatenate([rise, np.linspace(epoch.level, before, epoch.period - epoch.width)])
+        period = np.concatenate([rise, np.linspace(epoch.level, before, epoch.period - epoch.width)])
     elif epoch.type == COSINE:
-        one = before + swing / 2 * (1 - np.cos(2 * np.pi * phase / epoch.period))
+        period = before + swing / 2 * (1 - np.cos(2 * np.pi * phase / epoch.period))
     else:
-        one = before + swing * np.select([phase < epoch.width // 2, phase < epoch.width], [1.0, -1.0], 0.0)
-    return np.tile(one, epoch.duration // epoch.period)
+        period = before + swing * np.select([phase < epoch.width // 2, phase < epoch.width], [1.0, -1.0], 0.0)
+    return np.tile(period, epoch.duration // epoch.period)
 
 
-def _from_file(
-    wave: Wave, header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]], length: int
+def _rebuild_from_file(
+    wave: Waveform, header: Header, source: Source, read_abf: Callable[[Source, str], list[Render]], length: int
 ) -> Command:
     """A command file beside the recording, times its scale plus its offset."""
     name = PureWindowsPath(wave.path).name
     key = source.sibling(name) if name else None
     if key is None:
-        raise Unclear(f"its command file {name or '(unnamed)'} does not lie beside the recording")
+        raise UndeterminedCommand(f"its command file {name or '(unnamed)'} does not lie beside the recording")
     if not (isfinite(wave.scale) and isfinite(wave.offset) and wave.scale):
-        raise Unclear(f"its command file's scale {wave.scale} and offset {wave.offset} are impossible")
+        raise UndeterminedCommand(f"its command file's scale {wave.scale} and offset {wave.offset} are impossible")
     try:
         sweeps = read_abf(source, key) if source.head(key, 4)[:3] == b"ABF" else read_atf(source, key)
         known = len(header.sweeps) if len(sweeps) == 1 else min(len(sweeps), len(header.sweeps))
         if len(sweeps) > 1 and wave.episode:
-            raise Unclear(f"it played sweep {wave.episode} of the command file {name}, which holds {len(sweeps)}")
-        short = min(len(render(0)) for render in sweeps)
+            raise UndeterminedCommand(
+                f"it played sweep {wave.episode} of the command file {name}, which holds {len(sweeps)}"
+            )
+        shortest = min(len(render(0)) for render in sweeps)
     except Problem as error:
-        raise Unclear(f"its command file cannot be read ({error})") from error
-    if short < length:
-        raise Unclear(f"its command file {name} has {short} samples, the sweep {length}")
+        raise UndeterminedCommand(f"its command file cannot be read ({error})") from error
+    if shortest < length:
+        raise UndeterminedCommand(f"its command file {name} has {shortest} samples, the sweep {length}")
 
     def render(sweep: int) -> np.ndarray:
         return np.asarray(sweeps[sweep % len(sweeps)](0)[:length] * wave.scale + wave.offset)
@@ -217,26 +229,26 @@ def read_atf(source: Source, key: str) -> list[Render]:
 
     Raises
     ------
-    Unclear
+    UndeterminedCommand
         It is no such file, or holds several signals.
     """
     with source.open(key) as file:
         first, second = file.readline().split(), file.readline().split()
         if first[:1] != [b"ATF"] or len(second) < 2 or not all(n.isdigit() for n in second[:2]):
-            raise Unclear(f"{key} is no Axon text file")
+            raise UndeterminedCommand(f"{key} is no Axon text file")
         signals = 1
         for _ in range(min(int(second[0]), 10_000)):
             line = file.readline()
             if line.startswith(b'"SignalsExported='):
                 signals = line.count(b",") + 1
         if signals != 1:
-            raise Unclear(f"the command file {key} holds {signals} signals")
+            raise UndeterminedCommand(f"the command file {key} holds {signals} signals")
         file.readline()
         try:
             values = np.loadtxt(file, ndmin=2)
         except ValueError as error:
-            raise Unclear(f"the command file {key} is damaged: {error}") from error
+            raise UndeterminedCommand(f"the command file {key} is damaged: {error}") from error
     if values.shape[1] < 2 or not np.isfinite(values).all():
-        raise Unclear(f"the command file {key} holds no finite numbers behind its time column")
+        raise UndeterminedCommand(f"the command file {key} holds no finite numbers behind its time column")
     columns = [np.ascontiguousarray(values[:, i]) for i in range(1, values.shape[1])]
     return [lambda _, column=column: column for column in columns]  # type: ignore[misc]

@@ -7,7 +7,7 @@ from ..format import Fact, Option
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a classic and a Big TIFF begin, in either byte order."""
 
-LETTERS = "tczyxsq"
+AXIS_LETTERS = "tczyxsq"
 
 
 def is_tiff(head: bytes) -> bool:
@@ -16,10 +16,10 @@ def is_tiff(head: bytes) -> bool:
 
 
 def _check_axes(text: str) -> str:
-    wrong = sorted(set(text) - set(LETTERS))
+    wrong = sorted(set(text) - set(AXIS_LETTERS))
     if wrong or not text:
-        return f"must consist of the letters {' '.join(LETTERS)}, not {text[:40]!r}"
-    twice = [letter for letter in LETTERS if letter != "q" and text.count(letter) > 1]
+        return f"must consist of the letters {' '.join(AXIS_LETTERS)}, not {text[:40]!r}"
+    twice = [letter for letter in AXIS_LETTERS if letter != "q" and text.count(letter) > 1]
     return f"names the axis {twice[0]} twice: {text[:40]!r}" if twice else ""
 
 

@@ -32,7 +32,7 @@ type Ratio = tuple[int, int]
 
 
 @dataclass(slots=True)
-class Meta:
+class ImageMetadata:
     """What one image's header states, gathered by its dialect."""
 
     facts: dict[str, str] = field(default_factory=dict)
@@ -41,62 +41,62 @@ class Meta:
     acquired: datetime | None = None
     warnings: list[str] = field(default_factory=list)
 
-    def calibrate(self, x: Decimal | None, y: Decimal | None) -> None:
+    def set_pixel_size(self, x: Decimal | None, y: Decimal | None) -> None:
         """Set the pixel's extent in um; it is a fact of the table's kind only where pixels are square."""
         if x is None or y is None or x <= 0 or y <= 0:
             return
         self.spacing.update(y=y, x=x)
         if abs(x - y) <= x / 1000:
-            self.facts["pixel_size"] = text(x)
+            self.facts["pixel_size"] = format_decimal(x)
         else:
-            self.warnings.append(f"pixels are not square: {text(x)} um wide, {text(y)} um high")
+            self.warnings.append(f"pixels are not square: {format_decimal(x)} um wide, {format_decimal(y)} um high")
 
 
-def text(value: Decimal) -> str:
+def format_decimal(value: Decimal) -> str:
     """A decimal without exponent and without needless zeros."""
     return format(value.normalize(), "f")
 
 
-def number(value: Any) -> Decimal | None:
+def parse_decimal(value: Any) -> Decimal | None:
     """A finite decimal from a header's text; None for anything else."""
     try:
-        found = Decimal(str(value).strip())
+        decimal = Decimal(str(value).strip())
     except InvalidOperation:
         return None
-    return found if found.is_finite() and abs(found.adjusted()) < 30 else None
+    return decimal if decimal.is_finite() and abs(decimal.adjusted()) < 30 else None
 
 
-def count(value: Any) -> int:
+def parse_count(value: Any) -> int:
     """A header's number of things; 1 where it states none."""
-    found = number(value)
-    return int(found) if found is not None and found >= 1 and found == int(found) else 1
+    decimal = parse_decimal(value)
+    return int(decimal) if decimal is not None and decimal >= 1 and decimal == int(decimal) else 1
 
 
-def quotient(a: Decimal | int, b: Decimal | int) -> Decimal:
+def divide(a: Decimal | int, b: Decimal | int) -> Decimal:
     """``a / b`` with twelve digits."""
     return _QUOTIENT.divide(Decimal(a), Decimal(b))
 
 
-def unit_of(written: str) -> str:
+def normalize_unit(written: str) -> str:
     r"""A unit as it is meant: escaped letters (``\u00B5m``) read, both micro signs made one."""
     plain = _ESCAPE.sub(lambda m: chr(int(m[1], 16)), written.strip())
     return unicodedata.normalize("NFKC", plain).strip()
 
 
-def um_per(unit: str) -> Decimal | None:
+def get_um_per_unit(unit: str) -> Decimal | None:
     """Micrometres in a length unit; None for ``pixel``, ``inch``, nothing and unknown ones."""
-    plain = unit_of(unit)
-    found = _UM.get(plain.casefold()) if plain != "Mm" else None
-    return Decimal(found) if found else None
+    plain = normalize_unit(unit)
+    factor = _UM.get(plain.casefold()) if plain != "Mm" else None
+    return Decimal(factor) if factor else None
 
 
-def seconds_per(unit: str) -> Decimal | None:
+def get_seconds_per_unit(unit: str) -> Decimal | None:
     """Seconds in a time unit; None for unknown ones."""
-    found = _SECONDS.get(unit_of(unit).casefold())
-    return Decimal(found) if found else None
+    factor = _SECONDS.get(normalize_unit(unit).casefold())
+    return Decimal(factor) if factor else None
 
 
-def key_values(description: str) -> dict[str, str]:
+def parse_key_values(description: str) -> dict[str, str]:
     """``key=value`` lines, the first of each key."""
     pairs: dict[str, str] = {}
     for line in re.split(r"[\r\n]+", description):
@@ -106,56 +106,58 @@ def key_values(description: str) -> dict[str, str]:
     return pairs
 
 
-def resolution_um(ratio: Ratio | None, um: Decimal | None) -> Decimal | None:
+def compute_pixel_size(ratio: Ratio | None, um: Decimal | None) -> Decimal | None:
     """Micrometres per pixel from pixels per unit; None for 0/n, n/0 and the writers' default 1/1."""
     if um is None or ratio is None or 0 in ratio or ratio == (1, 1):
         return None
-    return quotient(ratio[1] * um, ratio[0])
+    return divide(ratio[1] * um, ratio[0])
 
 
-def imagej(meta: Meta, pairs: Mapping[str, str], x: Ratio | None, y: Ratio | None, axes: Sequence[str]) -> None:
+def apply_imagej(
+    meta: ImageMetadata, pairs: Mapping[str, str], x: Ratio | None, y: Ratio | None, axes: Sequence[str]
+) -> None:
     """ImageJ's description and resolution tags.
 
     A frame interval is a rate only where pages can be frames: ImageJ also writes it on
     pure z-stacks.
     """
-    um = um_per(pairs.get("unit", ""))
-    y_um = um_per(pairs["yunit"]) if "yunit" in pairs else um
-    meta.calibrate(resolution_um(x, um), resolution_um(y, y_um))
-    z_um = um_per(pairs["zunit"]) if "zunit" in pairs else um
-    step = number(pairs.get("spacing"))
+    um = get_um_per_unit(pairs.get("unit", ""))
+    y_um = get_um_per_unit(pairs["yunit"]) if "yunit" in pairs else um
+    meta.set_pixel_size(compute_pixel_size(x, um), compute_pixel_size(y, y_um))
+    z_um = get_um_per_unit(pairs["zunit"]) if "zunit" in pairs else um
+    step = parse_decimal(pairs.get("spacing"))
     if {"z", "q"} & set(axes) and step and z_um:
         meta.spacing["z"] = abs(step) * z_um
     if not {"t", "q"} & set(axes) and "z" in axes:
         return
-    interval = number(pairs.get("finterval"))
-    seconds = seconds_per(pairs.get("tunit", "s"))
-    fps = number(pairs.get("fps"))
+    interval = parse_decimal(pairs.get("finterval"))
+    seconds = get_seconds_per_unit(pairs.get("tunit", "s"))
+    fps = parse_decimal(pairs.get("fps"))
     if interval and interval > 0 and seconds:
-        meta.facts["frame_rate"] = text(quotient(1, interval * seconds))
+        meta.facts["frame_rate"] = format_decimal(divide(1, interval * seconds))
     elif interval and not seconds:
         meta.warnings.append(f"the frame interval's unit {pairs['tunit']!r} is unknown, so the rate is not taken")
     elif fps and fps > 0 and {"t", "q"} & set(axes):
-        meta.facts["frame_rate"] = text(fps)
+        meta.facts["frame_rate"] = format_decimal(fps)
         meta.warnings.append("the frame rate is ImageJ's fps, which can be a playback speed")
 
 
-def plain_resolution(meta: Meta, x: Ratio | None, y: Ratio | None, unit: int) -> None:
+def apply_resolution(meta: ImageMetadata, x: Ratio | None, y: Ratio | None, unit: int) -> None:
     """Resolution tags of a TIFF of no known dialect: believed in centimetres, and finer than print."""
     um = Decimal(10000) if unit == 3 else None
-    width, height = resolution_um(x, um), resolution_um(y, um)
+    width, height = compute_pixel_size(x, um), compute_pixel_size(y, um)
     if width and height and max(width, height) < _PRINT_LIMIT:
-        meta.calibrate(width, height)
+        meta.set_pixel_size(width, height)
 
 
-def metamorph(meta: Meta, tags: Mapping[str, Any], description: str) -> None:
+def apply_metamorph(meta: ImageMetadata, tags: Mapping[str, Any], description: str) -> None:
     """MetaMorph's UIC tags and the exposure line of its description."""
-    um = um_per(str(tags.get("CalibrationUnits", "")))
-    x, y = number(tags.get("XCalibration")), number(tags.get("YCalibration"))
+    um = get_um_per_unit(str(tags.get("CalibrationUnits", "")))
+    x, y = parse_decimal(tags.get("XCalibration")), parse_decimal(tags.get("YCalibration"))
     if um and tags.get("SpatialCalibration") and x and y:
-        meta.calibrate(x * um, y * um)
+        meta.set_pixel_size(x * um, y * um)
     exposure = re.search(r"^Exposure: ([0-9.]+) (ms|s)\b", description, re.MULTILINE)
-    if exposure and (value := number(exposure[1])):
-        meta.facts["exposure_time"] = text(value * (1000 if exposure[2] == "s" else 1))
+    if exposure and (value := parse_decimal(exposure[1])):
+        meta.facts["exposure_time"] = format_decimal(value * (1000 if exposure[2] == "s" else 1))
     created = tags.get("CreateTime")
     meta.acquired = created if isinstance(created, datetime) else None

@@ -20,24 +20,24 @@ FORM = (
     (PREDICTOR, 1), (FILL, 1), (PHOTOMETRIC, 0), (ROWS, 0), (TILE_WIDTH, 0), (TILE_LENGTH, 0), (TILE_DEPTH, 1),
     (FAX, 0), (SUBSAMPLING, 0),
 )  # fmt: skip
-PLACES = frozenset((OFFSETS, COUNTS, TILE_OFFSETS, TILE_COUNTS))
+SEGMENT_TAGS = frozenset((OFFSETS, COUNTS, TILE_OFFSETS, TILE_COUNTS))
 _WHITE_IS_ZERO, _YCBCR = 0, 6
 _FLOAT = 3
-_KINDS = {1: "u", 2: "i", _FLOAT: "f"}
-_MEANINGS = {
+_DTYPE_KINDS = {1: "u", 2: "i", _FLOAT: "f"}
+_PHOTOMETRIC_NAMES = {
     0: "MinIsWhite", 1: "MinIsBlack", 2: "RGB", 3: "palette", 4: "mask", 5: "separated (CMYK)", 6: "YCbCr", 8: "CIELab",
     32803: "colour filter array", 34892: "linear raw",
 }  # fmt: skip
 
 type Value = int | tuple[int, ...]
-type Places = Sequence[int] | np.ndarray
+type SegmentValues = Sequence[int] | np.ndarray
 
 
 class Contradiction(ValueError):
     """A page contradicts itself; the text says how."""
 
 
-class Hostile(ValueError):
+class HostileClaim(ValueError):
     """A page claims what no camera produces; the text says what."""
 
 
@@ -59,78 +59,84 @@ class Page:
         Of the strips or tiles; a count of 0 is one that was never written.
     nbytes
         Decoded size in bytes.
-    order
+    byte_order
         Byte order of the file, ``<`` or ``>``.
     description
         Offset and length of the ImageDescription text, or None.
-    reduced
+    is_reduced
         A smaller version of another page (NewSubfileType).
-    tables
+    jpeg_tables
         Offset and length of the JPEG tables, or None.
     """
 
     offset: int
     form: tuple[Value, ...]
-    offsets: Places
-    counts: Places
+    offsets: SegmentValues
+    counts: SegmentValues
     nbytes: int
-    order: str
+    byte_order: str
     description: tuple[int, int] | None
-    reduced: bool
-    tables: tuple[int, int] | None = None
+    is_reduced: bool
+    jpeg_tables: tuple[int, int] | None = None
 
     @property
     def samples(self) -> int:
         """Samples per pixel."""
-        return one(self.form[5])
+        return get_single_value(self.form[5])
 
     @property
-    def compressed(self) -> bool:
+    def is_compressed(self) -> bool:
         """Whether the pixels are stored by a codec."""
         return self.form[7] != 1
 
     @property
-    def inverted(self) -> bool:
+    def is_inverted(self) -> bool:
         """Whether 0 is white and the largest value black."""
         return self.form[10] == _WHITE_IS_ZERO
 
     @property
     def photometric(self) -> str:
         """What the samples mean, by name."""
-        return _MEANINGS.get(one(self.form[10]), f"photometric interpretation {self.form[10]}")
+        return _PHOTOMETRIC_NAMES.get(get_single_value(self.form[10]), f"photometric interpretation {self.form[10]}")
 
     @property
-    def image(self) -> tuple[Value, ...]:
+    def slice_form(self) -> tuple[Value, ...]:
         """The part of `form` that is extent, sample type and meaning: what slices of one stack share."""
         return (*self.form[:6], self.form[10])
 
     @property
-    def holes(self) -> int:
+    def hole_count(self) -> int:
         """Strips or tiles that were never written."""
         return sum(not count for count in self.counts)
 
     @property
-    def runs(self) -> bool:
+    def is_contiguous(self) -> bool:
         """Whether the strips or tiles are written and follow each other without a gap."""
         if len(self.offsets) == 1:
             return bool(self.counts[0])
         offsets, counts = np.asarray(self.offsets), np.asarray(self.counts)
         return bool(counts.all()) and bool((offsets[:-1] + counts[:-1] == offsets[1:]).all())
 
-    def plain(self) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
+    def get_raw_layout(self) -> tuple[tuple[int, ...], np.dtype[Any]] | None:
         """Shape and stored dtype where the page is one run of bytes in C order; None elsewhere."""
         width, length, depth, bits, kind, samples, planar, codec, predictor, fill, photometric = self.form[:11]
         tile = self.form[12]
-        simple = (depth, codec, predictor, fill, tile) == (1, 1, 1, 1, 0) and photometric != _YCBCR and self.runs
-        if not simple or bits not in (8, 16, 32, 64) or kind not in _KINDS or (planar != 1 and samples != 1):
+        simple = (
+            (depth, codec, predictor, fill, tile) == (1, 1, 1, 1, 0) and photometric != _YCBCR and self.is_contiguous
+        )
+        if not simple or bits not in (8, 16, 32, 64) or kind not in _DTYPE_KINDS or (planar != 1 and samples != 1):
             return None
         if (bits == 8 and kind == _FLOAT) or not all(isinstance(n, int) for n in (width, length, samples)):
             return None
-        shape = (one(length), one(width), *((one(samples),) if samples != 1 else ()))
-        return shape, np.dtype(f"{self.order}{_KINDS[one(kind)]}{one(bits) // 8}")
+        shape = (
+            get_single_value(length),
+            get_single_value(width),
+            *((get_single_value(samples),) if samples != 1 else ()),
+        )
+        return shape, np.dtype(f"{self.byte_order}{_DTYPE_KINDS[get_single_value(kind)]}{get_single_value(bits) // 8}")
 
 
-def page_form(values: Mapping[int, Sequence[int]]) -> tuple[Value, ...]:
+def build_form(values: Mapping[int, Sequence[int]]) -> tuple[Value, ...]:
     """The `Page.form` of tag values; what is not stated has TIFF's default."""
     form: list[Value] = []
     for code, default in FORM:
@@ -138,29 +144,30 @@ def page_form(values: Mapping[int, Sequence[int]]) -> tuple[Value, ...]:
         if stated is None:
             form.append(default)
         else:
-            form.append(stated[0] if len(set(stated)) == 1 else tuple(stated))
-    if not one(form[0]) or not one(form[1]):
+            is_alike = len(set(stated)) == 1
+            form.append(stated[0] if is_alike else tuple(stated))
+    if not get_single_value(form[0]) or not get_single_value(form[1]):
         raise Contradiction("does not say its width or its height")
     return tuple(form)
 
 
-def decoded_bytes(form: tuple[Value, ...], tiled: bool) -> int:
+def compute_decoded_bytes(form: tuple[Value, ...], tiled: bool) -> int:
     """Decoded bytes of a page; tiles count whole."""
-    width, length, depth = (one(form[i]) for i in range(3))
-    tile_width, tile_length, tile_depth = (one(form[i]) for i in (12, 13, 14))
+    width, length, depth = (get_single_value(form[i]) for i in range(3))
+    tile_width, tile_length, tile_depth = (get_single_value(form[i]) for i in (12, 13, 14))
     if tiled and tile_width and tile_length:
         width, length = (math.ceil(n / t) * t for n, t in ((width, tile_width), (length, tile_length)))
         depth = math.ceil(depth / max(tile_depth, 1)) * max(tile_depth, 1)
-    bits, samples = form[3], one(form[5])
+    bits, samples = form[3], get_single_value(form[5])
     pixel = sum(bits) if isinstance(bits, tuple) else bits * samples
     separate = samples if form[6] == 2 else 1
     row = math.ceil(width * (pixel // max(separate, 1)) / 8)
     return row * length * max(depth, 1) * separate
 
 
-def check_places(
-    form: tuple[Value, ...], offsets: Places, counts: Places, nbytes: int, size: int
-) -> tuple[Places, Places]:
+def check_segments(
+    form: tuple[Value, ...], offsets: SegmentValues, counts: SegmentValues, nbytes: int, size: int
+) -> tuple[SegmentValues, SegmentValues]:
     """The offsets and byte counts of a page, with what a writer left open filled in.
 
     A strip or tile without bytes was never written (GDAL and tifffile write such files) and is
@@ -181,21 +188,26 @@ def check_places(
             raise BeyondEnd(0, int(offsets[0]), int(counts[0]))
         stored, written = counts[0], 1
     else:
-        offsets, counts, stored, written = _places(offsets, counts, size)
+        offsets, counts, stored, written = _check_many_segments(offsets, counts, size)
     if plain and written == len(offsets) and stored < nbytes:
         raise Contradiction(f"needs {nbytes} bytes of pixels and has {stored}")
     ratio = budget.OTHER_RATIO
     if written == len(offsets):
-        ratio = budget.CODEC_RATIOS.get(one(form[7]), ratio)
-    if stored > size:
+        ratio = budget.CODEC_RATIOS.get(get_single_value(form[7]), ratio)
+    if stored > size:  # strips or tiles share their bytes
         ratio = min(ratio, budget.SHARED_RATIO)
+    # One that was never written still takes its offset and byte count in the directory.
     believed = ratio * min(stored + 8 * (len(offsets) - written), size) + budget.IMAGE_SLACK
     if nbytes > min(believed, budget.PAGE_BYTES):
-        raise Hostile(f"claims {nbytes} bytes of pixels from {stored} stored bytes (at most {believed} are believed)")
+        raise HostileClaim(
+            f"claims {nbytes} bytes of pixels from {stored} stored bytes (at most {believed} are believed)"
+        )
     return offsets, counts
 
 
-def _places(offsets: Places, counts: Places, size: int) -> tuple[np.ndarray, np.ndarray, int, int]:
+def _check_many_segments(
+    offsets: SegmentValues, counts: SegmentValues, size: int
+) -> tuple[np.ndarray, np.ndarray, int, int]:
     """Many strips or tiles: those without offset or bytes as 0, 0; with the stored bytes and how many are written."""
     if len(counts) != len(offsets):
         raise Contradiction(f"has {len(offsets)} offsets but {len(counts)} byte counts")
@@ -215,7 +227,7 @@ def _places(offsets: Places, counts: Places, size: int) -> tuple[np.ndarray, np.
     return starts, lengths, int(lengths.sum()), int(written.sum())
 
 
-def check_segment(nbytes: int, stored: int) -> None:
+def check_segment_size(nbytes: int, stored: int) -> None:
     """Refuse a strip, tile or PNG that is decoded as a whole and would fill the memory.
 
     Raises
@@ -223,12 +235,12 @@ def check_segment(nbytes: int, stored: int) -> None:
     Hostile
     """
     if nbytes > budget.SEGMENT_LIMIT or (nbytes > budget.SEGMENT_BYTES and nbytes > budget.SEGMENT_RATIO * stored):
-        raise Hostile(
+        raise HostileClaim(
             f"claims {nbytes} bytes from {stored} stored bytes in one piece "
             f"(more than {budget.SEGMENT_BYTES} must be stored to a part in {budget.SEGMENT_RATIO})"
         )
 
 
-def one(value: Value) -> int:
+def get_single_value(value: Value) -> int:
     """A value that is equal for all samples, or that of the first."""
     return value if isinstance(value, int) else value[0]

@@ -15,14 +15,14 @@ from ...model.content import LazyArray, Selection
 from ...model.finding import Problem, problem
 from ...model.source import RawFile, Source, Stamp
 from ..stamp import check_unchanged
-from .page import Places
+from .page import SegmentValues
 
-MAX_OPEN = 32
+MAX_OPEN_FILES = 32
 BLOCK_BYTES = 64 * 2**20
 """A plane larger than this is offered in bands of rows."""
 
 
-class Files:
+class OpenFiles:
     """The files of one raw object, opened when first read and closed together."""
 
     def __init__(self, source: Source) -> None:
@@ -31,7 +31,7 @@ class Files:
         self._stamps: dict[str, Stamp] = {}
         self._lock = Lock()
 
-    def remember(self, key: str, stamp: Stamp) -> None:
+    def remember_stamp(self, key: str, stamp: Stamp) -> None:
         """What a file was when its header was read; a later read compares."""
         self._stamps[key] = stamp
 
@@ -44,11 +44,11 @@ class Files:
             ``tiff.truncated`` where they are no longer there, ``file.changed`` where the file is another one by now.
         """
         with self._lock:
-            file = self._file(key)
+            file = self._open_file(key)
             file.seek(at)
             data = file.read(count)
             if len(data) != count:
-                raise _shrunk(key, at, count)
+                raise _make_shrunk_problem(key, at, count)
             check_unchanged(file.stamp(), self._stamps.get(key), key)
         return data
 
@@ -56,13 +56,13 @@ class Files:
         """Fill a C-contiguous array with the bytes from `at` on."""
         view = memoryview(out.reshape(-1).view(np.uint8))
         with self._lock:
-            file = self._file(key)
+            file = self._open_file(key)
             file.seek(at)
             done = 0
             while done < len(view):
                 got = file.readinto(view[done:])
                 if not got:
-                    raise _shrunk(key, at, len(view))
+                    raise _make_shrunk_problem(key, at, len(view))
                 done += got
             check_unchanged(file.stamp(), self._stamps.get(key), key)
 
@@ -73,16 +73,16 @@ class Files:
                 file.close()
             self._open.clear()
 
-    def _file(self, key: str) -> RawFile:
+    def _open_file(self, key: str) -> RawFile:
         if key not in self._open:
-            while len(self._open) >= MAX_OPEN:
+            while len(self._open) >= MAX_OPEN_FILES:
                 self._open.popitem(last=False)[1].close()
             self._open[key] = self._source.open(key)
         self._open.move_to_end(key)
         return self._open[key]
 
 
-def _shrunk(key: str, at: int, count: int) -> Problem:
+def _make_shrunk_problem(key: str, at: int, count: int) -> Problem:
     return problem("tiff.truncated", f"{key}: {count} bytes from byte {at} on are no longer there", file=key)
 
 
@@ -110,7 +110,12 @@ class RawPlanes:
     """
 
     def __init__(
-        self, files: Files, keys: Sequence[str], starts: Sequence[int], shape: tuple[int, ...], stored: np.dtype[Any]
+        self,
+        files: OpenFiles,
+        keys: Sequence[str],
+        starts: Sequence[int],
+        shape: tuple[int, ...],
+        stored: np.dtype[Any],
     ) -> None:
         self._files, self._keys, self._starts, self._shape, self._stored = files, keys, starts, shape, stored
 
@@ -154,9 +159,9 @@ class SegmentPlanes:
 
     def __init__(
         self,
-        files: Files,
+        files: OpenFiles,
         keys: Sequence[str],
-        segments: Sequence[tuple[Places, Places]],
+        segments: Sequence[tuple[SegmentValues, SegmentValues]],
         decode: Callable[[bytes, int, int], np.ndarray],
         grid: tuple[int, int, int, int],
         chunk: tuple[int, int, int, int],
@@ -169,7 +174,7 @@ class SegmentPlanes:
 
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         """Decode the touched segments and paste them together."""
-        wanted = self._normal(selection)
+        wanted = self._normalize_selection(selection)
         target = np.full([s.stop - s.start for s in wanted], self._fill, out.dtype)
         counts = [math.ceil(n / c) for n, c in zip(self._grid, self._chunk, strict=True)]
         touched = [range(s.start // c, math.ceil(s.stop / c)) for s, c in zip(wanted[:4], self._chunk, strict=True)]
@@ -180,10 +185,10 @@ class SegmentPlanes:
             if not sizes[number]:
                 continue
             data = self._files.read(key, int(offsets[number]), int(sizes[number]))
-            self._paste(self._decode(data, number, index), place, wanted, target)
+            self._paste_segment(self._decode(data, number, index), place, wanted, target)
         out[...] = target.reshape(out.shape)
 
-    def _paste(
+    def _paste_segment(
         self, segment: np.ndarray, place: tuple[int, ...], wanted: tuple[slice, ...], target: np.ndarray
     ) -> None:
         starts = [i * c for i, c in zip(place, self._chunk, strict=True)]
@@ -197,7 +202,7 @@ class SegmentPlanes:
             goal.append(slice(low - wanted[axis].start, high - wanted[axis].start))
         target[tuple(goal)] = segment[(*source[1:], wanted[4])]
 
-    def _normal(self, selection: Selection) -> tuple[slice, ...]:
+    def _normalize_selection(self, selection: Selection) -> tuple[slice, ...]:
         """The selection in (separate samples, depth, rows, columns, interleaved samples)."""
         full = [slice(0, n) for n in (*self._grid, self._samples)]
         for axis, part in zip(self._axes, selection, strict=True):
@@ -206,7 +211,7 @@ class SegmentPlanes:
         return tuple(full)
 
 
-def declared(axes: tuple[str, ...], options: Mapping[str, Any], key: str) -> tuple[str, ...]:
+def apply_declared_axes(axes: tuple[str, ...], options: Mapping[str, Any], key: str) -> tuple[str, ...]:
     """The axes as a person names them in the option ``axes`` (``"tzyx"``); what the file declares stays.
 
     Raises
@@ -214,18 +219,19 @@ def declared(axes: tuple[str, ...], options: Mapping[str, Any], key: str) -> tup
     Problem
         ``image.axes``: the option has another length or contradicts the file.
     """
-    said = tuple(options.get("axes", axes))
-    fits = len(said) == len(axes) and all(a in (b, "q") for a, b in zip(axes, said, strict=True))
-    if not fits or len(set(said)) != len(said) - max(said.count("q") - 1, 0):
+    stated = tuple(options.get("axes", axes))
+    is_compatible = len(stated) == len(axes) and all(a in (b, "q") for a, b in zip(axes, stated, strict=True))
+    named = [axis for axis in stated if axis != "q"]
+    if not is_compatible or len(set(named)) < len(named):
         raise problem(
             "image.axes",
-            f"{key}: the option axes = {''.join(said)!r} does not fit the file's {''.join(axes)!r} (q: undeclared)",
+            f"{key}: the option axes = {''.join(stated)!r} does not fit the file's {''.join(axes)!r} (q: undeclared)",
             file=key,
         )
-    return said
+    return stated
 
 
-def plane_array(
+def build_plane_array(
     planes: Planes,
     axes: tuple[str, ...],
     shape: tuple[int, ...],

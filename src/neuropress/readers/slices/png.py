@@ -16,21 +16,21 @@ import numpy as np
 
 from ...model import budget
 from ...model.finding import Problem, problem
-from ..images.calibration import Meta, plain_resolution
-from ..images.page import Hostile, check_segment
+from ..images.calibration import ImageMetadata, apply_resolution
+from ..images.page import HostileClaim, check_segment_size
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_TEXT = 2**22
 """Bytes of all text and calibration chunks that the header keeps."""
 _DEFLATE = 8
 _END = b"\0\0\0\0IEND\xaeB`\x82"
-_SAMPLES = {0: 1, 2: 3, 4: 2, 6: 4}
-_DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 4: (8, 16), 6: (8, 16)}
+_SAMPLES_BY_COLOUR = {0: 1, 2: 3, 4: 2, 6: 4}
+_BITS_BY_COLOUR = {0: (1, 2, 4, 8, 16), 2: (8, 16), 4: (8, 16), 6: (8, 16)}
 _PALETTE = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Png:
+class PngHeader:
     """A PNG's own header: `shape` is (rows, columns) or (rows, columns, samples)."""
 
     shape: tuple[int, ...]
@@ -42,7 +42,7 @@ class Png:
         return np.dtype(np.uint16 if self.bits == 16 else np.uint8)
 
 
-def scan(file: BinaryIO, size: int, key: str) -> Png:
+def read_header(file: BinaryIO, size: int, key: str) -> PngHeader:
     """Check the signature, the header chunk and the end.
 
     Raises
@@ -52,10 +52,10 @@ def scan(file: BinaryIO, size: int, key: str) -> Png:
     """
     head = file.read(33)
     if len(head) < 33 or head[:8] != SIGNATURE or head[8:16] != b"\0\0\0\rIHDR":
-        raise _damaged(key, "it has no PNG header")
+        raise _make_damaged_problem(key, "it has no PNG header")
     width, height, bits, colour, method, filtering, interlace = struct.unpack(">IIBBBBB", head[16:29])
     if zlib.crc32(head[12:29]) != int.from_bytes(head[29:33], "big"):
-        raise _damaged(key, "the checksum of its header is wrong")
+        raise _make_damaged_problem(key, "the checksum of its header is wrong")
     if colour == _PALETTE:
         raise problem(
             "image.unsupported",
@@ -63,33 +63,35 @@ def scan(file: BinaryIO, size: int, key: str) -> Png:
             hint="Export the slices as grayscale or RGB PNG or as TIFF.",
             file=key,
         )
-    if bits not in _DEPTHS.get(colour, ()) or method or filtering or interlace > 1 or not width or not height:
-        raise _damaged(key, f"its header states colour type {colour} with {bits} bits, {width} x {height} pixels")
-    _check_claim(width, height, bits * _SAMPLES[colour], size, key)
+    if bits not in _BITS_BY_COLOUR.get(colour, ()) or method or filtering or interlace > 1 or not width or not height:
+        raise _make_damaged_problem(
+            key, f"its header states colour type {colour} with {bits} bits, {width} x {height} pixels"
+        )
+    _check_extent(width, height, bits * _SAMPLES_BY_COLOUR[colour], size, key)
     file.seek(max(size - len(_END), 0))
     if file.read(len(_END)) != _END:
-        raise _damaged(key, "it does not end as a PNG does (IEND chunk)")
-    samples = _SAMPLES[colour]
-    return Png((height, width) if samples == 1 else (height, width, samples), bits)
+        raise _make_damaged_problem(key, "it does not end as a PNG does (IEND chunk)")
+    samples = _SAMPLES_BY_COLOUR[colour]
+    return PngHeader((height, width) if samples == 1 else (height, width, samples), bits)
 
 
-def _check_claim(width: int, height: int, bits: int, size: int, key: str) -> None:
+def _check_extent(width: int, height: int, bits: int, size: int, key: str) -> None:
     """Refuse what deflate cannot hold in so few bytes, and what would fill the memory: a PNG is decoded whole."""
     claimed = f"{key}: {width} x {height} pixels from {size} bytes"
     if width * height * bits // 8 > budget.CODEC_RATIOS[_DEFLATE] * size + budget.IMAGE_SLACK:
         raise problem("image.hostile", claimed, file=key)
     try:
-        check_segment(width * height * max(bits // 8, 1), size)
-    except Hostile as error:
+        check_segment_size(width * height * max(bits // 8, 1), size)
+    except HostileClaim as error:
         raise problem("image.hostile", f"{claimed}: it {error}", file=key) from error
 
 
-def decode(data: bytes, header: Png, key: str) -> np.ndarray:
+def decode_pixels(data: bytes, header: PngHeader, key: str) -> np.ndarray:
     """The samples as stored: 1, 2 and 4 bits as 0..1, 0..3, 0..15; alpha kept; no gamma applied."""
     try:
         pixels = imagecodecs.png_decode(data)
     except (imagecodecs.PngError, ValueError, MemoryError) as error:
-        raise _damaged(key, f"it cannot be decoded ({error})") from error
+        raise _make_damaged_problem(key, f"it cannot be decoded ({error})") from error
     if pixels.shape != header.shape or pixels.dtype != header.dtype:
         raise problem(
             "image.unsupported",
@@ -100,7 +102,7 @@ def decode(data: bytes, header: Png, key: str) -> np.ndarray:
     return pixels // np.uint8(255 // (2**header.bits - 1)) if header.bits < 8 else pixels
 
 
-def describe(data: bytes, meta: Meta) -> dict[str, Any]:
+def read_chunks(data: bytes, meta: ImageMetadata) -> dict[str, Any]:
     """Text and calibration chunks, verbatim; pixels per metre finer than print are a calibration."""
     chunks: dict[str, Any] = {}
     at, room = len(SIGNATURE), MAX_TEXT
@@ -109,7 +111,7 @@ def describe(data: bytes, meta: Meta) -> dict[str, Any]:
         body = data[at + 8 : at + 8 + length]
         if kind == b"pHYs" and length == 9 and body[8] == 1:
             x, y = struct.unpack_from(">II", body)
-            plain_resolution(meta, (x, 100), (y, 100), 3)
+            apply_resolution(meta, (x, 100), (y, 100), 3)
         if kind not in (b"IHDR", b"IDAT", b"IEND"):
             room -= length + 12
             if room < 0:
@@ -122,5 +124,5 @@ def describe(data: bytes, meta: Meta) -> dict[str, Any]:
     return chunks
 
 
-def _damaged(key: str, why: str) -> Problem:
-    return problem("png.damaged", f"{key}: {why}", file=key)
+def _make_damaged_problem(key: str, reason: str) -> Problem:
+    return problem("png.damaged", f"{key}: {reason}", file=key)

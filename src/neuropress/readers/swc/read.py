@@ -19,16 +19,16 @@ from ...model.finding import Problem, problem
 from ...model.source import Source
 from . import FORMAT
 
-SOMA = 1
-COLUMNS = 7
-DIGITS = 200
+SOMA_TYPE = 1
+COLUMN_COUNT = 7
+MAX_NUMBER_LENGTH = 200
 """Characters of one number; real files pad to 64."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sample:
     kind: int
-    place: tuple[Decimal, Decimal, Decimal]
+    position: tuple[Decimal, Decimal, Decimal]
     parent: int
     line: int
 
@@ -45,95 +45,105 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
         data = file.read(SWC_BYTES + 1)
     if len(data) > SWC_BYTES:
         raise problem("swc.line", f"{source.key} has more than {SWC_BYTES} bytes", file=source.key)
-    comments, samples = _samples(data, source.key)
+    comments, samples = _parse_samples(data, source.key)
     _check_tree(samples, source.key)
-    facts = dict(_facts(samples))
+    facts = dict(_compute_facts(samples))
     return (Content("", FORMAT.name, facts, {"comments": comments, "facts": facts}, {}),)
 
 
-def _samples(data: bytes, key: str) -> tuple[list[str], dict[int, _Sample]]:
+def _parse_samples(data: bytes, key: str) -> tuple[list[str], dict[int, _Sample]]:
     comments: list[str] = []
     samples: dict[int, _Sample] = {}
-    room = SWC_COMMENTS
+    comment_room = SWC_COMMENTS
     # Lines end in LF, CR LF or CR; other separators of Unicode may stand within a comment.
     for number, raw in enumerate(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "backslashreplace"), 1):
         line = raw.strip()
         if line.startswith("#"):
-            if 0 <= room < len(line):
+            if 0 <= comment_room < len(line):
                 comments.append(f"[comments after the first {SWC_COMMENTS} characters of them are left out]")
-            room -= len(line) if room >= 0 else 0
-            comments += [line] if room >= 0 else []
+            if comment_room >= 0:
+                comment_room -= len(line)
+            if comment_room >= 0:
+                comments.append(line)
         elif line:
             if len(samples) == SWC_SAMPLES:
-                raise _bad("swc.line", key, number, f"more than {SWC_SAMPLES} samples")
-            id, sample = _parse(line, number, key)
+                raise _make_line_problem("swc.line", key, number, f"more than {SWC_SAMPLES} samples")
+            id, sample = _parse_sample(line, number, key)
             if id in samples:
                 message = f"sample {id} stands in line {samples[id].line} already"
-                raise _bad("swc.tree", key, number, message)
+                raise _make_line_problem("swc.tree", key, number, message)
             samples[id] = sample
     if not samples:
         raise problem("swc.line", f"{key} has no sample", file=key)
     return comments, samples
 
 
-def _parse(line: str, number: int, key: str) -> tuple[int, _Sample]:
+def _parse_sample(line: str, number: int, key: str) -> tuple[int, _Sample]:
     cells = line.split()
     try:
-        if len(cells) < COLUMNS:
-            raise ValueError(f"it has {len(cells)} columns instead of {COLUMNS}")
-        if any(len(cell) > DIGITS or "_" in cell for cell in cells[:COLUMNS]):  # Python takes 1_000 for a number
-            raise ValueError(f"a number of more than {DIGITS} characters, or with an underscore")
+        if len(cells) < COLUMN_COUNT:
+            raise ValueError(f"it has {len(cells)} columns instead of {COLUMN_COUNT}")
+        if any(
+            len(cell) > MAX_NUMBER_LENGTH or "_" in cell for cell in cells[:COLUMN_COUNT]
+        ):  # Python takes 1_000 for a number
+            raise ValueError(f"a number of more than {MAX_NUMBER_LENGTH} characters, or with an underscore")
         id, kind, parent = int(cells[0]), int(cells[1]), int(cells[6])
         x, y, z, radius = (Decimal(cell) for cell in cells[2:6])
         if not all(value.is_finite() and abs(value.adjusted()) < 30 for value in (x, y, z, radius)):
             raise ValueError("a place or radius that no cell can have")
     except (ValueError, ArithmeticError) as error:
-        why = str(error) if isinstance(error, ValueError) else "a place or radius is no number"
-        raise _bad("swc.line", key, number, why) from None
+        reason = str(error) if isinstance(error, ValueError) else "a place or radius is no number"
+        raise _make_line_problem("swc.line", key, number, reason) from None
     return id, _Sample(kind, (x, y, z), parent, number)
 
 
 def _check_tree(samples: Mapping[int, _Sample], key: str) -> None:
     """Every parent is there, and no chain of parents comes back to where it began."""
-    whole: set[int] = set()
+    rooted: set[int] = set()
     for id, sample in samples.items():
         if sample.parent >= 0 and sample.parent not in samples:
-            raise _bad("swc.tree", key, sample.line, f"sample {id} has the parent {sample.parent}, which is not there")
+            raise _make_line_problem(
+                "swc.tree", key, sample.line, f"sample {id} has the parent {sample.parent}, which is not there"
+            )
         chain: list[int] = []
-        at, seen = id, set[int]()
-        while at in samples and at not in whole:
-            if at in seen:
-                raise _bad("swc.tree", key, samples[at].line, f"sample {at} is among its own ancestors")
-            seen.add(at)
-            chain.append(at)
-            at = samples[at].parent
-        whole.update(chain)
+        current, seen = id, set[int]()
+        while current in samples and current not in rooted:
+            if current in seen:
+                raise _make_line_problem(
+                    "swc.tree", key, samples[current].line, f"sample {current} is among its own ancestors"
+                )
+            seen.add(current)
+            chain.append(current)
+            current = samples[current].parent
+        rooted.update(chain)
 
 
-def _facts(samples: Mapping[int, _Sample]) -> Iterator[tuple[str, str]]:
-    neurites = {id: sample for id, sample in samples.items() if sample.kind != SOMA}
+def _compute_facts(samples: Mapping[int, _Sample]) -> Iterator[tuple[str, str]]:
+    neurites = {id: sample for id, sample in samples.items() if sample.kind != SOMA_TYPE}
     children: dict[int, list[int]] = {}
     for id, sample in neurites.items():
         if sample.parent in neurites:
             children.setdefault(sample.parent, []).append(id)
     roots = [id for id, sample in neurites.items() if sample.parent not in neurites]
-    starts = [
-        id
-        for id, sample in neurites.items()
-        if sample.parent in neurites
-        and (len(children[sample.parent]) > 1 or neurites[sample.parent].kind != sample.kind)
-    ]
-    lengths = [math.dist(s.place, neurites[s.parent].place) for s in neurites.values() if s.parent in neurites]
+    starts: list[int] = []
+    lengths: list[float] = []
+    for id, sample in neurites.items():
+        parent = neurites.get(sample.parent)
+        if parent is None:
+            continue
+        if len(children[sample.parent]) > 1 or parent.kind != sample.kind:
+            starts.append(id)
+        lengths.append(math.dist(sample.position, parent.position))
     yield "points", str(len(samples))
     yield "soma_points", str(len(samples) - len(neurites))
     yield "roots", str(len(roots))
     yield "sections", str(len(roots) + len(starts))
     yield "total_length", f"{math.fsum(lengths):.6f}"
     for axis, name in enumerate("xyz"):
-        places = [sample.place[axis] for sample in samples.values()]
-        yield f"{name}_min", f"{min(places).normalize():f}"  # of 5.5 and 5.50 neither comes first
-        yield f"{name}_max", f"{max(places).normalize():f}"
+        positions = [sample.position[axis] for sample in samples.values()]
+        yield f"{name}_min", f"{min(positions).normalize():f}"  # of 5.5 and 5.50 neither comes first
+        yield f"{name}_max", f"{max(positions).normalize():f}"
 
 
-def _bad(id: str, key: str, line: int, why: str) -> Problem:
-    return problem(id, f"{key} line {line}: {why}", file=key)
+def _make_line_problem(id: str, key: str, line: int, reason: str) -> Problem:
+    return problem(id, f"{key} line {line}: {reason}", file=key)

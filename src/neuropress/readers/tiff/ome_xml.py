@@ -11,13 +11,20 @@ from xml.etree import ElementTree
 
 from ...model.budget import OverBudget, parse_xml
 from ...model.finding import Problem, problem
-from ..images.calibration import Meta, number, quotient, seconds_per, text, um_per
+from ..images.calibration import (
+    ImageMetadata,
+    divide,
+    format_decimal,
+    get_seconds_per_unit,
+    get_um_per_unit,
+    parse_decimal,
+)
 
-_END = "\0 \r\n\t"
+_PADDING = "\0 \r\n\t"
 
 
 @dataclass(frozen=True, slots=True)
-class Ome:
+class OmeDocument:
     """The parsed document: its `Image` elements that own pixels, and the other files that it names.
 
     `key` is the file that it stands in; `companion` the file that holds the metadata instead;
@@ -32,17 +39,17 @@ class Ome:
     companion: str = ""
     modulo: frozenset[str] = frozenset()
 
-    def planes(self) -> int:
+    def count_planes(self) -> int:
         """Pages that all images together need."""
-        return sum(_planes(_child(image, "Pixels")) for image in self.images)
+        return sum(_count_planes(_find_child(image, "Pixels")) for image in self.images)
 
 
-def looks_like(description: str) -> bool:
+def is_ome_xml(description: str) -> bool:
     """Whether an ImageDescription is OME-XML."""
-    return description.rstrip(_END).endswith("OME>")
+    return description.rstrip(_PADDING).endswith("OME>")
 
 
-def parse(description: str, key: str) -> Ome:
+def parse_ome_xml(description: str, key: str) -> OmeDocument:
     """Read OME-XML without entities or external references.
 
     Raises
@@ -51,29 +58,42 @@ def parse(description: str, key: str) -> Ome:
         ``image.hostile`` for a document type or too much XML, ``tiff.damaged`` for broken XML or sizes.
     """
     try:
-        root = parse_xml(description.rstrip(_END))
+        root = parse_xml(description.rstrip(_PADDING))
     except OverBudget as error:
         raise problem("image.hostile", f"{key}: its OME-XML is refused: {error}", file=key) from error
     except (ElementTree.ParseError, ValueError) as error:
         raise problem("tiff.damaged", f"{key}: its OME-XML cannot be read ({error})", file=key) from error
-    companion = next((e.get("MetadataFile", "") for e in root if _name(e) == "BinaryOnly"), "")
-    images = tuple(i for i in root if _name(i) == "Image" and _child(i, "Pixels") is not None)
-    own = root.get("UUID")  # a renamed file is still itself
-    uuids = (u for i in images for u in i.iter() if _name(u) == "UUID")
-    named = {u.get("FileName", ""): None for u in uuids if own is None or u.text != own}
-    objectives = {o.get("ID", ""): o for o in root.iter() if _name(o) == "Objective"}
-    along = (_name(e) for e in root.iter())
-    modulo = frozenset(n[-1] for n in along if n.startswith("ModuloAlong") and len(n) == len("ModuloAlongZ"))
-    ome = Ome(key, images, tuple(n for n in named if n), objectives, own, companion, modulo)
+    companion = next((e.get("MetadataFile", "") for e in root if _get_local_name(e) == "BinaryOnly"), "")
+    images = tuple(e for e in root if _get_local_name(e) == "Image" and _find_child(e, "Pixels") is not None)
+    own = root.get("UUID")
+    files = _list_other_files(images, own)
+    objectives = {e.get("ID", ""): e for e in root.iter() if _get_local_name(e) == "Objective"}
+    ome = OmeDocument(key, images, files, objectives, own, companion, _list_modulo_axes(root))
     try:
-        ome.planes()
+        ome.count_planes()
     except ValueError as error:
         raise problem("tiff.damaged", f"{key}: its OME-XML has no valid sizes ({error})", file=key) from error
     return ome
 
 
+def _list_other_files(images: Sequence[ElementTree.Element], own: str | None) -> tuple[str, ...]:
+    """Names of the files that hold planes, each once; by its `own` UUID a renamed file is still itself."""
+    names: dict[str, None] = {}
+    for image in images:
+        for element in image.iter():
+            if _get_local_name(element) == "UUID" and (own is None or element.text != own):
+                names[element.get("FileName", "")] = None
+    return tuple(name for name in names if name)
+
+
+def _list_modulo_axes(root: ElementTree.Element) -> frozenset[str]:
+    """Last letters of ``ModuloAlongZ``, ``ModuloAlongT`` and ``ModuloAlongC``, wherever they stand."""
+    names = (_get_local_name(element) for element in root.iter())
+    return frozenset(n[-1] for n in names if n.startswith("ModuloAlong") and len(n) == len("ModuloAlongZ"))
+
+
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ImageLayout:
     """One image: its axes and extents slowest first, those of a plane left out; file and page number of each plane."""
 
     name: str
@@ -83,7 +103,7 @@ class Layout:
     planes: tuple[tuple[str, int], ...]
 
 
-def lay_out(ome: Ome, index: int, files: Mapping[str, str], pages: Mapping[str, int]) -> Layout:
+def build_layout(ome: OmeDocument, index: int, files: Mapping[str, str], pages: Mapping[str, int]) -> ImageLayout:
     """Which page of which file is which plane of one image, by its ``TiffData``.
 
     Parameters
@@ -99,31 +119,33 @@ def lay_out(ome: Ome, index: int, files: Mapping[str, str], pages: Mapping[str, 
         ``tiff.pages``: a plane is in no page, in two pages, or in a page that is not there.
     """
     image = ome.images[index]
-    pixels = _child(image, "Pixels")
+    pixels = _find_child(image, "Pixels")
     assert pixels is not None  # parse() keeps no others
     order = pixels.get("DimensionOrder", "")
     if sorted(order) != sorted("XYZCT") or order[:2] != "XY":
         raise problem("tiff.damaged", f"{ome.key}: its OME-XML has the DimensionOrder {order!r}", file=ome.key)
     lead = order[:1:-1]
-    shape = [_extent(pixels, axis) for axis in lead]
+    shape = [_get_extent(pixels, axis) for axis in lead]
     total = math.prod(shape)
     planes: dict[int, tuple[str, int]] = {}
-    for first, page, count in _runs(ome, pixels, lead, shape, files, pages):
+    for first, page, count in _list_plane_runs(ome, pixels, lead, shape, files, pages):
         for step in range(count):
             plane = planes.setdefault(first + step, (page[0], page[1] + step))
             if plane != (page[0], page[1] + step):
-                raise _mismatch(ome, f"image {index + 1} names two pages for its plane {first + step + 1}")
+                raise _make_mismatch_problem(ome, f"image {index + 1} names two pages for its plane {first + step + 1}")
     if len(planes) < total:
-        raise _mismatch(ome, f"{total - len(planes)} of the {total} planes of image {index + 1} are in no file")
+        raise _make_mismatch_problem(
+            ome, f"{total - len(planes)} of the {total} planes of image {index + 1} are in no file"
+        )
     kept = [(axis, n) for axis, n in zip(lead, shape, strict=True) if n > 1]
     axes = "".join("Q" if axis in ome.modulo else axis for axis, _ in kept)
-    size = (_whole(pixels, "SizeY"), _whole(pixels, "SizeX"))
+    size = (_parse_whole_number(pixels, "SizeY"), _parse_whole_number(pixels, "SizeX"))
     ordered = tuple(planes[i] for i in range(total))
-    return Layout(image.get("Name", ""), axes, tuple(n for _, n in kept), size, ordered)
+    return ImageLayout(image.get("Name", ""), axes, tuple(n for _, n in kept), size, ordered)
 
 
-def _runs(
-    ome: Ome,
+def _list_plane_runs(
+    ome: OmeDocument,
     pixels: ElementTree.Element,
     lead: str,
     shape: Sequence[int],
@@ -133,117 +155,129 @@ def _runs(
     """First plane, file and page, and number of planes of each ``TiffData``."""
     total = math.prod(shape)
     for data in pixels:
-        if _name(data) != "TiffData":
+        if _get_local_name(data) != "TiffData":
             continue
-        place = [_whole(data, f"First{axis}", "0") for axis in lead]
+        place = [_parse_whole_number(data, f"First{axis}", "0") for axis in lead]
         if any(at >= n for at, n in zip(place, shape, strict=True)):
             stated = ", ".join(f"First{a}={p}" for a, p in zip(lead, place, strict=True))
-            raise _mismatch(ome, f"a TiffData begins outside of its image ({stated})")
+            raise _make_mismatch_problem(ome, f"a TiffData begins outside of its image ({stated})")
         first = sum(at * math.prod(shape[i + 1 :]) for i, at in enumerate(place))
-        uuid = _child(data, "UUID")
+        uuid = _find_child(data, "UUID")
         named = uuid.get("FileName", "") if uuid is not None and uuid.text != ome.uuid else ""
         key = files.get(named.casefold())
         if key is None:
-            raise _mismatch(ome, "a TiffData does not say in which file its planes are")
-        page = _whole(data, "IFD", "0")
+            raise _make_mismatch_problem(ome, "a TiffData does not say in which file its planes are")
+        page = _parse_whole_number(data, "IFD", "0")
         default = "1" if "IFD" in data.attrib else str(min(pages[key] - page, total - first))
-        count = _whole(data, "PlaneCount", data.get("NumPlanes", default))
+        count = _parse_whole_number(data, "PlaneCount", data.get("NumPlanes", default))
         if count > total - first or page + count > pages[key]:
-            said = f"{count} planes from page {page + 1} of {key} on, which has {pages[key]} pages"
-            raise _mismatch(ome, f"a TiffData names {said}; its image has room for {total - first}")
+            named_planes = f"{count} planes from page {page + 1} of {key} on, which has {pages[key]} pages"
+            raise _make_mismatch_problem(
+                ome, f"a TiffData names {named_planes}; its image has room for {total - first}"
+            )
         yield first, (key, page), count
 
 
-def _mismatch(ome: Ome, why: str) -> Problem:
-    return problem("tiff.pages", f"{ome.key}: by its OME-XML, {why}", file=ome.key)
+def _make_mismatch_problem(ome: OmeDocument, reason: str) -> Problem:
+    return problem("tiff.pages", f"{ome.key}: by its OME-XML, {reason}", file=ome.key)
 
 
-def _whole(element: ElementTree.Element, name: str, default: str = "") -> int:
+def _parse_whole_number(element: ElementTree.Element, name: str, default: str = "") -> int:
     """A whole number of an attribute; 0 where it is none, which no size can be."""
     text = element.get(name, default).strip()
     return int(text) if text.isascii() and text.isdigit() and len(text) < 12 else 0
 
 
-def _extent(pixels: ElementTree.Element, axis: str) -> int:
+def _get_extent(pixels: ElementTree.Element, axis: str) -> int:
     """Planes along an axis; samples of one pixel are no channels of planes."""
-    size = _whole(pixels, f"Size{axis}")
-    if axis == "C" and (channel := _child(pixels, "Channel")) is not None:
-        size //= max(_whole(channel, "SamplesPerPixel", "1"), 1)
+    size = _parse_whole_number(pixels, f"Size{axis}")
+    if axis == "C" and (channel := _find_child(pixels, "Channel")) is not None:
+        size //= max(_parse_whole_number(channel, "SamplesPerPixel", "1"), 1)
     return max(size, 1)
 
 
-def describe(meta: Meta, ome: Ome, index: int, axes: Sequence[str]) -> None:
+def apply_ome_xml(meta: ImageMetadata, ome: OmeDocument, index: int, axes: Sequence[str]) -> None:
     """The facts of one image. Unstated units are OME's own defaults: um and s."""
     image = ome.images[index]
-    pixels = _child(image, "Pixels")
+    pixels = _find_child(image, "Pixels")
     if pixels is None:
         return
-    x, y, z = (_length(pixels, f"PhysicalSize{a}") for a in "XYZ")
-    meta.calibrate(x, y)
+    x, y, z = (_parse_length(pixels, f"PhysicalSize{a}") for a in "XYZ")
+    meta.set_pixel_size(x, y)
     if z and "z" in axes:
         meta.spacing["z"] = z
-    step = number(pixels.get("TimeIncrement"))
-    seconds = seconds_per(pixels.get("TimeIncrementUnit", "s"))
+    step = parse_decimal(pixels.get("TimeIncrement"))
+    seconds = get_seconds_per_unit(pixels.get("TimeIncrementUnit", "s"))
     if "t" in axes and step and step > 0 and seconds:
-        meta.facts["frame_rate"] = text(quotient(1, step * seconds))
-    channels = [c for c in pixels if _name(c) == "Channel"]
+        meta.facts["frame_rate"] = format_decimal(divide(1, step * seconds))
+    channels = [c for c in pixels if _get_local_name(c) == "Channel"]
     if all(c.get("Name") for c in channels):
         meta.channels = tuple(c.get("Name", "") for c in channels)
-    _optics(meta, ome, image, channels)
-    exposures = {
-        e * s * 1000
-        for p in pixels
-        if _name(p) == "Plane"
-        and (e := number(p.get("ExposureTime"))) is not None
-        and (s := seconds_per(p.get("ExposureTimeUnit", "s")))
-    }
+    _apply_optics(meta, ome, image, channels)
+    exposures = _collect_exposures(pixels)
     if len(exposures) == 1 and (exposure := exposures.pop()) > 0:
-        meta.facts["exposure_time"] = text(exposure)
-    acquired = _child(image, "AcquisitionDate")
+        meta.facts["exposure_time"] = format_decimal(exposure)
+    acquired = _find_child(image, "AcquisitionDate")
     if acquired is not None and acquired.text:
-        meta.acquired = _instant(acquired.text.strip())
+        meta.acquired = _parse_datetime(acquired.text.strip())
 
 
-def _optics(meta: Meta, ome: Ome, image: ElementTree.Element, channels: Sequence[ElementTree.Element]) -> None:
-    settings = _child(image, "ObjectiveSettings")
+def _collect_exposures(pixels: ElementTree.Element) -> set[Decimal]:
+    """The exposure times that planes state, ms."""
+    exposures: set[Decimal] = set()
+    for plane in pixels:
+        if _get_local_name(plane) != "Plane":
+            continue
+        exposure = parse_decimal(plane.get("ExposureTime"))
+        seconds = get_seconds_per_unit(plane.get("ExposureTimeUnit", "s"))
+        if exposure is not None and seconds:
+            exposures.add(exposure * seconds * 1000)
+    return exposures
+
+
+def _apply_optics(
+    meta: ImageMetadata, ome: OmeDocument, image: ElementTree.Element, channels: Sequence[ElementTree.Element]
+) -> None:
+    settings = _find_child(image, "ObjectiveSettings")
     objective = ome.objectives.get(settings.get("ID", "")) if settings is not None else None
-    if objective is not None and (aperture := number(objective.get("LensNA"))):
-        meta.facts["numerical_aperture"] = text(aperture)
-    if objective is not None and (magnification := number(objective.get("NominalMagnification"))):
-        meta.facts["objective_magn"] = f"{text(magnification)}x"
-    lines = {
-        w * um * 1000
-        for c in channels
-        if (w := number(c.get("ExcitationWavelength"))) and (um := um_per(c.get("ExcitationWavelengthUnit", "nm")))
-    }
+    if objective is not None and (aperture := parse_decimal(objective.get("LensNA"))):
+        meta.facts["numerical_aperture"] = format_decimal(aperture)
+    if objective is not None and (magnification := parse_decimal(objective.get("NominalMagnification"))):
+        meta.facts["objective_magn"] = f"{format_decimal(magnification)}x"
+    lines: set[Decimal] = set()
+    for channel in channels:
+        wavelength = parse_decimal(channel.get("ExcitationWavelength"))
+        um = get_um_per_unit(channel.get("ExcitationWavelengthUnit", "nm"))
+        if wavelength and um:
+            lines.add(wavelength * um * 1000)
     if len(lines) == 1:
-        meta.facts["laser_line"] = text(lines.pop())
+        meta.facts["laser_line"] = format_decimal(lines.pop())
 
 
-def _planes(pixels: ElementTree.Element | None) -> int:
+def _count_planes(pixels: ElementTree.Element | None) -> int:
     if pixels is None:
         return 0
-    sizes = [_whole(pixels, f"Size{a}") for a in "TZC"]
+    sizes = [_parse_whole_number(pixels, f"Size{a}") for a in "TZC"]
     if min(sizes) < 1:
         raise ValueError("SizeT, SizeZ, SizeC = " + ", ".join(pixels.get(f"Size{a}", "absent") for a in "TZC"))
-    return math.prod(_extent(pixels, axis) for axis in "TZC")
+    return math.prod(_get_extent(pixels, axis) for axis in "TZC")
 
 
-def _length(pixels: ElementTree.Element, name: str) -> Decimal | None:
-    value, um = number(pixels.get(name)), um_per(pixels.get(f"{name}Unit", "um"))
+def _parse_length(pixels: ElementTree.Element, name: str) -> Decimal | None:
+    value, um = parse_decimal(pixels.get(name)), get_um_per_unit(pixels.get(f"{name}Unit", "um"))
     return value * um if value and um and value > 0 else None
 
 
-def _instant(written: str) -> datetime | None:
+def _parse_datetime(written: str) -> datetime | None:
     try:
         return datetime.fromisoformat(written)
     except ValueError:
         return None
 
 
-def _name(element: ElementTree.Element) -> str:
+def _get_local_name(element: ElementTree.Element) -> str:
     return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else ""
 
 
-def _child(element: ElementTree.Element, name: str) -> ElementTree.Element | None:
-    return next((c for c in element if _name(c) == name), None)
+def _find_child(element: ElementTree.Element, name: str) -> ElementTree.Element | None:
+    return next((c for c in element if _get_local_name(c) == name), None)

@@ -12,11 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import tifffile
 
 from ...model.finding import Problem, problem
-from ..images.page import BeyondEnd, Contradiction, Hostile, Page, check_places
+from ..images.page import BeyondEnd, Contradiction, HostileClaim, Page, check_segments
 
 _ABOUT_PIXELS = re.compile(
     r" series |corrupted (?:tag list|file)|invalid page offset|invalid offset to|circular|required tags|"
@@ -26,7 +25,7 @@ _ABOUT_PIXELS = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class PageSeries:
     """Pages that form one image.
 
     Attributes
@@ -52,32 +51,32 @@ class Series:
     levels: frozenset[int] = frozenset()
 
     @property
-    def first(self) -> Page:
+    def first_page(self) -> Page:
         """The first page."""
         return self.planes[0][1]
 
     @property
-    def lead(self) -> int:
+    def lead_count(self) -> int:
         """How many axes stand before those of a page."""
         return len(self.shape) - len(self.keyframe.shape)
 
     @property
-    def count(self) -> int:
+    def plane_count(self) -> int:
         """Planes that its header describes."""
-        return math.prod(self.shape[: self.lead])
+        return math.prod(self.shape[: self.lead_count])
 
     @property
-    def one_run(self) -> bool:
+    def is_one_run(self) -> bool:
         """Whether all planes lie behind a single directory."""
-        return len(self.planes) == 1 < self.count
+        return len(self.planes) == 1 < self.plane_count
 
     @property
-    def mixed(self) -> bool:
+    def is_mixed(self) -> bool:
         """Whether its pages differ in size, type or storage."""
-        return len({(page.form, page.order) for _, page in self.planes}) > 1
+        return len({(page.form, page.byte_order) for _, page in self.planes}) > 1
 
 
-class Whole(io.BufferedReader):
+class CheckedReader(io.BufferedReader):
     """A file that remembers whether somebody asked for bytes behind its end, and whether reading failed.
 
     tifffile passes over tags that it cannot read, for whatever reason: a network that fails meanwhile must not
@@ -86,8 +85,8 @@ class Whole(io.BufferedReader):
 
     def __init__(self, raw: io.RawIOBase) -> None:
         super().__init__(raw)
-        self.short: tuple[int, int] | None = None
-        self.failed: OSError | Problem | None = None
+        self.short_read: tuple[int, int] | None = None
+        self.failure: OSError | Problem | None = None
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Read as any file, and note a short read or a failure."""
@@ -95,10 +94,10 @@ class Whole(io.BufferedReader):
         try:
             data = super().read(size)
         except (OSError, Problem) as error:
-            self.failed = self.failed or error
+            self.failure = self.failure or error
             raise
         if size is not None and len(data) < size:
-            self.short = self.short or (at, size)
+            self.short_read = self.short_read or (at, size)
         return data
 
     def readinto(self, buffer: Any, /) -> int:
@@ -107,17 +106,17 @@ class Whole(io.BufferedReader):
         try:
             done = super().readinto(buffer)
         except (OSError, Problem) as error:
-            self.failed = self.failed or error
+            self.failure = self.failure or error
             raise
         if done < (size := memoryview(buffer).nbytes):
-            self.short = self.short or (at, size)
+            self.short_read = self.short_read or (at, size)
         return done
 
 
 @contextmanager
-def listened(key: str, warnings: list[str]) -> Iterator[None]:
+def capture_log(key: str, warnings: list[str]) -> Iterator[None]:
     """Exceptions and log records of tifffile about one file, as problems or `warnings`."""
-    records = _Records()
+    records = _LogCapture()
     logger = logging.getLogger("tifffile")
     logger.addHandler(records)
     try:
@@ -125,117 +124,114 @@ def listened(key: str, warnings: list[str]) -> Iterator[None]:
     except (Problem, OSError):
         raise
     except Exception as error:
-        raise problem("tiff.damaged", f"{key}: tifffile cannot read it ({short(error)})", file=key) from error
+        raise problem("tiff.damaged", f"{key}: tifffile cannot read it ({format_error(error)})", file=key) from error
     finally:
         logger.removeHandler(records)
-    for text in dict.fromkeys(records.texts):
+    for text in dict.fromkeys(records.messages):
         if _ABOUT_PIXELS.search(text):
             raise problem("tiff.damaged", f"{key}: tifffile reports: {text}", file=key)
         warnings.append(f"a tag is odd and was passed over: {text}")
 
 
-class _Records(logging.Handler):
+class _LogCapture(logging.Handler):
     """What tifffile logs in this thread; other threads read other files."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self.texts: list[str] = []
+        self.messages: list[str] = []
         self._thread = threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self._thread:
-            self.texts.append(record.getMessage())
+            self.messages.append(record.getMessage())
 
 
-def find_series(tif: Any, main: tuple[Page, ...], key: str, alone: bool) -> tuple[list[Series], int]:
+def find_series(tif: Any, pages: tuple[Page, ...], key: str, is_slice: bool) -> tuple[list[PageSeries], int]:
     """The images of a file's main chain, and how many reduced or attached ones are left out.
 
     Parameters
     ----------
-    main
-        The pages, as they were checked.
-    alone
+    pages
+        The pages of the main chain, as they were checked.
+    is_slice
         The file is a slice: one page, whatever its header says of others.
     """
-    full = [p for p in main if not p.reduced] or main
-    if alone or (len({(p.form, p.order) for p in full}) == 1 and not tif.pages.first.subifds and not _dialect(tif)):
-        pages = full[:1] if alone else full
-        keyframe = tif.pages[main.index(pages[0])]
-        several = len(pages) > 1
-        axes, shape = ("I" * several) + keyframe.axes, ((len(pages),) * several) + tuple(keyframe.shape)
-        return [Series("uniform", "", axes, shape, keyframe, [(key, p) for p in pages])], len(pages) < len(main)
-    if len(tif.pages) != len(main):
-        raise problem("tiff.damaged", f"{key}: {len(tif.pages)} of {len(main)} pages can be read", file=key)
-    convert = _Converter(tif, main, key)
-    series = convert.all(None)
-    if any(s.kind == "uniform" and s.mixed for s in series):
-        series = convert.all("generic")
+    full = [p for p in pages if not p.is_reduced] or pages
+    is_uniform = len({(page.form, page.byte_order) for page in full}) == 1
+    if is_slice or (is_uniform and not tif.pages.first.subifds and not _has_dialect(tif)):
+        kept_pages = full[:1] if is_slice else full
+        keyframe = tif.pages[pages.index(kept_pages[0])]
+        axes, shape = keyframe.axes, tuple(keyframe.shape)
+        if len(kept_pages) > 1:
+            axes, shape = "I" + axes, (len(kept_pages), *shape)
+        planes = [(key, page) for page in kept_pages]
+        return [PageSeries("uniform", "", axes, shape, keyframe, planes)], len(kept_pages) < len(pages)
+    if len(tif.pages) != len(pages):
+        raise problem("tiff.damaged", f"{key}: {len(tif.pages)} of {len(pages)} pages can be read", file=key)
+    convert = _SeriesConverter(tif, pages, key)
+    series = convert.convert_all(None)
+    if any(s.kind == "uniform" and s.is_mixed for s in series):
+        series = convert.convert_all("generic")
     kept = [s for s in series if not s.keyframe.is_reduced] or series
-    return kept, convert.seen - len(kept)
+    return kept, convert.seen_count - len(kept)
 
 
-def _dialect(tif: Any) -> bool:
+def _has_dialect(tif: Any) -> bool:
     """Whether some program's own header says how the pages belong together."""
     plain = ("uniform", "generic", "scanimage")
     return any(getattr(tif, f"is_{kind}", False) for kind in tifffile.TIFF.SERIES if kind not in plain)
 
 
-class _Converter:
+class _SeriesConverter:
     """tifffile's series in terms of the pages that were checked."""
 
-    def __init__(self, tif: Any, main: tuple[Page, ...], key: str) -> None:
-        self.tif, self.main, self.key = tif, main, key
-        self.places = {p.offset: p for p in main}
-        self.seen = 0
+    def __init__(self, tif: Any, pages: tuple[Page, ...], key: str) -> None:
+        self.tif, self.pages, self.key = tif, pages, key
+        self.pages_by_offset = {p.offset: p for p in pages}
+        self.seen_count = 0
 
-    def all(self, kind: str | None) -> list[Series]:
+    def convert_all(self, kind: str | None) -> list[PageSeries]:
         """The series whose first page is in the main chain."""
-        found = list(self.tif.series(kind=kind, squeeze=True))
-        self.seen = len(found)
-        return [self._series(s) for s in found if s.keyframe.offset in self.places]
+        series = list(self.tif.series(kind=kind, squeeze=True))
+        self.seen_count = len(series)
+        return [self._convert_series(s) for s in series if s.keyframe.offset in self.pages_by_offset]
 
-    def _series(self, series: Any) -> Series:
+    def _convert_series(self, series: Any) -> PageSeries:
         axes, shape = str(series.axes), tuple(int(n) for n in series.shape)
-        planes = [(self.key, page) for page in self._planes(series)]
+        planes = [(self.key, page) for page in self._list_planes(series)]
         levels = {p.offset for level in series.levels[1:] for p in level if p is not None}
-        return Series(series.kind, series.name or "", axes, shape, series.keyframe, planes, frozenset(levels))
+        return PageSeries(series.kind, series.name or "", axes, shape, series.keyframe, planes, frozenset(levels))
 
-    def _planes(self, series: Any) -> Sequence[Page]:
+    def _list_planes(self, series: Any) -> Sequence[Page]:
         """Of a stack that is all of the file, the pages as they were checked; else as tifffile chooses them."""
-        keyframe, main = series.keyframe, self.main
-        whole = len(series) == len(main) and keyframe.offset == main[0].offset
-        if whole and series.kind in ("imagej", "shaped") and len({p.form for p in main}) == 1:
-            return main
+        keyframe, checked = series.keyframe, self.pages
+        whole = len(series) == len(checked) and keyframe.offset == checked[0].offset
+        if whole and series.kind in ("imagej", "shaped") and len({p.form for p in checked}) == 1:
+            return checked
         if len(keyframe.treeindex) == 1:
             self.tif.pages.set_keyframe(keyframe.index)
         self.tif.pages.useframes = True
         pages = list(series)
-        if lacking := sum(p is None for p in pages):
-            raise problem("tiff.pages", f"{self.key}: {lacking} of its planes are in no file", file=self.key)
-        return [self._plane(page, series.kind) for page in pages]
+        if missing := sum(p is None for p in pages):
+            raise problem("tiff.pages", f"{self.key}: {missing} of its planes are in no file", file=self.key)
+        return [self._convert_plane(page, series.kind) for page in pages]
 
-    def _plane(self, page: Any, kind: str) -> Page:
-        known = self.places.get(page.offset)
-        return known if known is not None and kind != "lsm" else self._made(page)
+    def _convert_plane(self, page: Any, kind: str) -> Page:
+        known = self.pages_by_offset.get(page.offset)
+        return known if known is not None and kind != "lsm" else self._build_plane(page)
 
-    def _made(self, page: Any) -> Page:
+    def _build_plane(self, page: Any) -> Page:
         """A plane that has no directory of its own, or whose offsets tifffile mends."""
-        model = self.places.get(page.keyframe.offset, self.main[0])
+        model = self.pages_by_offset.get(page.keyframe.offset, self.pages[0])
         offsets, counts = [int(n) for n in page.dataoffsets], [int(n) for n in page.databytecounts]
         try:
-            places = check_places(model.form, offsets, counts, model.nbytes, page.parent.filehandle.size)
-        except (Contradiction, BeyondEnd, Hostile) as error:
+            segments = check_segments(model.form, offsets, counts, model.nbytes, page.parent.filehandle.size)
+        except (Contradiction, BeyondEnd, HostileClaim) as error:
             message = f"{self.key}: the plane at byte {offsets[:1]} cannot be read ({error})"
             raise problem("tiff.damaged", message, file=self.key) from error
-        return replace(model, offset=page.offset, offsets=places[0], counts=places[1])
+        return replace(model, offset=page.offset, offsets=segments[0], counts=segments[1])
 
 
-def short(error: BaseException) -> str:
+def format_error(error: BaseException) -> str:
     """An exception in one line."""
     return f"{type(error).__name__}: {str(error)[:200]}".rstrip(": ")
-
-
-def nodata(keyframe: Any, dtype: np.dtype[Any]) -> Any:
-    """The value of strips and tiles that were never written: GDAL's tag states it, else 0."""
-    value = keyframe.nodata or 0
-    return dtype.type(value)

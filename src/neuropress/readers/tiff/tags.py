@@ -19,32 +19,35 @@ _STRUCTURAL = frozenset(
 ) | {339, 347, 512, 513, 514, 519, 520, 521, 530, 531, 32997, 32998, 50838}
 
 
-def tags_as_json(page: Any) -> dict[str, Any]:
+def convert_tags(page: Any) -> dict[str, Any]:
     """Name -> value of all tags of a tifffile page that are not structural."""
     kept: dict[str, Any] = {}
     for tag in page.tags.values():
         if tag.code in _STRUCTURAL:
             continue
         name = tag.name if tag.name != str(tag.code) else f"tag {tag.code}"
-        kept.setdefault(name, as_json(tag.value))
+        kept.setdefault(name, convert_to_json(tag.value))
     return kept
 
 
-def as_json(value: Any) -> Any:
+def convert_to_json(value: Any) -> Any:
     """A tag's value as JSON; what is too large is replaced by a note of its size."""
     if isinstance(value, str):
-        cut = f"{value[:MAX_TEXT]}\n[cut at {MAX_TEXT} of {len(value)} characters]"
-        return value if len(value) <= MAX_TEXT else cut
+        if len(value) > MAX_TEXT:
+            return f"{value[:MAX_TEXT]}\n[cut at {MAX_TEXT} of {len(value)} characters]"
+        return value
     if isinstance(value, bytes):
-        return {"base64": base64.b64encode(value).decode("ascii")} if len(value) <= MAX_BYTES else _omitted(len(value))
+        if len(value) > MAX_BYTES:
+            return _note_omission(len(value))
+        return {"base64": base64.b64encode(value).decode("ascii")}
     if isinstance(value, np.ndarray):
-        return as_json(value.tolist()) if value.size <= MAX_ITEMS else _omitted(value.nbytes)
+        return convert_to_json(value.tolist()) if value.size <= MAX_ITEMS else _note_omission(value.nbytes)
     if isinstance(value, np.generic):
-        return as_json(value.item())
+        return convert_to_json(value.item())
     if isinstance(value, Mapping):
-        return {str(k): as_json(v) for k, v in value.items()}
+        return {str(k): convert_to_json(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [as_json(v) for v in value] if len(value) <= MAX_ITEMS else _omitted(len(value), "values")
+        return [convert_to_json(v) for v in value] if len(value) <= MAX_ITEMS else _note_omission(len(value), "values")
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int):
@@ -54,5 +57,5 @@ def as_json(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _omitted(size: int, unit: str = "bytes") -> dict[str, str]:
+def _note_omission(size: int, unit: str = "bytes") -> dict[str, str]:
     return {"omitted": f"{size} {unit}"}
