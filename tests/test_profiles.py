@@ -249,15 +249,15 @@ def test_an_animal_that_is_no_mouse(lab: Builder, tmp_path: Path) -> None:
 def test_files_of_no_other_table_are_published_and_their_rows_kept(lab: Builder, tmp_path: Path) -> None:
     (lab.root / "tables/file_asset.csv").write_text(
         "file_asset_id,asset_type,source_id,description,file_path,notes\n"
-        "ML_FA_0001,plasmid map,ML_P_0001,map,lin/20250501/file_asset/raw/g.gbk,\n",
+        "ML_FA_0001,proteomics,ML_P_0001,proteins,lin/20250501/file_asset/raw/g.csv,\n",
         encoding="utf-8",
     )
     errors = [f for f in neuropress.open(lab.root).check().findings if f.severity == "error"]
     assert [(f.id, f.location.key) for f in errors] == [("file.missing", "ML_FA_0001")]
-    lab.put("lin/20250501/file_asset/raw/g.gbk", b"LOCUS")
+    lab.put("lin/20250501/file_asset/raw/g.csv", b"a,b")
     assert neuropress.open(lab.root).run().ok
     assert neuropress.open(lab.root).publish(str(tmp_path / "rel"), "1.0.0").ok
-    assert (tmp_path / "rel/lin/20250501/file_asset/raw/g.gbk").read_bytes() == b"LOCUS"
+    assert (tmp_path / "rel/lin/20250501/file_asset/raw/g.csv").read_bytes() == b"a,b"
     assert '"ML_FA_0001"' in (lab.root / "output/records.jsonl").read_text("utf-8")
 
 
