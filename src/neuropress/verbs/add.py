@@ -14,7 +14,7 @@ from pathlib import Path
 from neuropress.converters import list_converter_names, load_converter, load_profile_mapping
 
 from ..config import Config
-from ..model.content import Content, Recording
+from ..model.content import Content, Image, Recording
 from ..model.finding import Problem, problem
 from ..model.profile import Profile, TableSpec
 from ..model.report import Outcome, Report
@@ -108,7 +108,12 @@ def _read_contents(path: Path) -> tuple[Content, ...]:
 
 def _choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
     """The table that a person named, else the one of the content's kind."""
-    table = occasion.table or ("ephys" if isinstance(contents[0], Recording) else "image")
+    kinds = {Recording: "ephys", Image: "image"}
+    table = occasion.table or next((kinds[kind] for kind in kinds if isinstance(contents[0], kind)), "")
+    if not table:
+        known = ", ".join(name for name in config.profile.tables if _list_converters(name))
+        message = f"a file of the format {contents[0].format} may belong to several tables"
+        raise problem("add.occasion", message, hint=f"Name the table of its row: --table (one of {known}).")
     if table not in config.profile.tables or not _list_converters(table):
         raise problem("add.occasion", f"no file can be added to table {table!r}", value=table)
     spec = config.profile.tables[table]

@@ -14,7 +14,7 @@ from ..model.provenance import Provenance
 from ..model.report import Report
 from ..planning.build import collect_rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
-from ..planning.targets import Wanted
+from ..planning.targets import Wanted, list_rivals
 from ..results import KINDS, tool
 from ..tables import read_tables
 from ..workspace import Workspace
@@ -41,11 +41,18 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Which cells the current results hold."""
+    """Which cells the current results hold.
+
+    Attributes
+    ----------
+    takers
+        Result, table and key of a row that asks for a converter -> those that may have taken it.
+    """
 
     fields: Mapping[CellId, tuple[Place, ...]]
     carried: Mapping[RowText, tuple[str, ...]]
     kinds: Mapping[str, str]
+    takers: Mapping[tuple[str, str, str], frozenset[str]]
 
 
 def read_results(config: Config, current: Iterable[Wanted]) -> Results:
@@ -53,9 +60,14 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
     fields: dict[CellId, list[Place]] = {}
     carried: dict[RowText, list[str]] = {}
     kinds = {}
+    takers: dict[tuple[str, str, str], frozenset[str]] = {}
     for wanted in current:
         path = wanted.target.path
         kinds[path] = wanted.target.kind
+        takers |= {(path, other.table, other.key): frozenset() for other in wanted.others}
+        for name, job in wanted.jobs:
+            row_id = (path, job.table, job.key)
+            takers[row_id] = takers.get(row_id, frozenset()) | {*list_rivals(name, job)}
         made = tool(wanted.target.kind).read_provenance(config.output / path)
         for row in made.records:
             carried.setdefault(row_text(row), []).append(path)
@@ -65,6 +77,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         {cell: tuple(places) for cell, places in fields.items()},
         {row: tuple(paths) for row, paths in carried.items()},
         kinds,
+        takers,
     )
 
 
@@ -175,13 +188,23 @@ def _classify_cell(row: SourceRow, column: str, paths: Sequence[str], results: R
 def _find_lost_cells(
     row: SourceRow, column: str, paths: Sequence[str], results: Results, config: Config
 ) -> Iterator[Finding]:
-    """Cells of carried rows that their profile promises to a core field, and that are in none."""
+    """Cells of carried rows that their profile promises to a core field, and that are in none.
+
+    What a converter's rules promise binds only the rows that it took: of converters among which the file
+    itself chose, the one whose rules are found; a row that none took has its record alone.
+    """
     if not row.cells[column]:
         return
     places = results.fields.get((row.table, row.key, column), ())
     for path in paths:
         kind = results.kinds[path]
-        promised = config.profile.coverage.get(kind, {}).get(f"{row.table}.{column}")
+        promised = config.profile.coverage.get(kind, {}).get(f"{row.table}.{column}", ())
+        names = results.takers.get((path, row.table, row.key))
+        if names is not None and len(names) > 1:
+            cells = (results.fields.get((row.table, row.key, name), ()) for name in row.cells)
+            names = frozenset(place.rule.partition("/")[0] for places_of in cells for place in places_of)
+        if names is not None:
+            promised = tuple(rule for rule in promised if rule.partition("/")[0] in names)
         if promised and not any(place.file == path for place in places):
             cell = f"{row.table}.{row.key}.{column}"
             message = f"{cell} is in no {KINDS[kind].label} field of {path}; promised are {', '.join(promised)}"
