@@ -86,7 +86,9 @@ def craft(good: Builder, kind: str, name: str, folder: Path) -> tuple[Path, Path
     return folder / "ds", result, secret
 
 
-def run(dataset: Path, result: Path, trace: Path | None = None, **environment: str) -> list[tuple[list[str], int, str]]:
+def run_all_verbs(
+    dataset: Path, result: Path, trace: Path | None = None, **environment: str
+) -> list[tuple[list[str], int, str]]:
     """All verbs that read results, in a process of bounded memory and time."""
     verbs = [
         ["explain", str(result)],
@@ -97,7 +99,7 @@ def run(dataset: Path, result: Path, trace: Path | None = None, **environment: s
     return run_verbs(verbs, dataset.parent / "scratch", trace, **environment)
 
 
-def check(outcomes: list[tuple[list[str], int, str]], name: str) -> None:
+def check_outcomes(outcomes: list[tuple[list[str], int, str]], name: str) -> None:
     for verb, status, out in outcomes:
         assert "SECRET" not in out, (verb, out)
         if verb[0] == "verify" and name not in HARMLESS:
@@ -105,16 +107,16 @@ def check(outcomes: list[tuple[list[str], int, str]], name: str) -> None:
             assert any(word in out for word in ("result.", "verify.", "path.", "format.", "file.")), out
 
 
-def chosen(rounds: int) -> list[tuple[str, str]]:
+def choose_cases(rounds: int) -> list[tuple[str, str]]:
     cases = random.Random(1).sample(ALL, len(ALL))
     return cases[: min(rounds, len(cases))]
 
 
-@pytest.mark.parametrize(("kind", "name"), chosen(campaign(5, full=len(ALL))), ids=lambda text: str(text))
+@pytest.mark.parametrize(("kind", "name"), choose_cases(campaign(5, full=len(ALL))), ids=lambda text: str(text))
 def test_every_verb_refuses_what_is_crafted(good: Builder, kind: str, name: str, tmp_path: Path) -> None:
     dataset, result, _ = craft(good, kind, name, tmp_path)
     trace = tmp_path / "trace" if campaign(5) > 5 and STRACE else None
-    check(run(dataset, result, trace), name)
+    check_outcomes(run_all_verbs(dataset, result, trace), name)
     assert not list(tmp_path.glob("*.ran"))
     assert not (trace and trespasses(trace, tmp_path))
 
@@ -152,7 +154,7 @@ def test_no_other_file_is_opened(good: Builder, kind: str, name: str, tmp_path: 
     plugins.mkdir()
     (plugins / "libh5evil.so").write_bytes(b"\x7fELF")
     trace = tmp_path / "trace"
-    check(run(dataset, result, trace, HDF5_PLUGIN_PATH=str(plugins)), name)
+    check_outcomes(run_all_verbs(dataset, result, trace, HDF5_PLUGIN_PATH=str(plugins)), name)
     assert not trespasses(trace, tmp_path)
     lines = trace.read_text("utf-8", "replace").splitlines()
     assert [line for line in lines if str(result.name) in line]  # the trace is of this very run
@@ -164,7 +166,7 @@ def test_what_leads_outside_is_told_by_its_name(
 ) -> None:
     _, result, secret = craft(good, "nwb", "external-link", tmp_path)
     assert main(["validate", str(result)]) == 1
-    said = capsys.readouterr().out
-    assert "/acquisition/other is a link into another file" in said
-    assert "SECRET" not in said
-    assert secret.name not in said
+    output = capsys.readouterr().out
+    assert "/acquisition/other is a link into another file" in output
+    assert "SECRET" not in output
+    assert secret.name not in output

@@ -76,9 +76,9 @@ def test_everything_has_an_explanation(made) -> None:  # type: ignore[no-untyped
 
 def test_a_clock_is_told(tmp_path: Path) -> None:
     path, *_ = nt.write(tmp_path, nt.behavior())
-    (told,) = explain_result(path, "/processing/behavior/Position/snout/timestamps")
-    assert "  by the clock stored*0.001 + 12.5 s" in told.lines()
-    assert told.to_json()["array"]["spec"]["clock"] == {"scale": "0.001", "offset": "12.5"}
+    (explained,) = explain_result(path, "/processing/behavior/Position/snout/timestamps")
+    assert "  by the clock stored*0.001 + 12.5 s" in explained.lines()
+    assert explained.to_json()["array"]["spec"]["clock"] == {"scale": "0.001", "offset": "12.5"}
 
 
 def read(path: Path) -> pynwb.NWBHDF5IO:

@@ -15,7 +15,7 @@ from ..model.profile import Profile
 from ..model.record import Record
 from ..model.serial import to_json
 from ..model.waiver import Waiver
-from ..results import TARGETS, kind_named
+from ..results import TARGETS, find_kind_by_suffix
 from ..tables import RowId, Tables
 
 SESSION = "session"
@@ -147,9 +147,9 @@ def strays(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> 
     """
     wanted = {one.target.path for one in targets}
     for folder, folders, files in os.walk(output):
-        results = [name for name in sorted(folders) if kind_named(name, is_folder=True)]
+        results = [name for name in sorted(folders) if find_kind_by_suffix(name, is_folder=True)]
         folders[:] = sorted(set(folders) - set(results))
-        results += [name for name in sorted(files) if kind_named(name, is_folder=False)]
+        results += [name for name in sorted(files) if find_kind_by_suffix(name, is_folder=False)]
         for name in results:
             path = (Path(folder) / name).relative_to(output).as_posix()
             stem = name.split(".")[0]

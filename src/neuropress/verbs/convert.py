@@ -14,8 +14,8 @@ from pathlib import Path
 from .. import __version__
 from ..config import Config
 from ..execution.digests import InputDigests
-from ..execution.executor import Executor, InProcess, write_result
-from ..execution.processes import Processes, WorkerDied
+from ..execution.executor import Executor, LocalExecutor, write_result
+from ..execution.processes import ProcessExecutor, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan, digest
 from ..model.receipt import InputDigest
@@ -72,7 +72,7 @@ def convert_all(config: Config, targets: Sequence[Wanted], options: Options, pro
         for wanted in targets:
             yield convert_one(config, wanted, options, progress, cache)
         return
-    with ThreadPoolExecutor(options.workers) as planners, Processes(options.workers) as workers:
+    with ThreadPoolExecutor(options.workers) as planners, ProcessExecutor(options.workers) as workers:
         futures: list[Future[Outcome]] = []
         for wanted, in_units in zip(targets, has_units, strict=True):
             if in_units:
@@ -100,7 +100,7 @@ def convert_one(
     """Bring one result up to date; whatever goes wrong becomes findings of its outcome."""
     cache = cache or DigestCache(config.state)
     try:
-        return _convert(config, wanted, options, progress, cache, executor or InProcess())
+        return _convert(config, wanted, options, progress, cache, executor or LocalExecutor())
     except MappingError:
         raise
     except Problem as bad:

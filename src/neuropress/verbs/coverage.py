@@ -15,7 +15,7 @@ from ..model.report import Report
 from ..planning.build import rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted
-from ..results import KINDS, tool
+from ..results import KINDS, load_kind
 from ..tables import read_tables
 from ..workspace import Workspace
 
@@ -56,7 +56,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
     for wanted in current:
         path = wanted.target.path
         kinds[path] = wanted.target.kind
-        made = tool(wanted.target.kind).read_provenance(config.output / path)
+        made = load_kind(wanted.target.kind).read_provenance(config.output / path)
         for row in made.records:
             carried.setdefault(row_text(row), []).append(path)
         for cell, place in _list_reached_cells(made, path):

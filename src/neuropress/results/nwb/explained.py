@@ -17,7 +17,7 @@ type Condition = Callable[[h5py.Group], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class Explanation:
     """One entry: findings of `check` on objects of `types` that fulfil `when` are explained by `reason`."""
 
     rule: str
@@ -28,17 +28,17 @@ class Explained:
 
 
 @cache
-def explanations() -> tuple[Explained, ...]:
+def load_explanations() -> tuple[Explanation, ...]:
     """All entries of the list."""
     text = files("neuropress.results.nwb").joinpath("explained.toml").read_text("utf-8")
-    return tuple(from_json(Explained, entry) for entry in tomllib.loads(text)["explained"])
+    return tuple(from_json(Explanation, entry) for entry in tomllib.loads(text)["explained"])
 
 
-def explain(found: Finding, file: h5py.File) -> Finding:
+def explain_finding(found: Finding, file: h5py.File) -> Finding:
     """The finding itself, or with severity info and the reason where the list explains it."""
     place, _, about = (found.location.array or "").partition("(")
     type_name = about.partition(" ")[0]
-    for entry in explanations():
+    for entry in load_explanations():
         if entry.check != found.id or type_name not in entry.types:
             continue
         item = file.get(place.strip() or "/")
@@ -47,7 +47,7 @@ def explain(found: Finding, file: h5py.File) -> Finding:
     return found
 
 
-def _frames_first(series: h5py.Group) -> bool:
+def _has_frames_first(series: h5py.Group) -> bool:
     """The stated width and height are the axes after the first."""
     if "dimension" not in series or "data" not in series:
         return False
@@ -55,11 +55,11 @@ def _frames_first(series: h5py.Group) -> bool:
     return list(series["data"].shape[1 : 1 + len(sides)]) == sides
 
 
-def _location_unknown(item: h5py.Group) -> bool:
+def _has_unknown_location(item: h5py.Group) -> bool:
     return "location" in item and item["location"].asstr()[()] == "unknown"
 
 
 CONDITIONS: Mapping[str, Condition] = {
-    "frames_first": _frames_first,
-    "location_unknown": _location_unknown,
+    "frames_first": _has_frames_first,
+    "location_unknown": _has_unknown_location,
 }

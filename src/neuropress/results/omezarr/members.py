@@ -23,9 +23,9 @@ def check_files(path: Path) -> Iterator[Finding]:
         ``result.unsafe`` or ``result.unreadable``.
     """
     strays = set(guard.check_store(path)) - {guard.NAME}
-    for name in stored.level_names(path):
-        level = stored.Level(path, name)
-        held = {file for file in strays if level.holds(file)}
+    for name in stored.read_level_names(path):
+        level = stored.StoredLevel(path, name)
+        held = {file for file in strays if level.has_file(file)}
         strays -= held
         shards = len(held - {f"{name}/{guard.NAME}"})
         if shards != prod(level.grid):

@@ -15,12 +15,12 @@ type Axes = tuple[bool, bool, bool]
 """Whether z, y and x are halved."""
 
 
-def halved(extent: int) -> int:
+def halve_extent(extent: int) -> int:
     """Length of an axis one level down: half, rounded up."""
     return -(-extent // 2)
 
 
-def halve(block: np.ndarray, axes: Axes) -> np.ndarray:
+def halve_block(block: np.ndarray, axes: Axes) -> np.ndarray:
     """The next level of a block.
 
     Parameters
