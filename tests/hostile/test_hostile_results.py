@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+import crafted_asset
 import crafted_nwb
 import crafted_zarr
 import h5py
@@ -17,9 +18,16 @@ from confined import STRACE, run_verbs, trespasses
 
 from neuropress.cli.main import main
 
-ALL = [("nwb", name) for name in crafted_nwb.CASES] + [("zarr", name) for name in crafted_zarr.CASES]
+CRAFTED = {"nwb": crafted_nwb.CASES, "zarr": crafted_zarr.CASES, "asset": crafted_asset.CASES}
+RESULTS = {"nwb": "*.nwb", "zarr": "*.ome.zarr", "asset": "model/asset/*.json"}
+ALL = [(kind, name) for kind, cases in CRAFTED.items() for name in cases]
 HARMLESS = {"headers-text-4", "fields-text-4", "records-text-3", "root-headers-{}", "root-fields-{}", "root-records-[]"}
 """Records of where values came from that are empty: they are read as such, and what they do not say proves nothing."""
+
+HARMLESS |= {"records-[]", "fields-{}", "link-nowhere", "link-itself"}
+HARMLESS |= {name for name in crafted_asset.CASES if name.startswith(("kind-", "target-"))}
+"""Of asset records also those that are not there any more, and those that name another kind or place: by neither is
+anything opened or written."""
 
 UNSAFE = [
     ("nwb", name) for name in (
@@ -53,6 +61,22 @@ FOUND = {
     ("zarr", "shard-bomb"): "result.unreadable",
     ("zarr", "shard-index"): "result.unreadable",
     ("zarr", "shard-missing"): "result.unreadable",
+    ("asset", "value-changed"): "verify.derived",
+    ("asset", "member-added"): "verify.derived",
+    ("asset", "receipt-no-derived"): "verify.derived",
+    ("asset", "receipt-no-inputs"): "verify.unproven",
+    ("asset", "receipt-no-sources"): "verify.unproven",
+    ("asset", "headers-{}"): "verify.different",
+    ("asset", "receipt-source-'../../foreign-secret.h5'"): "path.unsafe",
+    ("asset", "receipt-input-'/etc/passwd'"): "path.unsafe",
+    ("asset", "receipt-options-{'module': 'os'}"): "reader.option",
+    ("asset", "receipt-size--1"): "verify.input_changed",
+    ("asset", "json-deep-lists"): "result.unreadable",
+    ("asset", "number-of-many-digits"): "result.unreadable",
+    ("asset", "link"): "result.unreadable",
+    ("asset", "hdf5"): "result.foreign",
+    ("asset", "empty"): "result.foreign",
+    ("asset", "folder"): "result.none",
     ("nwb", "zeros-terabyte"): "result.unreadable",
     ("nwb", "chunk-gigabytes"): "result.unreadable",
     ("nwb", "texts-all-one"): "result.unreadable",
@@ -60,6 +84,8 @@ FOUND = {
     **dict.fromkeys(UNSAFE, "result.unsafe"),
 }
 """What `verify` says of some of them."""
+
+MORPHOLOGY = "segev/20250801/model/model/cell.swc"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +96,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     build.ephys(abf(folder / "e.abf", points=40_000), "20000")
     build.movie(movie(folder / "m.tif"), (12, 20, 16))
     build.sem(slices(folder / "v", (9, 300, 560)))
+    build.put(MORPHOLOGY, b"1 1 0 0 0 1 -1\n2 3 0 0 0 1 1\n3 3 0 5 0 1 2\n")
+    build.row("model", model_id="IS_MOD_0001", file_path_model=MORPHOLOGY, model_type="biophysical", model_version="v1",
+              description="L5 cell")  # fmt: skip
     assert build.dataset.convert().ok
     return build
 
@@ -80,9 +109,8 @@ def craft(good: Builder, kind: str, name: str, folder: Path) -> tuple[Path, Path
     secret = folder / "foreign-secret.h5"
     with h5py.File(secret, "w") as file:
         file["data"] = np.frombuffer(b"SECRETSECRETSECRET" * 8, "u1")
-    pattern = "*.nwb" if kind == "nwb" else "*.ome.zarr"
-    (result,) = (folder / "ds/output").rglob(pattern)
-    {"nwb": crafted_nwb, "zarr": crafted_zarr}[kind].CASES[name](result, secret)
+    (result,) = (folder / "ds/output").rglob(RESULTS[kind])
+    CRAFTED[kind][name](result, secret)
     return folder / "ds", result, secret
 
 
