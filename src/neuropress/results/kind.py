@@ -195,7 +195,7 @@ class KindModule(Protocol):
     def finish(self, request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
         """Write what no unit wrote, and give the result its name; it is whole then, or nothing bears the name.
 
-        `work` is what `Units.prepare` gave, None for a kind without units.
+        `work` is what `UnitsModule.prepare` gave, None for a kind without units.
 
         Raises
         ------

@@ -95,12 +95,12 @@ def _load_record(path: Path, data: bytes | None = None) -> dict[str, Any]:
     try:
         if path.is_symlink():
             raise ValueError("it is a link")
-        found = parse_json(read_file(path, JSON_BYTES) if data is None else data, parse_constant=float)
-        if not isinstance(found, dict) or not isinstance(found.get("asset"), dict):
+        record = parse_json(read_file(path, JSON_BYTES) if data is None else data, parse_constant=float)
+        if not isinstance(record, dict) or not isinstance(record.get("asset"), dict):
             raise ValueError("it holds no asset")
     except (OSError, ValueError) as error:
         raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
-    return found
+    return record
 
 
 def read_provenance(path: Path) -> Provenance:

@@ -136,7 +136,8 @@ def _make_arguments(cls: Any, node: Node, objects: ObjectTable | None = None) ->
         raise make_plan_problem(
             f"{node.path}: {node.type} has no field {unknown[0]!r}; known: {', '.join(sorted(known))}"
         )
-    if not is_table and (parts := [name for name in node.fields if "/" in name and name.split("/")[0] not in regions]):
+    parts = [name for name in node.fields if "/" in name and name.split("/")[0] not in regions]
+    if parts and not is_table:
         raise make_plan_problem(f"{node.path}: {parts[0]} says something of a region that {node.type} does not have")
     kwargs: dict[str, Any] = {}
     for name in sorted(names & set(known) - {"id"}):

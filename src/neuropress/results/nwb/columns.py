@@ -49,8 +49,8 @@ def make_plan_problem(why: str, **where: Any) -> Problem:
 
 def check_texts(value: Any, place: str) -> None:
     """Refuse texts that HDF5 cannot hold."""
-    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    if any("\0" in text for text in texts if isinstance(text, str)):
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(text, str) and "\0" in text for text in values):
         raise make_plan_problem(f"{place} holds a NUL character, which HDF5 text cannot")
 
 

@@ -34,17 +34,17 @@ def load_explanations() -> tuple[Explanation, ...]:
     return tuple(from_json(Explanation, entry) for entry in tomllib.loads(text)["explained"])
 
 
-def explain_finding(found: Finding, file: h5py.File) -> Finding:
+def explain_finding(finding: Finding, file: h5py.File) -> Finding:
     """The finding itself, or with severity info and the reason where the list explains it."""
-    place, _, about = (found.location.array or "").partition("(")
+    place, _, about = (finding.location.array or "").partition("(")
     type_name = about.partition(" ")[0]
     for entry in load_explanations():
-        if entry.check != found.id or type_name not in entry.types:
+        if entry.check != finding.id or type_name not in entry.types:
             continue
         item = file.get(place.strip() or "/")
         if not entry.when or (isinstance(item, h5py.Group) and CONDITIONS[entry.when](item)):
-            return replace(found, severity=Severity.INFO, hint=f"Explained by rule {entry.rule}: {entry.reason}")
-    return found
+            return replace(finding, severity=Severity.INFO, hint=f"Explained by rule {entry.rule}: {entry.reason}")
+    return finding
 
 
 def _has_frames_first(series: h5py.Group) -> bool:

@@ -79,17 +79,17 @@ def check_members(file: h5py.File, path: Path, group: str, names: list[str]) -> 
         for part in group.strip("/").split("/"):
             if not place.links.exists(part.encode()):
                 return False
-            found = checker.open_link(place, part.encode(), group)
-            if not isinstance(found, h5g.GroupID):
+            child = checker.open_link(place, part.encode(), group)
+            if not isinstance(child, h5g.GroupID):
                 raise ValueError(f"{group} is no group")
-            place = found
+            place = child
         for name in names:
-            found = checker.open_link(place, name.encode(), f"{group}/{name}")
-            if not isinstance(found, h5d.DatasetID):
+            dataset = checker.open_link(place, name.encode(), f"{group}/{name}")
+            if not isinstance(dataset, h5d.DatasetID):
                 raise ValueError(f"{group}/{name} is no dataset")
-            checker.check_dataset(found, f"{group}/{name}")
-            kind = found.get_type()
-            if found.shape != () or kind.get_class() != h5t.STRING or kind.get_size() > budget.JSON_BYTES:
+            checker.check_dataset(dataset, f"{group}/{name}")
+            kind = dataset.get_type()
+            if dataset.shape != () or kind.get_class() != h5t.STRING or kind.get_size() > budget.JSON_BYTES:
                 raise ValueError(f"{group}/{name} is no text")
         return True
 
@@ -144,13 +144,13 @@ class _FileChecker:
         self._check_attributes(group, name or "/")
         for link in self._list_links(group):
             below = f"{name}/{link.decode('utf-8', 'backslashreplace')}"
-            found = self.open_link(group, link, below)
-            if isinstance(found, h5g.GroupID):
-                self.check_group(found, below, depth + 1)
-            elif found is not None and self._is_new(found):
-                self._check_attributes(found, below)
-                if isinstance(found, h5d.DatasetID):
-                    self.check_dataset(found, below)
+            item = self.open_link(group, link, below)
+            if isinstance(item, h5g.GroupID):
+                self.check_group(item, below, depth + 1)
+            elif item is not None and self._is_new(item):
+                self._check_attributes(item, below)
+                if isinstance(item, h5d.DatasetID):
+                    self.check_dataset(item, below)
 
     def open_link(self, group: h5g.GroupID, link: bytes, name: str) -> Any:
         """What a hard link points to; None for a soft link, which stays within the file."""

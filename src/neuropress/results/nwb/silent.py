@@ -26,7 +26,7 @@ type Check = Callable[[h5py.File], Iterator[Finding]]
 
 def find_silent_mistakes(file: h5py.File) -> list[Finding]:
     """Findings of all checks below, in their order."""
-    return [found for check in CHECKS for found in check(file)]
+    return [mistake for check in CHECKS for mistake in check(file)]
 
 
 def _find_objects(file: h5py.File, *types: str) -> list[tuple[str, h5py.Group]]:

@@ -160,8 +160,8 @@ def fill_datasets(
             else:
                 digests[path] = _queue_blocks(file[path], spec, raw, queue, progress)
         queue.drain()
-    for path, found in digests.items():
-        receipts[path] = ArrayReceipt(specs[path], choose_layout(specs[path]).block, root_digest(found))
+    for path, block_digests in digests.items():
+        receipts[path] = ArrayReceipt(specs[path], choose_layout(specs[path]).block, root_digest(block_digests))
     return {path: receipts[path] for path in specs}
 
 

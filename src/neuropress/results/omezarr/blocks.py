@@ -80,10 +80,10 @@ class Block:
         for shard in self._shards.values():
             shard.finish()
         sync_folders(list(self._shards.values()))
-        found: dict[tuple[int, ...], Digests] = {}
+        by_unit: dict[tuple[int, ...], Digests] = {}
         for (level, unit), digests in self._digests.items():
-            found.setdefault(unit, {})[level] = [f.result().hex() for f in digests]
-        return found
+            by_unit.setdefault(unit, {})[level] = [f.result().hex() for f in digests]
+        return by_unit
 
     def _feed_level(self, number: int, data: np.ndarray, slab: Box) -> int:
         """Take a whole slab of a level: hash it, halve it into the next level's slab, store its chunks."""

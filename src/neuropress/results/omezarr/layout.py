@@ -135,11 +135,11 @@ def arrange_layout(shape: tuple[int, ...], itemsize: int, space: int, spacing: S
     for i, (extent, shrink, axes) in enumerate(zip(shapes, shrinks, steps, strict=True)):
         stage = next(p for p in passes if i <= p.last)
         factors = [f // g for f, g in zip(shrink, shrinks[stage.first], strict=True)]
-        shard = tuple(
-            min(SHARD_CHUNKS * c, b // f if b < whole else -(-n // c) * c)
-            for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True)
-        )
-        levels.append(Level(extent, chunk, shard, shrink, axes))
+        shard = []
+        for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True):
+            own = b // f if b < whole else -(-n // c) * c  # what one unit has of this level: whole chunks
+            shard.append(min(SHARD_CHUNKS * c, own))
+        levels.append(Level(extent, chunk, tuple(shard), shrink, axes))
     return Layout(tuple(levels), tuple(passes))
 
 
@@ -155,10 +155,13 @@ def _choose_chunk(shape: tuple[int, ...], itemsize: int, space: int) -> tuple[in
 
 def _choose_halved_axes(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, size: Sequence[float]) -> Axes:
     """Which of z, y, x the next step halves."""
-    groups = ((-2, -1), (-3,)) if space == 3 else ((-2, -1),)
-    long = [i for group in groups if any(shape[i] > chunk[i] for i in group) for i in group if shape[i] > 1]
-    limit = 2 * min((size[i] for i in long), default=0.0)
-    z, y, x = (i in long and size[i] < limit for i in (-3, -2, -1))
+    groups = ((-2, -1), (-3,)) if space == 3 else ((-2, -1),)  # y and x go together, z by itself
+    long: list[int] = []
+    for axes in groups:
+        if any(shape[axis] > chunk[axis] for axis in axes):
+            long += [axis for axis in axes if shape[axis] > 1]
+    limit = 2 * min((size[axis] for axis in long), default=0.0)
+    z, y, x = (axis in long and size[axis] < limit for axis in (-3, -2, -1))
     return (z, y, x)
 
 
@@ -168,13 +171,13 @@ def _arrange_passes(
     passes: list[Pass] = []
     first = 0
     while not passes or first < len(shapes) - 1:
-        unit = _choose_unit(
-            shapes[first], chunk, space, most=SHARD_CHUNKS * chunk[-1] if passes or _is_flat(chunk) else UNIT
-        )
-        spare = [
-            _count_doublings(b // c) if b < n else None for b, c, n in zip(unit, chunk, shapes[first], strict=True)
-        ]
-        left = [None, None, None, *spare][-3:]
+        most = SHARD_CHUNKS * chunk[-1] if passes or _is_flat(chunk) else UNIT
+        unit = _choose_unit(shapes[first], chunk, space, most)
+        # How often a unit can be halved along z, y and x; None, without limit, where it is as long as the volume.
+        left: list[int | None] = [None] * 3
+        for extent, step, whole in zip(unit, chunk, shapes[first], strict=True):
+            left.append(_count_doublings(extent // step) if extent < whole else None)
+        left = left[-3:]
         last = first
         while last < len(shapes) - 1:
             after = [n if n is None else n - on for n, on in zip(left, steps[last], strict=True)]

@@ -36,7 +36,9 @@ def expand_paths(fields: Mapping[str, Any]) -> dict[str, Any]:
         place: Any = root
         for part, after in zip(parts, [*parts[1:], ""], strict=True):
             key: Any = int(part) if part.isdecimal() else part
-            fresh = value if after == "" else [] if after.isdecimal() else {}
+            fresh: Any = value
+            if after:
+                fresh = [] if after.isdecimal() else {}
             if isinstance(place, list) and key == len(place):
                 place.append(fresh)
             elif after == "":

@@ -118,7 +118,7 @@ class Staging:
 
         A line that a crash tore or that was damaged is dropped: its unit is run again, to the same bytes.
         """
-        found: dict[UnitKey, Digests] = {}
+        done: dict[UnitKey, Digests] = {}
         for path in sorted(self._own.glob(f"*{JOURNAL}")):
             try:
                 with guard.open_regular_file(path) as file:
@@ -130,9 +130,9 @@ class Staging:
                     key, digests = self._parse_entry(parse_json(line))
                 except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                     continue
-                if key not in found and self._has_shards(key):
-                    found[key] = digests
-        return found
+                if key not in done and self._has_shards(key):
+                    done[key] = digests
+        return done
 
     def _parse_entry(self, entry: Any) -> tuple[UnitKey, Digests]:
         """A line of a journal. Raises `ValueError` and its like where it is not what this layout gives."""
@@ -140,15 +140,15 @@ class Staging:
             raise ValueError("a damaged line")
         index, corner = parse_unit_name(entry["unit"])
         stage = self._layout.passes[index]
-        found = {int(level): texts for level, texts in entry["digests"].items()}
+        digests = {int(level): texts for level, texts in entry["digests"].items()}
         known = index >= 0 and all(0 <= n < m for n, m in zip(corner, self._layout.get_grid(stage), strict=True))
-        if not known or set(found) != set(list_levels(index, stage)):
+        if not known or set(digests) != set(list_levels(index, stage)):
             raise ValueError("a unit that the plan does not have")
-        for number, texts in found.items():
+        for number, texts in digests.items():
             boxes = list_tiles(self._layout.get_box(number, stage, corner), self._layout.levels[number].tile)
             if len(texts) != sum(1 for _ in boxes) or any(len(bytes.fromhex(t)) != 32 for t in texts):
                 raise ValueError("digests of another unit")
-        return (index, corner), found
+        return (index, corner), digests
 
     def _has_shards(self, key: UnitKey) -> bool:
         stage = self._layout.passes[key[0]]
@@ -213,9 +213,9 @@ def collect_level_digests(layout: Layout, done: Mapping[UnitKey, Digests], numbe
     """Digests of one level's boxes in C order over the whole level."""
     index = next(i for i, stage in enumerate(layout.passes) if number <= stage.last)
     stage = layout.passes[index]
-    found: dict[tuple[int, ...], bytes] = {}
+    by_corner: dict[tuple[int, ...], bytes] = {}
     for corner in layout.list_corners(stage):
         boxes: Iterable[Box] = list_tiles(layout.get_box(number, stage, corner), layout.levels[number].tile)
         for box, text in zip(boxes, done[index, corner][number], strict=True):
-            found[tuple(s.start for s in box)] = bytes.fromhex(text)
-    return [found[key] for key in sorted(found)]
+            by_corner[tuple(s.start for s in box)] = bytes.fromhex(text)
+    return [by_corner[key] for key in sorted(by_corner)]

@@ -144,15 +144,15 @@ def read_attributes(path: Path) -> Mapping[str, Any]:
     """
     try:
         with guard.translate_errors(path):
-            found = guard.read_node(path / guard.NAME)["attributes"]
-            if not isinstance(found, dict):
+            attributes = guard.read_node(path / guard.NAME)["attributes"]
+            if not isinstance(attributes, dict):
                 raise ValueError("its attributes are no object")
     except Problem as bad:
         if bad.finding.id == "result.unsafe":
             raise
         why = bad.finding.message.partition(": ")[2]
         raise problem("result.unreadable", f"{path.name} has no readable zarr.json: {why}", file=str(path)) from bad
-    return found
+    return attributes
 
 
 def read_level_names(path: Path) -> list[str]:

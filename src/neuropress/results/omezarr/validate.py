@@ -41,7 +41,7 @@ def validate_zarr(path: Path) -> list[Finding]:
                 findings += _check_image(label, f"labels/{name}/")
     except UNREADABLE as error:
         raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
-    return [found.at(file=str(path)) for found in findings]
+    return [one.at(file=str(path)) for one in findings]
 
 
 def _get_ome(group: zarr_python.Group) -> dict[str, Any]:
@@ -87,8 +87,8 @@ def _check_axes(image: dict[str, Any], unknown: Sequence[str], prefix: str) -> I
 
 
 def _get_transform(dataset: dict[str, Any], kind: str, default: float, axes: int) -> list[float]:
-    found = [t[kind] for t in dataset["coordinateTransformations"] if t["type"] == kind]
-    return [float(v) for v in found[0]] if found else [default] * axes
+    stated = [t[kind] for t in dataset["coordinateTransformations"] if t["type"] == kind]
+    return [float(v) for v in stated[0]] if stated else [default] * axes
 
 
 def _check_levels(image: dict[str, Any], levels: Sequence[zarr_python.Array[Any]], prefix: str) -> Iterator[Finding]:

@@ -105,12 +105,12 @@ def digest_derived(path: Path) -> Mapping[str, str]:
     and one chunk's depth.
     """
     guard.check_store(path)
-    found = {}
+    digests = {}
     for name in stored.read_level_names(path)[1:]:
         level = stored.StoredLevel(path, name)
         level.check_metadata()
-        found[f"/{name}"] = level.digest()
-    return found | {METADATA: digest(stored.read_attributes(path).get("ome"))}
+        digests[f"/{name}"] = level.digest()
+    return digests | {METADATA: digest(stored.read_attributes(path).get("ome"))}
 
 
 def validate(path: Path) -> list[Finding]:
