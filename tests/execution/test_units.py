@@ -204,7 +204,7 @@ def test_a_late_writer_of_a_session_does_not_give_another_file_the_name(tmp_path
             assert go_on.wait(60)
             return super().read(spec, selection)
 
-    asked = Request(example.example(), path, example.SEAL)
+    asked = Request(example.make_example_plan(), path, example.SEAL)
     with ThreadPoolExecutor(1) as pool:
         late = pool.submit(nwb.finish, asked, None, Slow(), ignore_progress)
         assert waiting.wait(60)

@@ -41,17 +41,17 @@ def test_a_whole_session_has_nothing_unexplained(result: Path) -> None:
     assert all(f.location.file == str(result) for f in found)
 
 
-def with_tags(*times: float) -> list[Node]:
-    about = ex.fields(description="Tags.", timestamp=list(times), annotation=["x"] * len(times))
+def make_tag_nodes(*times: float) -> list[Node]:
+    about = ex.make_fields(description="Tags.", timestamp=list(times), annotation=["x"] * len(times))
     return [Node("/events/tags", "EventsTable", about)]
 
 
 def test_explained_by_the_data_itself(tmp_path: Path) -> None:
-    data = ex.samples("pixels")[:5]
-    plane, series = ex.imaging_nodes()[2:]
-    plane = dataclasses.replace(plane, fields={**plane.fields, **ex.fields(location="unknown")})
-    series = dataclasses.replace(series, arrays={"data": ex.spec(ex.MOVIE, "pixels", (0, 2, 1), data)})
-    plan = ex.example(nodes=[*ex.imaging_nodes()[:2], plane, series, *with_tags(1.0)])
+    data = ex.make_samples("pixels")[:5]
+    plane, series = ex.make_imaging_nodes()[2:]
+    plane = dataclasses.replace(plane, fields={**plane.fields, **ex.make_fields(location="unknown")})
+    series = dataclasses.replace(series, arrays={"data": ex.make_spec(ex.MOVIE, "pixels", (0, 2, 1), data)})
+    plan = ex.make_example_plan(nodes=[*ex.make_imaging_nodes()[:2], plane, series, *make_tag_nodes(1.0)])
     path = ex.write_example(tmp_path / "few.nwb", plan, raw=ex.Memory({"pixels": data}))
     assert unexplained(path) == []
     assert {f.hint.split(":")[0] for f in load_kind("nwb").validate(path)} == {
@@ -62,8 +62,8 @@ def test_explained_by_the_data_itself(tmp_path: Path) -> None:
 
 
 def test_what_is_not_on_the_list_counts(tmp_path: Path) -> None:
-    subject = Node("/general/subject", "Subject", ex.fields(subject_id="RY_M_0001", species="mouse", sex="F"))
-    plan = dataclasses.replace(ex.example(), nodes=(ex.file_node(), subject))
+    subject = Node("/general/subject", "Subject", ex.make_fields(subject_id="RY_M_0001", species="mouse", sex="F"))
+    plan = dataclasses.replace(ex.make_example_plan(), nodes=(ex.make_file_node(), subject))
     path = ex.write_example(tmp_path / "x.nwb", plan)
     found = {f.id: f.severity for f in load_kind("nwb").validate(path)}
     assert found["nwbinspector:check_subject_age"] is Severity.ERROR
