@@ -19,7 +19,7 @@ SWEEPS, SAMPLES = 4, 5000
 LONG = 60_000
 
 
-def samples(name: str) -> np.ndarray:
+def make_samples(name: str) -> np.ndarray:
     """The raw array of that name, always the same."""
     random = np.random.default_rng(sum(name.encode()))
     if name == "pixels":
@@ -40,7 +40,7 @@ class Memory(RawArrays):
         self.reads = 0
 
     def get_array(self, spec: ArraySpec) -> LazyArray:
-        data = self.arrays[spec.array] if spec.array in self.arrays else samples(spec.array)
+        data = self.arrays[spec.array] if spec.array in self.arrays else make_samples(spec.array)
 
         def read(selection: tuple[slice, ...]) -> np.ndarray:
             self.reads += 1
@@ -49,16 +49,18 @@ class Memory(RawArrays):
         return LazyArray(spec.array, data.shape, data.dtype, ("q",) * data.ndim, read, data.shape)
 
 
-def field(value: Any) -> Field:
+def make_field(value: Any) -> Field:
     return Field(value, "session/file.notes", "copy", (CellRef("session", "RY_S_0001", "notes", str(value)),))
 
 
-def fields(**values: Any) -> dict[str, Field]:
-    return {name: field(value) for name, value in values.items()}
+def make_fields(**values: Any) -> dict[str, Field]:
+    return {name: make_field(value) for name, value in values.items()}
 
 
-def spec(source: str, name: str, order: tuple[int, ...] | None = None, data: np.ndarray | None = None) -> ArraySpec:
-    data = samples(name) if data is None else data
+def make_spec(
+    source: str, name: str, order: tuple[int, ...] | None = None, data: np.ndarray | None = None
+) -> ArraySpec:
+    data = make_samples(name) if data is None else data
     index = IndexMap.whole(data.shape, order)
     return ArraySpec(source, "", name, "memory", index.shape(), data.dtype.str, index)
 
@@ -66,7 +68,7 @@ def spec(source: str, name: str, order: tuple[int, ...] | None = None, data: np.
 MOVIE, CELL = "yuste/20250620/image/raw/movie.tif", "yuste/20250620/ephys/raw/cell.abf"
 
 
-def file_node(**more: Any) -> Node:
+def make_file_node(**more: Any) -> Node:
     about = {
         "session_description": "Recording session RY_S_0001 of mouse RY_M_0001",
         "identifier": "example:RY_S_0001:0123456789abcdef",
@@ -81,28 +83,28 @@ def file_node(**more: Any) -> Node:
         "virus": "virus_id=RY_V_0001; name=AAV1-hSyn-JEDI2P",
         "notes": "line one\r\nline two \u00b5 \N{MOUSE}",
     }
-    return Node("/", "NWBFile", fields(**{**about, **more}))
+    return Node("/", "NWBFile", make_fields(**{**about, **more}))
 
 
 SUBJECT = Node(
     "/general/subject",
     "Subject",
-    fields(
+    make_fields(
         subject_id="RY_M_0001", species="Mus musculus", sex="F", date_of_birth="2025-04-01T00:00:00-04:00",
         weight="24.5 g", strain="C57BL/6J", genotype="Camk2a-Cre +/-", description="Mouse RY_M_0001; litter RY_L_0001",
     ),
 )  # fmt: skip
 
 
-def imaging_nodes() -> list[Node]:
+def make_imaging_nodes() -> list[Node]:
     plane = "/general/optophysiology/plane_RY_IMG_0001"
     return [
-        Node("/general/devices/microscope", "Device", fields(description="Two-photon microscope of the lab.")),
-        Node(f"{plane}/channel", "OpticalChannel", fields(description="Green emission.", emission_lambda=509.0)),
+        Node("/general/devices/microscope", "Device", make_fields(description="Two-photon microscope of the lab.")),
+        Node(f"{plane}/channel", "OpticalChannel", make_fields(description="Green emission.", emission_lambda=509.0)),
         Node(
             plane,
             "ImagingPlane",
-            fields(
+            make_fields(
                 description="Plane of RY_IMG_0001.", excitation_lambda=920, indicator="JEDI-2P", location="VISp",
                 imaging_rate=500.0, grid_spacing=[8e-07, 8e-07], grid_spacing_unit="meters",
                 reference_frame="image axes; anatomical orientation not recorded",
@@ -112,41 +114,41 @@ def imaging_nodes() -> list[Node]:
         Node(
             "/acquisition/RY_IMG_0001",
             "TwoPhotonSeries",
-            fields(
+            make_fields(
                 description="Voltage imaging of one dendrite.", rate=500.0, starting_time=0.0, unit="n.a.",
                 dimension=[WIDTH, HEIGHT],
             ),
             {"imaging_plane": plane},
-            {"data": spec(MOVIE, "pixels", (0, 2, 1))},
+            {"data": make_spec(MOVIE, "pixels", (0, 2, 1))},
         ),
     ]  # fmt: skip
 
 
-def sweep_nodes(sweep: int) -> list[Node]:
+def make_sweep_nodes(sweep: int) -> list[Node]:
     common = {"rate": 20000.0, "starting_time": sweep * 2.0, "stimulus_description": "steps", "sweep_number": sweep}
     electrode = {"electrode": "/general/intracellular_ephys/RY_E_0001_ch0"}
     name = f"RY_E_0001_sweep{sweep:03}_ch0"
     return [
         Node(
             f"/acquisition/{name}", "CurrentClampSeries",
-            fields(**common, conversion=1e-05, description=f"Response of sweep {sweep}."), electrode,
-            {"data": spec(CELL, f"sweep{sweep:03}/adc0")},
+            make_fields(**common, conversion=1e-05, description=f"Response of sweep {sweep}."), electrode,
+            {"data": make_spec(CELL, f"sweep{sweep:03}/adc0")},
         ),
         Node(
             f"/stimulus/presentation/{name}_stimulus", "CurrentClampStimulusSeries",
-            fields(**common, conversion=1e-12, description=f"Command of sweep {sweep}."), electrode,
-            {"data": spec(CELL, f"dac{sweep}")},
+            make_fields(**common, conversion=1e-12, description=f"Command of sweep {sweep}."), electrode,
+            {"data": make_spec(CELL, f"dac{sweep}")},
         ),
         Node(
             f"/general/intracellular_ephys/intracellular_recordings/{sweep}", "IntracellularRecording",
-            fields(notes="as planned") if sweep == 0 else {},
+            make_fields(notes="as planned") if sweep == 0 else {},
             {**electrode, "response": f"/acquisition/{name}",
              **({"stimulus": f"/stimulus/presentation/{name}_stimulus"} if sweep != 1 else {})},
         ),
     ]  # fmt: skip
 
 
-def table_nodes() -> list[Node]:
+def make_table_nodes() -> list[Node]:
     base = "/general/intracellular_ephys"
     return [
         *(
@@ -154,45 +156,45 @@ def table_nodes() -> list[Node]:
                  {"recordings": (f"{base}/intracellular_recordings/{i}",)})
             for i in range(SWEEPS)
         ),
-        Node(f"{base}/sequential_recordings/0", "SequentialRecording", fields(stimulus_type="steps"),
+        Node(f"{base}/sequential_recordings/0", "SequentialRecording", make_fields(stimulus_type="steps"),
              {"simultaneous_recordings": tuple(f"{base}/simultaneous_recordings/{i}" for i in range(SWEEPS))}),
         Node(f"{base}/repetitions/0", "Repetition", {},
              {"sequential_recordings": (f"{base}/sequential_recordings/0",)}),
-        Node(f"{base}/experimental_conditions/0", "ExperimentalCondition", fields(condition="whole-cell, isoflurane"),
+        Node(f"{base}/experimental_conditions/0", "ExperimentalCondition", make_fields(condition="whole-cell, isoflurane"),
              {"repetitions": (f"{base}/repetitions/0",)}),
     ]  # fmt: skip
 
 
-def ephys_nodes() -> list[Node]:
+def make_ephys_nodes() -> list[Node]:
     return [
-        Node("/general/devices/amplifier", "Device", fields(description="Patch-clamp amplifier.")),
+        Node("/general/devices/amplifier", "Device", make_fields(description="Patch-clamp amplifier.")),
         Node(
             "/general/intracellular_ephys/RY_E_0001_ch0", "IntracellularElectrode",
-            fields(cell_id="RY_E_0001", location="VISp5", description="Whole-cell electrode of RY_E_0001."),
+            make_fields(cell_id="RY_E_0001", location="VISp5", description="Whole-cell electrode of RY_E_0001."),
             {"device": "/general/devices/amplifier"},
         ),
-        *(node for sweep in range(SWEEPS) for node in sweep_nodes(sweep)),
+        *(node for sweep in range(SWEEPS) for node in make_sweep_nodes(sweep)),
         Node(
             "/acquisition/RY_E_0002_monitor", "TimeSeries",
-            fields(description="A channel of unknown unit.", unit="n.a.", rate=10000.0, starting_time=100.0),
-            {}, {"data": spec(CELL, "long")},
+            make_fields(description="A channel of unknown unit.", unit="n.a.", rate=10000.0, starting_time=100.0),
+            {}, {"data": make_spec(CELL, "long")},
         ),
-        *table_nodes(),
+        *make_table_nodes(),
         Node(
             "/events/RY_E_0001_tags", "EventsTable",
-            fields(description="Tags of the recording.", source_description="pClamp", timestamp=[1.5, 3.25],
+            make_fields(description="Tags of the recording.", source_description="pClamp", timestamp=[1.5, 3.25],
                    annotation=["drug on", "drug off"], kind=["comment", "comment"],
                    **{"kind/description": "What set the event."}),
         ),
     ]  # fmt: skip
 
 
-def example(*, file: Node | None = None, nodes: list[Node] | None = None) -> Plan:
+def make_example_plan(*, file: Node | None = None, nodes: list[Node] | None = None) -> Plan:
     """A session with a movie, four sweeps, a long recording, tags and all tables."""
-    nodes = [*imaging_nodes(), *ephys_nodes()] if nodes is None else nodes
+    nodes = [*make_imaging_nodes(), *make_ephys_nodes()] if nodes is None else nodes
     return Plan(
         target=Target("nwb", "RY_S_0001", "yuste/20250620/session/nwb/RY_S_0001.nwb"),
-        nodes=(file or file_node(), SUBJECT, *nodes),
+        nodes=(file or make_file_node(), SUBJECT, *nodes),
         inputs=(Input(CELL, 1, 1), Input(MOVIE, 2, 2)),
         rows=(SourceRow("session", "RY_S_0001", {"session_id": "RY_S_0001", "notes": "tab\tNUL\x00 \N{MOUSE}"}),),
         headers={CELL: {"": {"version": "2.6.0.0", "gain": float("nan")}}},
@@ -210,6 +212,6 @@ def write_example(path: Path, plan: Plan | None = None, **changes: Any) -> Path:
     from neuropress.results.nwb import file as nwb
 
     raw = changes.get("raw") or Memory()
-    request = Request(plan or example(), path, changes.get("seal", SEAL), changes.get("previous"))
+    request = Request(plan or make_example_plan(), path, changes.get("seal", SEAL), changes.get("previous"))
     nwb.finish(request, None, raw, lambda n: None)
     return path

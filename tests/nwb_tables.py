@@ -23,7 +23,7 @@ TEXTS = np.array(["lick", "Belohnung \u00fc", "\N{MOUSE}", "long " * 40] * 25, d
 PIXELS = np.dtype([("x", "<u4"), ("y", "<u4"), ("weight", "<f4")])
 
 
-def arrays(masked: int = 30, events: int = 100) -> dict[str, np.ndarray]:
+def make_arrays(masked: int = 30, events: int = 100) -> dict[str, np.ndarray]:
     random = np.random.default_rng(3)
     pixels = np.zeros(masked, PIXELS)
     pixels["x"], pixels["y"] = random.integers(0, 20, (2, masked))
@@ -47,10 +47,10 @@ def arrays(masked: int = 30, events: int = 100) -> dict[str, np.ndarray]:
     }
 
 
-ARRAYS = arrays()
+ARRAYS = make_arrays()
 
 
-def memory_content(data: dict[str, np.ndarray]) -> Content:
+def make_content(data: dict[str, np.ndarray]) -> Content:
     lazy = {
         name: LazyArray(name, values.shape, values.dtype, ("q",) * values.ndim, values.__getitem__, values.shape)
         for name, values in data.items()
@@ -58,93 +58,93 @@ def memory_content(data: dict[str, np.ndarray]) -> Content:
     return Content("", "memory", {}, {}, lazy)
 
 
-def spec(name: str, clock: Clock | None = None, data: dict[str, np.ndarray] = ARRAYS) -> ArraySpec:
-    return ArraySpec.of(RAW, memory_content(data), name, clock=clock)
+def make_spec(name: str, clock: Clock | None = None, data: dict[str, np.ndarray] = ARRAYS) -> ArraySpec:
+    return ArraySpec.of(RAW, make_content(data), name, clock=clock)
 
 
 MS = Clock("0.001", "12.5")
 
 
-def behavior() -> list[Node]:
-    times = {"timestamps": spec("ms", MS)}
+def make_behavior_nodes() -> list[Node]:
+    times = {"timestamps": make_spec("ms", MS)}
     return [
-        Node(MODULE, "ProcessingModule", ex.fields(description="Behaviour of the mouse.")),
+        Node(MODULE, "ProcessingModule", ex.make_fields(description="Behaviour of the mouse.")),
         Node(f"{MODULE}/Position", "Position"),
         Node(
             f"{MODULE}/Position/snout", "SpatialSeries",
-            ex.fields(description="Place of the snout.", reference_frame="corner of the arena", unit="meters"), {},
-            {"data": spec("xy"), **times},
+            ex.make_fields(description="Place of the snout.", reference_frame="corner of the arena", unit="meters"), {},
+            {"data": make_spec("xy"), **times},
         ),
         Node(f"{MODULE}/BehavioralTimeSeries", "BehavioralTimeSeries"),
         Node(
             f"{MODULE}/BehavioralTimeSeries/speed", "TimeSeries",
-            ex.fields(description="Speed of the wheel.", unit="m/s"), {}, {"data": spec("speed"), **times},
+            ex.make_fields(description="Speed of the wheel.", unit="m/s"), {}, {"data": make_spec("speed"), **times},
         ),
     ]  # fmt: skip
 
 
-def tables(data: dict[str, np.ndarray] = ARRAYS) -> list[Node]:
-    def of(name: str, clock: Clock | None = None) -> ArraySpec:
-        return spec(name, clock, data)
+def make_table_nodes(data: dict[str, np.ndarray] = ARRAYS) -> list[Node]:
+    def make_spec_of(name: str, clock: Clock | None = None) -> ArraySpec:
+        return make_spec(name, clock, data)
 
     return [
         Node(
             "/intervals/trials", "TimeIntervals",
-            ex.fields(**{"description": "Trials of the task.", "correct/description": "Whether it was rewarded.",
+            ex.make_fields(**{"description": "Trials of the task.", "correct/description": "Whether it was rewarded.",
                          "choice/description": "Port that was chosen.", "block": [1, 2.5] * 5,
                          "block/description": "Difficulty."}), {},
-            {"start_time": of("start_ms", MS), "stop_time": of("stop_ms", MS), "correct": of("correct"),
-             "choice": of("choice")},
+            {"start_time": make_spec_of("start_ms", MS), "stop_time": make_spec_of("stop_ms", MS), "correct": make_spec_of("correct"),
+             "choice": make_spec_of("choice")},
         ),
         Node(
-            "/intervals/lights_off", "TimeIntervals", ex.fields(description="Dark."), {},
-            {"start_time": of("start_ms", MS), "stop_time": of("stop_ms", MS)},
+            "/intervals/lights_off", "TimeIntervals", ex.make_fields(description="Dark."), {},
+            {"start_time": make_spec_of("start_ms", MS), "stop_time": make_spec_of("stop_ms", MS)},
         ),
         Node(
             "/events/licks", "EventsTable",
-            ex.fields(**{"description": "Licks at the port.", "label/description": "What happened."}), {},
-            {"timestamp": of("event_ms", MS), "label": of("event")},
+            ex.make_fields(**{"description": "Licks at the port.", "label/description": "What happened."}), {},
+            {"timestamp": make_spec_of("event_ms", MS), "label": make_spec_of("event")},
         ),
     ]  # fmt: skip
 
 
-def electrodes() -> list[Node]:
+def make_electrode_nodes() -> list[Node]:
     place = "/general/extracellular_ephys"
     return [
-        Node("/general/devices/probe", "Device", ex.fields(description="A silicon probe.")),
-        Node(f"{place}/shank0", "ElectrodeGroup", ex.fields(description="The shank.", location="VISp"),
+        Node("/general/devices/probe", "Device", ex.make_fields(description="A silicon probe.")),
+        Node(f"{place}/shank0", "ElectrodeGroup", ex.make_fields(description="The shank.", location="VISp"),
              {"device": "/general/devices/probe"}),
-        Node(f"{place}/electrodes", "ElectrodesTable", ex.fields(location=["VISp"] * 4, group_name=["shank0"] * 4),
+        Node(f"{place}/electrodes", "ElectrodesTable", ex.make_fields(location=["VISp"] * 4, group_name=["shank0"] * 4),
              {"group": (f"{place}/shank0",) * 4}),
         Node("/acquisition/probe", "ElectricalSeries",
-             ex.fields(**{"description": "Raw voltages.", "rate": 30000.0, "starting_time": 1.0, "conversion": 1e-06,
+             ex.make_fields(**{"description": "Raw voltages.", "rate": 30000.0, "starting_time": 1.0, "conversion": 1e-06,
                           "electrodes": "0:4", "electrodes/description": "All sites."}),
-             {"electrodes": f"{place}/electrodes"}, {"data": spec("volts")}),
+             {"electrodes": f"{place}/electrodes"}, {"data": make_spec("volts")}),
         Node("/units", "Units",
-             ex.fields(**{"description": "Sorted units.", "resolution": 1 / 30000, "electrodes": [0, 1, 3], "electrodes_index": [1, 2, 3],
+             ex.make_fields(**{"description": "Sorted units.", "resolution": 1 / 30000, "electrodes": [0, 1, 3], "electrodes_index": [1, 2, 3],
                           "quality": ["good", "good", "mua"], "quality/description": "Judged by a person."}),
              {"electrodes": f"{place}/electrodes"},
-             {"spike_times": spec("spikes", Clock("1/30000", "1")), "spike_times_index": spec("spike_ends")}),
+             {"spike_times": make_spec("spikes", Clock("1/30000", "1")), "spike_times_index": make_spec("spike_ends")}),
     ]  # fmt: skip
 
 
-def regions(data: dict[str, np.ndarray] = ARRAYS) -> list[Node]:
+def make_region_nodes(data: dict[str, np.ndarray] = ARRAYS) -> list[Node]:
     plane = "/general/optophysiology/plane_RY_IMG_0001"
     return [
-        *ex.imaging_nodes(),
-        Node(OPHYS, "ProcessingModule", ex.fields(description="Processed imaging.")),
+        *ex.make_imaging_nodes(),
+        Node(OPHYS, "ProcessingModule", ex.make_fields(description="Processed imaging.")),
         Node(f"{OPHYS}/ImageSegmentation", "ImageSegmentation"),
-        Node(ROIS, "PlaneSegmentation", ex.fields(description="Dendrites, drawn by hand."), {"imaging_plane": plane},
-             {"pixel_mask": spec("masks", None, data), "pixel_mask_index": spec("mask_ends", None, data)}),
+        Node(ROIS, "PlaneSegmentation", ex.make_fields(description="Dendrites, drawn by hand."), {"imaging_plane": plane},
+             {"pixel_mask": make_spec("masks", None, data), "pixel_mask_index": make_spec("mask_ends", None, data)}),
         Node(f"{OPHYS}/Fluorescence", "Fluorescence"),
         Node(f"{OPHYS}/Fluorescence/traces", "RoiResponseSeries",
-             ex.fields(**{"description": "Mean of each region.", "rate": 10.0, "starting_time": 0.0, "unit": "n.a.",
+             ex.make_fields(**{"description": "Mean of each region.", "rate": 10.0, "starting_time": 0.0, "unit": "n.a.",
                           "rois": [0, 1, 2], "rois/description": "All regions."}),
-             {"rois": ROIS}, {"data": spec("fluorescence")}),
+             {"rois": ROIS}, {"data": make_spec("fluorescence")}),
         Node("/analysis/summary", "DynamicTable",
-             ex.fields(**{"description": "A table.", "score": [0.5, 1.0, 2.0], "score/description": "A score."})),
+             ex.make_fields(**{"description": "A table.", "score": [0.5, 1.0, 2.0], "score/description": "A score."})),
         Node("/scratch/left", "DynamicTable",
-             ex.fields(**{"description": "A table.", "score": [0.5, 1.0], "score/description": "A score."})),
+             ex.make_fields(**{"description": "A table.", "score": [0.5, 1.0], "score/description": "A score."})),
     ]  # fmt: skip
 
 
@@ -157,12 +157,12 @@ class Raw(ex.Memory):
         super().__init__(self.data)
 
 
-def plan_of(nodes: list[Node], inputs: Mapping[str, InputDigest]) -> Plan:
-    plan = ex.example(nodes=nodes)
+def make_plan(nodes: list[Node], inputs: Mapping[str, InputDigest]) -> Plan:
+    plan = ex.make_example_plan(nodes=nodes)
     return Plan(plan.target, plan.nodes, tuple(Input(key, 1, 1) for key in inputs), plan.rows)
 
 
-def write(folder: Path, nodes: list[Node], raw: type[Raw] = Raw) -> tuple[Path, SourceRoots, DigestCache]:
+def write_plan(folder: Path, nodes: list[Node], raw: type[Raw] = Raw) -> tuple[Path, SourceRoots, DigestCache]:
     """The result, and what `verify_result` needs beside it."""
     roots, inputs = SourceRoots((Folder(folder / "source"),)), {}
     for key in (RAW, ex.MOVIE, ex.CELL):
@@ -171,5 +171,5 @@ def write(folder: Path, nodes: list[Node], raw: type[Raw] = Raw) -> tuple[Path, 
         place.write_bytes(key.encode())
         inputs[key] = DigestCache(folder).digest(place)
     seal = Seal("0.1.0", "rows", {key: InputDigest(d.size, d.sha256) for key, d in inputs.items()})
-    path = ex.write_example(folder / "RY_S_0001.nwb", plan_of(nodes, inputs), raw=raw(), seal=seal)
+    path = ex.write_example(folder / "RY_S_0001.nwb", make_plan(nodes, inputs), raw=raw(), seal=seal)
     return path, roots, DigestCache(folder)

@@ -20,7 +20,7 @@ from neuropress.config import load_config
 from neuropress.model.finding import MappingError, Problem
 from neuropress.model.provenance import Provenance
 from neuropress.planning.records import parse_records
-from neuropress.results import tool
+from neuropress.results import load_kind
 from neuropress.verbs.export import canonical_tables
 
 ROOT = Path(__file__).parents[1]
@@ -81,7 +81,7 @@ def test_the_example_of_the_page_works(west: Path, capsys: pytest.CaptureFixture
     location = next(e for path, e in told.items() if path.endswith("electrode_ch0/location"))
     assert location.lines()[1] == "  from neuropress.toml [labs.RY], region: 'VISp2/3' (in place of the profile's)"
     assert location.profile == "consortium-west 2"
-    rows = {row.table: row for row in tool("nwb").read_provenance(result).records}
+    rows = {row.table: row for row in load_kind("nwb").read_provenance(result).records}
     assert rows["slice"].cells == {
         "slice_id": "RY_SL_0001", "mouse_id": "RY_M_0001", "thickness": "300", "bench": "", "notes": "first",
     }  # fmt: skip

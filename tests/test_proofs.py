@@ -25,27 +25,27 @@ def made(tmp_path: Path) -> Builder:
     return build
 
 
-def state(build: Builder, capsys: pytest.CaptureFixture[str]) -> tuple[bool, bool]:
+def read_state(build: Builder, capsys: pytest.CaptureFixture[str]) -> tuple[bool, bool]:
     """Whether `status` calls the result verified and validated."""
     capsys.readouterr()
     assert main(["status", str(build.root), "--json"]) == 0
-    (told,) = [json.loads(x) for x in capsys.readouterr().out.splitlines()]
-    return told["verified"], told["validated"]
+    (outcome,) = [json.loads(x) for x in capsys.readouterr().out.splitlines()]
+    return outcome["verified"], outcome["validated"]
 
 
-def proof_file(build: Builder) -> Path:
+def find_proof_file(build: Builder) -> Path:
     (path,) = (build.root / ".neuropress/proofs").iterdir()
     return path
 
 
 def test_each_verb_remembers_its_own_and_keeps_the_other_s(made: Builder, capsys) -> None:
-    assert state(made, capsys) == (False, False)
+    assert read_state(made, capsys) == (False, False)
     assert main(["validate", str(made.root)]) == 0
-    assert state(made, capsys) == (False, True)
+    assert read_state(made, capsys) == (False, True)
     assert main(["verify", str(made.root)]) == 0
-    assert state(made, capsys) == (True, True)
+    assert read_state(made, capsys) == (True, True)
     assert main(["validate", str(made.root)]) == 0
-    assert state(made, capsys) == (True, True)
+    assert read_state(made, capsys) == (True, True)
 
 
 def test_findings_of_the_validators_are_remembered(tmp_path: Path, capsys) -> None:
@@ -55,10 +55,10 @@ def test_findings_of_the_validators_are_remembered(tmp_path: Path, capsys) -> No
     assert main(["convert", str(build.root)]) == 0
     assert main(["validate", str(build.root)]) == 1
     assert main(["verify", str(build.root)]) == 0
-    assert state(build, capsys) == (True, False)
-    kept = json.loads(proof_file(build).read_text())["findings"]
-    assert "nwb.pixel_size" in {told["id"] for told in kept}
-    assert {told["severity"] for told in kept} <= {"warning", "error"}
+    assert read_state(build, capsys) == (True, False)
+    kept = json.loads(find_proof_file(build).read_text())["findings"]
+    assert "nwb.pixel_size" in {entry["id"] for entry in kept}
+    assert {entry["severity"] for entry in kept} <= {"warning", "error"}
 
 
 def test_a_raw_file_that_is_no_longer_the_same_ends_the_proof(made: Builder, capsys) -> None:
@@ -68,7 +68,7 @@ def test_a_raw_file_that_is_no_longer_the_same_ends_the_proof(made: Builder, cap
     data[-1] ^= 1
     raw.write_bytes(data)
     assert main(["verify", str(made.root)]) == 1
-    assert state(made, capsys)[0] is False
+    assert read_state(made, capsys)[0] is False
 
 
 @pytest.mark.parametrize(
@@ -88,11 +88,11 @@ def test_a_raw_file_that_is_no_longer_the_same_ends_the_proof(made: Builder, cap
 )
 def test_a_proof_of_other_files_is_none(made: Builder, change, capsys) -> None:
     assert main(["verify", str(made.root)]) == 0
-    path = proof_file(made)
+    path = find_proof_file(made)
     path.write_text(json.dumps(change(json.loads(path.read_text()))))
-    assert state(made, capsys)[0] is False
+    assert read_state(made, capsys)[0] is False
     assert main(["verify", str(made.root)]) == 0
-    assert state(made, capsys)[0] is True
+    assert read_state(made, capsys)[0] is True
 
 
 def test_a_result_that_changes_while_it_is_verified_is_not_proven(made: Builder, monkeypatch, capsys) -> None:
@@ -106,7 +106,7 @@ def test_a_result_that_changes_while_it_is_verified_is_not_proven(made: Builder,
     monkeypatch.setattr(proofs, "verify_result", touching)
     assert main(["verify", str(made.root), "--json"]) == 1
     assert "verify.changed" in capsys.readouterr().out
-    assert state(made, capsys)[0] is False
+    assert read_state(made, capsys)[0] is False
 
 
 def test_a_result_that_changes_while_it_is_validated_is_not_remembered(made: Builder, monkeypatch, capsys) -> None:
@@ -121,7 +121,7 @@ def test_a_result_that_changes_while_it_is_validated_is_not_remembered(made: Bui
 
     monkeypatch.setattr(file, "validate", touching)
     assert main(["validate", str(made.root)]) == 0
-    assert state(made, capsys) == (False, False)
+    assert read_state(made, capsys) == (False, False)
 
 
 def test_every_file_of_a_folder_is_listed_and_nothing_but_files(tmp_path: Path) -> None:

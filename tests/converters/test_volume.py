@@ -15,7 +15,7 @@ import zarr
 from ome_zarr_models.v05 import Image as NgffImage
 
 from neuropress.converters import Built, Job, volume
-from neuropress.execution.executor import InProcess, write_result
+from neuropress.execution.executor import LocalExecutor, write_result
 from neuropress.mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
 from neuropress.model.content import Content, Image, LazyArray, Recording
 from neuropress.model.finding import Problem, Severity
@@ -267,7 +267,7 @@ def test_real_files(
     seal = Seal("1", "rows", {i.key: InputDigest(i.size, "00") for i in source.inputs})
     path = tmp_path / "v.ome.zarr"
     with RawArrays(SourceRoots((Folder(corpus),))) as raw:
-        write_result(Request(plan, path, seal), raw, InProcess(), lambda n: None)
+        write_result(Request(plan, path, seal), raw, LocalExecutor(), lambda n: None)
     for content in contents:
         content.close()
     assert get_axes(built)[0] == axes
@@ -283,4 +283,4 @@ def test_real_files(
     NgffImage.from_zarr(zarr.open_group(path, mode="r"))
     made = omezarr.read_provenance(path)
     assert made.headers == json.loads(json.dumps(headers))
-    assert made.receipt.derived == omezarr.derived(path)
+    assert made.receipt.derived == omezarr.digest_derived(path)

@@ -20,8 +20,8 @@ from builder import Builder, abf, slices
 
 from neuropress.execution import processes
 from neuropress.execution.digests import AHEAD, InputDigests
-from neuropress.execution.executor import InProcess, write_result
-from neuropress.execution.processes import Processes, WorkerDied, run_batch
+from neuropress.execution.executor import LocalExecutor, write_result
+from neuropress.execution.processes import ProcessExecutor, WorkerDied, run_batch
 from neuropress.model.finding import Problem, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node, Plan, Target
 from neuropress.model.receipt import InputDigest
@@ -54,7 +54,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{LAYOUT}.{name}", value)
 
 
-def request(path: Path, data: np.ndarray = DATA) -> Request:
+def make_request(path: Path, data: np.ndarray = DATA) -> Request:
     fields = {"multiscales/0/datasets/0/path": Field("0", "t")}
     for i, axis in enumerate("zyx"):
         fields[f"multiscales/0/axes/{i}/name"] = Field(axis, "t")
@@ -65,11 +65,11 @@ def request(path: Path, data: np.ndarray = DATA) -> Request:
     return Request(plan, path, SEAL)
 
 
-def silent(nbytes: int) -> None:
+def ignore_progress(nbytes: int) -> None:
     pass
 
 
-def tree(folder: Path) -> dict[str, bytes]:
+def read_tree(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
@@ -77,12 +77,12 @@ def tree(folder: Path) -> dict[str, bytes]:
 def whole(tmp_path: Path) -> dict[str, bytes]:
     """What one process writes."""
     (tmp_path / "whole").mkdir()
-    write_result(request(tmp_path / "whole/v.ome.zarr"), Raw(), InProcess(), silent)
-    return tree(tmp_path / "whole/v.ome.zarr")
+    write_result(make_request(tmp_path / "whole/v.ome.zarr"), Raw(), LocalExecutor(), ignore_progress)
+    return read_tree(tmp_path / "whole/v.ome.zarr")
 
 
-def prepared(path: Path) -> Work:
-    work = units.prepare(request(path))
+def prepare_work(path: Path) -> Work:
+    work = units.prepare(make_request(path))
     assert work is not None
     return work
 
@@ -90,8 +90,8 @@ def prepared(path: Path) -> Work:
 @pytest.mark.parametrize("parts", [1, 3, 1000])
 def test_units_alone_in_any_order_twice_and_at_once(tmp_path: Path, whole: dict[str, bytes], parts: int) -> None:
     path, choose = tmp_path / "v.ome.zarr", random.Random(parts)
-    work, stages = prepared(path), 0
-    while batches := units.pending(work, parts):
+    work, stages = prepare_work(path), 0
+    while batches := units.list_pending(work, parts):
         names = [name for batch in batches for name in batch]
         assert len(set(names)) == len(names)
         assert len(batches) >= min(parts, len(names))
@@ -99,12 +99,12 @@ def test_units_alone_in_any_order_twice_and_at_once(tmp_path: Path, whole: dict[
         runs += [tuple(choose.sample(names, min(4, len(names))))]  # no rectangle
         choose.shuffle(runs)
         with ThreadPoolExecutor(4) as pool:
-            for future in [pool.submit(units.run_units, work, run, Raw(), silent) for run in runs]:
+            for future in [pool.submit(units.run_units, work, run, Raw(), ignore_progress) for run in runs]:
                 future.result()
         stages += 1
     assert stages > 1
-    volume.finish(request(path), work, Raw(), silent)
-    assert tree(path) == whole
+    volume.finish(make_request(path), work, Raw(), ignore_progress)
+    assert read_tree(path) == whole
 
 
 def test_a_batch_reads_every_page_once(tmp_path: Path) -> None:
@@ -115,27 +115,27 @@ def test_a_batch_reads_every_page_once(tmp_path: Path) -> None:
             seen[selection] += 1
             return super().read(spec, selection)
 
-    write_result(request(tmp_path / "v.ome.zarr"), Counting(), InProcess(), silent)
+    write_result(make_request(tmp_path / "v.ome.zarr"), Counting(), LocalExecutor(), ignore_progress)
     assert (seen == 1).all()
 
 
 def test_work_is_small_and_plain(tmp_path: Path) -> None:
     import json
 
-    work = prepared(tmp_path / "v.ome.zarr")
+    work = prepare_work(tmp_path / "v.ome.zarr")
     assert json.loads(json.dumps(work.task)) == work.task
-    (batch, *_) = units.pending(work, 1000)
+    (batch, *_) = units.list_pending(work, 1000)
     assert len(pickle.dumps((run_batch, work, batch, SourceRoots((tmp_path,))))) < 2000
 
 
 class Late:
-    """A worker that stops in the middle of its units, and goes on when it is told."""
+    """A worker that stops in the middle of its units, and goes on when it is woken."""
 
     def __init__(self, work: Work, after: int) -> None:
         self.stopped, self.go_on, self._left = threading.Event(), threading.Event(), after
-        (batch, *_) = units.pending(work, 1)
+        (batch, *_) = units.list_pending(work, 1)
         self._pool = ThreadPoolExecutor(1)
-        self._run = self._pool.submit(units.run_units, work, batch, Raw(before=self._before), silent)
+        self._run = self._pool.submit(units.run_units, work, batch, Raw(before=self._before), ignore_progress)
         assert self.stopped.wait(60)
 
     def _before(self) -> None:
@@ -155,10 +155,10 @@ def test_a_late_worker_does_not_touch_what_was_finished_without_it(
     tmp_path: Path, whole: dict[str, bytes], after: int
 ) -> None:
     path = tmp_path / "v.ome.zarr"
-    late = Late(prepared(path), after)
-    write_result(request(path), Raw(), InProcess(), silent)
+    late = Late(prepare_work(path), after)
+    write_result(make_request(path), Raw(), LocalExecutor(), ignore_progress)
     assert isinstance(late.wake(), FileNotFoundError)
-    assert tree(path) == whole
+    assert read_tree(path) == whole
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v.ome.zarr", "whole"]
 
 
@@ -166,15 +166,15 @@ def test_a_late_worker_does_not_touch_what_was_finished_without_it(
 def test_a_late_worker_of_another_plan_fails(tmp_path: Path, after: int) -> None:
     """Another file lies under the same name by now: what was read from the old one must not come in."""
     path, other = tmp_path / "v.ome.zarr", DATA + 1
-    late = Late(prepared(path), after)
-    newer = replace(request(path), seal=replace(SEAL, stamps="of another file"))
+    late = Late(prepare_work(path), after)
+    newer = replace(make_request(path), seal=replace(SEAL, stamps="of another file"))
     work = units.prepare(newer)
     assert work is not None
     assert isinstance(late.wake(), FileNotFoundError)
-    while batches := units.pending(work, 1):
-        InProcess().run_units(work, batches, Raw(other), silent)  # type: ignore[arg-type]
-    volume.finish(newer, work, Raw(), silent)
-    with volume.arrays(path) as arrays:
+    while batches := units.list_pending(work, 1):
+        LocalExecutor().run_units(work, batches, Raw(other), ignore_progress)  # type: ignore[arg-type]
+    volume.finish(newer, work, Raw(), ignore_progress)
+    with volume.open_arrays(path) as arrays:
         np.testing.assert_array_equal(arrays["/0"][tuple(slice(0, n) for n in DATA.shape)], other)
 
 
@@ -182,13 +182,13 @@ def test_a_late_worker_of_the_same_plan_leaves_its_units_whole_or_fails(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     path = tmp_path / "v.ome.zarr"
-    late = Late(prepared(path), 1)
-    work = prepared(path)  # clears unfinished shards away
+    late = Late(prepare_work(path), 1)
+    work = prepare_work(path)  # clears unfinished shards away
     assert isinstance(late.wake(), FileNotFoundError)
-    while batches := units.pending(work, 1):
-        InProcess().run_units(work, batches, Raw(), silent)
-    volume.finish(request(path), work, Raw(), silent)
-    assert tree(path) == whole
+    while batches := units.list_pending(work, 1):
+        LocalExecutor().run_units(work, batches, Raw(), ignore_progress)
+    volume.finish(make_request(path), work, Raw(), ignore_progress)
+    assert read_tree(path) == whole
 
 
 def test_a_late_writer_of_a_session_does_not_give_another_file_the_name(tmp_path: Path) -> None:
@@ -204,9 +204,9 @@ def test_a_late_writer_of_a_session_does_not_give_another_file_the_name(tmp_path
             assert go_on.wait(60)
             return super().read(spec, selection)
 
-    asked = Request(example.example(), path, example.SEAL)
+    asked = Request(example.make_example_plan(), path, example.SEAL)
     with ThreadPoolExecutor(1) as pool:
-        late = pool.submit(nwb.finish, asked, None, Slow(), silent)
+        late = pool.submit(nwb.finish, asked, None, Slow(), ignore_progress)
         assert waiting.wait(60)
         (left,) = tmp_path.iterdir()
         left.unlink()  # as a new run does with what a killed one left
@@ -227,7 +227,7 @@ def count_to(number: int, progress: Callable[[int], None]) -> int:
     return number
 
 
-def refuse(progress: Callable[[int], None]) -> None:
+def raise_problem(progress: Callable[[int], None]) -> None:
     raise problem("file.changed", "it changed", file="x.tif")
 
 
@@ -236,24 +236,24 @@ class Unsendable(Exception):
         super().__init__(f"{one} and {two}")
 
 
-def refuse_strangely(progress: Callable[[int], None]) -> None:
+def raise_unsendable(progress: Callable[[int], None]) -> None:
     raise Unsendable("this", threading.Lock())
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL here")
 def test_a_worker_that_dies_fails_its_call_only() -> None:
-    heard: list[int] = []
-    with Processes(2) as workers:
-        calls = [workers.submit(kill_yourself, progress=silent) for _ in range(2)]
-        others = [workers.submit(count_to, 5, progress=heard.append) for _ in range(4)]
+    reported: list[int] = []
+    with ProcessExecutor(2) as workers:
+        calls = [workers.submit(kill_yourself, progress=ignore_progress) for _ in range(2)]
+        others = [workers.submit(count_to, 5, progress=reported.append) for _ in range(4)]
         assert [type(call.exception()) for call in calls] == [WorkerDied, WorkerDied]
         assert [call.result() for call in others] == [5] * 4
-        assert sorted(heard) == sorted([*range(5)] * 4)
+        assert sorted(reported) == sorted([*range(5)] * 4)
         with pytest.raises(Problem) as caught:
-            workers.submit(refuse, progress=silent).result()
+            workers.submit(raise_problem, progress=ignore_progress).result()
         assert (caught.value.finding.id, caught.value.finding.location.file) == ("file.changed", "x.tif")
         with pytest.raises(RuntimeError, match="Unsendable: this and"):
-            workers.submit(refuse_strangely, progress=silent).result()
+            workers.submit(raise_unsendable, progress=ignore_progress).result()
 
 
 @pytest.fixture
@@ -268,7 +268,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
 
 
 def results(build: Builder) -> dict[str, bytes]:
-    return {name: data for name, data in tree(build.root / "output").items() if not name.endswith("records.jsonl")}
+    return {name: data for name, data in read_tree(build.root / "output").items() if not name.endswith("records.jsonl")}
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there is no SIGKILL here")
@@ -294,9 +294,9 @@ def test_a_killed_worker_costs_its_units_and_the_next_run_continues(
     assert "machine.failed" in [f.id for o in report.outcomes for f in o.findings]
     (partial,) = (lab.root / "output").rglob("*.partial")
     assert any('"unit"' in journal.read_text() for journal in partial.rglob("*.jsonl"))
-    heard: list[int] = []
-    assert lab.dataset.convert(workers=2, progress=heard.append).ok
-    assert sum(heard) == 600 * 70 * 66
+    reported: list[int] = []
+    assert lab.dataset.convert(workers=2, progress=reported.append).ok
+    assert sum(reported) == 600 * 70 * 66
     assert results(lab) == expected
 
 
@@ -304,17 +304,17 @@ def test_kinds_with_units_name_a_module_that_has_them() -> None:
     for kind in KINDS.values():
         if kind.units:
             module = kind.load_units()
-            assert all(callable(getattr(module, name)) for name in ("prepare", "pending", "run_units"))
+            assert all(callable(getattr(module, name)) for name in ("prepare", "list_pending", "run_units"))
 
 
 def test_a_worker_that_lays_the_volume_out_in_another_way_refuses(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    work = prepared(tmp_path / "v.ome.zarr")
-    (batch, *_) = units.pending(work, 1)
+    work = prepare_work(tmp_path / "v.ome.zarr")
+    (batch, *_) = units.list_pending(work, 1)
     monkeypatch.setattr(f"{LAYOUT}.SHARD_CHUNKS", 4)
     with pytest.raises(OSError, match="another version"):
-        units.run_units(work, batch, Raw(), silent)
+        units.run_units(work, batch, Raw(), ignore_progress)
 
 
 def test_digests_are_taken_beside_the_work_and_not_far_ahead() -> None:

@@ -20,7 +20,7 @@ SECTIONS = ("about", "records", "fields", "headers", "receipt")
 OURS = "/general/neuropress"
 
 
-def case(name: str):  # type: ignore[no-untyped-def]
+def add_case(name: str):  # type: ignore[no-untyped-def]
     def add(make: Callable[[Path, Path], None]) -> Callable[[Path, Path], None]:
         CASES[name] = make
         return make
@@ -28,7 +28,7 @@ def case(name: str):  # type: ignore[no-untyped-def]
     return add
 
 
-def edit(name: str):  # type: ignore[no-untyped-def]
+def add_edit_case(name: str):  # type: ignore[no-untyped-def]
     """A case that changes the open file."""
 
     def add(make: Callable[[h5py.File, Path], None]) -> None:
@@ -41,29 +41,29 @@ def edit(name: str):  # type: ignore[no-untyped-def]
     return add
 
 
-@edit("external-link")
+@add_edit_case("external-link")
 def _(file: h5py.File, secret: Path) -> None:
     file["/acquisition/other"] = h5py.ExternalLink(str(secret), "/data")
 
 
-@edit("external-link-provenance")
+@add_edit_case("external-link-provenance")
 def _(file: h5py.File, secret: Path) -> None:
     del file[f"{OURS}/about_json"]
     file[f"{OURS}/about_json"] = h5py.ExternalLink(str(secret), "/data")
 
 
-@edit("external-link-on-the-way")
+@add_edit_case("external-link-on-the-way")
 def _(file: h5py.File, secret: Path) -> None:
     del file["/general"]
     file["/general"] = h5py.ExternalLink(str(secret), "/data")
 
 
-@edit("external-link-specification")
+@add_edit_case("external-link-specification")
 def _(file: h5py.File, secret: Path) -> None:
     file["/specifications/more"] = h5py.ExternalLink(str(secret), "/data")
 
 
-@case("user-defined-link")
+@add_case("user-defined-link")
 def _(path: Path, secret: Path) -> None:
     with h5py.File(path, "r+") as file:
         file["/acquisition/zzlinkzz"] = h5py.ExternalLink(str(secret), "/data")
@@ -74,19 +74,19 @@ def _(path: Path, secret: Path) -> None:
     path.write_bytes(content)
 
 
-@edit("external-storage")
+@add_edit_case("external-storage")
 def _(file: h5py.File, secret: Path) -> None:
     group = file["/acquisition"].create_group("other")
     group.create_dataset("data", (64,), "u1", external=[(str(secret), 0, 64)])
 
 
-@edit("external-storage-provenance")
+@add_edit_case("external-storage-provenance")
 def _(file: h5py.File, secret: Path) -> None:
     del file[f"{OURS}/fields_json"]
     file[OURS].create_dataset("fields_json", (), "S64", external=[(str(secret), 0, 64)])
 
 
-def virtual(target: str, maxshape: tuple[int | None, ...]) -> Callable[[h5py.File, Path], None]:
+def make_virtual_dataset(target: str, maxshape: tuple[int | None, ...]) -> Callable[[h5py.File, Path], None]:
     def make(file: h5py.File, secret: Path) -> None:
         layout = h5py.VirtualLayout((64,), "u1", maxshape=maxshape)
         source = h5py.VirtualSource(target or str(secret), "/data", (64,), "u1", maxshape=maxshape)
@@ -98,12 +98,12 @@ def virtual(target: str, maxshape: tuple[int | None, ...]) -> Callable[[h5py.Fil
     return make
 
 
-edit("virtual")(virtual("", (64,)))
-edit("virtual-unlimited")(virtual("", (None,)))
-edit("virtual-itself")(virtual(".", (64,)))
+add_edit_case("virtual")(make_virtual_dataset("", (64,)))
+add_edit_case("virtual-unlimited")(make_virtual_dataset("", (None,)))
+add_edit_case("virtual-itself")(make_virtual_dataset(".", (64,)))
 
 
-@edit("filter-plugin")
+@add_edit_case("filter-plugin")
 def _(file: h5py.File, secret: Path) -> None:
     made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     made.set_chunk((64,))
@@ -114,24 +114,24 @@ def _(file: h5py.File, secret: Path) -> None:
     dataset.write_direct_chunk((0,), b"x" * 30)
 
 
-def bomb(name: str, shape: tuple[int, ...], dtype: object, **storage: object) -> None:
-    @edit(name)
+def add_bomb_case(name: str, shape: tuple[int, ...], dtype: object, **storage: object) -> None:
+    @add_edit_case(name)
     def _(file: h5py.File, secret: Path) -> None:
         group = file["/acquisition"].create_group("other")
         group.attrs["neurodata_type"] = "TimeSeries"
         group.create_dataset("data", shape, dtype, **storage)
 
 
-bomb("zeros-terabyte", (2**40,), "u1", chunks=(2**20,), compression="gzip")
-bomb("zeros-contiguous", (2**37,), "u1")
-bomb("chunk-gigabytes", (2**31,), "u1", chunks=(2**31,), compression="gzip")
-bomb("texts-many", (5_000_000,), TEXTS, chunks=(5_000_000,), compression="gzip")
-bomb("texts-fixed", (), "S1000000000")
-bomb("rank-32", (1,) * 32, "u1")
-bomb("compound", (3,), np.dtype([("a", "<i4"), ("b", "S9")]))
+add_bomb_case("zeros-terabyte", (2**40,), "u1", chunks=(2**20,), compression="gzip")
+add_bomb_case("zeros-contiguous", (2**37,), "u1")
+add_bomb_case("chunk-gigabytes", (2**31,), "u1", chunks=(2**31,), compression="gzip")
+add_bomb_case("texts-many", (5_000_000,), TEXTS, chunks=(5_000_000,), compression="gzip")
+add_bomb_case("texts-fixed", (), "S1000000000")
+add_bomb_case("rank-32", (1,) * 32, "u1")
+add_bomb_case("compound", (3,), np.dtype([("a", "<i4"), ("b", "S9")]))
 
 
-@edit("texts-all-one")
+@add_edit_case("texts-all-one")
 def _(file: h5py.File, secret: Path) -> None:
     count = 200_000
     dataset = file["/acquisition"].create_dataset("other", (count,), TEXTS, chunks=(count,))
@@ -141,24 +141,24 @@ def _(file: h5py.File, secret: Path) -> None:
     dataset.id.write_direct_chunk((0,), chunk[:16] * count)
 
 
-@edit("groups-deep")
+@add_edit_case("groups-deep")
 def _(file: h5py.File, secret: Path) -> None:
     group = file["/acquisition"]
     for _level in range(10_000):
         group = group.create_group("g")
 
 
-@edit("hard-link-circle")
+@add_edit_case("hard-link-circle")
 def _(file: h5py.File, secret: Path) -> None:
     file["/acquisition/round"] = file["/acquisition"]
 
 
-@edit("hard-link-root")
+@add_edit_case("hard-link-root")
 def _(file: h5py.File, secret: Path) -> None:
     file["/acquisition/round"] = file["/"]
 
 
-@edit("hard-link-diamonds")
+@add_edit_case("hard-link-diamonds")
 def _(file: h5py.File, secret: Path) -> None:
     group = file["/acquisition"]
     for _level in range(40):
@@ -167,24 +167,24 @@ def _(file: h5py.File, secret: Path) -> None:
         group = below
 
 
-@edit("soft-link-circle")
+@add_edit_case("soft-link-circle")
 def _(file: h5py.File, secret: Path) -> None:
     file["/acquisition/round"] = h5py.SoftLink("/acquisition")
 
 
-@edit("soft-link-nowhere")
+@add_edit_case("soft-link-nowhere")
 def _(file: h5py.File, secret: Path) -> None:
     file["/acquisition/nowhere"] = h5py.SoftLink("/not/there")
 
 
-@edit("attributes-many")
+@add_edit_case("attributes-many")
 def _(file: h5py.File, secret: Path) -> None:
     group = file.create_group("/acquisition/other", track_order=True)
     for i in range(20_000):
         group.attrs[f"a{i}"] = i
 
 
-@edit("attribute-reference")
+@add_edit_case("attribute-reference")
 def _(file: h5py.File, secret: Path) -> None:
     file["/acquisition"].attrs["x"] = h5py.Reference()
     file["/acquisition"].attrs["y"] = h5py.Empty("f4")
@@ -206,69 +206,84 @@ SHAPES = (
 for _section in SECTIONS:
     for _number, _text in enumerate(SHAPES):
 
-        @edit(f"{_section}-text-{_number}")
+        @add_edit_case(f"{_section}-text-{_number}")
         def _(file: h5py.File, secret: Path, section: str = _section, text: bytes = _text) -> None:
             del file[f"{OURS}/{section}_json"]
             file[OURS].create_dataset(f"{section}_json", data=text, dtype=TEXTS)
 
 
-@edit("provenance-of-numbers")
+@add_edit_case("provenance-of-numbers")
 def _(file: h5py.File, secret: Path) -> None:
     del file[f"{OURS}/receipt_json"]
     file[f"{OURS}/receipt_json"] = np.arange(5)
 
 
-@edit("provenance-group")
+@add_edit_case("provenance-group")
 def _(file: h5py.File, secret: Path) -> None:
     del file[f"{OURS}/receipt_json"]
     file.create_group(f"{OURS}/receipt_json")
 
 
-@edit("provenance-huge-text")
+@add_edit_case("provenance-huge-text")
 def _(file: h5py.File, secret: Path) -> None:
     del file[f"{OURS}/receipt_json"]
     file.create_dataset(f"{OURS}/receipt_json", (), "S2000000000")
 
 
-def receipt(name: str, change: Callable[[dict], object]) -> None:  # type: ignore[type-arg]
+def add_receipt_case(name: str, change: Callable[[dict], object]) -> None:  # type: ignore[type-arg]
     """A case with another receipt."""
 
-    @edit(f"receipt-{name}")
+    @add_edit_case(f"receipt-{name}")
     def _(file: h5py.File, secret: Path) -> None:
         place = file[f"{OURS}/receipt_json"]
-        told = decode(json.loads(place[()]))
-        change(told)
-        place[()] = json.dumps(told)
+        document = decode(json.loads(place[()]))
+        change(document)
+        place[()] = json.dumps(document)
 
 
-def first(told: dict) -> dict:  # type: ignore[type-arg]
-    return next(iter(told["arrays"].values()))  # type: ignore[no-any-return]
+def get_first_array(document: dict) -> dict:  # type: ignore[type-arg]
+    return next(iter(document["arrays"].values()))  # type: ignore[no-any-return]
 
 
 for _block in ([1], [0], [-1], [1, 1, 1], [], ["1"], [10**30], [1.5], None, {"a": 1}, [True]):
-    receipt(f"block-{_block}", lambda told, block=_block: first(told).update(block=block))  # type: ignore[misc]
+    add_receipt_case(f"block-{_block}", lambda document, block=_block: get_first_array(document).update(block=block))  # type: ignore[misc]
 for _source in ("../../secret", "/etc/passwd", "", "a/../../b", "x\0y", "C:\\x", 5, None):
-    receipt(f"source-{_source!r}", lambda told, source=_source: first(told)["spec"].update(source=source))  # type: ignore[misc]
+    add_receipt_case(
+        f"source-{_source!r}", lambda document, source=_source: get_first_array(document)["spec"].update(source=source)
+    )  # type: ignore[misc]
 for _dtype in ("O", "V999999999", "(1000000,)f8", "i4,i4", "M8[s]", "", "x" * 10_000, 5, "U9"):
-    receipt(f"dtype-{str(_dtype)[:20]}", lambda told, dtype=_dtype: first(told)["spec"].update(dtype=dtype))  # type: ignore[misc]
+    add_receipt_case(
+        f"dtype-{str(_dtype)[:20]}",
+        lambda document, dtype=_dtype: get_first_array(document)["spec"].update(dtype=dtype),
+    )  # type: ignore[misc]
 for _shape in ([], [-5], [2**62, 2**62], [1] * 100, "x", [None]):
-    receipt(f"shape-{str(_shape)[:30]}", lambda told, shape=_shape: first(told)["spec"].update(shape=shape))  # type: ignore[misc]
+    add_receipt_case(
+        f"shape-{str(_shape)[:30]}",
+        lambda document, shape=_shape: get_first_array(document)["spec"].update(shape=shape),
+    )  # type: ignore[misc]
 for _format in ("os", "../x", "abf;", 5, "slices", "tiff"):
-    receipt(f"format-{_format}", lambda told, format=_format: first(told)["spec"].update(format=format))  # type: ignore[misc]
+    add_receipt_case(
+        f"format-{_format}", lambda document, format=_format: get_first_array(document)["spec"].update(format=format)
+    )  # type: ignore[misc]
 for _order in ([], [5], [0, 0], ["0"], [-1]):
-    receipt(f"order-{_order}", lambda told, order=_order: first(told)["spec"]["index"].update(order=order))  # type: ignore[misc]
+    add_receipt_case(
+        f"order-{_order}", lambda document, order=_order: get_first_array(document)["spec"]["index"].update(order=order)
+    )  # type: ignore[misc]
 for _select in ([], [[0, 10**12]], [[5, 1]], [[0]], [-1], [{"a": 1}], [None], [[0, 1, 2]]):
-    receipt(f"select-{_select}", lambda told, select=_select: first(told)["spec"]["index"].update(select=select))  # type: ignore[misc]
-receipt("no-arrays", lambda told: told.update(arrays={}))
-receipt("one-array-less", lambda told: told["arrays"].pop(next(iter(told["arrays"]))))
-receipt("other-digest", lambda told: first(told).update(sha256="0" * 64))
-receipt("digest-of-no-text", lambda told: first(told).update(sha256=[]))
-receipt("no-derived", lambda told: told.update(derived={}))
-receipt("derived-list", lambda told: told.update(derived=[]))
-receipt("derived-less", lambda told: told["derived"].pop("/general/subject"))
-receipt("inputs-list", lambda told: told.update(inputs=[1]))
-receipt("inputs-outside", lambda told: told["inputs"].update({"../../x": {"size": 1, "sha256": "x"}}))
-receipt("input-size-text", lambda told: next(iter(told["inputs"].values())).update(size="x"))
+    add_receipt_case(
+        f"select-{_select}",
+        lambda document, select=_select: get_first_array(document)["spec"]["index"].update(select=select),
+    )  # type: ignore[misc]
+add_receipt_case("no-arrays", lambda document: document.update(arrays={}))
+add_receipt_case("one-array-less", lambda document: document["arrays"].pop(next(iter(document["arrays"]))))
+add_receipt_case("other-digest", lambda document: get_first_array(document).update(sha256="0" * 64))
+add_receipt_case("digest-of-no-text", lambda document: get_first_array(document).update(sha256=[]))
+add_receipt_case("no-derived", lambda document: document.update(derived={}))
+add_receipt_case("derived-list", lambda document: document.update(derived=[]))
+add_receipt_case("derived-less", lambda document: document["derived"].pop("/general/subject"))
+add_receipt_case("inputs-list", lambda document: document.update(inputs=[1]))
+add_receipt_case("inputs-outside", lambda document: document["inputs"].update({"../../x": {"size": 1, "sha256": "x"}}))
+add_receipt_case("input-size-text", lambda document: next(iter(document["inputs"].values())).update(size="x"))
 for _name, _bomb in {
     "rows": {"~rows": 10**12, "~names": {"~text": ["/", [1, {"~range": [0, 1]}]]}, "~each": "ab"},
     "text": {"~rows": 10**6, "~names": {"~text": ["/" * 10**5, [1, {"~range": [0, 1]}]]}, "~each": "ab"},
@@ -276,18 +291,21 @@ for _name, _bomb in {
     "column": {"~rows": 3, "~names": {"~column": "1"}, "~each": "ab"},
 }.items():
     for _part in ("arrays", "inputs", "derived"):
-        receipt(f"bomb-{_name}-{_part}", lambda told, part=_part, bomb=_bomb: told.update({part: {"~groups": [bomb]}}))  # type: ignore[misc]
-receipt("revisions-list", lambda told: told.update(revisions=[]))
+        add_receipt_case(
+            f"bomb-{_name}-{_part}",
+            lambda document, part=_part, bomb=_bomb: document.update({part: {"~groups": [bomb]}}),
+        )  # type: ignore[misc]
+add_receipt_case("revisions-list", lambda document: document.update(revisions=[]))
 
 
-@case("truncated")
+@add_case("truncated")
 def _(path: Path, secret: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 for _seed in range(20):
 
-    @case(f"bytes-{_seed}")
+    @add_case(f"bytes-{_seed}")
     def _(path: Path, secret: Path, seed: int = _seed) -> None:
         choose, content = random.Random(seed), bytearray(path.read_bytes())
         for _byte in range(40):

@@ -6,6 +6,7 @@ import random
 import shutil
 from pathlib import Path
 
+import crafted_asset
 import crafted_nwb
 import crafted_zarr
 import h5py
@@ -17,9 +18,16 @@ from confined import STRACE, run_verbs, trespasses
 
 from neuropress.cli.main import main
 
-ALL = [("nwb", name) for name in crafted_nwb.CASES] + [("zarr", name) for name in crafted_zarr.CASES]
+CRAFTED = {"nwb": crafted_nwb.CASES, "zarr": crafted_zarr.CASES, "asset": crafted_asset.CASES}
+RESULTS = {"nwb": "*.nwb", "zarr": "*.ome.zarr", "asset": "model/asset/*.json"}
+ALL = [(kind, name) for kind, cases in CRAFTED.items() for name in cases]
 HARMLESS = {"headers-text-4", "fields-text-4", "records-text-3", "root-headers-{}", "root-fields-{}", "root-records-[]"}
 """Records of where values came from that are empty: they are read as such, and what they do not say proves nothing."""
+
+HARMLESS |= {"records-[]", "fields-{}", "link-nowhere", "link-itself"}
+HARMLESS |= {name for name in crafted_asset.CASES if name.startswith(("kind-", "target-"))}
+"""Of asset records also those that are not there any more, and those that name another kind or place: by neither is
+anything opened or written."""
 
 UNSAFE = [
     ("nwb", name) for name in (
@@ -53,6 +61,22 @@ FOUND = {
     ("zarr", "shard-bomb"): "result.unreadable",
     ("zarr", "shard-index"): "result.unreadable",
     ("zarr", "shard-missing"): "result.unreadable",
+    ("asset", "value-changed"): "verify.derived",
+    ("asset", "member-added"): "verify.derived",
+    ("asset", "receipt-no-derived"): "verify.derived",
+    ("asset", "receipt-no-inputs"): "verify.unproven",
+    ("asset", "receipt-no-sources"): "verify.unproven",
+    ("asset", "headers-{}"): "verify.different",
+    ("asset", "receipt-source-'../../foreign-secret.h5'"): "path.unsafe",
+    ("asset", "receipt-input-'/etc/passwd'"): "path.unsafe",
+    ("asset", "receipt-options-{'module': 'os'}"): "reader.option",
+    ("asset", "receipt-size--1"): "verify.input_changed",
+    ("asset", "json-deep-lists"): "result.unreadable",
+    ("asset", "number-of-many-digits"): "result.unreadable",
+    ("asset", "link"): "result.unreadable",
+    ("asset", "hdf5"): "result.foreign",
+    ("asset", "empty"): "result.foreign",
+    ("asset", "folder"): "result.none",
     ("nwb", "zeros-terabyte"): "result.unreadable",
     ("nwb", "chunk-gigabytes"): "result.unreadable",
     ("nwb", "texts-all-one"): "result.unreadable",
@@ -60,6 +84,8 @@ FOUND = {
     **dict.fromkeys(UNSAFE, "result.unsafe"),
 }
 """What `verify` says of some of them."""
+
+MORPHOLOGY = "segev/20250801/model/model/cell.swc"
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +96,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     build.ephys(abf(folder / "e.abf", points=40_000), "20000")
     build.movie(movie(folder / "m.tif"), (12, 20, 16))
     build.sem(slices(folder / "v", (9, 300, 560)))
+    build.put(MORPHOLOGY, b"1 1 0 0 0 1 -1\n2 3 0 0 0 1 1\n3 3 0 5 0 1 2\n")
+    build.row("model", model_id="IS_MOD_0001", file_path_model=MORPHOLOGY, model_type="biophysical", model_version="v1",
+              description="L5 cell")  # fmt: skip
     assert build.dataset.convert().ok
     return build
 
@@ -80,13 +109,14 @@ def craft(good: Builder, kind: str, name: str, folder: Path) -> tuple[Path, Path
     secret = folder / "foreign-secret.h5"
     with h5py.File(secret, "w") as file:
         file["data"] = np.frombuffer(b"SECRETSECRETSECRET" * 8, "u1")
-    pattern = "*.nwb" if kind == "nwb" else "*.ome.zarr"
-    (result,) = (folder / "ds/output").rglob(pattern)
-    {"nwb": crafted_nwb, "zarr": crafted_zarr}[kind].CASES[name](result, secret)
+    (result,) = (folder / "ds/output").rglob(RESULTS[kind])
+    CRAFTED[kind][name](result, secret)
     return folder / "ds", result, secret
 
 
-def run(dataset: Path, result: Path, trace: Path | None = None, **environment: str) -> list[tuple[list[str], int, str]]:
+def run_all_verbs(
+    dataset: Path, result: Path, trace: Path | None = None, **environment: str
+) -> list[tuple[list[str], int, str]]:
     """All verbs that read results, in a process of bounded memory and time."""
     verbs = [
         ["explain", str(result)],
@@ -97,7 +127,7 @@ def run(dataset: Path, result: Path, trace: Path | None = None, **environment: s
     return run_verbs(verbs, dataset.parent / "scratch", trace, **environment)
 
 
-def check(outcomes: list[tuple[list[str], int, str]], name: str) -> None:
+def check_outcomes(outcomes: list[tuple[list[str], int, str]], name: str) -> None:
     for verb, status, out in outcomes:
         assert "SECRET" not in out, (verb, out)
         if verb[0] == "verify" and name not in HARMLESS:
@@ -105,16 +135,16 @@ def check(outcomes: list[tuple[list[str], int, str]], name: str) -> None:
             assert any(word in out for word in ("result.", "verify.", "path.", "format.", "file.")), out
 
 
-def chosen(rounds: int) -> list[tuple[str, str]]:
+def choose_cases(rounds: int) -> list[tuple[str, str]]:
     cases = random.Random(1).sample(ALL, len(ALL))
     return cases[: min(rounds, len(cases))]
 
 
-@pytest.mark.parametrize(("kind", "name"), chosen(campaign(5, full=len(ALL))), ids=lambda text: str(text))
+@pytest.mark.parametrize(("kind", "name"), choose_cases(campaign(5, full=len(ALL))), ids=lambda text: str(text))
 def test_every_verb_refuses_what_is_crafted(good: Builder, kind: str, name: str, tmp_path: Path) -> None:
     dataset, result, _ = craft(good, kind, name, tmp_path)
     trace = tmp_path / "trace" if campaign(5) > 5 and STRACE else None
-    check(run(dataset, result, trace), name)
+    check_outcomes(run_all_verbs(dataset, result, trace), name)
     assert not list(tmp_path.glob("*.ran"))
     assert not (trace and trespasses(trace, tmp_path))
 
@@ -152,7 +182,7 @@ def test_no_other_file_is_opened(good: Builder, kind: str, name: str, tmp_path: 
     plugins.mkdir()
     (plugins / "libh5evil.so").write_bytes(b"\x7fELF")
     trace = tmp_path / "trace"
-    check(run(dataset, result, trace, HDF5_PLUGIN_PATH=str(plugins)), name)
+    check_outcomes(run_all_verbs(dataset, result, trace, HDF5_PLUGIN_PATH=str(plugins)), name)
     assert not trespasses(trace, tmp_path)
     lines = trace.read_text("utf-8", "replace").splitlines()
     assert [line for line in lines if str(result.name) in line]  # the trace is of this very run
@@ -164,7 +194,7 @@ def test_what_leads_outside_is_told_by_its_name(
 ) -> None:
     _, result, secret = craft(good, "nwb", "external-link", tmp_path)
     assert main(["validate", str(result)]) == 1
-    said = capsys.readouterr().out
-    assert "/acquisition/other is a link into another file" in said
-    assert "SECRET" not in said
-    assert secret.name not in said
+    output = capsys.readouterr().out
+    assert "/acquisition/other is a link into another file" in output
+    assert "SECRET" not in output
+    assert secret.name not in output

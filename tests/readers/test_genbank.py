@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from neuropress.model.content import Content
 from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source
-from neuropress.readers import formats
+from neuropress.readers import get_formats
 from neuropress.readers.genbank import read as genbank
 from neuropress.readers.raw import choose
 from neuropress.readers.raw import read as read_raw
@@ -40,7 +40,7 @@ def contents(path: Path, text: str | bytes, options: Mapping[str, str] | None = 
 def facts(path: Path, text: str | bytes) -> dict[str, str]:
     (content,) = contents(path, text)
     assert content.arrays == {}
-    assert set(content.facts) <= {fact.name for fact in formats()["genbank"].facts}
+    assert set(content.facts) <= {fact.name for fact in get_formats()["genbank"].facts}
     return dict(content.facts)
 
 

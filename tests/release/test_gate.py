@@ -142,7 +142,7 @@ class _Current:
 
 def test_a_proof_is_used_once_it_is_there(made: Builder, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["validate", str(made.root)]) == 0
-    monkeypatch.setattr("neuropress.publishing.gate.prove", lambda *_: pytest.fail("was proven"))
+    monkeypatch.setattr("neuropress.publishing.gate.prove_result", lambda *_: pytest.fail("was proven"))
     monkeypatch.setattr("neuropress.results.nwb.file.validate", lambda *_: pytest.fail("was validated"))
     assert publish(made) == 0
 

@@ -87,25 +87,25 @@ def test_a_shard_is_safe_before_the_journal_says_so(tmp_path: Path, monkeypatch:
     disk = Disk(monkeypatch)
     build = Builder(tmp_path / "ds")
     build.sem(slices(tmp_path / "v", (9, 300, 560)))
-    noted: list[staging.UnitKey] = []
-    note = staging.Staging.note
+    recorded: list[staging.UnitKey] = []
+    record_units = staging.Staging.record_units
 
     def record(self: staging.Staging, units: dict[staging.UnitKey, staging.Digests]) -> None:
         for path in self.folder.rglob("*"):
             if not path.relative_to(self.folder).parts[0].startswith(staging.PREFIX):
                 disk.check(path, self.folder)
         assert disk.waiting == {}
-        note(self, units)
+        record_units(self, units)
         (journal,) = self.folder.rglob(f"*{staging.JOURNAL}")
         for place in (journal, journal.parent):
             stat = place.stat()
             assert place.is_dir() or disk.synced.get((stat.st_dev, stat.st_ino)) == stat.st_size
             assert (stat.st_dev, stat.st_ino) in disk.synced
-        noted.extend(units)
+        recorded.extend(units)
 
-    monkeypatch.setattr(staging.Staging, "note", record)
+    monkeypatch.setattr(staging.Staging, "record_units", record)
     assert build.dataset.convert().ok
-    assert noted
+    assert recorded
 
 
 def test_small_files(tmp_path: Path, disk: Disk) -> None:
@@ -118,5 +118,5 @@ def test_small_files(tmp_path: Path, disk: Disk) -> None:
 def test_settle_syncs_files_and_folders(tmp_path: Path, disk: Disk) -> None:
     (tmp_path / "f").write_bytes(b"123")
     for path in (tmp_path / "f", tmp_path):
-        durable.settle(path)
+        durable.sync_path(path)
         assert (path.stat().st_dev, path.stat().st_ino) in disk.synced

@@ -68,7 +68,7 @@ def test_plain_pynwb_reads_everything_without_us(result: Path) -> None:
     run = subprocess.run([sys.executable, "-c", READ, str(result)], capture_output=True, text=True, encoding="utf-8")
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)
-    pixels, sweep = ex.samples("pixels"), ex.samples("sweep001/adc0")
+    pixels, sweep = ex.make_samples("pixels"), ex.make_samples("sweep001/adc0")
     assert found["start"] == "2025-06-20T09:30:00-04:00"
     assert found["created"] == ["2025-06-20T09:30:00-04:00"]
     assert found["notes"] == "line one\r\nline two \u00b5 \N{MOUSE}"
@@ -98,11 +98,11 @@ def test_plain_pynwb_reads_everything_without_us(result: Path) -> None:
 
 def test_samples_and_digests(result: Path) -> None:
     receipt = nwb.read_provenance(result).receipt
-    assert list(receipt.arrays) == sorted(ex.example().arrays())
-    with nwb.arrays(result) as arrays:
+    assert list(receipt.arrays) == sorted(ex.make_example_plan().arrays())
+    with nwb.open_arrays(result) as arrays:
         assert set(arrays) == set(receipt.arrays)
         for path, array in receipt.arrays.items():
-            expected = ex.samples(array.spec.array).transpose(array.spec.index.order)
+            expected = ex.make_samples(array.spec.array).transpose(array.spec.index.order)
             stored = arrays[path]
             assert (stored.shape, stored.dtype) == (expected.shape, expected.dtype)
             parts = [stored[part] for part in blocks(stored.shape, array.block)]
@@ -111,10 +111,10 @@ def test_samples_and_digests(result: Path) -> None:
 
 
 def test_provenance_round_trip(result: Path) -> None:
-    plan, found = ex.example(), nwb.read_provenance(result)
+    plan, found = ex.make_example_plan(), nwb.read_provenance(result)
     assert (found.target, found.records, found.notes) == (plan.target, plan.rows, plan.notes)
     assert found.records[0].cells["notes"] == "tab\tNUL\x00 \N{MOUSE}"
-    assert found.fields["/general/subject/weight"] == ex.field("24.5 g")
+    assert found.fields["/general/subject/weight"] == ex.make_field("24.5 g")
     assert found.fields["/acquisition/RY_IMG_0001/rate"].value == 500.0
     assert np.isnan(found.headers[ex.CELL][""]["gain"])
     assert (found.receipt.version, found.receipt.rows) == ("0.1.0", "rowsdigest")
@@ -153,7 +153,7 @@ def test_storage_of_large_and_small_arrays(result: Path) -> None:
 )
 def test_layout(shape: tuple[int, ...], dtype: str, chunks: tuple[int, ...] | None) -> None:
     spec = ArraySpec("a", "", "x", "memory", shape, dtype, IndexMap.whole(shape))
-    found = storage.layout(spec)
+    found = storage.choose_layout(spec)
     assert found.chunks == chunks
     size = np.prod(found.block) * np.dtype(dtype).itemsize
     assert size <= max(storage.BLOCK, 16 * 1024**2)
@@ -163,26 +163,26 @@ def test_layout(shape: tuple[int, ...], dtype: str, chunks: tuple[int, ...] | No
 
 def test_edge_chunks_are_padded_and_cut(tmp_path: Path) -> None:
     data = np.arange(5 * 1100 * 1000, dtype="<u2").reshape(5, 1100, 1000)
-    plan = one_movie(data)
+    plan = make_movie_plan(data)
     path = ex.write_example(tmp_path / "edge.nwb", plan, raw=ex.Memory({"big": data}))
     with h5py.File(path) as file:
         stored = file["/acquisition/big/data"]
         assert stored.shape == (5, 1000, 1100)
         assert stored.chunks == (1, 1000, 1100)
         np.testing.assert_array_equal(stored[...], data.transpose(0, 2, 1))
-    with nwb.arrays(path) as arrays:
+    with nwb.open_arrays(path) as arrays:
         assert arrays["/acquisition/big/data"][slice(4, 5), slice(999, 1000), slice(0, 1)] == data[4, 0, 999]
 
 
-def one_movie(data: np.ndarray) -> Plan:
+def make_movie_plan(data: np.ndarray) -> Plan:
     series = Node(
         "/acquisition/big",
         "TwoPhotonSeries",
-        ex.fields(description="A movie.", rate=10.0, starting_time=0.0, unit="n.a."),
+        ex.make_fields(description="A movie.", rate=10.0, starting_time=0.0, unit="n.a."),
         {"imaging_plane": "/general/optophysiology/plane_RY_IMG_0001"},
-        {"data": ex.spec(ex.MOVIE, "big", (0, 2, 1), data)},
+        {"data": ex.make_spec(ex.MOVIE, "big", (0, 2, 1), data)},
     )
-    return ex.example(nodes=[*ex.imaging_nodes()[:3], series])
+    return ex.make_example_plan(nodes=[*ex.make_imaging_nodes()[:3], series])
 
 
 def test_same_plan_same_bytes(result: Path, tmp_path: Path) -> None:
@@ -202,8 +202,8 @@ def test_same_bytes_in_another_process_and_time_zone(result: Path, tmp_path: Pat
 
 
 def test_derived_is_recomputed_the_same(result: Path) -> None:
-    assert nwb.derived(result) == nwb.read_provenance(result).receipt.derived
-    assert "/acquisition/RY_IMG_0001/data" in nwb.derived(result)
+    assert nwb.digest_derived(result) == nwb.read_provenance(result).receipt.derived
+    assert "/acquisition/RY_IMG_0001/data" in nwb.digest_derived(result)
 
 
 @pytest.mark.parametrize(
@@ -223,23 +223,23 @@ def test_derived_is_recomputed_the_same(result: Path) -> None:
 )
 def test_derived_finds_any_change(result: Path, tmp_path: Path, place: str, change) -> None:  # type: ignore[no-untyped-def]
     copy = shutil.copy(result, tmp_path / "copy.nwb")
-    before = nwb.derived(copy)
+    before = nwb.digest_derived(copy)
     with h5py.File(copy, "r+") as file:
         change(file[place])
-    after = nwb.derived(copy)
+    after = nwb.digest_derived(copy)
     assert [path for path in before if before[path] != after[path]] == [place]
 
 
 def test_derived_finds_removed_added_and_redirected(result: Path, tmp_path: Path) -> None:
     copy = shutil.copy(result, tmp_path / "copy.nwb")
-    before = nwb.derived(copy)
+    before = nwb.digest_derived(copy)
     with h5py.File(copy, "r+") as file:
         del file["/general/notes"]
         file["/scratch"] = 1
         plane = file["/general/optophysiology/plane_RY_IMG_0001"]
         del plane["device"]
         plane["device"] = h5py.SoftLink("/general/devices/amplifier")
-    after = nwb.derived(copy)
+    after = nwb.digest_derived(copy)
     assert set(before) - set(after) == {"/general/notes"}
     assert set(after) - set(before) == {"/scratch"}
     assert [path for path in before if path in after and before[path] != after[path]] == [
@@ -253,14 +253,14 @@ def test_changed_samples_are_not_in_derived_but_in_the_array(result: Path, tmp_p
     copy = shutil.copy(result, tmp_path / "copy.nwb")
     with h5py.File(copy, "r+") as file:
         file["/acquisition/RY_E_0001_sweep000_ch0/data"][17] += 1
-    assert nwb.derived(copy) == nwb.derived(result)
+    assert nwb.digest_derived(copy) == nwb.digest_derived(result)
     array = nwb.read_provenance(copy).receipt.arrays["/acquisition/RY_E_0001_sweep000_ch0/data"]
-    with nwb.arrays(copy) as arrays:
+    with nwb.open_arrays(copy) as arrays:
         block = arrays["/acquisition/RY_E_0001_sweep000_ch0/data"][slice(0, ex.SAMPLES),]
     assert root_digest([block_digest(block)]) != array.sha256
 
 
-def no_raw() -> ex.Memory:
+def make_closed_raw() -> ex.Memory:
     class Closed(ex.Memory):
         def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
             raise AssertionError(f"{spec.source} was read")
@@ -269,32 +269,32 @@ def no_raw() -> ex.Memory:
 
 
 def test_new_metadata_takes_the_samples_over(result: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_deflate", None)
+    monkeypatch.setattr(storage, "_deflate_chunk", None)
     path = shutil.copy(result, tmp_path / "RY_S_0001.nwb")
-    plan = ex.example(file=ex.file_node(notes="corrected"))
+    plan = ex.make_example_plan(file=ex.make_file_node(notes="corrected"))
     seen: list[int] = []
     seal = Seal("0.2.0", "new rows", ex.INPUTS)
-    nwb.finish(Request(plan, path, seal, path), None, no_raw(), seen.append)
+    nwb.finish(Request(plan, path, seal, path), None, make_closed_raw(), seen.append)
     assert sum(seen) == plan.nbytes
     old, new = nwb.read_provenance(result).receipt, nwb.read_provenance(path).receipt
     assert (new.version, new.rows, new.arrays) == ("0.2.0", "new rows", old.arrays)
-    assert nwb.derived(path)["/general/notes"] != nwb.derived(result)["/general/notes"]
-    with nwb.arrays(path) as now, nwb.arrays(result) as then:
+    assert nwb.digest_derived(path)["/general/notes"] != nwb.digest_derived(result)["/general/notes"]
+    with nwb.open_arrays(path) as now, nwb.open_arrays(result) as then:
         for name, array in then.items():
             everything = tuple(slice(None) for _ in array.shape)
             np.testing.assert_array_equal(now[name][everything], array[everything])
 
 
 def test_a_renamed_series_is_taken_over(result: Path, tmp_path: Path) -> None:
-    plan = ex.example()
-    nodes = [dataclasses.replace(n, path=n.path.replace("RY_IMG_0001", "RY_IMG_0002")) for n in ex.imaging_nodes()]
+    plan = ex.make_example_plan()
+    nodes = [dataclasses.replace(n, path=n.path.replace("RY_IMG_0001", "RY_IMG_0002")) for n in ex.make_imaging_nodes()]
     links = {"imaging_plane": "/general/optophysiology/plane_RY_IMG_0002"}
     nodes[3] = dataclasses.replace(nodes[3], links=links)
     nodes[2] = dataclasses.replace(
         nodes[2], links={**nodes[2].links, "optical_channel": ("/general/optophysiology/plane_RY_IMG_0002/channel",)}
     )
-    plan = ex.example(nodes=[*nodes, *ex.ephys_nodes()])
-    path = ex.write_example(tmp_path / "renamed.nwb", plan, raw=no_raw(), previous=result)
+    plan = ex.make_example_plan(nodes=[*nodes, *ex.make_ephys_nodes()])
+    path = ex.write_example(tmp_path / "renamed.nwb", plan, raw=make_closed_raw(), previous=result)
     assert "/acquisition/RY_IMG_0002/data" in nwb.read_provenance(path).receipt.arrays
 
 
@@ -306,7 +306,7 @@ def test_changed_input_or_specification_is_read_again(result: Path, tmp_path: Pa
     beside = Seal("0.1.0", "rowsdigest", {**ex.INPUTS, ex.CELL.replace("cell.abf", "steps.atf"): InputDigest(3, "dd")})
     raw = ex.Memory()
     ex.write_example(tmp_path / "b.nwb", raw=raw, previous=result, seal=beside)
-    assert raw.reads == len(ex.example().arrays()) - 1
+    assert raw.reads == len(ex.make_example_plan().arrays()) - 1
 
 
 def test_an_unreadable_previous_is_written_anew(tmp_path: Path) -> None:
@@ -314,7 +314,7 @@ def test_an_unreadable_previous_is_written_anew(tmp_path: Path) -> None:
     previous.write_bytes(b"not HDF5")
     raw = ex.Memory()
     ex.write_example(tmp_path / "new.nwb", raw=raw, previous=previous)
-    assert raw.reads == len(ex.example().arrays())
+    assert raw.reads == len(ex.make_example_plan().arrays())
 
 
 class Breaks(ex.Memory):
@@ -348,7 +348,7 @@ def test_a_block_of_another_shape_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-DEVICE = Node("/general/devices/d", "Device", ex.fields(description="A device."))
+DEVICE = Node("/general/devices/d", "Device", ex.make_fields(description="A device."))
 
 
 @pytest.mark.parametrize(
@@ -356,12 +356,12 @@ DEVICE = Node("/general/devices/d", "Device", ex.fields(description="A device.")
     [
         ([Node("/acquisition/x", "TwoPhotonMovie")], "/acquisition/x: NWB has no type TwoPhotonMovie"),
         (
-            [Node("/general/devices/d", "Device", ex.fields(serial="1"))],
+            [Node("/general/devices/d", "Device", ex.make_fields(serial="1"))],
             "Device has no field 'serial'; known: description",
         ),
         ([DEVICE, DEVICE], "two nodes have the same path"),
         (
-            [Node("/processing/d", "Device", ex.fields(description="x"))],
+            [Node("/processing/d", "Device", ex.make_fields(description="x"))],
             "/processing (NWBFile) holds no Device",
         ),
         (
@@ -369,9 +369,9 @@ DEVICE = Node("/general/devices/d", "Device", ex.fields(description="A device.")
             "the plan has no such node",
         ),
         ([Node("/general/devices/d", "Device", {}, {"model": "/general/devices/d"})], "links to itself"),
-        ([Node("/acquisition/x", "TimeSeries", ex.fields(unit=3, data=[1.0], rate=1.0))], "/acquisition/x: "),
+        ([Node("/acquisition/x", "TimeSeries", ex.make_fields(unit=3, data=[1.0], rate=1.0))], "/acquisition/x: "),
         (
-            [Node("/events/e", "EventsTable", ex.fields(description="x", text=["a"]))],
+            [Node("/events/e", "EventsTable", ex.make_fields(description="x", text=["a"]))],
             "the column text needs a field text/description",
         ),
         (
@@ -379,38 +379,48 @@ DEVICE = Node("/general/devices/d", "Device", ex.fields(description="A device.")
             "refers to /e/1",
         ),
         ([Node("/e/intracellular_recordings/0", "IntracellularRecording", {}, {"plot": "/e/1"})], "has no link 'plot'"),
-        ([Node("/acquisition/x", "TimeSeries", ex.fields(unit="V", data=[[1], [2, 3]], rate=1.0))], "inhomogeneous"),
         (
-            [Node("/acquisition/x", "TimeSeries", ex.fields(unit="V", data=[1.0], rate=1.0, control=["b"]))],
+            [Node("/acquisition/x", "TimeSeries", ex.make_fields(unit="V", data=[[1], [2, 3]], rate=1.0))],
+            "inhomogeneous",
+        ),
+        (
+            [Node("/acquisition/x", "TimeSeries", ex.make_fields(unit="V", data=[1.0], rate=1.0, control=["b"]))],
             "could not convert",
         ),
-        ([Node("/general/devices/d", "Device", ex.fields(description="a\0b"))], "description holds a NUL character"),
+        (
+            [Node("/general/devices/d", "Device", ex.make_fields(description="a\0b"))],
+            "description holds a NUL character",
+        ),
     ],
 )
 def test_an_impossible_plan_is_told(tmp_path: Path, nodes: list[Node], message: str) -> None:
     with pytest.raises(Problem) as caught:
-        ex.write_example(tmp_path / "x.nwb", ex.example(nodes=nodes))
+        ex.write_example(tmp_path / "x.nwb", ex.make_example_plan(nodes=nodes))
     assert caught.value.finding.id == "plan.invalid"
     assert message in caught.value.finding.message
     assert list(tmp_path.iterdir()) == []
-    assert list(nwb.check_plan(ex.example(nodes=nodes))) == [caught.value.finding]
+    assert list(nwb.check_plan(ex.make_example_plan(nodes=nodes))) == [caught.value.finding]
 
 
 @pytest.mark.parametrize(
     "node",
     [
-        Node("/acquisition/x", "Device", ex.fields(description="a device in the wrong place")),
+        Node("/acquisition/x", "Device", ex.make_fields(description="a device in the wrong place")),
         Node("/e/sequential_recordings/0", "SequentialRecording", {}, {"simultaneous_recordings": ()}),
     ],
 )
 def test_what_pynwb_itself_refuses_is_an_impossible_plan(tmp_path: Path, node: Node) -> None:
     with pytest.raises(Problem) as caught:
-        ex.write_example(tmp_path / "x.nwb", ex.example(nodes=[node]))
-    assert [caught.value.finding.id] == [f.id for f in nwb.check_plan(ex.example(nodes=[node]))] == ["plan.invalid"]
+        ex.write_example(tmp_path / "x.nwb", ex.make_example_plan(nodes=[node]))
+    assert (
+        [caught.value.finding.id]
+        == [f.id for f in nwb.check_plan(ex.make_example_plan(nodes=[node]))]
+        == ["plan.invalid"]
+    )
 
 
 def test_a_possible_plan_has_no_findings() -> None:
-    assert list(nwb.check_plan(ex.example())) == []
+    assert list(nwb.check_plan(ex.make_example_plan())) == []
 
 
 @pytest.mark.parametrize(
@@ -418,12 +428,12 @@ def test_a_possible_plan_has_no_findings() -> None:
 )
 def test_a_start_without_zone_is_refused(tmp_path: Path, start: object, message: str) -> None:
     with pytest.raises(Problem, match=message):
-        ex.write_example(tmp_path / "x.nwb", ex.example(file=ex.file_node(session_start_time=start)))
+        ex.write_example(tmp_path / "x.nwb", ex.make_example_plan(file=ex.make_file_node(session_start_time=start)))
 
 
 def test_no_file_node(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="no node '/' of type NWBFile"):
-        ex.write_example(tmp_path / "x.nwb", dataclasses.replace(ex.example(), nodes=(DEVICE,)))
+        ex.write_example(tmp_path / "x.nwb", dataclasses.replace(ex.make_example_plan(), nodes=(DEVICE,)))
 
 
 def test_reading_damaged_results(result: Path, tmp_path: Path) -> None:
@@ -436,7 +446,7 @@ def test_reading_damaged_results(result: Path, tmp_path: Path) -> None:
         file["x"] = 1
     with pytest.raises(Problem, match=r"x\.nwb was not written by neuropress"):
         nwb.read_provenance(path)
-    with pytest.raises(Problem), nwb.arrays(tmp_path / "missing.nwb"):
+    with pytest.raises(Problem), nwb.open_arrays(tmp_path / "missing.nwb"):
         pass
 
 
@@ -447,7 +457,7 @@ def test_a_corrupt_chunk_is_told_with_its_place(result: Path, tmp_path: Path) ->
     with Path(path).open("rb+") as raw:
         raw.seek(chunk.byte_offset)
         raw.write(b"\xff" * 64)
-    with nwb.arrays(path) as arrays, pytest.raises(Problem) as caught:
+    with nwb.open_arrays(path) as arrays, pytest.raises(Problem) as caught:
         arrays["/acquisition/RY_IMG_0001/data"][slice(0, 300), slice(0, 12), slice(0, 20)]
     found = caught.value.finding
     assert (found.id, found.location.array, found.location.index) == (

@@ -19,19 +19,19 @@ from neuropress.results.nwb import guard
 from neuropress.verbs.explain import explain_result
 
 NODES = {
-    "behavior": nt.behavior,
-    "tables": nt.tables,
-    "electrodes": nt.electrodes,
-    "regions": nt.regions,
+    "behavior": nt.make_behavior_nodes,
+    "tables": nt.make_table_nodes,
+    "electrodes": nt.make_electrode_nodes,
+    "regions": nt.make_region_nodes,
 }
 
 
 @pytest.fixture(scope="module", params=NODES)
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):  # type: ignore[no-untyped-def]
-    return request.param, *nt.write(tmp_path_factory.mktemp(request.param), NODES[request.param]())
+    return request.param, *nt.write_plan(tmp_path_factory.mktemp(request.param), NODES[request.param]())
 
 
-def proven(path: Path, roots, cache, raw: type[nt.Raw] = nt.Raw):  # type: ignore[no-untyped-def]
+def verify_example(path: Path, roots, cache, raw: type[nt.Raw] = nt.Raw):  # type: ignore[no-untyped-def]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(verify, "RawArrays", raw)
         return verify.verify_result(path, roots, cache, lambda n: None)
@@ -39,9 +39,9 @@ def proven(path: Path, roots, cache, raw: type[nt.Raw] = nt.Raw):  # type: ignor
 
 def test_written_results_are_proven_and_have_nothing_unexplained(made) -> None:  # type: ignore[no-untyped-def]
     name, path, roots, cache = made
-    found = proven(path, roots, cache)
+    found = verify_example(path, roots, cache)
     assert found.findings == ()
-    assert found.arrays == len(ex.example(nodes=NODES[name]()).arrays())
+    assert found.arrays == len(ex.make_example_plan(nodes=NODES[name]()).arrays())
     unexplained = [f for f in nwb.validate(path) if f.severity is not Severity.INFO]
     assert unexplained == []
 
@@ -62,7 +62,7 @@ def test_one_changed_value_of_any_array_is_found(made, tmp_path: Path) -> None: 
                 flat = np.atleast_1d(value)
                 flat.view("u1")[0] ^= 1
                 file[array][-1] = flat if np.ndim(value) else flat[0]
-        found = [f.id for f in proven(copy, roots, cache).findings]
+        found = [f.id for f in verify_example(copy, roots, cache).findings]
         assert found == ["verify.different", "verify.digest"], array
 
 
@@ -75,19 +75,19 @@ def test_everything_has_an_explanation(made) -> None:  # type: ignore[no-untyped
 
 
 def test_a_clock_is_told(tmp_path: Path) -> None:
-    path, *_ = nt.write(tmp_path, nt.behavior())
-    (told,) = explain_result(path, "/processing/behavior/Position/snout/timestamps")
-    assert "  by the clock stored*0.001 + 12.5 s" in told.lines()
-    assert told.to_json()["array"]["spec"]["clock"] == {"scale": "0.001", "offset": "12.5"}
+    path, *_ = nt.write_plan(tmp_path, nt.make_behavior_nodes())
+    (explained,) = explain_result(path, "/processing/behavior/Position/snout/timestamps")
+    assert "  by the clock stored*0.001 + 12.5 s" in explained.lines()
+    assert explained.to_json()["array"]["spec"]["clock"] == {"scale": "0.001", "offset": "12.5"}
 
 
-def read(path: Path) -> pynwb.NWBHDF5IO:
+def open_nwb(path: Path) -> pynwb.NWBHDF5IO:
     return pynwb.NWBHDF5IO(str(path), "r")
 
 
 def test_pynwb_reads_behaviour(tmp_path: Path) -> None:
-    path, *_ = nt.write(tmp_path, nt.behavior())
-    with read(path) as io:
+    path, *_ = nt.write_plan(tmp_path, nt.make_behavior_nodes())
+    with open_nwb(path) as io:
         module = io.read().processing["behavior"]
         snout = module["Position"]["snout"]
         np.testing.assert_array_equal(snout.data[:], nt.ARRAYS["xy"])
@@ -96,8 +96,8 @@ def test_pynwb_reads_behaviour(tmp_path: Path) -> None:
 
 
 def test_pynwb_reads_tables(tmp_path: Path) -> None:
-    path, *_ = nt.write(tmp_path, nt.tables())
-    with read(path) as io:
+    path, *_ = nt.write_plan(tmp_path, nt.make_table_nodes())
+    with open_nwb(path) as io:
         file = io.read()
         trials = file.trials
         assert trials.colnames == ("start_time", "stop_time", "block", "correct", "choice")
@@ -111,8 +111,8 @@ def test_pynwb_reads_tables(tmp_path: Path) -> None:
 
 
 def test_pynwb_reads_electrodes_and_units(tmp_path: Path) -> None:
-    path, *_ = nt.write(tmp_path, nt.electrodes())
-    with read(path) as io:
+    path, *_ = nt.write_plan(tmp_path, nt.make_electrode_nodes())
+    with open_nwb(path) as io:
         file = io.read()
         assert file.electrodes["group"][2].name == "shank0"
         assert file.acquisition["probe"].electrodes.data[:].tolist() == [0, 1, 2, 3]
@@ -122,8 +122,8 @@ def test_pynwb_reads_electrodes_and_units(tmp_path: Path) -> None:
 
 
 def test_pynwb_reads_regions(tmp_path: Path) -> None:
-    path, *_ = nt.write(tmp_path, nt.regions())
-    with read(path) as io:
+    path, *_ = nt.write_plan(tmp_path, nt.make_region_nodes())
+    with open_nwb(path) as io:
         file = io.read()
         ophys = file.processing["ophys"]
         rois = ophys["ImageSegmentation"]["PlaneSegmentation"]
@@ -134,28 +134,28 @@ def test_pynwb_reads_regions(tmp_path: Path) -> None:
 
 
 class Many(nt.Raw):
-    data = nt.arrays(masked=300_000, events=100_000)
+    data = nt.make_arrays(masked=300_000, events=100_000)
 
 
 def test_many_events_and_pixels_cost_no_provenance_each(tmp_path: Path) -> None:
-    nodes = [*nt.tables(Many.data), *nt.regions(Many.data)]
-    path, roots, cache = nt.write(tmp_path, nodes, Many)
+    nodes = [*nt.make_table_nodes(Many.data), *nt.make_region_nodes(Many.data)]
+    path, roots, cache = nt.write_plan(tmp_path, nodes, Many)
     sizes = {name: len(text) for name, text in nwb.read_provenance(path).texts().items()}
     assert sum(sizes.values()) < 40_000
-    assert proven(path, roots, cache, Many).findings == ()
+    assert verify_example(path, roots, cache, Many).findings == ()
     with h5py.File(path) as file:
         assert file[f"{nt.ROIS}/pixel_mask"].compression == "gzip"
         np.testing.assert_array_equal(file[f"{nt.ROIS}/pixel_mask"][:], Many.data["masks"])
 
 
 def test_unchanged_columns_are_taken_over(tmp_path: Path) -> None:
-    nodes = [*nt.tables(Many.data), *nt.regions(Many.data)]
-    path, *_ = nt.write(tmp_path, nodes, Many)
+    nodes = [*nt.make_table_nodes(Many.data), *nt.make_region_nodes(Many.data)]
+    path, *_ = nt.write_plan(tmp_path, nodes, Many)
     before = path.read_bytes()
     raw = Many()
     made = nwb.read_provenance(path).receipt
     seal = nwb.Seal("0.1.0", "rows", made.inputs)
-    nwb.finish(Request(nt.plan_of(nodes, made.inputs), path, seal, path), None, raw, lambda n: None)
+    nwb.finish(Request(nt.make_plan(nodes, made.inputs), path, seal, path), None, raw, lambda n: None)
     assert raw.reads == 0
     assert path.read_bytes() == before
 
@@ -163,38 +163,38 @@ def test_unchanged_columns_are_taken_over(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("node", "message"),
     [
-        (Node("/intervals/t", "TimeIntervals", ex.fields(description="d", a=[1])), "needs a field a/description"),
+        (Node("/intervals/t", "TimeIntervals", ex.make_fields(description="d", a=[1])), "needs a field a/description"),
         (
-            Node("/intervals/t", "TimeIntervals", ex.fields(**{"description": "d", "a/description": "x"})),
+            Node("/intervals/t", "TimeIntervals", ex.make_fields(**{"description": "d", "a/description": "x"})),
             "a column that the table does not have",
         ),
         (
-            Node("/analysis/t", "DynamicTable", ex.fields(**{"description": "d", "a": [1], "a/unit": "V"})),
+            Node("/analysis/t", "DynamicTable", ex.make_fields(**{"description": "d", "a": [1], "a/unit": "V"})),
             "column a (VectorData) has no 'unit'",
         ),
-        (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=3)), "needs a list or an array"),
-        (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=[1, "x"])), "neither texts alone nor numbers"),
-        (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=[1, None])), "neither texts alone nor"),
-        (Node("/analysis/t", "DynamicTable", ex.fields(description="d", a=[[1], [1, 2]])), "inhomogeneous"),
+        (Node("/analysis/t", "DynamicTable", ex.make_fields(description="d", a=3)), "needs a list or an array"),
+        (Node("/analysis/t", "DynamicTable", ex.make_fields(description="d", a=[1, "x"])), "neither texts alone nor numbers"),
+        (Node("/analysis/t", "DynamicTable", ex.make_fields(description="d", a=[1, None])), "neither texts alone nor"),
+        (Node("/analysis/t", "DynamicTable", ex.make_fields(description="d", a=[[1], [1, 2]])), "inhomogeneous"),
         (
-            Node("/acquisition/p", "ElectricalSeries", ex.fields(data=[1.0], rate=1.0, electrodes="0:9"),
+            Node("/acquisition/p", "ElectricalSeries", ex.make_fields(data=[1.0], rate=1.0, electrodes="0:9"),
                  {"electrodes": "/analysis/one"}),
             "names row 8 of /analysis/one, which has 1 rows",
         ),
         (
-            Node("/acquisition/p", "ElectricalSeries", ex.fields(data=[1.0], rate=1.0, electrodes="first"),
+            Node("/acquisition/p", "ElectricalSeries", ex.make_fields(data=[1.0], rate=1.0, electrodes="first"),
                  {"electrodes": "/analysis/one"}),
             "no list of row numbers",
         ),
-        (Node("/processing/behavior/x", "TimeSeries", ex.fields(unit="V", data=[1.0], rate=1.0)), "/processing/behavior is no node"),
-        (Node("/analysis/one/x", "TimeSeries", ex.fields(unit="V", data=[1], rate=1.0)), "holds no TimeSeries"),
-        (Node("/units", "TimeIntervals", ex.fields(description="d")), "/units is a Units in every NWB file"),
+        (Node("/processing/behavior/x", "TimeSeries", ex.make_fields(unit="V", data=[1.0], rate=1.0)), "/processing/behavior is no node"),
+        (Node("/analysis/one/x", "TimeSeries", ex.make_fields(unit="V", data=[1], rate=1.0)), "holds no TimeSeries"),
+        (Node("/units", "TimeIntervals", ex.make_fields(description="d")), "/units is a Units in every NWB file"),
     ],
 )  # fmt: skip
 def test_an_impossible_table_is_told(tmp_path: Path, node: Node, message: str) -> None:
-    one = Node("/analysis/one", "DynamicTable", ex.fields(**{"description": "d", "a": [1], "a/description": "x"}))
+    one = Node("/analysis/one", "DynamicTable", ex.make_fields(**{"description": "d", "a": [1], "a/description": "x"}))
     with pytest.raises(Problem) as caught:
-        nt.write(tmp_path, [one, node])
+        nt.write_plan(tmp_path, [one, node])
     assert caught.value.finding.id == "plan.invalid"
     assert message in caught.value.finding.message
 
@@ -208,7 +208,7 @@ class Nul(nt.Raw):
 
 def test_a_text_that_hdf5_cannot_hold_is_told(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="row 1 of event holds a NUL"):
-        nt.write(tmp_path, nt.tables(Nul.data), Nul)
+        nt.write_plan(tmp_path, nt.make_table_nodes(Nul.data), Nul)
     assert not (tmp_path / "RY_S_0001.nwb").exists()
 
 
@@ -218,21 +218,21 @@ class Short(nt.Raw):
 
 def test_rows_that_do_not_end_where_their_column_ends_are_told(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="pixel_mask_index ends at 30 or does not ascend"):
-        nt.write(tmp_path, nt.regions(Short.data), Short)
+        nt.write_plan(tmp_path, nt.make_region_nodes(Short.data), Short)
 
 
 def test_texts_beyond_the_budget_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, roots, cache = nt.write(tmp_path, nt.tables())
+    path, roots, cache = nt.write_plan(tmp_path, nt.make_table_nodes())
     monkeypatch.setattr(guard.budget, "TEXT_BYTES", 2000)
-    found = {f.id for f in proven(path, roots, cache).findings}
+    found = {f.id for f in verify_example(path, roots, cache).findings}
     assert found == {"result.unreadable"}
 
 
 def test_a_clock_beside_other_types_than_float64_is_refused(tmp_path: Path) -> None:
-    path, roots, cache = nt.write(tmp_path, nt.behavior())
+    path, roots, cache = nt.write_plan(tmp_path, nt.make_behavior_nodes())
     with h5py.File(path, "r+") as file:
         text = file["/general/neuropress/receipt_json"][()].decode()
         file["/general/neuropress/receipt_json"][()] = text.replace('"scale":"0.001"', '"scale":"1e-3"')
-    (found,) = proven(path, roots, cache).findings
+    (found,) = verify_example(path, roots, cache).findings
     assert found.id == "result.unreadable"
     assert Clock("1/30000", "-2").seconds(np.array([60000])).tolist() == [0.0]

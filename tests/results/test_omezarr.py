@@ -19,14 +19,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ome_zarr_models.v05 import Image
 
-from neuropress.execution.executor import InProcess, write_result
+from neuropress.execution.executor import LocalExecutor, write_result
 from neuropress.model.finding import Problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node, Plan, SourceRow, Target
 from neuropress.model.receipt import InputDigest, block_digest, blocks, root_digest
 from neuropress.results import Request, Seal
 from neuropress.results.omezarr import volume as omezarr
-from neuropress.results.omezarr.layout import arrange, tiles, whole
-from neuropress.results.omezarr.pyramid import halve
+from neuropress.results.omezarr.layout import arrange_layout, list_tiles, make_whole_box
+from neuropress.results.omezarr.pyramid import halve_block
 
 LAYOUT = "neuropress.results.omezarr.layout"
 SEAL = Seal("1.0", "rows", {"lichtman/stack.tif": InputDigest(3, "ab")})
@@ -77,13 +77,13 @@ def volume_plan(
 def write(
     data: np.ndarray, axes: str, path: Path, *, raw: Any = None, previous: Path | None = None, **more: Any
 ) -> list[int]:
-    heard: list[int] = []
+    reported: list[int] = []
     request = Request(volume_plan(data, axes, **more), path, SEAL, previous)
-    write_result(request, raw or Raw(data), InProcess(), heard.append)
-    return heard
+    write_result(request, raw or Raw(data), LocalExecutor(), reported.append)
+    return reported
 
 
-def values(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
+def make_values(shape: tuple[int, ...], dtype: str, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
     if np.dtype(dtype).kind == "f":
         return rng.normal(0, 1000, shape).astype(dtype)
@@ -102,7 +102,7 @@ def next_level(data: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     return (mean if data.dtype.kind == "f" else np.rint(mean)).astype(data.dtype)
 
 
-def by_tensorstore(folder: Path) -> np.ndarray:
+def read_by_tensorstore(folder: Path) -> np.ndarray:
     spec = {"driver": "zarr3", "kvstore": {"driver": "file", "path": str(folder)}}
     return np.asarray(tensorstore.open(spec, read=True).result().read().result())
 
@@ -118,16 +118,16 @@ def assert_pyramid(path: Path, data: np.ndarray) -> int:
             expected = next_level(expected, found.shape)
         assert found.dtype == data.dtype
         np.testing.assert_array_equal(found[...], expected, f"level {number}")
-        np.testing.assert_array_equal(by_tensorstore(folder), expected, f"level {number}")
+        np.testing.assert_array_equal(read_by_tensorstore(folder), expected, f"level {number}")
     return len(datasets)
 
 
-def tree(folder: Path) -> dict[str, bytes]:
+def read_tree(folder: Path) -> dict[str, bytes]:
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @contextmanager
-def small(slab: int = 4096, shard: int = 2) -> Iterator[None]:
+def shrink_layout(slab: int = 4096, shard: int = 2) -> Iterator[None]:
     """Tiny chunks, shards and slabs: a small array has many blocks and passes. No waiting for the disk."""
     sizes = {"CHUNKS": ((2, 8), (4, 8)), "PAGE_CHUNK": 8, "SLAB_BYTES": slab, "SHARD_CHUNKS": shard}
     with mock.patch.multiple(LAYOUT, **sizes), mock.patch("os.fsync"):
@@ -152,16 +152,16 @@ def test_every_shape_and_dtype_is_exact_at_every_level(
 ) -> None:
     path = tmp_path_factory.mktemp("sweep") / "v.ome.zarr"
     axes, shape = volume
-    data = values(shape, dtype)
+    data = make_values(shape, dtype)
     stated = [step, 1.0, 1.0][-3 if "z" in axes else -2 :]
-    with small(slab):
-        heard = write(data, axes, path, stated=stated)
-    assert sum(heard) == data.nbytes
+    with shrink_layout(slab):
+        reported = write(data, axes, path, stated=stated)
+    assert sum(reported) == data.nbytes
     levels = assert_pyramid(path, data)
     made = omezarr.read_provenance(path)
-    assert made.receipt.derived == omezarr.derived(path)
+    assert made.receipt.derived == omezarr.digest_derived(path)
     assert set(made.receipt.derived) == {f"/{i}" for i in range(1, levels)} | {omezarr.METADATA}
-    with omezarr.arrays(path) as stored:
+    with omezarr.open_arrays(path) as stored:
         known = made.receipt.arrays["/0"]
         digests = [block_digest(stored["/0"][box]) for box in blocks(shape, known.block)]
     assert root_digest(digests) == known.sha256
@@ -171,13 +171,13 @@ def test_every_shape_and_dtype_is_exact_at_every_level(
 
 @pytest.mark.parametrize("shape", [(1, 512, 512), (65, 64, 64), (64, 513, 520), (129, 70, 300)])
 def test_real_chunks_and_shards(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    data = values(shape, "u1")
+    data = make_values(shape, "u1")
     write(data, "zyx", tmp_path / "v.ome.zarr")
     assert_pyramid(tmp_path / "v.ome.zarr", data)
 
 
 def test_ome_zarr_models_accepts(tmp_path: Path) -> None:
-    data = values((2, 3, 20, 130, 140), "<u2")
+    data = make_values((2, 3, 20, 130, 140), "<u2")
     write(data, "tczyx", tmp_path / "v.ome.zarr", scale=[0.5, 1.0, 40.0, 4.0, 4.0])
     image = Image.from_zarr(zarr.open_group(tmp_path / "v.ome.zarr", mode="r"))
     assert image.ome_attributes.version == "0.5"
@@ -187,7 +187,9 @@ def test_ome_zarr_models_accepts(tmp_path: Path) -> None:
 
 
 def test_scale_and_half_voxel_translation(tmp_path: Path) -> None:
-    write(values((10, 200, 300), "u1"), "zyx", tmp_path / "v.ome.zarr", scale=[30.0, 0.1, 0.1], stated=[30, 0.1, 0.1])
+    write(
+        make_values((10, 200, 300), "u1"), "zyx", tmp_path / "v.ome.zarr", scale=[30.0, 0.1, 0.1], stated=[30, 0.1, 0.1]
+    )
     attributes = json.loads((tmp_path / "v.ome.zarr/zarr.json").read_text())["attributes"]
     image = attributes["ome"]["multiscales"][0]
     found = [[list(t.values())[1] for t in d["coordinateTransformations"]] for d in image["datasets"]]
@@ -206,7 +208,7 @@ def test_scale_and_half_voxel_translation(tmp_path: Path) -> None:
 
 
 def test_only_the_files_own_spacing_decides_what_is_halved(tmp_path: Path) -> None:
-    data = values((100, 100, 100), "u1")
+    data = make_values((100, 100, 100), "u1")
     for stated, shape in (([40.0, 4.0, 4.0], (100, 50, 50)), ([7.9, 4.0, 4.0], (50, 50, 50)), (None, (50, 50, 50))):
         shutil.rmtree(tmp_path / "v.ome.zarr", ignore_errors=True)
         write(data, "zyx", tmp_path / "v.ome.zarr", scale=[1.0, 40.0, 40.0], stated=stated)
@@ -214,19 +216,19 @@ def test_only_the_files_own_spacing_decides_what_is_halved(tmp_path: Path) -> No
 
 
 def test_two_writes_give_the_same_bytes(tmp_path: Path) -> None:
-    data = values((40, 90, 70), "<i2")
+    data = make_values((40, 90, 70), "<i2")
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
-        with small():
+        with shrink_layout():
             write(data, "zyx", tmp_path / name / "v.ome.zarr")
-    assert tree(tmp_path / "a") == tree(tmp_path / "b")
+    assert read_tree(tmp_path / "a") == read_tree(tmp_path / "b")
 
 
 @pytest.mark.parametrize("fail_at", [0, 1, 7, 20])
 def test_an_interrupted_write_continues(tmp_path: Path, fail_at: int) -> None:
-    data = values((60, 90, 70), "<u2")
+    data = make_values((60, 90, 70), "<u2")
     path = tmp_path / "v.ome.zarr"
-    with small():
+    with shrink_layout():
         (tmp_path / "whole").mkdir()
         complete = Raw(data)
         write(data, "zyx", tmp_path / "whole/v.ome.zarr", raw=complete)
@@ -241,39 +243,39 @@ def test_an_interrupted_write_continues(tmp_path: Path, fail_at: int) -> None:
                 file.write(b'{"unit":"0/1')  # torn by a crash
             journal.rename(journal.with_name("another process.jsonl"))
         again = Raw(data)
-        heard = write(data, "zyx", path, raw=again)
-    assert tree(path) == tree(tmp_path / "whole" / "v.ome.zarr")
-    assert sum(heard) == data.nbytes
+        reported = write(data, "zyx", path, raw=again)
+    assert read_tree(path) == read_tree(tmp_path / "whole" / "v.ome.zarr")
+    assert sum(reported) == data.nbytes
     assert again.reads == complete.reads - fail_at // 2 * 2  # a group of units is two slabs here
     assert done >= fail_at // 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["v.ome.zarr", "whole"]
 
 
 def test_another_plan_does_not_continue_an_interrupted_write(tmp_path: Path) -> None:
-    data, path = values((60, 90, 70), "<u2"), tmp_path / "v.ome.zarr"
-    with small():
+    data, path = make_values((60, 90, 70), "<u2"), tmp_path / "v.ome.zarr"
+    with shrink_layout():
         with pytest.raises(OSError, match="gone"):
             write(data, "zyx", path, raw=Raw(data, 20, OSError("gone")))
-        other = values((50, 80, 70), "u1")
+        other = make_values((50, 80, 70), "u1")
         write(other, "zyx", path)
     assert_pyramid(path, other)
 
 
 def test_killed_between_the_last_block_and_the_rename(tmp_path: Path) -> None:
-    data, path = values((30, 40, 50), "u1"), tmp_path / "v.ome.zarr"
+    data, path = make_values((30, 40, 50), "u1"), tmp_path / "v.ome.zarr"
     write(data, "zyx", path)
-    before = tree(path)
+    before = read_tree(path)
     path.rename(tmp_path / "v.ome.zarr.partial")
     unread = Raw(data)
     write(data, "zyx", path, raw=unread)
     assert unread.reads == 0
-    assert tree(path) == before
+    assert read_tree(path) == before
 
 
 def test_an_older_result_is_replaced(tmp_path: Path) -> None:
     path = tmp_path / "v.ome.zarr"
-    write(values((30, 40, 50), "u1"), "zyx", path)
-    newer = values((30, 40, 51), "u1")
+    write(make_values((30, 40, 50), "u1"), "zyx", path)
+    newer = make_values((30, 40, 51), "u1")
     write(newer, "zyx", path, previous=path)
     assert_pyramid(path, newer)
     assert [p.name for p in tmp_path.iterdir()] == ["v.ome.zarr"]
@@ -281,7 +283,7 @@ def test_an_older_result_is_replaced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("new_arrived", [True, False])
 def test_an_interrupted_replacement_is_mended(tmp_path: Path, new_arrived: bool) -> None:
-    data, path = values((30, 40, 50), "u1"), tmp_path / "v.ome.zarr"
+    data, path = make_values((30, 40, 50), "u1"), tmp_path / "v.ome.zarr"
     write(data, "zyx", path)
     if new_arrived:
         shutil.copytree(path, tmp_path / "v.ome.zarr.old")
@@ -294,32 +296,32 @@ def test_an_interrupted_replacement_is_mended(tmp_path: Path, new_arrived: bool)
 
 
 def test_changed_metadata_leaves_the_arrays_alone(tmp_path: Path) -> None:
-    data, path = values((30, 140, 150), "<u2"), tmp_path / "v.ome.zarr"
+    data, path = make_values((30, 140, 150), "<u2"), tmp_path / "v.ome.zarr"
     write(data, "zyx", path, scale=[4.0, 4.0, 4.0])
     before = {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in path.rglob("*") if p.is_file()}
     unread = Raw(data)
-    heard = write(data, "zyx", path, raw=unread, previous=path, scale=[9.0, 5.0, 5.0])
+    reported = write(data, "zyx", path, raw=unread, previous=path, scale=[9.0, 5.0, 5.0])
     after = {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in path.rglob("*") if p.is_file()}
     root = path / "zarr.json"
     assert before.pop(root) != after.pop(root)
     assert before == after
     assert unread.reads == 0
-    assert sum(heard) == data.nbytes
+    assert sum(reported) == data.nbytes
     (tmp_path / "new").mkdir()
     write(data, "zyx", tmp_path / "new/v.ome.zarr", scale=[9.0, 5.0, 5.0])
-    assert tree(path) == tree(tmp_path / "new/v.ome.zarr")
+    assert read_tree(path) == read_tree(tmp_path / "new/v.ome.zarr")
 
 
 def test_another_input_is_written_again(tmp_path: Path) -> None:
-    data, path = values((30, 40, 50), "u1"), tmp_path / "v.ome.zarr"
+    data, path = make_values((30, 40, 50), "u1"), tmp_path / "v.ome.zarr"
     write(data, "zyx", path)
     seal = Seal("1.0", "rows", {"lichtman/stack.tif": InputDigest(3, "cd")})
     raw = Raw(data)
-    write_result(Request(volume_plan(data, "zyx"), path, seal, path), raw, InProcess(), lambda n: None)
+    write_result(Request(volume_plan(data, "zyx"), path, seal, path), raw, LocalExecutor(), lambda n: None)
     assert raw.reads == 1
 
 
-def flip(file: Path, at: int) -> None:
+def flip_bit(file: Path, at: int) -> None:
     content = bytearray(file.read_bytes())
     content[at] ^= 1
     file.write_bytes(content)
@@ -328,68 +330,68 @@ def flip(file: Path, at: int) -> None:
 @pytest.mark.parametrize("at", [50, -3], ids=["chunk", "index"])
 @pytest.mark.parametrize("dtype", ["u1", "<u2"])
 def test_a_damaged_shard_is_told(tmp_path: Path, at: int, dtype: str) -> None:
-    data, path = values((30, 140, 50), dtype), tmp_path / "v.ome.zarr"
+    data, path = make_values((30, 140, 50), dtype), tmp_path / "v.ome.zarr"
     write(data, "zyx", path)
     for level in "01":
-        flip(path / level / "c/0/0/0", at)
-    with omezarr.arrays(path) as stored, pytest.raises(Problem) as caught:
-        stored["/0"][whole(data.shape)]
+        flip_bit(path / level / "c/0/0/0", at)
+    with omezarr.open_arrays(path) as stored, pytest.raises(Problem) as caught:
+        stored["/0"][make_whole_box(data.shape)]
     assert caught.value.finding.id == "result.unreadable"
     assert caught.value.finding.message.startswith("v.ome.zarr: array 0 cannot be read at [0, 0, 0]: ")
     with pytest.raises(Problem) as caught:
-        omezarr.derived(path)
+        omezarr.digest_derived(path)
     assert caught.value.finding.location.array == "/1"
 
 
-def _remove(path: Path) -> None:
+def remove_metadata(path: Path) -> None:
     (path / "zarr.json").unlink()
 
 
-def _truncate(path: Path) -> None:
+def truncate_metadata(path: Path) -> None:
     (path / "zarr.json").write_text((path / "zarr.json").read_text()[:-30])
 
 
-def _foreign(path: Path) -> None:
+def make_foreign(path: Path) -> None:
     (path / "zarr.json").write_text('{"zarr_format": 3, "node_type": "group", "attributes": {}}')
 
 
-def _newer(path: Path) -> None:
+def make_newer(path: Path) -> None:
     text = (path / "zarr.json").read_text()
     (path / "zarr.json").write_text(text.replace('"format": 3', '"format": 4'))
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
-        (_remove, "v.ome.zarr has no readable zarr.json"),
-        (_truncate, "v.ome.zarr has no readable zarr.json"),
-        (_foreign, "v.ome.zarr was not written by neuropress"),
-        (_newer, "provenance format 4"),
+        (remove_metadata, "v.ome.zarr has no readable zarr.json"),
+        (truncate_metadata, "v.ome.zarr has no readable zarr.json"),
+        (make_foreign, "v.ome.zarr was not written by neuropress"),
+        (make_newer, "provenance format 4"),
     ],
 )
-def test_a_result_without_provenance_is_told(tmp_path: Path, damage: Callable[[Path], None], told: str) -> None:
-    data, path = values((4, 5, 6), "u1"), tmp_path / "v.ome.zarr"
+def test_a_result_without_provenance_is_refused(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:
+    data, path = make_values((4, 5, 6), "u1"), tmp_path / "v.ome.zarr"
     write(data, "zyx", path)
     damage(path)
-    with pytest.raises(Problem, match=told) as caught:
+    with pytest.raises(Problem, match=message) as caught:
         omezarr.read_provenance(path)
-    assert caught.value.finding.id == ("result.foreign" if damage is _foreign else "result.unreadable")
+    assert caught.value.finding.id == ("result.foreign" if damage is make_foreign else "result.unreadable")
     write(data, "zyx", path, previous=path)  # and it is simply written again
     assert_pyramid(path, data)
 
 
 def test_a_changed_value_shows_in_the_digest(tmp_path: Path) -> None:
-    data, path = values((30, 140, 50), "u1"), tmp_path / "v.ome.zarr"
+    data, path = make_values((30, 140, 50), "u1"), tmp_path / "v.ome.zarr"
     write(data, "zyx", path)
     made = omezarr.read_provenance(path).receipt
     for level in "01":
         array = zarr.open_array(path / level, mode="r+")
         array[3, 3, 3] = int(np.asarray(array[3, 3, 3])) ^ 1
-    with omezarr.arrays(path) as stored:
+    with omezarr.open_arrays(path) as stored:
         known = made.arrays["/0"]
         digests = [block_digest(stored["/0"][box]) for box in blocks(data.shape, known.block)]
     assert root_digest(digests) != known.sha256
-    assert omezarr.derived(path)["/1"] != made.derived["/1"]
+    assert omezarr.digest_derived(path)["/1"] != made.derived["/1"]
 
 
 @settings(max_examples=60, deadline=None)
@@ -399,14 +401,14 @@ def test_a_changed_value_shows_in_the_digest(tmp_path: Path) -> None:
 def test_halving_is_the_definition(
     shape: tuple[int, ...], axes: tuple[bool, bool, bool], dtype: str, seed: int
 ) -> None:
-    data = values(shape, dtype, seed)
+    data = make_values(shape, dtype, seed)
     smaller = tuple(-(-n // 2) if on else n for n, on in zip(shape, axes, strict=True))
-    np.testing.assert_array_equal(halve(data, axes), next_level(data, smaller))
+    np.testing.assert_array_equal(halve_block(data, axes), next_level(data, smaller))
 
 
 def test_half_goes_to_even() -> None:
     pairs = np.array([[[0, 1, 1, 2, 2, 3, 3, 4, -1, 0, -2, -1, -3, -2]]], "i1")
-    assert halve(pairs, (False, False, True)).tolist() == [[[0, 2, 2, 4, 0, -2, -2]]]
+    assert halve_block(pairs, (False, False, True)).tolist() == [[[0, 2, 2, 4, 0, -2, -2]]]
 
 
 @settings(max_examples=200, deadline=None)
@@ -420,7 +422,7 @@ def test_blocks_own_whole_shards(shape: list[int], itemsize: int, space: int, sp
     """At every level, for any shape: shards hold whole chunks, and no shard belongs to two blocks."""
     space = min(space, len(shape))
     shape = [*(min(n, 5) for n in shape[:-space]), *shape[-space:]]
-    found = arrange(tuple(shape), itemsize, space, spacing[:space])
+    found = arrange_layout(tuple(shape), itemsize, space, spacing[:space])
     for index, stage in enumerate(found.passes):
         assert stage.first == (found.passes[index - 1].last if index else 0)
         assert index == 0 or stage.last > stage.first
@@ -445,12 +447,12 @@ def test_blocks_own_whole_shards(shape: list[int], itemsize: int, space: int, sp
 
 def test_tiles_cover_a_box_once() -> None:
     covered = np.zeros((5, 7), int)
-    for tile in tiles(whole((5, 7)), (2, 3)):
+    for tile in list_tiles(make_whole_box((5, 7)), (2, 3)):
         covered[tile] += 1
     assert (covered == 1).all()
 
 
-def edited(change: dict[str, Any] | None = None, without: str = "", **parts: Any) -> Plan:
+def make_edited_plan(change: dict[str, Any] | None = None, without: str = "", **parts: Any) -> Plan:
     plan = volume_plan(np.zeros((4, 5, 6), "u1"), "zyx")
     (node,) = plan.nodes
     fields = {name: field for name, field in node.fields.items() if name != without} | (change or {})
@@ -460,28 +462,28 @@ def edited(change: dict[str, Any] | None = None, without: str = "", **parts: Any
 @pytest.mark.parametrize(
     "plan",
     [
-        replace(edited(), nodes=()),
-        replace(edited(), nodes=(*edited().nodes, Node("/labels", "Multiscale"))),
-        edited(arrays={}),
-        edited(without="multiscales/0/axes/0/name"),
-        edited(without="multiscales/0/datasets/0/coordinateTransformations/0/scale/2"),
-        edited({"multiscales/0/axes/3/name": Field("c", "test")}),
-        edited({"multiscales": Field("none", "test")}),
-        edited(
+        replace(make_edited_plan(), nodes=()),
+        replace(make_edited_plan(), nodes=(*make_edited_plan().nodes, Node("/labels", "Multiscale"))),
+        make_edited_plan(arrays={}),
+        make_edited_plan(without="multiscales/0/axes/0/name"),
+        make_edited_plan(without="multiscales/0/datasets/0/coordinateTransformations/0/scale/2"),
+        make_edited_plan({"multiscales/0/axes/3/name": Field("c", "test")}),
+        make_edited_plan({"multiscales": Field("none", "test")}),
+        make_edited_plan(
             {"multiscales/0/name": Field(float("nan"), "test")},
-            arrays={"0": replace(edited().nodes[0].arrays["0"], dtype="<U4")},
+            arrays={"0": replace(make_edited_plan().nodes[0].arrays["0"], dtype="<U4")},
         ),
     ],
 )
-def test_an_impossible_plan_is_told_before_and_by_the_writer(tmp_path: Path, plan: Plan) -> None:
-    (told,) = omezarr.check_plan(plan)
-    assert (told.id, plan.target.id in told.message) == ("plan.invalid", True)
+def test_an_impossible_plan_is_refused_before_and_by_the_writer(tmp_path: Path, plan: Plan) -> None:
+    (refusal,) = omezarr.check_plan(plan)
+    assert (refusal.id, plan.target.id in refusal.message) == ("plan.invalid", True)
     request = Request(plan, tmp_path / "v.ome.zarr", SEAL)
     with pytest.raises(Problem) as caught:
-        write_result(request, Raw(np.zeros((4, 5, 6), "u1")), InProcess(), print)
-    assert caught.value.finding == told
+        write_result(request, Raw(np.zeros((4, 5, 6), "u1")), LocalExecutor(), print)
+    assert caught.value.finding == refusal
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_possible_plan_has_no_findings() -> None:
-    assert list(omezarr.check_plan(edited())) == []
+    assert list(omezarr.check_plan(make_edited_plan())) == []

@@ -14,7 +14,7 @@ from builder import Builder, abf, movie, slices
 from neuropress.cli.main import main
 from neuropress.model.plan import canonical
 from neuropress.model.serial import to_json
-from neuropress.results import kind_of
+from neuropress.results import detect_kind
 
 
 def one_recording(made: Builder, scratch: Path) -> str:
@@ -103,7 +103,7 @@ def test_provenance_is_small_and_explains_all_that_was_planned(
     assert made.dataset.convert().ok
     path = made.output(result)
     assert path is not None
-    read = kind_of(path).load().read_provenance(path)
+    read = detect_kind(path).load().read_provenance(path)
     assert len(read.receipt.inputs) == inputs
     stored = {section: len(text) for section, text in _stored(path).items()}
     size = stored["about"] + stored["fields"] + stored["receipt"]

@@ -93,15 +93,15 @@ def test_an_input_that_is_not_the_planned_one_is_refused(tmp_path: Path) -> None
 
 
 def test_deleting_the_state_folder_meanwhile_lets_no_second_writer_in(lab: Builder) -> None:
-    told: list[int] = []
+    statuses: list[int] = []
 
     def progress(nbytes: int) -> None:
-        if not told:
+        if not statuses:
             shutil.rmtree(lab.root / ".neuropress")
-            told.append(main(["convert", str(lab.root)]))
+            statuses.append(main(["convert", str(lab.root)]))
 
     assert lab.dataset.convert(progress=progress).ok
-    assert told == [1]
+    assert statuses == [1]
     assert len(results(lab)) == 2
 
 
@@ -239,16 +239,16 @@ def test_a_result_that_is_a_link_is_not_written_through(lab: Builder, tmp_path: 
 
 def interrupt(lab: Builder, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Stop the volume after some blocks; its ``.partial`` folder."""
-    note, noted = staging.Staging.note, []
+    record_units, recorded = staging.Staging.record_units, []
 
     def stop(self: staging.Staging, units: dict[staging.UnitKey, staging.Digests]) -> None:
-        note(self, units)
-        noted.extend(units)
-        if len(noted) > 1:
+        record_units(self, units)
+        recorded.extend(units)
+        if len(recorded) > 1:
             raise OSError("the disk went away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging.Staging, "note", stop)
+        patch.setattr(staging.Staging, "record_units", stop)
         assert main(["convert", str(lab.root)]) == 3
     (partial,) = (lab.root / "output").rglob("*.ome.zarr.partial")
     return partial

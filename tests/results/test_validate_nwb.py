@@ -12,9 +12,9 @@ import pytest
 
 from neuropress.model.finding import Problem, Severity
 from neuropress.model.plan import Node
-from neuropress.results import tool
-from neuropress.results.nwb.explained import CONDITIONS, explanations
-from neuropress.results.nwb.silent import CHECKS, silent_mistakes
+from neuropress.results import load_kind
+from neuropress.results.nwb.explained import CONDITIONS, load_explanations
+from neuropress.results.nwb.silent import CHECKS, find_silent_mistakes
 
 
 @pytest.fixture(scope="module")
@@ -23,12 +23,12 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def unexplained(path: Path) -> list[tuple[str, str]]:
-    return [(f.id, f.message) for f in tool("nwb").validate(path) if f.severity is not Severity.INFO]
+    return [(f.id, f.message) for f in load_kind("nwb").validate(path) if f.severity is not Severity.INFO]
 
 
 def test_a_whole_session_has_nothing_unexplained(result: Path) -> None:
     assert unexplained(result) == []
-    found = tool("nwb").validate(result)
+    found = load_kind("nwb").validate(result)
     assert [f.location.array for f in found] == [
         "(ExperimentalConditionsTable experimental_conditions)",
         "(RepetitionsTable repetitions)",
@@ -41,20 +41,20 @@ def test_a_whole_session_has_nothing_unexplained(result: Path) -> None:
     assert all(f.location.file == str(result) for f in found)
 
 
-def with_tags(*times: float) -> list[Node]:
-    about = ex.fields(description="Tags.", timestamp=list(times), annotation=["x"] * len(times))
+def make_tag_nodes(*times: float) -> list[Node]:
+    about = ex.make_fields(description="Tags.", timestamp=list(times), annotation=["x"] * len(times))
     return [Node("/events/tags", "EventsTable", about)]
 
 
 def test_explained_by_the_data_itself(tmp_path: Path) -> None:
-    data = ex.samples("pixels")[:5]
-    plane, series = ex.imaging_nodes()[2:]
-    plane = dataclasses.replace(plane, fields={**plane.fields, **ex.fields(location="unknown")})
-    series = dataclasses.replace(series, arrays={"data": ex.spec(ex.MOVIE, "pixels", (0, 2, 1), data)})
-    plan = ex.example(nodes=[*ex.imaging_nodes()[:2], plane, series, *with_tags(1.0)])
+    data = ex.make_samples("pixels")[:5]
+    plane, series = ex.make_imaging_nodes()[2:]
+    plane = dataclasses.replace(plane, fields={**plane.fields, **ex.make_fields(location="unknown")})
+    series = dataclasses.replace(series, arrays={"data": ex.make_spec(ex.MOVIE, "pixels", (0, 2, 1), data)})
+    plan = ex.make_example_plan(nodes=[*ex.make_imaging_nodes()[:2], plane, series, *make_tag_nodes(1.0)])
     path = ex.write_example(tmp_path / "few.nwb", plan, raw=ex.Memory({"pixels": data}))
     assert unexplained(path) == []
-    assert {f.hint.split(":")[0] for f in tool("nwb").validate(path)} == {
+    assert {f.hint.split(":")[0] for f in load_kind("nwb").validate(path)} == {
         "Explained by rule one-event",
         "Explained by rule few-frames",
         "Explained by rule region-unknown",
@@ -62,10 +62,10 @@ def test_explained_by_the_data_itself(tmp_path: Path) -> None:
 
 
 def test_what_is_not_on_the_list_counts(tmp_path: Path) -> None:
-    subject = Node("/general/subject", "Subject", ex.fields(subject_id="RY_M_0001", species="mouse", sex="F"))
-    plan = dataclasses.replace(ex.example(), nodes=(ex.file_node(), subject))
+    subject = Node("/general/subject", "Subject", ex.make_fields(subject_id="RY_M_0001", species="mouse", sex="F"))
+    plan = dataclasses.replace(ex.make_example_plan(), nodes=(ex.make_file_node(), subject))
     path = ex.write_example(tmp_path / "x.nwb", plan)
-    found = {f.id: f.severity for f in tool("nwb").validate(path)}
+    found = {f.id: f.severity for f in load_kind("nwb").validate(path)}
     assert found["nwbinspector:check_subject_age"] is Severity.ERROR
     assert found["nwbinspector:check_subject_species_form"] is Severity.ERROR  # a violation; critical for DANDI
     assert found["nwbinspector:check_description"] is Severity.WARNING
@@ -75,9 +75,9 @@ def test_the_list_names_real_checks_and_conditions() -> None:
     from nwbinspector import available_checks
 
     known = {f"nwbinspector:{check.__name__}" for check in available_checks}
-    assert {entry.check for entry in explanations()} <= known
-    assert {entry.when for entry in explanations() if entry.when} == set(CONDITIONS)
-    assert all(entry.rule and entry.reason and entry.types for entry in explanations())
+    assert {entry.check for entry in load_explanations()} <= known
+    assert {entry.when for entry in load_explanations() if entry.when} == set(CONDITIONS)
+    assert all(entry.rule and entry.reason and entry.types for entry in load_explanations())
 
 
 def scalar(name: str, value: object) -> Callable[[h5py.File], None]:
@@ -121,9 +121,9 @@ def test_silent_mistakes(
     result: Path, tmp_path: Path, change: Callable[[h5py.File], None], id: str, message: str
 ) -> None:
     with h5py.File(shutil.copy(result, tmp_path / "x.nwb"), "r+") as file:
-        assert silent_mistakes(file) == []
+        assert find_silent_mistakes(file) == []
         change(file)
-        found = silent_mistakes(file)
+        found = find_silent_mistakes(file)
     assert [(f.id, f.message) for f in found] == [(id, message)]
 
 
@@ -132,14 +132,14 @@ def test_every_check_is_registered() -> None:
 
     public = {name for name in vars(silent) if callable(getattr(silent, name)) and name.islower()}
     own = {name for name in public if getattr(getattr(silent, name), "__module__", "") == silent.__name__}
-    assert {check.__name__ for check in CHECKS} == {n for n in own if not n.startswith("_")} - {"silent_mistakes"}
+    assert {check.__name__ for check in CHECKS} == {n for n in own if not n.startswith("_")} - {"find_silent_mistakes"}
 
 
 def test_no_hdf5_file(tmp_path: Path) -> None:
     path = tmp_path / "x.nwb"
     path.write_bytes(b"nothing")
     with pytest.raises(Problem) as caught:
-        tool("nwb").validate(path)
+        load_kind("nwb").validate(path)
     assert caught.value.finding.id == "result.unreadable"
 
 
@@ -147,4 +147,4 @@ def test_a_file_that_pynwb_refuses(tmp_path: Path) -> None:
     path = tmp_path / "x.nwb"
     with h5py.File(path, "w") as file:
         file["x"] = 1
-    assert any(f.severity is Severity.ERROR for f in tool("nwb").validate(path))
+    assert any(f.severity is Severity.ERROR for f in load_kind("nwb").validate(path))

@@ -9,7 +9,7 @@ import pytest
 import zarr
 
 from neuropress.model.finding import Problem
-from neuropress.results import tool
+from neuropress.results import load_kind
 
 SHAPES = {"0": (5, 8, 12), "1": (3, 4, 6)}
 
@@ -41,7 +41,7 @@ def transforms(path: str, scale: list[float], translation: list[float]) -> dict[
 
 
 def findings(path: Path) -> list[tuple[str, str]]:
-    return [(f.id, f.message) for f in tool("ome-zarr").validate(path)]
+    return [(f.id, f.message) for f in load_kind("ome-zarr").validate(path)]
 
 
 def test_a_right_image_has_no_finding(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_spacing_marked_as_unknown_is_only_told(tmp_path: Path) -> None:
     root = image(tmp_path / "a.ome.zarr")
     edit(lambda m: m["axes"][0].pop("unit"))(root)
     root.attrs["neuropress"] = {"unknown": ["z"]}
-    (found,) = tool("ome-zarr").validate(tmp_path / "a.ome.zarr")
+    (found,) = load_kind("ome-zarr").validate(tmp_path / "a.ome.zarr")
     assert (found.id, found.severity) == ("ngff.unknown_spacing", "info")
     assert found.message == "the spacing along z is not known; its scale is 1 without a unit"
 
@@ -124,7 +124,7 @@ def with_labels(path: Path, *listed: str) -> None:
 
 def test_labels_are_looked_at_too(tmp_path: Path) -> None:
     with_labels(tmp_path / "a.ome.zarr", "cells")
-    found = tool("ome-zarr").validate(tmp_path / "a.ome.zarr")
+    found = load_kind("ome-zarr").validate(tmp_path / "a.ome.zarr")
     assert [(f.id, f.location.array) for f in found] == [("ngff.unit", "labels/cells/multiscales/axes/x")]
 
 
@@ -140,5 +140,5 @@ def test_no_zarr_group(tmp_path: Path, content: bytes | None) -> None:
         path.mkdir()
         (path / "zarr.json").write_bytes(content)
     with pytest.raises(Problem) as caught:
-        tool("ome-zarr").validate(path)
+        load_kind("ome-zarr").validate(path)
     assert caught.value.finding.id == "result.unreadable"

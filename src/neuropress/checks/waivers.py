@@ -12,7 +12,7 @@ from ..model.finding import Finding, Problem, finding, is_described
 from ..model.profile import Profile, TableSpec
 from ..model.source import check_key
 from ..model.waiver import Waiver
-from ..results import kind_named
+from ..results import find_kind_by_suffix
 from ..tables.delimited import read_csv
 from ..tables.keys import is_date
 from ..tables.raw import RawRow
@@ -66,7 +66,7 @@ def _check_waiver(waiver: Waiver, profile: Profile, today: date) -> Finding | No
             check_key(waiver.row)
         except Problem as unsafe:
             return _make_waiver_finding("waiver.invalid", waiver, "row", unsafe.finding.message)
-        if not kind_named(waiver.row):
+        if not find_kind_by_suffix(waiver.row):
             return _make_waiver_finding("waiver.invalid", waiver, "row", f"{waiver.row!r} is called like no result")
     elif waiver.row.split(".")[0] not in profile.tables:
         message = f"{waiver.row!r} neither begins with a table's name nor is the path of a result"

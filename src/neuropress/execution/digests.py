@@ -21,7 +21,7 @@ class InputDigests(Mapping[str, InputDigest]):
 
     Parameters
     ----------
-    take
+    digest_one
         Digests one file.
     inputs
         The files.
@@ -29,7 +29,7 @@ class InputDigests(Mapping[str, InputDigest]):
         Bytes that the work will report with `advance`.
     """
 
-    def __init__(self, take: TakeDigest, inputs: Sequence[Input], work: int) -> None:
+    def __init__(self, digest_one: TakeDigest, inputs: Sequence[Input], work: int) -> None:
         total = sum(touched.size for touched in inputs)
         self._scale = total / work if work else 1.0
         self._changed = Condition()
@@ -37,7 +37,7 @@ class InputDigests(Mapping[str, InputDigest]):
         self._hurry, self._closed = False, False
         self._pool = ThreadPoolExecutor(1)
         self._found: dict[str, Future[InputDigest]] = {
-            touched.key: self._pool.submit(take, touched, self._wait) for touched in inputs
+            touched.key: self._pool.submit(digest_one, touched, self._wait_for_work) for touched in inputs
         }
 
     def advance(self, nbytes: int) -> None:
@@ -53,7 +53,7 @@ class InputDigests(Mapping[str, InputDigest]):
             self._changed.notify_all()
         self._pool.shutdown(cancel_futures=True)
 
-    def _wait(self, nbytes: int) -> None:
+    def _wait_for_work(self, nbytes: int) -> None:
         with self._changed:
             self._read += nbytes
             self._changed.wait_for(lambda: self._closed or self._hurry or self._read <= self._done + AHEAD)

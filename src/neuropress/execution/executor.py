@@ -38,7 +38,7 @@ class Executor(Protocol):
         ...
 
 
-class InProcess:
+class LocalExecutor:
     """Runs units in this process, one batch after the other; a batch itself runs on threads."""
 
     parts = 1
@@ -70,7 +70,7 @@ def write_result(request: Request, raw: RawArrays, executor: Executor, progress:
         if work and work.done:
             progress(work.done)
         before: Sequence[Batch] = ()
-        while work and (batches := units.pending(work, executor.parts)):
+        while work and (batches := units.list_pending(work, executor.parts)):
             if batches == before:
                 raise RuntimeError(f"{len(batches)} batches of {request.path.name} are not done after they were run")
             executor.run_units(work, batches, raw, progress)

@@ -28,7 +28,7 @@ class WorkerDied(OSError):
         super().__init__("a worker process died (out of memory, or killed)")
 
 
-class Processes:
+class ProcessExecutor:
     """Runs calls and units in worker processes; use as a context manager.
 
     One thread waits for each worker, so that a worker that dies fails one call only
@@ -42,7 +42,7 @@ class Processes:
         self._idle: list[_Worker] = []
         self._all: list[_Worker] = []
 
-    def __enter__(self) -> Processes:
+    def __enter__(self) -> ProcessExecutor:
         return self
 
     def __exit__(
@@ -60,7 +60,7 @@ class Processes:
 
         The future raises what the function raises, or `WorkerDied`.
         """
-        return self._threads.submit(self._call, function, arguments, progress)
+        return self._threads.submit(self._call_worker, function, arguments, progress)
 
     def run_units(self, work: Work, batches: Sequence[Batch], raw: RawArrays, progress: Progress) -> None:
         """See `neuropress.execution.executor.Executor`."""
@@ -70,7 +70,7 @@ class Processes:
         if failed:  # a raw file that is bad says more than a machine that failed
             raise next((error for error in failed if isinstance(error, Problem)), failed[0])
 
-    def _call[T](self, function: Callable[..., T], arguments: tuple[Any, ...], progress: Progress) -> T:
+    def _call_worker[T](self, function: Callable[..., T], arguments: tuple[Any, ...], progress: Progress) -> T:
         with self._lock:
             worker = self._idle.pop() if self._idle else None
         if worker is None:
@@ -78,7 +78,7 @@ class Processes:
             with self._lock:
                 self._all.append(worker)
         try:
-            result = worker.call(function, arguments, self._guarded(progress))
+            result = worker.call(function, arguments, self._serialize_progress(progress))
         except WorkerDied:
             with self._lock:
                 self._all.remove(worker)
@@ -92,7 +92,7 @@ class Processes:
             self._idle.append(worker)
         return result  # type: ignore[no-any-return]
 
-    def _guarded(self, progress: Progress) -> Progress:
+    def _serialize_progress(self, progress: Progress) -> Progress:
         def report(nbytes: int) -> None:
             with self._lock:
                 progress(nbytes)
@@ -105,7 +105,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self._pipe, theirs = _CONTEXT.Pipe()
-        self.process: BaseProcess = _CONTEXT.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process: BaseProcess = _CONTEXT.Process(target=_serve_calls, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()  # so that its end is seen here when it dies
 
@@ -128,7 +128,7 @@ class _Worker:
         self.process.join()
 
 
-def _serve(pipe: Connection) -> None:
+def _serve_calls(pipe: Connection) -> None:
     """What a worker does: one call after the other, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it ends it
     while True:
@@ -139,11 +139,11 @@ def _serve(pipe: Connection) -> None:
         try:
             answer = ("done", function(*arguments, lambda nbytes: pipe.send(("progress", nbytes))))
         except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
-            answer = ("failed", _sendable(error))
+            answer = ("failed", _make_sendable(error))
         pipe.send(answer)
 
 
-def _sendable(error: Exception) -> Exception:
+def _make_sendable(error: Exception) -> Exception:
     """The error, or one with its text where it cannot be sent."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - what this process packed itself

@@ -13,7 +13,7 @@ from ..model.plan import SourceRow
 from ..model.provenance import Provenance
 from ..model.receipt import Receipt
 from ..model.source import SourceRoots
-from ..results import tool
+from ..results import load_kind
 from ..storage.state import DigestCache
 from .build import collect_revisions, raw_key
 from .targets import Wanted, digest_rows, source_rows
@@ -58,7 +58,7 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
     if not path.exists():
         return Standing(State.NEW)
     try:
-        made = tool(wanted.target.kind).read_provenance(path)
+        made = load_kind(wanted.target.kind).read_provenance(path)
     except Problem as bad:
         return Standing(State.NEW, bad.finding.message)
     sources = {raw_key(name, record, config.profile) for name, record in (*wanted.jobs, *wanted.clocks)}

@@ -15,7 +15,7 @@ from ..model.profile import Profile
 from ..model.record import Record
 from ..model.serial import to_json
 from ..model.waiver import Waiver
-from ..results import TARGETS, kind_named
+from ..results import TARGETS, find_kind_by_suffix
 from ..tables import RowId, Tables
 
 SESSION = "session"
@@ -154,9 +154,9 @@ def list_stray_results(output: Path, targets: Iterable[Wanted], excused: Contain
     """
     wanted = {one.target.path for one in targets}
     for folder, folders, files in os.walk(output):
-        results = [name for name in sorted(folders) if kind_named(name, is_folder=True)]
+        results = [name for name in sorted(folders) if find_kind_by_suffix(name, is_folder=True)]
         folders[:] = sorted(set(folders) - set(results))
-        results += [name for name in sorted(files) if kind_named(name, is_folder=False)]
+        results += [name for name in sorted(files) if find_kind_by_suffix(name, is_folder=False)]
         for name in results:
             path = (Path(folder) / name).relative_to(output).as_posix()
             stem = name.split(".")[0]
@@ -196,7 +196,7 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
 
 
 def _find_part(job: tuple[str, Record], profile: Profile) -> str:
-    """The part of a session that a job goes into: no file is opened for that, so list_rivals share one."""
+    """The part of a session that a job goes into: no file is opened for that, so rivals share one."""
     return next((profile.split[name] for name in list_rivals(*job) if name in profile.split), "")
 
 

@@ -10,20 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISREG
-from typing import Any
 
 from ..model.budget import parse_json
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.serial import from_json, to_json
 from ..model.source import SourceRoots, sha256_file
-from ..results import kind_of
+from ..results import detect_kind
 from ..storage.state import DigestCache, write_atomic
-from .verify import Verified, verify_result
+from .verify import Verification, verify_result
 
 FOLDER = "proofs"
 FORMAT = 1
@@ -75,8 +74,10 @@ class Proof:
 
     def matches(self, path: Path) -> bool:
         """Whether the result has these very files still, by their stat."""
-        found = dict(list_files(path))
-        return found.keys() == self.digests.keys() and all(f.is_unchanged(found[f.path]) for f in self.files)
+        stats = dict(list_files(path))
+        if stats.keys() != self.digests.keys():
+            return False
+        return all(file.is_unchanged(stats[file.path]) for file in self.files)
 
 
 class Proofs:
@@ -88,12 +89,12 @@ class Proofs:
     def load(self, name: str, path: Path) -> Proof | None:
         """The proof of a result by its path below ``output/``; None when it holds no longer, or there is none."""
         try:
-            data = parse_json(self._place(name).read_bytes())
+            data = parse_json(self._get_path(name).read_bytes())
             if data.pop("format") != FORMAT or data.pop("name") != name:
                 return None
             proof = from_json(Proof, data)
-            found = tuple(replace(f, severity=Severity(f.severity)) for f in proof.findings)
-            return replace(proof, findings=found) if proof.matches(path) else None
+            findings = tuple(replace(f, severity=Severity(f.severity)) for f in proof.findings)
+            return replace(proof, findings=findings) if proof.matches(path) else None
         except (Problem, OSError, ValueError, TypeError, KeyError, AttributeError):
             return None  # damaged or not there: it is proven again
 
@@ -101,14 +102,14 @@ class Proofs:
         """Keep a proof. A dataset that may only be read keeps none."""
         with suppress(OSError):
             text = json.dumps({"format": FORMAT, "name": name, **to_json(proof)}, separators=(",", ":"))
-            write_atomic(self._place(name), text)
+            write_atomic(self._get_path(name), text)
 
     def forget(self, name: str) -> None:
         """Drop what was proven of a result."""
         with suppress(OSError):
-            self._place(name).unlink(missing_ok=True)
+            self._get_path(name).unlink(missing_ok=True)
 
-    def _place(self, name: str) -> Path:
+    def _get_path(self, name: str) -> Path:
         return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
 
@@ -153,7 +154,9 @@ def digest_files(path: Path, known: Proof | None = None) -> tuple[ProvenFile, ..
     return tuple(made)
 
 
-def prove(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> tuple[Verified, Proof | None]:
+def prove_result(
+    path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress
+) -> tuple[Verification, Proof | None]:
     """Verify one result and digest every file of it; None for the proof where anything is wrong.
 
     The files are digested first, and must be the same ones at the end.
@@ -163,21 +166,21 @@ def prove(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress
     Problem
         ``result.none`` or ``result.unsafe``: it is no result that could be proven.
     """
-    kind_of(path)
+    detect_kind(path)
     proof = Proof(digest_files(path), verified=True)
-    proven = verify_result(path, roots, cache, progress)
-    changed = tuple(f.at(file=str(path)) for f in _changed(proof, path))
-    proven = replace(proven, findings=(*proven.findings, *changed))
-    return proven, None if has_errors(proven.findings) else proof
+    verification = verify_result(path, roots, cache, progress)
+    changed = tuple(f.at(file=str(path)) for f in _check_unchanged(proof, path))
+    verification = replace(verification, findings=(*verification.findings, *changed))
+    return verification, None if has_errors(verification.findings) else proof
 
 
-def _changed(proof: Proof, path: Path) -> Iterator[Finding]:
+def _check_unchanged(proof: Proof, path: Path) -> Iterator[Finding]:
     if not proof.matches(path):
         yield finding("verify.changed", f"{path.name} changed while it was verified")
 
 
-def keep_verified(proofs: Proofs, name: str, path: Path, proof: Proof | None) -> None:
-    """Remember what `prove` came to; what `validate` found on the same bytes stays."""
+def keep_verification(proofs: Proofs, name: str, path: Path, proof: Proof | None) -> None:
+    """Remember what `prove_result` came to; what `validate` found on the same bytes stays."""
     if proof is None:
         proofs.forget(name)
         return
@@ -187,11 +190,12 @@ def keep_verified(proofs: Proofs, name: str, path: Path, proof: Proof | None) ->
     proofs.save(name, proof)
 
 
-def keep_validated(proofs: Proofs, name: str, path: Path, files: tuple[ProvenFile, ...], found: Any) -> None:
+def keep_validation(
+    proofs: Proofs, name: str, path: Path, files: tuple[ProvenFile, ...], findings: Iterable[Finding]
+) -> None:
     """Remember what `validate` found on these files; that they are verified stays."""
     known = proofs.load(name, path)
-    same = known is not None and known.files == files
-    proof = known if same and known else Proof(files)
-    kept = tuple(f for f in found if f.severity is not Severity.INFO)
+    proof = known if known is not None and known.files == files else Proof(files)
+    kept = tuple(f for f in findings if f.severity is not Severity.INFO)
     if proof.matches(path):
         proofs.save(name, replace(proof, validated=True, findings=kept))

@@ -18,7 +18,7 @@ from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
 from ..readers.raw import RawArrays
-from ..results import StoredArray, kind_of
+from ..results import StoredArray, detect_kind
 from ..storage.state import DigestCache
 
 type Progress = Callable[[int], None]
@@ -28,7 +28,7 @@ SPAN_BYTES = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class Verification:
     """What was proven of one result: all of `arrays` with `nbytes` in all, unless `findings` say otherwise."""
 
     path: Path
@@ -37,14 +37,14 @@ class Verified:
     findings: tuple[Finding, ...]
     sources: int = 0
 
-    def summary(self) -> str:
+    def summarize(self) -> str:
         """What was proven, in words."""
         if not self.arrays:
             return f"{self.sources} raw file{'s' if self.sources != 1 else ''} as stated, their content read again"
         return f"{self.arrays} array{'s' if self.arrays != 1 else ''}, {self.nbytes} bytes equal to the raw files"
 
 
-def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> Verified:
+def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> Verification:
     """Prove one result from the raw files and the result alone.
 
     Every element of every array that came from a raw file is read from both sides and
@@ -58,47 +58,47 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
     roots
         Where the raw files lie.
     """
-    tool = kind_of(path).load()
+    module = detect_kind(path).load()
     findings: list[Finding] = []
-    counted = [0, 0, 0]
+    arrays = nbytes = sources = 0
     try:
-        made = tool.read_provenance(path)
-        counted[2] = len(made.receipt.sources)
-        findings += tool.check_files(path)  # first: which shard is gone is more than that reading stopped there
-        bad_inputs = dict(_changed_inputs(made, roots, cache))
+        made = module.read_provenance(path)
+        sources = len(made.receipt.sources)
+        findings += module.check_files(path)  # first: which shard is gone is more than that reading stopped there
+        bad_inputs = dict(_check_inputs(made, roots, cache))
         findings += bad_inputs.values()
-        with tool.arrays(path) as stored, RawArrays(roots) as raw:
+        with module.open_arrays(path) as stored, RawArrays(roots) as raw:
             for name, receipt in made.receipt.arrays.items():
                 usable = None if bad_inputs else raw
-                findings += _array(name, receipt, stored.get(name), usable, progress)
-                counted[0] += 1
-                counted[1] += receipt.spec.nbytes
+                findings += _compare_array(name, receipt, stored.get(name), usable, progress)
+                arrays += 1
+                nbytes += receipt.spec.nbytes
             if not made.receipt.arrays and not bad_inputs:
-                findings += _contents(made, raw)
-        findings += _derived(made, tool.derived(path))
-        findings += _unproven(made, tool.samples(path))
+                findings += _compare_contents(made, raw)
+        findings += _compare_derived(made, module.digest_derived(path))
+        findings += _check_unproven(made, module.list_sample_arrays(path))
     except Problem as bad:
         findings.append(bad.finding)
     except MemoryError:
         message = f"{path.name} asks for more memory than there is"
         findings.append(finding("result.unreadable", message, file=str(path)))
-    return Verified(path, counted[0], counted[1], tuple(f.at(file=str(path)) for f in findings), counted[2])
+    return Verification(path, arrays, nbytes, tuple(f.at(file=str(path)) for f in findings), sources)
 
 
-def _changed_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> Iterator[tuple[str, Finding]]:
+def _check_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> Iterator[tuple[str, Finding]]:
     for key, known in made.receipt.inputs.items():
         try:
             source = roots.locate(key)
         except Problem as bad:
             yield key, bad.finding
             continue
-        found = cache.of_raw(source.root, key)
-        if found != known:
-            message = f"{key} has SHA-256 {found.sha256[:12]}..., the result was made from {known.sha256[:12]}..."
+        current = cache.of_raw(source.root, key)
+        if current != known:
+            message = f"{key} has SHA-256 {current.sha256[:12]}..., the result was made from {known.sha256[:12]}..."
             yield key, finding("verify.input_changed", message, file=key)
 
 
-def _array(
+def _compare_array(
     name: str, receipt: ArrayReceipt, stored: StoredArray | None, raw: RawArrays | None, progress: Progress
 ) -> Iterator[Finding]:
     """Compare one array with its raw file (where that can be trusted) and with its digest."""
@@ -110,26 +110,26 @@ def _array(
         message = f"{name} is {stored.dtype} {tuple(stored.shape)}, its receipt says {spec.dtype} {spec.shape}"
         yield finding("verify.shape", message, array=name)
         return
-    bad = _misread(name, receipt, stored, raw)
-    if bad:
-        yield bad
+    unusable = _check_receipt(name, receipt, stored, raw)
+    if unusable:
+        yield unusable
         return
     digests = []
-    for span in blocks(spec.shape, _span(spec, receipt.block)):
+    for span in blocks(spec.shape, _choose_span(spec, receipt.block)):
         expected = raw.read(spec, span) if raw is not None else None
         for within in blocks([s.stop - s.start for s in span], receipt.block):
             selection = tuple(slice(o.start + s.start, o.start + s.stop) for o, s in zip(span, within, strict=True))
-            found = stored[selection]
+            block = stored[selection]
             if expected is not None:
-                yield from _different(name, receipt, selection, found, expected[within])
-            digests.append(block_digest(found))
-            progress(found.nbytes)
+                yield from _compare_block(name, receipt, selection, block, expected[within])
+            digests.append(block_digest(block))
+            progress(block.nbytes)
     if root_digest(digests) != receipt.sha256:
         message = f"{name} does not have the digest that was taken when it was written"
         yield finding("verify.digest", message, array=name)
 
 
-def _span(spec: ArraySpec, block: Sequence[int]) -> tuple[int, ...]:
+def _choose_span(spec: ArraySpec, block: Sequence[int]) -> tuple[int, ...]:
     """Extent of what is read of the raw file at a time: blocks that lie on the same pages, in C order.
 
     Without this a page that a codec gives whole would be decoded for each block in it.
@@ -145,11 +145,11 @@ def _span(spec: ArraySpec, block: Sequence[int]) -> tuple[int, ...]:
     return tuple(span)
 
 
-def _misread(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArrays | None) -> Finding | None:
+def _check_receipt(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArrays | None) -> Finding | None:
     """Why the receipt's blocks or index map cannot be gone by."""
     spec = receipt.spec
-    within = zip(spec.shape, receipt.block, stored.chunks or (), strict=stored.chunks is not None)
-    if any(block < n and block % chunk for n, block, chunk in within):
+    axes = zip(spec.shape, receipt.block, stored.chunks or (), strict=stored.chunks is not None)
+    if any(block < extent and block % chunk for extent, block, chunk in axes):
         message = f"{name}: the blocks {list(receipt.block)} of its receipt cut through its chunks {stored.chunks}"
         return finding("result.unreadable", message, array=name)
     if raw is None:
@@ -163,13 +163,13 @@ def _misread(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArra
     if len(ends) != len(source.shape) or any(end > n for end, n in zip(ends, source.shape, strict=True)):
         message = f"{name}: its receipt selects {list(spec.index.select)} of {spec.source}, which has {source.shape}"
         return finding("verify.shape", message, array=name)
-    if not _holds(spec, source.dtype):
+    if not _can_hold(spec, source.dtype):
         message = f"{name} is {spec.dtype}, which does not hold every {source.dtype} of {spec.source}"
         return finding("verify.shape", message, array=name)
     return None
 
 
-def _holds(spec: ArraySpec, source: np.dtype[Any]) -> bool:
+def _can_hold(spec: ArraySpec, source: np.dtype[Any]) -> bool:
     """Whether the result's type holds every element of the source as it is; a clock makes seconds of numbers."""
     if spec.clock:
         return source.kind in "iuf"
@@ -178,11 +178,11 @@ def _holds(spec: ArraySpec, source: np.dtype[Any]) -> bool:
     return np.can_cast(source, spec.type, "safe")
 
 
-def _different(
-    name: str, receipt: ArrayReceipt, selection: tuple[slice, ...], found: np.ndarray, expected: np.ndarray
+def _compare_block(
+    name: str, receipt: ArrayReceipt, selection: tuple[slice, ...], stored: np.ndarray, expected: np.ndarray
 ) -> Iterator[Finding]:
     """The first element of a block whose bits differ, and how many do."""
-    a, b = (np.ascontiguousarray(x, dtype=receipt.spec.type) for x in (found, expected))
+    a, b = (np.ascontiguousarray(x, dtype=receipt.spec.type) for x in (stored, expected))
     unequal = differing(a, b)
     if not unequal.any():
         return
@@ -198,19 +198,18 @@ def _different(
     yield finding("verify.different", message, array=name, index=index, value=shown[0], expected=shown[1])
 
 
-def _contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
+def _compare_contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
     """Of a result without arrays, what its readers found in the raw files, compared with what they find now."""
     if not made.receipt.sources or not made.receipt.inputs:
         yield finding("verify.unproven", "the receipt leads back to no raw file")
     facts: dict[tuple[str, str], str] = {}
     for key, options in made.receipt.sources.items():
         _, contents = raw.open_source(key, options)
-        found = {content.name: content.header for content in contents}
+        headers = {content.name: content.header for content in contents}
         facts |= {(key, name): text for content in contents for name, text in content.facts.items()}
-        unstated = {
-            touched.key for source in raw.list_sources() for touched in source.inputs
-        } - made.receipt.inputs.keys()
-        if canonical(found) != canonical(made.headers.get(key)):
+        touched = {file.key for source in raw.list_sources() for file in source.inputs}
+        unstated = touched - made.receipt.inputs.keys()
+        if canonical(headers) != canonical(made.headers.get(key)):
             yield finding("verify.different", f"{key} says something else than the result has of it", file=key)
         if unstated:
             yield finding("verify.unproven", f"the receipt has no digest of {min(unstated)}", file=key)
@@ -218,21 +217,23 @@ def _contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
         for ref in field.sources:
             if ref.origin != "header":
                 continue
+            # A number may be written in another way than the header has it: 20000 as 20000.0.
             changed = field.via == "number" and str(field.value) not in (ref.text, str(float(ref.text)))
             if facts.get((ref.key, ref.column)) != ref.text or changed:
                 message = f"{name} is {field.value!r}, made from {ref.column} {ref.text!r}; {ref.key} says otherwise"
                 yield finding("verify.different", message, file=ref.key)
 
 
-def _unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Finding]:
+def _check_unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Finding]:
     for name in samples:
         if name not in made.receipt.arrays:
             message = f"{name} holds samples, and no entry of the receipt leads them back to a raw file"
             yield finding("verify.unproven", message, array=name)
 
 
-def _derived(made: Provenance, found: Mapping[str, str]) -> Iterator[Finding]:
-    known, now = made.receipt.derived, found
+def _compare_derived(made: Provenance, now: Mapping[str, str]) -> Iterator[Finding]:
+    """Compare the digests of all that came from no raw file with those that were taken when it was written."""
+    known = made.receipt.derived
     for name in sorted(known.keys() | now.keys()):
         if name not in now:
             yield finding("verify.derived", f"{name} is no longer in the result", array=name)

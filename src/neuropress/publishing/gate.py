@@ -11,8 +11,8 @@ from ..model.report import Outcome
 from ..model.waiver import waive_result
 from ..planning.stale import State
 from ..planning.targets import Wanted
-from ..proof import Proof, keep_validated, keep_verified, prove
-from ..results import tool
+from ..proof import Proof, keep_validation, keep_verification, prove_result
+from ..results import load_kind
 from ..workspace import Progress, Workspace
 
 
@@ -64,16 +64,16 @@ def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, pass
     proofs = workspace.proofs
     proof = proofs.load(name, path)
     if proof is None or not proof.verified:
-        proven, proof = prove(path, workspace.config.sources(), workspace.digests, progress)
-        keep_verified(proofs, name, path, proof)
+        proven, proof = prove_result(path, workspace.config.sources(), workspace.digests, progress)
+        keep_verification(proofs, name, path, proof)
         passed.findings += proven.findings
         if proof is None:
             return
-        passed.outcomes.append(Outcome(name, "verified", proven.summary()))
+        passed.outcomes.append(Outcome(name, "verified", proven.summarize()))
         proof = proofs.load(name, path) or proof
     if not proof.validated:
-        found = tool(wanted.target.kind).validate(path)
-        keep_validated(proofs, name, path, proof.files, found)
+        found = load_kind(wanted.target.kind).validate(path)
+        keep_validation(proofs, name, path, proof.files, found)
         proof = replace(proof, validated=True, findings=tuple(f for f in found if f.severity is not Severity.INFO))
         passed.outcomes.append(Outcome(name, "validated"))
     placed = (replace(f, location=replace(f.location, file=name)) for f in proof.findings)

@@ -12,7 +12,7 @@ from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Asset, Draft, FileDigest, OpenRelease, Place
 from ..release.manifest import Entry
-from ..results import kind_of
+from ..results import detect_kind
 from ..storage.parallel import run_all
 from ..storage.state import DigestCache
 from ..tables import normalise_key, read_tables
@@ -109,7 +109,7 @@ def _result(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
     path = workspace.path(wanted)
     files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)
     owners = provenance_of([wanted.record, *(row for _, row in wanted.jobs)], workspace.profile)
-    return Asset(wanted.target.path, kind_of(path).name, path, owners, files)
+    return Asset(wanted.target.path, detect_kind(path).name, path, owners, files)
 
 
 def _raw(workspace: Workspace, scope: Scope) -> list[Asset]:

@@ -1,6 +1,7 @@
 """What a dataset can result in: one package per kind, which alone knows what is particular to it.
 
-Add a kind: write a package with ``KIND`` (a `Kind`) and a module with what `Result` demands, and name it in `KINDS`.
+Add a kind: write a package with ``KIND`` (a `Kind`) and a module with what `KindModule` demands, and name it in
+`KINDS`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from ..model.finding import problem
 from . import asset, nwb, omezarr
-from .kind import Batch, Kind, Progress, Request, Result, Seal, StoredArray, Units, Work
+from .kind import Batch, Kind, KindModule, Progress, Request, Seal, StoredArray, UnitsModule, Work
 
 __all__ = [
     "KINDS",
@@ -18,16 +19,16 @@ __all__ = [
     "TARGETS",
     "Batch",
     "Kind",
+    "KindModule",
     "Progress",
     "Request",
-    "Result",
     "Seal",
     "StoredArray",
-    "Units",
+    "UnitsModule",
     "Work",
-    "kind_named",
-    "kind_of",
-    "tool",
+    "detect_kind",
+    "find_kind_by_suffix",
+    "load_kind",
 ]
 
 KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (nwb.KIND, omezarr.KIND, asset.KIND)}
@@ -40,12 +41,12 @@ TARGETS: Mapping[str, Kind] = {kind.target: kind for kind in KINDS.values()}
 """Every kind by the target of the converters that end in it."""
 
 
-def tool(name: str) -> Result:
+def load_kind(name: str) -> KindModule:
     """What is done with results of a kind, by its name."""
     return KINDS[name].load()
 
 
-def kind_named(path: str, *, is_folder: bool | None = None) -> Kind | None:
+def find_kind_by_suffix(path: str, *, is_folder: bool | None = None) -> Kind | None:
     """The kind whose results are called like a path; None when none is.
 
     Parameters
@@ -59,7 +60,7 @@ def kind_named(path: str, *, is_folder: bool | None = None) -> Kind | None:
     return None
 
 
-def kind_of(path: Path) -> Kind:
+def detect_kind(path: Path) -> Kind:
     """The kind of a result, by its content.
 
     Raises

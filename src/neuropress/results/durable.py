@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 
-def settle(path: Path) -> None:
+def sync_path(path: Path) -> None:
     """Wait until a file's bytes, or a folder's entries, are on the disk."""
     if path.is_dir():
         if os.name == "nt":  # Windows has no handle for this; its renames are journaled
@@ -21,14 +21,14 @@ def settle(path: Path) -> None:
         os.close(handle)
 
 
-def rename(source: Path, final: Path) -> None:
+def rename_durably(source: Path, final: Path) -> None:
     """Give a finished file its name, replacing what bore it."""
-    settle(source)
+    sync_path(source)
     os.replace(source, final)
-    settle(final.parent)
+    sync_path(final.parent)
 
 
-def remove(path: Path) -> None:
+def remove_path(path: Path) -> None:
     """Remove what bears a name, a file, a folder or a link, which is not followed."""
     if path.is_dir() and not path.is_symlink() and not path.is_junction():
         shutil.rmtree(path)
@@ -36,44 +36,44 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def create(path: Path) -> None:
+def create_empty_file(path: Path) -> None:
     """Make an empty file in the place of whatever was left there; a link that lies there is not followed."""
-    remove(path)
+    remove_path(path)
     path.open("xb").close()
 
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file under a temporary name and rename it."""
     temporary = path.with_name(path.name + ".tmp")
-    create(temporary)
+    create_empty_file(temporary)
     with temporary.open("r+b") as file:
         file.write(text.encode("ascii"))
-    rename(temporary, path)
+    rename_durably(temporary, path)
 
 
 def replace_folder(new: Path, final: Path) -> None:
     """Put a finished folder in the place of an older one, which steps aside as ``<name>.old``.
 
-    A folder cannot be renamed over another; `restore` mends an interruption in between.
+    A folder cannot be renamed over another; `restore_folder` mends an interruption in between.
     """
-    old = _old(final)
-    remove(old)
+    old = _get_old_path(final)
+    remove_path(old)
     if final.exists():
         os.replace(final, old)
     os.replace(new, final)
-    settle(final.parent)
-    remove(old)
+    sync_path(final.parent)
+    remove_path(old)
 
 
-def restore(final: Path) -> bool:
+def restore_folder(final: Path) -> bool:
     """Undo or finish a `replace_folder` that was interrupted; whether the older folder has its name again."""
-    old = _old(final)
+    old = _get_old_path(final)
     if final.exists() or old.is_symlink() or not old.is_dir():
-        remove(old)
+        remove_path(old)
         return False
     os.replace(old, final)
     return True
 
 
-def _old(final: Path) -> Path:
+def _get_old_path(final: Path) -> Path:
     return final.with_name(final.name + ".old")

@@ -49,9 +49,9 @@ class Kind:
     checked_by
         Packages that decide which plans can be written, beside neuropress.
     package
-        Module that has what `Result` demands.
+        Module that has what `KindModule` demands.
     units
-        Module that has what `Units` demands; empty for a kind whose results `Result.finish` writes alone.
+        Module that has what `UnitsModule` demands; empty for a kind whose results `KindModule.finish` writes alone.
     """
 
     name: str
@@ -67,13 +67,13 @@ class Kind:
     checked_by: tuple[str, ...] = ()
     units: str = ""
 
-    def load(self) -> Result:
+    def load(self) -> KindModule:
         """What is done with results of the kind, imported when first asked for."""
-        return cast(Result, importlib.import_module(self.package))
+        return cast(KindModule, importlib.import_module(self.package))
 
-    def load_units(self) -> Units:
+    def load_units(self) -> UnitsModule:
         """How results of the kind are written unit by unit, imported when first asked for."""
-        return cast(Units, importlib.import_module(self.units))
+        return cast(UnitsModule, importlib.import_module(self.units))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +157,8 @@ class StoredArray(Protocol):
     def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray: ...
 
 
-class Units(Protocol):
-    """Writing a result in units: `prepare`, every unit, then `Result.finish`.
+class UnitsModule(Protocol):
+    """Writing a result in units: `prepare`, every unit, then `KindModule.finish`.
 
     A unit has a name and is independent of every other one of its stage: it may run in any
     order, in any process and more than once, and leaves its whole outcome or nothing. Two
@@ -169,7 +169,7 @@ class Units(Protocol):
         """Make the staging folder, or continue with what an interrupted run left; None: there is nothing to run."""
         ...
 
-    def pending(self, work: Work, parts: int) -> Sequence[Batch]:
+    def list_pending(self, work: Work, parts: int) -> Sequence[Batch]:
         """The missing units of the first stage that is not whole; empty when all are done.
 
         They come in at least `parts` batches where so many are to be had, for as many workers.
@@ -189,13 +189,13 @@ class Units(Protocol):
         ...
 
 
-class Result(Protocol):
+class KindModule(Protocol):
     """What the package of a kind does."""
 
     def finish(self, request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
         """Write what no unit wrote, and give the result its name; it is whole then, or nothing bears the name.
 
-        `work` is what `Units.prepare` gave, None for a kind without units.
+        `work` is what `UnitsModule.prepare` gave, None for a kind without units.
 
         Raises
         ------
@@ -207,7 +207,7 @@ class Result(Protocol):
         ...
 
     def check_plan(self, plan: Plan) -> Iterable[Finding]:
-        """All for which `write` would refuse the plan itself, as errors (``plan.invalid``); nothing is written."""
+        """All for which `finish` would refuse the plan itself, as errors (``plan.invalid``); nothing is written."""
         ...
 
     def read_provenance(self, path: Path) -> Provenance:
@@ -218,15 +218,15 @@ class Result(Protocol):
         """The same of a released result; `open_file` opens one file of it (``""``: the only one), `path` names it."""
         ...
 
-    def arrays(self, path: Path) -> AbstractContextManager[Mapping[str, StoredArray]]:
+    def open_arrays(self, path: Path) -> AbstractContextManager[Mapping[str, StoredArray]]:
         """Every array that a receipt may list, by its path in the result."""
         ...
 
-    def samples(self, path: Path) -> Sequence[str]:
+    def list_sample_arrays(self, path: Path) -> Sequence[str]:
         """Every array of the result that should come from a raw file, by its path."""
         ...
 
-    def derived(self, path: Path) -> Mapping[str, str]:
+    def digest_derived(self, path: Path) -> Mapping[str, str]:
         """Digests of all other datasets, computed anew from the result."""
         ...
 

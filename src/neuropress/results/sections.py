@@ -12,12 +12,12 @@ from ..model.provenance import Provenance
 NAME = "neuropress"
 
 
-def parse_provenance(found: Mapping[str, Any], path: Path) -> Provenance:
+def parse_provenance(content: Mapping[str, Any], path: Path) -> Provenance:
     """What a result says about itself.
 
     Parameters
     ----------
-    found
+    content
         The object that has it as a member.
     path
         The result, for messages.
@@ -27,10 +27,10 @@ def parse_provenance(found: Mapping[str, Any], path: Path) -> Provenance:
     Problem
         ``result.foreign``: there is none; ``result.unreadable``: it is none that this version reads.
     """
-    if NAME not in found:
+    if NAME not in content:
         raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
     try:
-        return Provenance.from_sections(found[NAME])
+        return Provenance.from_sections(content[NAME])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         why = str(error) if isinstance(error, ValueError) else repr(error)  # the text of a KeyError is a bare name
         message = f"{path.name} has a record of where it came from that cannot be read: {why[:500]}"

@@ -14,8 +14,8 @@ from pathlib import Path
 from .. import __version__
 from ..config import Config
 from ..execution.digests import InputDigests
-from ..execution.executor import Executor, InProcess, write_result
-from ..execution.processes import Processes, WorkerDied
+from ..execution.executor import Executor, write_result
+from ..execution.processes import ProcessExecutor, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan, digest
 from ..model.receipt import InputDigest
@@ -110,7 +110,7 @@ def _convert_all(
         for wanted, now in waiting:
             yield convert_one(config, wanted, now, options, progress, workspace.digests)
         return
-    with ThreadPoolExecutor(options.workers) as planners, Processes(options.workers) as workers:
+    with ThreadPoolExecutor(options.workers) as planners, ProcessExecutor(options.workers) as workers:
         futures: list[Future[Outcome]] = []
         for (wanted, now), in_units in zip(waiting, has_units, strict=True):
             if in_units:
@@ -137,7 +137,7 @@ def convert_one(
     executor: Executor | None = None,
 ) -> Outcome:
     """Bring one result up to date that stands as `now` says; whatever goes wrong becomes findings of its outcome."""
-    cache, executor = cache or DigestCache(config.state), executor or InProcess()
+    cache, executor = cache or DigestCache(config.state), executor or LocalExecutor()
     return _guarded(wanted, partial(_convert, config, wanted, now, options, progress, cache, executor))
 
 

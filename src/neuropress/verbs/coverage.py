@@ -15,7 +15,7 @@ from ..model.report import Report
 from ..planning.build import collect_rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted, list_rivals
-from ..results import KINDS, tool
+from ..results import KINDS, load_kind
 from ..tables import read_tables
 from ..workspace import Workspace
 
@@ -68,7 +68,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         for name, job in wanted.jobs:
             row_id = (path, job.table, job.key)
             takers[row_id] = takers.get(row_id, frozenset()) | {*list_rivals(name, job)}
-        made = tool(wanted.target.kind).read_provenance(config.output / path)
+        made = load_kind(wanted.target.kind).read_provenance(config.output / path)
         for row in made.records:
             carried.setdefault(row_text(row), []).append(path)
         for cell, place in _list_reached_cells(made, path):

@@ -15,7 +15,7 @@ from ..model.receipt import ArrayReceipt
 from ..model.record import CellRef, Fix
 from ..model.report import Report
 from ..model.serial import to_json
-from ..results import kind_of
+from ..results import detect_kind
 
 ORIGINS = {
     "cell": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
@@ -111,7 +111,7 @@ def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
     Problem
         ``result.unreadable`` or ``explain.no_field``, with the closest names.
     """
-    made = kind_of(path).load().read_provenance(path)
+    made = detect_kind(path).load().read_provenance(path)
     version, profile = made.receipt.version, made.profile
     fixes = {(row.table, row.key, column): fix for row in made.records for column, fix in row.fixes.items()}
     whole = [Explanation(p, version, field=f, profile=profile, fixes=fixes) for p, f in made.fields.items()]

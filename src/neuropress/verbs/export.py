@@ -17,7 +17,7 @@ from ..model.report import Outcome, Report
 from ..planning.records import NAME, Records, RowText, digest_carried_rows, parse_records, raw_rows, row_text
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, is_release, open_release
-from ..results import KINDS, kind_named
+from ..results import KINDS, find_kind_by_suffix
 from ..storage.state import write_atomic
 from ..tables import FIXES, read_tables
 from ..tables.canonical import format_canonical_csv
@@ -68,7 +68,7 @@ def _from_output(folder: Path) -> Gathered:
     records = parse_records((folder / NAME).read_bytes(), str(folder / NAME))
 
     def read(path: str) -> Provenance:
-        kind = kind_named(path)
+        kind = find_kind_by_suffix(path)
         if kind is None:
             raise problem("result.none", f"{path} is called like no result", file=path)
         return kind.load().read_provenance(folder / path)

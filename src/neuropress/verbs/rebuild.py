@@ -12,14 +12,14 @@ from tempfile import TemporaryDirectory
 from ..model.finding import Finding, Problem, finding, has_errors
 from ..model.report import Outcome, Report
 from ..model.source import sha256_file
-from ..proof import list_files, prove
+from ..proof import list_files, prove_result
 from ..publishing.parts import Part
 from ..publishing.restore import restore_dataset
 from ..publishing.scope import Scope
 from ..publishing.selection import load_parts
 from ..release import OpenRelease, download, open_release
 from ..release.manifest import Entry
-from ..results import KINDS, kind_of
+from ..results import KINDS, detect_kind
 from ..storage.state import DigestCache
 from ..workspace import Progress, Selection, Workspace, no_progress
 from .convert import Options, convert_dataset
@@ -153,10 +153,10 @@ def _compare_result(rebuild: _Rebuild, name: str, entry: Entry, why: str) -> Out
 def _list_differences(rebuild: _Rebuild, rebuilt: Path, published: Path) -> Iterator[str]:
     """What differs when both are decoded; the published one is proven against its raw files first."""
     config = rebuild.workspace.config
-    proven, _ = prove(published, config.sources(), DigestCache(rebuild.folder / "cache"), rebuild.progress)
+    proven, _ = prove_result(published, config.sources(), DigestCache(rebuild.folder / "cache"), rebuild.progress)
     if has_errors(proven.findings):
         yield proven.findings[0].message
-    tool = kind_of(rebuilt).load()
+    tool = detect_kind(rebuilt).load()
     new, old = tool.read_provenance(rebuilt), tool.read_provenance(published)
     if new.receipt.version != old.receipt.version:
         yield f"it was written by neuropress {old.receipt.version}, this is {new.receipt.version}"

@@ -8,8 +8,8 @@ from pathlib import Path
 from ..model.finding import Problem, Severity, has_errors
 from ..model.report import Outcome, Report
 from ..model.waiver import Waiver, waive_result
-from ..proof import Proofs, digest_files, keep_validated
-from ..results import kind_of
+from ..proof import Proofs, digest_files, keep_validation
+from ..results import detect_kind
 from ..workspace import EVERYTHING, Selection, Workspace
 from .verify import name_result
 
@@ -30,13 +30,13 @@ def validate_files(paths: Sequence[Path]) -> Report:
 
 def _validate_result(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:
     try:
-        kind = kind_of(path)
+        kind = detect_kind(path)
         files = digest_files(path, proofs.load(name, path)) if proofs else ()
         found = tuple(kind.load().validate(path))
     except Problem as bad:
         return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
     if proofs:
-        keep_validated(proofs, name, path, files, found)
+        keep_validation(proofs, name, path, files, found)
     found = tuple(waive_result(found, name, waivers))
     warnings = sum(f.severity is not Severity.INFO for f in found)
     why = f"{warnings} findings" if warnings else "no unexplained finding"

@@ -9,8 +9,8 @@ from ..config import find_dataset
 from ..model.finding import Problem, finding
 from ..model.report import Outcome, Report
 from ..model.source import SourceRoots
-from ..proof import Proof, keep_verified, prove
-from ..results import kind_of
+from ..proof import Proof, keep_verification, prove_result
+from ..results import detect_kind
 from ..storage.roots import Folder
 from ..storage.state import DigestCache
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
@@ -29,7 +29,7 @@ def verify_dataset(
     for path in paths or workspace.results(select):
         name = name_result(path, workspace)
         outcome, proof = _verify_result(path, name, workspace.config.sources(), workspace.digests, progress)
-        keep_verified(workspace.proofs, name, path, proof)
+        keep_verification(workspace.proofs, name, path, proof)
         outcomes.append(outcome)
     workspace.save_digests()
     return Report.of("verify", outcomes, workspace.unknown_names(select))
@@ -43,7 +43,7 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
     outcomes: list[Outcome] = []
     for path in paths:
         try:
-            kind_of(path).load().read_provenance(path)
+            detect_kind(path).load().read_provenance(path)
         except Problem as bad:
             outcomes.append(Outcome(str(path), NOT_VERIFIED, bad.finding.message, (bad.finding,)))
             continue
@@ -70,9 +70,9 @@ def _verify_result(
     path: Path, name: str, roots: SourceRoots, digests: DigestCache, progress: Progress
 ) -> tuple[Outcome, Proof | None]:
     try:
-        proven, proof = prove(path, roots, digests, progress)
+        proven, proof = prove_result(path, roots, digests, progress)
     except Problem as bad:
         return Outcome(name, NOT_VERIFIED, bad.finding.message, (bad.finding,)), None
     facts = {"arrays": proven.arrays, "bytes": proven.nbytes}
-    state, why = ("verified", proven.summary()) if proof else ("differs", "")
+    state, why = ("verified", proven.summarize()) if proof else ("differs", "")
     return Outcome(name, state, why, proven.findings, facts), proof

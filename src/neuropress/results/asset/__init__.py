@@ -10,7 +10,7 @@ BEGIN = b'{\n "asset": {'
 """How every record begins; keys are sorted."""
 
 
-def _recognises(path: Path) -> bool:
+def _is_asset_record(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(BEGIN)) == BEGIN
 
@@ -22,6 +22,6 @@ KIND = Kind(
     is_folder=False,
     label="asset record",
     template="{lab}/{table}/asset/{id}.json",
-    recognises=_recognises,
+    recognises=_is_asset_record,
     package="neuropress.results.asset.record",
 )

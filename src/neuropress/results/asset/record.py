@@ -26,11 +26,11 @@ CONTENT = "/asset"
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
-    """Write the record; see `neuropress.results.Result`. Nothing is taken over from a previous one."""
+    """Write the record; see `neuropress.results.KindModule`. Nothing is taken over from a previous one."""
     plan, seal = request.plan, request.seal
     for refused in check_plan(plan):
         raise Problem(refused)
-    asset = _nested(_values(plan))
+    asset = _nest_fields(_get_values(plan))
     asset["files"] = [
         {"path": key, "size": known.size, "sha256": known.sha256} for key, known in sorted(seal.inputs.items())
     ]
@@ -44,34 +44,34 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
 
 def check_plan(plan: Plan) -> Iterator[Finding]:
     """Fields that make one JSON object about the row, and no arrays (``plan.invalid``)."""
-    arrays, values = sorted(plan.arrays()), _values(plan)
+    arrays, values = sorted(plan.arrays()), _get_values(plan)
     try:
-        record = _nested(values)
+        record = _nest_fields(values)
         json.dumps([record, Provenance.draft(plan).sections()])
     except (TypeError, ValueError, AttributeError) as error:
-        yield _invalid(plan, f"its fields {', '.join(values)} make no JSON object ({error})")
+        yield _make_invalid_finding(plan, f"its fields {', '.join(values)} make no JSON object ({error})")
         return
     if arrays:
-        yield _invalid(plan, f"a record holds no arrays, but it has {', '.join(arrays)}")
+        yield _make_invalid_finding(plan, f"a record holds no arrays, but it has {', '.join(arrays)}")
     if record.get("id") != plan.target.id:
-        yield _invalid(plan, f"its field id is {record.get('id')!r}, not that of its row")
+        yield _make_invalid_finding(plan, f"its field id is {record.get('id')!r}, not that of its row")
     if "files" in record:
-        yield _invalid(plan, "it has a field files, which holds the digests of the raw files")
+        yield _make_invalid_finding(plan, "it has a field files, which holds the digests of the raw files")
     facts = record.get("facts", {})
-    for name in _no_numbers(facts) if isinstance(facts, dict) else ["facts"]:
-        yield _invalid(plan, f"its field facts/{name} is no number")
+    for name in _find_non_numbers(facts) if isinstance(facts, dict) else ["facts"]:
+        yield _make_invalid_finding(plan, f"its field facts/{name} is no number")
 
 
-def _invalid(plan: Plan, why: str) -> Finding:
+def _make_invalid_finding(plan: Plan, why: str) -> Finding:
     return finding("plan.invalid", f"The plan of {plan.target.id} cannot be written as an asset record: {why}")
 
 
-def _values(plan: Plan) -> dict[str, Any]:
+def _get_values(plan: Plan) -> dict[str, Any]:
     """Path of each field in the record -> its value. A path that two nodes give is one of theirs."""
     return {name: field.value for node in plan.nodes for name, field in node.fields.items()}
 
 
-def _no_numbers(facts: Mapping[str, Any]) -> list[str]:
+def _find_non_numbers(facts: Mapping[str, Any]) -> list[str]:
     return sorted(
         name
         for name, value in facts.items()
@@ -79,7 +79,7 @@ def _no_numbers(facts: Mapping[str, Any]) -> list[str]:
     )
 
 
-def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _nest_fields(fields: Mapping[str, Any]) -> dict[str, Any]:
     root: dict[str, Any] = {}
     for name, value in fields.items():
         *folders, last = name.split("/")
@@ -90,44 +90,44 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     return root
 
 
-def _load(path: Path, data: bytes | None = None) -> dict[str, Any]:
+def _load_record(path: Path, data: bytes | None = None) -> dict[str, Any]:
     """Both parts of a record. Raises `Problem` (``result.unreadable``)."""
     try:
         if path.is_symlink():
             raise ValueError("it is a link")
-        found = parse_json(read_file(path, JSON_BYTES) if data is None else data, parse_constant=float)
-        if not isinstance(found, dict) or not isinstance(found.get("asset"), dict):
+        record = parse_json(read_file(path, JSON_BYTES) if data is None else data, parse_constant=float)
+        if not isinstance(record, dict) or not isinstance(record.get("asset"), dict):
             raise ValueError("it holds no asset")
     except (OSError, ValueError) as error:
         raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
-    return found
+    return record
 
 
 def read_provenance(path: Path) -> Provenance:
     """What the record says about itself. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
-    return parse_provenance(_load(path), path)
+    return parse_provenance(_load_record(path), path)
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
     """The same of a released record; `path` is for messages."""
     with open_file("") as stream:
-        return parse_provenance(_load(path, stream.read(JSON_BYTES + 1)), path)
+        return parse_provenance(_load_record(path, stream.read(JSON_BYTES + 1)), path)
 
 
 @contextmanager
-def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
+def open_arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     """None: the raw file is kept as it is."""
     yield {}
 
 
-def samples(path: Path) -> list[str]:
+def list_sample_arrays(path: Path) -> list[str]:
     """None: nothing in a record comes from a raw file sample by sample."""
     return []
 
 
-def derived(path: Path) -> Mapping[str, str]:
+def digest_derived(path: Path) -> Mapping[str, str]:
     """Digests of all that the record says, computed anew."""
-    record = _load(path)
+    record = _load_record(path)
     return {CONTENT: digest(record["asset"])} | {f"/{name}": "" for name in record.keys() - {"asset", NAME}}
 
 
@@ -138,11 +138,11 @@ def check_files(path: Path) -> Iterator[Finding]:
 
 def validate(path: Path) -> list[Finding]:
     """Whether the record names what it is about, and states digests and facts that can be true."""
-    whole = _load(path)
+    whole = _load_record(path)
     record, made = whole["asset"], parse_provenance(whole, path)
     wrong = []
     fields = {name.removeprefix(f"{CONTENT}/"): field.value for name, field in made.fields.items()}
-    if digest({name: value for name, value in record.items() if name != "files"}) != digest(_nested(fields)):
+    if digest({name: value for name, value in record.items() if name != "files"}) != digest(_nest_fields(fields)):
         wrong.append("it says something else than its fields, by which explain tells where each value comes from")
     if record.get("id") != made.target.id:
         wrong.append(f"id is {record.get('id')!r}, but the record is of {made.target.id}")
@@ -154,5 +154,5 @@ def validate(path: Path) -> list[Finding]:
     facts = record.get("facts", {})
     if not isinstance(facts, dict):
         return [finding("asset.invalid", f"{path.name}: its facts are no object", file=str(path))]
-    wrong += [f"facts/{name} is {str(facts[name])[:80]}, which is no number" for name in _no_numbers(facts)]
+    wrong += [f"facts/{name} is {str(facts[name])[:80]}, which is no number" for name in _find_non_numbers(facts)]
     return [finding("asset.invalid", f"{path.name}: {text}", file=str(path)) for text in wrong]

@@ -9,7 +9,7 @@ from ..kind import Kind
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def _recognises(path: Path) -> bool:
+def _is_hdf5_file(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(HDF5)) == HDF5
 
@@ -21,7 +21,7 @@ KIND = Kind(
     is_folder=False,
     label="core NWB",
     template="{lab}/{date}/session/nwb/{id}.nwb",
-    recognises=_recognises,
+    recognises=_is_hdf5_file,
     package="neuropress.results.nwb.file",
     frame="session",
     libraries=("h5py",),

@@ -13,12 +13,20 @@ from pynwb import NWBFile
 
 from ...model.plan import Node, Plan
 from . import icephys
-from .columns import Declared, Objects, check_texts, invalid, region, region_names, table_parts
-from .extension import DATASETS, NAME, provenance_class, type_map
-from .places import Places, add_to, linked_paths, rules_of
+from .columns import (
+    DeclaredArray,
+    ObjectTable,
+    check_texts,
+    list_regions,
+    make_plan_problem,
+    make_region,
+    make_table_parts,
+)
+from .extension import DATASETS, NAME, get_provenance_class, get_type_map
+from .places import Places, add_object, get_rules, list_linked_paths
 
 
-def build(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBFile:
+def build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBFile:
     """The whole file as pynwb objects.
 
     Parameters
@@ -35,52 +43,54 @@ def build(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBFile:
     """
     nodes = {node.path: node for node in plan.nodes}
     if len(nodes) < len(plan.nodes):
-        raise invalid("two nodes have the same path")
-    file = _file(nodes.pop("/", None), version)
+        raise make_plan_problem("two nodes have the same path")
+    file = _make_file(nodes.pop("/", None), version)
     rows = [node for node in nodes.values() if node.type in icephys.ROWS]
-    objects = _Objects({path: node for path, node in nodes.items() if node.type not in icephys.ROWS})
+    objects = _ObjectTable({path: node for path, node in nodes.items() if node.type not in icephys.ROWS})
     places = Places.of(file)
     for node in objects.nodes.values():
         try:
-            _put(file, node, objects, places)
+            _place_object(file, node, objects, places)
         except (TypeError, ValueError) as error:
-            raise invalid(f"{node.path}: {error}") from error
+            raise make_plan_problem(f"{node.path}: {error}") from error
     icephys.add_tables(file, rows, objects)
     texts = {DATASETS[name]: text for name, text in sections.items()}
-    file.add_lab_meta_data(provenance_class()(name=NAME, **texts))
+    file.add_lab_meta_data(get_provenance_class()(name=NAME, **texts))
     return file
 
 
-def _put(file: NWBFile, node: Node, objects: _Objects, places: Places) -> None:
+def _place_object(file: NWBFile, node: Node, objects: _ObjectTable, places: Places) -> None:
     """Put an object where its path says: into the file, or into the object whose path is the beginning of its own."""
     parent = node.path.rpartition("/")[0]
     item = objects[node.path]
     if node.path in places.single:
         attribute, cls = places.single[node.path]
         if not isinstance(item, cls):
-            raise invalid(f"{node.path} is a {cls.__name__} in every NWB file, not a {node.type}")
+            raise make_plan_problem(f"{node.path} is a {cls.__name__} in every NWB file, not a {node.type}")
         setattr(file, attribute, item)
     elif parent in places.many:
-        add_to(file, item, parent, [places.many[parent]])
+        add_object(file, item, parent, [places.many[parent]])
     elif parent in objects.nodes:
-        if node.path not in linked_paths(objects.nodes[parent]):  # its parent was made of it
-            add_to(objects[parent], item, parent, rules_of(objects[parent]))
-    elif not any(node.path in linked_paths(other) for other in objects.nodes.values()):
+        if node.path not in list_linked_paths(objects.nodes[parent]):  # its parent was made of it
+            add_object(objects[parent], item, parent, get_rules(objects[parent]))
+    elif not any(node.path in list_linked_paths(other) for other in objects.nodes.values()):
         known = ", ".join(sorted({*places.many, *places.single}))
-        raise invalid(f"nothing in an NWB file can hold {node.path}: {parent} is no node of the plan; places: {known}")
+        raise make_plan_problem(
+            f"nothing in an NWB file can hold {node.path}: {parent} is no node of the plan; places: {known}"
+        )
 
 
-def _file(node: Node | None, version: str) -> NWBFile:
+def _make_file(node: Node | None, version: str) -> NWBFile:
     if node is None or node.type != "NWBFile":
-        raise invalid("it has no node '/' of type NWBFile")
-    kwargs = _arguments(NWBFile, node)
+        raise make_plan_problem("it has no node '/' of type NWBFile")
+    kwargs = _make_arguments(NWBFile, node)
     # The wall clock would make two runs on the same input differ: the file's create date is the session's start.
     kwargs["file_create_date"] = kwargs.get("session_start_time")
     kwargs["was_generated_by"] = [["neuropress", version]]
-    return _construct(NWBFile, kwargs, node)
+    return _construct_object(NWBFile, kwargs, node)
 
 
-class _Objects:
+class _ObjectTable:
     """Path -> pynwb object, made when first asked for, after those that it links to."""
 
     def __init__(self, nodes: Mapping[str, Node]) -> None:
@@ -91,47 +101,52 @@ class _Objects:
     def __getitem__(self, path: str) -> Any:
         if path not in self._made:
             if path not in self.nodes:
-                raise invalid(f"{path} is linked to, but the plan has no such node")
+                raise make_plan_problem(f"{path} is linked to, but the plan has no such node")
             if path in self._under_way:
-                raise invalid(f"{path} links to itself by way of {', '.join(self._under_way)}")
+                raise make_plan_problem(f"{path} links to itself by way of {', '.join(self._under_way)}")
             self._under_way.append(path)
-            self._made[path] = self._make(self.nodes[path])
+            self._made[path] = self._make_object(self.nodes[path])
             self._under_way.pop()
         return self._made[path]
 
-    def _make(self, node: Node) -> Any:
-        cls = _container_class(node)
+    def _make_object(self, node: Node) -> Any:
+        cls = _get_container_class(node)
         if issubclass(cls, DynamicTable):
-            return _construct(cls, {**_arguments(cls, node, self), **table_parts(cls, node, self)}, node)
-        return _construct(cls, _arguments(cls, node, self), node)
+            return _construct_object(
+                cls, {**_make_arguments(cls, node, self), **make_table_parts(cls, node, self)}, node
+            )
+        return _construct_object(cls, _make_arguments(cls, node, self), node)
 
 
-def _container_class(node: Node) -> Any:
+def _get_container_class(node: Node) -> Any:
     try:
-        return type_map().get_dt_container_cls(node.type, "core")
+        return get_type_map().get_dt_container_cls(node.type, "core")
     except ValueError as error:
-        raise invalid(f"{node.path}: NWB has no type {node.type}") from error
+        raise make_plan_problem(f"{node.path}: NWB has no type {node.type}") from error
 
 
-def _arguments(cls: Any, node: Node, objects: Objects | None = None) -> dict[str, Any]:
+def _make_arguments(cls: Any, node: Node, objects: ObjectTable | None = None) -> dict[str, Any]:
     """Constructor arguments from a node's fields, arrays and links; columns of tables are left to the caller."""
     known = {argument["name"]: argument for argument in get_docval(cls.__init__)}
     is_table = issubclass(cls, DynamicTable)
     names = {name.partition("/")[0] for name in (*node.fields, *node.links, *node.arrays)}
-    regions = region_names(node)
+    regions = list_regions(node)
     unknown = sorted(names - set(known))
     if unknown and not is_table:
-        raise invalid(f"{node.path}: {node.type} has no field {unknown[0]!r}; known: {', '.join(sorted(known))}")
-    if not is_table and (parts := [name for name in node.fields if "/" in name and name.split("/")[0] not in regions]):
-        raise invalid(f"{node.path}: {parts[0]} says something of a region that {node.type} does not have")
+        raise make_plan_problem(
+            f"{node.path}: {node.type} has no field {unknown[0]!r}; known: {', '.join(sorted(known))}"
+        )
+    parts = [name for name in node.fields if "/" in name and name.split("/")[0] not in regions]
+    if parts and not is_table:
+        raise make_plan_problem(f"{node.path}: {parts[0]} says something of a region that {node.type} does not have")
     kwargs: dict[str, Any] = {}
     for name in sorted(names & set(known) - {"id"}):
         if name in regions:
-            kwargs[name] = region(node, name, objects)
+            kwargs[name] = make_region(node, name, objects)
         elif name in node.fields:
-            kwargs[name] = _value(known[name], node.fields[name].value, node)
+            kwargs[name] = _convert_value(known[name], node.fields[name].value, node)
         elif name in node.arrays:
-            kwargs[name] = Declared(node.arrays[name])
+            kwargs[name] = DeclaredArray(node.arrays[name])
         elif name in node.links and objects is not None:
             link = node.links[name]
             kwargs[name] = objects[link] if isinstance(link, str) else [objects[path] for path in link]
@@ -140,11 +155,11 @@ def _arguments(cls: Any, node: Node, objects: Objects | None = None) -> dict[str
     return kwargs
 
 
-def _value(argument: Mapping[str, Any], value: Any, node: Node) -> Any:
+def _convert_value(argument: Mapping[str, Any], value: Any, node: Node) -> Any:
     """A JSON value as the type that pynwb insists on."""
     types = argument["type"] if isinstance(argument["type"], (tuple, list)) else (argument["type"],)
     if datetime in types:
-        return _instant(value, argument["name"], node)
+        return _parse_instant(value, argument["name"], node)
     check_texts(value, f"{node.path}: {argument['name']}")
     if isinstance(value, int) and not isinstance(value, bool):
         if "uint32" in types and 0 <= value < 2**32:
@@ -153,19 +168,19 @@ def _value(argument: Mapping[str, Any], value: Any, node: Node) -> Any:
     return value
 
 
-def _instant(text: Any, name: str, node: Node) -> datetime:
+def _parse_instant(text: Any, name: str, node: Node) -> datetime:
     """ISO 8601 text with its offset. Without one pynwb would silently take the machine's zone."""
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
-        raise invalid(f"{node.path}: {name} = {text!r} is no ISO 8601 date and time") from error
+        raise make_plan_problem(f"{node.path}: {name} = {text!r} is no ISO 8601 date and time") from error
     if moment.tzinfo is None:
-        raise invalid(f"{node.path}: {name} = {text!r} has no offset from UTC")
+        raise make_plan_problem(f"{node.path}: {name} = {text!r} has no offset from UTC")
     return moment
 
 
-def _construct(cls: Any, kwargs: Mapping[str, Any], node: Node) -> Any:
+def _construct_object(cls: Any, kwargs: Mapping[str, Any], node: Node) -> Any:
     try:
         return cls(**kwargs)
     except (TypeError, ValueError) as error:
-        raise invalid(f"{node.path}: {error}") from error
+        raise make_plan_problem(f"{node.path}: {error}") from error

@@ -20,7 +20,7 @@ INDEX = "_index"
 _RANGE = re.compile(r"([0-9]{1,9}):([0-9]{1,9})")
 
 
-class Objects(Protocol):
+class ObjectTable(Protocol):
     """Path -> pynwb object, and the nodes they are made from."""
 
     nodes: Mapping[str, Node]
@@ -28,7 +28,7 @@ class Objects(Protocol):
     def __getitem__(self, path: str) -> Any: ...
 
 
-class Declared(H5DataIO):  # type: ignore[misc]
+class DeclaredArray(H5DataIO):  # type: ignore[misc]
     """The shape and type of an array that is filled later; for pynwb an array without elements."""
 
     def __init__(self, spec: ArraySpec) -> None:
@@ -42,48 +42,48 @@ class Declared(H5DataIO):  # type: ignore[misc]
         return {}
 
 
-def invalid(why: str, **where: Any) -> Problem:
+def make_plan_problem(why: str, **where: Any) -> Problem:
     """A plan that asks for what NWB does not have."""
     return problem("plan.invalid", f"The plan cannot be written as NWB: {why}", **where)
 
 
 def check_texts(value: Any, place: str) -> None:
     """Refuse texts that HDF5 cannot hold."""
-    texts = [value] if isinstance(value, str) else value if isinstance(value, list) else []
-    if any("\0" in text for text in texts if isinstance(text, str)):
-        raise invalid(f"{place} holds a NUL character, which HDF5 text cannot")
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(text, str) and "\0" in text for text in values):
+        raise make_plan_problem(f"{place} holds a NUL character, which HDF5 text cannot")
 
 
-def region_names(node: Node) -> set[str]:
+def list_regions(node: Node) -> set[str]:
     """Names with rows and a table: regions."""
     return {name for name in node.links if name in node.fields or name in node.arrays}
 
 
-def region(node: Node, name: str, objects: Objects | None) -> DynamicTableRegion:
+def make_region(node: Node, name: str, objects: ObjectTable | None) -> DynamicTableRegion:
     """Rows of another table: ``rois`` of a series, ``electrodes`` of a unit."""
     link = node.links[name]
     if objects is None or not isinstance(link, str) or not isinstance(objects[link], DynamicTable):
-        raise invalid(f"{node.path}: {name} is a region of {link}, which is no table")
+        raise make_plan_problem(f"{node.path}: {name} is a region of {link}, which is no table")
     table = objects[link]
-    rows: Any = Declared(node.arrays[name]) if name in node.arrays else _rows(node, name)
-    if not isinstance(rows, Declared) and rows.size and not 0 <= rows.min() <= rows.max() < len(table.id):
-        raise invalid(f"{node.path}: {name} names row {rows.max()} of {link}, which has {len(table.id)} rows")
+    rows: Any = DeclaredArray(node.arrays[name]) if name in node.arrays else _parse_rows(node, name)
+    if not isinstance(rows, DeclaredArray) and rows.size and not 0 <= rows.min() <= rows.max() < len(table.id):
+        raise make_plan_problem(f"{node.path}: {name} names row {rows.max()} of {link}, which has {len(table.id)} rows")
     stated = node.fields.get(f"{name}/description")
     description = str(stated.value) if stated else f"Rows of {link}."
     return DynamicTableRegion(name=name, data=rows, description=description, table=table, validate_data=False)
 
 
-def _rows(node: Node, name: str) -> np.ndarray:
+def _parse_rows(node: Node, name: str) -> np.ndarray:
     """Row numbers of a field: a list, or ``start:stop``."""
     value = node.fields[name].value
     if isinstance(value, str) and (match := _RANGE.fullmatch(value)):
         return np.arange(int(match[1]), int(match[2]), dtype="<i8")
     if isinstance(value, (list, tuple)) and all(isinstance(row, int) for row in value):
         return np.asarray(value, "<i8")
-    raise invalid(f"{node.path}: {name} = {str(value)[:80]!r} is no list of row numbers and no range (0:10)")
+    raise make_plan_problem(f"{node.path}: {name} = {str(value)[:80]!r} is no list of row numbers and no range (0:10)")
 
 
-def table_parts(cls: Any, node: Node, objects: Objects) -> dict[str, Any]:
+def make_table_parts(cls: Any, node: Node, objects: ObjectTable) -> dict[str, Any]:
     """``columns`` and ``id`` of a table, for its constructor.
 
     Columns that the type names come first, in its order; then the others as the node has them.
@@ -96,49 +96,53 @@ def table_parts(cls: Any, node: Node, objects: Objects) -> dict[str, Any]:
     ordered = [name for name in (*stated, *own) if name in own and name not in indices]
     made: dict[str, Any] = {}
     for name in dict.fromkeys(ordered):
-        made[name] = _column(node, name, stated.get(name, {}), objects)
+        made[name] = _make_column(node, name, stated.get(name, {}), objects)
     for name in sorted(indices, key=len):  # an index of an index has the longer name
-        made[name] = VectorIndex(name=name, data=_values(node, name), target=made[name.removesuffix(INDEX)])
+        made[name] = VectorIndex(name=name, data=_get_values(node, name), target=made[name.removesuffix(INDEX)])
     _check_parts(node, names, made)
     tops = [column for name, column in made.items() if name + INDEX not in made]
     count = len(tops[0].data) if tops else 0
-    data = Declared(node.arrays["id"]) if "id" in node.arrays else np.arange(count, dtype="<i8")
+    data = DeclaredArray(node.arrays["id"]) if "id" in node.arrays else np.arange(count, dtype="<i8")
     return {"columns": list(made.values()) or None, "id": ElementIdentifiers(name="id", data=data)}
 
 
 def _check_parts(node: Node, names: Mapping[str, None], made: Mapping[str, Any]) -> None:
-    """See that what is said of columns is said of columns that there are."""
+    """Refuse a description of a column that the table does not have."""
     for name in names:
         column, _, part = name.partition("/")
         if part and column not in made:
-            raise invalid(f"{node.path}: {name} says something of a column that the table does not have")
+            raise make_plan_problem(f"{node.path}: {name} says something of a column that the table does not have")
 
 
-def _column(node: Node, name: str, stated: Mapping[str, Any], objects: Objects) -> VectorData:
-    if name in region_names(node):
-        return region(node, name, objects)
+def _make_column(node: Node, name: str, stated: Mapping[str, Any], objects: ObjectTable) -> VectorData:
+    if name in list_regions(node):
+        return make_region(node, name, objects)
     cls = stated.get("class", VectorData)
     about = {key.partition("/")[2]: field.value for key, field in node.fields.items() if key.startswith(f"{name}/")}
     known = {argument["name"] for argument in get_docval(cls.__init__)}
     if unknown := sorted(set(about) - known):
-        raise invalid(f"{node.path}: column {name} ({cls.__name__}) has no {unknown[0]!r}; say it in its description")
+        raise make_plan_problem(
+            f"{node.path}: column {name} ({cls.__name__}) has no {unknown[0]!r}; say it in its description"
+        )
     if name in node.links:
         link = node.links[name]
         data: Any = [objects[path] for path in ((link,) if isinstance(link, str) else link)]
     else:
-        data = _values(node, name)
+        data = _get_values(node, name)
     if "description" not in {*about, *stated}:
-        raise invalid(f"{node.path}: the column {name} needs a field {name}/description")
+        raise make_plan_problem(f"{node.path}: the column {name} needs a field {name}/description")
     return cls(**{"name": name, "data": data, "description": stated.get("description"), **about})
 
 
-def _values(node: Node, name: str) -> Any:
+def _get_values(node: Node, name: str) -> Any:
     """What fills a column: an array of raw data, or a list that stands in the plan."""
     if name in node.arrays:
-        return Declared(node.arrays[name])
+        return DeclaredArray(node.arrays[name])
     value = node.fields[name].value
     if not isinstance(value, (list, tuple)):
-        raise invalid(f"{node.path}: {node.type} has no field {name!r}; as a column it needs a list or an array")
+        raise make_plan_problem(
+            f"{node.path}: {node.type} has no field {name!r}; as a column it needs a list or an array"
+        )
     check_texts(list(value), f"{node.path}: {name}")
     if all(isinstance(part, str) for part in value):
         return list(value)
@@ -146,14 +150,14 @@ def _values(node: Node, name: str) -> Any:
     try:
         numbers = np.asarray(value)
     except ValueError as error:
-        raise invalid(f"{node.path}: {name}: {error}") from error
+        raise make_plan_problem(f"{node.path}: {name}: {error}") from error
     if numbers.dtype.kind not in "biuf":
-        raise invalid(f"{node.path}: the column {name} holds neither texts alone nor numbers alone")
+        raise make_plan_problem(f"{node.path}: the column {name} holds neither texts alone nor numbers alone")
     return numbers
 
 
 def check_indices(file: h5py.File, arrays: Collection[str]) -> None:
-    """See that what makes columns ragged is made for them; only samples, read by now, can tell.
+    """Refuse an index that does not fit its column, which only samples show, read by now.
 
     Raises
     ------
@@ -167,4 +171,4 @@ def check_indices(file: h5py.File, arrays: Collection[str]) -> None:
         ends = file[path][()].astype("<i8")
         last = int(ends[-1]) if ends.size else 0
         if last != len(target) or np.any(np.diff(ends, prepend=0) < 0):
-            raise invalid(f"{path} ends at {last} or does not ascend; its column has {len(target)} elements")
+            raise make_plan_problem(f"{path} ends at {last} or does not ascend; its column has {len(target)} elements")

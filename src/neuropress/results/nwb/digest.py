@@ -25,7 +25,7 @@ type Paths = dict[int, str]
 """Address in the file -> path; asking HDF5 for a referenced object's name costs a search each time."""
 
 
-def digests(file: h5py.File, arrays: Collection[str], spare: int = 0) -> dict[str, str]:
+def digest_objects(file: h5py.File, arrays: Collection[str], spare: int = 0) -> dict[str, str]:
     """Path -> SHA-256 of the object: its attributes, its members or links, its shape, type and data.
 
     Parameters
@@ -36,13 +36,13 @@ def digests(file: h5py.File, arrays: Collection[str], spare: int = 0) -> dict[st
     spare
         The longest that a text of the file can be, where it is not known who wrote it (see `guard.check_file`).
     """
-    objects = dict(_objects(file, "/"))
+    objects = dict(_walk_objects(file, "/"))
     paths = {h5py.h5o.get_info(item.id).addr: path for path, item in objects.items()}
-    return {path: digest(_describe(item, path in arrays, paths, spare)) for path, item in objects.items()}
+    return {path: digest(_describe_object(item, path in arrays, paths, spare)) for path, item in objects.items()}
 
 
-def _objects(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """All groups and datasets below, once each; soft links are told by the group that holds them."""
+def _walk_objects(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
+    """All groups and datasets below, once each; soft links are described with the group that holds them."""
     yield path, group
     for name in sorted(group):
         below = f"{path.rstrip('/')}/{name}"
@@ -50,33 +50,33 @@ def _objects(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h
             continue
         item = group[name]
         if isinstance(item, h5py.Group):
-            yield from _objects(item, below)
+            yield from _walk_objects(item, below)
         else:
             yield below, item
 
 
-def _describe(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths, spare: int) -> dict[str, Any]:
-    attributes = {name: _plain(value, item, paths) for name, value in sorted(item.attrs.items())}
+def _describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths, spare: int) -> dict[str, Any]:
+    attributes = {name: _to_plain_json(value, item, paths) for name, value in sorted(item.attrs.items())}
     if isinstance(item, h5py.Group):
-        return {"attributes": attributes, "members": {name: _link(item, name) for name in sorted(item)}}
-    about = {"attributes": attributes, "shape": item.shape, "dtype": _dtype(item.dtype)}
-    return about if proven else {**about, "data": _data(item, paths, spare)}
+        return {"attributes": attributes, "members": {name: _describe_link(item, name) for name in sorted(item)}}
+    about = {"attributes": attributes, "shape": item.shape, "dtype": _format_dtype(item.dtype)}
+    return about if proven else {**about, "data": _digest_data(item, paths, spare)}
 
 
-def _link(group: h5py.Group, name: str) -> str:
+def _describe_link(group: h5py.Group, name: str) -> str:
     link = group.get(name, getlink=True)
     if isinstance(link, h5py.SoftLink):
         return f"-> {link.path}"
     return f"-> {link.filename}:{link.path}" if isinstance(link, h5py.ExternalLink) else ""
 
 
-def _dtype(dtype: np.dtype[Any]) -> str:
+def _format_dtype(dtype: np.dtype[Any]) -> str:
     return str(dtype.newbyteorder("<")) if dtype.kind in "iufb" else str(dtype)
 
 
-def _data(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
+def _digest_data(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
     if dataset.dtype.kind not in "iufb" or not dataset.shape:
-        return _elements(dataset, paths, spare)
+        return _digest_elements(dataset, paths, spare)
     row = max(1, dataset.dtype.itemsize * prod(dataset.shape[1:]))
     if row > budget.BLOCK_BYTES:
         raise OverBudget(f"a row of {dataset.name} has {row} bytes, more than {budget.BLOCK_BYTES}")
@@ -84,41 +84,42 @@ def _data(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
     return root_digest([block_digest(dataset[part]) for part in blocks(dataset.shape, extent)])
 
 
-def _elements(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
+def _digest_elements(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
     """Texts, references and compounds as JSON; all that came before is counted before more is read."""
-    found: list[Any] = []
+    parts: list[Any] = []
     room = budget.TEXT_BYTES
 
     def add(part: Any) -> None:
         nonlocal room
-        plain = _plain(part, dataset, paths)
-        room -= sum(len(item) for item in plain if isinstance(item, str)) if isinstance(plain, list) else 0
+        plain = _to_plain_json(part, dataset, paths)
+        if isinstance(plain, list):
+            room -= sum(len(item) for item in plain if isinstance(item, str))
         if room < 0:
             raise OverBudget(f"the texts of {dataset.name} take more than {budget.TEXT_BYTES} bytes")
-        found.append(plain)
+        parts.append(plain)
 
     read_elements(dataset, spare, add)
-    return found[0] if len(found) == 1 else [item for part in found for item in part]
+    return parts[0] if len(parts) == 1 else [item for part in parts for item in part]
 
 
-def _plain(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths) -> Any:
+def _to_plain_json(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths) -> Any:
     """A value as JSON: references as the path of what they point to, floats exact in hexadecimal."""
     if isinstance(value, h5py.Empty):
         return None
     if isinstance(value, h5py.Reference):
-        return _target(value, item, paths)
+        return _format_reference(value, item, paths)
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     if isinstance(value, np.void):
-        return [_plain(part, item, paths) for part in value.item()]
+        return [_to_plain_json(part, item, paths) for part in value.item()]
     if isinstance(value, np.ndarray):
-        return [_plain(part, item, paths) for part in value]
+        return [_to_plain_json(part, item, paths) for part in value]
     if isinstance(value, np.generic):
-        return _plain(value.item(), item, paths)
+        return _to_plain_json(value.item(), item, paths)
     return value.hex() if isinstance(value, float) else value
 
 
-def _target(reference: h5py.Reference, item: h5py.Group | h5py.Dataset, paths: Paths) -> str:
+def _format_reference(reference: h5py.Reference, item: h5py.Group | h5py.Dataset, paths: Paths) -> str:
     if not reference:
         return "ref"
     target = item.file[reference]

@@ -17,7 +17,7 @@ type Condition = Callable[[h5py.Group], bool]
 
 
 @dataclass(frozen=True, slots=True)
-class Explained:
+class Explanation:
     """One entry: findings of `check` on objects of `types` that fulfil `when` are explained by `reason`."""
 
     rule: str
@@ -28,26 +28,26 @@ class Explained:
 
 
 @cache
-def explanations() -> tuple[Explained, ...]:
+def load_explanations() -> tuple[Explanation, ...]:
     """All entries of the list."""
     text = files("neuropress.results.nwb").joinpath("explained.toml").read_text("utf-8")
-    return tuple(from_json(Explained, entry) for entry in tomllib.loads(text)["explained"])
+    return tuple(from_json(Explanation, entry) for entry in tomllib.loads(text)["explained"])
 
 
-def explain(found: Finding, file: h5py.File) -> Finding:
+def explain_finding(finding: Finding, file: h5py.File) -> Finding:
     """The finding itself, or with severity info and the reason where the list explains it."""
-    place, _, about = (found.location.array or "").partition("(")
+    place, _, about = (finding.location.array or "").partition("(")
     type_name = about.partition(" ")[0]
-    for entry in explanations():
-        if entry.check != found.id or type_name not in entry.types:
+    for entry in load_explanations():
+        if entry.check != finding.id or type_name not in entry.types:
             continue
         item = file.get(place.strip() or "/")
         if not entry.when or (isinstance(item, h5py.Group) and CONDITIONS[entry.when](item)):
-            return replace(found, severity=Severity.INFO, hint=f"Explained by rule {entry.rule}: {entry.reason}")
-    return found
+            return replace(finding, severity=Severity.INFO, hint=f"Explained by rule {entry.rule}: {entry.reason}")
+    return finding
 
 
-def _frames_first(series: h5py.Group) -> bool:
+def _has_frames_first(series: h5py.Group) -> bool:
     """The stated width and height are the axes after the first."""
     if "dimension" not in series or "data" not in series:
         return False
@@ -55,11 +55,11 @@ def _frames_first(series: h5py.Group) -> bool:
     return list(series["data"].shape[1 : 1 + len(sides)]) == sides
 
 
-def _location_unknown(item: h5py.Group) -> bool:
+def _has_unknown_location(item: h5py.Group) -> bool:
     return "location" in item and item["location"].asstr()[()] == "unknown"
 
 
 CONDITIONS: Mapping[str, Condition] = {
-    "frames_first": _frames_first,
-    "location_unknown": _location_unknown,
+    "frames_first": _has_frames_first,
+    "location_unknown": _has_unknown_location,
 }

@@ -25,9 +25,9 @@ from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
 from ...readers.raw import RawArrays
 from .. import Progress, Request, Seal, StoredArray, Work, durable
-from .digest import digests
-from .guard import DAMAGE, check_file, check_members, read_texts, refusing
-from .storage import Previous, fill
+from .digest import digest_objects
+from .guard import DAMAGE, check_file, check_members, read_texts, translate_errors
+from .storage import PreviousFile, fill_datasets
 
 PROVENANCE = "/general/neuropress"
 TEXTS = element_type(TEXT)
@@ -37,7 +37,7 @@ _LAST: dict[tuple[int, ...], int] = {}
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
-    """Write a session; see `neuropress.results.Result`.
+    """Write a session; see `neuropress.results.KindModule`.
 
     There are no units to be run before: HDF5 has one writer, which would have to copy every
     chunk out of a staging folder, and a session is short. Blocks are read, digested and
@@ -53,43 +53,43 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
     path = request.path
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f"{escape(path.name)}*.partial"):  # of a run that was killed
-        durable.remove(left)
+        durable.remove_path(left)
     # A name of its own: a worker that outlives such a run must not give this file its final name.
     partial = path.with_name(f"{path.name}.{uuid4().hex}.partial")
     try:
-        _write(request, raw, partial, progress)
+        _write_file(request, raw, partial, progress)
         request.seal.confirm()
-        durable.rename(partial, path)
+        durable.rename_durably(partial, path)
     except BaseException:
-        durable.remove(partial)
+        durable.remove_path(partial)
         raise
 
 
-def _write(request: Request, raw: RawArrays, path: Path, progress: Progress) -> None:
+def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress) -> None:
     from .columns import check_indices
-    from .files import declare
+    from .files import declare_file
 
     plan, seal = request.plan, request.seal
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources)
     arrays = plan.arrays()
-    nwbfile = _build(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
-    declare(nwbfile, path, arrays)
+    nwbfile = _build_nwbfile(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
+    declare_file(nwbfile, path, arrays)
     with ExitStack() as stack:
-        old = _previous(request.previous, seal, stack)
+        old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
-        filled = fill(file, arrays, raw, old, progress)
+        filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
-        derived = digests(file, arrays)
+        derived = digest_objects(file, arrays)
         receipt = Receipt(seal.version, seal.rows, plan.revisions, dict(seal.inputs), filled, derived, plan.sources)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 
 
-def _build(plan: Plan, version: str, sections: Mapping[str, str]) -> Any:
+def _build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> Any:
     """The plan as pynwb objects. Raises `Problem` (``plan.invalid``), also for what pynwb's own methods refuse."""
-    from .build import build
+    from .build import build_nwbfile
 
     try:
-        return build(plan, version, sections)
+        return build_nwbfile(plan, version, sections)
     except (TypeError, ValueError, LookupError) as error:
         raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
 
@@ -99,12 +99,12 @@ def check_plan(plan: Plan) -> Iterator[Finding]:
     from .files import declare_in_memory
 
     try:
-        declare_in_memory(_build(plan, "", Provenance.draft(plan).texts()), plan.arrays())
+        declare_in_memory(_build_nwbfile(plan, "", Provenance.draft(plan).texts()), plan.arrays())
     except Problem as bad:
         yield bad.finding
 
 
-def _previous(path: Path | None, seal: Seal, stack: ExitStack) -> Previous | None:
+def _open_previous(path: Path | None, seal: Seal, stack: ExitStack) -> PreviousFile | None:
     """The older result; one that cannot be read has nothing to take over."""
     if path is None:
         return None
@@ -113,7 +113,7 @@ def _previous(path: Path | None, seal: Seal, stack: ExitStack) -> Previous | Non
         file, _ = stack.enter_context(open_checked(path))
     except Problem:
         return None
-    return Previous(file, provenance.receipt, seal.inputs)
+    return PreviousFile(file, provenance.receipt, seal.inputs)
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -124,32 +124,32 @@ def read_provenance(path: Path) -> Provenance:
     Problem
         ``result.unreadable``: no HDF5 file, or none that this version of neuropress reads.
     """
-    with _opened(path) as file:
-        return _provenance(file, path)
+    with _open_file(path) as file:
+        return _parse_provenance(file, path)
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
     """The same from a seekable stream (an object of a bucket); `path` is for messages."""
-    with _opened(path, open_file("")) as file:
-        return _provenance(file, path)
+    with _open_file(path, open_file("")) as file:
+        return _parse_provenance(file, path)
 
 
-def _provenance(file: h5py.File, path: Path) -> Provenance:
+def _parse_provenance(file: h5py.File, path: Path) -> Provenance:
     if not check_members(file, path, PROVENANCE, [f"{name}_json" for name in SECTIONS]):
         raise problem("result.foreign", f"{path.name} was not written by neuropress", file=str(path))
     try:
         return Provenance.from_texts({name: file[f"{PROVENANCE}/{name}_json"][()] for name in SECTIONS})
     except DAMAGE as error:
         why = f"its record of where it came from cannot be read ({str(error)[:500]})"
-        raise _unreadable(path, why) from error
+        raise _make_unreadable_problem(path, why) from error
 
 
 @contextmanager
-def _opened(path: Path, stream: BinaryIO | None = None) -> Iterator[h5py.File]:
+def _open_file(path: Path, stream: BinaryIO | None = None) -> Iterator[h5py.File]:
     try:
         file = h5py.File(stream or path, "r")
     except OSError as error:
-        raise _unreadable(path, str(error)) from error
+        raise _make_unreadable_problem(path, str(error)) from error
     with file:
         yield file
 
@@ -160,7 +160,7 @@ def open_checked(path: Path) -> Iterator[tuple[h5py.File, int]]:
 
     `verify` opens a result twice; what was looked at a moment ago is not looked at again.
     """
-    with _opened(path) as file:
+    with _open_file(path) as file:
         stat = path.stat()
         key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
         if key not in _LAST:
@@ -170,13 +170,13 @@ def open_checked(path: Path) -> Iterator[tuple[h5py.File, int]]:
         yield file, _LAST[key]
 
 
-def _unreadable(path: Path, why: str, **where: Any) -> Problem:
+def _make_unreadable_problem(path: Path, why: str, **where: Any) -> Problem:
     return problem("result.unreadable", f"{path.name}: {why}", file=str(path), **where)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """A dataset whose damage is told as a finding."""
+class _StoredDataset:
+    """A dataset whose damage is a finding."""
 
     dataset: h5py.Dataset
     file: Path
@@ -201,11 +201,11 @@ class _Stored:
             return read_texts(self.dataset, selection, self.spare)
         except (OSError, RuntimeError, MemoryError, ValueError) as error:
             corner = tuple(s.start or 0 for s in selection)
-            raise _unreadable(self.file, str(error), array=self.dataset.name, index=corner) from error
+            raise _make_unreadable_problem(self.file, str(error), array=self.dataset.name, index=corner) from error
 
 
 @contextmanager
-def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
+def open_arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     """Every array that the receipt lists and the file holds, by its path.
 
     Raises
@@ -214,9 +214,9 @@ def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
         ``result.unreadable``, also when a block is read that is damaged.
     """
     with open_checked(path) as (file, spare):
-        listed = _provenance(file, path).receipt.arrays
-        found = {name: file.get(name) for name in listed}
-        yield {name: _Stored(item, path, spare) for name, item in found.items() if isinstance(item, h5py.Dataset)}
+        listed = _parse_provenance(file, path).receipt.arrays
+        items = ((name, file.get(name)) for name in listed)
+        yield {name: _StoredDataset(item, path, spare) for name, item in items if isinstance(item, h5py.Dataset)}
 
 
 def check_files(path: Path) -> Iterator[Finding]:
@@ -224,7 +224,7 @@ def check_files(path: Path) -> Iterator[Finding]:
     yield from ()
 
 
-def samples(path: Path) -> list[str]:
+def list_sample_arrays(path: Path) -> list[str]:
     """The ``data`` of every object that has some.
 
     Raises
@@ -232,14 +232,14 @@ def samples(path: Path) -> list[str]:
     Problem
         ``result.unreadable``.
     """
-    found: list[str] = []
-    with open_checked(path) as (file, _), refusing(path):
-        file.visit(lambda name: found.append(f"/{name}") if name.endswith("/data") else None)
-        series = [name for name in found if "neurodata_type" in file[name.rpartition("/")[0]].attrs]
+    names: list[str] = []
+    with open_checked(path) as (file, _), translate_errors(path):
+        file.visit(lambda name: names.append(f"/{name}") if name.endswith("/data") else None)
+        series = [name for name in names if "neurodata_type" in file[name.rpartition("/")[0]].attrs]
         return [name for name in series if isinstance(file[name], h5py.Dataset) and file[name].size]
 
 
-def derived(path: Path) -> Mapping[str, str]:
+def digest_derived(path: Path) -> Mapping[str, str]:
     """Digest of every object of the file but the samples of the receipt's arrays, computed anew.
 
     Raises
@@ -248,9 +248,9 @@ def derived(path: Path) -> Mapping[str, str]:
         ``result.unreadable``.
     """
     with open_checked(path) as (file, spare):
-        listed = _provenance(file, path).receipt.arrays
-        with refusing(path):
-            return digests(file, listed, spare)
+        listed = _parse_provenance(file, path).receipt.arrays
+        with translate_errors(path):
+            return digest_objects(file, listed, spare)
 
 
 def validate(path: Path) -> list[Finding]:

@@ -14,7 +14,7 @@ from pynwb import NWBHDF5IO, NWBFile
 
 from ...model.finding import problem
 from ...model.plan import ArraySpec
-from .extension import type_map
+from .extension import get_type_map
 from .storage import declare_array
 
 
@@ -51,7 +51,7 @@ def _name_objects(builder: Any, prefix: str, path: str) -> None:
             _name_objects(child, prefix, f"{path}/{name}")
 
 
-def declare(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec]) -> None:
+def declare_file(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec]) -> None:
     """Write all objects into a new file; arrays that come from raw files stay empty.
 
     Raises
@@ -61,7 +61,7 @@ def declare(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec]) -> No
     """
     # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
     # "x" follows no link, should somebody have put one there meanwhile.
-    _write(nwbfile, h5py.File(path, "x"), arrays)
+    _write_objects(nwbfile, h5py.File(path, "x"), arrays)
 
 
 def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec]) -> None:
@@ -70,13 +70,13 @@ def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec]) -> None
     Raises
     ------
     Problem
-        ``plan.invalid``, as `declare`.
+        ``plan.invalid``, as `declare_file`.
     """
-    _write(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False), arrays)
+    _write_objects(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False), arrays)
 
 
-def _write(nwbfile: NWBFile, file: h5py.File, arrays: Mapping[str, ArraySpec]) -> None:
-    with _ReproducibleIO(arrays, file=file, mode="w", manager=BuildManager(type_map())) as io:
+def _write_objects(nwbfile: NWBFile, file: h5py.File, arrays: Mapping[str, ArraySpec]) -> None:
+    with _ReproducibleIO(arrays, file=file, mode="w", manager=BuildManager(get_type_map())) as io:
         try:
             io.write(nwbfile, expandable=())
         except (BuildError, TypeError, ValueError) as error:

@@ -54,14 +54,14 @@ def check_file(file: h5py.File, path: Path) -> int:
     Problem
         ``result.unsafe``, or ``result.unreadable`` for damage and for what goes over the budget.
     """
-    with refusing(path), _no_plugins():
+    with translate_errors(path), _disable_plugins():
         size = file.id.get_filesize()
-        walk = _Walk(path, size)
-        walk.group(h5g.open(file.id, b"/"), "", 0)
-        if walk.stored > size:
-            raise OverBudget(f"its datasets claim {walk.stored} stored bytes, the file has {size}")
-        spare = int(size - walk.stored)
-        for name, count in walk.texts:
+        checker = _FileChecker(path, size)
+        checker.check_group(h5g.open(file.id, b"/"), "", 0)
+        if checker.stored > size:
+            raise OverBudget(f"its datasets claim {checker.stored} stored bytes, the file has {size}")
+        spare = int(size - checker.stored)
+        for name, count in checker.texts:
             if count > 100 and count * spare > 16 * budget.TEXT_BYTES:
                 raise OverBudget(f"the {count} texts of attribute {name} may take more than {budget.TEXT_BYTES} bytes")
         return spare
@@ -72,47 +72,47 @@ def check_members(file: h5py.File, path: Path, group: str, names: list[str]) -> 
 
     Cheap, whatever else the file holds: for verbs that read nothing but these texts.
     """
-    with refusing(path), _no_plugins():
+    with translate_errors(path), _disable_plugins():
         size = file.id.get_filesize()
-        walk = _Walk(path, size)
+        checker = _FileChecker(path, size)
         place = h5g.open(file.id, b"/")
         for part in group.strip("/").split("/"):
             if not place.links.exists(part.encode()):
                 return False
-            found = walk.open(place, part.encode(), group)
-            if not isinstance(found, h5g.GroupID):
+            child = checker.open_link(place, part.encode(), group)
+            if not isinstance(child, h5g.GroupID):
                 raise ValueError(f"{group} is no group")
-            place = found
+            place = child
         for name in names:
-            found = walk.open(place, name.encode(), f"{group}/{name}")
-            if not isinstance(found, h5d.DatasetID):
+            dataset = checker.open_link(place, name.encode(), f"{group}/{name}")
+            if not isinstance(dataset, h5d.DatasetID):
                 raise ValueError(f"{group}/{name} is no dataset")
-            walk.dataset(found, f"{group}/{name}")
-            kind = found.get_type()
-            if found.shape != () or kind.get_class() != h5t.STRING or kind.get_size() > budget.JSON_BYTES:
+            checker.check_dataset(dataset, f"{group}/{name}")
+            kind = dataset.get_type()
+            if dataset.shape != () or kind.get_class() != h5t.STRING or kind.get_size() > budget.JSON_BYTES:
                 raise ValueError(f"{group}/{name} is no text")
         return True
 
 
 @contextmanager
-def refusing(path: Path) -> Iterator[None]:
+def translate_errors(path: Path) -> Iterator[None]:
     """Damage and what is over the budget as a finding."""
     try:
         yield
     except Problem:
         raise
     except MemoryError as error:
-        raise _unreadable(path, "it asks for more memory than there is") from error
+        raise _make_unreadable_problem(path, "it asks for more memory than there is") from error
     except DAMAGE as error:
-        raise _unreadable(path, str(error)[:500] or repr(error)) from error
+        raise _make_unreadable_problem(path, str(error)[:500] or repr(error)) from error
 
 
-def _unreadable(path: Path, why: str) -> Problem:
+def _make_unreadable_problem(path: Path, why: str) -> Problem:
     return problem("result.unreadable", f"{path.name}: {why}", file=str(path))
 
 
 @contextmanager
-def _no_plugins() -> Iterator[None]:
+def _disable_plugins() -> Iterator[None]:
     """Without the folders from which HDF5 loads filters: groups can have filters of their own."""
     folders = [h5pl.get(i) for i in range(h5pl.size())]
     for _ in folders:
@@ -125,7 +125,7 @@ def _no_plugins() -> Iterator[None]:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _FileChecker:
     """One walk over a file."""
 
     path: Path
@@ -135,45 +135,45 @@ class _Walk:
     texts: list[tuple[str, int]] = field(default_factory=list)
     _seen: set[tuple[int, int]] = field(default_factory=set)
 
-    def group(self, group: h5g.GroupID, name: str, depth: int) -> None:
+    def check_group(self, group: h5g.GroupID, name: str, depth: int) -> None:
         """A group and all below it."""
         if depth > budget.DEPTH:
             raise OverBudget(f"groups are nested deeper than {budget.DEPTH} levels")
-        if not self._new(group):
-            raise self._unsafe(f"{name or '/'} is a hard link to a group that has another name already")
-        self._attributes(group, name or "/")
-        for link in self._links(group):
+        if not self._is_new(group):
+            raise self._make_unsafe_problem(f"{name or '/'} is a hard link to a group that has another name already")
+        self._check_attributes(group, name or "/")
+        for link in self._list_links(group):
             below = f"{name}/{link.decode('utf-8', 'backslashreplace')}"
-            found = self.open(group, link, below)
-            if isinstance(found, h5g.GroupID):
-                self.group(found, below, depth + 1)
-            elif found is not None and self._new(found):
-                self._attributes(found, below)
-                if isinstance(found, h5d.DatasetID):
-                    self.dataset(found, below)
+            item = self.open_link(group, link, below)
+            if isinstance(item, h5g.GroupID):
+                self.check_group(item, below, depth + 1)
+            elif item is not None and self._is_new(item):
+                self._check_attributes(item, below)
+                if isinstance(item, h5d.DatasetID):
+                    self.check_dataset(item, below)
 
-    def open(self, group: h5g.GroupID, link: bytes, name: str) -> Any:
+    def open_link(self, group: h5g.GroupID, link: bytes, name: str) -> Any:
         """What a hard link points to; None for a soft link, which stays within the file."""
         kind = group.links.get_info(link).type
         if kind == h5l.TYPE_SOFT:
             return None
         if kind == h5l.TYPE_EXTERNAL:
-            raise self._unsafe(f"{name} is a link into another file")
+            raise self._make_unsafe_problem(f"{name} is a link into another file")
         if kind != h5l.TYPE_HARD:
-            raise self._unsafe(f"{name} is a link of a kind that is not HDF5's own ({kind})")
+            raise self._make_unsafe_problem(f"{name} is a link of a kind that is not HDF5's own ({kind})")
         return h5o.open(group, link)
 
-    def dataset(self, dataset: h5d.DatasetID, name: str) -> None:
+    def check_dataset(self, dataset: h5d.DatasetID, name: str) -> None:
         """A dataset's storage, before its shape is asked for, which opens the files of a virtual one."""
         made = dataset.get_create_plist()
         if made.get_layout() == h5d.VIRTUAL:
-            raise self._unsafe(f"{name} is a virtual dataset, whose values lie elsewhere")
+            raise self._make_unsafe_problem(f"{name} is a virtual dataset, whose values lie elsewhere")
         if made.get_external_count():
-            raise self._unsafe(f"{name} keeps its values in another file")
+            raise self._make_unsafe_problem(f"{name} keeps its values in another file")
         for i in range(made.get_nfilters()):
             code = made.get_filter(i)[0]
             if code not in FILTERS:
-                raise self._unsafe(f"{name} needs the HDF5 filter {code}, which is not one of HDF5's own")
+                raise self._make_unsafe_problem(f"{name} needs the HDF5 filter {code}, which is not one of HDF5's own")
         kind, shape = dataset.get_type(), dataset.shape or ()
         element = kind.get_size()
         whole, stored = prod(shape) * element, dataset.get_storage_size()
@@ -183,7 +183,7 @@ class _Walk:
             raise OverBudget(f"{name} has chunks of more than {budget.CHUNK_BYTES} bytes")
         self.stored += stored
 
-    def _links(self, group: h5g.GroupID) -> list[bytes]:
+    def _list_links(self, group: h5g.GroupID) -> list[bytes]:
         names: list[bytes] = []
         room = budget.HDF5_OBJECTS - self.links
 
@@ -197,30 +197,30 @@ class _Walk:
             raise OverBudget(f"it has more than {budget.HDF5_OBJECTS} objects")
         return names
 
-    def _attributes(self, item: h5o.ObjectID, name: str) -> None:
+    def _check_attributes(self, item: h5o.ObjectID, name: str) -> None:
         count = h5a.get_num_attrs(item)
         if count > budget.HDF5_ATTRIBUTES:
             raise OverBudget(f"{name} has {count} attributes, more than {budget.HDF5_ATTRIBUTES}")
         for i in range(count):
             attribute = h5a.open(item, index=i)
             shape = attribute.shape
-            if shape and not _fixed(attribute.get_type()):
+            if shape and not _is_fixed_size(attribute.get_type()):
                 self.texts.append((f"{name}@{attribute.name.decode('utf-8', 'replace')}", prod(shape)))
             elif shape and prod(shape) > self.size:
                 raise OverBudget(f"{name} has an attribute that is larger than the file")
 
-    def _new(self, item: h5o.ObjectID) -> bool:
+    def _is_new(self, item: h5o.ObjectID) -> bool:
         about = h5o.get_info(item)
         key = (about.fileno, about.addr)
         fresh = key not in self._seen
         self._seen.add(key)
         return fresh
 
-    def _unsafe(self, why: str) -> Problem:
+    def _make_unsafe_problem(self, why: str) -> Problem:
         return problem("result.unsafe", f"{self.path.name}: {why}", file=str(self.path))
 
 
-def _fixed(kind: h5t.TypeID) -> bool:
+def _is_fixed_size(kind: h5t.TypeID) -> bool:
     """Whether each element is as large as its type says."""
     if kind.get_class() == h5t.STRING:
         return not kind.is_variable_str()

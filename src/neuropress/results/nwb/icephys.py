@@ -10,7 +10,7 @@ from pynwb import NWBFile
 
 from ...model.finding import problem
 from ...model.plan import Node
-from .columns import Objects
+from .columns import ObjectTable
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ ROWS = frozenset({"IntracellularRecording", *_LEVELS})
 _OWN_COLUMNS = {"stimulus_type"}
 
 
-def add_tables(file: NWBFile, rows: Sequence[Node], objects: Objects) -> None:
+def add_tables(file: NWBFile, rows: Sequence[Node], objects: ObjectTable) -> None:
     """Add all rows; fields that the tables do not have by themselves become text columns.
 
     Raises
@@ -53,17 +53,19 @@ def add_tables(file: NWBFile, rows: Sequence[Node], objects: Objects) -> None:
     if recordings:
         _add_columns(file.get_intracellular_recordings(), recordings)
     for node in recordings:
-        index[node.path] = file.add_intracellular_recording(**_recording(node, recordings, objects))
+        index[node.path] = file.add_intracellular_recording(**_make_recording(node, recordings, objects))
     for kind, level in _LEVELS.items():
         members = [node for node in rows if node.type == kind]
         if members:
             _add_columns(getattr(file, level.table)(), members)
         for node in members:
-            below = [_row(index, path, node) for path in node.links.get(level.members, ())]
-            index[node.path] = getattr(file, level.add)(**{level.members: below}, **_extra(node, members, own=True))
+            below = [_find_row(index, path, node) for path in node.links.get(level.members, ())]
+            index[node.path] = getattr(file, level.add)(
+                **{level.members: below}, **_get_extra_values(node, members, own=True)
+            )
 
 
-def _recording(node: Node, rows: Sequence[Node], objects: Objects) -> dict[str, Any]:
+def _make_recording(node: Node, rows: Sequence[Node], objects: ObjectTable) -> dict[str, Any]:
     kwargs: dict[str, Any] = {}
     for name, path in node.links.items():
         if name not in ("electrode", "response", "stimulus") or not isinstance(path, str):
@@ -72,27 +74,27 @@ def _recording(node: Node, rows: Sequence[Node], objects: Objects) -> dict[str, 
         array = objects.nodes[path].arrays.get("data")
         if array:  # pynwb cannot count the samples of a dataset that is still empty
             kwargs.update({f"{name}_start_index": 0, f"{name}_index_count": array.shape[0]})
-    return {**kwargs, **_extra(node, rows)}
+    return {**kwargs, **_get_extra_values(node, rows)}
 
 
-def _row(index: Mapping[str, int], path: str, node: Node) -> int:
+def _find_row(index: Mapping[str, int], path: str, node: Node) -> int:
     if path not in index:
         raise problem("plan.invalid", f"{node.path} refers to {path}, which is no row of the table below it")
     return index[path]
 
 
-def _columns(rows: Sequence[Node]) -> list[str]:
+def _list_columns(rows: Sequence[Node]) -> list[str]:
     return sorted({name for node in rows for name in node.fields} - _OWN_COLUMNS)
 
 
 def _add_columns(table: Any, rows: Sequence[Node]) -> None:
-    for name in _columns(rows):
+    for name in _list_columns(rows):
         table.add_column(name=name, description=f"{name.replace('_', ' ').capitalize()} of each row of this table.")
 
 
-def _extra(node: Node, rows: Sequence[Node], *, own: bool = False) -> dict[str, Any]:
+def _get_extra_values(node: Node, rows: Sequence[Node], *, own: bool = False) -> dict[str, Any]:
     """Values of the row's further columns; a column cannot be left out of one row, so text is then empty."""
-    values = {name: node.fields[name].value if name in node.fields else "" for name in _columns(rows)}
+    values = {name: node.fields[name].value if name in node.fields else "" for name in _list_columns(rows)}
     if own:
         values.update({name: node.fields[name].value for name in _OWN_COLUMNS if name in node.fields})
     return values

@@ -24,31 +24,31 @@ _INSTANTS = ("session_start_time", "timestamps_reference_time", "general/subject
 type Check = Callable[[h5py.File], Iterator[Finding]]
 
 
-def silent_mistakes(file: h5py.File) -> list[Finding]:
+def find_silent_mistakes(file: h5py.File) -> list[Finding]:
     """Findings of all checks below, in their order."""
-    return [found for check in CHECKS for found in check(file)]
+    return [mistake for check in CHECKS for mistake in check(file)]
 
 
-def _objects(file: h5py.File, *types: str) -> list[tuple[str, h5py.Group]]:
+def _find_objects(file: h5py.File, *types: str) -> list[tuple[str, h5py.Group]]:
     """Path and group of all objects of the given NWB types."""
-    found: list[tuple[str, h5py.Group]] = []
+    objects: list[tuple[str, h5py.Group]] = []
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Group) and item.attrs.get("neurodata_type") in types:
-            found.append((f"/{name}", item))
+            objects.append((f"/{name}", item))
 
     file.visititems(visit)
-    return found
+    return objects
 
 
-def _text(item: h5py.Group, name: str) -> str:
+def _read_text(item: h5py.Group, name: str) -> str:
     value = item[name].asstr()[()] if name in item else ""
     return str(value)
 
 
-def pixel_size(file: h5py.File) -> Iterator[Finding]:
+def check_pixel_size(file: h5py.File) -> Iterator[Finding]:
     """A pixel of 0.8 m: micrometres written as metres."""
-    for path, plane in _objects(file, "ImagingPlane"):
+    for path, plane in _find_objects(file, "ImagingPlane"):
         if "grid_spacing" not in plane:
             continue
         spacing = plane["grid_spacing"]
@@ -61,21 +61,21 @@ def pixel_size(file: h5py.File) -> Iterator[Finding]:
                 break
 
 
-def subject_weight(file: h5py.File) -> Iterator[Finding]:
+def check_subject_weight(file: h5py.File) -> Iterator[Finding]:
     """A mouse of 24.5 kg: pynwb reads a bare number as kilograms."""
-    text = _text(file, "general/subject/weight")
+    text = _read_text(file, "general/subject/weight")
     match = re.fullmatch(r"([0-9.]+(?:[eE][+-]?[0-9]+)?) ([a-z]+)", text)
-    if not match or match[2] not in _GRAMS or _text(file, "general/subject/species") != "Mus musculus":
+    if not match or match[2] not in _GRAMS or _read_text(file, "general/subject/species") != "Mus musculus":
         return
     if float(match[1]) * _GRAMS[match[2]] > _MOUSE_GRAMS:
         message = f"a mouse that weighs {text} is above {_MOUSE_GRAMS:g} g"
         yield finding("nwb.subject_weight", message, array="/general/subject/weight", value=text)
 
 
-def instants(file: h5py.File) -> Iterator[Finding]:
+def check_instants(file: h5py.File) -> Iterator[Finding]:
     """Times without a zone, or from a clock that was not set."""
     for name in _INSTANTS:
-        text = _text(file, name)
+        text = _read_text(file, name)
         if not text:
             continue
         try:
@@ -91,9 +91,9 @@ def instants(file: h5py.File) -> Iterator[Finding]:
             yield finding("nwb.instant", message, array=f"/{name}", value=text)
 
 
-def axis_order(file: h5py.File) -> Iterator[Finding]:
+def check_axis_order(file: h5py.File) -> Iterator[Finding]:
     """TIFF's (time, height, width) where NWB wants (time, width, height)."""
-    for path, series in _objects(file, "OnePhotonSeries", "TwoPhotonSeries", "ImageSeries"):
+    for path, series in _find_objects(file, "OnePhotonSeries", "TwoPhotonSeries", "ImageSeries"):
         if "dimension" not in series or "data" not in series or len(series["data"].shape) < 3:
             continue
         sides = [int(n) for n in series["dimension"][()]]
@@ -103,9 +103,9 @@ def axis_order(file: h5py.File) -> Iterator[Finding]:
             yield finding("nwb.axis_order", message, array=f"{path}/data", value=str(stored), expected=str(sides))
 
 
-def channel_as_depth(file: h5py.File) -> Iterator[Finding]:
+def check_channel_as_depth(file: h5py.File) -> Iterator[Finding]:
     """A fourth axis means depth; where the series does not state a depth it may be channels."""
-    for path, series in _objects(file, "OnePhotonSeries", "TwoPhotonSeries"):
+    for path, series in _find_objects(file, "OnePhotonSeries", "TwoPhotonSeries"):
         if "data" not in series or len(series["data"].shape) != 4:
             continue
         if "dimension" not in series or series["dimension"].shape != (3,):
@@ -113,12 +113,19 @@ def channel_as_depth(file: h5py.File) -> Iterator[Finding]:
             yield finding("nwb.channel_as_depth", message, array=f"{path}/data")
 
 
-def wavelengths(file: h5py.File) -> Iterator[Finding]:
-    """NaN passes every validator; it is told, so that somebody can fill it in."""
-    for path, item in _objects(file, "ImagingPlane", "OpticalChannel"):
+def check_wavelengths(file: h5py.File) -> Iterator[Finding]:
+    """NaN passes every validator; it is a finding, so that somebody can fill it in."""
+    for path, item in _find_objects(file, "ImagingPlane", "OpticalChannel"):
         for name in ("excitation_lambda", "emission_lambda"):
             if name in item and math.isnan(float(item[name][()])):
                 yield finding("nwb.wavelength", f"{path}: {name} is not known", array=f"{path}/{name}", value="NaN")
 
 
-CHECKS: tuple[Check, ...] = (pixel_size, subject_weight, instants, axis_order, channel_as_depth, wavelengths)
+CHECKS: tuple[Check, ...] = (
+    check_pixel_size,
+    check_subject_weight,
+    check_instants,
+    check_axis_order,
+    check_channel_as_depth,
+    check_wavelengths,
+)

@@ -46,21 +46,21 @@ class Layout:
     block: tuple[int, ...]
 
 
-def layout(spec: ArraySpec) -> Layout:
+def choose_layout(spec: ArraySpec) -> Layout:
     """Whole frames (or runs of samples) a chunk, whole chunks a block."""
     itemsize = spec.itemsize
     whole = tuple(max(1, n) for n in spec.shape)
     if spec.type.kind == "T":  # HDF5 keeps texts beside their dataset: chunks would pack pointers only
-        return Layout(None, _box(whole, (1,) * len(whole), TEXTS))
+        return Layout(None, _grow_box(whole, (1,) * len(whole), TEXTS))
     if spec.nbytes <= SMALL:
         return Layout(None, whole)
     frame = prod(whole[1:]) * itemsize
     aim = frame if CHUNK < frame <= LARGE_FRAME else CHUNK
-    chunks = _box(whole, (1,) * len(whole), aim // itemsize)
-    return Layout(chunks, _box(whole, chunks, BLOCK // itemsize))
+    chunks = _grow_box(whole, (1,) * len(whole), aim // itemsize)
+    return Layout(chunks, _grow_box(whole, chunks, BLOCK // itemsize))
 
 
-def _box(shape: Sequence[int], unit: Sequence[int], elements: int) -> tuple[int, ...]:
+def _grow_box(shape: Sequence[int], unit: Sequence[int], elements: int) -> tuple[int, ...]:
     """The largest box of whole units with about `elements` elements, grown from the last axis."""
     box = list(unit)
     for axis in reversed(range(len(shape))):
@@ -70,7 +70,7 @@ def _box(shape: Sequence[int], unit: Sequence[int], elements: int) -> tuple[int,
     return tuple(box)
 
 
-class Previous:
+class PreviousFile:
     """An older result of the same target, from which unchanged arrays are taken over.
 
     `inputs` are the digests of the raw files as they are now.
@@ -82,7 +82,7 @@ class Previous:
         self._stored = {canonical(to_json(array.spec)): path for path, array in receipt.arrays.items()}
         self._arrays = receipt.arrays
 
-    def find(self, spec: ArraySpec) -> tuple[h5py.Dataset, ArrayReceipt] | None:
+    def find_array(self, spec: ArraySpec) -> tuple[h5py.Dataset, ArrayReceipt] | None:
         """The stored array that was made by this very specification from the same raw bytes, at whatever path.
 
         Files beside a raw file (a command file, members of a set) belong to it: every
@@ -100,7 +100,7 @@ class Previous:
 
 
 @dataclass(frozen=True, slots=True)
-class _Packed:
+class _PackedBlock:
     """A block ready to be written: its digest and its chunks, or its samples as they are."""
 
     digest: bytes
@@ -108,35 +108,35 @@ class _Packed:
     samples: np.ndarray
 
 
-class _Queue:
+class _PackQueue:
     """Packs blocks on threads and hands them back in the order in which they came."""
 
     def __init__(self, pool: ThreadPoolExecutor, depth: int) -> None:
         self._pool = pool
         self._depth = depth
-        self._waiting: deque[tuple[Future[_Packed], Callable[[_Packed], None]]] = deque()
+        self._waiting: deque[tuple[Future[_PackedBlock], Callable[[_PackedBlock], None]]] = deque()
 
-    def put(self, work: Callable[[], _Packed], done: Callable[[_Packed], None]) -> None:
+    def put(self, work: Callable[[], _PackedBlock], done: Callable[[_PackedBlock], None]) -> None:
         """Start packing; blocks while `depth` blocks are under way."""
         while len(self._waiting) >= self._depth:
-            self._finish()
+            self._finish_oldest()
         self._waiting.append((self._pool.submit(work), done))
 
     def drain(self) -> None:
         """Wait for all."""
         while self._waiting:
-            self._finish()
+            self._finish_oldest()
 
-    def _finish(self) -> None:
+    def _finish_oldest(self) -> None:
         future, done = self._waiting.popleft()
         done(future.result())
 
 
-def fill(
+def fill_datasets(
     file: h5py.File,
     specs: Mapping[str, ArraySpec],
     raw: RawArrays,
-    previous: Previous | None,
+    previous: PreviousFile | None,
     progress: Callable[[int], None],
 ) -> dict[str, ArrayReceipt]:
     """Fill declared, empty datasets; path -> what was stored there.
@@ -149,35 +149,35 @@ def fill(
     receipts: dict[str, ArrayReceipt] = {}
     digests: dict[str, list[bytes]] = {}
     with ThreadPoolExecutor(WORKERS) as pool:
-        queue = _Queue(pool, WORKERS + 1)
+        queue = _PackQueue(pool, WORKERS + 1)
         for path, spec in specs.items():
-            kept = previous.find(spec) if previous else None
-            if kept and _same_layout(kept[0], file[path]):
+            kept = previous.find_array(spec) if previous else None
+            if kept and _has_same_layout(kept[0], file[path]):
                 queue.drain()
-                _take_over(kept[0], file[path], kept[1].block)
+                _copy_dataset(kept[0], file[path], kept[1].block)
                 receipts[path] = kept[1]
                 progress(spec.nbytes)
             else:
-                digests[path] = _convert(file[path], spec, raw, queue, progress)
+                digests[path] = _queue_blocks(file[path], spec, raw, queue, progress)
         queue.drain()
-    for path, found in digests.items():
-        receipts[path] = ArrayReceipt(specs[path], layout(specs[path]).block, root_digest(found))
+    for path, block_digests in digests.items():
+        receipts[path] = ArrayReceipt(specs[path], choose_layout(specs[path]).block, root_digest(block_digests))
     return {path: receipts[path] for path in specs}
 
 
-def _convert(
-    dataset: h5py.Dataset, spec: ArraySpec, raw: RawArrays, queue: _Queue, progress: Callable[[int], None]
+def _queue_blocks(
+    dataset: h5py.Dataset, spec: ArraySpec, raw: RawArrays, queue: _PackQueue, progress: Callable[[int], None]
 ) -> list[bytes]:
     """Queue all blocks of one array; the list of digests is complete when the queue is drained."""
-    stored = layout(spec)
+    stored = choose_layout(spec)
     digests: list[bytes] = []
     for selection in blocks(spec.shape, stored.block):
-        data = _read(spec, selection, raw)
+        data = _read_block(spec, selection, raw)
         if data.shape != tuple(s.stop - s.start for s in selection):
             raise problem("file.changed", f"{spec.source}: a block of {spec.array} has shape {data.shape}, "
                           f"not the planned {[s.stop - s.start for s in selection]}", file=spec.source)  # fmt: skip
 
-        def done(packed: _Packed, selection: tuple[slice, ...] = selection) -> None:
+        def done(packed: _PackedBlock, selection: tuple[slice, ...] = selection) -> None:
             digests.append(packed.digest)
             for offset, chunk in packed.chunks:
                 corner = tuple(s.start + o for s, o in zip(selection, offset, strict=True))
@@ -186,11 +186,11 @@ def _convert(
                 dataset[selection] = packed.samples if spec.type.kind != "T" else packed.samples.astype(object)
             progress(packed.samples.nbytes)
 
-        queue.put(lambda data=data: _pack(data, spec.type, stored.chunks), done)  # type: ignore[misc]
+        queue.put(lambda data=data: _pack_block(data, spec.type, stored.chunks), done)  # type: ignore[misc]
     return digests
 
 
-def _read(spec: ArraySpec, selection: tuple[slice, ...], raw: RawArrays) -> np.ndarray:
+def _read_block(spec: ArraySpec, selection: tuple[slice, ...], raw: RawArrays) -> np.ndarray:
     """A block of the result. Raises `Problem` (``plan.invalid``) for a text that HDF5 cannot hold."""
     data = raw.read(spec, selection)
     texts = data.ravel().tolist() if data.dtype.kind == "T" else ()
@@ -202,7 +202,7 @@ def _read(spec: ArraySpec, selection: tuple[slice, ...], raw: RawArrays) -> np.n
     return data
 
 
-def _pack(data: np.ndarray, dtype: np.dtype[Any], chunks: tuple[int, ...] | None) -> _Packed:
+def _pack_block(data: np.ndarray, dtype: np.dtype[Any], chunks: tuple[int, ...] | None) -> _PackedBlock:
     samples = np.ascontiguousarray(data, dtype=dtype if dtype.kind == "T" else dtype.newbyteorder("<"))
     packed = []
     for part in blocks(samples.shape, chunks) if chunks else ():
@@ -211,23 +211,23 @@ def _pack(data: np.ndarray, dtype: np.dtype[Any], chunks: tuple[int, ...] | None
             whole = np.zeros(chunks or (), piece.dtype)  # np.pad takes no records
             whole[tuple(slice(n) for n in piece.shape)] = piece
             piece = whole
-        packed.append((tuple(s.start for s in part), _deflate(piece)))
-    return _Packed(block_digest(samples), packed, samples)
+        packed.append((tuple(s.start for s in part), _deflate_chunk(piece)))
+    return _PackedBlock(block_digest(samples), packed, samples)
 
 
-def _deflate(chunk: np.ndarray) -> bytes:
+def _deflate_chunk(chunk: np.ndarray) -> bytes:
     """HDF5's shuffle and gzip filters."""
     octets = np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).reshape(-1, chunk.dtype.itemsize)
     return zlib.compress(np.ascontiguousarray(octets.T), GZIP_LEVEL)
 
 
-def _same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:
+def _has_same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:
     """Whether chunks of one may stand in the other as they are."""
     names = ("shape", "dtype", "chunks", "compression", "shuffle", "fletcher32", "scaleoffset")
     return all(getattr(old, name) == getattr(new, name) for name in names)
 
 
-def _take_over(old: h5py.Dataset, new: h5py.Dataset, block: Sequence[int]) -> None:
+def _copy_dataset(old: h5py.Dataset, new: h5py.Dataset, block: Sequence[int]) -> None:
     """Copy a dataset's bytes without decompressing them.
 
     What is not packed goes by blocks, as it did when it was new: HDF5 places texts in the order of the writes.
@@ -244,7 +244,7 @@ def _take_over(old: h5py.Dataset, new: h5py.Dataset, block: Sequence[int]) -> No
 
 def declare_array(group: h5py.Group, name: str, spec: ArraySpec) -> h5py.Dataset:
     """An empty dataset of the array's shape, type and storage."""
-    chunks = layout(spec).chunks
+    chunks = choose_layout(spec).chunks
     filters: dict[str, Any] = {}
     if chunks:
         filters = {"chunks": chunks, "compression": "gzip", "compression_opts": GZIP_LEVEL, "shuffle": True}

@@ -10,10 +10,10 @@ from pathlib import Path
 from nwbinspector import Importance, InspectorMessage, inspect_nwbfile, load_config
 
 from ...model.finding import Finding, Location, Severity
-from .explained import explain
+from .explained import explain_finding
 from .file import open_checked
-from .guard import refusing
-from .silent import silent_mistakes
+from .guard import translate_errors
+from .silent import find_silent_mistakes
 
 _ERRORS = (Importance.ERROR, Importance.PYNWB_VALIDATION, Importance.CRITICAL)
 
@@ -26,25 +26,25 @@ def validate_nwb(path: Path) -> list[Finding]:
     Problem
         ``result.unreadable``: the file is no HDF5 file; ``result.unsafe``: it leads outside of itself.
     """
-    with open_checked(path) as (file, _), refusing(path):
-        findings = [*silent_mistakes(file), *_foreign(path)]
-        told = [explain(found, file) for found in findings]
-    return [found.at(file=str(path)) for found in told]
+    with open_checked(path) as (file, _), translate_errors(path):
+        findings = [*find_silent_mistakes(file), *_run_validators(path)]
+        explained = [explain_finding(finding, file) for finding in findings]
+    return [finding.at(file=str(path)) for finding in explained]
 
 
-def _foreign(path: Path) -> list[Finding]:
+def _run_validators(path: Path) -> list[Finding]:
     """Both configurations in one list; of two equal messages the more severe is kept."""
-    found: dict[tuple[str, ...], Finding] = {}
+    kept: dict[tuple[str, ...], Finding] = {}
     for config in (None, "dandi"):
-        for message in _inspect(path, config):
-            made = _finding(message)
-            key = (made.id, str(made.location.array), made.message)
-            if key not in found or made.severity is Severity.ERROR:
-                found[key] = made
-    return [found[key] for key in sorted(found)]
+        for message in _run_inspector(path, config):
+            finding = _make_finding(message)
+            key = (finding.id, str(finding.location.array), finding.message)
+            if key not in kept or finding.severity is Severity.ERROR:
+                kept[key] = finding
+    return [kept[key] for key in sorted(kept)]
 
 
-def _inspect(path: Path, config: str | None) -> Iterable[InspectorMessage]:
+def _run_inspector(path: Path, config: str | None) -> Iterable[InspectorMessage]:
     with warnings.catch_warnings():
         # The validators' own deprecation warnings (pandas, hdmf) are no findings on the file. Where warnings
         # are errors, nwbinspector would report them as failures of its checks.
@@ -58,12 +58,12 @@ def _inspect(path: Path, config: str | None) -> Iterable[InspectorMessage]:
         )
 
 
-def _last_line(traceback: str) -> str:
+def _get_last_line(traceback: str) -> str:
     """What went wrong in a check that failed, without the way there."""
     return traceback.strip().splitlines()[-1]
 
 
-def _finding(message: InspectorMessage) -> Finding:
+def _make_finding(message: InspectorMessage) -> Finding:
     origin = "pynwb" if message.importance is Importance.PYNWB_VALIDATION else "nwbinspector"
     check = (message.check_function_name or "validation").split(" ", 1)[0]
     if message.importance is Importance.ERROR:
@@ -73,6 +73,6 @@ def _finding(message: InspectorMessage) -> Finding:
         id=f"{origin}:{check}",
         origin=f"{origin} {version(origin)}",
         severity=Severity.ERROR if message.importance in _ERRORS else Severity.WARNING,
-        message=_last_line(message.message) if message.importance is Importance.ERROR else message.message,
+        message=_get_last_line(message.message) if message.importance is Importance.ERROR else message.message,
         location=Location(array=place),
     )

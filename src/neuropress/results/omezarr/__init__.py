@@ -7,7 +7,7 @@ from pathlib import Path
 from ..kind import Kind
 
 
-def _recognises(path: Path) -> bool:
+def _is_zarr_folder(path: Path) -> bool:
     return path.name.endswith(".zarr") or (path / "zarr.json").is_file()
 
 
@@ -18,7 +18,7 @@ KIND = Kind(
     is_folder=True,
     label="OME-Zarr",
     template="{lab}/{date}/{table}/ome-zarr/{id}.ome.zarr",
-    recognises=_recognises,
+    recognises=_is_zarr_folder,
     package="neuropress.results.omezarr.volume",
     libraries=("numcodecs",),
     units="neuropress.results.omezarr.units",

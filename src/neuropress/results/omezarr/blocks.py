@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ...model.receipt import block_digest
-from .layout import Box, Layout, Pass, tiles
-from .pyramid import Axes, halve, halved
-from .shards import Shard, encode, settle_folders
+from .layout import Box, Layout, Pass, list_tiles
+from .pyramid import Axes, halve_block, halve_extent
+from .shards import Shard, encode_chunk, sync_folders
 
 type Read = Callable[[Box], np.ndarray]
 type Digests = dict[int, list[str]]
@@ -47,7 +47,7 @@ class Block:
         Geometry, the pass, and the first and the last of its units.
     folder
         The result; level N lies in ``<folder>/<N>``.
-    temporary
+    make_temporary
         Makes an empty file for an unfinished shard.
     pool
         Where hashing, halving and compression run.
@@ -58,65 +58,65 @@ class Block:
     corner: tuple[int, ...]
     last: tuple[int, ...]
     folder: Path
-    temporary: Callable[[], Path]
+    make_temporary: Callable[[], Path]
     pool: Executor
     _shards: dict[tuple[int, ...], Shard] = field(default_factory=dict)
     _filling: dict[int, _Slab] = field(default_factory=dict)
     _digests: dict[tuple[int, tuple[int, ...]], list[Future[bytes]]] = field(default_factory=dict)
 
-    def slabs(self) -> Iterator[Box]:
+    def list_slabs(self) -> Iterator[Box]:
         """What is to be fed, in this order."""
-        box = self.layout.box(self.stage.first, self.stage, self.corner, self.last)
+        box = self.layout.get_box(self.stage.first, self.stage, self.corner, self.last)
         depth = self.layout.levels[self.stage.first].chunk[-3:-2]
         extent = [s.stop - s.start for s in box]
-        return tiles(box, (*extent[: len(extent) - 2 - len(depth)], *depth, *extent[-2:]))
+        return list_tiles(box, (*extent[: len(extent) - 2 - len(depth)], *depth, *extent[-2:]))
 
-    def feed(self, data: np.ndarray, slab: Box) -> int:
+    def feed_slab(self, data: np.ndarray, slab: Box) -> int:
         """Take the next slab. Returns its bytes; the caller should keep no reference to it."""
-        return self._feed(self.stage.first, data, slab)
+        return self._feed_level(self.stage.first, data, slab)
 
     def finish(self) -> dict[tuple[int, ...], Digests]:
         """Give all shards their names; on return they are durable. Place of a unit -> its digests."""
         for shard in self._shards.values():
             shard.finish()
-        settle_folders(list(self._shards.values()))
-        found: dict[tuple[int, ...], Digests] = {}
+        sync_folders(list(self._shards.values()))
+        by_unit: dict[tuple[int, ...], Digests] = {}
         for (level, unit), digests in self._digests.items():
-            found.setdefault(unit, {})[level] = [f.result().hex() for f in digests]
-        return found
+            by_unit.setdefault(unit, {})[level] = [f.result().hex() for f in digests]
+        return by_unit
 
-    def _feed(self, number: int, data: np.ndarray, slab: Box) -> int:
+    def _feed_level(self, number: int, data: np.ndarray, slab: Box) -> int:
         """Take a whole slab of a level: hash it, halve it into the next level's slab, store its chunks."""
         new = number > self.stage.first or number == 0
-        tasks: list[Future[Any]] = self._hash(number, data, slab) if new else []
+        tasks: list[Future[Any]] = self._hash_tiles(number, data, slab) if new else []
         child = None
         if number < self.stage.last:
-            child = self._child(number, slab, data.dtype)
-            tasks += self._halve(self.layout.levels[number].halves, _space(data), child)
+            child = self._get_child(number, slab, data.dtype)
+            tasks += self._halve_slab(self.layout.levels[number].halves, _view_space(data), child)
         if new:
-            self._store(number, data, slab)
+            self._store_chunks(number, data, slab)
         for task in tasks:
             task.result()
-        if child is not None and child.filled == len(_space(child.data)):
+        if child is not None and child.filled == len(_view_space(child.data)):
             del self._filling[number + 1]
-            self._feed(number + 1, child.data, child.box)
+            self._feed_level(number + 1, child.data, child.box)
         return data.nbytes
 
-    def _hash(self, number: int, data: np.ndarray, slab: Box) -> list[Future[bytes]]:
+    def _hash_tiles(self, number: int, data: np.ndarray, slab: Box) -> list[Future[bytes]]:
         tile = self.layout.levels[number].tile
-        extent = self.layout.unit(number, self.stage)
+        extent = self.layout.get_unit(number, self.stage)
         tasks = []
-        for part in tiles(slab, tile):
-            tasks.append(self.pool.submit(block_digest, data[_within(part, slab)]))
+        for part in list_tiles(slab, tile):
+            tasks.append(self.pool.submit(block_digest, data[_shift_box(part, slab)]))
             unit = tuple(s.start // n for s, n in zip(part, extent, strict=True))
             self._digests.setdefault((number, unit), []).append(tasks[-1])
         return tasks
 
-    def _child(self, number: int, slab: Box, dtype: np.dtype[Any]) -> _Slab:
+    def _get_child(self, number: int, slab: Box, dtype: np.dtype[Any]) -> _Slab:
         """The next level's slab that this slab goes into."""
         below = number + 1
         if below not in self._filling:
-            box = self.layout.box(below, self.stage, self.corner, self.last)
+            box = self.layout.get_box(below, self.stage, self.corner, self.last)
             if len(box) > 2:
                 shrink = 2 if self.layout.levels[number].halves[0] else 1
                 start = slab[-3].start // shrink
@@ -125,42 +125,44 @@ class Block:
             self._filling[below] = _Slab(np.empty([s.stop - s.start for s in box], dtype), box)
         return self._filling[below]
 
-    def _halve(self, axes: Axes, source: np.ndarray, child: _Slab) -> list[Future[None]]:
+    def _halve_slab(self, axes: Axes, source: np.ndarray, child: _Slab) -> list[Future[None]]:
         """Start the tasks that put the mean of `source` into its place in the child."""
-        depth = halved(source.shape[0]) if axes[0] else source.shape[0]
-        target = _space(child.data)[child.filled : child.filled + depth]
+        depth = halve_extent(source.shape[0]) if axes[0] else source.shape[0]
+        target = _view_space(child.data)[child.filled : child.filled + depth]
         child.filled += depth
         rows = max(1, BAND_BYTES // source[0, 0].nbytes // 4) * 2
         starts = range(0, source.shape[1], rows)
         return [self.pool.submit(_halve_band, source, target, axes, y, rows) for y in starts]
 
-    def _store(self, number: int, data: np.ndarray, slab: Box) -> None:
+    def _store_chunks(self, number: int, data: np.ndarray, slab: Box) -> None:
         """Compress a slab's chunks in the pool and append them to their shards in a fixed order."""
-        for shard, chunks in groupby(self._encoded(number, data, slab), key=lambda item: item[0]):
-            with shard.opened() as file:
+        for shard, chunks in groupby(self._encode_chunks(number, data, slab), key=lambda item: item[0]):
+            with shard.open_file() as file:
                 for _, position, parts in chunks:
                     shard.append(file, position, parts.result())
 
-    def _encoded(
+    def _encode_chunks(
         self, number: int, data: np.ndarray, slab: Box
     ) -> Iterator[tuple[Shard, tuple[int, ...], Future[list[bytes]]]]:
         level = self.layout.levels[number]
         waiting: deque[tuple[Shard, tuple[int, ...], Future[list[bytes]]]] = deque()
-        for part in tiles(slab, level.tile):
+        for part in list_tiles(slab, level.tile):
             coordinate = tuple(s.start // n for s, n in zip(part, level.shard, strict=True))
-            shard = self._shard(number, coordinate)
-            for box in tiles(part, level.chunk):
+            shard = self._get_shard(number, coordinate)
+            for box in list_tiles(part, level.chunk):
                 position = tuple(s.start % n // c for s, n, c in zip(box, level.shard, level.chunk, strict=True))
-                waiting.append((shard, position, self.pool.submit(encode, data[_within(box, slab)], level.chunk)))
+                waiting.append(
+                    (shard, position, self.pool.submit(encode_chunk, data[_shift_box(box, slab)], level.chunk))
+                )
                 if len(waiting) > AHEAD:
                     yield waiting.popleft()
         yield from waiting
 
-    def _shard(self, number: int, coordinate: tuple[int, ...]) -> Shard:
+    def _get_shard(self, number: int, coordinate: tuple[int, ...]) -> Shard:
         key = (number, *coordinate)
         if key not in self._shards:
             level = self.layout.levels[number]
-            self._shards[key] = Shard(self.folder / str(number), level, coordinate, self.temporary())
+            self._shards[key] = Shard(self.folder / str(number), level, coordinate, self.make_temporary())
         return self._shards[key]
 
 
@@ -168,16 +170,16 @@ def _halve_band(source: np.ndarray, target: np.ndarray, axes: Axes, first: int, 
     """Halve the rows from `first` on, two planes at a time."""
     y = first // 2 if axes[1] else first
     for z in range(0, source.shape[0], 2):
-        band = halve(source[z : z + 2, first : first + rows], axes)
+        band = halve_block(source[z : z + 2, first : first + rows], axes)
         at = z // 2 if axes[0] else z
         target[at : at + band.shape[0], y : y + band.shape[1]] = band
 
 
-def _space(data: np.ndarray) -> np.ndarray:
+def _view_space(data: np.ndarray) -> np.ndarray:
     """The (z, y, x) of a slab; its other axes have length 1."""
     return data.reshape((-1, *data.shape[-2:]))
 
 
-def _within(box: Box, outer: Box) -> Box:
+def _shift_box(box: Box, outer: Box) -> Box:
     """A box in the coordinates of one that holds it."""
     return tuple(slice(b.start - o.start, b.stop - o.start) for b, o in zip(box, outer, strict=True))

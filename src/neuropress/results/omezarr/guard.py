@@ -37,7 +37,7 @@ CODECS: Mapping[str, frozenset[str]] = {
 """Codecs of the Zarr v3 specification -> what may configure them; none of them runs what it is given."""
 
 PACKED = frozenset({"bytes", "zstd", "blosc", "crc32c"})
-"""Those in which neuropress writes chunks: only of these is the size told before they are decoded."""
+"""Those in which neuropress writes chunks: only of these is the size known before they are decoded."""
 
 DTYPES = frozenset(
     {"bool", "float16", "float32", "float64", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64))}
@@ -57,7 +57,7 @@ class Unsafe(ValueError):
 
 
 @contextmanager
-def refusing(root: Path, array: str | None = None) -> Iterator[None]:
+def translate_errors(root: Path, array: str | None = None) -> Iterator[None]:
     """What is wrong as a finding."""
     try:
         yield
@@ -76,20 +76,20 @@ def read_node(path: Path) -> dict[str, Any]:
     OSError, ValueError
         There is none, or it cannot be read.
     """
-    with opened(path) as file:
+    with open_regular_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > budget.JSON_BYTES:
             raise OverBudget(f"{path.name} has {size} bytes, more than {budget.JSON_BYTES}")
-        found = parse_json(file.read(), parse_constant=float)
-    if not isinstance(found, dict):
+        node = parse_json(file.read(), parse_constant=float)
+    if not isinstance(node, dict):
         raise ValueError(f"{path.name} holds no object")
-    if found.get("zarr_format") != 3:
+    if node.get("zarr_format") != 3:
         raise ValueError(f"{path.name} is not of Zarr format 3")
-    return found
+    return node
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[BinaryIO]:
+def open_regular_file(path: Path) -> Iterator[BinaryIO]:
     """A regular file, for reading, without following a link or waiting for a pipe."""
     if path.is_symlink():  # where there is no O_NOFOLLOW
         raise Unsafe(f"{path.name} is a link")
@@ -112,8 +112,8 @@ def check_store(root: Path) -> list[str]:
     Problem
         ``result.unsafe`` or ``result.unreadable``.
     """
-    with refusing(root):
-        files = list(_files(root))
+    with translate_errors(root):
+        files = list(_list_files(root))
         nodes = [name for name in files if name.rpartition("/")[2] == NAME]
         if len(nodes) > budget.ZARR_NODES:
             raise OverBudget(f"it has {len(nodes)} groups and arrays, more than {budget.ZARR_NODES}")
@@ -125,7 +125,7 @@ def check_store(root: Path) -> list[str]:
         return files
 
 
-def _files(root: Path) -> Iterator[str]:
+def _list_files(root: Path) -> Iterator[str]:
     waiting = [("", 0)]
     room = budget.ZARR_ENTRIES
     while waiting:
@@ -199,12 +199,12 @@ def check_array(name: str, node: Mapping[str, Any]) -> None:
     ValueError
         It is not what an image can be, or over the budget.
     """
-    shape = _extents(name, node["shape"], least=0)
+    shape = _parse_extents(name, node["shape"], least=0)
     if not isinstance(node["data_type"], str) or node["data_type"] not in DTYPES:
         raise ValueError(f"{name}: no image has the data type {str(node['data_type'])[:40]}")
     if node["chunk_grid"]["name"] != "regular":
         raise ValueError(f"{name}: chunks that are not all alike are not read")
-    chunk = _extents(name, node["chunk_grid"]["configuration"]["chunk_shape"])
+    chunk = _parse_extents(name, node["chunk_grid"]["configuration"]["chunk_shape"])
     if node["chunk_key_encoding"]["name"] not in ("default", "v2") or node.get("storage_transformers"):
         raise Unsafe(f"{name} keeps its chunks in a way that is not Zarr's own")
     if not isinstance(node["fill_value"], (int, float, str)):
@@ -214,11 +214,12 @@ def check_array(name: str, node: Mapping[str, Any]) -> None:
     _check_codecs(name, node["codecs"], chunk, np.dtype(node["data_type"]).itemsize)
 
 
-def _extents(name: str, found: Any, least: int = 1) -> list[int]:
-    plain = isinstance(found, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in found)
-    if not plain or len(found) > budget.RANK or any(not least <= n <= budget.EXTENT for n in found):
-        raise ValueError(f"{name}: no array has the extents {str(found)[:80]}")
-    return list(found)
+def _parse_extents(name: str, extents: Any, least: int = 1) -> list[int]:
+    # True is an int in Python, and 1 in JSON is not true.
+    are_ints = isinstance(extents, list) and all(isinstance(n, int) and not isinstance(n, bool) for n in extents)
+    if not are_ints or len(extents) > budget.RANK or any(not least <= n <= budget.EXTENT for n in extents):
+        raise ValueError(f"{name}: no array has the extents {str(extents)[:80]}")
+    return list(extents)
 
 
 def _check_codecs(name: str, codecs: Any, chunk: Sequence[int], itemsize: int) -> None:
@@ -226,17 +227,17 @@ def _check_codecs(name: str, codecs: Any, chunk: Sequence[int], itemsize: int) -
         raise ValueError(f"{name}: its codecs are no list")
     whole = True
     for codec in codecs:
-        kind, settings = _codec(name, codec)
+        kind, settings = _parse_codec(name, codec)
         if kind == "transpose" and sorted(settings["order"]) != list(range(len(chunk))):
             raise ValueError(f"{name}: transpose {str(settings['order'])[:80]} does not permute the axes")
         if kind == "sharding_indexed":
             whole = False
-            inner = _extents(name, settings["chunk_shape"])
+            inner = _parse_extents(name, settings["chunk_shape"])
             if len(inner) != len(chunk) or any(n % c for n, c in zip(chunk, inner, strict=True)):
                 raise ValueError(f"{name}: chunks {inner} do not divide the shard {list(chunk)}")
             if prod(n // c for n, c in zip(chunk, inner, strict=True)) > budget.SHARD_CHUNKS:
                 raise OverBudget(f"{name}: more than {budget.SHARD_CHUNKS} chunks in a shard")
-            index = [_codec(name, one)[0] for one in settings["index_codecs"]]
+            index = [_parse_codec(name, one)[0] for one in settings["index_codecs"]]
             if index not in (["bytes"], ["bytes", "crc32c"]):
                 raise ValueError(f"{name}: the index of a shard has the codecs {index}")
             _check_codecs(name, settings["codecs"], inner, itemsize)
@@ -244,7 +245,7 @@ def _check_codecs(name: str, codecs: Any, chunk: Sequence[int], itemsize: int) -
         raise OverBudget(f"{name}: chunks of more than {budget.CHUNK_BYTES} bytes")
 
 
-def _codec(name: str, codec: Any) -> tuple[str, dict[str, Any]]:
+def _parse_codec(name: str, codec: Any) -> tuple[str, dict[str, Any]]:
     """Name and configuration of one codec, of the closed list."""
     kind = codec if isinstance(codec, str) else codec["name"]
     settings = {} if isinstance(codec, str) else codec.get("configuration", {})
@@ -255,12 +256,12 @@ def _codec(name: str, codec: Any) -> tuple[str, dict[str, Any]]:
     return kind, settings
 
 
-def chunk_codecs(node: Mapping[str, Any]) -> list[str]:
+def list_chunk_codecs(node: Mapping[str, Any]) -> list[str]:
     """Names of the codecs of a chunk, of an array as neuropress writes it. Raises `ValueError` for any other."""
-    outer = [_codec(NAME, codec) for codec in node["codecs"]]
+    outer = [_parse_codec(NAME, codec) for codec in node["codecs"]]
     if [kind for kind, _ in outer] != ["sharding_indexed"] or outer[0][1].get("index_location", "end") != "end":
         raise ValueError("it is not stored in shards, as neuropress writes them")
-    names = [_codec(NAME, codec)[0] for codec in outer[0][1]["codecs"]]
+    names = [_parse_codec(NAME, codec)[0] for codec in outer[0][1]["codecs"]]
     if set(names) - PACKED:
         raise ValueError(f"its chunks are packed by {', '.join(names)}, not as neuropress packs them")
     return names
@@ -279,26 +280,26 @@ def check_shard(path: Path, chunks: int, size: int, codecs: Sequence[str]) -> No
     OSError, ValueError
         It is not there, not whole, or a chunk would be decoded to another size.
     """
-    with opened(path) as file:
+    with open_regular_file(path) as file:
         end = os.fstat(file.fileno()).st_size - 16 * chunks - 4
         if end < 0:
             raise ValueError(f"shard {path.name} has no whole index")
-        index = np.frombuffer(_read(file, end, 16 * chunks), "<u8").reshape(chunks, 2)
+        index = np.frombuffer(_read_bytes(file, end, 16 * chunks), "<u8").reshape(chunks, 2)
         there = index[index[:, 0] != _MISSING]
         if sum(map(int, there[:, 1])) > end or any(int(o) + int(n) > end for o, n in there):
             raise ValueError(f"shard {path.name}: its chunks are larger than itself")
         for offset in there[:, 0] if len(codecs) > 1 else ():
-            told = _told_size(_read(file, int(offset), 18), codecs)
-            if told is not None and told != size:
-                raise ValueError(f"shard {path.name}: a chunk of {told} bytes, where {size} are right")
+            stated = _read_chunk_size(_read_bytes(file, int(offset), 18), codecs)
+            if stated is not None and stated != size:
+                raise ValueError(f"shard {path.name}: a chunk of {stated} bytes, where {size} are right")
 
 
-def _read(file: BinaryIO, offset: int, size: int) -> bytes:
+def _read_bytes(file: BinaryIO, offset: int, size: int) -> bytes:
     file.seek(offset)
     return file.read(size)
 
 
-def _told_size(head: bytes, codecs: Sequence[str]) -> int | None:
+def _read_chunk_size(head: bytes, codecs: Sequence[str]) -> int | None:
     """Uncompressed size by a chunk's header; None where it is not packed."""
     if "blosc" in codecs:
         return int(struct.unpack_from("<I", head, 4)[0])
@@ -306,10 +307,13 @@ def _told_size(head: bytes, codecs: Sequence[str]) -> int | None:
         return None
     if head[:4] != _ZSTD:
         raise ValueError("a chunk is no zstd frame")
+    # RFC 8878, 3.1.1.1: the magic number, a descriptor, then window, dictionary id and size as the descriptor says.
     descriptor = head[4]
-    flag, single = descriptor >> 6, bool(descriptor & 0x20)
-    if not flag and not single:
+    flag, is_single_segment = descriptor >> 6, bool(descriptor & 0x20)
+    if not flag and not is_single_segment:
         raise ValueError("a zstd frame does not tell its size")
-    at = 5 + (0 if single else 1) + (0, 1, 2, 4)[descriptor & 3]
-    width = (1, 2, 4, 8)[flag]
-    return int.from_bytes(head[at : at + width], "little") + (256 if flag == 1 else 0)
+    window = 0 if is_single_segment else 1
+    dictionary = (0, 1, 2, 4)[descriptor & 3]
+    start, width = 5 + window + dictionary, (1, 2, 4, 8)[flag]
+    size = int.from_bytes(head[start : start + width], "little")
+    return size + 256 if width == 2 else size  # two bytes begin at 256, where one byte ends

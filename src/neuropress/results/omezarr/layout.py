@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-from .pyramid import Axes, halved
+from .pyramid import Axes, halve_extent
 
 SLAB_BYTES = 256 << 20
 SHARD_CHUNKS = 8
@@ -82,29 +82,29 @@ class Layout:
     levels: tuple[Level, ...]
     passes: tuple[Pass, ...]
 
-    def box(self, level: int, stage: Pass, corner: Sequence[int], last: Sequence[int] | None = None) -> Box:
+    def get_box(self, level: int, stage: Pass, corner: Sequence[int], last: Sequence[int] | None = None) -> Box:
         """The box of a unit, or of all units from one to the `last`, in a level of its pass; `corner` counts units."""
         box = []
-        for i, size in enumerate(self.unit(level, stage)):
+        for i, size in enumerate(self.get_unit(level, stage)):
             end = (corner if last is None else last)[i] + 1
             box.append(slice(corner[i] * size, min(end * size, self.levels[level].shape[i])))
         return tuple(box)
 
-    def unit(self, level: int, stage: Pass) -> tuple[int, ...]:
+    def get_unit(self, level: int, stage: Pass) -> tuple[int, ...]:
         """Extent of a unit in a level of its pass."""
         shrink = zip(self.levels[level].shrink, self.levels[stage.first].shrink, strict=True)
         return tuple(-(-extent // (f // g)) for extent, (f, g) in zip(stage.unit, shrink, strict=True))
 
-    def grid(self, stage: Pass) -> tuple[int, ...]:
+    def get_grid(self, stage: Pass) -> tuple[int, ...]:
         """Number of units of a pass along each axis."""
         return tuple(-(-n // b) for n, b in zip(self.levels[stage.first].shape, stage.unit, strict=True))
 
-    def corners(self, stage: Pass) -> Iterator[tuple[int, ...]]:
+    def list_corners(self, stage: Pass) -> Iterator[tuple[int, ...]]:
         """All units of a pass, in C order."""
-        return product(*map(range, self.grid(stage)))
+        return product(*map(range, self.get_grid(stage)))
 
 
-def arrange(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = ()) -> Layout:
+def arrange_layout(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = ()) -> Layout:
     """Geometry for a volume.
 
     Parameters
@@ -119,31 +119,31 @@ def arrange(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence
         Voxel size along those axes in one unit; empty where it is not known: taken as equal.
     """
     size = (*(1.0,) * (len(shape) - space), *(spacing or (1.0,) * space))
-    chunk = _chunk(shape, itemsize, space)
+    chunk = _choose_chunk(shape, itemsize, space)
     shapes, steps, shrinks = [shape], list[Axes](), [(1,) * len(shape)]
     while True:
-        axes = _halves(shapes[-1], chunk, space, [s * f for s, f in zip(size, shrinks[-1], strict=True)])
+        axes = _choose_halved_axes(shapes[-1], chunk, space, [s * f for s, f in zip(size, shrinks[-1], strict=True)])
         if not any(axes):
             break
         flags = (*(False,) * (len(shape) - space), *axes[3 - space :])
         steps.append(axes)
-        shapes.append(tuple(halved(n) if on else n for n, on in zip(shapes[-1], flags, strict=True)))
+        shapes.append(tuple(halve_extent(n) if on else n for n, on in zip(shapes[-1], flags, strict=True)))
         shrinks.append(tuple(2 * f if on else f for f, on in zip(shrinks[-1], flags, strict=True)))
     steps.append((False, False, False))
-    passes = _passes(shapes, steps, chunk, itemsize, space)
+    passes = _arrange_passes(shapes, steps, chunk, itemsize, space)
     levels = []
     for i, (extent, shrink, axes) in enumerate(zip(shapes, shrinks, steps, strict=True)):
         stage = next(p for p in passes if i <= p.last)
         factors = [f // g for f, g in zip(shrink, shrinks[stage.first], strict=True)]
-        shard = tuple(
-            min(SHARD_CHUNKS * c, b // f if b < whole else -(-n // c) * c)
-            for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True)
-        )
-        levels.append(Level(extent, chunk, shard, shrink, axes))
+        shard = []
+        for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True):
+            own = b // f if b < whole else -(-n // c) * c  # what one unit has of this level: whole chunks
+            shard.append(min(SHARD_CHUNKS * c, own))
+        levels.append(Level(extent, chunk, tuple(shard), shrink, axes))
     return Layout(tuple(levels), tuple(passes))
 
 
-def _chunk(shape: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
+def _choose_chunk(shape: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
     z, page = shape[-3] if space == 3 else 1, shape[-2] * shape[-1] * itemsize
     if z == 1:
         return (*(1,) * (len(shape) - 2), PAGE_CHUNK, PAGE_CHUNK)
@@ -153,36 +153,43 @@ def _chunk(shape: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]
     return (*(1,) * (len(shape) - 3), depth, side, side)
 
 
-def _halves(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, size: Sequence[float]) -> Axes:
+def _choose_halved_axes(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, size: Sequence[float]) -> Axes:
     """Which of z, y, x the next step halves."""
-    groups = ((-2, -1), (-3,)) if space == 3 else ((-2, -1),)
-    long = [i for group in groups if any(shape[i] > chunk[i] for i in group) for i in group if shape[i] > 1]
-    limit = 2 * min((size[i] for i in long), default=0.0)
-    z, y, x = (i in long and size[i] < limit for i in (-3, -2, -1))
+    groups = ((-2, -1), (-3,)) if space == 3 else ((-2, -1),)  # y and x go together, z by itself
+    long: list[int] = []
+    for axes in groups:
+        if any(shape[axis] > chunk[axis] for axis in axes):
+            long += [axis for axis in axes if shape[axis] > 1]
+    limit = 2 * min((size[axis] for axis in long), default=0.0)
+    z, y, x = (axis in long and size[axis] < limit for axis in (-3, -2, -1))
     return (z, y, x)
 
 
-def _passes(
+def _arrange_passes(
     shapes: Sequence[tuple[int, ...]], steps: Sequence[Axes], chunk: tuple[int, ...], itemsize: int, space: int
 ) -> list[Pass]:
     passes: list[Pass] = []
     first = 0
     while not passes or first < len(shapes) - 1:
-        unit = _unit(shapes[first], chunk, space, most=SHARD_CHUNKS * chunk[-1] if passes or _is_flat(chunk) else UNIT)
-        spare = [_doublings(b // c) if b < n else None for b, c, n in zip(unit, chunk, shapes[first], strict=True)]
-        left = [None, None, None, *spare][-3:]
+        most = SHARD_CHUNKS * chunk[-1] if passes or _is_flat(chunk) else UNIT
+        unit = _choose_unit(shapes[first], chunk, space, most)
+        # How often a unit can be halved along z, y and x; None, without limit, where it is as long as the volume.
+        left: list[int | None] = [None] * 3
+        for extent, step, whole in zip(unit, chunk, shapes[first], strict=True):
+            left.append(_count_doublings(extent // step) if extent < whole else None)
+        left = left[-3:]
         last = first
         while last < len(shapes) - 1:
             after = [n if n is None else n - on for n, on in zip(left, steps[last], strict=True)]
             if any(n is not None and n < 0 for n in after):
                 break
             left, last = after, last + 1
-        passes.append(Pass(first, last, unit, _group(shapes[first], chunk, itemsize, space)))
+        passes.append(Pass(first, last, unit, _choose_group(shapes[first], chunk, itemsize, space)))
         first = last
     return passes
 
 
-def _doublings(chunks: int) -> int:
+def _count_doublings(chunks: int) -> int:
     return chunks.bit_length() - 1
 
 
@@ -191,26 +198,26 @@ def _is_flat(chunk: tuple[int, ...]) -> bool:
     return len(chunk) < 3 or chunk[-3] == 1
 
 
-def _unit(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, most: int) -> tuple[int, ...]:
+def _choose_unit(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, most: int) -> tuple[int, ...]:
     """At most 8 chunks and `most` voxels along each axis; at most one c and t."""
     inner = zip(shape[-space:], chunk[-space:], strict=True)
     return (*(1,) * (len(shape) - space), *(min(n, SHARD_CHUNKS * c, max(most, c)) for n, c in inner))
 
 
-def _group(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
+def _choose_group(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
     """Eight chunks deep, and as wide as a slab's budget allows: whole pages, whole rows, or windows."""
     outer = (1,) * (len(shape) - space)
     depth, side = (chunk[-3] if space == 3 else 1), chunk[-1]
     y, x = shape[-2:]
     least = SHARD_CHUNKS * side
     if depth * y * x * itemsize > SLAB_BYTES:
-        y = _window(y, least, SLAB_BYTES // (depth * x * itemsize))
-        x = _window(x, least, SLAB_BYTES // (depth * y * itemsize))
+        y = _choose_window(y, least, SLAB_BYTES // (depth * x * itemsize))
+        x = _choose_window(x, least, SLAB_BYTES // (depth * y * itemsize))
     z = (min(shape[-3], SHARD_CHUNKS * depth),) if space == 3 else ()
     return (*outer, *z, y, x)
 
 
-def _window(extent: int, least: int, room: int) -> int:
+def _choose_window(extent: int, least: int, room: int) -> int:
     """The largest power-of-two multiple of `least` that has room, `least` at the smallest; all if that is more."""
     size = least
     while 2 * size <= room:
@@ -218,18 +225,18 @@ def _window(extent: int, least: int, room: int) -> int:
     return min(size, extent)
 
 
-def tiles(box: Box, tile: Sequence[int]) -> Iterator[Box]:
+def list_tiles(box: Box, tile: Sequence[int]) -> Iterator[Box]:
     """All tiles of a box in C order, counted from the box's corner; those at its far edges are smaller."""
     starts = [range(s.start, s.stop, t) for s, t in zip(box, tile, strict=True)]
     for corner in product(*starts):
         yield tuple(slice(c, min(c + t, s.stop)) for c, t, s in zip(corner, tile, box, strict=True))
 
 
-def whole(shape: Sequence[int]) -> Box:
+def make_whole_box(shape: Sequence[int]) -> Box:
     """The box of a whole array."""
     return tuple(slice(0, n) for n in shape)
 
 
-def voxels(box: Box) -> int:
+def count_voxels(box: Box) -> int:
     """Number of voxels in a box."""
     return prod(s.stop - s.start for s in box)

@@ -22,17 +22,17 @@ def check_files(path: Path) -> Iterator[Finding]:
     Problem
         ``result.unsafe`` or ``result.unreadable``.
     """
-    list_stray_results = set(guard.check_store(path)) - {guard.NAME}
-    for name in stored.level_names(path):
-        level = stored.Level(path, name)
-        held = {file for file in list_stray_results if level.holds(file)}
-        list_stray_results -= held
+    strays = set(guard.check_store(path)) - {guard.NAME}
+    for name in stored.read_level_names(path):
+        level = stored.StoredLevel(path, name)
+        held = {file for file in strays if level.has_file(file)}
+        strays -= held
         shards = len(held - {f"{name}/{guard.NAME}"})
         if shards != prod(level.grid):
             message = f"level {name} has {shards} of its {prod(level.grid)} shards"
             yield finding("verify.missing_file", message, array=f"/{name}")
-    if list_stray_results:
-        shown = sorted(list_stray_results)
+    if strays:
+        shown = sorted(strays)
         more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
         message = f"{path.name} holds files that are no part of the volume: {', '.join(shown[:SHOWN])}{more}"
         yield finding("verify.stray_file", message, value=shown[0])

@@ -18,14 +18,14 @@ import numpy as np
 from ...model.plan import Field
 from ...model.provenance import Provenance
 from .layout import Layout, Level
-from .shards import codecs
+from .shards import make_codecs
 
 NGFF = "0.5"
 OURS = "neuropress/"
 SCALE = "coordinateTransformations"
 
 
-def expand(fields: Mapping[str, Any]) -> dict[str, Any]:
+def expand_paths(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Nested objects from JSON paths; a part that is a number indexes a list.
 
     List elements must come in order.
@@ -36,7 +36,9 @@ def expand(fields: Mapping[str, Any]) -> dict[str, Any]:
         place: Any = root
         for part, after in zip(parts, [*parts[1:], ""], strict=True):
             key: Any = int(part) if part.isdecimal() else part
-            fresh = value if after == "" else [] if after.isdecimal() else {}
+            fresh: Any = value
+            if after:
+                fresh = [] if after.isdecimal() else {}
             if isinstance(place, list) and key == len(place):
                 place.append(fresh)
             elif after == "":
@@ -47,21 +49,26 @@ def expand(fields: Mapping[str, Any]) -> dict[str, Any]:
     return root
 
 
-def ome_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
+def get_ome_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
     """What the plan says of the ``ome`` attribute."""
-    return expand({name: f.value for name, f in fields.items() if not name.startswith(OURS)})
+    return expand_paths({name: f.value for name, f in fields.items() if not name.startswith(OURS)})
 
 
-def own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
+def get_own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
     """What the plan says of our own attribute."""
-    return expand({name.removeprefix(OURS): f.value for name, f in fields.items() if name.startswith(OURS)})
+    return expand_paths({name.removeprefix(OURS): f.value for name, f in fields.items() if name.startswith(OURS)})
 
 
-def array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:
+def make_array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:
     """``zarr.json`` of one level."""
     index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
-    sharding = {"chunk_shape": level.chunk, "codecs": codecs(dtype), "index_codecs": index, "index_location": "end"}
-    return _text(
+    sharding = {
+        "chunk_shape": level.chunk,
+        "codecs": make_codecs(dtype),
+        "index_codecs": index,
+        "index_location": "end",
+    }
+    return _dump_json(
         {
             "zarr_format": 3,
             "node_type": "array",
@@ -77,33 +84,33 @@ def array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:
     )
 
 
-def ome(fields: Mapping[str, Field], layout: Layout) -> dict[str, Any]:
+def make_ome_attribute(fields: Mapping[str, Field], layout: Layout) -> dict[str, Any]:
     """The ``ome`` attribute: the image's metadata."""
-    planned = ome_fields(fields)
+    planned = get_ome_fields(fields)
     image = planned["multiscales"][0]
     scale = image["datasets"][0][SCALE][0]["scale"]
     image = {
         **image,
-        "datasets": [_dataset(i, level, scale) for i, level in enumerate(layout.levels)],
+        "datasets": [_make_dataset(i, level, scale) for i, level in enumerate(layout.levels)],
         "type": "mean",
         "metadata": {"description": "mean of 2 voxels along each halved axis; integers exact, rounded half to even"},
     }
     return {"version": NGFF, **planned, "multiscales": [image]}
 
 
-def plain(data: Any) -> Any:
+def to_plain_json(data: Any) -> Any:
     """Metadata as it is read back from JSON."""
     return json.loads(json.dumps(data))
 
 
-def root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenance) -> str:
+def make_root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenance) -> str:
     """``zarr.json`` of the root: the image's metadata and our provenance."""
-    ours = {**provenance.sections(), **own_fields(fields)}
-    attributes = {"ome": ome(fields, layout), "neuropress": ours}
-    return _text({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+    ours = {**provenance.sections(), **get_own_fields(fields)}
+    attributes = {"ome": make_ome_attribute(fields, layout), "neuropress": ours}
+    return _dump_json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
 
 
-def _dataset(number: int, level: Level, scale: Sequence[float]) -> dict[str, Any]:
+def _make_dataset(number: int, level: Level, scale: Sequence[float]) -> dict[str, Any]:
     """Scale, and the shift of half a voxel that a mean over voxels brings: (factor - 1) / 2 voxels of level 0."""
     exact = [Decimal(repr(float(s))) for s in scale]
     larger = [float(s * f) for s, f in zip(exact, level.shrink, strict=True)]
@@ -112,14 +119,14 @@ def _dataset(number: int, level: Level, scale: Sequence[float]) -> dict[str, Any
     return {"path": str(number), SCALE: transforms}
 
 
-def _text(data: Any) -> str:
-    return json.dumps(_strict(data), indent=1, allow_nan=False) + "\n"
+def _dump_json(data: Any) -> str:
+    return json.dumps(_replace_non_finite(data), indent=1, allow_nan=False) + "\n"
 
 
-def _strict(data: Any) -> Any:
+def _replace_non_finite(data: Any) -> Any:
     """NaN and infinities, which JSON lacks and web viewers refuse, as text; they occur in foreign headers only."""
     if isinstance(data, float) and not math.isfinite(data):
         return repr(data)
     if isinstance(data, Mapping):
-        return {key: _strict(value) for key, value in data.items()}
-    return [_strict(value) for value in data] if isinstance(data, (list, tuple)) else data
+        return {key: _replace_non_finite(value) for key, value in data.items()}
+    return [_replace_non_finite(value) for value in data] if isinstance(data, (list, tuple)) else data

@@ -15,12 +15,12 @@ type Axes = tuple[bool, bool, bool]
 """Whether z, y and x are halved."""
 
 
-def halved(extent: int) -> int:
+def halve_extent(extent: int) -> int:
     """Length of an axis one level down: half, rounded up."""
     return -(-extent // 2)
 
 
-def halve(block: np.ndarray, axes: Axes) -> np.ndarray:
+def halve_block(block: np.ndarray, axes: Axes) -> np.ndarray:
     """The next level of a block.
 
     Parameters
@@ -42,11 +42,11 @@ def halve(block: np.ndarray, axes: Axes) -> np.ndarray:
         block = np.pad(block, odd, mode="edge")
     block = np.ascontiguousarray(block)
     if block.dtype.kind == "f":
-        return _mean_float(block, axes)
-    return _mean_long(block, axes) if block.dtype.itemsize == 8 else _mean_int(block, axes)
+        return _average_floats(block, axes)
+    return _average_long_integers(block, axes) if block.dtype.itemsize == 8 else _average_integers(block, axes)
 
 
-def _mean_float(block: np.ndarray, axes: Axes) -> np.ndarray:
+def _average_floats(block: np.ndarray, axes: Axes) -> np.ndarray:
     total = block.astype(np.float64)
     if axes[2]:
         total = total[:, :, 0::2] + total[:, :, 1::2]
@@ -55,7 +55,7 @@ def _mean_float(block: np.ndarray, axes: Axes) -> np.ndarray:
         return (total * 0.5 ** sum(axes)).astype(block.dtype)
 
 
-def _mean_int(block: np.ndarray, axes: Axes) -> np.ndarray:
+def _average_integers(block: np.ndarray, axes: Axes) -> np.ndarray:
     size = block.dtype.itemsize
     narrow, wide = np.dtype(f"u{size}"), np.dtype(f"u{2 * size}")
     # Adding 2**(n-1) makes signed unsigned; it is even, so rounding half to even is unmoved.
@@ -78,7 +78,7 @@ def _mean_int(block: np.ndarray, axes: Axes) -> np.ndarray:
     return (result ^ flip if flip else result).view(block.dtype)
 
 
-def _mean_long(block: np.ndarray, axes: Axes) -> np.ndarray:
+def _average_long_integers(block: np.ndarray, axes: Axes) -> np.ndarray:
     """The same for 64 bits, whose sums fit no wider integer: the upper and the lower half apart."""
     flip = np.uint64(1 << 63) if block.dtype.kind == "i" else np.uint64(0)
     values = block.view(np.uint64) ^ flip

@@ -25,7 +25,7 @@ MISSING = 2**64 - 1
 ZSTD_LEVEL = 3
 
 
-def codecs(dtype: np.dtype[Any]) -> list[dict[str, Any]]:
+def make_codecs(dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     """Codecs of one chunk: zstd for 8-bit data, blosc with zstd and byte shuffle for wider.
 
     CRC-32C after them lets every reader notice a damaged chunk.
@@ -38,8 +38,8 @@ def codecs(dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     return [little, {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}]
 
 
-def encode(data: np.ndarray, chunk: Sequence[int]) -> list[bytes]:
-    """One chunk as `codecs` says, in parts to be written one after the other.
+def encode_chunk(data: np.ndarray, chunk: Sequence[int]) -> list[bytes]:
+    """One chunk as `make_codecs` says, in parts to be written one after the other.
 
     `data` may be smaller than the chunk at the array's far edges; the rest is zero.
     """
@@ -68,7 +68,7 @@ class Shard:
         self._end = 0
 
     @contextmanager
-    def opened(self) -> Iterator[BinaryIO]:
+    def open_file(self) -> Iterator[BinaryIO]:
         """Open for `append`; closed between slabs, as a wide volume has thousands of shards.
 
         Raises
@@ -90,7 +90,7 @@ class Shard:
     def finish(self) -> None:
         """Write the index, wait for the disk, and give the shard its name."""
         index = self._index.tobytes()
-        with self.opened() as file:
+        with self.open_file() as file:
             file.writelines([index, google_crc32c.value(index).to_bytes(4, "little")])
             file.flush()
             os.fsync(file.fileno())
@@ -103,8 +103,8 @@ class Shard:
             folder.mkdir(exist_ok=True)
 
 
-def settle_folders(shards: Sequence[Shard]) -> None:
+def sync_folders(shards: Sequence[Shard]) -> None:
     """Make the names of finished shards, and of the folders on the way to them, survive a power cut."""
     folders = {folder for shard in shards for folder in shard.folders}
     for folder in sorted(folders, reverse=True):
-        durable.settle(folder)
+        durable.sync_path(folder)

@@ -23,7 +23,7 @@ from ...model.plan import digest
 from .. import durable
 from . import guard
 from .blocks import Digests
-from .layout import Box, Layout, Level, Pass, tiles
+from .layout import Box, Layout, Level, Pass, list_tiles
 
 PREFIX = "units-"
 JOURNAL = ".jsonl"
@@ -36,13 +36,13 @@ type UnitKey = tuple[int, tuple[int, ...]]
 """Number of the pass, and the unit's place in it."""
 
 
-def unit_name(key: UnitKey) -> str:
+def format_unit_name(key: UnitKey) -> str:
     """The name of a unit: ``0/3.0.2`` is the one at (3, 0, 2) of the first pass."""
     return f"{key[0]}/{'.'.join(map(str, key[1]))}"
 
 
-def unit_key(name: str) -> UnitKey:
-    """The reverse of `unit_name`. Raises `ValueError`."""
+def parse_unit_name(name: str) -> UnitKey:
+    """The reverse of `format_unit_name`. Raises `ValueError`."""
     index, _, corner = name.partition("/")
     return int(index), tuple(int(n) for n in corner.split("."))
 
@@ -63,7 +63,7 @@ class Staging:
         self._own = folder / f"{PREFIX}{plan[:32]}"
 
     @staticmethod
-    def lies_in(folder: Path) -> bool:
+    def has_units(folder: Path) -> bool:
         """Whether a folder has units to be done: it is not whole."""
         return any(folder.glob(f"{PREFIX}*"))
 
@@ -74,11 +74,11 @@ class Staging:
         """
         if self._is_ours():
             for left in self._own.glob(f"*{TEMPORARY}"):
-                durable.remove(left)
+                durable.remove_path(left)
             return
-        durable.remove(self.folder)
+        durable.remove_path(self.folder)
         self._own.mkdir(parents=True)
-        durable.settle(self.folder)
+        durable.sync_path(self.folder)
 
     def _is_ours(self) -> bool:
         if any(place.is_symlink() or not place.is_dir() for place in (self.folder, self._own)):
@@ -87,71 +87,74 @@ class Staging:
             files = set(guard.check_store(self.folder))
         except Problem:
             return False
-        list_stray_results = files - set(_own_files(self._layout)) - {f"{self._own.name}/"}
-        return all(name.rpartition("/")[0] == self._own.name for name in list_stray_results)
+        strays = files - set(_list_own_files(self._layout)) - {f"{self._own.name}/"}
+        return all(name.rpartition("/")[0] == self._own.name for name in strays)
 
-    def temporary(self) -> Path:
+    def make_temporary(self) -> Path:
         """An empty file under a name that nobody else uses. Raises `FileNotFoundError`: the staging is gone."""
         path = self._own / f"{uuid4().hex}{TEMPORARY}"
         path.open("xb").close()
         return path
 
-    def note(self, units: Mapping[UnitKey, Digests]) -> None:
+    def record_units(self, units: Mapping[UnitKey, Digests]) -> None:
         """Note units whose shards are durable. Raises `FileNotFoundError`: the staging is gone."""
         path = self._own / f"{_WORKER}{JOURNAL}"
         fresh = not path.exists()
         with path.open("ab") as file:
             for key, digests in units.items():
-                entry = {"unit": unit_name(key), "digests": {str(level): texts for level, texts in digests.items()}}
+                entry = {
+                    "unit": format_unit_name(key),
+                    "digests": {str(level): texts for level, texts in digests.items()},
+                }
                 line = json.dumps({**entry, "sum": digest(entry)}, separators=(",", ":"))
                 file.write(line.encode("ascii") + b"\n")
             file.flush()
             os.fsync(file.fileno())
         if fresh:
-            durable.settle(self._own)
+            durable.sync_path(self._own)
 
-    def done(self) -> dict[UnitKey, Digests]:
+    def read_done(self) -> dict[UnitKey, Digests]:
         """Every unit that a journal says is done and whose shards are there.
 
         A line that a crash tore or that was damaged is dropped: its unit is run again, to the same bytes.
         """
-        found: dict[UnitKey, Digests] = {}
+        done: dict[UnitKey, Digests] = {}
         for path in sorted(self._own.glob(f"*{JOURNAL}")):
             try:
-                with guard.opened(path) as file:
+                with guard.open_regular_file(path) as file:
                     lines = file.read().split(b"\n")
             except (OSError, ValueError):
                 continue
             for line in lines:
                 try:
-                    key, digests = self._parse(parse_json(line))
+                    key, digests = self._parse_entry(parse_json(line))
                 except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                     continue
-                if key not in found and self._are_there(key):
-                    found[key] = digests
-        return found
+                if key not in done and self._has_shards(key):
+                    done[key] = digests
+        return done
 
-    def _parse(self, entry: Any) -> tuple[UnitKey, Digests]:
+    def _parse_entry(self, entry: Any) -> tuple[UnitKey, Digests]:
         """A line of a journal. Raises `ValueError` and its like where it is not what this layout gives."""
         if entry.pop("sum") != digest(entry):  # a digest with a bit that flipped would make a wrong receipt
             raise ValueError("a damaged line")
-        index, corner = unit_key(entry["unit"])
+        index, corner = parse_unit_name(entry["unit"])
         stage = self._layout.passes[index]
-        found = {int(level): texts for level, texts in entry["digests"].items()}
-        known = index >= 0 and all(0 <= n < m for n, m in zip(corner, self._layout.grid(stage), strict=True))
-        if not known or set(found) != set(levels_of(index, stage)):
+        digests = {int(level): texts for level, texts in entry["digests"].items()}
+        known = index >= 0 and all(0 <= n < m for n, m in zip(corner, self._layout.get_grid(stage), strict=True))
+        if not known or set(digests) != set(list_levels(index, stage)):
             raise ValueError("a unit that the plan does not have")
-        for number, texts in found.items():
-            boxes = tiles(self._layout.box(number, stage, corner), self._layout.levels[number].tile)
+        for number, texts in digests.items():
+            boxes = list_tiles(self._layout.get_box(number, stage, corner), self._layout.levels[number].tile)
             if len(texts) != sum(1 for _ in boxes) or any(len(bytes.fromhex(t)) != 32 for t in texts):
                 raise ValueError("digests of another unit")
-        return (index, corner), found
+        return (index, corner), digests
 
-    def _are_there(self, key: UnitKey) -> bool:
+    def _has_shards(self, key: UnitKey) -> bool:
         stage = self._layout.passes[key[0]]
-        for number in levels_of(key[0], stage):
-            box = self._layout.box(number, stage, key[1])
-            if not all(_is_file(self.folder / name) for name in _shards(number, self._layout.levels[number], box)):
+        for number in list_levels(key[0], stage):
+            box = self._layout.get_box(number, stage, key[1])
+            if not all(_is_file(self.folder / name) for name in _list_shards(number, self._layout.levels[number], box)):
                 return False
         return True
 
@@ -159,9 +162,9 @@ class Staging:
         """Remove journals and unfinished shards: the volume is whole."""
         # Under its own name a worker that is late could put a file into the folder while it is emptied.
         leaving = self._own.with_name(f"{PREFIX}done")
-        durable.remove(leaving)
+        durable.remove_path(leaving)
         os.replace(self._own, leaving)
-        durable.remove(leaving)
+        durable.remove_path(leaving)
 
 
 def _is_file(path: Path) -> bool:
@@ -174,7 +177,7 @@ def _is_file(path: Path) -> bool:
 def clear_closed(folder: Path) -> None:
     """Finish a `Staging.close` that was interrupted."""
     if folder.is_dir() and not folder.is_symlink():
-        durable.remove(folder / f"{PREFIX}done")
+        durable.remove_path(folder / f"{PREFIX}done")
 
 
 def is_whole(folder: Path, layout: Layout) -> bool:
@@ -183,36 +186,36 @@ def is_whole(folder: Path, layout: Layout) -> bool:
         files = set(guard.check_store(folder))
     except Problem:
         return False
-    own = {name for name in _own_files(layout) if not name.endswith(TEMPORARY)}
+    own = {name for name in _list_own_files(layout) if not name.endswith(TEMPORARY)}
     return files == own
 
 
-def _own_files(layout: Layout) -> Iterator[str]:
+def _list_own_files(layout: Layout) -> Iterator[str]:
     """Every file that a volume consists of, and the temporary ones beside its metadata, by its path in the folder."""
     for place in ("", *(f"{number}/" for number in range(len(layout.levels)))):
         yield from (f"{place}zarr.json", f"{place}zarr.json{TEMPORARY}")
     for number, level in enumerate(layout.levels):
-        yield from _shards(number, level, tuple(slice(0, n) for n in level.shape))
+        yield from _list_shards(number, level, tuple(slice(0, n) for n in level.shape))
 
 
-def _shards(number: int, level: Level, box: Box) -> Iterator[str]:
+def _list_shards(number: int, level: Level, box: Box) -> Iterator[str]:
     """Shards of a level that hold a box."""
-    for tile in tiles(box, level.shard):
+    for tile in list_tiles(box, level.shard):
         yield "/".join((str(number), "c", *(str(s.start // n) for s, n in zip(tile, level.shard, strict=True))))
 
 
-def levels_of(index: int, stage: Pass) -> range:
+def list_levels(index: int, stage: Pass) -> range:
     """Levels that a pass writes: the first of them level 0 too."""
     return range(stage.first + (1 if index else 0), stage.last + 1)
 
 
-def level_digests(layout: Layout, done: Mapping[UnitKey, Digests], number: int) -> list[bytes]:
+def collect_level_digests(layout: Layout, done: Mapping[UnitKey, Digests], number: int) -> list[bytes]:
     """Digests of one level's boxes in C order over the whole level."""
     index = next(i for i, stage in enumerate(layout.passes) if number <= stage.last)
     stage = layout.passes[index]
-    found: dict[tuple[int, ...], bytes] = {}
-    for corner in layout.corners(stage):
-        boxes: Iterable[Box] = tiles(layout.box(number, stage, corner), layout.levels[number].tile)
+    by_corner: dict[tuple[int, ...], bytes] = {}
+    for corner in layout.list_corners(stage):
+        boxes: Iterable[Box] = list_tiles(layout.get_box(number, stage, corner), layout.levels[number].tile)
         for box, text in zip(boxes, done[index, corner][number], strict=True):
-            found[tuple(s.start for s in box)] = bytes.fromhex(text)
-    return [found[key] for key in sorted(found)]
+            by_corner[tuple(s.start for s in box)] = bytes.fromhex(text)
+    return [by_corner[key] for key in sorted(by_corner)]

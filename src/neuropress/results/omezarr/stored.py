@@ -26,7 +26,7 @@ UNREADABLE = (
 """What zarr-python and its codecs raise on damaged metadata, shards and chunks."""
 
 
-class Level:
+class StoredLevel:
     """One level of a result, read block by block; a damaged shard is a `Problem`.
 
     It is opened only if its metadata say what neuropress writes, and a shard is read only
@@ -36,14 +36,14 @@ class Level:
     def __init__(self, root: Path, name: str) -> None:
         self._root, self._name = root, name
         self._checked: set[tuple[int, ...]] = set()
-        with guard.refusing(root, f"/{name}"):
+        with guard.translate_errors(root, f"/{name}"):
             node = guard.read_node(root / guard.check_path(guard.NAME, name) / guard.NAME)
             guard.check_array(f"{name}/{guard.NAME}", node)
-            self._codecs = guard.chunk_codecs(node)
+            self._codecs = guard.list_chunk_codecs(node)
         try:
             opened = zarr.open_array(root / name, mode="r", zarr_format=3)
         except UNREADABLE as error:
-            raise self._unreadable(error) from error
+            raise self._make_problem(error) from error
         self._array = opened
 
     @property
@@ -86,22 +86,22 @@ class Level:
             # zarr leaves the sibling chunks' tasks pending; asyncio would complain of them at exit, on standard error
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
-            raise self._unreadable(error, selection) from error
+            raise self._make_problem(error, selection) from error
 
-    def check(self) -> None:
+    def check_metadata(self) -> None:
         """Refuse what neuropress does not write. Raises `Problem` (``result.unreadable``).
 
         Names and attributes of its own, which no digest covers, and chunks that cost more to count than to read.
         """
-        with guard.refusing(self._root, f"/{self._name}"):
-            axes = [axis["name"] for axis in attributes(self._root)["ome"]["multiscales"][0]["axes"]]
+        with guard.translate_errors(self._root, f"/{self._name}"):
+            axes = [axis["name"] for axis in read_attributes(self._root)["ome"]["multiscales"][0]["axes"]]
             node = guard.read_node(self._root / self._name / guard.NAME)
             if node.get("attributes") != {} or node.get("dimension_names") != axes:
                 raise ValueError(f"{self._name}/{guard.NAME} has other attributes or axes than were written")
             check_blocks(self._name, self.shape, self.tile, self.dtype.itemsize)
             check_blocks(self._name, self.shape, self.chunks, self.dtype.itemsize)
 
-    def holds(self, file: str) -> bool:
+    def has_file(self, file: str) -> bool:
         """Whether a file of the result is this level's metadata or one of its shards."""
         place, *parts = file.split("/")
         if place != self._name or parts == [guard.NAME]:
@@ -125,7 +125,7 @@ class Level:
                 guard.check_shard(path, chunks, size, self._codecs)
                 self._checked.add(at)
 
-    def _unreadable(self, error: Exception, selection: tuple[slice, ...] = ()) -> Problem:
+    def _make_problem(self, error: Exception, selection: tuple[slice, ...] = ()) -> Problem:
         if isinstance(error, guard.Unsafe):
             return problem("result.unsafe", f"{self._root.name}: {error}", file=str(self._root), array=f"/{self._name}")
         corner = tuple(s.start for s in selection)
@@ -134,7 +134,7 @@ class Level:
         return problem("result.unreadable", message, file=str(self._root), array=f"/{self._name}", index=corner or None)
 
 
-def attributes(path: Path) -> Mapping[str, Any]:
+def read_attributes(path: Path) -> Mapping[str, Any]:
     """The root's attributes.
 
     Raises
@@ -143,22 +143,22 @@ def attributes(path: Path) -> Mapping[str, Any]:
         ``result.unreadable``.
     """
     try:
-        with guard.refusing(path):
-            found = guard.read_node(path / guard.NAME)["attributes"]
-            if not isinstance(found, dict):
+        with guard.translate_errors(path):
+            attributes = guard.read_node(path / guard.NAME)["attributes"]
+            if not isinstance(attributes, dict):
                 raise ValueError("its attributes are no object")
     except Problem as bad:
         if bad.finding.id == "result.unsafe":
             raise
         why = bad.finding.message.partition(": ")[2]
         raise problem("result.unreadable", f"{path.name} has no readable zarr.json: {why}", file=str(path)) from bad
-    return found
+    return attributes
 
 
-def level_names(path: Path) -> list[str]:
+def read_level_names(path: Path) -> list[str]:
     """Paths of the levels, level 0 first. Raises `Problem` (``result.unreadable``, ``result.unsafe``)."""
-    with guard.refusing(path):
-        levels = attributes(path)["ome"]["multiscales"][0]["datasets"]
+    with guard.translate_errors(path):
+        levels = read_attributes(path)["ome"]["multiscales"][0]["datasets"]
         if len(levels) > budget.ZARR_NODES:
             raise ValueError(f"it lists {len(levels)} levels, more than {budget.ZARR_NODES}")
         return [guard.check_path("multiscales", level["path"]) for level in levels]

@@ -27,8 +27,8 @@ from .. import Batch, Progress, Request, Seal, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .blocks import Block, Read
-from .layout import Box, Layout, arrange, voxels
-from .staging import Staging, UnitKey, clear_closed, is_whole, unit_key, unit_name
+from .layout import Box, Layout, arrange_layout, count_voxels
+from .staging import Staging, UnitKey, clear_closed, format_unit_name, is_whole, parse_unit_name
 
 LEVEL0 = "0"
 
@@ -52,26 +52,26 @@ class Volume:
     def of_plan(cls, plan: Plan) -> Volume:
         """The volume of a plan's one node."""
         (node,) = plan.nodes
-        image = metadata.ome_fields(node.fields)["multiscales"][0]
+        image = metadata.get_ome_fields(node.fields)["multiscales"][0]
         names = [axis["name"] for axis in image["axes"]]
-        return cls._arranged(node.arrays[LEVEL0], names, metadata.own_fields(node.fields).get("stated_spacing", ()))
+        return cls._arrange(node.arrays[LEVEL0], names, metadata.get_own_fields(node.fields).get("stated_spacing", ()))
 
     @classmethod
     def of_work(cls, work: Work) -> Volume:
         """The volume whose units are to be run. Raises `OSError`: here it would be laid out in another way."""
         task = work.task
-        volume = cls._arranged(from_json(ArraySpec, task["spec"]), task["names"], task["stated"])
+        volume = cls._arrange(from_json(ArraySpec, task["spec"]), task["names"], task["stated"])
         if volume.digest(task["stamps"]) != work.plan:
             raise OSError(f"{work.staging} was begun by another version of neuropress; its workers must have the same")
         return volume
 
     @classmethod
-    def _arranged(cls, spec: ArraySpec, names: Sequence[str], stated: Sequence[float]) -> Volume:
+    def _arrange(cls, spec: ArraySpec, names: Sequence[str], stated: Sequence[float]) -> Volume:
         itemsize = np.dtype(spec.dtype).itemsize
-        layout = arrange(spec.shape, itemsize, sum(name in "zyx" for name in names), stated)
+        layout = arrange_layout(spec.shape, itemsize, sum(name in "zyx" for name in names), stated)
         return cls(spec, tuple(names), tuple(stated), layout)
 
-    def work(self, kind: str, staging: Path, stamps: str) -> Work:
+    def make_work(self, kind: str, staging: Path, stamps: str) -> Work:
         """What `of_work` makes it from again."""
         task = {"spec": to_json(self.spec), "names": list(self.names), "stated": list(self.stated), "stamps": stamps}
         return Work(kind, str(staging), self.digest(stamps), task)
@@ -84,16 +84,16 @@ class Volume:
     def texts(self) -> tuple[str, ...]:
         """The ``zarr.json`` of each level."""
         dtype = np.dtype(self.spec.dtype)
-        return tuple(metadata.array_json(level, dtype, self.names) for level in self.layout.levels)
+        return tuple(metadata.make_array_json(level, dtype, self.names) for level in self.layout.levels)
 
-    def nbytes(self, key: UnitKey) -> int:
+    def count_bytes(self, key: UnitKey) -> int:
         """Bytes of level 0 that a unit reads; 0 for a unit of a further pass."""
         index, corner = key
-        box = self.layout.box(0, self.layout.passes[0], corner) if index == 0 else ()
-        return voxels(box) * np.dtype(self.spec.dtype).itemsize if box else 0
+        box = self.layout.get_box(0, self.layout.passes[0], corner) if index == 0 else ()
+        return count_voxels(box) * np.dtype(self.spec.dtype).itemsize if box else 0
 
 
-def staging_folder(path: Path) -> Path:
+def get_staging_folder(path: Path) -> Path:
     """Where a volume lies while it is made."""
     return path.with_name(path.name + ".partial")
 
@@ -106,27 +106,27 @@ def check_plan(plan: Plan) -> Iterator[Finding]:
         why = (
             f"it has the nodes {', '.join(paths)} and the arrays {', '.join(arrays)}, not one of each, called {LEVEL0}"
         )
-        yield _invalid(plan, why)
+        yield _make_invalid_finding(plan, why)
         return
     try:
         volume = Volume.of_plan(plan)
-        metadata.root_json(plan.nodes[0].fields, volume.layout, Provenance.draft(plan))
+        metadata.make_root_json(plan.nodes[0].fields, volume.layout, Provenance.draft(plan))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        yield _invalid(plan, f"its metadata or array do not fit NGFF ({type(error).__name__}: {error})")
+        yield _make_invalid_finding(plan, f"its metadata or array do not fit NGFF ({type(error).__name__}: {error})")
         return
-    axes = metadata.ome_fields(plan.nodes[0].fields)["multiscales"][0]["axes"]
+    axes = metadata.get_ome_fields(plan.nodes[0].fields)["multiscales"][0]["axes"]
     if len(axes) != len(volume.spec.shape):
-        yield _invalid(plan, f"it names {len(axes)} axes of an array of {len(volume.spec.shape)}")
+        yield _make_invalid_finding(plan, f"it names {len(axes)} axes of an array of {len(volume.spec.shape)}")
     if np.dtype(volume.spec.dtype).kind not in "uif":
-        yield _invalid(plan, f"its voxels are {volume.spec.dtype}, neither integers nor floats")
+        yield _make_invalid_finding(plan, f"its voxels are {volume.spec.dtype}, neither integers nor floats")
 
 
-def _invalid(plan: Plan, why: str) -> Finding:
+def _make_invalid_finding(plan: Plan, why: str) -> Finding:
     return finding("plan.invalid", f"The plan of {plan.target.id} cannot be written as OME-Zarr: {why}")
 
 
 def prepare(request: Request) -> Work | None:
-    """Make or continue the staging folder; see `neuropress.results.Units`.
+    """Make or continue the staging folder; see `neuropress.results.UnitsModule`.
 
     None if only metadata changed since the previous result at the same path, or if a run
     was killed after the last unit.
@@ -134,34 +134,34 @@ def prepare(request: Request) -> Work | None:
     for refused in check_plan(request.plan):
         raise Problem(refused)
     volume, path, previous = Volume.of_plan(request.plan), request.path, request.previous
-    if durable.restore(path):
+    if durable.restore_folder(path):
         previous = path
-    folder = staging_folder(path)
+    folder = get_staging_folder(path)
     clear_closed(folder)
     if previous is not None and previous.resolve() == path.resolve() and _is_reusable(request, volume, path):
-        durable.remove(folder)  # of a run that was killed before the tables were mended
+        durable.remove_path(folder)  # of a run that was killed before the tables were mended
         return None
-    if not Staging.lies_in(folder) and _is_reusable(request, volume, folder):
+    if not Staging.has_units(folder) and _is_reusable(request, volume, folder):
         return None
-    work = volume.work(request.plan.target.kind, folder, request.seal.stamps)
+    work = volume.make_work(request.plan.target.kind, folder, request.seal.stamps)
     staging = Staging(folder, work.plan, volume.layout)
     staging.begin()
     for number, text in enumerate(volume.texts):
         (folder / str(number)).mkdir(exist_ok=True)
         durable.write_text(folder / str(number) / guard.NAME, text)
-    return replace(work, done=sum(volume.nbytes(key) for key in staging.done()))
+    return replace(work, done=sum(volume.count_bytes(key) for key in staging.read_done()))
 
 
 def _is_reusable(request: Request, volume: Volume, folder: Path) -> bool:
     if folder.is_symlink() or not is_whole(folder, volume.layout):
         return False
-    return kept_receipt(request.plan, volume, request.seal, folder) is not None
+    return reuse_receipt(request.plan, volume, request.seal, folder) is not None
 
 
-def kept_receipt(plan: Plan, volume: Volume, seal: Seal, previous: Path) -> Receipt | None:
+def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: Path) -> Receipt | None:
     """A receipt for the arrays of an older result that is whole, if they are what this plan would write."""
     try:
-        old = parse_provenance(stored.attributes(previous), previous).receipt
+        old = parse_provenance(stored.read_attributes(previous), previous).receipt
         texts = tuple((previous / str(i) / guard.NAME).read_text("ascii") for i in range(len(volume.texts)))
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
@@ -170,77 +170,77 @@ def kept_receipt(plan: Plan, volume: Volume, seal: Seal, previous: Path) -> Rece
     same_levels = texts == volume.texts and len(texts) == 1 + len(levels)
     if known is None or known.spec != volume.spec or not same_levels or dict(old.inputs) != dict(seal.inputs):
         return None
-    derived = {**levels, METADATA: metadata_digest(plan.nodes[0], volume)}
+    derived = {**levels, METADATA: digest_metadata(plan.nodes[0], volume)}
     return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources)
 
 
-def metadata_digest(node: Node, volume: Volume) -> str:
+def digest_metadata(node: Node, volume: Volume) -> str:
     """Of the ``ome`` attribute: axes, units, scales, channels."""
-    return digest(metadata.plain(metadata.ome(node.fields, volume.layout)))
+    return digest(metadata.to_plain_json(metadata.make_ome_attribute(node.fields, volume.layout)))
 
 
-def pending(work: Work, parts: int) -> Sequence[Batch]:
-    """The missing units of the first pass that is not whole; see `neuropress.results.Units`."""
+def list_pending(work: Work, parts: int) -> Sequence[Batch]:
+    """The missing units of the first pass that is not whole; see `neuropress.results.UnitsModule`."""
     volume = Volume.of_work(work)
-    done = Staging(Path(work.staging), work.plan, volume.layout).done()
+    done = Staging(Path(work.staging), work.plan, volume.layout).read_done()
     for index, stage in enumerate(volume.layout.passes):
         groups: dict[tuple[int, ...], list[UnitKey]] = {}
-        for corner in volume.layout.corners(stage):
+        for corner in volume.layout.list_corners(stage):
             if (index, corner) not in done:
                 place = tuple(at * n // m for at, n, m in zip(corner, stage.unit, stage.group, strict=True))
                 groups.setdefault(place, []).append((index, corner))
         if groups:
             share = -(-parts // len(groups))
-            return [batch for group in groups.values() for batch in _split(group, share)]
+            return [batch for group in groups.values() for batch in _split_batches(group, share)]
     return []
 
 
-def _split(units: Sequence[UnitKey], parts: int) -> Iterator[Batch]:
+def _split_batches(units: Sequence[UnitKey], parts: int) -> Iterator[Batch]:
     """Whole rows of neighbouring units, or parts of rows where there are too few; more than one part costs reading
     pages again, on another core."""
     rows: dict[tuple[int, ...], list[UnitKey]] = {}
     for index, corner in units:
         rows.setdefault(corner[:-1], []).append((index, corner))
     row_share = -(-parts // len(rows))
-    pieces = [piece for row in rows.values() for piece in _shares(row, row_share)]
-    for batch in _shares(pieces, parts) if row_share == 1 else [[piece] for piece in pieces]:
-        yield tuple(unit_name(key) for piece in batch for key in piece)
+    pieces = [piece for row in rows.values() for piece in _split_evenly(row, row_share)]
+    for batch in _split_evenly(pieces, parts) if row_share == 1 else [[piece] for piece in pieces]:
+        yield tuple(format_unit_name(key) for piece in batch for key in piece)
 
 
-def _shares[T](items: Sequence[T], parts: int) -> list[Sequence[T]]:
+def _split_evenly[T](items: Sequence[T], parts: int) -> list[Sequence[T]]:
     """Neighbours together, in so many parts or fewer, which differ by one at most."""
     most = min(parts, len(items))
     return [items[len(items) * n // most : len(items) * (n + 1) // most] for n in range(most)]
 
 
 def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> None:
-    """Run units of one pass; see `neuropress.results.Units`."""
+    """Run units of one pass; see `neuropress.results.UnitsModule`."""
     volume = Volume.of_work(work)
     staging = Staging(Path(work.staging), work.plan, volume.layout)
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
-        for index, first, last in _rectangles([unit_key(name) for name in units]):
+        for index, first, last in _list_rectangles([parse_unit_name(name) for name in units]):
             stage = volume.layout.passes[index]
-            read: Read = stored.Level(staging.folder, str(stage.first)).__getitem__
-            report: Progress = _silent
+            read: Read = stored.StoredLevel(staging.folder, str(stage.first)).__getitem__
+            report: Progress = _ignore_progress
             if index == 0:
                 read, report = (lambda box: raw.read(volume.spec, box)), progress
             rows = []
             for y in range(first[-2], last[-2] + 1):
                 corner, end = (*first[:-2], y, first[-1]), (*last[:-2], y, last[-1])
-                rows.append(Block(volume.layout, stage, corner, end, staging.folder, staging.temporary, pool))
+                rows.append(Block(volume.layout, stage, corner, end, staging.folder, staging.make_temporary, pool))
             _run_rows(rows, read, report, share_pages=index == 0)
             for row in rows:
-                staging.note({(index, place): digests for place, digests in row.finish().items()})
+                staging.record_units({(index, place): digests for place, digests in row.finish().items()})
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _silent(nbytes: int) -> None:
+def _ignore_progress(nbytes: int) -> None:
     """Further passes read what was counted already."""
 
 
-def _rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
+def _list_rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
     """Pass, first and last unit of rectangles in (y, x) that together hold all units.
 
     What an interrupted run left over may be no rectangle: then each is a run of neighbours in one row.
@@ -261,11 +261,11 @@ def _rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int, ...]
 
 def _run_rows(rows: Sequence[Block], read: Read, progress: Progress, *, share_pages: bool) -> None:
     """Feed rows of units, all at the same depth at a time; what is read from shards is not shared between rows."""
-    for slabs in zip(*(row.slabs() for row in rows), strict=True):
+    for slabs in zip(*(row.list_slabs() for row in rows), strict=True):
         parts = _read_parts(read, slabs) if share_pages else []
         for row, slab in zip(rows, slabs, strict=True):
             # Popped, so that its memory is free when the next row needs some.
-            progress(row.feed(parts.pop(0) if share_pages else read(slab), slab))
+            progress(row.feed_slab(parts.pop(0) if share_pages else read(slab), slab))
 
 
 def _read_parts(read: Read, slabs: Sequence[Box]) -> list[np.ndarray]:
@@ -275,7 +275,7 @@ def _read_parts(read: Read, slabs: Sequence[Box]) -> list[np.ndarray]:
     first, last = slabs[0], slabs[-1]
     together = (*first[:-2], slice(first[-2].start, last[-2].stop), first[-1])
     parts: list[np.ndarray] = []
-    for step in _steps(together):
+    for step in _split_steps(together):
         pages = read(step)
         parts = parts or [np.empty([s.stop - s.start for s in slab], pages.dtype) for slab in slabs]
         for part, slab in zip(parts, slabs, strict=True):
@@ -288,11 +288,11 @@ def _read_parts(read: Read, slabs: Sequence[Box]) -> list[np.ndarray]:
     return parts
 
 
-def _steps(box: Box) -> Iterator[Box]:
+def _split_steps(box: Box) -> Iterator[Box]:
     """A box in steps of some pages."""
     if len(box) < 3:
         yield box
         return
-    size = max(1, READ_VOXELS // max(1, voxels(box[-2:])))
+    size = max(1, READ_VOXELS // max(1, count_voxels(box[-2:])))
     for z in range(box[-3].start, box[-3].stop, size):
         yield (*box[:-3], slice(z, min(z + size, box[-3].stop)), *box[-2:])

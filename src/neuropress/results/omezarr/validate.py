@@ -34,44 +34,44 @@ def validate_zarr(path: Path) -> list[Finding]:
     try:
         # Consolidated metadata would be read in place of what each array says itself.
         root = zarr_python.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
-        findings = list(_image(root, ""))
+        findings = list(_check_image(root, ""))
         labels = root.get("labels")
         if isinstance(labels, zarr_python.Group):
             for name, label in sorted(labels.groups()):
-                findings += _image(label, f"labels/{name}/")
+                findings += _check_image(label, f"labels/{name}/")
     except UNREADABLE as error:
         raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
-    return [found.at(file=str(path)) for found in findings]
+    return [one.at(file=str(path)) for one in findings]
 
 
-def _ome(group: zarr_python.Group) -> dict[str, Any]:
+def _get_ome(group: zarr_python.Group) -> dict[str, Any]:
     ome = group.attrs.asdict().get("ome")
     return ome if isinstance(ome, dict) else {}
 
 
-def _image(group: zarr_python.Group, prefix: str) -> Iterator[Finding]:
+def _check_image(group: zarr_python.Group, prefix: str) -> Iterator[Finding]:
     try:
         open_ome_zarr(group, version="0.5")
     except (RuntimeError, ValueError, TypeError) as error:
         where = Location(array=prefix or "/")
         origin = f"ome-zarr-models {version('ome-zarr-models')}"
-        yield Finding("ome-zarr-models:invalid", origin, Severity.ERROR, _first_reason(error), location=where)
+        yield Finding("ome-zarr-models:invalid", origin, Severity.ERROR, _find_first_reason(error), location=where)
         return
     unknown = group.attrs.asdict().get("neuropress", {})
-    for image in _ome(group).get("multiscales", ()):
-        yield from _axes(image, unknown.get("unknown", ()) if isinstance(unknown, dict) else (), prefix)
+    for image in _get_ome(group).get("multiscales", ()):
+        yield from _check_axes(image, unknown.get("unknown", ()) if isinstance(unknown, dict) else (), prefix)
         levels = [group.get(dataset["path"]) for dataset in image["datasets"]]
         if all(isinstance(level, zarr_python.Array) for level in levels):
-            yield from _levels(image, levels, prefix)  # type: ignore[arg-type]
+            yield from _check_levels(image, levels, prefix)  # type: ignore[arg-type]
 
 
-def _first_reason(error: Exception) -> str:
+def _find_first_reason(error: Exception) -> str:
     """The complaint of the image model: it is tried among others, whose complaints say nothing."""
-    told = re.search(r"\.Image\n(.*?)(?:\n\n|\Z)", str(error), re.DOTALL)
-    return " ".join((told[1] if told else str(error)).split())
+    reason = re.search(r"\.Image\n(.*?)(?:\n\n|\Z)", str(error), re.DOTALL)
+    return " ".join((reason[1] if reason else str(error)).split())
 
 
-def _axes(image: dict[str, Any], unknown: Sequence[str], prefix: str) -> Iterator[Finding]:
+def _check_axes(image: dict[str, Any], unknown: Sequence[str], prefix: str) -> Iterator[Finding]:
     for axis in image["axes"]:
         known = _UNITS.get(axis.get("type", ""))
         unit = axis.get("unit")
@@ -86,22 +86,22 @@ def _axes(image: dict[str, Any], unknown: Sequence[str], prefix: str) -> Iterato
             yield finding("ngff.unit", message, **place)
 
 
-def _transform(dataset: dict[str, Any], kind: str, default: float, axes: int) -> list[float]:
-    found = [t[kind] for t in dataset["coordinateTransformations"] if t["type"] == kind]
-    return [float(v) for v in found[0]] if found else [default] * axes
+def _get_transform(dataset: dict[str, Any], kind: str, default: float, axes: int) -> list[float]:
+    stated = [t[kind] for t in dataset["coordinateTransformations"] if t["type"] == kind]
+    return [float(v) for v in stated[0]] if stated else [default] * axes
 
 
-def _levels(image: dict[str, Any], levels: Sequence[zarr_python.Array[Any]], prefix: str) -> Iterator[Finding]:
+def _check_levels(image: dict[str, Any], levels: Sequence[zarr_python.Array[Any]], prefix: str) -> Iterator[Finding]:
     """Types, sizes and positions of all levels against the first."""
     names = tuple(axis["name"] for axis in image["axes"])
-    first_scale = _transform(image["datasets"][0], "scale", 1.0, len(names))
-    first_shift = _transform(image["datasets"][0], "translation", 0.0, len(names))
+    first_scale = _get_transform(image["datasets"][0], "scale", 1.0, len(names))
+    first_shift = _get_transform(image["datasets"][0], "translation", 0.0, len(names))
     for dataset, level in zip(image["datasets"], levels, strict=True):
         place = f"{prefix}{dataset['path']}"
         if level.dtype != levels[0].dtype:
             yield finding("ngff.levels", f"{place}: {level.dtype}, level 0 is {levels[0].dtype}", array=place)
-        scale = _transform(dataset, "scale", 1.0, len(names))
-        shift = _transform(dataset, "translation", 0.0, len(names))
+        scale = _get_transform(dataset, "scale", 1.0, len(names))
+        shift = _get_transform(dataset, "translation", 0.0, len(names))
         for axis, name in enumerate(names):
             factor = scale[axis] / first_scale[axis]
             expected = levels[0].shape[axis] / factor

@@ -26,21 +26,21 @@ from .. import Progress, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .members import check_files
-from .staging import Staging, level_digests
-from .units import LEVEL0, METADATA, Volume, check_plan, kept_receipt, metadata_digest, staging_folder
+from .staging import Staging, collect_level_digests
+from .units import LEVEL0, METADATA, Volume, check_plan, digest_metadata, get_staging_folder, reuse_receipt
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
-    """Write the root's metadata and give the volume its name; see `neuropress.results.Result`.
+    """Write the root's metadata and give the volume its name; see `neuropress.results.KindModule`.
 
     Without work the arrays lie there already: under the name, so that its root ``zarr.json`` is
     replaced and nothing else is touched, or whole in the staging folder.
     """
     plan, path, seal = request.plan, request.path, request.seal
-    volume, folder = Volume.of_plan(plan), staging_folder(path)
+    volume, folder = Volume.of_plan(plan), get_staging_folder(path)
     if work is None:
         place = folder if folder.exists() else path
-        receipt = kept_receipt(plan, volume, seal, place)
+        receipt = reuse_receipt(plan, volume, seal, place)
         assert receipt is not None, "prepare found it"
         if place == path:
             seal.confirm()
@@ -48,31 +48,31 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         progress(volume.spec.nbytes)
     else:
         staging = Staging(folder, work.plan, volume.layout)
-        _write_root(folder, plan, volume, _receipt(request, volume, staging))
+        _write_root(folder, plan, volume, _make_receipt(request, volume, staging))
         staging.close()
     if work is not None or folder.exists():
         seal.confirm()
         durable.replace_folder(folder, path)
 
 
-def _receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
-    plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.done()
-    digests = [root_digest(level_digests(layout, done, number)) for number in range(len(layout.levels))]
+def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
+    plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.read_done()
+    digests = [root_digest(collect_level_digests(layout, done, number)) for number in range(len(layout.levels))]
     level0 = ArrayReceipt(volume.spec, layout.levels[0].tile, digests[0])
     derived = {f"/{number}": text for number, text in enumerate(digests) if number}
-    derived[METADATA] = metadata_digest(plan.nodes[0], volume)
+    derived[METADATA] = digest_metadata(plan.nodes[0], volume)
     inputs = dict(seal.inputs)
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, {f"/{LEVEL0}": level0}, derived, plan.sources)
 
 
 def _write_root(folder: Path, plan: Plan, volume: Volume, receipt: Receipt) -> None:
     made = Provenance.of(plan, receipt)
-    durable.write_text(folder / "zarr.json", metadata.root_json(plan.nodes[0].fields, volume.layout, made))
+    durable.write_text(folder / "zarr.json", metadata.make_root_json(plan.nodes[0].fields, volume.layout, made))
 
 
 def read_provenance(path: Path) -> Provenance:
     """What the result says about itself. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
-    return parse_provenance(stored.attributes(path), path)
+    return parse_provenance(stored.read_attributes(path), path)
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
@@ -85,32 +85,32 @@ def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Prove
 
 
 @contextmanager
-def arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
+def open_arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     """The full resolution, ``/0``. Reading a damaged shard raises `Problem` (``result.unreadable``)."""
     guard.check_store(path)
-    level = stored.Level(path, LEVEL0)
-    level.check()
+    level = stored.StoredLevel(path, LEVEL0)
+    level.check_metadata()
     yield {f"/{LEVEL0}": level}
 
 
-def samples(path: Path) -> list[str]:
+def list_sample_arrays(path: Path) -> list[str]:
     """The arrays that a receipt must lead back to raw files."""
     return [f"/{LEVEL0}"]
 
 
-def derived(path: Path) -> Mapping[str, str]:
+def digest_derived(path: Path) -> Mapping[str, str]:
     """Digests of the levels above 0, computed anew from the result.
 
     A level's digest is taken like `ArrayReceipt.sha256`, over boxes of a shard's extent
     and one chunk's depth.
     """
     guard.check_store(path)
-    found = {}
-    for name in stored.level_names(path)[1:]:
-        level = stored.Level(path, name)
-        level.check()
-        found[f"/{name}"] = level.digest()
-    return found | {METADATA: digest(stored.attributes(path).get("ome"))}
+    digests = {}
+    for name in stored.read_level_names(path)[1:]:
+        level = stored.StoredLevel(path, name)
+        level.check_metadata()
+        digests[f"/{name}"] = level.digest()
+    return digests | {METADATA: digest(stored.read_attributes(path).get("ome"))}
 
 
 def validate(path: Path) -> list[Finding]:
@@ -121,13 +121,13 @@ def validate(path: Path) -> list[Finding]:
 
 
 __all__ = [
-    "arrays",
     "check_files",
     "check_plan",
-    "derived",
+    "digest_derived",
     "finish",
+    "list_sample_arrays",
+    "open_arrays",
     "read_provenance",
-    "samples",
     "stream_provenance",
     "validate",
 ]
