@@ -121,7 +121,7 @@ def test_same_number_and_content_does_nothing(target, assets):
 def test_without_change_nothing_is_sent_again(target, assets, monkeypatch):
     send(target, assets)
     before = target.data()
-    for name in ("upload", "sha256", "size", "read_sha256"):
+    for name in ("upload", "get_sha256", "get_size", "read_sha256"):
         monkeypatch.setattr(Store, name, lambda *_: pytest.fail("asked about unchanged data"))
     done = send(target, assets, "1.1.0")
     assert (done.committed, done.parent, done.objects, done.bytes, done.unchanged) == (True, "1.0.0", 0, 0, 3)

@@ -78,14 +78,14 @@ def test_refusals_are_told_in_our_words(answering, status, code, id, doing):
 def test_a_refused_look_up_is_no_absence(answering):
     store = open_store("s3://bucket/p", answering(403, ""), write=True)
     with pytest.raises(Problem) as caught:
-        store.size("k")
+        store.get_size("k")
     assert caught.value.finding.id == "storage.denied"
 
 
 @pytest.mark.parametrize(("status", "body"), [(503, "<Code>SlowDown</Code>"), (500, "oops"), (400, "nonsense")])
 def test_failures_are_told_as_unavailable(answering, status, body):
     store = open_store("s3://bucket/p", answering(status, body), write=True)
-    for act in (lambda: store.create("k", b""), lambda: store.names("k"), lambda: store.get("k")):
+    for act in (lambda: store.create("k", b""), lambda: store.list_names("k"), lambda: store.get("k")):
         with pytest.raises(StoreUnavailable, match=r"s3://bucket/p: .* failed: (SlowDown|[45]00)") as caught:
             act()
         text = "".join(traceback.format_exception(caught.value))
@@ -157,10 +157,10 @@ def test_create_gives_one_winner(tmp_path):
     store = open_store(str(tmp_path / "out"), write=True)
     assert store.create("a/b", b"one")
     assert not store.create("a/b", b"two")
-    assert (store.get("a/b"), store.get("a/c"), store.size("a/b"), store.size("a/c")) == (b"one", None, 3, None)
-    assert store.names("a") == (("b",), ())
-    assert store.names("") == ((), ("a",))
-    assert list(store.list("a")) == [("a/b", 3)]
+    assert (store.get("a/b"), store.get("a/c"), store.get_size("a/b"), store.get_size("a/c")) == (b"one", None, 3, None)
+    assert store.list_names("a") == (("b",), ())
+    assert store.list_names("") == ((), ("a",))
+    assert list(store.list_objects("a")) == [("a/b", 3)]
 
 
 def test_folder_that_cannot_be_made(tmp_path):

@@ -92,7 +92,7 @@ def _changed_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) ->
         except Problem as bad:
             yield key, bad.finding
             continue
-        found = cache.of_raw(source.root, key)
+        found = cache.get_raw_digest(source.root, key)
         if found != known:
             message = f"{key} has SHA-256 {found.sha256[:12]}..., the result was made from {known.sha256[:12]}..."
             yield key, finding("verify.input_changed", message, file=key)

@@ -28,8 +28,8 @@ from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Published, check_order, draft_release, open_place, publish_draft
 from ..storage.aws import find_endpoint
-from ..storage.folder import bucket_url, local_folder
-from ..storage.state import Memory
+from ..storage.folder import get_local_folder, normalise_bucket_url
+from ..storage.state import StateFile
 from ..workspace import Progress, Workspace
 from .changes import Change, What, change_outcomes, loss_findings
 from .gate import Passed, check_results, public_finding
@@ -103,7 +103,7 @@ def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
         place,
         [*selected.assets, *part_assets(selected.parts)],
         inherit=lambda name, entry: is_inherited(name, entry, order.scope, selected),
-        digests=lambda path: workspace.digests.digest(path).sha256,
+        digests=lambda path: workspace.digests.get_file_digest(path).sha256,
         dataset=workspace.config.root,
     )
     changes = list_changes(draft, selected)
@@ -136,9 +136,9 @@ def check_apart(workspace: Workspace, order: Order) -> None:
         ``release.target``.
     """
     config = workspace.config
-    if local_folder(order.to) is not None or find_endpoint(order.endpoint) != find_endpoint(config.endpoint):
+    if get_local_folder(order.to) is not None or find_endpoint(order.endpoint) != find_endpoint(config.endpoint):
         return
-    target = f"{bucket_url(order.to)}/"
+    target = f"{normalise_bucket_url(order.to)}/"
     for root in config.roots:
         if isinstance(root, str) and (target.startswith(f"{root}/") or f"{root}/".startswith(target)):
             message = f"the target {order.to} and the raw files at {root} lie inside one another"
@@ -197,7 +197,7 @@ def _done(order: Order, done: Published) -> Outcome:
 
 def _remember(workspace: Workspace, release: str, passed: Passed) -> None:
     """Note what was released, by the digests of its files: `status` tells it while they are the same."""
-    memory = Memory(workspace.config.state / RELEASED)
+    memory = StateFile(workspace.config.state / RELEASED)
     for name, proof in passed.proofs.items():
         memory.data[name] = {"release": release, "files": content_digest(proof)}
     memory.save()

@@ -141,7 +141,7 @@ def _raw_asset(source: Source, owners: Mapping[str, list[str]], cache: DigestCac
         return Asset(key, "raw", path, owners)
     files = []
     for member in source.files():
-        digest = cache.of_raw(source.root, f"{key}/{member}" if member else key)
+        digest = cache.get_raw_digest(source.root, f"{key}/{member}" if member else key)
         files.append(FileDigest(member, digest.size, digest.sha256))
     return Asset(key, "raw", source if path is None else path, owners, tuple(files))
 

@@ -14,8 +14,9 @@ from typing import Any
 from ..model.budget import parse_json
 from ..model.finding import Problem, problem
 from ..model.plan import canonical
-from ..model.source import Source, check_key, confine
-from ..storage.content import Generated, LocalFile, RawObject, Readable, read_parts
+from ..model.source import Source, check_key
+from ..storage.content import GeneratedBytes, LocalFile, RawObject, Readable, read_parts
+from ..storage.files import confine_path
 from ..storage.parallel import run_all
 
 RESERVED = "releases"
@@ -75,8 +76,8 @@ class Asset:
             return RawObject(self.content.root, f"{self.content.key.rstrip('/')}/{path}".rstrip("/"))
         name = f"{self.name}/{path}" if path else self.name
         if isinstance(self.content, bytes):
-            return Generated(name, self.content)
-        return Generated(name, self.content.get(path, b""))
+            return GeneratedBytes(name, self.content)
+        return GeneratedBytes(name, self.content.get(path, b""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +172,7 @@ def _local_members(asset: Asset, path: Path) -> tuple[str, ...]:
     for relative, entry in _walk(path):
         _check_name(relative, asset.name)
         if entry.is_symlink():
-            confine(path, relative)
+            confine_path(path, relative)
         if not entry.is_file():
             raise problem(
                 "release.asset",

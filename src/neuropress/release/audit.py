@@ -34,7 +34,7 @@ def verify_release(
     """Compare one release, the newest when no number is given, with what lies in the store; see `audit`."""
     store = open_store(url, endpoint)
     if number is None:
-        numbers = release_numbers(store.names(FOLDER)[0])
+        numbers = release_numbers(store.list_names(FOLDER)[0])
         if not numbers:
             raise problem("release.none", f"no release has been committed at {store.url}")
         number = numbers[-1]
@@ -156,7 +156,7 @@ def _check_claim(store: Store, name: str, entry: Entry) -> Iterator[Finding]:
 
 def _check_entry(store: Store, name: str, entry: Entry) -> Iterator[Finding]:
     if entry.manifest is None:
-        yield from _compare_size(name, entry.key, entry.size, store.size(entry.key))
+        yield from _compare_size(name, entry.key, entry.size, store.get_size(entry.key))
         return
     data = store.get(entry.manifest)
     if data is None:
@@ -170,7 +170,7 @@ def _check_entry(store: Store, name: str, entry: Entry) -> Iterator[Finding]:
     except Problem as bad:
         yield bad.finding
         return
-    lying = dict(store.list(entry.key))
+    lying = dict(store.list_objects(entry.key))
     for file in files:
         key = f"{entry.key}/{file.path}"
         yield from _compare_size(name, key, file.size, lying.pop(key, None))

@@ -10,9 +10,9 @@ from typing import Any
 
 from ..model.finding import problem
 from ..model.plan import canonical
-from ..model.source import sha256_file
 from ..storage.aws import check_endpoint
-from ..storage.store import Progress, Store, StoreUnavailable, bucket_and_prefix, local_folder, open_store
+from ..storage.files import digest_file
+from ..storage.store import Progress, Store, StoreUnavailable, get_local_folder, open_store, parse_bucket_url
 from .assets import Asset, Digested, check_assets, digest_assets
 from .history import announce, commit, taken
 from .manifest import FOLDER, Entry, Parent, Release, load_release, next_number, parse_number
@@ -94,7 +94,7 @@ def open_place(url: str, number: str, *, endpoint: str | None = None, dry_run: b
     """
     parse_number(number)
     store = _open(url, endpoint, dry_run)
-    names, folders = store.names(FOLDER) if store else ((), ())
+    names, folders = store.list_names(FOLDER) if store else ((), ())
     parent = _base(store, number, numbers_among(names)) if store else None
     return Place(url, number, store, parent, folders)
 
@@ -104,7 +104,7 @@ def draft_release(
     assets: Sequence[Asset],
     *,
     inherit: Callable[[str, Entry], bool] = lambda name, entry: False,
-    digests: Callable[[Path], str] = sha256_file,
+    digests: Callable[[Path], str] = digest_file,
     dataset: Path | None = None,
 ) -> Draft:
     """Digest assets and compare them with the parent. Nothing is sent.
@@ -170,7 +170,7 @@ def publish(
     license: str,
     notes: Mapping[str, Any] | None = None,
     inherit: Callable[[str, Entry], bool] = lambda name, entry: False,
-    digests: Callable[[Path], str] = sha256_file,
+    digests: Callable[[Path], str] = digest_file,
     progress: Progress = lambda sent: None,
     endpoint: str | None = None,
     dry_run: bool = False,
@@ -233,7 +233,7 @@ def _inherited(
 
 def _open(url: str, endpoint: str | None, dry_run: bool) -> Store | None:
     """The store; None for a dry run against a folder that is not there yet."""
-    folder = local_folder(url)
+    folder = get_local_folder(url)
     if dry_run and folder and not folder.exists():
         return None
     return open_store(url, endpoint, write=not dry_run)
@@ -248,15 +248,15 @@ def check_order(url: str, number: str, endpoint: str | None = None) -> None:
         ``release.number``, ``storage.url`` or ``storage.endpoint``.
     """
     parse_number(number)
-    if local_folder(url) is None:
-        bucket_and_prefix(url)
+    if get_local_folder(url) is None:
+        parse_bucket_url(url)
     if endpoint:
         check_endpoint(endpoint)
 
 
 def _check_target(url: str, assets: Sequence[Asset], dataset: Path | None) -> None:
     """Refuse a target folder that holds what is published, or lies in it."""
-    target = local_folder(url)
+    target = get_local_folder(url)
     if target is None:
         return
     contents = (asset.content for asset in assets)

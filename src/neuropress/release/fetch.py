@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..model.finding import problem
-from ..model.source import sha256_file
+from ..storage.files import digest_file
 from ..storage.parallel import run_all
 from .assets import FileDigest
 from .read import OpenRelease
@@ -50,7 +50,7 @@ def download(release: OpenRelease, places: Mapping[str, Path], progress: Progres
 
 def _fetch(release: OpenRelease, name: str, file: FileDigest, path: Path, progress: Progress) -> None:
     if os.path.lexists(path):
-        if path.is_symlink() or not path.is_file() or sha256_file(path) != file.sha256:
+        if path.is_symlink() or not path.is_file() or digest_file(path) != file.sha256:
             raise problem("release.occupied", f"{path} is there and is not what the release holds", file=str(path))
         progress(file.size)
         return

@@ -92,7 +92,7 @@ def announce(store: Store, release: Release) -> None:
 def taken(store: Store, number: str) -> Problem:
     """A number is that of a committed release with other content."""
     # A listing may come late, so the number that is known to be taken counts in any case.
-    newest = release_numbers((*store.names(FOLDER)[0], f"{number}.json"))[-1]
+    newest = release_numbers((*store.list_names(FOLDER)[0], f"{number}.json"))[-1]
     return problem(
         "release.taken",
         f"release {number} is already committed at {store.url} with other content",

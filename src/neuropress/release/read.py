@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from ..model.finding import problem
-from ..storage.store import Store, local_folder, open_store
+from ..storage.store import Store, get_local_folder, open_store
 from .assets import FileDigest, read_manifest
 from .manifest import FOLDER, Entry, Release, load_release, release_numbers
 
 
 def list_releases(url: str, endpoint: str | None = None) -> tuple[str, ...]:
     """Numbers of the committed releases, oldest first."""
-    return release_numbers(open_store(url, endpoint).names(FOLDER)[0])
+    return release_numbers(open_store(url, endpoint).list_names(FOLDER)[0])
 
 
 def read_release(url: str, number: str | None = None, endpoint: str | None = None) -> Release:
@@ -95,13 +95,13 @@ def open_release(url: str, number: str | None = None, endpoint: str | None = Non
 
 def is_release(url: str, endpoint: str | None = None) -> bool:
     """Whether any release has been committed at a URL."""
-    folder = local_folder(url)
+    folder = get_local_folder(url)
     return (folder is None or folder.is_dir()) and bool(list_releases(url, endpoint))
 
 
 def _read(store: Store, number: str | None) -> Release:
     if number is None:
-        numbers = release_numbers(store.names(FOLDER)[0])
+        numbers = release_numbers(store.list_names(FOLDER)[0])
         if not numbers:
             raise problem("release.none", f"no release has been committed at {store.url}")
         number = numbers[-1]

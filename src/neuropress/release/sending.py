@@ -137,10 +137,10 @@ def _lying(store: Store, key: str, digested: Digested, *, fresh: bool) -> frozen
     if digested.manifest is None:
         if fresh and digested.size <= SMALL:
             return frozenset()  # sending it tells
-        size = store.size(key)
+        size = store.get_size(key)
         found = {} if size is None else {"": size}
     else:
-        found = {name.removeprefix(f"{key}/"): size for name, size in store.list(key)}
+        found = {name.removeprefix(f"{key}/"): size for name, size in store.list_objects(key)}
     return frozenset(found) if all(expected.get(path) == size for path, size in found.items()) else None
 
 
@@ -162,4 +162,4 @@ def _send_file(store: Store, place: _Placed, file: FileDigest, progress: Progres
         content = place.digested.asset.member(file.path)
         if store.upload(content, key, file.size, file.sha256, progress):
             return _Outcome.SENT
-    return _Outcome.PRESENT if store.sha256(key) == file.sha256 else _Outcome.OCCUPIED
+    return _Outcome.PRESENT if store.get_sha256(key) == file.sha256 else _Outcome.OCCUPIED

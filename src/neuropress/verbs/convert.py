@@ -28,7 +28,7 @@ from ..planning.stale import State, standing
 from ..planning.targets import Wanted, rows_digest
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
-from ..storage.state import DigestCache, Lock, held_lock, locked
+from ..storage.state import DigestCache, Lock, get_held_lock, lock_dataset
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
 
@@ -51,7 +51,7 @@ def convert_dataset(
     """Convert what is new or changed of what is selected, and bring ``records.jsonl`` up to date."""
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
-    with locked(workspace.config.state, "convert"):
+    with lock_dataset(workspace.config.state, "convert"):
         outcomes = list(convert_all(workspace.config, targets, options or Options(), progress))
         workspace.forget_standings()
         findings += write_records(workspace.config, workspace.current())
@@ -65,7 +65,7 @@ def convert_all(config: Config, targets: Sequence[Wanted], options: Options, pro
     Results of kinds with units are planned and finished here, and their units run in any
     worker; others are converted whole in one worker.
     """
-    options = replace(options, lock=held_lock(config.state))
+    options = replace(options, lock=get_held_lock(config.state))
     has_units = [bool(KINDS[wanted.target.kind].units) for wanted in targets]
     if options.workers <= 1 or (len(targets) <= 1 and not any(has_units)):
         cache = DigestCache(config.state)
@@ -194,7 +194,7 @@ class Watch:
     def digest(self, roots: SourceRoots, touched: Input, before_read: BeforeRead) -> InputDigest:
         """Digest of a remembered input. Raises `Problem` (``file.changed``)."""
         source = roots.locate(touched.key)
-        found = self.cache.of_raw(source.root, touched.key, before_read)
+        found = self.cache.get_raw_digest(source.root, touched.key, before_read)
         if source.stamp(touched.key) != self.stamps[touched.key]:
             raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
         return found

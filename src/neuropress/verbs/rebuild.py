@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 
 from ..model.finding import Finding, Problem, finding, has_errors
 from ..model.report import Outcome, Report
-from ..model.source import sha256_file
 from ..proof import list_files, prove
 from ..publishing.parts import Part
 from ..publishing.restore import restore_dataset
@@ -20,6 +19,7 @@ from ..publishing.selection import load_parts
 from ..release import OpenRelease, download, open_release
 from ..release.manifest import Entry
 from ..results import KINDS, kind_of
+from ..storage.files import digest_file
 from ..storage.state import DigestCache
 from ..workspace import Progress, Selection, Workspace, no_progress
 from .convert import Options, convert_dataset
@@ -131,7 +131,7 @@ def _compare_result(rebuild: _Rebuild, name: str, entry: Entry, why: str) -> Out
         message = f"{name} was not made again: {why or 'no row asks for it'}"
         return Outcome(name, "not made", why, (finding("rebuild.differs", message, file=name),))
     expected = {file.path: file.sha256 for file in rebuild.release.files(name)}
-    found = {relative: sha256_file(path / relative if relative else path) for relative, _ in list_files(path)}
+    found = {relative: digest_file(path / relative if relative else path) for relative, _ in list_files(path)}
     if found == expected:
         return Outcome(name, "equal", f"{len(found)} file{'s' if len(found) != 1 else ''}, byte by byte")
     published = rebuild.folder / "published" / Path(name).name

@@ -12,7 +12,7 @@ from ..planning.stale import State
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..publishing import RELEASED, content_digest
-from ..storage.state import Memory
+from ..storage.state import StateFile
 from ..workspace import EVERYTHING, Selection, Workspace
 
 UNKNOWN = {"checked": False, "converted": False, "verified": False, "validated": False, "released": None}
@@ -29,7 +29,7 @@ def describe_status(workspace: Workspace, select: Selection = EVERYTHING) -> Rep
 
 def _standings(workspace: Workspace, select: Selection) -> Iterator[Outcome]:
     proofs = workspace.proofs
-    released = Memory(workspace.config.state / RELEASED).data
+    released = StateFile(workspace.config.state / RELEASED).data
     for wanted in workspace.targets(select):
         name, path = wanted.target.path, workspace.path(wanted)
         usable = wanted.usable(keep_going=False)
