@@ -11,15 +11,15 @@ from neuropress.publishing.changes import Content, What, compare, is_accepted, l
 from neuropress.publishing.parts import Part, PartTable, merge_rows
 from neuropress.publishing.scope import Scope
 from neuropress.publishing.selection import Selected, is_inherited
-from neuropress.release.manifest import Entry
+from neuropress.release.manifest import AssetEntry
 
 COLUMNS = ("mouse_id", "sex", "weight", "notes")
 
 
 def entry(
     sha256: str = "a", size: int = 3, kind: str = "nwb", manifest: str | None = None, **provenance: list[str]
-) -> Entry:
-    return Entry("key", kind, size, 1, sha256, manifest, provenance)
+) -> AssetEntry:
+    return AssetEntry("key", kind, size, 1, sha256, manifest, provenance)
 
 
 def row(key: str, fixes: dict[str, Fix] | None = None, **cells: str) -> SourceRow:

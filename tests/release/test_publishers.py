@@ -93,7 +93,7 @@ class Publisher:
         return self.outcome
 
 
-def next_number(chain: list[str]) -> str:
+def get_next_number(chain: list[str]) -> str:
     return f"1.0.{int(chain[-1].rsplit('.', 1)[1]) + 1}" if chain else "1.0.0"
 
 
@@ -113,7 +113,7 @@ def publish_again(publisher: Publisher, target: Any) -> None:
     before = data_objects(publisher.proxy.answered)
     publisher.proxy.requests.clear()
     publisher.dies = False
-    assert publisher.publish(next_number(check_history(target))) == (0, set())
+    assert publisher.publish(get_next_number(check_history(target))) == (0, set())
     assert not data_objects(publisher.proxy.requests) & before
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, StoreUnavailable, list_releases, publish, read_release
+from neuropress.release import Asset, StoreUnavailable, list_releases, publish_assets, read_release
 from neuropress.storage.aws import Access, find_access
 from neuropress.storage.store import Store, open_store
 
@@ -96,7 +96,7 @@ def test_failures_are_told_as_unavailable(answering, status, body):
 def test_no_server(tmp_path):
     (tmp_path / "x").write_bytes(b"x")
     with pytest.raises(StoreUnavailable, match="s3://bucket/p: listing releases failed") as caught:
-        publish(
+        publish_assets(
             [Asset("a/x", "raw", tmp_path / "x")],
             "s3://bucket/p",
             "1.0.0",
@@ -242,7 +242,7 @@ def test_without_credentials(monkeypatch):
 @pytest.mark.s3
 def test_anonymous_reading(monkeypatch, bucket, tmp_path):
     (tmp_path / "x").write_bytes(b"x")
-    publish(
+    publish_assets(
         [Asset("a/x", "raw", tmp_path / "x")],
         bucket.url,
         "1.0.0",
@@ -274,4 +274,6 @@ def test_claims_that_cannot_be_read_back(tmp_path, monkeypatch):
     (tmp_path / "x").write_bytes(b"x")
     monkeypatch.setattr(Store, "create", lambda *_: False)
     with pytest.raises(StoreUnavailable, match="cannot be read back"):
-        publish([Asset("a/x", "raw", tmp_path / "x")], str(tmp_path / "out"), "1.0.0", title="", license="CC0-1.0")
+        publish_assets(
+            [Asset("a/x", "raw", tmp_path / "x")], str(tmp_path / "out"), "1.0.0", title="", license="CC0-1.0"
+        )

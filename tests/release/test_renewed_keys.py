@@ -21,7 +21,7 @@ from servers import SECRET
 
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, list_releases, publish
+from neuropress.release import Asset, list_releases, publish_assets
 from neuropress.storage.aws import find_access
 from neuropress.storage.store import open_store
 
@@ -59,7 +59,7 @@ def credential_program(folder: Path, *, minutes: float, failing: bool = False) -
 
 def send(target: Any, folder: Path) -> None:
     (folder / "x").write_bytes(b"x")
-    publish([Asset("a/x", "raw", folder / "x")], target.url, "1.0.0", title="", license="CC0-1.0", endpoint=target.endpoint)  # fmt: skip
+    publish_assets([Asset("a/x", "raw", folder / "x")], target.url, "1.0.0", title="", license="CC0-1.0", endpoint=target.endpoint)  # fmt: skip
     assert list_releases(target.url, target.endpoint) == ("1.0.0",)
 
 

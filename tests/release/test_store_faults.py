@@ -12,7 +12,7 @@ import pytest
 import rgw
 from proxy import FAULTS, Proxy, Request, suits
 
-from neuropress.release import Asset, StoreUnavailable, publish, verify_release
+from neuropress.release import Asset, StoreUnavailable, publish_assets, verify_release
 from neuropress.storage.content import LocalFile
 from neuropress.storage.parallel import run_all
 from neuropress.storage.store import SMALL, Store, open_store
@@ -138,7 +138,7 @@ def test_a_long_listing_goes_on_where_it_was_broken(true_bucket: Any) -> None:
 def test_bytes_damaged_on_every_way_are_a_finding(true_bucket: Any, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"bytes")
     assets = [Asset("a/x", "raw", tmp_path / "x")]
-    publish(assets, true_bucket.url, "1.0.0", title="", license="CC0-1.0", endpoint=true_bucket.endpoint)
+    publish_assets(assets, true_bucket.url, "1.0.0", title="", license="CC0-1.0", endpoint=true_bucket.endpoint)
 
     def choose(request: Request, _: int) -> str | None:
         return "corrupted answer" if request.method == "GET" and request.target.endswith("/a/x") else None

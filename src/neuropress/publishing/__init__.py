@@ -26,7 +26,7 @@ from ..model.plan import digest
 from ..model.report import Outcome, Report
 from ..planning.targets import Wanted
 from ..proof import Proof
-from ..release import Published, check_order, draft_release, open_place, publish_draft
+from ..release import PublishResult, check_destination, draft_release, open_destination, publish_draft
 from ..storage.aws import find_endpoint
 from ..storage.folder import get_local_folder, normalise_bucket_url
 from ..storage.state import StateFile
@@ -77,7 +77,7 @@ class Order:
 def publish_dataset(workspace: Workspace, order: Order, progress: Progress) -> Report:
     """Check that what is selected is current, proven, valid and whole, then publish it with its raw files."""
     try:
-        check_order(order.to, order.release, order.endpoint)
+        check_destination(order.to, order.release, order.endpoint)
         check_apart(workspace, order)
         try:
             return _publish(workspace, order, progress)
@@ -97,7 +97,7 @@ def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
     findings = passed.findings + _blocking(workspace, order, targets, passed)
     if has_errors(findings) and not order.dry_run:
         return Report.of("publish", passed.outcomes, findings)
-    place = open_place(order.to, order.release, endpoint=order.endpoint, dry_run=order.dry_run)
+    place = open_destination(order.to, order.release, endpoint=order.endpoint, dry_run=order.dry_run)
     selected = select(Ready(workspace, targets, passed.proofs), order.scope, place)
     draft = draft_release(
         place,
@@ -182,7 +182,7 @@ def _notes(workspace: Workspace, order: Order, passed: Passed, changes: Sequence
     return {name: value for name, value in notes.items() if value}
 
 
-def _done(order: Order, done: Published) -> Outcome:
+def _done(order: Order, done: PublishResult) -> Outcome:
     sent = "would send" if order.dry_run else "sent"
     why = f"{done.assets} assets, {done.unchanged} unchanged; {sent} {done.objects} objects, {done.bytes} bytes"
     facts = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..model.finding import Finding, finding
 from ..model.report import Outcome
-from ..release.manifest import Entry
+from ..release.manifest import AssetEntry
 from .parts import KIND, Part
 
 SHOWN = 5
@@ -68,7 +68,7 @@ type Rows = Mapping[str, Mapping[str, str]]
 class Content:
     """What a release holds: its assets, and the rows of its tables."""
 
-    assets: Mapping[str, Entry] = field(default_factory=dict)
+    assets: Mapping[str, AssetEntry] = field(default_factory=dict)
     tables: Mapping[str, Rows] = field(default_factory=dict)
 
 
@@ -93,7 +93,7 @@ def compare(before: Content, after: Content) -> list[Change]:
     return [*_assets(before.assets, after.assets), *_tables(before.tables, after.tables)]
 
 
-def _assets(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[Change]:
+def _assets(before: Mapping[str, AssetEntry], after: Mapping[str, AssetEntry]) -> Iterator[Change]:
     for name in sorted({**before, **after}):
         old, new = before.get(name), after.get(name)
         if KIND in (old and old.kind, new and new.kind):

@@ -34,7 +34,7 @@ from ..model.record import Fix
 from ..model.serial import to_json
 from ..model.waiver import Waiver
 from ..planning.records import raw_rows
-from ..release.assets import FileDigest, manifest_bytes
+from ..release.assets import FileDigest, format_manifest
 from ..tables import FIXES, RawTable
 from ..tables.canonical import format_canonical_csv, parse_canonical_csv
 from ..tables.fixes import FixLine, format_fixes
@@ -104,7 +104,7 @@ class Part:
     def sha256(self) -> str:
         """Digest of the part's files, as the release states it."""
         found = (FileDigest(n, len(b), hashlib.sha256(b).hexdigest()) for n, b in self.to_files().items())
-        return hashlib.sha256(manifest_bytes(found)).hexdigest()
+        return hashlib.sha256(format_manifest(found)).hexdigest()
 
     @classmethod
     def from_files(cls, made: Files, place: str) -> Part:

@@ -9,7 +9,7 @@ from typing import Any
 from ..model.profile import Profile
 from ..model.record import Record
 from ..planning.targets import Wanted
-from ..release.manifest import Entry
+from ..release.manifest import AssetEntry
 from .parts import FOLDER, KIND, NOBODY, lab_of
 
 
@@ -50,7 +50,7 @@ class Scope:
         """Whether a result is selected."""
         return self.takes_row(wanted.record, profile)
 
-    def takes_entry(self, name: str, entry: Entry) -> bool:
+    def takes_entry(self, name: str, entry: AssetEntry) -> bool:
         """Whether an asset of the parent release is among what is selected, so that its absence is a loss."""
         if entry.kind == KIND:
             lab = name.removeprefix(f"{FOLDER}/")

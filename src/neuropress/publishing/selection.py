@@ -10,8 +10,8 @@ from ..model.record import Record
 from ..model.source import Source
 from ..planning.targets import Wanted
 from ..proof import Proof
-from ..release import Asset, Draft, FileDigest, OpenRelease, Place
-from ..release.manifest import Entry
+from ..release import Asset, Destination, Draft, FileDigest, OpenRelease
+from ..release.manifest import AssetEntry
 from ..results import kind_of
 from ..storage.parallel import run_all
 from ..storage.state import DigestCache
@@ -45,7 +45,7 @@ class Ready:
     proofs: Mapping[str, Proof]
 
 
-def select(ready: Ready, scope: Scope, place: Place) -> Selected:
+def select(ready: Ready, scope: Scope, place: Destination) -> Selected:
     """Collect what is published anew. Raises `Problem` where the parent release is damaged."""
     workspace, profile = ready.workspace, ready.workspace.profile
     proven = [wanted for wanted in ready.targets if wanted.target.path in ready.proofs]
@@ -99,7 +99,7 @@ def load_parts(release: OpenRelease, known: Mapping[str, Part] | None = None) ->
         if known and lab in known and known[lab].sha256 == entry.sha256:
             found[lab] = known[lab]
             continue
-        paths = [file.path for file in release.files(name)]
+        paths = [file.path for file in release.list_files(name)]
         data = run_all(lambda path, name=name: release.read(name, path), paths, WORKERS)  # type: ignore[misc]
         found[lab] = Part.from_files(dict(zip(paths, data, strict=True)), name)
     return found
@@ -151,21 +151,21 @@ def part_assets(parts: Mapping[str, Part]) -> list[Asset]:
     return [Asset(part_name(lab), KIND, part.to_files(), {"labs": [lab]}) for lab, part in parts.items()]
 
 
-def is_inherited(name: str, entry: Entry, scope: Scope, selected: Selected) -> bool:
+def is_inherited(name: str, entry: AssetEntry, scope: Scope, selected: Selected) -> bool:
     """What was not selected; of what was, all that is absent is lost."""
     if entry.kind == KIND:
         return name.removeprefix(f"{FOLDER}/") not in selected.parts and not _loses_part(name, entry, scope)
     return not scope.takes_entry(name, entry)
 
 
-def _loses_part(name: str, entry: Entry, scope: Scope) -> bool:
+def _loses_part(name: str, entry: AssetEntry, scope: Scope) -> bool:
     """Whether a lab that has no row any more is among what was selected."""
     return not scope.sessions and scope.takes_entry(name, entry)
 
 
 def list_changes(draft: Draft, selected: Selected) -> list[Change]:
     """Differences of the draft from its parent; without a parent everything is new."""
-    before = draft.place.parent.assets if draft.place.parent else {}
+    before = draft.destination.parent.assets if draft.destination.parent else {}
     kept = {lab: part for lab, part in selected.before.items() if part_name(lab) in draft.entries}
     parts = {**kept, **selected.parts}
     return compare(

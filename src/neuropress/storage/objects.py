@@ -101,8 +101,8 @@ class ObjectBytes(io.RawIOBase):
         count = max(needed, self._ahead)
         start = number * BLOCK
         data = self._fetch(start, min(count * BLOCK, self._size - start))
-        for place in range(0, len(data), BLOCK):
-            self._blocks[number + place // BLOCK] = data[place : place + BLOCK]
+        for offset in range(0, len(data), BLOCK):
+            self._blocks[number + offset // BLOCK] = data[offset : offset + BLOCK]
         self._fetched_to = number + count
         while len(self._blocks) > MAX_CACHED_BLOCKS:
             self._blocks.popitem(last=False)
