@@ -357,10 +357,10 @@ def test_concurrent_publishers_of_equal_content_all_succeed(target, assets):
 def test_large_file_goes_in_parts(target, tmp_path):
     data = b"".join(i.to_bytes(4, "little") for i in range(5 * 2**20))
     write(tmp_path / "ds", {"big.nwb": data, "edge.nwb": data[:SMALL]})
-    told: list[int] = []
+    received: list[int] = []
     big = [Asset(f"a/{n}", "nwb", tmp_path / "ds" / n) for n in ("big.nwb", "edge.nwb")]
-    done = send(target, big, progress=told.append)
-    assert (done.objects, done.bytes, sum(told)) == (2, len(data) + SMALL, len(data) + SMALL)
+    done = send(target, big, progress=received.append)
+    assert (done.objects, done.bytes, sum(received)) == (2, len(data) + SMALL, len(data) + SMALL)
     assert target.data() == {"a/big.nwb": data, "a/edge.nwb": data[:SMALL]}
     assert verify(target) == []
 

@@ -98,7 +98,7 @@ def get_next_number(chain: list[str]) -> str:
 
 
 def check_outcomes(publishers: list[Publisher], numbers: list[str], chain: list[str]) -> None:
-    """Every publisher either committed its number or was told that another did."""
+    """Every publisher either committed its number or got the finding that another did."""
     for number, publisher in zip(numbers, publishers, strict=True):
         status, ids = publisher.outcome
         assert (status == 0) or (status == 1 and ids and ids <= LOST), publisher.outcome

@@ -68,7 +68,7 @@ def test_release_to_bytes_and_back():
     assert data.isascii()
 
 
-def test_release_says_the_same():
+def test_releases_have_the_same_content():
     moved = dataclasses.replace(RELEASE, parent=None, assets={"a/x.nwb": dataclasses.replace(ENTRY, key="elsewhere")})
     assert RELEASE.has_same_content(moved)
     assert not RELEASE.has_same_content(dataclasses.replace(RELEASE, title="other"))

@@ -1,4 +1,4 @@
-"""The door to a store: URLs, credentials, and what its errors are told as."""
+"""The door to a store: URLs, credentials, and what its errors become."""
 
 import threading
 import traceback
@@ -65,12 +65,12 @@ def answering() -> Iterator[Callable[[int, str], str]]:
         (400, "AuthorizationHeaderMalformed", "storage.region"),
     ],
 )
-@pytest.mark.parametrize("doing", ["names", "create", "get"])
-def test_refusals_are_told_in_our_words(answering, status, code, id, doing):
+@pytest.mark.parametrize("method", ["list_names", "create", "get"])
+def test_refusals_are_findings_of_ours(answering, status, code, id, method):
     endpoint = answering(status, f"<Error><Code>{code}</Code></Error>")
     store = open_store("s3://bucket/p", endpoint, write=True)
     with pytest.raises(Problem) as caught:
-        store.create("k", b"") if doing == "create" else getattr(store, doing)("k")
+        store.create("k", b"") if method == "create" else getattr(store, method)("k")
     assert caught.value.finding.id == id
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
@@ -83,7 +83,7 @@ def test_a_refused_look_up_is_no_absence(answering):
 
 
 @pytest.mark.parametrize(("status", "body"), [(503, "<Code>SlowDown</Code>"), (500, "oops"), (400, "nonsense")])
-def test_failures_are_told_as_unavailable(answering, status, body):
+def test_failures_are_unavailable(answering, status, body):
     store = open_store("s3://bucket/p", answering(status, body), write=True)
     for act in (lambda: store.create("k", b""), lambda: store.list_names("k"), lambda: store.get("k")):
         with pytest.raises(StoreUnavailable, match=r"s3://bucket/p: .* failed: (SlowDown|[45]00)") as caught:

@@ -140,8 +140,8 @@ def test_what_only_a_deep_look_finds(line, key):
 def test_several_releases_are_told_apart(line):
     line.overwrite("l/f.nwb", b"much longer")
     audits = audit_releases(open_store(line.url, line.endpoint), ["1.0.0", "1.1.0"], deep=True)
-    told = [(a.number, [f.id for f in a.findings], a.assets, a.size) for a in audits]
-    assert told == [("1.0.0", ["release.differs"], 2, 9), ("1.1.0", [], 1, 1)]
+    summaries = [(a.number, [f.id for f in a.findings], a.assets, a.size) for a in audits]
+    assert summaries == [("1.0.0", ["release.differs"], 2, 9), ("1.1.0", [], 1, 1)]
     line.overwrite("releases/1.0.0.json", b"{}")
     audits = audit_releases(open_store(line.url, line.endpoint), ["1.0.0"])
     assert [(a.number, [f.id for f in a.findings]) for a in audits] == [("1.0.0", ["release.unreadable"])]

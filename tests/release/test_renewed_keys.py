@@ -85,7 +85,7 @@ def test_keys_are_renewed_while_a_store_is_open(monkeypatch, tmp_path, true_buck
         if number:
             assert len(calls.read_text()) > len(before)
         threading.Event().wait(0.2)  # the store's client asks ten times a second at most
-    # a renewal that fails is told as such, without what the program wrote
+    # a renewal that fails is reported as such, without what the program wrote
     credential_program(tmp_path, minutes=1, failing=True)
     with pytest.raises(
         Problem, match=r"obtains its keys by credential_process, which failed \(CredentialRetri"

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from ..model.finding import problem
 from ..model.report import Report
-from ..publishing import Order, Scope, publish_dataset
+from ..publishing import PublishRequest, Scope, publish_dataset
 from ..storage.state import lock_dataset
 from ..workspace import Progress, Selection, Workspace, no_progress
 from .check import check_dataset
 
 
 def publish_selection(
-    workspace: Workspace, select: Selection, order: Order, progress: Progress = no_progress
+    workspace: Workspace, select: Selection, order: PublishRequest, progress: Progress = no_progress
 ) -> Report:
     """Check the whole dataset, then publish what the selection and the order's kinds of data name.
 

@@ -67,7 +67,7 @@ def rebuild_release(
         wanted = {
             name: entry
             for name, entry in release.release.assets.items()
-            if entry.kind in KINDS and chosen.takes_entry(name, entry)
+            if entry.kind in KINDS and chosen.includes_entry(name, entry)
         }
         parts = load_parts(release)
         for lab in sorted({_owning_lab(entry) for entry in wanted.values()}):

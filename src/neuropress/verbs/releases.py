@@ -8,7 +8,7 @@ from pathlib import Path
 from ..config import FILE
 from ..model.finding import Finding, Problem, finding, has_errors, problem
 from ..model.report import Outcome, Report
-from ..publishing.changes import Content, change_outcomes, compare, rows_by_table
+from ..publishing.changes import ReleaseContent, collect_rows, compare_contents, make_change_outcomes
 from ..publishing.parts import KIND, NOBODY
 from ..publishing.restore import restore_dataset
 from ..publishing.scope import Scope
@@ -58,8 +58,8 @@ def diff_releases(url: str, before: str, after: str, *, endpoint: str | None = N
     contents = []
     for number in (before, after):
         with open_release(url, number, endpoint) as release:
-            contents.append(Content(release.release.assets, rows_by_table(load_parts(release).values())))
-    return Report.of("releases diff", change_outcomes(compare(*contents)), [])
+            contents.append(ReleaseContent(release.release.assets, collect_rows(load_parts(release).values())))
+    return Report.of("releases diff", make_change_outcomes(compare_contents(*contents)), [])
 
 
 def verify_releases(url: str, number: str | None = None, *, deep: bool = False, endpoint: str | None = None) -> Report:
@@ -120,7 +120,7 @@ def get_release(
         places = {
             name: place_of(name, entry, folder)
             for name, entry in release.release.assets.items()
-            if entry.kind != KIND and chosen.takes_entry(name, entry)
+            if entry.kind != KIND and chosen.includes_entry(name, entry)
         }
         parts = load_parts(release)
         lab = next((lab for lab in sorted(parts) if lab != NOBODY), None) or next(iter(parts), None)

@@ -11,7 +11,7 @@ from ..model.waiver import waive_result
 from ..planning.stale import State
 from ..planning.targets import Wanted
 from ..proof import Proof
-from ..publishing import RELEASED, content_digest
+from ..publishing import RELEASED, digest_proven_files
 from ..storage.state import StateFile
 from ..workspace import EVERYTHING, Selection, Workspace
 
@@ -63,7 +63,7 @@ def _is_valid(proof: Proof | None, wanted: Wanted) -> bool:
 
 def _release_of(proof: Proof | None, known: object) -> str | None:
     """Number of the release that holds these very files."""
-    if proof is None or not isinstance(known, dict) or known.get("files") != content_digest(proof):
+    if proof is None or not isinstance(known, dict) or known.get("files") != digest_proven_files(proof):
         return None
     return str(known.get("release"))
 
