@@ -109,7 +109,7 @@ def _load_release_or_newest(store: Store, number: str | None) -> Release:
 
 
 def load_asset_files(store: Store, entry: AssetEntry) -> tuple[FileDigest, ...]:
-    """The asset's files; none when its manifest is missing or damaged, which `audit` finds."""
+    """The asset's files; none when its manifest is missing or damaged, which `audit_releases` reports."""
     if entry.manifest is None:
         return (FileDigest("", entry.size, entry.sha256),)
     data = store.get(entry.manifest)
