@@ -123,11 +123,12 @@ def test_bytes_that_change_behind_the_stat_are_not_sent(
 ) -> None:
     """The digest is taken again of the bytes that go out, so a proof cannot be fooled by a stat."""
     from neuropress.proof import Proof
+    from neuropress.workspace import Workspace
 
     assert main(["validate", str(verified.root)]) == 0
     flip_bit(verified.root / "output" / NWB)
     monkeypatch.setattr(Proof, "matches", lambda self, path: True)
-    monkeypatch.setattr("neuropress.publishing.gate.standing", lambda *_: _Current())
+    monkeypatch.setattr(Workspace, "standing", lambda *_: _Current())
     capsys.readouterr()
     assert publish(verified, "1.0.0", "--json") == 1
     assert list_finding_ids(capsys.readouterr().out) >= {"storage.changed"}
