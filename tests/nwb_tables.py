@@ -169,7 +169,7 @@ def write_plan(folder: Path, nodes: list[Node], raw: type[Raw] = Raw) -> tuple[P
         place = folder / "source" / key
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(key.encode())
-        inputs[key] = DigestCache(folder).digest(place)
+        inputs[key] = DigestCache(folder).get_file_digest(place)
     seal = Seal("0.1.0", "rows", {key: InputDigest(d.size, d.sha256) for key, d in inputs.items()})
     path = ex.write_example(folder / "RY_S_0001.nwb", make_plan(nodes, inputs), raw=raw(), seal=seal)
     return path, roots, DigestCache(folder)

@@ -293,9 +293,9 @@ def test_publish_to_a_folder_twice_sends_nothing_the_second_time(
 
 
 def test_a_second_writer_is_told_who_holds_the_lock(copy: Builder, capsys: pytest.CaptureFixture[str]) -> None:
-    from neuropress.storage.state import locked
+    from neuropress.storage.state import lock_dataset
 
-    with locked(copy.root / ".neuropress", "convert"):
+    with lock_dataset(copy.root / ".neuropress", "convert"):
         assert main(["convert", str(copy.root)]) == 1
     assert "in use by neuropress convert (process" in capsys.readouterr().out
 

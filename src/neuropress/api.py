@@ -10,7 +10,7 @@ from .config import DEFAULT_PROFILE, Config
 from .model.record import Record
 from .model.report import Report
 from .planning.targets import Wanted
-from .publishing import Order, Scope
+from .publishing import PublishRequest, Scope
 from .verbs.add import Occasion, add_files
 from .verbs.check import check_dataset, write_facts, write_lab_letter
 from .verbs.convert import Options, convert_dataset
@@ -299,7 +299,7 @@ class Dataset:
             Say what would change; send nothing.
         """
         scope = Scope(kinds=tuple(only))
-        order = Order(
+        order = PublishRequest(
             to, release, scope, endpoint, allow_errors=allow_errors, accepted=tuple(accept_loss), dry_run=dry_run
         )
         return self._log(publish_selection(self._fresh(), select, order, progress))

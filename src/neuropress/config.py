@@ -16,7 +16,7 @@ from .model.source import SourceRoots
 from .readers import check_reader_options
 from .results import TARGETS
 from .storage.aws import check_endpoint
-from .storage.folder import bucket_url, local_folder
+from .storage.folder import get_local_folder, normalise_bucket_url
 from .storage.roots import open_root
 from .tables import FIXES, TableSource, check_schemas
 
@@ -169,8 +169,8 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
         if "endpoint" in entry:
             check_endpoint(entry["endpoint"])
         for place in roots:
-            is_bucket = "://" in place and local_folder(place) is None
-            found.append(bucket_url(place) if is_bucket else (root / place).resolve())
+            is_bucket = "://" in place and get_local_folder(place) is None
+            found.append(normalise_bucket_url(place) if is_bucket else (root / place).resolve())
     except Problem as bad:
         message = f"{path}: [source]: {bad.finding.message}"
         raise problem("dataset.config", message, hint=bad.finding.hint, file=str(path)) from bad

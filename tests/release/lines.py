@@ -107,7 +107,7 @@ class Reader:
                 self.look()
                 time.sleep(POLL_SECONDS)
             self.look()
-        except BaseException as error:  # noqa: BLE001 - told by the thread that waits
+        except BaseException as error:  # noqa: BLE001 - reported by the thread that waits
             self.error = error
 
     def look(self) -> None:

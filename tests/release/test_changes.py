@@ -7,19 +7,26 @@ import pytest
 from neuropress.model.finding import Problem
 from neuropress.model.plan import SourceRow
 from neuropress.model.record import Fix
-from neuropress.publishing.changes import Content, What, compare, is_accepted, loss_findings, rows_by_table
+from neuropress.publishing.changes import (
+    ChangeKind,
+    ReleaseContent,
+    collect_rows,
+    compare_contents,
+    is_accepted,
+    make_loss_findings,
+)
 from neuropress.publishing.parts import Part, PartTable, merge_rows
 from neuropress.publishing.scope import Scope
-from neuropress.publishing.selection import Selected, is_inherited
-from neuropress.release.manifest import Entry
+from neuropress.publishing.selection import SelectedContent, is_inherited
+from neuropress.release.manifest import AssetEntry
 
 COLUMNS = ("mouse_id", "sex", "weight", "notes")
 
 
 def entry(
     sha256: str = "a", size: int = 3, kind: str = "nwb", manifest: str | None = None, **provenance: list[str]
-) -> Entry:
-    return Entry("key", kind, size, 1, sha256, manifest, provenance)
+) -> AssetEntry:
+    return AssetEntry("key", kind, size, 1, sha256, manifest, provenance)
 
 
 def row(key: str, fixes: dict[str, Fix] | None = None, **cells: str) -> SourceRow:
@@ -30,8 +37,8 @@ def part(lab: str, *rows: SourceRow, table: str = "mouse", **settings: str) -> P
     return Part(lab, settings, {table: PartTable("mouse_id", COLUMNS, ("notes",), rows)}, {"waivers.csv": lab.encode()})
 
 
-def told(before: Content, after: Content) -> list[tuple[str, str, str, str, str]]:
-    return [(c.level, str(c.what), c.name, c.before, c.after) for c in compare(before, after)]
+def list_differences(before: ReleaseContent, after: ReleaseContent) -> list[tuple[str, str, str, str, str]]:
+    return [(c.level, str(c.what), c.name, c.before, c.after) for c in compare_contents(before, after)]
 
 
 def test_assets() -> None:
@@ -49,7 +56,7 @@ def test_assets() -> None:
         "folder": entry(manifest="m"),
         "dataset/JL": entry("c", kind="dataset"),
     }
-    assert told(Content(before), Content(after)) == [
+    assert list_differences(ReleaseContent(before), ReleaseContent(after)) == [
         ("asset", "changed", "folder", "3", "3"),
         ("asset", "lost", "gone", "5", ""),
         ("asset", "added", "new", "", "7"),
@@ -60,7 +67,7 @@ def test_assets() -> None:
 def test_tables_rows_and_cells() -> None:
     before = {"mouse": {"A": {"sex": "F", "weight": "20", "notes": ""}, "B": {}}, "virus": {"V": {}}}
     after = {"mouse": {"A": {"sex": "M", "weight": "", "notes": "n"}, "C": {}}, "model": {}}
-    assert told(Content(tables=before), Content(tables=after)) == [
+    assert list_differences(ReleaseContent(tables=before), ReleaseContent(tables=after)) == [
         ("table", "added", "model", "", "0 rows"),
         ("cell", "added", "mouse.A.notes", "", "n"),
         ("cell", "changed", "mouse.A.sex", "F", "M"),
@@ -70,13 +77,13 @@ def test_tables_rows_and_cells() -> None:
         ("table", "lost", "virus", "1 rows", ""),
         ("row", "lost", "virus.V", "", ""),
     ]
-    assert told(Content(tables=before), Content(tables=before)) == []
+    assert list_differences(ReleaseContent(tables=before), ReleaseContent(tables=before)) == []
 
 
 def test_texts_of_changes() -> None:
-    before = Content({"a": entry(size=5), "b": entry()}, {"mouse": {"A": {"sex": "F", "weight": "20"}}})
-    after = Content({"b": entry("b", 4)}, {"mouse": {"A": {"sex": "M", "notes": "n"}}, "model": {}})
-    texts = {c.name: c.text() for c in compare(before, after)}
+    before = ReleaseContent({"a": entry(size=5), "b": entry()}, {"mouse": {"A": {"sex": "F", "weight": "20"}}})
+    after = ReleaseContent({"b": entry("b", 4)}, {"mouse": {"A": {"sex": "M", "notes": "n"}}, "model": {}})
+    texts = {c.name: c.describe() for c in compare_contents(before, after)}
     assert texts == {
         "a": "5 bytes",
         "b": "3 bytes -> 4 bytes",
@@ -93,7 +100,7 @@ def test_rows_are_compared_as_they_were_signed_and_a_second_one_of_a_key_is_kept
         part("RY", row("A", {"notes": fix}, notes="488 nm"), row("B", sex="F")),
         part("ML", row("B", sex="M"), row("B")),
     ]
-    assert rows_by_table(parts) == {
+    assert collect_rows(parts) == {
         "mouse": {
             "A": {"mouse_id": "A", "notes": "488"},
             "B": {"mouse_id": "B", "sex": "F"},
@@ -111,7 +118,7 @@ def test_rows_are_compared_as_they_were_signed_and_a_second_one_of_a_key_is_kept
     ],
 )
 def test_a_loss_is_accepted_by_its_name_and_by_what_holds_it(name: str, accepted: list[str]) -> None:
-    (change,) = compare(Content({name: entry()}), Content())
+    (change,) = compare_contents(ReleaseContent({name: entry()}), ReleaseContent())
     assert all(is_accepted(change, [one]) for one in accepted)
     assert is_accepted(change, ["else", accepted[0]])
     for other in (
@@ -131,13 +138,13 @@ def test_a_loss_is_accepted_by_its_name_and_by_what_holds_it(name: str, accepted
 
 
 def test_losses_are_told_by_table_column_and_kind() -> None:
-    before = Content(
+    before = ReleaseContent(
         {"x": entry(), "y": entry()},
         {"mouse": {k: {"sex": "F", "weight": "1"} for k in "ABCDEFG"}, "virus": {"V": {}}, "model": {"M": {}}},
     )
-    after = Content({}, {"mouse": {k: {"sex": ""} for k in "ABCDEFG"}, "virus": {}})
-    changes = compare(before, after)
-    found = loss_findings(changes, ["mouse.*.sex", "x", "nothing"], "1.0.0")
+    after = ReleaseContent({}, {"mouse": {k: {"sex": ""} for k in "ABCDEFG"}, "virus": {}})
+    changes = compare_contents(before, after)
+    found = make_loss_findings(changes, ["mouse.*.sex", "x", "nothing"], "1.0.0")
     assert [(f.id, f.location.table, f.location.value) for f in found] == [
         ("publish.loss", None, "y"),
         ("publish.loss", "model", "model"),
@@ -149,9 +156,9 @@ def test_losses_are_told_by_table_column_and_kind() -> None:
     assert hints == ["y", "model", "mouse.*.weight", "virus.V"]
     assert "and 2 more" in found[2].message
     for hint in hints:  # what the hint says is enough
-        assert not any(f.location.value == hint for f in loss_findings(changes, [hint], "1.0.0"))
-    assert loss_findings([c for c in changes if c.what is not What.LOST], [], "1.0.0") == []
-    assert loss_findings(changes, ["x", "y", "mouse", "virus", "model"], "1.0.0") == []
+        assert not any(f.location.value == hint for f in make_loss_findings(changes, [hint], "1.0.0"))
+    assert make_loss_findings([c for c in changes if c.what is not ChangeKind.LOST], [], "1.0.0") == []
+    assert make_loss_findings(changes, ["x", "y", "mouse", "virus", "model"], "1.0.0") == []
 
 
 def test_what_a_selection_takes_of_the_parent() -> None:
@@ -170,10 +177,10 @@ def test_what_a_selection_takes_of_the_parent() -> None:
         Scope(labs=("RY",), kinds=("nwb",)): (True, True, False),
     }
     for scope, taken in cases.items():
-        assert tuple(scope.takes_entry("x", e) for e in (mine, both, raw)) == taken, scope
-        assert [is_inherited("x", e, scope, Selected()) for e in (mine, both, raw)] == [not t for t in taken]
-    assert Scope().takes_entry("x", entry())
-    assert not Scope(labs=("RY",)).takes_entry("x", entry())
+        assert tuple(scope.includes_entry("x", e) for e in (mine, both, raw)) == taken, scope
+        assert [is_inherited("x", e, scope, SelectedContent()) for e in (mine, both, raw)] == [not t for t in taken]
+    assert Scope().includes_entry("x", entry())
+    assert not Scope(labs=("RY",)).includes_entry("x", entry())
     for scope, name, kept in (
         (Scope(), "RY", False),
         (Scope(labs=("RY",)), "RY", False),
@@ -182,8 +189,8 @@ def test_what_a_selection_takes_of_the_parent() -> None:
         (Scope(labs=("RY",)), "none", True),
         (Scope(sessions=("RY_S_0001",)), "RY", True),
     ):
-        assert is_inherited(f"dataset/{name}", tables, scope, Selected()) is kept, (scope, name)
-        assert not is_inherited(f"dataset/{name}", tables, scope, Selected(parts={name: part(name)}))
+        assert is_inherited(f"dataset/{name}", tables, scope, SelectedContent()) is kept, (scope, name)
+        assert not is_inherited(f"dataset/{name}", tables, scope, SelectedContent(parts={name: part(name)}))
     assert Scope(labs=("RY",), kinds=("raw",)).to_json() == {"lab": ["RY"], "only": ["raw"]}
     assert (bool(Scope()), bool(Scope(kinds=("raw",)))) == (False, True)
 

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, publish, verify_release
+from neuropress.release import Asset, publish_assets, verify_release
 from neuropress.storage.store import SMALL, Store
 
 
 def send(target: Any, assets: list[Asset], number: str = "1.0.0") -> Any:
-    return publish(assets, target.url, number, title="Dendrites", license="CC-BY-4.0", endpoint=target.endpoint)
+    return publish_assets(assets, target.url, number, title="Dendrites", license="CC-BY-4.0", endpoint=target.endpoint)
 
 
 def write(root: Path, files: dict[str, bytes]) -> Path:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, Published, list_releases, publish, read_release, verify_release
+from neuropress.release import Asset, PublishResult, list_releases, publish_assets, read_release, verify_release
 from neuropress.storage.store import Store
 
 
@@ -15,7 +15,7 @@ def send(target, folder, number, content=b"x"):
     folder.mkdir(exist_ok=True)
     (folder / "s.nwb").write_bytes(content)
     asset = Asset("a/s.nwb", "nwb", folder / "s.nwb")
-    return publish([asset], target.url, number, title="T", license="CC0-1.0", endpoint=target.endpoint)
+    return publish_assets([asset], target.url, number, title="T", license="CC0-1.0", endpoint=target.endpoint)
 
 
 def line(target):
@@ -54,7 +54,7 @@ def test_different_numbers_at_once_have_one_winner(target, tmp_path, first):
         thread.start()
     for thread in threads:
         thread.join()
-    lost = {i: out for i, out in outcomes.items() if not isinstance(out, Published)}
+    lost = {i: out for i, out in outcomes.items() if not isinstance(out, PublishResult)}
     assert {out.id for out in lost.values()} <= {"release.superseded", "release.order"}
     winners = line(target)
     assert len(winners) == 6 - len(lost) + (not first)

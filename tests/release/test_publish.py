@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, Published, list_releases, publish, read_release, verify_release
+from neuropress.release import Asset, PublishResult, list_releases, publish_assets, read_release, verify_release
 from neuropress.storage.store import SMALL, Store
 
 NWB = "yuste/20250620/session/nwb/RY_S_0001.nwb"
@@ -50,9 +50,9 @@ def assets(ds: Path) -> list[Asset]:
     ]
 
 
-def send(target: Any, assets: Sequence[Asset], number: str = "1.0.0", **options: Any) -> Published:
+def send(target: Any, assets: Sequence[Asset], number: str = "1.0.0", **options: Any) -> PublishResult:
     options = {"title": "Dendrites", "license": "CC-BY-4.0", **options}
-    return publish(assets, target.url, number, endpoint=target.endpoint, **options)
+    return publish_assets(assets, target.url, number, endpoint=target.endpoint, **options)
 
 
 def verify(target: Any, number: str | None = None, *, deep: bool = True) -> list[str]:
@@ -121,7 +121,7 @@ def test_same_number_and_content_does_nothing(target, assets):
 def test_without_change_nothing_is_sent_again(target, assets, monkeypatch):
     send(target, assets)
     before = target.data()
-    for name in ("upload", "sha256", "size", "read_sha256"):
+    for name in ("upload", "get_sha256", "get_size", "read_sha256"):
         monkeypatch.setattr(Store, name, lambda *_: pytest.fail("asked about unchanged data"))
     done = send(target, assets, "1.1.0")
     assert (done.committed, done.parent, done.objects, done.bytes, done.unchanged) == (True, "1.0.0", 0, 0, 3)
@@ -268,7 +268,7 @@ def test_interrupted_publish_resumes(target, assets, monkeypatch):
 KILLED = """
 import json, os, sys
 from pathlib import Path
-from neuropress.release import Asset, publish
+from neuropress.release import Asset, publish_assets
 from neuropress.storage.store import Store
 url, endpoint, method, calls, assets = json.loads(sys.argv[1])
 real, seen = getattr(Store, method), []
@@ -278,7 +278,7 @@ def dying(self, *args):
         os._exit(9)
     return real(self, *args)
 setattr(Store, method, dying)
-publish([Asset(n, k, Path(p)) for n, k, p in assets], url, "1.0.0", title="Dendrites", license="CC-BY-4.0",
+publish_assets([Asset(n, k, Path(p)) for n, k, p in assets], url, "1.0.0", title="Dendrites", license="CC-BY-4.0",
         endpoint=endpoint)
 """
 
@@ -303,7 +303,7 @@ def test_killed_process(target, assets, method, calls, visible):
 def test_concurrent_publishers_one_wins(target, tmp_path):
     count = 12
     barrier = threading.Barrier(count)
-    outcomes: dict[int, Published | Problem] = {}
+    outcomes: dict[int, PublishResult | Problem] = {}
 
     def run(index: int) -> None:
         files = {"s.nwb": b"nwb %d" % index, "v.zarr/zarr.json": b"{}", "v.zarr/c": b"%d" % index, "same": b"same"}
@@ -320,7 +320,7 @@ def test_concurrent_publishers_one_wins(target, tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    winners = [i for i, outcome in outcomes.items() if isinstance(outcome, Published)]
+    winners = [i for i, outcome in outcomes.items() if isinstance(outcome, PublishResult)]
     losers = {i: outcome.finding for i, outcome in outcomes.items() if isinstance(outcome, Problem)}
     assert len(winners) == 1
     assert len(losers) == count - 1
@@ -337,7 +337,7 @@ def test_concurrent_publishers_one_wins(target, tmp_path):
 
 def test_concurrent_publishers_of_equal_content_all_succeed(target, assets):
     barrier = threading.Barrier(6)
-    outcomes: list[Published] = []
+    outcomes: list[PublishResult] = []
 
     def run() -> None:
         barrier.wait()
@@ -357,10 +357,10 @@ def test_concurrent_publishers_of_equal_content_all_succeed(target, assets):
 def test_large_file_goes_in_parts(target, tmp_path):
     data = b"".join(i.to_bytes(4, "little") for i in range(5 * 2**20))
     write(tmp_path / "ds", {"big.nwb": data, "edge.nwb": data[:SMALL]})
-    told: list[int] = []
+    received: list[int] = []
     big = [Asset(f"a/{n}", "nwb", tmp_path / "ds" / n) for n in ("big.nwb", "edge.nwb")]
-    done = send(target, big, progress=told.append)
-    assert (done.objects, done.bytes, sum(told)) == (2, len(data) + SMALL, len(data) + SMALL)
+    done = send(target, big, progress=received.append)
+    assert (done.objects, done.bytes, sum(received)) == (2, len(data) + SMALL, len(data) + SMALL)
     assert target.data() == {"a/big.nwb": data, "a/edge.nwb": data[:SMALL]}
     assert verify(target) == []
 
@@ -398,7 +398,7 @@ def test_calendar_numbers(target, assets):
 
 def refusal(*args: Any, **options: Any) -> str:
     with pytest.raises(Problem) as caught:
-        publish(*args, **{"title": "T", "license": "CC0-1.0", **options})
+        publish_assets(*args, **{"title": "T", "license": "CC0-1.0", **options})
     return caught.value.finding.id
 
 

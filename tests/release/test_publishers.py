@@ -93,12 +93,12 @@ class Publisher:
         return self.outcome
 
 
-def next_number(chain: list[str]) -> str:
+def get_next_number(chain: list[str]) -> str:
     return f"1.0.{int(chain[-1].rsplit('.', 1)[1]) + 1}" if chain else "1.0.0"
 
 
 def check_outcomes(publishers: list[Publisher], numbers: list[str], chain: list[str]) -> None:
-    """Every publisher either committed its number or was told that another did."""
+    """Every publisher either committed its number or got the finding that another did."""
     for number, publisher in zip(numbers, publishers, strict=True):
         status, ids = publisher.outcome
         assert (status == 0) or (status == 1 and ids and ids <= LOST), publisher.outcome
@@ -113,7 +113,7 @@ def publish_again(publisher: Publisher, target: Any) -> None:
     before = data_objects(publisher.proxy.answered)
     publisher.proxy.requests.clear()
     publisher.dies = False
-    assert publisher.publish(next_number(check_history(target))) == (0, set())
+    assert publisher.publish(get_next_number(check_history(target))) == (0, set())
     assert not data_objects(publisher.proxy.requests) & before
 
 

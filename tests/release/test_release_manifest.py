@@ -9,10 +9,18 @@ from hypothesis import strategies as st
 
 from neuropress.model.finding import Problem
 from neuropress.model.source import check_key
-from neuropress.release.assets import FileDigest, manifest_bytes, read_manifest, revision_key
-from neuropress.release.manifest import Entry, Parent, Release, next_number, parse_number, readme, release_numbers
+from neuropress.release.assets import FileDigest, format_manifest, make_revision_key, parse_manifest
+from neuropress.release.manifest import (
+    AssetEntry,
+    Parent,
+    Release,
+    format_readme,
+    get_next_number,
+    list_release_numbers,
+    parse_number,
+)
 
-ENTRY = Entry("a/x.nwb", "nwb", 3, 1, "f" * 64, None, {"tool": "µ"})
+ENTRY = AssetEntry("a/x.nwb", "nwb", 3, 1, "f" * 64, None, {"tool": "µ"})
 RELEASE = Release("1.2.0", "Tïtle", "CC0-1.0", {"a/x.nwb": ENTRY}, Parent("1.1.0", "ee"), {"why": ["a", 1, None]})
 
 
@@ -29,7 +37,7 @@ RELEASE = Release("1.2.0", "Tïtle", "CC0-1.0", {"a/x.nwb": ENTRY}, Parent("1.1.
 )
 def test_numbers(number, triple, following):
     assert parse_number(number) == triple
-    assert next_number(number) == following
+    assert get_next_number(number) == following
 
 
 @pytest.mark.parametrize(
@@ -44,13 +52,13 @@ def test_numbers_that_are_none(number):
 
 def test_numbers_among_files():
     names = ["1.10.0.json", "1.9.0.json", "latest.json", "1.9.0.withdrawn.json", "x", "2.0.0", "2025.06.20.json"]
-    assert release_numbers(names) == ("1.9.0", "1.10.0", "2025.06.20")
+    assert list_release_numbers(names) == ("1.9.0", "1.10.0", "2025.06.20")
 
 
 @given(st.tuples(st.integers(0, 999), *[st.integers(0, 10**9 - 2)] * 2))
 def test_next_number_comes_after(triple):
     number = ".".join(map(str, triple))
-    assert parse_number(next_number(number)) > parse_number(number)
+    assert parse_number(get_next_number(number)) > parse_number(number)
 
 
 def test_release_to_bytes_and_back():
@@ -60,12 +68,12 @@ def test_release_to_bytes_and_back():
     assert data.isascii()
 
 
-def test_release_says_the_same():
+def test_releases_have_the_same_content():
     moved = dataclasses.replace(RELEASE, parent=None, assets={"a/x.nwb": dataclasses.replace(ENTRY, key="elsewhere")})
-    assert RELEASE.says_the_same(moved)
-    assert not RELEASE.says_the_same(dataclasses.replace(RELEASE, title="other"))
+    assert RELEASE.has_same_content(moved)
+    assert not RELEASE.has_same_content(dataclasses.replace(RELEASE, title="other"))
     other = dataclasses.replace(ENTRY, sha256="00")
-    assert not RELEASE.says_the_same(dataclasses.replace(RELEASE, assets={"a/x.nwb": other}))
+    assert not RELEASE.has_same_content(dataclasses.replace(RELEASE, assets={"a/x.nwb": other}))
 
 
 @pytest.mark.parametrize(
@@ -96,7 +104,7 @@ def test_a_release_that_leads_outside_is_refused(key, part):
     with pytest.raises(Problem, match="no readable release"):
         Release.from_bytes(dataclasses.replace(RELEASE, assets={name: entry}).to_bytes(), "x")
     with pytest.raises(Problem):
-        read_manifest(manifest_bytes([FileDigest(key, 1, "0" * 64)]))
+        parse_manifest(format_manifest([FileDigest(key, 1, "0" * 64)]))
 
 
 @given(st.binary(max_size=200))
@@ -119,9 +127,9 @@ names = st.text(st.characters(exclude_categories=("Cs",)), min_size=1).filter(_i
 @given(st.dictionaries(names, st.tuples(st.integers(0), st.text("0123456789abcdef", min_size=64, max_size=64))))
 def test_file_manifest_and_back(files):
     rows = [FileDigest(path, size, sha256) for path, (size, sha256) in files.items()]
-    data = manifest_bytes(rows)
-    assert list(read_manifest(data)) == sorted(rows)
-    assert manifest_bytes(reversed(rows)) == data
+    data = format_manifest(rows)
+    assert list(parse_manifest(data)) == sorted(rows)
+    assert format_manifest(reversed(rows)) == data
 
 
 @pytest.mark.parametrize(
@@ -139,13 +147,13 @@ def test_file_manifest_and_back(files):
     ],
 )
 def test_revision_key(name, folder, expected):
-    assert revision_key(name, 2, folder=folder) == expected
-    assert revision_key(name, 1, folder=folder) == name
+    assert make_revision_key(name, 2, folder=folder) == expected
+    assert make_revision_key(name, 1, folder=folder) == name
 
 
 def test_readme_keeps_its_table():
     entry = dataclasses.replace(ENTRY, key="a|b\nc")
-    text = readme(dataclasses.replace(RELEASE, assets={"a|b\nc": entry}), "s3://b/p")
+    text = format_readme(dataclasses.replace(RELEASE, assets={"a|b\nc": entry}), "s3://b/p")
     row = next(line for line in text.splitlines() if line.startswith("| a"))
     assert row == "| a\\|b c | nwb | `a\\|b c` | 1 | 3 | " + "f" * 64 + " |"
     assert '- why: ["a",1,null]' in text

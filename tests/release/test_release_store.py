@@ -1,4 +1,4 @@
-"""The door to a store: URLs, credentials, and what its errors are told as."""
+"""The door to a store: URLs, credentials, and what its errors become."""
 
 import threading
 import traceback
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, StoreUnavailable, list_releases, publish, read_release
+from neuropress.release import Asset, StoreUnavailable, list_releases, publish_assets, read_release
 from neuropress.storage.aws import Access, find_access
 from neuropress.storage.store import Store, open_store
 
@@ -65,12 +65,12 @@ def answering() -> Iterator[Callable[[int, str], str]]:
         (400, "AuthorizationHeaderMalformed", "storage.region"),
     ],
 )
-@pytest.mark.parametrize("doing", ["names", "create", "get"])
-def test_refusals_are_told_in_our_words(answering, status, code, id, doing):
+@pytest.mark.parametrize("method", ["list_names", "create", "get"])
+def test_refusals_are_findings_of_ours(answering, status, code, id, method):
     endpoint = answering(status, f"<Error><Code>{code}</Code></Error>")
     store = open_store("s3://bucket/p", endpoint, write=True)
     with pytest.raises(Problem) as caught:
-        store.create("k", b"") if doing == "create" else getattr(store, doing)("k")
+        store.create("k", b"") if method == "create" else getattr(store, method)("k")
     assert caught.value.finding.id == id
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
@@ -78,14 +78,14 @@ def test_refusals_are_told_in_our_words(answering, status, code, id, doing):
 def test_a_refused_look_up_is_no_absence(answering):
     store = open_store("s3://bucket/p", answering(403, ""), write=True)
     with pytest.raises(Problem) as caught:
-        store.size("k")
+        store.get_size("k")
     assert caught.value.finding.id == "storage.denied"
 
 
 @pytest.mark.parametrize(("status", "body"), [(503, "<Code>SlowDown</Code>"), (500, "oops"), (400, "nonsense")])
-def test_failures_are_told_as_unavailable(answering, status, body):
+def test_failures_are_unavailable(answering, status, body):
     store = open_store("s3://bucket/p", answering(status, body), write=True)
-    for act in (lambda: store.create("k", b""), lambda: store.names("k"), lambda: store.get("k")):
+    for act in (lambda: store.create("k", b""), lambda: store.list_names("k"), lambda: store.get("k")):
         with pytest.raises(StoreUnavailable, match=r"s3://bucket/p: .* failed: (SlowDown|[45]00)") as caught:
             act()
         text = "".join(traceback.format_exception(caught.value))
@@ -96,7 +96,7 @@ def test_failures_are_told_as_unavailable(answering, status, body):
 def test_no_server(tmp_path):
     (tmp_path / "x").write_bytes(b"x")
     with pytest.raises(StoreUnavailable, match="s3://bucket/p: listing releases failed") as caught:
-        publish(
+        publish_assets(
             [Asset("a/x", "raw", tmp_path / "x")],
             "s3://bucket/p",
             "1.0.0",
@@ -157,10 +157,10 @@ def test_create_gives_one_winner(tmp_path):
     store = open_store(str(tmp_path / "out"), write=True)
     assert store.create("a/b", b"one")
     assert not store.create("a/b", b"two")
-    assert (store.get("a/b"), store.get("a/c"), store.size("a/b"), store.size("a/c")) == (b"one", None, 3, None)
-    assert store.names("a") == (("b",), ())
-    assert store.names("") == ((), ("a",))
-    assert list(store.list("a")) == [("a/b", 3)]
+    assert (store.get("a/b"), store.get("a/c"), store.get_size("a/b"), store.get_size("a/c")) == (b"one", None, 3, None)
+    assert store.list_names("a") == (("b",), ())
+    assert store.list_names("") == ((), ("a",))
+    assert list(store.list_objects("a")) == [("a/b", 3)]
 
 
 def test_folder_that_cannot_be_made(tmp_path):
@@ -242,7 +242,7 @@ def test_without_credentials(monkeypatch):
 @pytest.mark.s3
 def test_anonymous_reading(monkeypatch, bucket, tmp_path):
     (tmp_path / "x").write_bytes(b"x")
-    publish(
+    publish_assets(
         [Asset("a/x", "raw", tmp_path / "x")],
         bucket.url,
         "1.0.0",
@@ -274,4 +274,6 @@ def test_claims_that_cannot_be_read_back(tmp_path, monkeypatch):
     (tmp_path / "x").write_bytes(b"x")
     monkeypatch.setattr(Store, "create", lambda *_: False)
     with pytest.raises(StoreUnavailable, match="cannot be read back"):
-        publish([Asset("a/x", "raw", tmp_path / "x")], str(tmp_path / "out"), "1.0.0", title="", license="CC0-1.0")
+        publish_assets(
+            [Asset("a/x", "raw", tmp_path / "x")], str(tmp_path / "out"), "1.0.0", title="", license="CC0-1.0"
+        )

@@ -6,7 +6,15 @@ import hashlib
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, audit, list_releases, open_release, publish, read_release, verify_release
+from neuropress.release import (
+    Asset,
+    audit_releases,
+    list_releases,
+    open_release,
+    publish_assets,
+    read_release,
+    verify_release,
+)
 from neuropress.storage.store import open_store
 
 
@@ -17,7 +25,7 @@ def published(target, tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(name.encode())
     assets = [Asset("l/f.nwb", "nwb", tmp_path / "ds" / "f"), Asset("l/v.zarr", "ome-zarr", tmp_path / "ds" / "v")]
-    publish(assets, target.url, "1.0.0", title="T", license="CC0-1.0", endpoint=target.endpoint)
+    publish_assets(assets, target.url, "1.0.0", title="T", license="CC0-1.0", endpoint=target.endpoint)
     return target
 
 
@@ -86,7 +94,7 @@ def line(published, tmp_path):
     """A second release after the first, with another file."""
     (tmp_path / "ds/f").write_bytes(b"g")
     asset = Asset("l/f.nwb", "nwb", tmp_path / "ds/f")
-    publish([asset], published.url, "1.1.0", title="T", license="CC0-1.0", endpoint=published.endpoint)
+    publish_assets([asset], published.url, "1.1.0", title="T", license="CC0-1.0", endpoint=published.endpoint)
     assert findings(published, deep=True) == []
     return published
 
@@ -131,21 +139,21 @@ def test_what_only_a_deep_look_finds(line, key):
 
 def test_several_releases_are_told_apart(line):
     line.overwrite("l/f.nwb", b"much longer")
-    audits = audit(open_store(line.url, line.endpoint), ["1.0.0", "1.1.0"], deep=True)
-    told = [(a.number, [f.id for f in a.findings], a.assets, a.size) for a in audits]
-    assert told == [("1.0.0", ["release.differs"], 2, 9), ("1.1.0", [], 1, 1)]
+    audits = audit_releases(open_store(line.url, line.endpoint), ["1.0.0", "1.1.0"], deep=True)
+    summaries = [(a.number, [f.id for f in a.findings], a.assets, a.size) for a in audits]
+    assert summaries == [("1.0.0", ["release.differs"], 2, 9), ("1.1.0", [], 1, 1)]
     line.overwrite("releases/1.0.0.json", b"{}")
-    audits = audit(open_store(line.url, line.endpoint), ["1.0.0"])
+    audits = audit_releases(open_store(line.url, line.endpoint), ["1.0.0"])
     assert [(a.number, [f.id for f in a.findings]) for a in audits] == [("1.0.0", ["release.unreadable"])]
     with pytest.raises(Problem) as caught:
-        audit(open_store(line.url, line.endpoint), ["3.0.0"])
+        audit_releases(open_store(line.url, line.endpoint), ["3.0.0"])
     assert caught.value.finding.id == "release.none"
 
 
 def test_bytes_of_a_release_are_compared_as_they_are_read(published):
     with open_release(published.url, endpoint=published.endpoint) as release:
         assert (release.read("l/f.nwb"), release.read("l/v.zarr", "b/c")) == (b"f", b"v/b/c")
-        assert [f.path for f in release.files("l/v.zarr")] == ["a", "b/c"]
+        assert [f.path for f in release.list_files("l/v.zarr")] == ["a", "b/c"]
     cases = [
         ("l/f.nwb", "", "l/f.nwb", b"g", "release.differs"),
         ("l/v.zarr", "b/c", "l/v.zarr/b/c", b"v/b/d", "release.differs"),
@@ -161,7 +169,7 @@ def test_bytes_of_a_release_are_compared_as_they_are_read(published):
     manifest = read_release(published.url, endpoint=published.endpoint).assets["l/v.zarr"].manifest
     published.overwrite(manifest, b"")
     with open_release(published.url, endpoint=published.endpoint) as release, pytest.raises(Problem) as caught:
-        release.files("l/v.zarr")
+        release.list_files("l/v.zarr")
     assert caught.value.finding.id == "release.lost"
 
 

@@ -52,24 +52,26 @@ def publish(build: Builder, number: str) -> int:
     return main(["publish", str(build.root), "--to", str(build.root.parent / "release"), "--release", number])
 
 
-def url(build: Builder) -> str:
+def get_url(build: Builder) -> str:
     return str(build.root.parent / "release")
 
 
-def json_lines(text: str) -> list[dict]:
+def read_json_lines(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
 
 
 def test_list(published: Builder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["releases", "list", url(published), "--json"]) == 0
-    found = json_lines(capsys.readouterr().out)
+    assert main(["releases", "list", get_url(published), "--json"]) == 0
+    found = read_json_lines(capsys.readouterr().out)
     assert [(r["target"], r["parent"]) for r in found] == [("1.0.0", None), ("1.1.0", "1.0.0")]
     assert main(["releases", "list", str(published.root)]) == 1
 
 
 def test_diff_is_by_meaning(published: Builder, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["releases", "diff", url(published), "1.0.0", "1.1.0", "--json"]) == 0
-    found = {(c["level"], c["name"]): (c["what"], c["before"], c["after"]) for c in json_lines(capsys.readouterr().out)}
+    assert main(["releases", "diff", get_url(published), "1.0.0", "1.1.0", "--json"]) == 0
+    found = {
+        (c["level"], c["name"]): (c["what"], c["before"], c["after"]) for c in read_json_lines(capsys.readouterr().out)
+    }
     assert found["cell", "mouse.RY_M_0001.weight"] == ("changed", "24.50", "25.5")
     assert found["cell", "session.RY_S_0001.notes"] == ("changed", "first", "second")
     assert found["asset", NWB][0] == "changed"
@@ -80,7 +82,7 @@ def test_diff_is_by_meaning(published: Builder, capsys: pytest.CaptureFixture[st
 
 
 def test_a_release_holds_the_tables_and_no_private_cell(published: Builder) -> None:
-    folder = Path(url(published))
+    folder = Path(get_url(published))
     assert "JL_SD_0001" in (folder / "dataset/JL/tables/sem_dataset.csv").read_text()
     assert b"secret" not in b"".join(p.read_bytes() for p in folder.rglob("*") if p.is_file() and p.suffix != ".nwb")
     assert "it is a rat" in (folder / "dataset/RY/waivers.csv").read_text()
@@ -89,7 +91,7 @@ def test_a_release_holds_the_tables_and_no_private_cell(published: Builder) -> N
 
 
 def test_verify_says_which_release_is_good(published: Builder, tmp_path: Path, capsys) -> None:
-    copy = Path(shutil.copytree(url(published), tmp_path / "release"))
+    copy = Path(shutil.copytree(get_url(published), tmp_path / "release"))
     assert main(["releases", "verify", str(copy), "--deep"]) == 0
     first = next(p for p in copy.rglob("RY_S_0001.nwb"))
     data = bytearray(first.read_bytes())
@@ -98,13 +100,13 @@ def test_verify_says_which_release_is_good(published: Builder, tmp_path: Path, c
     assert main(["releases", "verify", str(copy)]) == 0
     capsys.readouterr()
     assert main(["releases", "verify", str(copy), "--deep", "--json"]) == 1
-    states = {r["target"]: r["done"] for r in json_lines(capsys.readouterr().out) if "target" in r}
+    states = {r["target"]: r["done"] for r in read_json_lines(capsys.readouterr().out) if "target" in r}
     assert states == {"1.0.0": "damaged", "1.1.0": "good"}
     assert main(["releases", "verify", str(copy), "1.1.0", "--deep"]) == 0
 
 
 def test_one_changed_byte_anywhere_is_found(published: Builder, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(url(published), tmp_path / "release"))
+    copy = Path(shutil.copytree(get_url(published), tmp_path / "release"))
     files = sorted(p for p in copy.rglob("*") if p.is_file() and p.stat().st_size)
     choice = random.Random(7)
     tried = choice.sample(files, min(campaign(12), len(files))) + [p for p in files if "releases" in p.parts][:20]
@@ -116,8 +118,8 @@ def test_one_changed_byte_anywhere_is_found(published: Builder, tmp_path: Path) 
         command = [sys.executable, "-m", "neuropress", "releases", "verify", str(copy), "--deep", "--json"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert "Traceback" not in done.stderr, path
-        told = [f["id"] for f in json_lines(done.stdout) if "severity" in f]
-        assert told, path
+        finding_ids = [f["id"] for f in read_json_lines(done.stdout) if "severity" in f]
+        assert finding_ids, path
         text_only = path.name in ("README.md", "latest.json")
         assert done.returncode == (0 if text_only else 1), path
         path.write_bytes(good)
@@ -126,7 +128,7 @@ def test_one_changed_byte_anywhere_is_found(published: Builder, tmp_path: Path) 
 
 def test_get_gives_a_dataset_that_stands_by_itself(published: Builder, tmp_path: Path, capsys) -> None:
     back = tmp_path / "back"
-    assert main(["releases", "get", url(published), str(back)]) == 0
+    assert main(["releases", "get", get_url(published), str(back)]) == 0
     files = [p for folder in ("output", "source") for p in (back / folder).rglob("*") if p.is_file()]
     assert f"{len(files)} files" in capsys.readouterr().out
     assert (back / "output" / NWB).read_bytes() == (published.root / "output" / NWB).read_bytes()
@@ -137,12 +139,12 @@ def test_get_gives_a_dataset_that_stands_by_itself(published: Builder, tmp_path:
     assert main(["convert", str(back)]) == 0
     assert "up to date" in capsys.readouterr().out
     # The same content again is the same release, wherever it comes from.
-    assert main(["publish", str(back), "--to", url(published), "--release", "1.1.0"]) == 0
+    assert main(["publish", str(back), "--to", get_url(published), "--release", "1.1.0"]) == 0
 
 
 def test_get_goes_on_where_it_was_cut_off_and_never_over_another(published: Builder, tmp_path: Path, capsys) -> None:
     back = tmp_path / "back"
-    get = ["releases", "get", url(published), str(back), "--release", "1.0.0"]
+    get = ["releases", "get", get_url(published), str(back), "--release", "1.0.0"]
     assert main([*get, "--lab", "RY"]) == 0
     assert not (back / "output/lichtman").exists()
     raw = next((back / "source").rglob("*.abf"))
@@ -158,12 +160,12 @@ def test_get_goes_on_where_it_was_cut_off_and_never_over_another(published: Buil
     assert main(get) == 1
     assert "release.occupied" in capsys.readouterr().out
     assert raw.read_bytes() == b"somebody's own"
-    assert main(["releases", "get", url(published), str(back), "--release", "1.1.0"]) == 2
-    assert main(["releases", "get", url(published), str(published.root)]) == 2
+    assert main(["releases", "get", get_url(published), str(back), "--release", "1.1.0"]) == 2
+    assert main(["releases", "get", get_url(published), str(published.root)]) == 2
 
 
 def test_what_comes_with_other_bytes_gets_no_name(published: Builder, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(url(published), tmp_path / "release"))
+    copy = Path(shutil.copytree(get_url(published), tmp_path / "release"))
     raw = next(p for p in copy.rglob("e1.abf"))
     raw.write_bytes(raw.read_bytes()[:-1] + b"\xff")
     back = tmp_path / "back"
@@ -184,14 +186,14 @@ ZONES = ("UTC", "Asia/Kathmandu", "America/St_Johns", "Pacific/Apia", "Europe/Be
 def test_rebuild_gives_the_same_bytes_in_any_zone_with_any_workers(published: Builder, round_: int) -> None:
     number = ("1.0.0", "1.1.0")[round_ % 2]
     workers = 1 + round_ % 3
-    done = rebuild(url(published), number, "--workers", str(workers), zone=ZONES[round_ % len(ZONES)])
+    done = rebuild(get_url(published), number, "--workers", str(workers), zone=ZONES[round_ % len(ZONES)])
     assert done.returncode == 0, done.stdout + done.stderr
-    states = [r["done"] for r in json_lines(done.stdout) if "target" in r]
+    states = [r["done"] for r in read_json_lines(done.stdout) if "target" in r]
     assert states == ["equal", "equal", "rebuilt"]
 
 
 def test_rebuild_needs_nothing_of_the_dataset(published: Builder, tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(url(published), tmp_path / "elsewhere"))
+    copy = Path(shutil.copytree(get_url(published), tmp_path / "elsewhere"))
     hidden = published.root.rename(published.root.with_name("hidden"))
     try:
         assert rebuild(str(copy)).returncode == 0
@@ -214,7 +216,7 @@ def test_rebuild_tells_what_differs(published: Builder, tmp_path: Path) -> None:
     assert main(["publish", str(build.root), *to, "--release", "1.1.0", "--session", "RY_S_0002"]) == 0
     done = rebuild(str(tmp_path / "release"))
     assert done.returncode == 1
-    assert [f["id"] for f in json_lines(done.stdout) if f.get("severity") == "error"] == ["rebuild.differs"]
+    assert [f["id"] for f in read_json_lines(done.stdout) if f.get("severity") == "error"] == ["rebuild.differs"]
     assert "1 of 2 results are equal" in done.stdout
 
 
@@ -232,17 +234,17 @@ def test_a_result_compressed_by_another_library_is_compared_decoded(published: B
     command = [sys.executable, "-c", code, "releases", "rebuild", to, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [r["done"] for r in json_lines(done.stdout) if "target" in r] == ["equal when decoded", "rebuilt"]
+    assert [r["done"] for r in read_json_lines(done.stdout) if "target" in r] == ["equal when decoded", "rebuilt"]
     assert "rebuild.decoded" in done.stdout
 
 
 def test_a_release_with_rules_of_another_version_says_so(published: Builder, tmp_path: Path) -> None:
     code = (
         "import sys, neuropress.publishing.restore as r\n"
-        "real = r.shipped_rules; r.shipped_rules = lambda: {**real(), 'imaging.toml': 'revision = 99'}\n"
+        "real = r.read_shipped_rules; r.read_shipped_rules = lambda: {**real(), 'imaging.toml': 'revision = 99'}\n"
         "from neuropress.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
-    command = [sys.executable, "-c", code, "releases", "rebuild", url(published), "--json"]
+    command = [sys.executable, "-c", code, "releases", "rebuild", get_url(published), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert "release.other_rules" in done.stdout
     assert done.returncode == 0

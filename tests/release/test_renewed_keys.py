@@ -21,7 +21,7 @@ from servers import SECRET
 
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, list_releases, publish
+from neuropress.release import Asset, list_releases, publish_assets
 from neuropress.storage.aws import find_access
 from neuropress.storage.store import open_store
 
@@ -59,7 +59,7 @@ def credential_program(folder: Path, *, minutes: float, failing: bool = False) -
 
 def send(target: Any, folder: Path) -> None:
     (folder / "x").write_bytes(b"x")
-    publish([Asset("a/x", "raw", folder / "x")], target.url, "1.0.0", title="", license="CC0-1.0", endpoint=target.endpoint)  # fmt: skip
+    publish_assets([Asset("a/x", "raw", folder / "x")], target.url, "1.0.0", title="", license="CC0-1.0", endpoint=target.endpoint)  # fmt: skip
     assert list_releases(target.url, target.endpoint) == ("1.0.0",)
 
 
@@ -85,7 +85,7 @@ def test_keys_are_renewed_while_a_store_is_open(monkeypatch, tmp_path, true_buck
         if number:
             assert len(calls.read_text()) > len(before)
         threading.Event().wait(0.2)  # the store's client asks ten times a second at most
-    # a renewal that fails is told as such, without what the program wrote
+    # a renewal that fails is reported as such, without what the program wrote
     credential_program(tmp_path, minutes=1, failing=True)
     with pytest.raises(
         Problem, match=r"obtains its keys by credential_process, which failed \(CredentialRetri"

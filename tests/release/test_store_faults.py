@@ -12,7 +12,7 @@ import pytest
 import rgw
 from proxy import FAULTS, Proxy, Request, suits
 
-from neuropress.release import Asset, StoreUnavailable, publish, verify_release
+from neuropress.release import Asset, StoreUnavailable, publish_assets, verify_release
 from neuropress.storage.content import LocalFile
 from neuropress.storage.parallel import run_all
 from neuropress.storage.store import SMALL, Store, open_store
@@ -57,10 +57,10 @@ OPERATIONS: dict[str, tuple[Callable[[Store, Path], Any], Any]] = {
     "replace": (lambda store, _: (store.replace("new", b"bytes"), store.get("new")), (None, b"bytes")),
     "get": (lambda store, _: store.get("there"), THERE),
     "get nothing": (lambda store, _: store.get("not there"), None),
-    "size": (lambda store, _: (store.size("there"), store.size("not there")), (len(THERE), None)),
-    "sha256": (lambda store, _: (store.sha256("there"), store.read_sha256("there")), (sha256(THERE),) * 2),
-    "list": (lambda store, _: list(store.list("")), [("folder/a", 1), ("there", len(THERE))]),
-    "names": (lambda store, _: store.names(""), (("there",), ("folder",))),
+    "size": (lambda store, _: (store.get_size("there"), store.get_size("not there")), (len(THERE), None)),
+    "sha256": (lambda store, _: (store.get_sha256("there"), store.read_sha256("there")), (sha256(THERE),) * 2),
+    "list": (lambda store, _: list(store.list_objects("")), [("folder/a", 1), ("there", len(THERE))]),
+    "names": (lambda store, _: store.list_names(""), (("there",), ("folder",))),
     "open": (lambda store, _: read_pieces(store), THERE[:1000] + THERE[-1000:]),
     "upload": (lambda store, folder: upload(store, folder, b"small", "new"), (True, 5)),
     "upload in parts": (lambda store, folder: upload(store, folder, LARGE, "new"), (True, len(LARGE))),
@@ -131,14 +131,14 @@ def test_a_long_listing_goes_on_where_it_was_broken(true_bucket: Any) -> None:
 
     with Proxy(true_bucket.endpoint, choose) as proxy:
         store = open_store(true_bucket.url, proxy.endpoint, write=True)
-        assert [key for key, _ in store.list("f")] == keys
+        assert [key for key, _ in store.list_objects("f")] == keys
     assert proxy.caused.total() >= 2
 
 
 def test_bytes_damaged_on_every_way_are_a_finding(true_bucket: Any, tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"bytes")
     assets = [Asset("a/x", "raw", tmp_path / "x")]
-    publish(assets, true_bucket.url, "1.0.0", title="", license="CC0-1.0", endpoint=true_bucket.endpoint)
+    publish_assets(assets, true_bucket.url, "1.0.0", title="", license="CC0-1.0", endpoint=true_bucket.endpoint)
 
     def choose(request: Request, _: int) -> str | None:
         return "corrupted answer" if request.method == "GET" and request.target.endswith("/a/x") else None
@@ -150,6 +150,6 @@ def test_bytes_damaged_on_every_way_are_a_finding(true_bucket: Any, tmp_path: Pa
 
 def test_an_object_that_is_listed_and_not_there_is_worth_another_try(target: Any) -> None:
     store = open_store(target.url, target.endpoint, write=True)
-    for act in (store.sha256, store.read_sha256, store.open):
+    for act in (store.get_sha256, store.read_sha256, store.open):
         with pytest.raises(StoreUnavailable, match="gone, or the store does not show it yet"):
             act("k")

@@ -20,7 +20,7 @@ from neuropress.model.plan import digest
 from neuropress.model.source import Input, SourceRoots
 from neuropress.results.omezarr import staging
 from neuropress.storage.roots import Folder
-from neuropress.storage.state import DigestCache, Memory, write_atomic
+from neuropress.storage.state import DigestCache, StateFile, write_atomic
 from neuropress.verbs.convert import Watch
 
 LAYOUT = "neuropress.results.omezarr.layout"
@@ -71,9 +71,9 @@ def test_a_raw_file_that_changes_meanwhile_is_not_called_converted(lab: Builder,
 def test_a_changed_file_is_digested_again_whatever_its_time_says(tmp_path: Path) -> None:
     cache, path = DigestCache(tmp_path), tmp_path / "raw"
     path.write_bytes(b"a" * 1000)
-    before = cache.digest(path)
+    before = cache.get_file_digest(path)
     change(path, keep_time=True)
-    assert cache.digest(path) != before
+    assert cache.get_file_digest(path) != before
 
 
 def test_an_input_that_is_not_the_planned_one_is_refused(tmp_path: Path) -> None:
@@ -147,7 +147,7 @@ def test_something_else_in_the_place_of_the_state_is_told(
 def test_a_memory_of_any_shape_is_as_none(lab: Builder, name: str, text: str) -> None:
     (lab.root / ".neuropress").mkdir()
     (lab.root / ".neuropress" / name).write_text(text, "latin-1")
-    assert Memory(lab.root / ".neuropress" / name).data == {}
+    assert StateFile(lab.root / ".neuropress" / name).data == {}
     assert main(["status", str(lab.root)]) in (0, 1)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuropress.model.source import RawFile
-from neuropress.storage.objects import BLOCK, DIRECT, MOST_DIRECT, ObjectBytes
+from neuropress.storage.objects import BLOCK, MAX_DIRECT, MIN_DIRECT, ObjectBytes
 
 SIZE = 3 * 2**20 + 77
 DATA = random.Random(3).randbytes(SIZE)
@@ -35,7 +35,7 @@ class Fetched:
 moves = st.lists(
     st.tuples(
         st.sampled_from(("seek", "from here", "from the end", "read", "readinto")),
-        st.one_of(st.integers(0, 40), st.integers(0, 3 * BLOCK), st.integers(DIRECT - 5, SIZE + 9)),
+        st.one_of(st.integers(0, 40), st.integers(0, 3 * BLOCK), st.integers(MIN_DIRECT - 5, SIZE + 9)),
     ),
     max_size=25,
 )
@@ -74,11 +74,11 @@ def test_reading_on_takes_ever_larger_pieces() -> None:
 def test_a_large_read_is_one_request_and_a_far_one_a_block() -> None:
     fetched = Fetched(DATA)
     with fetched.file() as file:
-        out = bytearray(2 * DIRECT)
+        out = bytearray(2 * MIN_DIRECT)
         file.seek(100)
         file.readinto(out)
         assert out == DATA[100 : 100 + len(out)]
-        assert fetched.requests == [(100, 2 * DIRECT)]
+        assert fetched.requests == [(100, 2 * MIN_DIRECT)]
         file.seek(20 * BLOCK + 5)
         file.read(8)
         file.seek(3 * BLOCK)
@@ -87,10 +87,10 @@ def test_a_large_read_is_one_request_and_a_far_one_a_block() -> None:
 
 
 def test_one_request_is_bounded() -> None:
-    fetched = Fetched(bytes(2 * MOST_DIRECT + 1))
+    fetched = Fetched(bytes(2 * MAX_DIRECT + 1))
     with fetched.file() as file:
-        assert len(file.read()) == 2 * MOST_DIRECT + 1
-    assert max(length for _, length in fetched.requests) == MOST_DIRECT
+        assert len(file.read()) == 2 * MAX_DIRECT + 1
+    assert max(length for _, length in fetched.requests) == MAX_DIRECT
 
 
 def test_a_place_before_the_beginning_is_refused() -> None:

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import errno
-import hashlib
 import io
 import re
 from collections.abc import Callable, Sequence
@@ -18,14 +16,11 @@ from .finding import problem
 from .serial import SPARSE
 
 HEAD = 4096
-DIGEST_BYTES = 2**20
 _CONTROL = re.compile(r"[\x00-\x1f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 MOST_NAME = 255
 """Bytes of one part of a path: no file system in use takes more."""
 _DRIVE = re.compile(r"^[A-Za-z]:")
-_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ)
-_NO_NAME_WINDOWS = (123, 161, 206)
 
 
 type Stamp = tuple[int, int, int | str, int | str]
@@ -247,30 +242,6 @@ class SourceRoots:
         raise problem("file.missing", f"{key} is in none of the source roots ({looked})", file=key)
 
 
-def exists(path: Path, key: str) -> bool:
-    """Whether there is anything at `path`.
-
-    Raises
-    ------
-    Problem
-        ``path.unsafe``: no file can have such a name (it is too long, or holds what the disk cannot write).
-    OSError
-        The machine could not look.
-    """
-    try:
-        path.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return False
-    except OSError as error:
-        if error.errno in _NO_NAME or getattr(error, "winerror", None) in _NO_NAME_WINDOWS:
-            message = f"no file can be named {key[:80]!r} ({len(key)} characters): {error.strerror}"
-            raise problem("path.unsafe", message, file=key) from None
-        raise
-    except ValueError as error:  # half of a surrogate pair, or a NUL
-        raise problem("path.unsafe", f"no file can be named {key[:80]!r}: {error}", file=key) from None
-    return True
-
-
 def check_key(key: str) -> None:
     """Refuse keys that could name anything outside their root."""
     parts = key.rstrip("/").split("/")
@@ -288,41 +259,12 @@ def check_key(key: str) -> None:
         raise problem("path.unsafe", f"the key {shown!r} {why}", file=shown)
 
 
-def confine(root: Path, key: str) -> Path:
-    """The path of `key` below `root`, links resolved.
-
-    Raises
-    ------
-    Problem
-        ``path.outside`` when the resolved path is not below the resolved root.
-    """
-    try:
-        path = (root / key).resolve()
-    except (OSError, ValueError, RuntimeError) as error:  # a circle of links, a name that cannot be
-        raise problem("path.unsafe", f"{key[:80]!r} cannot be followed: {error}", file=key) from None
-    if not path.is_relative_to(root.resolve()):
-        raise problem("path.outside", f"{key} leads outside its source root, to {path}", file=key)
-    return path
-
-
 type BeforeRead = Callable[[int], None]
 """Called before each read with the bytes of the one before; it may wait, or raise to give up."""
 
 
 def no_wait(nbytes: int) -> None:
     """Read on."""
-
-
-def sha256_file(path: Path, before_read: BeforeRead = no_wait) -> str:
-    """SHA-256 of a file's bytes, hex."""
-    known, buffer, size = hashlib.sha256(), memoryview(bytearray(DIGEST_BYTES)), 0
-    with path.open("rb", buffering=0) as file:
-        while True:
-            before_read(size)
-            size = file.readinto(buffer) or 0
-            if not size:
-                return known.hexdigest()
-            known.update(buffer[:size])
 
 
 def natural_key(name: str) -> Sequence[tuple[int, int | str]]:

@@ -86,7 +86,7 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
             is_file = not source.is_folder
         except Problem as bad:
             return bad.finding.message
-        if not is_file or cache.of_raw(source.root, key) != known:
+        if not is_file or cache.get_raw_digest(source.root, key) != known:
             return f"{key} changed"
     for key in sorted(before):
         source = roots.locate(key)

@@ -19,8 +19,9 @@ from stat import S_ISREG
 from ..model.budget import parse_json
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.serial import from_json, to_json
-from ..model.source import SourceRoots, sha256_file
+from ..model.source import SourceRoots
 from ..results import detect_kind
+from ..storage.files import digest_file
 from ..storage.state import DigestCache, write_atomic
 from .verify import Verification, verify_result
 
@@ -149,7 +150,7 @@ def digest_files(path: Path, known: Proof | None = None) -> tuple[ProvenFile, ..
         if old is not None and old.is_unchanged(stat):
             made.append(old)
             continue
-        sha256 = sha256_file(path / name if name else path)
+        sha256 = digest_file(path / name if name else path)
         made.append(ProvenFile(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, sha256))
     return tuple(made)
 

@@ -92,7 +92,7 @@ def _check_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> I
         except Problem as bad:
             yield key, bad.finding
             continue
-        current = cache.of_raw(source.root, key)
+        current = cache.get_raw_digest(source.root, key)
         if current != known:
             message = f"{key} has SHA-256 {current.sha256[:12]}..., the result was made from {known.sha256[:12]}..."
             yield key, finding("verify.input_changed", message, file=key)

@@ -26,24 +26,24 @@ from ..model.plan import digest
 from ..model.report import Outcome, Report
 from ..planning.targets import Wanted
 from ..proof import Proof
-from ..release import Published, check_order, draft_release, open_place, publish_draft
+from ..release import PublishResult, check_destination, draft_release, open_destination, publish_draft
 from ..storage.aws import find_endpoint
-from ..storage.folder import bucket_url, local_folder
-from ..storage.state import Memory
+from ..storage.folder import get_local_folder, normalise_bucket_url
+from ..storage.state import StateFile
 from ..workspace import Progress, Workspace
-from .changes import Change, What, change_outcomes, loss_findings
-from .gate import Passed, check_results, public_finding
-from .parts import lab_of
+from .changes import Change, ChangeKind, make_change_outcomes, make_loss_findings
+from .gate import GateResult, check_results, redact_finding
+from .parts import find_lab_initials
 from .scope import Scope
-from .selection import Ready, is_inherited, list_changes, part_assets, select
+from .selection import ProvenDataset, is_inherited, list_changes, make_part_assets, select_content
 
-__all__ = ["RELEASED", "Order", "Scope", "content_digest", "publish_dataset"]
+__all__ = ["RELEASED", "PublishRequest", "Scope", "digest_proven_files", "publish_dataset"]
 
 RELEASED = "released.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class PublishRequest:
     """What is to be published where.
 
     Attributes
@@ -57,7 +57,7 @@ class Order:
     findings
         What `check` found, waivers applied.
     allow_errors
-        Publish in spite of errors in tables and of validators; the release tells them.
+        Publish in spite of errors in tables and of validators; the release lists them.
     accepted
         Losses that somebody named.
     dry_run
@@ -74,13 +74,13 @@ class Order:
     dry_run: bool = False
 
 
-def publish_dataset(workspace: Workspace, order: Order, progress: Progress) -> Report:
+def publish_dataset(workspace: Workspace, request: PublishRequest, progress: Progress) -> Report:
     """Check that what is selected is current, proven, valid and whole, then publish it with its raw files."""
     try:
-        check_order(order.to, order.release, order.endpoint)
-        check_apart(workspace, order)
+        check_destination(request.to, request.release, request.endpoint)
+        check_target_apart(workspace, request)
         try:
-            return _publish(workspace, order, progress)
+            return _publish_selected(workspace, request, progress)
         finally:
             workspace.digests.save()
     except Problem as bad:
@@ -89,45 +89,45 @@ def publish_dataset(workspace: Workspace, order: Order, progress: Progress) -> R
         return Report.of("publish", [], [machine_finding(error, str(error))])
 
 
-def _publish(workspace: Workspace, order: Order, progress: Progress) -> Report:
+def _publish_selected(workspace: Workspace, request: PublishRequest, progress: Progress) -> Report:
     profile = workspace.profile
-    targets = [wanted for wanted in workspace.targets() if order.scope.takes_target(wanted, profile)]
-    results = [w for w in targets if order.scope.takes_kind(w.target.kind)]
+    targets = [wanted for wanted in workspace.targets() if request.scope.includes_target(wanted, profile)]
+    results = [w for w in targets if request.scope.includes_kind(w.target.kind)]
     passed = check_results(workspace, results, progress)
-    findings = passed.findings + _blocking(workspace, order, targets, passed)
-    if has_errors(findings) and not order.dry_run:
+    findings = passed.findings + _collect_blocking_findings(workspace, request, targets, passed)
+    if has_errors(findings) and not request.dry_run:
         return Report.of("publish", passed.outcomes, findings)
-    place = open_place(order.to, order.release, endpoint=order.endpoint, dry_run=order.dry_run)
-    selected = select(Ready(workspace, targets, passed.proofs), order.scope, place)
+    destination = open_destination(request.to, request.release, endpoint=request.endpoint, dry_run=request.dry_run)
+    selected = select_content(ProvenDataset(workspace, targets, passed.proofs), request.scope, destination)
     draft = draft_release(
-        place,
-        [*selected.assets, *part_assets(selected.parts)],
-        inherit=lambda name, entry: is_inherited(name, entry, order.scope, selected),
-        digests=lambda path: workspace.digests.digest(path).sha256,
+        destination,
+        [*selected.assets, *make_part_assets(selected.parts)],
+        inherit=lambda name, entry: is_inherited(name, entry, request.scope, selected),
+        digests=lambda path: workspace.digests.get_file_digest(path).sha256,
         dataset=workspace.config.root,
     )
     changes = list_changes(draft, selected)
-    if place.parent:
-        findings += loss_findings(changes, order.accepted, place.parent.number)
+    if destination.parent:
+        findings += make_loss_findings(changes, request.accepted, destination.parent.number)
     outcomes = list(passed.outcomes)
-    if order.dry_run or has_errors(findings):
-        outcomes += change_outcomes(changes)
+    if request.dry_run or has_errors(findings):
+        outcomes += make_change_outcomes(changes)
     if has_errors(findings):
         return Report.of("publish", outcomes, findings)
-    done = publish_draft(
+    result = publish_draft(
         draft,
         title=profile.title,
         license=profile.license,
-        notes=_notes(workspace, order, passed, changes),
+        notes=_make_notes(workspace, request, passed, changes),
         progress=progress,
-        dry_run=order.dry_run,
+        dry_run=request.dry_run,
     )
-    if not order.dry_run:
-        _remember(workspace, order.release, passed)
-    return Report.of("publish", [*outcomes, _done(order, done)], findings)
+    if not request.dry_run:
+        _record_release(workspace, request.release, passed)
+    return Report.of("publish", [*outcomes, _make_outcome(request, result)], findings)
 
 
-def check_apart(workspace: Workspace, order: Order) -> None:
+def check_target_apart(workspace: Workspace, request: PublishRequest) -> None:
     """Refuse a target in a bucket that holds raw files, or lies among them: raw files are never written over.
 
     Raises
@@ -136,73 +136,85 @@ def check_apart(workspace: Workspace, order: Order) -> None:
         ``release.target``.
     """
     config = workspace.config
-    if local_folder(order.to) is not None or find_endpoint(order.endpoint) != find_endpoint(config.endpoint):
+    if get_local_folder(request.to) is not None or find_endpoint(request.endpoint) != find_endpoint(config.endpoint):
         return
-    target = f"{bucket_url(order.to)}/"
+    target = f"{normalise_bucket_url(request.to)}/"
     for root in config.roots:
         if isinstance(root, str) and (target.startswith(f"{root}/") or f"{root}/".startswith(target)):
-            message = f"the target {order.to} and the raw files at {root} lie inside one another"
-            raise problem("release.target", message, value=order.to)
+            message = f"the target {request.to} and the raw files at {root} lie inside one another"
+            raise problem("release.target", message, value=request.to)
 
 
-def _blocking(workspace: Workspace, order: Order, targets: Sequence[Wanted], passed: Passed) -> list[Finding]:
-    """Errors of the tables and of validators that keep what is selected from being published."""
-    rows = {(r.table, r.key) for w in targets for r in w.records()} | {row for w in targets for row in w.blocked}
+def _collect_blocking_findings(
+    workspace: Workspace, request: PublishRequest, targets: Sequence[Wanted], passed: GateResult
+) -> list[Finding]:
+    """Errors of the tables and of validators that keep what is selected from being published.
 
-    def concerns(found: Finding) -> bool:
-        where = found.location
-        if not order.scope.labs and not order.scope.sessions:
+    Those of the tables are added to `passed.errors`, which the release lists when they are passed over.
+    """
+    scope = request.scope
+    rows: set[tuple[str, str]] = set()
+    for wanted in targets:
+        rows.update((record.table, record.key) for record in wanted.records())
+        rows.update(wanted.blocked)
+
+    def concerns_selected(one: Finding) -> bool:
+        table, key = one.location.table or "", one.location.key or ""
+        if not scope.labs and not scope.sessions:
             return True
-        if (where.table or "", where.key or "") in rows or not where.key:
+        if (table, key) in rows or not key:
             return True
-        return not order.scope.sessions and order.scope.takes_lab(lab_of(where.key, workspace.profile))
+        return not scope.sessions and scope.includes_lab(find_lab_initials(key, workspace.profile))
 
-    passed.errors += [f for f in order.findings if f.severity is Severity.ERROR and concerns(f)]
-    if not passed.errors or order.allow_errors:
+    passed.errors += [f for f in request.findings if f.severity is Severity.ERROR and concerns_selected(f)]
+    if not passed.errors or request.allow_errors:
         return []
-    labs = sorted({lab_of(f.location.key, workspace.profile) for f in passed.errors if f.location.key})
+    labs = sorted({find_lab_initials(f.location.key, workspace.profile) for f in passed.errors if f.location.key})
     hint = f"Mend them, or publish the other labs with --lab (errors here: {', '.join(labs)})." if labs else ""
-    message = f"{workspace.config.root.name} has errors, so {order.release} is not published"
+    message = f"{workspace.config.root.name} has errors, so {request.release} is not published"
     return [*passed.errors, finding("publish.errors", message, hint=hint)]
 
 
-def _notes(workspace: Workspace, order: Order, passed: Passed, changes: Sequence[Change]) -> dict[str, Any]:
+def _make_notes(
+    workspace: Workspace, request: PublishRequest, passed: GateResult, changes: Sequence[Change]
+) -> dict[str, Any]:
     """What a reader of the release must know: errors passed over, waivers, accepted losses, what was selected."""
-    lost = [change.name for change in changes if change.what is What.LOST]
-    used = [w for w in workspace.waivers if any(str(w) in f.message for f in (*order.findings, *passed.findings))]
+    lost = [change.name for change in changes if change.what is ChangeKind.LOST]
+    # A finding that was waived names its waiver.
+    messages = [one.message for one in (*request.findings, *passed.findings)]
+    used = [waiver for waiver in workspace.waivers if any(str(waiver) in message for message in messages)]
+    columns = ("finding", "row", "reason", "person", "expiry")
     notes = {
-        "errors": [public_finding(f, workspace).to_json() for f in passed.errors],
-        "waivers": [
-            {"finding": w.finding, "row": w.row, "reason": w.reason, "person": w.person, "expiry": w.expiry}
-            for w in used
-        ],
+        "errors": [redact_finding(error, workspace).to_json() for error in passed.errors],
+        "waivers": [{column: getattr(waiver, column) for column in columns} for waiver in used],
         "accepted_losses": lost,
-        "selected": order.scope.to_json(),
+        "selected": request.scope.to_json(),
     }
     return {name: value for name, value in notes.items() if value}
 
 
-def _done(order: Order, done: Published) -> Outcome:
-    sent = "would send" if order.dry_run else "sent"
-    why = f"{done.assets} assets, {done.unchanged} unchanged; {sent} {done.objects} objects, {done.bytes} bytes"
+def _make_outcome(request: PublishRequest, result: PublishResult) -> Outcome:
+    sent = "would send" if request.dry_run else "sent"
+    why = f"{result.assets} assets, {result.unchanged} unchanged; {sent} {result.objects} objects, {result.bytes} bytes"
     facts = {
-        "objects": done.objects,
-        "bytes": done.bytes,
-        "assets": done.assets,
-        "unchanged": done.unchanged,
-        "parent": done.parent,
+        "objects": result.objects,
+        "bytes": result.bytes,
+        "assets": result.assets,
+        "unchanged": result.unchanged,
+        "parent": result.parent,
     }
-    return Outcome(f"{order.to} {order.release}", "would publish" if order.dry_run else "published", why, (), facts)
+    done = "would publish" if request.dry_run else "published"
+    return Outcome(f"{request.to} {request.release}", done, why, (), facts)
 
 
-def _remember(workspace: Workspace, release: str, passed: Passed) -> None:
-    """Note what was released, by the digests of its files: `status` tells it while they are the same."""
-    memory = Memory(workspace.config.state / RELEASED)
+def _record_release(workspace: Workspace, release: str, passed: GateResult) -> None:
+    """Note what was released, by the digests of its files: `status` reports it while they are the same."""
+    released = StateFile(workspace.config.state / RELEASED)
     for name, proof in passed.proofs.items():
-        memory.data[name] = {"release": release, "files": content_digest(proof)}
-    memory.save()
+        released.data[name] = {"release": release, "files": digest_proven_files(proof)}
+    released.save()
 
 
-def content_digest(proof: Proof) -> str:
+def digest_proven_files(proof: Proof) -> str:
     """One digest for all files of a result."""
     return digest(sorted(proof.digests.items()))

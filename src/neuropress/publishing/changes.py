@@ -10,14 +10,14 @@ from typing import Any
 
 from ..model.finding import Finding, finding
 from ..model.report import Outcome
-from ..release.manifest import Entry
+from ..release.manifest import AssetEntry
 from .parts import KIND, Part
 
 SHOWN = 5
 """So many names are written out in one finding."""
 
 
-class What(StrEnum):
+class ChangeKind(StrEnum):
     """What happened to a thing."""
 
     ADDED = "added"
@@ -42,18 +42,19 @@ class Change:
     """
 
     level: str
-    what: What
+    what: ChangeKind
     name: str
     before: str = ""
     after: str = ""
 
-    def text(self) -> str:
+    def describe(self) -> str:
         """What was and what is, in words."""
-        unit = " bytes" if self.level == "asset" else ""
-        texts = [f"{text}{unit}" if unit or self.level == "table" else repr(text) for text in (self.before, self.after)]
-        if self.before and self.after:
-            return " -> ".join(texts)
-        return texts[0] if self.before else texts[1] if self.after else ""
+        return " -> ".join(self._describe_value(text) for text in (self.before, self.after) if text)
+
+    def _describe_value(self, text: str) -> str:
+        if self.level == "asset":
+            return f"{text} bytes"
+        return text if self.level == "table" else repr(text)
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
@@ -65,19 +66,19 @@ type Rows = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class ReleaseContent:
     """What a release holds: its assets, and the rows of its tables."""
 
-    assets: Mapping[str, Entry] = field(default_factory=dict)
+    assets: Mapping[str, AssetEntry] = field(default_factory=dict)
     tables: Mapping[str, Rows] = field(default_factory=dict)
 
 
-def rows_by_table(parts: Iterable[Part]) -> dict[str, dict[str, Mapping[str, str]]]:
+def collect_rows(parts: Iterable[Part]) -> dict[str, dict[str, Mapping[str, str]]]:
     """The rows of several labs' parts, by table and key; a second row of one key is numbered."""
-    found: dict[str, dict[str, Mapping[str, str]]] = {}
+    tables: dict[str, dict[str, Mapping[str, str]]] = {}
     for part in parts:
         for name, table in part.tables.items():
-            rows = found.setdefault(name, {})
+            rows = tables.setdefault(name, {})
             for row in table.rows:
                 cells = {**row.cells, **{column: fix.text for column, fix in row.fixes.items()}}
                 key, number = row.key, 1
@@ -85,50 +86,55 @@ def rows_by_table(parts: Iterable[Part]) -> dict[str, dict[str, Mapping[str, str
                     number += 1
                     key = f"{row.key} ({number})"
                 rows[key] = cells
-    return found
+    return tables
 
 
-def compare(before: Content, after: Content) -> list[Change]:
+def compare_contents(before: ReleaseContent, after: ReleaseContent) -> list[Change]:
     """All differences, assets first; the parts that hold the tables are compared row by row."""
-    return [*_assets(before.assets, after.assets), *_tables(before.tables, after.tables)]
+    return [*_compare_assets(before.assets, after.assets), *_compare_tables(before.tables, after.tables)]
 
 
-def _assets(before: Mapping[str, Entry], after: Mapping[str, Entry]) -> Iterator[Change]:
+def _compare_assets(before: Mapping[str, AssetEntry], after: Mapping[str, AssetEntry]) -> Iterator[Change]:
     for name in sorted({**before, **after}):
         old, new = before.get(name), after.get(name)
         if KIND in (old and old.kind, new and new.kind):
             continue
         sizes = str(old.size) if old else "", str(new.size) if new else ""
         if old is None:
-            yield Change("asset", What.ADDED, name, *sizes)
+            yield Change("asset", ChangeKind.ADDED, name, *sizes)
         elif new is None:
-            yield Change("asset", What.LOST, name, *sizes)
+            yield Change("asset", ChangeKind.LOST, name, *sizes)
         elif (old.sha256, old.manifest is None) != (new.sha256, new.manifest is None):
-            yield Change("asset", What.CHANGED, name, *sizes)
+            yield Change("asset", ChangeKind.CHANGED, name, *sizes)
 
 
-def _tables(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> Iterator[Change]:
+def _compare_tables(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> Iterator[Change]:
     for table in sorted({**before, **after}):
         old, new = before.get(table, {}), after.get(table, {})
         if table not in before:
-            yield Change("table", What.ADDED, table, "", f"{len(new)} rows")
+            yield Change("table", ChangeKind.ADDED, table, "", f"{len(new)} rows")
         elif table not in after:
-            yield Change("table", What.LOST, table, f"{len(old)} rows")
+            yield Change("table", ChangeKind.LOST, table, f"{len(old)} rows")
         for key in sorted({**old, **new}):
             name = f"{table}.{key}"
             if key not in old:
-                yield Change("row", What.ADDED, name)
+                yield Change("row", ChangeKind.ADDED, name)
             elif key not in new:
-                yield Change("row", What.LOST, name)
+                yield Change("row", ChangeKind.LOST, name)
             else:
-                yield from _cells(name, old[key], new[key])
+                yield from _compare_cells(name, old[key], new[key])
 
 
-def _cells(row: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+def _compare_cells(row: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
     for column in sorted({**before, **after}):
         old, new = before.get(column, ""), after.get(column, "")
         if old != new:
-            what = What.LOST if not new else What.CHANGED if old else What.ADDED
+            if not new:
+                what = ChangeKind.LOST
+            elif old:
+                what = ChangeKind.CHANGED
+            else:
+                what = ChangeKind.ADDED
             yield Change("cell", what, f"{row}.{column}", old, new)
 
 
@@ -142,40 +148,44 @@ def is_accepted(change: Change, accepted: Iterable[str]) -> bool:
     )
 
 
-def loss_findings(changes: Sequence[Change], accepted: Sequence[str], parent: str) -> list[Finding]:
+def make_loss_findings(changes: Sequence[Change], accepted: Sequence[str], parent: str) -> list[Finding]:
     """Findings on what the parent release has and this one would not, unless it was accepted.
 
     Rows are listed by table, cells by column, assets by kind of loss: the hint says what to name.
     """
-    lost = [change for change in changes if change.what is What.LOST]
+    lost = [change for change in changes if change.what is ChangeKind.LOST]
     groups: dict[str, list[Change]] = {}
     for change in lost:
         if not is_accepted(change, accepted):
-            groups.setdefault(_group(change), []).append(change)
-    losses = [_loss(name, group, parent) for name, group in groups.items()]
-    idle = [name for name in accepted if not any(is_accepted(change, [name]) for change in lost)]
-    return [
-        *losses,
-        *(
-            finding("publish.no_such_loss", f"--accept-loss {name}: nothing of this name is lost", value=name)
-            for name in idle
-        ),
-    ]
+            groups.setdefault(_get_loss_group(change), []).append(change)
+    findings = [_make_loss_finding(name, group, parent) for name, group in groups.items()]
+    for name in accepted:
+        if not any(is_accepted(change, [name]) for change in lost):
+            message = f"--accept-loss {name}: nothing of this name is lost"
+            findings.append(finding("publish.no_such_loss", message, value=name))
+    return findings
 
 
-def _group(change: Change) -> str:
+def _get_loss_group(change: Change) -> str:
+    """The name under which losses are listed, which may be given to ``--accept-loss`` unless it is ``assets``."""
     if change.level == "asset":
         return "assets"
     table, _, rest = change.name.partition(".")
-    return f"{table}.*.{rest.rpartition('.')[2]}" if change.level == "cell" else table
+    if change.level != "cell":
+        return table
+    column = rest.rpartition(".")[2]  # the row's key, before it, may hold points
+    return f"{table}.*.{column}"
 
 
-def _loss(group: str, changes: Sequence[Change], parent: str) -> Finding:
+def _make_loss_finding(group: str, changes: Sequence[Change], parent: str) -> Finding:
     names = [change.name for change in changes]
     table = "" if group == "assets" else group.split(".")[0]
-    things = {"assets": "asset", table: "row"}.get(group, "cell")
     if any(change.level == "table" for change in changes):
         things = "table and its row"
+    elif group == "assets":
+        things = "asset"
+    else:
+        things = "row" if group == table else "cell"
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     plural = "s" if len(names) > 1 else ""
     message = f"{things}{plural} of release {parent} would be lost: {', '.join(names[:SHOWN])}{more}"
@@ -184,6 +194,6 @@ def _loss(group: str, changes: Sequence[Change], parent: str) -> Finding:
     return finding("publish.loss", message, hint=hint, table=table or None, value=names[0])
 
 
-def change_outcomes(changes: Sequence[Change]) -> list[Outcome]:
+def make_change_outcomes(changes: Sequence[Change]) -> list[Outcome]:
     """Changes as outcomes of a report."""
-    return [Outcome(one.name, f"{one.level} {one.what}", one.text(), (), one.to_json()) for one in changes]
+    return [Outcome(one.name, f"{one.level} {one.what}", one.describe(), (), one.to_json()) for one in changes]

@@ -17,7 +17,7 @@ from ..workspace import Progress, Workspace
 
 
 @dataclass(slots=True)
-class Passed:
+class GateResult:
     """What came through the gate, and what did not.
 
     Attributes
@@ -29,7 +29,7 @@ class Passed:
     findings
         What stands in the way, and warnings.
     errors
-        Those of severity error that `--allow-errors` may pass over: they are told in the release.
+        Those of severity error that `--allow-errors` may pass over: they are listed in the release.
     """
 
     proofs: dict[str, Proof] = field(default_factory=dict)
@@ -38,9 +38,9 @@ class Passed:
     errors: list[Finding] = field(default_factory=list)
 
 
-def check_results(workspace: Workspace, targets: Iterable[Wanted], progress: Progress) -> Passed:
+def check_results(workspace: Workspace, targets: Iterable[Wanted], progress: Progress) -> GateResult:
     """Look at every result that is to be published; what was not proven or validated yet is so now."""
-    passed = Passed()
+    passed = GateResult()
     for wanted in targets:
         usable = wanted.usable(keep_going=True)
         if usable is None:
@@ -59,7 +59,7 @@ def check_results(workspace: Workspace, targets: Iterable[Wanted], progress: Pro
     return passed
 
 
-def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, passed: Passed) -> None:
+def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, passed: GateResult) -> None:
     name, path = wanted.target.path, workspace.path(wanted)
     proofs = workspace.proofs
     proof = proofs.load(name, path)
@@ -72,9 +72,10 @@ def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, pass
         passed.outcomes.append(Outcome(name, "verified", proven.summarize()))
         proof = proofs.load(name, path) or proof
     if not proof.validated:
-        found = load_kind(wanted.target.kind).validate(path)
-        keep_validation(proofs, name, path, proof.files, found)
-        proof = replace(proof, validated=True, findings=tuple(f for f in found if f.severity is not Severity.INFO))
+        validator_findings = load_kind(wanted.target.kind).validate(path)
+        keep_validation(proofs, name, path, proof.files, validator_findings)
+        kept = tuple(one for one in validator_findings if one.severity is not Severity.INFO)
+        proof = replace(proof, validated=True, findings=kept)
         passed.outcomes.append(Outcome(name, "validated"))
     placed = (replace(f, location=replace(f.location, file=name)) for f in proof.findings)
     judged = waive_result(placed, name, wanted.waivers)
@@ -84,16 +85,24 @@ def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, pass
     passed.proofs[name] = proof
 
 
-def public_finding(found: Finding, workspace: Workspace) -> Finding:
+def redact_finding(original: Finding, workspace: Workspace) -> Finding:
     """A finding as it may leave the house: without folders of this machine, buckets, and the text of private cells."""
-    where, config = found.location, workspace.config
-    spec = config.profile.tables.get(where.table or "")
-    if spec and spec.private and (where.column in spec.private or where.column not in (*spec.columns, *spec.optional)):
-        plain = replace(where, value=None, expected=None)
-        found = replace(found, message=describe(found.id)["meaning"], hint="", location=plain)
+    redacted, config = original, workspace.config
+    if _is_private(original, workspace):
+        location = replace(original.location, value=None, expected=None)
+        redacted = replace(original, message=describe(original.id)["meaning"], hint="", location=location)
+    # The longest first: of a root inside the dataset's folder nothing but its own name is left.
     for place in sorted(map(str, {config.root, *config.roots}), key=lambda text: -len(text)):
         name = PurePath(place).name
-        message, hint = (text.replace(place, name) for text in (found.message, found.hint))
-        file = (found.location.file or "").replace(place, name) or None
-        found = replace(found, message=message, hint=hint, location=replace(found.location, file=file))
-    return found
+        message, hint = (text.replace(place, name) for text in (redacted.message, redacted.hint))
+        file = (redacted.location.file or "").replace(place, name) or None
+        redacted = replace(redacted, message=message, hint=hint, location=replace(redacted.location, file=file))
+    return redacted
+
+
+def _is_private(one: Finding, workspace: Workspace) -> bool:
+    """Whether a finding is about a cell of a private column, or of one that the profile does not name."""
+    column, spec = one.location.column, workspace.profile.tables.get(one.location.table or "")
+    if spec is None or not spec.private:
+        return False
+    return column in spec.private or column not in (*spec.columns, *spec.optional)

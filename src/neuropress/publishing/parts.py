@@ -21,7 +21,7 @@ import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
+from importlib import resources
 from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
@@ -34,7 +34,7 @@ from ..model.record import Fix
 from ..model.serial import to_json
 from ..model.waiver import Waiver
 from ..planning.records import raw_rows
-from ..release.assets import FileDigest, manifest_bytes
+from ..release.assets import FileDigest, format_manifest
 from ..tables import FIXES, RawTable
 from ..tables.canonical import format_canonical_csv, parse_canonical_csv
 from ..tables.fixes import FixLine, format_fixes
@@ -55,7 +55,7 @@ type SignedFixes = Mapping[tuple[str, str], Mapping[str, Fix]]
 """Table and text of the row's key cell -> column -> fix."""
 
 
-def part_name(lab: str) -> str:
+def make_part_name(lab: str) -> str:
     """Logical name of a lab's part."""
     return f"{FOLDER}/{lab}"
 
@@ -91,23 +91,25 @@ class Part:
             for name, table in self.tables.items()
         }
         about = {"format": FORMAT, "lab": self.lab, "settings": self.settings, "tables": layouts}
-        made = {ABOUT: f"{canonical(about)}\n".encode("ascii"), **self.others}
+        files = {ABOUT: f"{canonical(about)}\n".encode("ascii"), **self.others}
         for name, table in self.tables.items():
             if table.rows:
-                made[f"tables/{name}.csv"] = format_canonical_csv(table.spec, table.rows, ordered=True).encode()
-        fixes = [line for name, table in self.tables.items() for line in _fix_lines(name, table)]
+                files[f"tables/{name}.csv"] = format_canonical_csv(table.spec, table.rows, ordered=True).encode()
+        fixes = [line for name, table in self.tables.items() for line in _list_fix_lines(name, table)]
         if fixes:
-            made[FIXES] = format_fixes(fixes).encode()
-        return made
+            files[FIXES] = format_fixes(fixes).encode()
+        return files
 
     @property
     def sha256(self) -> str:
         """Digest of the part's files, as the release states it."""
-        found = (FileDigest(n, len(b), hashlib.sha256(b).hexdigest()) for n, b in self.to_files().items())
-        return hashlib.sha256(manifest_bytes(found)).hexdigest()
+        digests = [
+            FileDigest(path, len(data), hashlib.sha256(data).hexdigest()) for path, data in self.to_files().items()
+        ]
+        return hashlib.sha256(format_manifest(digests)).hexdigest()
 
     @classmethod
-    def from_files(cls, made: Files, place: str) -> Part:
+    def from_files(cls, files: Files, place: str) -> Part:
         """The reverse of `to_files`.
 
         Raises
@@ -116,49 +118,49 @@ class Part:
             ``release.unreadable``.
         """
         try:
-            about = json.loads(made[ABOUT])
+            about = json.loads(files[ABOUT])
             if about["format"] != FORMAT:
                 raise ValueError(f"it has format {about['format']}, this version reads {FORMAT}")
-            signed = _signed_fixes(made.get(FIXES, b""))
-            tables = {name: _table(name, layout, made, signed) for name, layout in about["tables"].items()}
+            signed = _parse_signed_fixes(files.get(FIXES, b""))
+            tables = {name: _parse_table(name, layout, files, signed) for name, layout in about["tables"].items()}
         except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise problem("release.unreadable", f"{place} cannot be read: {error!r}", file=place) from error
         others = {
-            path: data for path, data in made.items() if path not in (ABOUT, FIXES) and not path.startswith("tables/")
+            path: data for path, data in files.items() if path not in (ABOUT, FIXES) and not path.startswith("tables/")
         }
         return cls(about["lab"], about["settings"], tables, others)
 
 
-def _table(
-    name: str, layout: Mapping[str, Any], made: Files, signed: Mapping[tuple[str, str], Mapping[str, Fix]]
-) -> PartTable:
-    data = made.get(f"tables/{name}.csv")
+def _parse_table(name: str, layout: Mapping[str, Any], files: Files, signed: SignedFixes) -> PartTable:
+    data = files.get(f"tables/{name}.csv")
     rows = parse_canonical_csv(data.decode())[1] if data is not None else []
     key = layout["key"]
-    typed = []
+    source_rows = []
     for cells in rows:
-        text = cells.get(key, "")
-        fixes = signed.get((name, text), {})
-        typed.append(SourceRow(name, fixes[key].text if key in fixes else text, cells, fixes))
-    return PartTable(key, tuple(layout["columns"]), tuple(layout["optional"]), tuple(typed))
+        typed_key = cells.get(key, "")
+        # Fixes name a row by its key as it was typed, also where they correct the key itself.
+        fixes = signed.get((name, typed_key), {})
+        row_key = fixes[key].text if key in fixes else typed_key
+        source_rows.append(SourceRow(name, row_key, cells, fixes))
+    return PartTable(key, tuple(layout["columns"]), tuple(layout["optional"]), tuple(source_rows))
 
 
-def _fix_lines(name: str, table: PartTable) -> Iterable[FixLine]:
+def _list_fix_lines(name: str, table: PartTable) -> Iterable[FixLine]:
     for row in table.rows:
         for column, fix in row.fixes.items():
             key = row.cells.get(table.key, "")
             yield FixLine("", name, key, "", column, fix.original, fix.text, fix.reason, "", fix.person)
 
 
-def _signed_fixes(data: bytes) -> SignedFixes:
-    found: dict[tuple[str, str], dict[str, Fix]] = {}
+def _parse_signed_fixes(data: bytes) -> SignedFixes:
+    fixes: dict[tuple[str, str], dict[str, Fix]] = {}
     for line in csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True):
         fix = Fix(line["text"], line["fix"], line["person"], line["reason"])
-        found.setdefault((line["table"], line["key"]), {})[line["column"]] = fix
-    return found
+        fixes.setdefault((line["table"], line["key"]), {})[line["column"]] = fix
+    return fixes
 
 
-def dataset_parts(config: Config, tables: Mapping[str, RawTable], waivers: Iterable[Waiver]) -> dict[str, Part]:
+def make_parts(config: Config, tables: Mapping[str, RawTable], waivers: Iterable[Waiver]) -> dict[str, Part]:
     """The parts of a dataset as its tables stand now, by lab; a lab without a row has none.
 
     Parameters
@@ -172,84 +174,93 @@ def dataset_parts(config: Config, tables: Mapping[str, RawTable], waivers: Itera
     rows: dict[str, dict[str, list[SourceRow]]] = {}
     for name, table in present.items():
         for row in raw_rows(table):
-            rows.setdefault(lab_of(row.key, config.profile), {}).setdefault(name, []).append(row)
-    shared = {PROFILE: _json_bytes(_profile_texts(config)), RULES: _json_bytes(shipped_rules())}
+            rows.setdefault(find_lab_initials(row.key, config.profile), {}).setdefault(name, []).append(row)
+    shared = {PROFILE: _format_json(_read_profile_texts(config)), RULES: _format_json(read_shipped_rules())}
     waived = list(waivers)
     parts = {}
     for lab, by_table in sorted(rows.items()):
-        made = {
-            name: PartTable(t.spec.key, t.spec.columns, t.spec.optional, tuple(by_table.get(name, ())))
-            for name, t in present.items()
-        }
-        mine = [w for w in waived if waiver_lab(w, config.profile) in (lab, NOBODY)]
-        others = {**shared, **({WAIVERS: _waivers_text(mine)} if mine else {})}
-        parts[lab] = Part(lab, _settings(config, lab, by_table), made, others)
+        part_tables = {}
+        for name, table in present.items():
+            spec, rows_of_table = table.spec, tuple(by_table.get(name, ()))
+            part_tables[name] = PartTable(spec.key, spec.columns, spec.optional, rows_of_table)
+        others = dict(shared)
+        own_waivers = [waiver for waiver in waived if find_waiver_lab(waiver, config.profile) in (lab, NOBODY)]
+        if own_waivers:
+            others[WAIVERS] = _format_waivers(own_waivers)
+        parts[lab] = Part(lab, _collect_settings(config, lab, by_table), part_tables, others)
     return parts
 
 
-def _json_bytes(texts: Mapping[str, str]) -> bytes:
+def _format_json(texts: Mapping[str, str]) -> bytes:
     return f"{canonical(texts)}\n".encode("ascii")
 
 
-def lab_of(key: str, profile: Profile) -> str:
+def find_lab_initials(key: str, profile: Profile) -> str:
     """Initials of the lab that a row belongs to, by its key; `NOBODY` where they are those of no lab."""
     lab = profile.lab_of(key)
     return lab.initials if lab else NOBODY
 
 
-def waiver_lab(waiver: Waiver, profile: Profile) -> str:
+def find_waiver_lab(waiver: Waiver, profile: Profile) -> str:
     """The lab of the row that a waiver is about; `NOBODY` for a whole table or a result."""
-    return lab_of(waiver.row.partition(".")[2], profile)
+    return find_lab_initials(waiver.row.partition(".")[2], profile)
 
 
-def _settings(config: Config, lab: str, rows: Mapping[str, list[SourceRow]]) -> dict[str, Any]:
+def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRow]]) -> dict[str, Any]:
     """What ``neuropress.toml`` says that results depend on; options of this lab's raw objects only."""
-    named = {text for table in rows.values() for row in table for text in row.cells.values()}
-    options = {key: to_json(entry) for key, entry in config.options.items() if any(t.endswith(key) for t in named)}
-    local = {name: dict(entry) for name, entry in config.profile.local.items() if name == lab}
-    profile = {"name": config.profile.name, "version": config.profile.version}
-    split = {"split": dict(config.profile.split)} if config.profile.split else {}
-    return {"profile": profile, "labs": local, "options": options, **split}
+    texts = {text for table in rows.values() for row in table for text in row.cells.values()}
+    settings = {
+        "profile": {"name": config.profile.name, "version": config.profile.version},
+        "labs": {name: dict(entry) for name, entry in config.profile.local.items() if name == lab},
+        "options": {
+            key: to_json(entry)
+            for key, entry in config.options.items()
+            if any(text.endswith(key) for text in texts)  # a cell may hold the address of a bucket before the key
+        },
+    }
+    if config.profile.split:
+        settings["split"] = dict(config.profile.split)
+    return settings
 
 
-def _profile_texts(config: Config) -> dict[str, str]:
+def _read_profile_texts(config: Config) -> dict[str, str]:
     """The profile with those that it extends, its schemas and its own mappings, by path beside the profile."""
-    made: dict[str, str] = {}
+    texts: dict[str, str] = {}
     name = config.profile.name
-    while name and f"{name}.toml" not in made:
+    while name and f"{name}.toml" not in texts:
         own = config.root / f"{name}.toml"
-        made[f"{name}.toml"] = own.read_text("utf-8") if own.is_file() else shipped_profile(name)
-        name = parse_toml(made[f"{name}.toml"]).get("extends", "")
+        texts[f"{name}.toml"] = own.read_text("utf-8") if own.is_file() else read_shipped_profile(name)
+        name = parse_toml(texts[f"{name}.toml"]).get("extends", "")
     for table, spec in config.profile.tables.items():
-        made[f"schemas/{table}.schema.json"] = spec.schema or shipped_schema(table)
-    return made | {f"mappings/{name}.toml": text for name, text in config.profile.mappings.items()}
+        texts[f"schemas/{table}.schema.json"] = spec.schema or read_shipped_schema(table)
+    return texts | {f"mappings/{name}.toml": text for name, text in config.profile.mappings.items()}
 
 
-def shipped_profile(name: str) -> str:
+def read_shipped_profile(name: str) -> str:
     """Text of a profile as it is shipped; empty when none of this name is."""
-    file = files(PACKAGE_PROFILES).joinpath(f"{name}.toml")
+    file = resources.files(PACKAGE_PROFILES).joinpath(f"{name}.toml")
     return file.read_text("utf-8") if file.is_file() else ""
 
 
-def shipped_schema(table: str) -> str:
+def read_shipped_schema(table: str) -> str:
     """A table's schema as it is shipped; empty when there is none."""
-    file = files("neuropress.data.schemas").joinpath(f"{table}.schema.json")
+    file = resources.files("neuropress.data.schemas").joinpath(f"{table}.schema.json")
     return file.read_text("utf-8") if file.is_file() else ""
 
 
-def shipped_rules() -> dict[str, str]:
+def read_shipped_rules() -> dict[str, str]:
     """Texts of all shipped mappings by file name."""
-    folder = files("neuropress.data.mappings")
+    folder = resources.files("neuropress.data.mappings")
     return {item.name: item.read_text("utf-8") for item in folder.iterdir() if item.name.endswith(".toml")}
 
 
-def _waivers_text(waivers: Iterable[Waiver]) -> bytes:
-    made = io.StringIO(newline="")
-    writer = csv.writer(made, lineterminator="\n")
+def _format_waivers(waivers: Iterable[Waiver]) -> bytes:
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(("finding", "row", "reason", "person", "expiry"))
     for waiver in waivers:
         writer.writerow((waiver.finding, waiver.row, waiver.reason, waiver.person, waiver.expiry))
-    return made.getvalue().encode()
+    return buffer.getvalue().encode()
 
 
 def merge_rows(before: Part | None, now: Part, chosen: set[tuple[str, str]]) -> Part:
@@ -266,7 +277,9 @@ def merge_rows(before: Part | None, now: Part, chosen: set[tuple[str, str]]) -> 
     for name in {**before.tables, **now.tables}:
         layout = now.tables.get(name) or before.tables[name]
         old = before.tables[name].rows if name in before.tables else ()
-        new = {row.key: row for row in now.tables[name].rows if (name, row.key) in chosen} if name in now.tables else {}
+        current = now.tables[name].rows if name in now.tables else ()
+        new = {row.key: row for row in current if (name, row.key) in chosen}
+        # A published row keeps its place, as it is now if it was chosen; a chosen one that is gone is left out.
         kept = [new.pop(row.key, row) for row in old if (name, row.key) not in chosen or row.key in new]
         rows = (*kept, *new.values())
         merged[name] = PartTable(layout.key, layout.columns, layout.optional, rows)

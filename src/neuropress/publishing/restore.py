@@ -14,7 +14,7 @@ from ..model.source import check_key
 from ..storage.state import write_atomic
 from ..tables import FIXES
 from ..tables.canonical import format_canonical_csv
-from .parts import PROFILE, RULES, Part, PartTable, shipped_profile, shipped_rules, shipped_schema
+from .parts import PROFILE, RULES, Part, PartTable, read_shipped_profile, read_shipped_rules, read_shipped_schema
 
 
 def restore_dataset(parts: Mapping[str, Part], folder: Path, lab: str) -> list[Finding]:
@@ -34,29 +34,30 @@ def restore_dataset(parts: Mapping[str, Part], folder: Path, lab: str) -> list[F
     """
     chosen = parts[lab]
     try:
-        texts = _texts(chosen, PROFILE)
-        rules = _texts(chosen, RULES)
-        settings = _settings(parts.values(), chosen)
+        texts = _parse_texts(chosen, PROFILE)
+        rules = _parse_texts(chosen, RULES)
+        settings = _format_settings(parts.values(), chosen)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise problem("release.unreadable", f"the part of {lab} cannot be read: {error!r}", value=lab) from error
     for path, text in texts.items():
         check_key(path)
         if not _is_shipped(path, text):
             write_atomic(folder / path, text)
-    merged = Part(lab, {}, _merged_tables(parts.values()), {})
-    for path, data in merged.to_files().items():
-        if path == FIXES:
-            write_atomic(folder / path, data.decode())
-    for name, table in merged.tables.items():
+    merged = Part(lab, {}, _merge_tables(parts.values()), {})
+    fixes = merged.to_files().get(FIXES)
+    if fixes is not None:
+        write_atomic(folder / FIXES, fixes.decode())
+    for name, table in merged.tables.items():  # also those without a row, which a part has no file for
         write_atomic(folder / "tables" / f"{name}.csv", format_canonical_csv(table.spec, table.rows, ordered=True))
-    waivers = {line: None for part in parts.values() for line in _waiver_lines(part)}
+    # Each line once: the header, and waivers of no lab, are in the parts of all.
+    waivers = dict.fromkeys(line for part in parts.values() for line in _list_waiver_lines(part))
     if waivers:
         write_atomic(folder / WAIVERS, "".join(f"{line}\n" for line in waivers))
     write_atomic(folder / FILE, settings)
-    return list(_other_rules(rules))
+    return list(_compare_rules(rules))
 
 
-def _texts(part: Part, name: str) -> Mapping[str, str]:
+def _parse_texts(part: Part, name: str) -> Mapping[str, str]:
     data: dict[str, str] = json.loads(part.others[name])
     if not all(isinstance(text, str) for text in data.values()):
         raise TypeError(f"{name} holds something that is no text")
@@ -67,11 +68,11 @@ def _is_shipped(path: str, text: str) -> bool:
     """Whether neuropress has the file as it is, so that it need not lie beside the dataset."""
     folder, _, name = path.rpartition("/")
     if folder == "schemas":
-        return text in ("", shipped_schema(name.removesuffix(".schema.json")))
-    return not folder and text == shipped_profile(name.removesuffix(".toml"))
+        return text in ("", read_shipped_schema(name.removesuffix(".schema.json")))
+    return not folder and text == read_shipped_profile(name.removesuffix(".toml"))
 
 
-def _merged_tables(parts: Iterable[Part]) -> dict[str, PartTable]:
+def _merge_tables(parts: Iterable[Part]) -> dict[str, PartTable]:
     merged: dict[str, PartTable] = {}
     for part in parts:
         for name, table in part.tables.items():
@@ -81,19 +82,19 @@ def _merged_tables(parts: Iterable[Part]) -> dict[str, PartTable]:
     return merged
 
 
-def _waiver_lines(part: Part) -> list[str]:
+def _list_waiver_lines(part: Part) -> list[str]:
     return part.others.get(WAIVERS, b"").decode().splitlines()
 
 
-def _other_rules(rules: Mapping[str, str]) -> Iterator[Finding]:
-    now = shipped_rules()
+def _compare_rules(rules: Mapping[str, str]) -> Iterator[Finding]:
+    now = read_shipped_rules()
     for name in sorted({**rules, **now}):
         if rules.get(name) != now.get(name):
             message = f"mappings/{name} is not the one that the release was made with"
             yield finding("release.other_rules", message, value=name)
 
 
-def _settings(parts: Iterable[Part], chosen: Part) -> str:
+def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     """``neuropress.toml``: the profile of the chosen part, the settings of all labs and raw files."""
     profile = chosen.settings["profile"]
     labs: dict[str, Any] = {}
@@ -105,29 +106,30 @@ def _settings(parts: Iterable[Part], chosen: Part) -> str:
         options |= part.settings["options"]
     lines = [
         "# Written from a release.",
-        f"profile = {_toml_text(profile['name'])}",
-        f"profile_version = {_toml_text(profile['version'])}",
+        f"profile = {_format_toml_text(profile['name'])}",
+        f"profile_version = {_format_toml_text(profile['version'])}",
         "",
         "[source]",
         'roots = ["source"]',
     ]
     if split:
-        lines += ["", "[split]", *(f"{_toml_text(name)} = {_toml_text(part)}" for name, part in split.items())]
+        lines += ["", "[split]"]
+        lines += [f"{_format_toml_text(name)} = {_format_toml_text(part)}" for name, part in split.items()]
     for table, entries in (("labs", labs), ("options", options)):
         for name, values in entries.items():
-            lines += ["", f"[{table}.{_toml_text(name)}]"]
-            lines += [f"{_toml_text(key)} = {_toml_value(value)}" for key, value in values.items()]
+            lines += ["", f"[{table}.{_format_toml_text(name)}]"]
+            lines += [f"{_format_toml_text(key)} = {_format_toml_value(value)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
 
 
-def _toml_text(text: str) -> str:
+def _format_toml_text(text: str) -> str:
     """A basic string: JSON's, but for characters that TOML wants escaped too."""
     return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _toml_value(value: Any) -> str:
+def _format_toml_value(value: Any) -> str:
     if isinstance(value, bool | int | float):
         return json.dumps(value)
     if isinstance(value, list):
-        return f"[{', '.join(_toml_value(one) for one in value)}]"
-    return _toml_text(value)
+        return f"[{', '.join(_format_toml_value(one) for one in value)}]"
+    return _format_toml_text(value)

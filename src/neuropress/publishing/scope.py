@@ -9,8 +9,8 @@ from typing import Any
 from ..model.profile import Profile
 from ..model.record import Record
 from ..planning.targets import Wanted
-from ..release.manifest import Entry
-from .parts import FOLDER, KIND, NOBODY, lab_of
+from ..release.manifest import AssetEntry
+from .parts import FOLDER, KIND, NOBODY, find_lab_initials
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,32 +32,32 @@ class Scope:
     def __bool__(self) -> bool:
         return bool(self.labs or self.sessions or self.kinds)
 
-    def takes_lab(self, lab: str) -> bool:
+    def includes_lab(self, lab: str) -> bool:
         """Whether rows of a lab may be selected."""
         return not self.labs or lab in self.labs
 
-    def takes_kind(self, kind: str) -> bool:
+    def includes_kind(self, kind: str) -> bool:
         """Whether data of this kind is selected."""
         return not self.kinds or kind in self.kinds
 
-    def takes_row(self, record: Record, profile: Profile) -> bool:
+    def includes_row(self, record: Record, profile: Profile) -> bool:
         """Whether a row is selected: by its lab, and by the session that it is or belongs to."""
-        return self.takes_lab(lab_of(record.key, profile)) and (
-            not self.sessions or session_of(record) in self.sessions
+        return self.includes_lab(find_lab_initials(record.key, profile)) and (
+            not self.sessions or get_session_key(record) in self.sessions
         )
 
-    def takes_target(self, wanted: Wanted, profile: Profile) -> bool:
+    def includes_target(self, wanted: Wanted, profile: Profile) -> bool:
         """Whether a result is selected."""
-        return self.takes_row(wanted.record, profile)
+        return self.includes_row(wanted.record, profile)
 
-    def takes_entry(self, name: str, entry: Entry) -> bool:
+    def includes_entry(self, name: str, entry: AssetEntry) -> bool:
         """Whether an asset of the parent release is among what is selected, so that its absence is a loss."""
         if entry.kind == KIND:
             lab = name.removeprefix(f"{FOLDER}/")
-            return self.takes_lab(lab) and not (self.labs and lab == NOBODY)
+            return self.includes_lab(lab) and not (self.labs and lab == NOBODY)
         owners: Mapping[str, Any] = entry.provenance
         return (
-            self.takes_kind(entry.kind)
+            self.includes_kind(entry.kind)
             and (not self.labs or bool(set(self.labs) & set(owners.get("labs", ()))))
             and (not self.sessions or bool(set(self.sessions) & set(owners.get("sessions", ()))))
         )
@@ -68,7 +68,7 @@ class Scope:
         return {name: list(values) for name, values in chosen.items() if values}
 
 
-def session_of(record: Record) -> str:
+def get_session_key(record: Record) -> str:
     """Key of the session that a row is or belongs to; empty for a row of none."""
     if record.table == "session":
         return record.key
@@ -76,8 +76,8 @@ def session_of(record: Record) -> str:
     return session.key if session else ""
 
 
-def provenance_of(records: list[Record], profile: Profile) -> dict[str, list[str]]:
+def make_provenance(records: list[Record], profile: Profile) -> dict[str, list[str]]:
     """Whose an asset is: labs and sessions of the rows that name it or that it was made from."""
-    labs = sorted({lab_of(record.key, profile) for record in records})
-    sessions = sorted({key for record in records if (key := session_of(record))})
-    return {"labs": labs, **({"sessions": sessions} if sessions else {})}
+    labs = sorted({find_lab_initials(record.key, profile) for record in records})
+    sessions = sorted({get_session_key(record) for record in records} - {""})
+    return {"labs": labs, "sessions": sessions} if sessions else {"labs": labs}

@@ -10,22 +10,22 @@ from ..model.record import Record
 from ..model.source import Source
 from ..planning.targets import Wanted
 from ..proof import Proof
-from ..release import Asset, Draft, FileDigest, OpenRelease, Place
-from ..release.manifest import Entry
+from ..release import Asset, Destination, Draft, FileDigest, OpenRelease
+from ..release.manifest import AssetEntry
 from ..results import detect_kind
 from ..storage.parallel import run_all
 from ..storage.state import DigestCache
 from ..tables import normalise_key, read_tables
 from ..workspace import Workspace
-from .changes import Change, Content, compare, rows_by_table
-from .parts import FOLDER, KIND, Part, dataset_parts, lab_of, merge_rows, part_name
-from .scope import Scope, provenance_of
+from .changes import Change, ReleaseContent, collect_rows, compare_contents
+from .parts import FOLDER, KIND, Part, find_lab_initials, make_part_name, make_parts, merge_rows
+from .scope import Scope, make_provenance
 
 WORKERS = 16
 
 
 @dataclass(slots=True)
-class Selected:
+class SelectedContent:
     """What is published anew: assets, and labs' parts; `before` are the parts of the parent release."""
 
     assets: list[Asset] = field(default_factory=list)
@@ -34,7 +34,7 @@ class Selected:
 
 
 @dataclass(frozen=True, slots=True)
-class Ready:
+class ProvenDataset:
     """A dataset as it stands when it is published.
 
     `targets` are the selected results, `proofs` (by path below ``output/``) those of them that may be published.
@@ -45,36 +45,42 @@ class Ready:
     proofs: Mapping[str, Proof]
 
 
-def select(ready: Ready, scope: Scope, place: Place) -> Selected:
+def select_content(dataset: ProvenDataset, scope: Scope, destination: Destination) -> SelectedContent:
     """Collect what is published anew. Raises `Problem` where the parent release is damaged."""
-    workspace, profile = ready.workspace, ready.workspace.profile
-    proven = [wanted for wanted in ready.targets if wanted.target.path in ready.proofs]
-    selected = Selected([_result(workspace, wanted, ready.proofs[wanted.target.path]) for wanted in proven])
-    if scope.takes_kind("raw"):
-        selected.assets += _raw(workspace, scope)
-    now = dataset_parts(workspace.config, read_tables(workspace.config.tables, profile), workspace.waivers)
-    if place.parent and place.store:
-        selected.before = load_parts(OpenRelease(place.parent, place.store), now)
-    chosen = _chosen_rows(ready, scope, selected.before)
-    touched = {lab_of(key, profile) for _, key in chosen}
+    workspace, profile = dataset.workspace, dataset.workspace.profile
+    selected = SelectedContent()
+    for wanted in dataset.targets:
+        if proof := dataset.proofs.get(wanted.target.path):
+            selected.assets.append(_make_result_asset(workspace, wanted, proof))
+    if scope.includes_kind("raw"):
+        selected.assets += _collect_raw_assets(workspace, scope)
+    now = make_parts(workspace.config, read_tables(workspace.config.tables, profile), workspace.waivers)
+    if destination.parent and destination.store:
+        selected.before = load_parts(OpenRelease(destination.parent, destination.store), now)
+    chosen = _select_rows(dataset, scope, selected.before)
+    touched = {find_lab_initials(key, profile) for _, key in chosen}
     for lab, part in now.items():
-        if not scope.sessions and scope.takes_lab(lab):
+        if not scope.sessions and scope.includes_lab(lab):
             selected.parts[lab] = part
         elif lab in touched:
             selected.parts[lab] = merge_rows(selected.before.get(lab), part, chosen)
     return selected
 
 
-def _chosen_rows(ready: Ready, scope: Scope, before: Mapping[str, Part]) -> set[tuple[str, str]]:
+def _select_rows(dataset: ProvenDataset, scope: Scope, before: Mapping[str, Part]) -> set[tuple[str, str]]:
     """The selected rows with all that they depend on, whichever lab's these are, and what they were in the parent."""
-    records = (record for table in ready.workspace.tables.records.values() for record in table.values())
-    starts = [record for record in records if scope.takes_row(record, ready.workspace.profile)]
+    records = (record for table in dataset.workspace.tables.records.values() for record in table.values())
+    starts = [record for record in records if scope.includes_row(record, dataset.workspace.profile)]
     chosen = {(r.table, r.key) for start in starts for r in start.lineage()}
-    chosen |= {(r.table, r.key) for wanted in ready.targets for r in wanted.records()}
-    for part in before.values() if scope.sessions else ():
+    chosen |= {(r.table, r.key) for wanted in dataset.targets for r in wanted.records()}
+    if not scope.sessions:
+        return chosen
+    # What a selected session had in the parent and has no more must not stay there.
+    for part in before.values():
         for name, table in part.tables.items():
-            rows = (row for row in table.rows if {row.key, row.cells.get("session_id")} & set(scope.sessions))
-            chosen |= {(name, row.key) for row in rows}
+            for row in table.rows:
+                if row.key in scope.sessions or row.cells.get("session_id") in scope.sessions:
+                    chosen.add((name, row.key))
     return chosen
 
 
@@ -91,28 +97,28 @@ def load_parts(release: OpenRelease, known: Mapping[str, Part] | None = None) ->
     Problem
         A part is damaged or gone.
     """
-    found = {}
+    parts = {}
     for name, entry in release.release.assets.items():
         lab = name.removeprefix(f"{FOLDER}/")
         if entry.kind != KIND:
             continue
         if known and lab in known and known[lab].sha256 == entry.sha256:
-            found[lab] = known[lab]
+            parts[lab] = known[lab]
             continue
-        paths = [file.path for file in release.files(name)]
+        paths = [file.path for file in release.list_files(name)]
         data = run_all(lambda path, name=name: release.read(name, path), paths, WORKERS)  # type: ignore[misc]
-        found[lab] = Part.from_files(dict(zip(paths, data, strict=True)), name)
-    return found
+        parts[lab] = Part.from_files(dict(zip(paths, data, strict=True)), name)
+    return parts
 
 
-def _result(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
+def _make_result_asset(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
     path = workspace.path(wanted)
     files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)
-    owners = provenance_of([wanted.record, *(row for _, row in wanted.jobs)], workspace.profile)
+    owners = make_provenance([wanted.record, *(row for _, row in wanted.jobs)], workspace.profile)
     return Asset(wanted.target.path, detect_kind(path).name, path, owners, files)
 
 
-def _raw(workspace: Workspace, scope: Scope) -> list[Asset]:
+def _collect_raw_assets(workspace: Workspace, scope: Scope) -> list[Asset]:
     """Every raw object that a public path cell of a selected row names and that is there, each once."""
     owners: dict[str, list[Record]] = {}
     profile = workspace.profile
@@ -123,52 +129,52 @@ def _raw(workspace: Workspace, scope: Scope) -> list[Asset]:
                 key = normalise_key(record.cells[column].text, profile).rstrip("/")
                 if key:
                     owners.setdefault(key, []).append(record)
-    found = []
+    assets = []
     for key, records in owners.items():
-        if not any(scope.takes_row(record, profile) for record in records):
+        if not any(scope.includes_row(record, profile) for record in records):
             continue
         try:
             source = workspace.config.sources().locate(key)
         except Problem:
-            continue  # `check` tells of it, and blocks the release where it matters
-        found.append(_raw_asset(source, provenance_of(records, profile), workspace.digests))
-    return found
+            continue  # `check` has a finding on it, which blocks the release where it matters
+        assets.append(_make_raw_asset(source, make_provenance(records, profile), workspace.digests))
+    return assets
 
 
-def _raw_asset(source: Source, owners: Mapping[str, list[str]], cache: DigestCache) -> Asset:
+def _make_raw_asset(source: Source, owners: Mapping[str, list[str]], cache: DigestCache) -> Asset:
     key, path = source.key, source.root.path(source.key)
     if path is not None and path.is_dir():
         return Asset(key, "raw", path, owners)
     files = []
     for member in source.files():
-        digest = cache.of_raw(source.root, f"{key}/{member}" if member else key)
+        digest = cache.get_raw_digest(source.root, f"{key}/{member}" if member else key)
         files.append(FileDigest(member, digest.size, digest.sha256))
     return Asset(key, "raw", source if path is None else path, owners, tuple(files))
 
 
-def part_assets(parts: Mapping[str, Part]) -> list[Asset]:
+def make_part_assets(parts: Mapping[str, Part]) -> list[Asset]:
     """Labs' parts as assets."""
-    return [Asset(part_name(lab), KIND, part.to_files(), {"labs": [lab]}) for lab, part in parts.items()]
+    return [Asset(make_part_name(lab), KIND, part.to_files(), {"labs": [lab]}) for lab, part in parts.items()]
 
 
-def is_inherited(name: str, entry: Entry, scope: Scope, selected: Selected) -> bool:
-    """What was not selected; of what was, all that is absent is lost."""
+def is_inherited(name: str, entry: AssetEntry, scope: Scope, selected: SelectedContent) -> bool:
+    """Whether an asset of the parent is taken over: it was not selected; what was selected and is absent is lost."""
     if entry.kind == KIND:
-        return name.removeprefix(f"{FOLDER}/") not in selected.parts and not _loses_part(name, entry, scope)
-    return not scope.takes_entry(name, entry)
+        return name.removeprefix(f"{FOLDER}/") not in selected.parts and not _is_lost_part(name, entry, scope)
+    return not scope.includes_entry(name, entry)
 
 
-def _loses_part(name: str, entry: Entry, scope: Scope) -> bool:
+def _is_lost_part(name: str, entry: AssetEntry, scope: Scope) -> bool:
     """Whether a lab that has no row any more is among what was selected."""
-    return not scope.sessions and scope.takes_entry(name, entry)
+    return not scope.sessions and scope.includes_entry(name, entry)
 
 
-def list_changes(draft: Draft, selected: Selected) -> list[Change]:
+def list_changes(draft: Draft, selected: SelectedContent) -> list[Change]:
     """Differences of the draft from its parent; without a parent everything is new."""
-    before = draft.place.parent.assets if draft.place.parent else {}
-    kept = {lab: part for lab, part in selected.before.items() if part_name(lab) in draft.entries}
+    before = draft.destination.parent.assets if draft.destination.parent else {}
+    kept = {lab: part for lab, part in selected.before.items() if make_part_name(lab) in draft.entries}
     parts = {**kept, **selected.parts}
-    return compare(
-        Content(before, rows_by_table(selected.before.values())),
-        Content(draft.entries, rows_by_table(parts.values())),
+    return compare_contents(
+        ReleaseContent(before, collect_rows(selected.before.values())),
+        ReleaseContent(draft.entries, collect_rows(parts.values())),
     )

@@ -4,14 +4,13 @@
 module           what it holds
 ===============  =====================================================================
 :mod:`.assets`   `Asset`: one file or folder of a release; digests and file manifests
-:mod:`.aws`      endpoint, region and credentials by the usual AWS chain
-:mod:`.store`    `open_store`, `Store`: the one door to a bucket or a folder
-:mod:`.manifest` `Release`, `Entry`: the release manifest, and release numbers
-:mod:`.history`  the one line of releases: commit, and what follows from it
-:mod:`.commit`   `publish`, or in steps: `open_place`, `draft_release`, `publish_draft`
+:mod:`.manifest` `Release`, `AssetEntry`: the release manifest, and release numbers
+:mod:`.history`  `commit_release`: the one line of releases, and what follows from a commit
+:mod:`.commit`   `publish_assets`, or in steps: `open_destination`, `draft_release`, `publish_draft`
+:mod:`.sending`  physical keys, and what lies under them: each new content is sent once
 :mod:`.read`     `list_releases`, `read_release`, `OpenRelease`
-:mod:`.fetch`    `download`: assets into a folder, each file compared with its digest
-:mod:`.audit`    `audit`, `verify_release`: whether a store holds what was published
+:mod:`.fetch`    `download_assets`: assets into a folder, each file compared with its digest
+:mod:`.audit`    `audit_releases`, `verify_release`: whether a store holds what was published
 ===============  =====================================================================
 
 Layout below the URL::
@@ -29,30 +28,39 @@ Layout below the URL::
 
 from ..storage.store import StoreUnavailable
 from .assets import Asset, FileDigest
-from .audit import Audit, audit, check_hint, verify_release
-from .commit import Draft, Place, Published, check_order, draft_release, open_place, publish, publish_draft
-from .fetch import download
+from .audit import Audit, audit_releases, check_hint, verify_release
+from .commit import (
+    Destination,
+    Draft,
+    PublishResult,
+    check_destination,
+    draft_release,
+    open_destination,
+    publish_assets,
+    publish_draft,
+)
+from .fetch import download_assets
 from .read import OpenRelease, is_release, list_releases, open_release, read_release
 
 __all__ = [
     "Asset",
     "Audit",
+    "Destination",
     "Draft",
     "FileDigest",
     "OpenRelease",
-    "Place",
-    "Published",
+    "PublishResult",
     "StoreUnavailable",
-    "audit",
+    "audit_releases",
+    "check_destination",
     "check_hint",
-    "check_order",
-    "download",
+    "download_assets",
     "draft_release",
     "is_release",
     "list_releases",
-    "open_place",
+    "open_destination",
     "open_release",
-    "publish",
+    "publish_assets",
     "publish_draft",
     "read_release",
     "verify_release",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,10 @@ from ..model.finding import Finding, Problem, finding, problem
 from ..model.plan import canonical
 from ..storage.parallel import run_all
 from ..storage.store import Store, open_store
-from .assets import FileDigest, read_manifest
-from .history import successor_key
-from .manifest import FOLDER, LATEST, Entry, Release, load_release, readme, release_numbers
-from .read import files_of, sha256_of
+from .assets import FileDigest, make_claim, parse_manifest
+from .history import make_successor_key
+from .manifest import FOLDER, LATEST, AssetEntry, Release, find_newest_number, format_readme, load_release
+from .read import digest_bytes, load_asset_files
 
 WORKERS = 16
 
@@ -31,17 +30,14 @@ class Audit:
 def verify_release(
     url: str, number: str | None = None, *, deep: bool = False, endpoint: str | None = None
 ) -> tuple[Finding, ...]:
-    """Compare one release, the newest when no number is given, with what lies in the store; see `audit`."""
+    """Compare one release, the newest when no number is given, with what lies in the store; see `audit_releases`."""
     store = open_store(url, endpoint)
     if number is None:
-        numbers = release_numbers(store.names(FOLDER)[0])
-        if not numbers:
-            raise problem("release.none", f"no release has been committed at {store.url}")
-        number = numbers[-1]
-    return audit(store, [number], deep=deep)[0].findings
+        number = find_newest_number(store)
+    return audit_releases(store, [number], deep=deep)[0].findings
 
 
-def audit(store: Store, numbers: Sequence[str], *, deep: bool = False) -> list[Audit]:
+def audit_releases(store: Store, numbers: Sequence[str], *, deep: bool = False) -> list[Audit]:
     """Compare releases with what lies in the store. What several of them hold is looked at once.
 
     Sizes and existence by listing, manifests and history by their digests; `deep` reads all data
@@ -52,18 +48,22 @@ def audit(store: Store, numbers: Sequence[str], *, deep: bool = False) -> list[A
     Problem
         ``release.none``: there is no release of a number.
     """
-    loaded = {number: _load(store, number) for number in numbers}
+    loaded = {number: _load_release(store, number) for number in numbers}
     releases = [release for release in loaded.values() if isinstance(release, Release)]
     entries = {(name, entry.key, entry.sha256): entry for r in releases for name, entry in r.assets.items()}
-    found = _check_entries(store, entries, deep=deep)
+    findings = _check_entries(store, entries, deep=deep)
     audits = []
     for number, release in loaded.items():
         if isinstance(release, Finding):
             audits.append(Audit(number, (release,)))
             continue
-        own = [f for name, entry in sorted(release.assets.items()) for f in found[name, entry.key, entry.sha256]]
-        told = (*_check_history(store, release), *own, *(_check_text(store, release) if deep else ()))
-        audits.append(Audit(number, told, len(release.assets), sum(e.size for e in release.assets.values())))
+        of_release = [*_check_history(store, release)]
+        for name, entry in sorted(release.assets.items()):
+            of_release += findings[name, entry.key, entry.sha256]
+        if deep:
+            of_release += _check_readme(store, release)
+        size = sum(entry.size for entry in release.assets.values())
+        audits.append(Audit(number, tuple(of_release), len(release.assets), size))
     return audits
 
 
@@ -75,9 +75,10 @@ def check_hint(store: Store, newest: Release) -> Iterator[Finding]:
 
 
 type EntryId = tuple[str, str, str]
+"""Logical name, physical key and SHA-256 of an asset: releases that agree in them share the findings."""
 
 
-def _load(store: Store, number: str) -> Release | Finding:
+def _load_release(store: Store, number: str) -> Release | Finding:
     try:
         release = load_release(store, number)
     except Problem as bad:
@@ -87,29 +88,55 @@ def _load(store: Store, number: str) -> Release | Finding:
     return release
 
 
-def _check_entries(store: Store, entries: Mapping[EntryId, Entry], *, deep: bool) -> dict[EntryId, list[Finding]]:
-    checked = run_all(lambda item: _look(lambda: _check_entry(store, item[0][0], item[1])), entries.items(), WORKERS)
-    found = {id: list(told) for id, told in zip(entries, checked, strict=True)}
-    if not deep:
-        return found
-    broken = {f.location.file for told in found.values() for f in told}
-    sound = {id: entry for id, entry in entries.items() if entry.manifest not in broken}
-    jobs = [
-        (id, entry.key + (f"/{file.path}" if file.path else ""), file)
-        for id, entry in sound.items()
-        for file in files_of(store, entry)
-    ]
-    jobs = [job for job in jobs if job[1] not in broken]
-    results = run_all(lambda job: _look(lambda: _check_bytes(store, job[0][0], job[1], job[2])), jobs, WORKERS)
-    for (id, *_), told in zip(jobs, results, strict=True):
-        found[id] += told
-    claims = run_all(lambda item: tuple(_check_claim(store, item[0][0], item[1])), entries.items(), WORKERS)
-    for id, told in zip(entries, claims, strict=True):
-        found[id] += told
-    return found
+def _check_entries(store: Store, entries: Mapping[EntryId, AssetEntry], *, deep: bool) -> dict[EntryId, list[Finding]]:
+    """Findings on each asset; `deep` looks at the bytes of all files that nothing else is wrong with."""
+
+    def check_entry(item: tuple[EntryId, AssetEntry]) -> tuple[Finding, ...]:
+        (name, _, _), entry = item
+        return _collect_findings(lambda: _check_entry(store, name, entry))
+
+    checked = run_all(check_entry, entries.items(), WORKERS)
+    findings = {id: list(of_entry) for id, of_entry in zip(entries, checked, strict=True)}
+    if deep:
+        _check_all_bytes(store, entries, findings)
+        _check_all_claims(store, entries, findings)
+    return findings
 
 
-def _look(check: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
+def _check_all_bytes(
+    store: Store, entries: Mapping[EntryId, AssetEntry], findings: dict[EntryId, list[Finding]]
+) -> None:
+    """Read every file that is there and has its size; what is found is added to `findings`."""
+    damaged = {f.location.file for of_entry in findings.values() for f in of_entry}
+    jobs = []
+    for id, entry in entries.items():
+        if entry.manifest in damaged:
+            continue
+        for file in load_asset_files(store, entry):
+            key = f"{entry.key}/{file.path}" if file.path else entry.key
+            if key not in damaged:
+                jobs.append((id, key, file))
+
+    def check_bytes(job: tuple[EntryId, str, FileDigest]) -> tuple[Finding, ...]:
+        (name, _, _), key, file = job
+        return _collect_findings(lambda: _check_bytes(store, name, key, file))
+
+    for (id, _, _), of_file in zip(jobs, run_all(check_bytes, jobs, WORKERS), strict=True):
+        findings[id] += of_file
+
+
+def _check_all_claims(
+    store: Store, entries: Mapping[EntryId, AssetEntry], findings: dict[EntryId, list[Finding]]
+) -> None:
+    def check_claim(item: tuple[EntryId, AssetEntry]) -> tuple[Finding, ...]:
+        (name, _, _), entry = item
+        return tuple(_check_claim(store, name, entry))
+
+    for id, of_claim in zip(entries, run_all(check_claim, entries.items(), WORKERS), strict=True):
+        findings[id] += of_claim
+
+
+def _collect_findings(check: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
     """What a check finds; a link in a folder concerns its one asset, and the others are looked at as well."""
     try:
         return tuple(check())
@@ -121,7 +148,7 @@ def _look(check: Callable[[], Iterable[Finding]]) -> tuple[Finding, ...]:
 
 def _check_history(store: Store, release: Release) -> Iterator[Finding]:
     """Whether the release is the one that was committed after its parent, and the parent is what it was."""
-    key = successor_key(release.parent.number if release.parent else None)
+    key = make_successor_key(release.parent.number if release.parent else None)
     committed = store.get(key)
     if committed is None:
         yield finding("release.lost", f"{key} is gone, which holds what was committed", file=key)
@@ -133,48 +160,47 @@ def _check_history(store: Store, release: Release) -> Iterator[Finding]:
         data = store.get(key)
         if data is None:
             yield finding("release.lost", f"{key}, the release before {release.number}, is gone", file=key)
-        elif sha256_of(data) != release.parent.sha256:
+        elif digest_bytes(data) != release.parent.sha256:
             message = f"{key} is not the release that {release.number} names as its parent"
             yield finding("release.differs", message, file=key)
 
 
-def _check_text(store: Store, release: Release) -> Iterator[Finding]:
+def _check_readme(store: Store, release: Release) -> Iterator[Finding]:
     key = f"{FOLDER}/{release.number}/README.md"
-    if store.get(key) != readme(release, store.url).encode("utf-8"):
+    if store.get(key) != format_readme(release, store.url).encode("utf-8"):
         yield finding("release.text", f"{key} is not the text that follows from the release", file=key)
 
 
-def _check_claim(store: Store, name: str, entry: Entry) -> Iterator[Finding]:
+def _check_claim(store: Store, name: str, entry: AssetEntry) -> Iterator[Finding]:
     """Whether the object that binds the key to its content still does."""
-    key = f"{FOLDER}/claims/{hashlib.sha256(entry.key.encode()).hexdigest()}.json"
+    key, claim = make_claim(entry.key, entry.sha256)
     data = store.get(key)
-    expected = f"{canonical({'key': entry.key, 'sha256': entry.sha256})}\n".encode("ascii")
-    if data != expected:
+    if data != claim:
         what = "is gone" if data is None else "has other bytes than were published"
         yield finding("release.lost" if data is None else "release.differs", f"{name}: {key} {what}", file=key)
 
 
-def _check_entry(store: Store, name: str, entry: Entry) -> Iterator[Finding]:
+def _check_entry(store: Store, name: str, entry: AssetEntry) -> Iterator[Finding]:
     if entry.manifest is None:
-        yield from _compare_size(name, entry.key, entry.size, store.size(entry.key))
+        yield from _compare_size(name, entry.key, entry.size, store.get_size(entry.key))
         return
     data = store.get(entry.manifest)
     if data is None:
         yield finding("release.lost", f"{name}: its manifest is gone", file=entry.manifest)
         return
-    if sha256_of(data) != entry.sha256:
+    if digest_bytes(data) != entry.sha256:
         yield finding("release.differs", f"{name}: its manifest has other bytes", file=entry.manifest)
         return
     try:
-        files = read_manifest(data, entry.manifest)
+        files = parse_manifest(data, entry.manifest)
     except Problem as bad:
         yield bad.finding
         return
-    lying = dict(store.list(entry.key))
+    sizes = dict(store.list_objects(entry.key))
     for file in files:
         key = f"{entry.key}/{file.path}"
-        yield from _compare_size(name, key, file.size, lying.pop(key, None))
-    for key in sorted(lying):
+        yield from _compare_size(name, key, file.size, sizes.pop(key, None))
+    for key in sorted(sizes):
         yield finding("release.extra", f"{name}: {key} is not part of it", file=key)
 
 
@@ -187,7 +213,7 @@ def _compare_size(name: str, key: str, expected: int, size: int | None) -> Itera
 
 
 def _check_bytes(store: Store, name: str, key: str, file: FileDigest) -> Iterable[Finding]:
-    found = store.read_sha256(key)
-    if found != file.sha256:
+    actual = store.read_sha256(key)
+    if actual != file.sha256:
         message = f"{name}: {key} has other bytes than were published"
-        yield finding("release.differs", message, file=key, value=found, expected=file.sha256)
+        yield finding("release.differs", message, file=key, value=actual, expected=file.sha256)

@@ -10,19 +10,27 @@ from typing import Any
 
 from ..model.finding import problem
 from ..model.plan import canonical
-from ..model.source import sha256_file
 from ..storage.aws import check_endpoint
-from ..storage.store import Progress, Store, StoreUnavailable, bucket_and_prefix, local_folder, open_store
-from .assets import Asset, Digested, check_assets, digest_assets
-from .history import announce, commit, taken
-from .manifest import FOLDER, Entry, Parent, Release, load_release, next_number, parse_number
-from .manifest import release_numbers as numbers_among
-from .sending import Sent, entry_of, send_assets
+from ..storage.files import digest_file
+from ..storage.store import Progress, Store, StoreUnavailable, get_local_folder, open_store, parse_bucket_url
+from .assets import Asset, DigestedAsset, check_assets, digest_assets
+from .history import commit_release, make_taken_problem, write_readme_and_hint
+from .manifest import (
+    FOLDER,
+    AssetEntry,
+    Parent,
+    Release,
+    get_next_number,
+    list_release_numbers,
+    load_release,
+    parse_number,
+)
+from .sending import SendCounts, make_entry, send_assets
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
-    """What `publish` did, or with `dry_run` would do.
+class PublishResult:
+    """What `publish_assets` did, or with `dry_run` would do.
 
     Attributes
     ----------
@@ -55,7 +63,7 @@ class Published:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Destination:
     """Where a release will lie, and the release that it is compared with.
 
     Attributes
@@ -64,7 +72,7 @@ class Place:
         None for a dry run against a folder that is not there yet.
     parent
         The newest release, or the one of the same number; None for the first.
-    texts
+    readmes
         Numbers of the releases that have their text for people.
     """
 
@@ -72,19 +80,19 @@ class Place:
     number: str
     store: Store | None
     parent: Release | None
-    texts: tuple[str, ...] = ()
+    readmes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """A release before it is sent: all its entries, and the assets whose bytes the parent does not hold."""
 
-    place: Place
-    entries: Mapping[str, Entry]
-    differing: tuple[Digested, ...]
+    destination: Destination
+    entries: Mapping[str, AssetEntry]
+    differing: tuple[DigestedAsset, ...]
 
 
-def open_place(url: str, number: str, *, endpoint: str | None = None, dry_run: bool = False) -> Place:
+def open_destination(url: str, number: str, *, endpoint: str | None = None, dry_run: bool = False) -> Destination:
     """Look up where a release will lie, and its parent.
 
     Raises
@@ -93,18 +101,18 @@ def open_place(url: str, number: str, *, endpoint: str | None = None, dry_run: b
         ``release.number``, ``storage.url``, ``release.order`` (the number is not above the newest), access denied.
     """
     parse_number(number)
-    store = _open(url, endpoint, dry_run)
-    names, folders = store.names(FOLDER) if store else ((), ())
-    parent = _base(store, number, numbers_among(names)) if store else None
-    return Place(url, number, store, parent, folders)
+    store = _open_target(url, endpoint, dry_run)
+    names, folders = store.list_names(FOLDER) if store else ((), ())
+    parent = _load_base(store, number, list_release_numbers(names)) if store else None
+    return Destination(url, number, store, parent, folders)
 
 
 def draft_release(
-    place: Place,
+    destination: Destination,
     assets: Sequence[Asset],
     *,
-    inherit: Callable[[str, Entry], bool] = lambda name, entry: False,
-    digests: Callable[[Path], str] = sha256_file,
+    inherit: Callable[[str, AssetEntry], bool] = lambda name, entry: False,
+    digests: Callable[[Path], str] = digest_file,
     dataset: Path | None = None,
 ) -> Draft:
     """Digest assets and compare them with the parent. Nothing is sent.
@@ -125,9 +133,9 @@ def draft_release(
         ``release.asset``, ``release.empty``, ``release.target``.
     """
     check_assets(assets)
-    _check_target(place.url, assets, dataset)
-    entries, differing = _compare(assets, place.parent, digests)
-    return Draft(place, {**entries, **_inherited(place.parent, entries, inherit)}, tuple(differing))
+    _check_target(destination.url, assets, dataset)
+    entries, differing = _compare_with_parent(assets, destination.parent, digests)
+    return Draft(destination, {**entries, **_select_inherited(destination.parent, entries, inherit)}, tuple(differing))
 
 
 def publish_draft(
@@ -138,30 +146,32 @@ def publish_draft(
     notes: Mapping[str, Any] | None = None,
     progress: Progress = lambda sent: None,
     dry_run: bool = False,
-) -> Published:
-    """Send what differs from the parent and commit. Parameters and errors: see `publish`."""
-    place, store, base = draft.place, draft.place.store, draft.place.parent
+) -> PublishResult:
+    """Send what differs from the parent and commit. Parameters and errors: see `publish_assets`."""
+    destination = draft.destination
+    store, base = destination.store, destination.parent
     if not license.strip():
-        raise problem("release.license", f"release {place.number} has no licence")
+        raise problem("release.license", f"release {destination.number} has no licence")
     plain_notes = json.loads(canonical(dict(notes or {})))  # as it will be read back
     parent = Parent(base.number, base.sha256) if base else None
-    release = Release(place.number, title, license, draft.entries, parent, plain_notes)
-    if store and base and base.number == place.number:
-        if not release.says_the_same(base):
-            raise taken(store, place.number)
-        if place.number not in place.texts and not dry_run:  # an earlier attempt ended right after its commit
-            announce(store, base)
-        return _report(place.url, base, base, (), Sent())
+    release = Release(destination.number, title, license, draft.entries, parent, plain_notes)
+    if store and base and base.number == destination.number:
+        if not release.has_same_content(base):
+            raise make_taken_problem(store, destination.number)
+        # Without its text for people, an earlier attempt ended right after its commit.
+        if destination.number not in destination.readmes and not dry_run:
+            write_readme_and_hint(store, base)
+        return _make_result(destination.url, base, base, (), SendCounts())
     if dry_run or not store:
-        would = Sent(sum(len(d.files) for d in draft.differing), sum(d.size for d in draft.differing))
-        return _report(place.url, release, base, draft.differing, would)
-    sent = Sent()
+        would = SendCounts(sum(len(d.files) for d in draft.differing), sum(d.size for d in draft.differing))
+        return _make_result(destination.url, release, base, draft.differing, would)
+    sent = SendCounts()
     release = replace(release, assets={**draft.entries, **send_assets(store, draft.differing, sent, progress)})
-    committed = commit(store, release)
-    return replace(_report(place.url, release, base, draft.differing, sent), committed=committed)
+    committed = commit_release(store, release)
+    return replace(_make_result(destination.url, release, base, draft.differing, sent), committed=committed)
 
 
-def publish(
+def publish_assets(
     assets: Sequence[Asset],
     store_url: str,
     number: str,
@@ -169,13 +179,13 @@ def publish(
     title: str,
     license: str,
     notes: Mapping[str, Any] | None = None,
-    inherit: Callable[[str, Entry], bool] = lambda name, entry: False,
-    digests: Callable[[Path], str] = sha256_file,
+    inherit: Callable[[str, AssetEntry], bool] = lambda name, entry: False,
+    digests: Callable[[Path], str] = digest_file,
     progress: Progress = lambda sent: None,
     endpoint: str | None = None,
     dry_run: bool = False,
     dataset: Path | None = None,
-) -> Published:
+) -> PublishResult:
     """Publish assets as one immutable release.
 
     Parameters
@@ -203,43 +213,43 @@ def publish(
         raise problem("release.license", f"release {number} has no licence")
     check_assets(assets)
     _check_target(store_url, assets, dataset)
-    place = open_place(store_url, number, endpoint=endpoint, dry_run=dry_run)
-    draft = draft_release(place, assets, inherit=inherit, digests=digests, dataset=dataset)
+    destination = open_destination(store_url, number, endpoint=endpoint, dry_run=dry_run)
+    draft = draft_release(destination, assets, inherit=inherit, digests=digests, dataset=dataset)
     return publish_draft(draft, title=title, license=license, notes=notes, progress=progress, dry_run=dry_run)
 
 
-def _compare(
+def _compare_with_parent(
     assets: Sequence[Asset], base: Release | None, digests: Callable[[Path], str]
-) -> tuple[dict[str, Entry], list[Digested]]:
+) -> tuple[dict[str, AssetEntry], list[DigestedAsset]]:
     """Entries of all assets, and those whose bytes differ from what the base release holds."""
-    entries: dict[str, Entry] = {}
-    differing: list[Digested] = []
+    entries: dict[str, AssetEntry] = {}
+    differing: list[DigestedAsset] = []
     for digested in digest_assets(sorted(assets, key=lambda asset: asset.name), digests):
         name = digested.asset.name
         old = base.assets.get(name) if base else None
-        entries[name] = entry_of(digested, old.key if old else name)
+        entries[name] = make_entry(digested, old.key if old else name)
         if not old or (old.sha256, old.manifest) != (digested.sha256, entries[name].manifest):
             differing.append(digested)
     return entries, differing
 
 
-def _inherited(
-    base: Release | None, entries: Mapping[str, Entry], inherit: Callable[[str, Entry], bool]
-) -> dict[str, Entry]:
+def _select_inherited(
+    base: Release | None, entries: Mapping[str, AssetEntry], inherit: Callable[[str, AssetEntry], bool]
+) -> dict[str, AssetEntry]:
     if base is None:
         return {}
     return {name: entry for name, entry in base.assets.items() if name not in entries and inherit(name, entry)}
 
 
-def _open(url: str, endpoint: str | None, dry_run: bool) -> Store | None:
+def _open_target(url: str, endpoint: str | None, dry_run: bool) -> Store | None:
     """The store; None for a dry run against a folder that is not there yet."""
-    folder = local_folder(url)
+    folder = get_local_folder(url)
     if dry_run and folder and not folder.exists():
         return None
     return open_store(url, endpoint, write=not dry_run)
 
 
-def check_order(url: str, number: str, endpoint: str | None = None) -> None:
+def check_destination(url: str, number: str, endpoint: str | None = None) -> None:
     """Refuse what no store could take: a URL, a number or an endpoint that is none.
 
     Raises
@@ -248,15 +258,15 @@ def check_order(url: str, number: str, endpoint: str | None = None) -> None:
         ``release.number``, ``storage.url`` or ``storage.endpoint``.
     """
     parse_number(number)
-    if local_folder(url) is None:
-        bucket_and_prefix(url)
+    if get_local_folder(url) is None:
+        parse_bucket_url(url)
     if endpoint:
         check_endpoint(endpoint)
 
 
 def _check_target(url: str, assets: Sequence[Asset], dataset: Path | None) -> None:
     """Refuse a target folder that holds what is published, or lies in it."""
-    target = local_folder(url)
+    target = get_local_folder(url)
     if target is None:
         return
     contents = (asset.content for asset in assets)
@@ -266,7 +276,7 @@ def _check_target(url: str, assets: Sequence[Asset], dataset: Path | None) -> No
             raise problem("release.target", f"the target folder {target} and {path} lie inside one another")
 
 
-def _base(store: Store, number: str, numbers: Sequence[str]) -> Release | None:
+def _load_base(store: Store, number: str, numbers: Sequence[str]) -> Release | None:
     """The release to compare with: the one of that number, or else the newest, which will be the parent."""
     if not numbers:
         return None
@@ -275,7 +285,7 @@ def _base(store: Store, number: str, numbers: Sequence[str]) -> Release | None:
         raise problem(
             "release.order",
             f"{number} does not come after {newest}, the newest release at {store.url}",
-            hint=f"The next free number is {next_number(newest)}.",
+            hint=f"The next free number is {get_next_number(newest)}.",
             value=number,
         )
     base = load_release(store, number if number in numbers else newest)
@@ -284,9 +294,11 @@ def _base(store: Store, number: str, numbers: Sequence[str]) -> Release | None:
     return base
 
 
-def _report(url: str, release: Release, base: Release | None, differing: Sequence[Digested], sent: Sent) -> Published:
+def _make_result(
+    url: str, release: Release, base: Release | None, differing: Sequence[DigestedAsset], sent: SendCounts
+) -> PublishResult:
     changed = sum(1 for d in differing if base and d.asset.name in base.assets)
-    return Published(
+    return PublishResult(
         url=url,
         number=release.number,
         key=release.key,

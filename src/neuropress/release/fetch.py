@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..model.finding import problem
-from ..model.source import sha256_file
+from ..storage.files import digest_file
 from ..storage.parallel import run_all
 from .assets import FileDigest
 from .read import OpenRelease
@@ -19,7 +19,7 @@ PIECE = 4 * 2**20
 type Progress = Callable[[int], None]
 
 
-def download(release: OpenRelease, places: Mapping[str, Path], progress: Progress) -> int:
+def download_assets(release: OpenRelease, places: Mapping[str, Path], progress: Progress) -> int:
     """Fetch assets; a file that is there already with the right bytes is left alone, and none is written over.
 
     Parameters
@@ -41,16 +41,16 @@ def download(release: OpenRelease, places: Mapping[str, Path], progress: Progres
     jobs = [
         (name, file, place / file.path if file.path else place)
         for name, place in places.items()
-        for file in release.files(name)
+        for file in release.list_files(name)
     ]
-    for _ in run_all(lambda job: _fetch(release, *job, progress), jobs, WORKERS):
+    for _ in run_all(lambda job: _download_file(release, *job, progress), jobs, WORKERS):
         pass
     return len(jobs)
 
 
-def _fetch(release: OpenRelease, name: str, file: FileDigest, path: Path, progress: Progress) -> None:
+def _download_file(release: OpenRelease, name: str, file: FileDigest, path: Path, progress: Progress) -> None:
     if os.path.lexists(path):
-        if path.is_symlink() or not path.is_file() or sha256_file(path) != file.sha256:
+        if path.is_symlink() or not path.is_file() or digest_file(path) != file.sha256:
             raise problem("release.occupied", f"{path} is there and is not what the release holds", file=str(path))
         progress(file.size)
         return

@@ -25,7 +25,7 @@ _CALENDAR = re.compile(r"(2[0-9]{3})\.([0-9]{2})\.([0-9]{2})")
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class AssetEntry:
     """Where an asset lies and what it is.
 
     Attributes
@@ -39,7 +39,7 @@ class Entry:
     manifest
         Key of the folder's manifest (JSON Lines: path, size, sha256); None for a file.
     provenance
-        What the publisher said about the asset's origin.
+        Labs and sessions that the asset is from, as the publisher stated them.
     """
 
     key: str
@@ -66,7 +66,7 @@ class Release:
     number: str
     title: str
     license: str
-    assets: Mapping[str, Entry]
+    assets: Mapping[str, AssetEntry]
     parent: Parent | None = None
     notes: Mapping[str, Any] = field(default_factory=dict)
     format: int = FORMAT
@@ -85,11 +85,11 @@ class Release:
         """Canonical JSON and a line end."""
         return f"{canonical(to_json(self))}\n".encode("ascii")
 
-    def says_the_same(self, other: Release) -> bool:
+    def has_same_content(self, other: Release) -> bool:
         """Whether two releases have the same content, wherever it lies and whatever came before."""
-        return self._without_place() == other._without_place()
+        return self._strip_keys() == other._strip_keys()
 
-    def _without_place(self) -> Release:
+    def _strip_keys(self) -> Release:
         assets = {name: replace(entry, key="") for name, entry in self.assets.items()}
         return replace(self, parent=None, assets=assets)
 
@@ -117,7 +117,7 @@ class Release:
         return release
 
 
-def _check_entry(name: str, entry: Entry) -> None:
+def _check_entry(name: str, entry: AssetEntry) -> None:
     """Refuse what would lead out of the store's folder, or out of where assets are put: whoever wrote it."""
     check_key(name)
     check_key(entry.key)
@@ -148,7 +148,7 @@ def parse_number(number: str) -> tuple[int, int, int]:
     raise problem("release.number", f"{number!r} is no release number", value=number)
 
 
-def next_number(newest: str) -> str:
+def get_next_number(newest: str) -> str:
     """The next free number after the newest release: the next patch, or the next day."""
     triple = parse_number(newest)
     if _CALENDAR.fullmatch(newest):
@@ -156,17 +156,25 @@ def next_number(newest: str) -> str:
     return f"{triple[0]}.{triple[1]}.{triple[2] + 1}"
 
 
-def release_numbers(names: Iterable[str]) -> tuple[str, ...]:
+def list_release_numbers(names: Iterable[str]) -> tuple[str, ...]:
     """The numbers among the file names of the releases folder, oldest first."""
-    found = []
+    numbers = []
     for name in names:
         number = name.removesuffix(".json")
         if number != name:
             try:
-                found.append((parse_number(number), number))
+                numbers.append((parse_number(number), number))
             except Problem:
                 continue  # latest.json and what later versions may put there
-    return tuple(number for _, number in sorted(found))
+    return tuple(number for _, number in sorted(numbers))
+
+
+def find_newest_number(store: Store) -> str:
+    """The number of the newest committed release. Raises `Problem` (``release.none``)."""
+    numbers = list_release_numbers(store.list_names(FOLDER)[0])
+    if not numbers:
+        raise problem("release.none", f"no release has been committed at {store.url}")
+    return numbers[-1]
 
 
 def load_release(store: Store, number: str) -> Release | None:
@@ -175,26 +183,36 @@ def load_release(store: Store, number: str) -> Release | None:
     return None if data is None else Release.from_bytes(data, f"{store.url}/{FOLDER}/{number}.json")
 
 
-def readme(release: Release, url: str) -> str:
+def format_readme(release: Release, url: str) -> str:
     """The release for people, as Markdown."""
     size = sum(entry.size for entry in release.assets.values())
     files = sum(entry.files for entry in release.assets.values())
+    before = release.parent.number if release.parent else "none, this is the first"
+    origin = f"`{url}`" if "://" in url else "the folder that holds `releases/`"
+    notes = {name: note if isinstance(note, str) else canonical(note) for name, note in release.notes.items()}
     lines = [
-        f"# {_plain(release.title) or 'Release'} {release.number}",
+        f"# {_escape_cell(release.title) or 'Release'} {release.number}",
         "",
-        f"- License: {_plain(release.license)}",
+        f"- License: {_escape_cell(release.license)}",
         f"- Assets: {len(release.assets)} ({files} files, {size} bytes)",
-        f"- Release before this one: {release.parent.number if release.parent else 'none, this is the first'}",
+        f"- Release before this one: {before}",
         f"- Manifest: `{release.key}`, SHA-256 `{release.sha256}`",
-        f"- Keys are relative to {f'`{url}`' if '://' in url else 'the folder that holds `releases/`'}",
+        f"- Keys are relative to {origin}",
         "",
-        *(f"- {_plain(str(k))}: {_plain(v if isinstance(v, str) else canonical(v))}" for k, v in release.notes.items()),
+        *(f"- {_escape_cell(str(name))}: {_escape_cell(note)}" for name, note in notes.items()),
         "",
         "| Asset | Kind | Key | Files | Bytes | SHA-256 |",
         "|---|---|---|---|---|---|",
     ]
     for name, entry in sorted(release.assets.items()):
-        cells = (_plain(name), entry.kind, f"`{_plain(entry.key)}`", str(entry.files), str(entry.size), entry.sha256)
+        cells = (
+            _escape_cell(name),
+            entry.kind,
+            f"`{_escape_cell(entry.key)}`",
+            str(entry.files),
+            str(entry.size),
+            entry.sha256,
+        )
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(
         [
@@ -207,5 +225,5 @@ def readme(release: Release, url: str) -> str:
     )
 
 
-def _plain(text: str) -> str:
+def _escape_cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")

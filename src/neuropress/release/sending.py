@@ -9,7 +9,6 @@ with other bytes: whatever is there and is not ours moves the asset to its next 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +19,8 @@ from ..model.finding import problem
 from ..model.plan import canonical
 from ..storage.parallel import run_all
 from ..storage.store import SMALL, Progress, Store, StoreUnavailable
-from .assets import Digested, FileDigest, revision_key
-from .manifest import FOLDER, Entry
+from .assets import DigestedAsset, FileDigest, make_claim, make_revision_key
+from .manifest import FOLDER, AssetEntry
 
 WORKERS = 32
 LARGE_WORKERS = 3
@@ -30,7 +29,7 @@ _TEMPORARY = re.compile(r"#\d+$")
 
 
 @dataclass(slots=True)
-class Sent:
+class SendCounts:
     """Data objects that went out, their bytes, and those that lay there already."""
 
     objects: int = 0
@@ -45,21 +44,21 @@ class _Outcome(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
+class _PlacedAsset:
     """An asset, the physical key that it owns, and its files that seem to lie there already."""
 
-    digested: Digested
+    digested: DigestedAsset
     revision: int
     key: str
     present: frozenset[str]
 
-    def object_key(self, file: FileDigest) -> str:
+    def get_object_key(self, file: FileDigest) -> str:
         return f"{self.key}/{file.path}" if file.path else self.key
 
 
-def entry_of(digested: Digested, key: str) -> Entry:
+def make_entry(digested: DigestedAsset, key: str) -> AssetEntry:
     """The release's entry of an asset that lies under `key`."""
-    return Entry(
+    return AssetEntry(
         key=key,
         kind=digested.asset.kind,
         size=digested.size,
@@ -70,24 +69,26 @@ def entry_of(digested: Digested, key: str) -> Entry:
     )
 
 
-def send_assets(store: Store, assets: Sequence[Digested], sent: Sent, progress: Progress) -> Mapping[str, Entry]:
+def send_assets(
+    store: Store, assets: Sequence[DigestedAsset], sent: SendCounts, progress: Progress
+) -> Mapping[str, AssetEntry]:
     """Send all data and file manifests; logical name -> entry. `sent` is counted up."""
     if store.folder:
         _check_local_names(assets)
-    entries: dict[str, Entry] = {}
+    entries: dict[str, AssetEntry] = {}
     pending = [(digested, 1) for digested in assets]
     while pending:
-        placed = tuple(run_all(lambda job: _place(store, *job), pending, WORKERS))
+        placed = tuple(run_all(lambda job: _claim_key(store, *job), pending, WORKERS))
         occupied: set[str] = set()
-        for place, file, outcome in _send_files(store, placed, progress):
+        for placed_asset, file, outcome in _send_files(store, placed, progress):
             if outcome is _Outcome.SENT:
                 sent.objects += 1
                 sent.size += file.size
             elif outcome is _Outcome.PRESENT:
                 sent.present += 1
             else:
-                occupied.add(place.key)
-        entries |= {p.digested.asset.name: entry_of(p.digested, p.key) for p in placed if p.key not in occupied}
+                occupied.add(placed_asset.key)
+        entries |= {p.digested.asset.name: make_entry(p.digested, p.key) for p in placed if p.key not in occupied}
         pending = [(p.digested, p.revision + 1) for p in placed if p.key in occupied]
     manifests = {entries[d.asset.name].manifest: d.manifest for d in assets if d.manifest is not None}
     for _ in run_all(lambda item: store.create(str(item[0]), item[1]), manifests.items(), WORKERS):
@@ -95,7 +96,7 @@ def send_assets(store: Store, assets: Sequence[Digested], sent: Sent, progress: 
     return entries
 
 
-def _check_local_names(assets: Iterable[Digested]) -> None:
+def _check_local_names(assets: Iterable[DigestedAsset]) -> None:
     for digested in assets:
         for file in digested.files:
             name = file.path or digested.asset.name
@@ -104,25 +105,25 @@ def _check_local_names(assets: Iterable[Digested]) -> None:
                     "release.asset",
                     f"{digested.asset.name}: a folder cannot hold the name {name!r}, which ends in # and a number",
                     hint="Rename the file, or publish to a bucket.",
-                    file=digested.asset.member(file.path).place,
+                    file=digested.asset.get_member(file.path).place,
                 )
 
 
-def _place(store: Store, digested: Digested, revision: int) -> _Placed:
+def _claim_key(store: Store, digested: DigestedAsset, revision: int) -> _PlacedAsset:
     """The first physical key, from a revision on, that can be this content's own."""
     while True:
-        key = revision_key(digested.asset.name, revision, folder=digested.manifest is not None)
-        ours, fresh = _claim(store, key, digested.sha256)
-        present = _lying(store, key, digested, fresh=fresh) if ours else None
+        key = make_revision_key(digested.asset.name, revision, folder=digested.manifest is not None)
+        ours, fresh = _bind_key(store, key, digested.sha256)
+        # A key that is ours may still hold what others put there: then the next revision is tried.
+        present = _find_present(store, key, digested, fresh=fresh) if ours else None
         if present is not None:
-            return _Placed(digested, revision, key, present)
+            return _PlacedAsset(digested, revision, key, present)
         revision += 1
 
 
-def _claim(store: Store, key: str, sha256: str) -> tuple[bool, bool]:
+def _bind_key(store: Store, key: str, sha256: str) -> tuple[bool, bool]:
     """Bind a physical key to a digest: whether it is bound so, and whether it was just now."""
-    name = f"{FOLDER}/claims/{hashlib.sha256(key.encode()).hexdigest()}.json"
-    claim = f"{canonical({'key': key, 'sha256': sha256})}\n".encode("ascii")
+    name, claim = make_claim(key, sha256)
     if store.create(name, claim):
         return True, True
     held = store.get(name)
@@ -131,35 +132,37 @@ def _claim(store: Store, key: str, sha256: str) -> tuple[bool, bool]:
     return held == claim, False
 
 
-def _lying(store: Store, key: str, digested: Digested, *, fresh: bool) -> frozenset[str] | None:
+def _find_present(store: Store, key: str, digested: DigestedAsset, *, fresh: bool) -> frozenset[str] | None:
     """Paths of the asset's files under a key, by size; None when something else lies there."""
     expected = {file.path: file.size for file in digested.files}
     if digested.manifest is None:
         if fresh and digested.size <= SMALL:
-            return frozenset()  # sending it tells
-        size = store.size(key)
-        found = {} if size is None else {"": size}
+            return frozenset()  # one request: sending it shows whether something is there
+        size = store.get_size(key)
+        sizes = {} if size is None else {"": size}
     else:
-        found = {name.removeprefix(f"{key}/"): size for name, size in store.list(key)}
-    return frozenset(found) if all(expected.get(path) == size for path, size in found.items()) else None
+        sizes = {name.removeprefix(f"{key}/"): size for name, size in store.list_objects(key)}
+    if any(expected.get(path) != size for path, size in sizes.items()):
+        return None
+    return frozenset(sizes)
 
 
 def _send_files(
-    store: Store, placed: Sequence[_Placed], progress: Progress
-) -> Iterator[tuple[_Placed, FileDigest, _Outcome]]:
-    def work(job: tuple[_Placed, FileDigest]) -> tuple[_Placed, FileDigest, _Outcome]:
+    store: Store, placed: Sequence[_PlacedAsset], progress: Progress
+) -> Iterator[tuple[_PlacedAsset, FileDigest, _Outcome]]:
+    def send_job(job: tuple[_PlacedAsset, FileDigest]) -> tuple[_PlacedAsset, FileDigest, _Outcome]:
         return *job, _send_file(store, *job, progress)
 
     # Large files are sent in parts side by side; few at a time keep the memory bounded.
     for large, workers in ((False, WORKERS), (True, LARGE_WORKERS)):
-        jobs = ((place, file) for place in placed for file in place.digested.files if (file.size > SMALL) is large)
-        yield from run_all(work, jobs, workers)
+        jobs = ((asset, file) for asset in placed for file in asset.digested.files if (file.size > SMALL) is large)
+        yield from run_all(send_job, jobs, workers)
 
 
-def _send_file(store: Store, place: _Placed, file: FileDigest, progress: Progress) -> _Outcome:
-    key = place.object_key(file)
-    if file.path not in place.present:
-        content = place.digested.asset.member(file.path)
+def _send_file(store: Store, placed: _PlacedAsset, file: FileDigest, progress: Progress) -> _Outcome:
+    key = placed.get_object_key(file)
+    if file.path not in placed.present:
+        content = placed.digested.asset.get_member(file.path)
         if store.upload(content, key, file.size, file.sha256, progress):
             return _Outcome.SENT
-    return _Outcome.PRESENT if store.sha256(key) == file.sha256 else _Outcome.OCCUPIED
+    return _Outcome.PRESENT if store.get_sha256(key) == file.sha256 else _Outcome.OCCUPIED

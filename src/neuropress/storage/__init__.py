@@ -5,7 +5,8 @@ module             what it holds
 =================  ===================================================================
 :mod:`.roots`      `Folder`, `Bucket`, `open_root`: places of raw files, which are never written
 :mod:`.objects`    an object of a bucket as a seekable file, read in pieces
-:mod:`.content`    `LocalFile`, `RawObject`, `Generated`: bytes that can be sent
+:mod:`.content`    `LocalFile`, `RawObject`, `GeneratedBytes`: bytes that can be sent
+:mod:`.files`      whether a local file is there, where its links lead, its digest
 :mod:`.store`      `open_store`, `Store`: the one client of buckets, and of folders that hold releases
 :mod:`.aws`        endpoint, region and credentials by the usual AWS chain
 :mod:`.failures`   what a store's errors mean, and which of them are worth asking again for

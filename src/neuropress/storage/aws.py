@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 DEFAULT_REGION = "us-east-1"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Credentials that the object store client finds and renews by itself.
-_AMBIENT = (
+_CLIENT_SOURCES = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
-_INSTANCE = ("169.254.169.254", 80)
+_METADATA_SERVICE = ("169.254.169.254", 80)
 # Settings of a profile by which its keys are obtained; the vendor's library does that.
-_INDIRECT = (
+_RENEWED_SOURCES = (
     "sso_session",
     "sso_start_url",
     "login_session",
@@ -52,11 +52,11 @@ class Access:
     anonymous: bool = False
     provider: RenewedKeys | None = field(default=None, repr=False)
 
-    def secrets(self) -> tuple[str, ...]:
+    def list_secrets(self) -> tuple[str, ...]:
         """Every text that no message may hold."""
         return (*self.keys.values(), *(self.provider.seen if self.provider else ()))
 
-    def renewal_problem(self) -> Problem | None:
+    def get_renewal_problem(self) -> Problem | None:
         """Why the keys could not be renewed, when that is what failed."""
         return self.provider.problem if self.provider else None
 
@@ -77,8 +77,8 @@ class RenewedKeys:
         Why the last attempt to get keys failed; None when it did not.
     """
 
-    def __init__(self, profile: str, way: str, credentials: Any) -> None:
-        self._profile, self._way, self._credentials = profile, way, credentials
+    def __init__(self, profile: str, method: str, credentials: Any) -> None:
+        self._profile, self._method, self._credentials = profile, method, credentials
         self._lock = threading.Lock()
         self.seen: set[str] = set()
         self.problem: Problem | None = None
@@ -90,7 +90,7 @@ class RenewedKeys:
             try:
                 frozen = self._credentials.get_frozen_credentials()
             except Exception as error:  # noqa: BLE001 - whatever the vendor's library or its plug-ins raise
-                self.problem = _renewal_problem(self._profile, self._way, type(error).__name__)
+                self.problem = _make_renewal_problem(self._profile, self._method, type(error).__name__)
             else:
                 self.problem = None
             if self.problem:
@@ -107,14 +107,14 @@ class RenewedKeys:
             }
 
 
-def _renewal_problem(profile: str, way: str, reason: str) -> Problem:
+def _make_renewal_problem(profile: str, method: str, reason: str) -> Problem:
     # The library's message is not shown: it quotes what a credential program wrote, which may be a key.
-    hint = f"Sign in with: aws sso login --profile {profile}" if way.startswith("sso_") else ""
-    message = f"the AWS profile {profile!r} obtains its keys by {way}, which failed ({reason})"
+    hint = f"Sign in with: aws sso login --profile {profile}" if method.startswith("sso_") else ""
+    message = f"the AWS profile {profile!r} obtains its keys by {method}, which failed ({reason})"
     return problem("storage.credentials", message, **({"hint": hint} if hint else {}))
 
 
-def _renewed_keys(profile: str, way: str) -> RenewedKeys:
+def _obtain_renewed_keys(profile: str, method: str) -> RenewedKeys:
     """Keys of a profile that does not hold them itself, obtained once to see that it works."""
     try:
         from botocore.exceptions import BotoCoreError
@@ -122,7 +122,7 @@ def _renewed_keys(profile: str, way: str) -> RenewedKeys:
     except ImportError:
         raise problem(
             "storage.credentials",
-            f"the AWS profile {profile!r} obtains its keys by {way}, which needs botocore",
+            f"the AWS profile {profile!r} obtains its keys by {method}, which needs botocore",
             hint="Install it with: python -m pip install 'neuropress[aws]'",
         ) from None
     try:
@@ -132,8 +132,8 @@ def _renewed_keys(profile: str, way: str) -> RenewedKeys:
     else:
         failure = "" if credentials else "no keys were found"
     if failure:
-        raise _renewal_problem(profile, way, failure)
-    keys = RenewedKeys(profile, way, credentials)
+        raise _make_renewal_problem(profile, method, failure)
+    keys = RenewedKeys(profile, method, credentials)
     keys()
     return keys
 
@@ -153,17 +153,17 @@ def find_access(endpoint: str | None, *, write: bool) -> Access:
     Problem
         ``storage.endpoint`` or ``storage.credentials``.
     """
-    profile = _profile()
+    profile = _read_profile()
     env = os.environ
     endpoint = find_endpoint(endpoint)
     if endpoint:
         check_endpoint(endpoint)
     region = env.get("AWS_REGION") or env.get("AWS_DEFAULT_REGION") or profile.get("region") or DEFAULT_REGION
-    keys = _keys(profile)
-    way = next((name for name in _INDIRECT if profile.get(name)), None)
-    if way and not keys:
-        return Access(region, endpoint, provider=_renewed_keys(_profile_name(), way))
-    if keys or any(env.get(name) for name in _AMBIENT) or _on_instance():
+    keys = _find_static_keys(profile)
+    method = next((name for name in _RENEWED_SOURCES if profile.get(name)), None)
+    if method and not keys:
+        return Access(region, endpoint, provider=_obtain_renewed_keys(_get_profile_name(), method))
+    if keys or any(env.get(name) for name in _CLIENT_SOURCES) or _is_on_instance():
         return Access(region, endpoint, keys)
     if write:
         raise problem("storage.credentials", "no credentials for the bucket were found")
@@ -175,7 +175,7 @@ def find_endpoint(endpoint: str | None) -> str | None:
     if endpoint:
         return endpoint
     env = os.environ
-    return env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or _profile().get("endpoint_url") or None
+    return env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL") or _read_profile().get("endpoint_url") or None
 
 
 def check_endpoint(endpoint: str) -> None:
@@ -192,44 +192,50 @@ def check_endpoint(endpoint: str) -> None:
         )
 
 
-def _keys(profile: Mapping[str, str]) -> dict[str, str]:
+def _find_static_keys(profile: Mapping[str, str]) -> dict[str, str]:
     """Static keys: the environment's, else the profile's; empty when there are none."""
-    found = {name: os.environ.get(f"AWS_{name.upper()}", "") for name in ("access_key_id", "secret_access_key")}
+    keys = {name: os.environ.get(f"AWS_{name.upper()}", "") for name in ("access_key_id", "secret_access_key")}
     token = os.environ.get("AWS_SESSION_TOKEN", "")
-    if any(found.values()) and not all(found.values()):
+    if any(keys.values()) and not all(keys.values()):
         raise problem(
             "storage.credentials", "only one of AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY is set in the environment"
         )
-    if not all(found.values()):
-        found = {name: profile.get(f"aws_{name}", "") for name in found}
+    if not all(keys.values()):
+        keys = {name: profile.get(f"aws_{name}", "") for name in keys}
         token = profile.get("aws_session_token", "")
-    if not all(found.values()):
+    if not all(keys.values()):
         return {}
-    return {**found, "session_token": token} if token else found
+    if token:
+        keys["session_token"] = token
+    return keys
 
 
-def _profile() -> Mapping[str, str]:
+def _read_profile() -> Mapping[str, str]:
     """The chosen profile's settings from the shared configuration and credentials files."""
     env = os.environ
-    name = _profile_name()
-    config = _read(env.get("AWS_CONFIG_FILE"), "config")
-    credentials = _read(env.get("AWS_SHARED_CREDENTIALS_FILE"), "credentials")
-    sections = [(config, name if name == "default" else f"profile {name}"), (credentials, name)]
-    found = [file[section] for file, section in sections if file.has_section(section)]
-    if not found and (env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE")):
+    name = _get_profile_name()
+    config = _read_config_file(env.get("AWS_CONFIG_FILE"), "config")
+    credentials = _read_config_file(env.get("AWS_SHARED_CREDENTIALS_FILE"), "credentials")
+    # Only the configuration file puts the word "profile" before names, and not before "default".
+    section_names = [(config, name if name == "default" else f"profile {name}"), (credentials, name)]
+    sections = [file[section] for file, section in section_names if file.has_section(section)]
+    if not sections and (env.get("AWS_PROFILE") or env.get("AWS_DEFAULT_PROFILE")):
         raise problem(
             "storage.credentials",
             f"the AWS profile {name!r} is in no AWS configuration file",
             hint="Correct AWS_PROFILE, or add the profile with: aws configure --profile NAME",
         )
-    return {key: value for section in found for key, value in section.items()}
+    settings: dict[str, str] = {}
+    for section in sections:
+        settings |= section  # the credentials file, which comes last, wins
+    return settings
 
 
-def _profile_name() -> str:
+def _get_profile_name() -> str:
     return os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE") or "default"
 
 
-def _read(path: str | None, default: str) -> configparser.RawConfigParser:
+def _read_config_file(path: str | None, default: str) -> configparser.RawConfigParser:
     # No interpolation: a secret key may hold a percent sign. No default section: [default] is a profile.
     parser = configparser.RawConfigParser(default_section="\0", strict=False)
     file = Path(path).expanduser() if path else Path.home() / ".aws" / default
@@ -243,12 +249,12 @@ def _read(path: str | None, default: str) -> configparser.RawConfigParser:
     return parser
 
 
-def _on_instance() -> bool:
+def _is_on_instance() -> bool:
     """Whether an instance metadata service answers: asking it without one takes minutes to fail."""
     if os.environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
         return False
     try:
-        socket.create_connection(_INSTANCE, timeout=1).close()
+        socket.create_connection(_METADATA_SERVICE, timeout=1).close()
     except OSError:
         return False
     return True

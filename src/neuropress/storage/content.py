@@ -44,7 +44,7 @@ class LocalFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Generated:
+class GeneratedBytes:
     """Bytes that were made for this and lie nowhere."""
 
     place: str
@@ -92,8 +92,11 @@ def read_parts(content: Readable, part: int) -> Iterator[bytes]:
         raise problem("storage.changed", f"{place} vanished while it was being published", file=place) from None
 
 
-def read_checked(content: Readable, part: int, sha256: str, progress: Callable[[int], None]) -> Iterator[bytes]:
-    """The content in parts; ends in an error, which aborts the upload, when its digest is another."""
+def read_verified_parts(content: Readable, part: int, sha256: str, progress: Callable[[int], None]) -> Iterator[bytes]:
+    """The content in parts; ends in an error, which aborts the upload, when its digest is another.
+
+    The last part is held back until the digest is known: once all parts are out, an upload can no longer be aborted.
+    """
     total = hashlib.sha256()
     held = b""
     for chunk in read_parts(content, part):
@@ -107,7 +110,7 @@ def read_checked(content: Readable, part: int, sha256: str, progress: Callable[[
     progress(len(held))
 
 
-def from_thread(parts: Iterator[bytes]) -> Iterator[bytes]:
+def read_in_thread(parts: Iterator[bytes]) -> Iterator[bytes]:
     """The same parts, read by a thread of their own.
 
     The store's client asks for the parts of an upload from within its event loop, where reading an object of
@@ -118,8 +121,8 @@ def from_thread(parts: Iterator[bytes]) -> Iterator[bytes]:
             yield part
 
 
-def check_digest(content: Readable, found: str, expected: str) -> None:
+def check_digest(content: Readable, actual: str, expected: str) -> None:
     """Compare the digest of what was read with the known one. Raises `Problem` (``storage.changed``)."""
-    if found != expected:
+    if actual != expected:
         place = content.place
         raise problem("storage.changed", f"{place} changed while it was being published", file=place)

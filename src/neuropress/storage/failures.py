@@ -36,14 +36,14 @@ class TransientFailure(StoreUnavailable):
     """One request failed in a way that the same request, made again now, may not."""
 
 
-def explain_error(error: BaseException, url: str, secrets: Iterable[str], doing: str) -> Problem | StoreUnavailable:
+def translate_error(error: BaseException, url: str, secrets: Iterable[str], action: str) -> Problem | StoreUnavailable:
     """Say in our own words what a client's error means; keys and headers are never quoted."""
     text = str(error)
-    name = error_code(error)
-    status = error_status(error)
+    name = get_error_code(error)
+    status = get_error_status(error)
     denied = isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or status[:3] in ("401", "403")
     if isinstance(error, InvalidPathError):
-        return problem("path.unsafe", f"{url}: {doing} met an object whose key has '..' or a control character in it")
+        return problem("path.unsafe", f"{url}: {action} met an object whose key has '..' or a control character in it")
     if name == "NoSuchBucket":
         return problem("storage.bucket", f"{url}: there is no such bucket")
     if name in _REGION:
@@ -51,15 +51,15 @@ def explain_error(error: BaseException, url: str, secrets: Iterable[str], doing:
     if _CLOCK.fullmatch(name):
         return problem("storage.clock", f"{url}: this machine's clock and the store's differ too much ({name})")
     if _EXPIRED.fullmatch(name):
-        return problem("storage.expired", f"{url}: the credentials expired while {doing} ({name})")
+        return problem("storage.expired", f"{url}: the credentials expired while {action} ({name})")
     if _DENIED.fullmatch(name) or denied:
-        return problem("storage.denied", f"{url}: access denied while {doing} ({name or 'no code given'})")
+        return problem("storage.denied", f"{url}: access denied while {action} ({name or 'no code given'})")
     reason = name or status or text.split("\n", 1)[0][:200]
     for secret in secrets:
         reason = reason.replace(secret, "***")
-    message = f"{url}: {doing} failed: {reason}"
+    message = f"{url}: {action} failed: {reason}"
     if isinstance(error, FileNotFoundError) and name != "NoSuchUpload":
-        return StoreUnavailable(f"{url}: {doing} failed: it is gone, or the store does not show it yet")
+        return StoreUnavailable(f"{url}: {action} failed: it is gone, or the store does not show it yet")
     return TransientFailure(message) if _is_transient(error, name, status) else StoreUnavailable(message)
 
 
@@ -74,16 +74,16 @@ def _is_transient(error: BaseException, name: str, status: str) -> bool:
 
 def is_conflict(error: BaseException) -> bool:
     """Whether a conditional request met another one: nothing is decided. The client takes it for "exists"."""
-    return error_status(error).startswith("409")
+    return get_error_status(error).startswith("409")
 
 
-def error_code(error: BaseException) -> str:
+def get_error_code(error: BaseException) -> str:
     """The store's own name of an error; empty when it gave none."""
-    found = _CODE.search(str(error))
-    return found[1] if found else ""
+    match = _CODE.search(str(error))
+    return match[1] if match else ""
 
 
-def error_status(error: BaseException) -> str:
+def get_error_status(error: BaseException) -> str:
     """HTTP status and its text, ``503 Service Unavailable``; empty when there was no answer."""
-    found = _STATUS.search(str(error))
-    return found[1].strip() if found else ""
+    match = _STATUS.search(str(error))
+    return match[1].strip() if match else ""

@@ -12,7 +12,7 @@ from ..model.finding import problem
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.\-_]{1,61}[a-z0-9]")
 
 
-def local_folder(url: str) -> Path | None:
+def get_local_folder(url: str) -> Path | None:
     """The folder that a URL names; None for a bucket. Raises `Problem` (``storage.url``)."""
     if url.startswith("s3://"):
         return None
@@ -43,7 +43,7 @@ def check_path(folder: Path, key: str) -> None:
             raise problem("storage.link", message, file=key)
 
 
-def bucket_and_prefix(url: str) -> tuple[str, str]:
+def parse_bucket_url(url: str) -> tuple[str, str]:
     """The parts of an ``s3://`` URL. Raises `Problem` (``storage.url``)."""
     rest = url.removeprefix("s3://")
     bucket, _, prefix = rest.partition("/")
@@ -57,7 +57,7 @@ def bucket_and_prefix(url: str) -> tuple[str, str]:
     return bucket, prefix
 
 
-def bucket_url(url: str) -> str:
+def normalise_bucket_url(url: str) -> str:
     """The plain form of an ``s3://`` URL. Raises `Problem` (``storage.url``)."""
-    bucket, prefix = bucket_and_prefix(url)
+    bucket, prefix = parse_bucket_url(url)
     return f"s3://{bucket}/{prefix}".rstrip("/")

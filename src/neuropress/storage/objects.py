@@ -11,12 +11,12 @@ from ..model.source import Stamp
 
 BLOCK = 2**16
 """Bytes that are fetched at least: a header far from its pixels costs no more."""
-MOST_AHEAD = 128
+MAX_BLOCKS_AHEAD = 128
 """Blocks that are fetched with one request while an object is read from front to back (8 MiB)."""
-DIRECT = 2**20
+MIN_DIRECT = 2**20
 """Reads of this size are a request of their own."""
-MOST_DIRECT = 2**24
-CACHED = 512
+MAX_DIRECT = 2**24
+MAX_CACHED_BLOCKS = 512
 """Blocks of one open object that are kept (32 MiB)."""
 
 
@@ -36,7 +36,7 @@ class ObjectBytes(io.RawIOBase):
     def __init__(self, fetch: Callable[[int, int], bytes], stamp: Stamp) -> None:
         self._fetch, self._stamp, self._size = fetch, stamp, stamp[0]
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._at = 0
+        self._position = 0
         self._fetched_to: int | None = None
         self._ahead = 1
 
@@ -54,56 +54,56 @@ class ObjectBytes(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         """Go to a byte; behind the end nothing is read."""
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size}[whence]
         if base + offset < 0:
             raise ValueError(f"negative seek position {base + offset}")
-        self._at = base + offset
-        return self._at
+        self._position = base + offset
+        return self._position
 
     def tell(self) -> int:
         """The byte that is read next."""
-        return self._at
+        return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Fill a buffer, or the beginning of it; 0 at the end of the object."""
         view = memoryview(buffer).cast("B")
-        length = min(len(view), self._size - self._at)
+        length = min(len(view), self._size - self._position)
         if length <= 0:
             return 0
-        data = self._piece(length)
+        data = self._read_piece(length)
         view[: len(data)] = data
-        self._at += len(data)
+        self._position += len(data)
         return len(data)
 
     def readall(self) -> bytes:
         """The rest of the object."""
         pieces = []
-        while self._at < self._size:
-            pieces.append(self._piece(self._size - self._at))
-            self._at += len(pieces[-1])
+        while self._position < self._size:
+            pieces.append(self._read_piece(self._size - self._position))
+            self._position += len(pieces[-1])
         return b"".join(pieces)
 
-    def _piece(self, length: int) -> bytes:
+    def _read_piece(self, length: int) -> bytes:
         """Between 1 and `length` bytes from the current position on."""
-        if length >= DIRECT:
-            return self._fetch(self._at, min(length, MOST_DIRECT))
-        number, offset = divmod(self._at, BLOCK)
+        if length >= MIN_DIRECT:
+            return self._fetch(self._position, min(length, MAX_DIRECT))
+        number, offset = divmod(self._position, BLOCK)
         needed = -(-(offset + length) // BLOCK)
-        return self._block(number, needed)[offset : offset + length]
+        return self._get_block(number, needed)[offset : offset + length]
 
-    def _block(self, number: int, needed: int) -> bytes:
+    def _get_block(self, number: int, needed: int) -> bytes:
         if number in self._blocks:
             self._blocks.move_to_end(number)
             return self._blocks[number]
         # A short way onwards counts as reading on: directories of a TIFF lie between its pages.
         onwards = self._fetched_to is not None and 0 <= number - self._fetched_to <= self._ahead
-        self._ahead = min(2 * self._ahead, MOST_AHEAD) if onwards else 1
+        self._ahead = min(2 * self._ahead, MAX_BLOCKS_AHEAD) if onwards else 1
         count = max(needed, self._ahead)
         start = number * BLOCK
         data = self._fetch(start, min(count * BLOCK, self._size - start))
-        for place in range(0, len(data), BLOCK):
-            self._blocks[number + place // BLOCK] = data[place : place + BLOCK]
+        for offset in range(0, len(data), BLOCK):
+            self._blocks[number + offset // BLOCK] = data[offset : offset + BLOCK]
         self._fetched_to = number + count
-        while len(self._blocks) > CACHED:
+        while len(self._blocks) > MAX_CACHED_BLOCKS:
             self._blocks.popitem(last=False)
         return self._blocks[number]

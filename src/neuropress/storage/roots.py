@@ -15,15 +15,16 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final
 
 from ..model.finding import Problem, Unusable, problem
-from ..model.source import BeforeRead, Root, Stamp, check_key, confine, exists, no_wait, sha256_file
+from ..model.source import BeforeRead, Root, Stamp, check_key, no_wait
+from .files import confine_path, digest_file, path_exists
 from .parallel import run_all
 
 if TYPE_CHECKING:
-    from .store import Entry, Store
+    from .store import ObjectInfo, Store
 
 FOLDER: Final = "folder"
-ASKED_SINGLY = 2
-"""Objects of one folder that are asked for one by one; then a listing says it of a thousand with one request."""
+MAX_SINGLE_LOOKUPS = 2
+"""Objects of one folder that are asked for one by one; then a listing answers for a thousand with one request."""
 DIGEST_PIECE = 8 * 2**20
 DIGEST_READERS = 2
 
@@ -33,14 +34,14 @@ def open_root(place: Path | str, endpoint: str | None = None) -> Root:
     return Bucket(place, endpoint) if isinstance(place, str) else Folder(place)
 
 
-def file_stamp(stat: os.stat_result) -> Stamp:
+def get_file_stamp(stat: os.stat_result) -> Stamp:
     """The stamp of a file of this machine."""
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 class _LocalBytes(io.FileIO):
     def stamp(self) -> Stamp:
-        return file_stamp(os.fstat(self.fileno()))
+        return get_file_stamp(os.fstat(self.fileno()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +57,14 @@ class Folder:
 
     def holds(self, key: str) -> bool:
         """Whether a file or a folder lies there."""
-        if not exists(self.folder / key, key):
+        if not path_exists(self.folder / key, key):
             return False
-        confine(self.folder, key)
+        confine_path(self.folder, key)
         return True
 
     def stamp(self, key: str) -> Stamp | None:
         """Size, times and inode of a file; None of a folder."""
-        path = confine(self.folder, key)
+        path = confine_path(self.folder, key)
         try:
             stat = path.stat()
         except (OSError, ValueError) as error:
@@ -73,36 +74,36 @@ class Folder:
             return None
         if not S_ISREG(stat.st_mode):
             raise problem("file.special", f"{key} is neither a file nor a folder", file=key)
-        return file_stamp(stat)
+        return get_file_stamp(stat)
 
     def members(self, folder: str) -> tuple[str, ...]:
         """Names of the files directly in a folder, sorted."""
-        with os.scandir(confine(self.folder, folder)) as entries:
+        with os.scandir(confine_path(self.folder, folder)) as entries:
             return tuple(sorted(entry.name for entry in entries if entry.is_file()))
 
     def files(self, folder: str) -> tuple[str, ...]:
         """Keys of all files below a folder; links to folders are not followed."""
-        top = confine(self.folder, folder)
+        top = confine_path(self.folder, folder)
         below = (path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file())
         return tuple(sorted(f"{folder.rstrip('/')}/{path}" for path in below))
 
     def open(self, key: str) -> io.RawIOBase:
         """The file, unbuffered."""
-        return _LocalBytes(confine(self.folder, key))
+        return _LocalBytes(confine_path(self.folder, key))
 
     def path(self, key: str) -> Path:
         """The file's path, links resolved."""
-        return confine(self.folder, key)
+        return confine_path(self.folder, key)
 
     def sha256(self, key: str, before_read: BeforeRead = no_wait) -> str:
         """SHA-256 of a file."""
-        return sha256_file(confine(self.folder, key), before_read)
+        return digest_file(confine_path(self.folder, key), before_read)
 
 
 class Bucket:
     """A prefix of an S3 bucket as a `Root`.
 
-    What it was told of an object it remembers, and reads no other content under that name: an object that is
+    What the store answered about an object it remembers, and reads no other content under that name: an object that is
     replaced meanwhile is ``file.changed``. Whoever wants to know how things stand now makes a new one; the
     connection is kept.
 
@@ -117,9 +118,9 @@ class Bucket:
     def __init__(self, url: str, endpoint: str | None = None) -> None:
         self.name = url.rstrip("/")
         self._endpoint = endpoint
-        self._seen: dict[str, Stamp | str | None] = {}
+        self._known: dict[str, Stamp | str | None] = {}
         self._members: dict[str, tuple[str, ...]] = {}
-        self._asked: Counter[str] = Counter()
+        self._lookups: Counter[str] = Counter()
 
     def holds(self, key: str) -> bool:
         """Whether an object, or any object below it, lies there."""
@@ -127,32 +128,32 @@ class Bucket:
 
     def stamp(self, key: str) -> Stamp | None:
         """Size and ETag of an object; None of a folder."""
-        found = self._look_up(key)
-        if found is None:
+        stamp = self._look_up(key)
+        if stamp is None:
             raise problem("file.missing", f"{key}: there is no such object at {self.name}", file=key)
-        return None if isinstance(found, str) else found
+        return None if isinstance(stamp, str) else stamp
 
     def members(self, folder: str) -> tuple[str, ...]:
-        """Names of the objects directly in a folder, sorted; ``folder/`` itself, an empty mark, is none."""
+        """Names of the objects directly in a folder, sorted; ``folder/`` itself, an empty object, is none."""
         folder = folder.rstrip("/")
         if folder not in self._members:
-            with self._errors() as store:
-                entries, folders = store.members(folder)
-            inside = f"{folder}/" if folder else ""
+            with self._open_store() as store:
+                entries, folders = store.list_folder(folder)
+            prefix = f"{folder}/" if folder else ""
             for name in (*entries, *folders):
-                check_key(inside + name)
-            self._seen |= {inside + name: FOLDER for name in folders}
+                check_key(prefix + name)
+            self._known |= {prefix + name: FOLDER for name in folders}
             # An object and a folder may bear one name; as a folder of files could not, the object counts.
-            self._seen |= {inside + name: _entry_stamp(entry) for name, entry in entries.items()}
+            self._known |= {prefix + name: _make_object_stamp(entry) for name, entry in entries.items()}
             if entries or folders:
-                self._seen.setdefault(folder, FOLDER)
+                self._known.setdefault(folder, FOLDER)
             self._members[folder] = tuple(sorted(entries))
         return self._members[folder]
 
     def files(self, folder: str) -> tuple[str, ...]:
         """Keys of all objects below a folder, at any depth, sorted."""
-        with self._errors() as store:
-            keys = sorted(key for key, _ in store.list(folder.rstrip("/")))
+        with self._open_store() as store:
+            keys = sorted(key for key, _ in store.list_objects(folder.rstrip("/")))
         for key in keys:
             check_key(key)
         return tuple(key for key in keys if key != folder.rstrip("/"))
@@ -161,72 +162,72 @@ class Bucket:
         """The object, read in pieces as asked for."""
         from .objects import ObjectBytes
 
-        stamp = self._file_stamp(key)
-        return ObjectBytes(lambda start, length: self._read(key, stamp, start, length), stamp)
+        stamp = self._get_object_stamp(key)
+        return ObjectBytes(lambda start, length: self._read_range(key, stamp, start, length), stamp)
 
     def path(self, key: str) -> None:
         """None: an object lies nowhere on this machine."""
 
     def sha256(self, key: str, before_read: BeforeRead = no_wait) -> str:
         """SHA-256 of an object, all of which is read, whatever was stated when it was put."""
-        stamp = self._file_stamp(key)
+        stamp = self._get_object_stamp(key)
         starts = range(0, stamp[0], DIGEST_PIECE)
 
-        def read(start: int) -> bytes:
-            return self._read(key, stamp, start, min(DIGEST_PIECE, stamp[0] - start))
+        def read_piece(start: int) -> bytes:
+            return self._read_range(key, stamp, start, min(DIGEST_PIECE, stamp[0] - start))
 
         total = hashlib.sha256()
-        for piece in run_all(read, starts, DIGEST_READERS):
+        for piece in run_all(read_piece, starts, DIGEST_READERS):
             total.update(piece)
             before_read(len(piece))
         return total.hexdigest()
 
-    def _file_stamp(self, key: str) -> Stamp:
+    def _get_object_stamp(self, key: str) -> Stamp:
         stamp = self.stamp(key)
         if stamp is None:
             raise problem("file.special", f"{key} is a folder, where a file belongs", file=key)
         return stamp
 
-    def _read(self, key: str, stamp: Stamp, start: int, length: int) -> bytes:
+    def _read_range(self, key: str, stamp: Stamp, start: int, length: int) -> bytes:
         etag = stamp[2] if isinstance(stamp[2], str) else ""
-        with self._errors() as store:
+        with self._open_store() as store:
             return store.read_range(key, start, length, etag)
 
     def _look_up(self, key: str) -> Stamp | str | None:
         """The stamp of an object, `FOLDER`, or None for nothing."""
         key = key.rstrip("/")
-        if key in self._seen:
-            return self._seen[key]
+        if key in self._known:
+            return self._known[key]
         parent = str(PurePosixPath(key).parent).removeprefix(".")
-        self._asked[parent] += 1
-        if parent in self._members or self._asked[parent] > ASKED_SINGLY:
+        self._lookups[parent] += 1
+        if parent in self._members or self._lookups[parent] > MAX_SINGLE_LOOKUPS:
             self.members(parent)
-            return self._seen.setdefault(key, None)
-        with self._errors() as store:
-            entry = store.stat(key)
+            return self._known.setdefault(key, None)
+        with self._open_store() as store:
+            entry = store.get_info(key)
         if entry is not None:
-            self._seen[key] = _entry_stamp(entry)
+            self._known[key] = _make_object_stamp(entry)
         else:
             self.members(key)  # also tells whether the bucket is there
-        return self._seen.setdefault(key, None)
+        return self._known.setdefault(key, None)
 
     @contextmanager
-    def _errors(self) -> Iterator[Store]:
+    def _open_store(self) -> Iterator[Store]:
         """The store; what it refuses is no fault of the row that names the object."""
         try:
-            yield _connect(self.name, self._endpoint, _environment())
+            yield _connect(self.name, self._endpoint, _list_aws_settings())
         except Problem as bad:
             if bad.finding.id.startswith("storage."):
                 raise Unusable(bad.finding) from None
             raise
 
 
-def _entry_stamp(entry: Entry) -> Stamp:
+def _make_object_stamp(entry: ObjectInfo) -> Stamp:
     # Listings and answers to HEAD state the time with different precision, so an ETag goes before it.
     return (entry.size, 0, entry.etag, "") if entry.etag else (entry.size, entry.modified_ns, "", "")
 
 
-def _environment() -> tuple[tuple[str, str], ...]:
+def _list_aws_settings() -> tuple[tuple[str, str], ...]:
     return tuple(sorted(item for item in os.environ.items() if item[0].startswith("AWS_")))
 
 

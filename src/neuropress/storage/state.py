@@ -22,8 +22,9 @@ from filelock import FileLock, Timeout
 from ..model.budget import parse_json
 from ..model.finding import problem
 from ..model.receipt import InputDigest
-from ..model.source import BeforeRead, Root, Stamp, no_wait, sha256_file
-from .roots import file_stamp
+from ..model.source import BeforeRead, Root, Stamp, no_wait
+from .files import digest_file
+from .roots import get_file_stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Lock:
         Problem
             ``dataset.locked``: its file was deleted or replaced, so that another may be writing.
         """
-        if _identity(self.path) != self.file:
+        if _get_inode(self.path) != self.file:
             message = f"{self.path} was deleted or replaced during the run, so another neuropress may be writing"
             raise problem("dataset.locked", message, file=str(self.path))
 
@@ -50,13 +51,13 @@ _HELD: dict[Path, Lock] = {}
 """State folder -> the lock that this process holds."""
 
 
-def held_lock(folder: Path) -> Lock | None:
+def get_held_lock(folder: Path) -> Lock | None:
     """The lock that this process holds on a dataset, by its state folder."""
     return _HELD.get(folder)
 
 
 @contextmanager
-def locked(folder: Path, verb: str) -> Iterator[None]:
+def lock_dataset(folder: Path, verb: str) -> Iterator[None]:
     """One writer at a time per dataset; the lock names its holder and dies with it.
 
     Raises
@@ -65,7 +66,7 @@ def locked(folder: Path, verb: str) -> Iterator[None]:
         ``dataset.locked``, naming the holder; ``dataset.config``: a link or a file lies
         where the folder or the lock belongs.
     """
-    check_state(folder)
+    check_state_folder(folder)
     folder.mkdir(exist_ok=True)
     path, holder = folder.with_name(f"{folder.name}.lock"), folder / "holder.json"
     if path.is_symlink() or (path.exists() and not path.is_file()):
@@ -74,10 +75,10 @@ def locked(folder: Path, verb: str) -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
-        raise problem("dataset.locked", f"{folder.parent} is in use by {_holder(holder)}") from None
+        raise problem("dataset.locked", f"{folder.parent} is in use by {_describe_holder(holder)}") from None
     try:
         write_atomic(holder, json.dumps({"verb": verb, "pid": os.getpid(), "host": socket.gethostname()}))
-        _HELD[folder] = Lock(path, _identity(path))
+        _HELD[folder] = Lock(path, _get_inode(path))
         _HELD[folder].check()
         yield
     finally:
@@ -87,19 +88,19 @@ def locked(folder: Path, verb: str) -> Iterator[None]:
         lock.release()
 
 
-def check_state(folder: Path) -> None:
+def check_state_folder(folder: Path) -> None:
     """Refuse a link or a file in the place of the state folder. Raises `Problem` (``dataset.config``)."""
-    if not _is_ours(folder):
+    if not _is_state_folder(folder):
         what = "a link" if folder.is_symlink() else "no folder"
         message = f"{folder} is {what}, where neuropress keeps its notes; move it away"
         raise problem("dataset.config", message, file=str(folder))
 
 
-def _is_ours(folder: Path) -> bool:
+def _is_state_folder(folder: Path) -> bool:
     return not folder.is_symlink() and (folder.is_dir() or not folder.exists())
 
 
-def _identity(path: Path) -> tuple[int, int]:
+def _get_inode(path: Path) -> tuple[int, int]:
     try:
         stat = path.lstat()
     except OSError:
@@ -107,10 +108,10 @@ def _identity(path: Path) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _holder(path: Path) -> str:
+def _describe_holder(path: Path) -> str:
     try:
-        who = parse_json(path.read_bytes())
-        return f"neuropress {who['verb']} (process {who['pid']} on {who['host']})"
+        holder = parse_json(path.read_bytes())
+        return f"neuropress {holder['verb']} (process {holder['pid']} on {holder['host']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another neuropress"
 
@@ -126,13 +127,13 @@ def write_atomic(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-        settle_folder(path.parent)
+        sync_folder(path.parent)
     except OSError:
         partial.unlink(missing_ok=True)
         raise
 
 
-def settle_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Wait until a folder's entries are on the disk, so that a new name survives a power cut."""
     if os.name == "nt":  # Windows has no handle for this; its renames are journaled
         return
@@ -143,39 +144,47 @@ def settle_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def _is_digest(entry: Any) -> bool:
-    *stamp, sha256 = entry if isinstance(entry, list) and entry else [None]
-    whole = len(stamp) == 4 and all(type(n) in kinds for n, kinds in zip(stamp, _STAMP, strict=True))
-    return whole and isinstance(sha256, str) and len(sha256) == 64
+_STAMP_TYPES = ((int,), (int,), (int, str), (int, str))
 
 
-_STAMP = ((int,), (int,), (int, str), (int, str))
+def _is_digest_entry(entry: Any) -> bool:
+    """Whether an entry is the four parts of a stamp and a digest."""
+    if not isinstance(entry, list) or len(entry) != len(_STAMP_TYPES) + 1:
+        return False
+    *stamp, sha256 = entry
+    # The exact type, because True is an int as well.
+    is_stamp = all(type(part) in types for part, types in zip(stamp, _STAMP_TYPES, strict=True))
+    return is_stamp and isinstance(sha256, str) and len(sha256) == 64
 
 
-def _is_release(entry: Any) -> bool:
+def _is_release_entry(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("release"), str)
 
 
-_SHAPES: Mapping[str, Callable[[Any], bool]] = {"digests.json": _is_digest, "released.json": _is_release}
-"""Memory -> what each of its entries must be; others are compared whole with what they should be."""
+_ENTRY_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "digests.json": _is_digest_entry,
+    "released.json": _is_release_entry,
+}
+"""State file -> whether an entry has the form it must have; entries of others are compared whole."""
 
 
-class Memory:
+class StateFile:
     """A small JSON object on disk; what is unreadable, missing or of another shape was never known."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.data: dict[str, Any] = {}
-        fits = _SHAPES.get(path.name, lambda entry: True)
+        is_entry = _ENTRY_CHECKS.get(path.name, lambda entry: True)
         with suppress(OSError, ValueError):
-            known = parse_json(path.read_bytes()) if _is_ours(path.parent) and path.is_file() else None
-            self.data = {k: v for k, v in known.items() if fits(v)} if isinstance(known, dict) else {}
+            saved = parse_json(path.read_bytes()) if _is_state_folder(path.parent) and path.is_file() else None
+            if isinstance(saved, dict):
+                self.data = {key: entry for key, entry in saved.items() if is_entry(entry)}
         self._saved = dict(self.data)
 
     def save(self) -> None:
         """Write it back, if it changed. Raises `OSError`, also where the folder is a link."""
         if self.data != self._saved:
-            if not _is_ours(self._path.parent):
+            if not _is_state_folder(self._path.parent):
                 raise NotADirectoryError(f"{self._path.parent} is not the folder that neuropress made")
             write_atomic(self._path, json.dumps(self.data, indent=0, sort_keys=True))
             self._saved = dict(self.data)
@@ -185,9 +194,9 @@ class DigestCache:
     """SHA-256 of files and objects, computed again only when their `Stamp` changed."""
 
     def __init__(self, folder: Path) -> None:
-        self._memory = Memory(folder / "digests.json")
+        self._state = StateFile(folder / "digests.json")
 
-    def digest(self, path: Path, before_read: BeforeRead = no_wait) -> InputDigest:
+    def get_file_digest(self, path: Path, before_read: BeforeRead = no_wait) -> InputDigest:
         """Size and digest of a file of this machine, from the cache where its stamp is unchanged.
 
         Parameters
@@ -200,28 +209,30 @@ class DigestCache:
         Problem
             ``file.changed``: it is being written to.
         """
-        return self._digest(str(path), lambda: file_stamp(path.stat()), lambda: sha256_file(path, before_read))
+        return self._get_digest(str(path), lambda: get_file_stamp(path.stat()), lambda: digest_file(path, before_read))
 
-    def of_raw(self, root: Root, key: str, before_read: BeforeRead = no_wait) -> InputDigest:
-        """Size and digest of a raw file. Raises as `digest` and `Root.stamp` do."""
-        return self._digest(f"{root.name}/{key}", partial(_raw_stamp, root, key), lambda: root.sha256(key, before_read))
+    def get_raw_digest(self, root: Root, key: str, before_read: BeforeRead = no_wait) -> InputDigest:
+        """Size and digest of a raw file. Raises as `get_file_digest` and `Root.stamp` do."""
+        return self._get_digest(
+            f"{root.name}/{key}", partial(_get_raw_stamp, root, key), lambda: root.sha256(key, before_read)
+        )
 
-    def _digest(self, name: str, stamp: Callable[[], Stamp], read: Callable[[], str]) -> InputDigest:
-        before, known = stamp(), self._memory.data.get(name)
+    def _get_digest(self, name: str, get_stamp: Callable[[], Stamp], read_digest: Callable[[], str]) -> InputDigest:
+        before, known = get_stamp(), self._state.data.get(name)
         if known and tuple(known[:4]) == before:
             return InputDigest(before[0], known[4])
-        sha256 = read()
-        if stamp() != before:
+        sha256 = read_digest()
+        if get_stamp() != before:
             raise problem("file.changed", f"{name} changed while it was read", file=name)
-        self._memory.data[name] = [*before, sha256]
+        self._state.data[name] = [*before, sha256]
         return InputDigest(before[0], sha256)
 
     def save(self) -> None:
         """Keep what was computed."""
-        self._memory.save()
+        self._state.save()
 
 
-def _raw_stamp(root: Root, key: str) -> Stamp:
+def _get_raw_stamp(root: Root, key: str) -> Stamp:
     stamp = root.stamp(key)
     if stamp is None:
         raise problem("file.special", f"{key} is a folder, where a file belongs", file=key)

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 from uuid import uuid4
 
 import obstore
@@ -26,9 +26,9 @@ from obstore.store import LocalStore, S3Store
 
 from ..model.finding import Unusable, problem
 from .aws import Access, find_access
-from .content import Readable, check_digest, from_thread, read_checked, read_parts
-from .failures import PAUSES, StoreUnavailable, TransientFailure, error_code, explain_error, is_conflict
-from .folder import bucket_and_prefix, check_path, local_folder
+from .content import Readable, check_digest, read_in_thread, read_parts, read_verified_parts
+from .failures import PAUSES, StoreUnavailable, TransientFailure, get_error_code, is_conflict, translate_error
+from .folder import check_path, get_local_folder, parse_bucket_url
 from .objects import ObjectBytes
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SMALL",
-    "Entry",
+    "ObjectInfo",
     "Progress",
     "Store",
     "StoreUnavailable",
-    "bucket_and_prefix",
-    "local_folder",
+    "get_local_folder",
     "open_store",
+    "parse_bucket_url",
 ]
 
 type Progress = Callable[[int], None]
@@ -63,12 +63,21 @@ CLIENT: ClientConfig = {"timeout": "10min", "connect_timeout": "10s"}
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """What a store says of an object without reading it: size in bytes, ETag or ``""``, time of its last change."""
+class ObjectInfo:
+    """What is known of an object without reading it: size in bytes, ETag or ``""``, time of its last change."""
 
     size: int
     etag: str
     modified_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """An object as it was read: its bytes if they are kept, their digest, the digest stated for it or ``""``."""
+
+    data: bytes
+    sha256: str
+    stated: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,7 @@ class Store:
     backend: S3Store | LocalStore = field(repr=False)
     folder: Path | None = None
     access: Access | None = field(default=None, repr=False)
-    single: S3Store | LocalStore | None = field(default=None, repr=False)
+    unretried: S3Store | LocalStore | None = field(default=None, repr=False)
 
     def get(self, key: str) -> bytes | None:
         """An object's bytes; None when there is none.
@@ -93,21 +102,21 @@ class Store:
         remains is damage in the store, and returned as it is: callers compare digests.
         """
 
-        def read() -> tuple[bytes, str, str] | None:
+        def read_object() -> _Reading | None:
             try:
                 answer = obstore.get(self.backend, key)
             except FileNotFoundError as error:
-                _check_bucket(error)
+                _raise_missing_bucket(error)
                 return None
             data = bytes(answer.bytes())
-            return data, hashlib.sha256(data).hexdigest(), _stated_digest(answer)
+            return _Reading(data, hashlib.sha256(data).hexdigest(), _get_stated_digest(answer))
 
-        found = self._read_settled(key, read)
-        return None if found is None else found[0]
+        reading = self._read_until_stable(key, read_object)
+        return None if reading is None else reading.data
 
     def open(self, key: str) -> BinaryIO:
         """An object as a seekable file, read piece by piece as asked for; pieces have no digest to compare with."""
-        entry = self._request("reading", key, lambda: _entry(self._head(key).meta))
+        entry = self._retry_request("reading", key, lambda: _make_object_info(self._get_head(key).meta))
         raw = ObjectBytes(partial(self.read_range, key), (entry.size, entry.modified_ns, entry.etag, ""))
         return cast(BinaryIO, io.BufferedReader(raw))
 
@@ -132,20 +141,20 @@ class Store:
                 raise StoreUnavailable(f"{self.url}: reading {key} gave {len(data)} bytes instead of {length}")
             return data
 
-        return self._request("reading", key, read)
+        return self._retry_request("reading", key, read)
 
     def create(self, key: str, data: bytes, sha256: str | None = None) -> bool:
         """Put an object unless one is there; False when one is. Of many callers exactly one wins.
 
         When an answer was lost, the object that is found there is ours if its bytes are: whoever wrote equal bytes.
         """
-        attributes = self._attributes(sha256 or hashlib.sha256(data).hexdigest())
+        attributes = self._make_attributes(sha256 or hashlib.sha256(data).hexdigest())
         uncertain = False  # whether an earlier attempt may have arrived
 
         def put() -> bool:
             nonlocal uncertain
             try:
-                obstore.put(self.single or self.backend, key, data, mode="create", attributes=attributes)
+                obstore.put(self.unretried or self.backend, key, data, mode="create", attributes=attributes)
             except (AlreadyExistsError, PreconditionError) as error:
                 if is_conflict(error):
                     raise
@@ -153,40 +162,40 @@ class Store:
             except BaseError:
                 uncertain = True
                 raise
-            self._sync(key)
+            self._sync_file(key)
             return True
 
-        return self._request("writing", key, put)
+        return self._retry_request("writing", key, put)
 
     def replace(self, key: str, data: bytes) -> None:
         """Put an object whether or not one is there: for hints and texts for people only."""
-        attributes = self._attributes(hashlib.sha256(data).hexdigest())
-        self._request("writing", key, lambda: obstore.put(self.backend, key, data, attributes=attributes))
+        attributes = self._make_attributes(hashlib.sha256(data).hexdigest())
+        self._retry_request("writing", key, lambda: obstore.put(self.backend, key, data, attributes=attributes))
 
-    def size(self, key: str) -> int | None:
+    def get_size(self, key: str) -> int | None:
         """An object's size in bytes; None when there is none."""
-        entry = self.stat(key)
+        entry = self.get_info(key)
         return None if entry is None else entry.size
 
-    def stat(self, key: str) -> Entry | None:
-        """What the store says of an object; None when there is none."""
+    def get_info(self, key: str) -> ObjectInfo | None:
+        """Size, ETag and time of an object; None when there is none."""
 
-        def look() -> Entry | None:
+        def look_up() -> ObjectInfo | None:
             try:
-                return _entry(self._head(key).meta)
+                return _make_object_info(self._get_head(key).meta)
             except FileNotFoundError as error:
-                _check_bucket(error)
+                _raise_missing_bucket(error)
                 return None
 
-        return self._request("looking up", key, look)
+        return self._retry_request("looking up", key, look_up)
 
-    def list(self, folder: str) -> Iterator[tuple[str, int]]:
+    def list_objects(self, folder: str) -> Iterator[tuple[str, int]]:
         """Key and size in bytes of every object below a folder, at any depth."""
-        pauses = self._pauses()
+        pauses = self._start_pauses()
         last: str | None = None
         while True:
             try:
-                with self._errors("listing", folder):
+                with self._translate_errors("listing", folder):
                     # Pages of a bucket come in the order of keys, so a broken listing goes on where it stood.
                     for chunk in obstore.list(self.backend, folder, offset=last, chunk_size=1000):
                         for item in chunk:
@@ -196,42 +205,40 @@ class Store:
                             yield item["path"], item["size"]
                 return
             except TransientFailure:
-                if not _wait(pauses):
+                if not _sleep_pause(pauses):
                     raise
 
-    def names(self, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    def list_names(self, folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Names of the objects, and of the folders, directly in a folder."""
-        objects, folders = self.members(folder)
+        objects, folders = self.list_folder(folder)
         return tuple(objects), folders
 
-    def members(self, folder: str) -> tuple[dict[str, Entry], tuple[str, ...]]:
+    def list_folder(self, folder: str) -> tuple[dict[str, ObjectInfo], tuple[str, ...]]:
         """The objects directly in a folder by name, and the names of its folders."""
-        found = self._request("listing", folder, lambda: obstore.list_with_delimiter(self.backend, folder))
+        listing = self._retry_request("listing", folder, lambda: obstore.list_with_delimiter(self.backend, folder))
         # An object called "folder/", by which some tools mark a folder, is listed under the folder's own name.
-        inside = (item for item in found["objects"] if item["path"] != folder)
-        objects = {item["path"].rsplit("/", 1)[-1]: _entry(item) for item in inside}
-        return objects, tuple(path.rsplit("/", 1)[-1] for path in found["common_prefixes"])
+        inside = (item for item in listing["objects"] if item["path"] != folder)
+        objects = {item["path"].rsplit("/", 1)[-1]: _make_object_info(item) for item in inside}
+        return objects, tuple(path.rsplit("/", 1)[-1] for path in listing["common_prefixes"])
 
-    def sha256(self, key: str) -> str:
+    def get_sha256(self, key: str) -> str:
         """An object's SHA-256: as stated when it was put, else computed by reading it."""
         stated = ""
         if self.folder is None:
-            stated = self._request("looking up", key, lambda: _stated_digest(self._head(key)))
+            stated = self._retry_request("looking up", key, lambda: _get_stated_digest(self._get_head(key)))
         return stated or self.read_sha256(key)
 
     def read_sha256(self, key: str) -> str:
         """An object's SHA-256, computed by reading all of it; see `get` on bytes damaged on the way."""
 
-        def read() -> tuple[None, str, str]:
+        def read_object() -> _Reading:
             answer = obstore.get(self.backend, key)
             total = hashlib.sha256()
             for chunk in answer.stream(min_chunk_size=PART):
                 total.update(chunk)
-            return None, total.hexdigest(), _stated_digest(answer)
+            return _Reading(b"", total.hexdigest(), _get_stated_digest(answer))
 
-        found = self._read_settled(key, read)
-        assert found is not None
-        return found[1]
+        return self._read_until_stable(key, read_object).sha256
 
     def upload(self, content: Readable, key: str, size: int, sha256: str, progress: Progress) -> bool:
         """Send a file, or bytes, unless an object is there; False when one is.
@@ -254,22 +261,22 @@ class Store:
         if self.folder is not None:
             # A killed copy must not leave its remains inside a published folder, so it is staged elsewhere.
             staged = f"{PARTIAL}/{uuid4().hex}"
-            self._request("writing", key, lambda: self._send_parts(content, staged, size, sha256, progress))
-            with self._errors("writing", key):
-                self._sync(staged)
-                return self._rename(staged, key)
+            self._retry_request("writing", key, lambda: self._send_parts(content, staged, size, sha256, progress))
+            with self._translate_errors("writing", key):
+                self._sync_file(staged)
+                return self._rename_staged(staged, key)
         begun = False
 
         def send() -> None:
             # The upload may be complete although the answer that says so was lost.
             nonlocal begun
-            if begun and self.size(key) == size and self.sha256(key) == sha256:
+            if begun and self.get_size(key) == size and self.get_sha256(key) == sha256:
                 progress(size)
             else:
                 begun = True
                 self._send_parts(content, key, size, sha256, progress)
 
-        self._request("writing", key, send)
+        self._retry_request("writing", key, send)
         return True
 
     def _send_parts(self, content: Readable, key: str, size: int, sha256: str, progress: Progress) -> None:
@@ -286,8 +293,8 @@ class Store:
             obstore.put(
                 self.backend,
                 key,
-                from_thread(read_checked(content, part, sha256, count)),
-                attributes=self._attributes(sha256),
+                read_in_thread(read_verified_parts(content, part, sha256, count)),
+                attributes=self._make_attributes(sha256),
                 chunk_size=part,
                 max_concurrency=max(1, IN_FLIGHT // part // 2),
             )
@@ -295,7 +302,7 @@ class Store:
             progress(-sent)
             raise
 
-    def _rename(self, staged: str, key: str) -> bool:
+    def _rename_staged(self, staged: str, key: str) -> bool:
         try:
             obstore.rename(self.backend, staged, key, overwrite=False)
         except AlreadyExistsError:
@@ -303,13 +310,13 @@ class Store:
             return False
         return True
 
-    def _sync(self, key: str) -> None:
+    def _sync_file(self, key: str) -> None:
         """Bring a file of a folder to the disk: a commit must not outlive its data when the power fails."""
         if self.folder:
             with (self.folder / key).open("r+b") as file:
                 os.fsync(file.fileno())
 
-    def _head(self, key: str) -> GetResult:
+    def _get_head(self, key: str) -> GetResult:
         try:
             return obstore.get(self.backend, key, options={"head": True})
         except BaseError:
@@ -317,38 +324,38 @@ class Store:
             obstore.list_with_delimiter(self.backend, key)
             raise
 
-    def _attributes(self, sha256: str) -> dict[str, str] | None:
+    def _make_attributes(self, sha256: str) -> dict[str, str] | None:
         # Folders have no place for attributes; there the bytes themselves are digested.
         return {"sha256": sha256} if self.folder is None else None
 
-    def _read_settled[T: tuple[Any, str, str] | None](self, key: str, read: Callable[[], T]) -> T:
-        """Read until the digest is the stated one, or the same other one twice: (bytes, digest, stated digest)."""
+    def _read_until_stable[T: _Reading | None](self, key: str, read: Callable[[], T]) -> T:
+        """Read until the digest is the stated one, or the same other one twice: then the store itself holds damage."""
         before = ""
         for _ in range(READINGS):
-            found = self._request("reading", key, read)
-            if found is None or found[2] in ("", found[1]) or found[1] == before:
-                return found
-            before = found[1]
+            reading = self._retry_request("reading", key, read)
+            if reading is None or reading.stated in ("", reading.sha256) or reading.sha256 == before:
+                return reading
+            before = reading.sha256
         raise StoreUnavailable(f"{self.url}: reading {key} failed: its bytes are others each time they are read")
 
-    def _request[R](self, doing: str, key: str, act: Callable[[], R]) -> R:
+    def _retry_request[R](self, action: str, key: str, act: Callable[[], R]) -> R:
         """Carry out a request, again and again while it fails for a passing reason."""
-        pauses = self._pauses()
+        pauses = self._start_pauses()
         while True:
             try:
-                with self._errors(doing, key):
+                with self._translate_errors(action, key):
                     return act()
             except TransientFailure:
-                if not _wait(pauses):
+                if not _sleep_pause(pauses):
                     raise
 
-    def _pauses(self) -> Iterator[float]:
+    def _start_pauses(self) -> Iterator[float]:
         return iter(() if self.folder else PAUSES)
 
     @contextmanager
-    def _errors(self, doing: str, key: str) -> Iterator[None]:
+    def _translate_errors(self, action: str, key: str) -> Iterator[None]:
         """Turn the client's errors into our own; no request about a key that leads out of a folder is made."""
-        doing = f"{doing} {key}"
+        action = f"{action} {key}"
         if self.folder is not None:
             check_path(self.folder, key)
         try:
@@ -357,12 +364,13 @@ class Store:
         except (StoreUnavailable, Unusable):  # of the store itself, or of another one whose bytes are being sent
             raise
         except (BaseError, NotImplementedError, OSError) as error:
-            refused = self.access.renewal_problem() if self.access else None
-            explained = refused or explain_error(error, self.url, self.access.secrets() if self.access else (), doing)
-        raise explained from None  # the client's own text may quote a request
+            secrets = self.access.list_secrets() if self.access else ()
+            refused = self.access.get_renewal_problem() if self.access else None
+            translated = refused or translate_error(error, self.url, secrets, action)
+        raise translated from None  # the client's own text may quote a request
 
 
-def _wait(pauses: Iterator[float]) -> bool:
+def _sleep_pause(pauses: Iterator[float]) -> bool:
     """Sleep for about the next pause; False when there is none left."""
     pause = next(pauses, None)
     if pause is None:
@@ -371,18 +379,19 @@ def _wait(pauses: Iterator[float]) -> bool:
     return True
 
 
-def _entry(meta: ObjectMeta) -> Entry:
-    return Entry(meta["size"], meta["e_tag"] or "", int(meta["last_modified"].timestamp() * 10**6) * 10**3)
+def _make_object_info(meta: ObjectMeta) -> ObjectInfo:
+    # Whole microseconds: the client's time has no finer part, and a float of seconds could not hold nanoseconds.
+    return ObjectInfo(meta["size"], meta["e_tag"] or "", int(meta["last_modified"].timestamp() * 10**6) * 10**3)
 
 
-def _stated_digest(answer: GetResult) -> str:
+def _get_stated_digest(answer: GetResult) -> str:
     """The SHA-256 that was stated when the object was put; empty when none was."""
     return str(answer.attributes.get("sha256", ""))
 
 
-def _check_bucket(error: FileNotFoundError) -> None:
+def _raise_missing_bucket(error: FileNotFoundError) -> None:
     """Pass over a missing object, but not a missing bucket."""
-    if error_code(error) == "NoSuchBucket":
+    if get_error_code(error) == "NoSuchBucket":
         raise error
 
 
@@ -402,12 +411,12 @@ def open_store(url: str, endpoint: str | None = None, *, write: bool = False) ->
         ``storage.url``, ``storage.endpoint``, ``storage.credentials``, or ``release.none``
         for a folder that is not there.
     """
-    folder = local_folder(url)
+    folder = get_local_folder(url)
     if folder is not None:
         if not write and not folder.is_dir():
             raise problem("release.none", f"{folder} is no folder, so it holds no releases", file=str(folder))
         return _open_backend(str(folder), None, lambda: (LocalStore(folder, mkdir=write), None), folder)
-    bucket, prefix = bucket_and_prefix(url)
+    bucket, prefix = parse_bucket_url(url)
     access = find_access(endpoint, write=write)
     plain = f"s3://{bucket}/{prefix}".rstrip("/")
     config = cast("S3Config", {**access.keys, "region": access.region, "skip_signature": access.anonymous})
@@ -436,10 +445,10 @@ def _open_backend(
     folder: Path | None,
 ) -> Store:
     try:
-        backend, single = connect()
+        backend, unretried = connect()
     except (BaseError, NotImplementedError, OSError) as error:
-        doing = "opening the bucket" if folder is None else "opening the folder"
-        explained = explain_error(error, url, access.secrets() if access else (), doing)
+        action = "opening the bucket" if folder is None else "opening the folder"
+        translated = translate_error(error, url, access.list_secrets() if access else (), action)
     else:
-        return Store(url, backend, folder, access, single)
-    raise explained from None  # the client's own text may quote its options
+        return Store(url, backend, folder, access, unretried)
+    raise translated from None  # the client's own text may quote its options

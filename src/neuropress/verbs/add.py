@@ -18,10 +18,11 @@ from ..model.content import Content, Image, Recording
 from ..model.finding import Problem, problem
 from ..model.profile import Profile, TableSpec
 from ..model.report import Outcome, Report
-from ..model.source import Source, check_key, sha256_file
+from ..model.source import Source, check_key
 from ..readers import raw as raw_objects
+from ..storage.files import digest_file
 from ..storage.roots import Folder
-from ..storage.state import locked, write_atomic
+from ..storage.state import lock_dataset, write_atomic
 from ..tables import RawTable, Tables, list_row_problems, read_tables
 from ..workspace import Workspace
 
@@ -180,18 +181,18 @@ def _copy_files(path: Path, target: Path, key: str) -> str:
     """Copy under a temporary name, compare digests, rename; returns the digest of a file (of a folder: the last)."""
     pairs = list(_list_copies(path, target))
     for source, copy in pairs:
-        if copy.exists() and sha256_file(copy) != sha256_file(source):
+        if copy.exists() and digest_file(copy) != digest_file(source):
             raise problem("add.exists", f"{key} is there already, with other bytes", file=str(copy))
     digest = ""
     for source, copy in pairs:
-        digest = sha256_file(source)
+        digest = digest_file(source)
         if copy.exists():
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
         partial = copy.with_name(f"{copy.name}.{os.getpid()}.partial")
         try:
             shutil.copyfile(source, partial)
-            if sha256_file(partial) != digest:
+            if digest_file(partial) != digest:
                 raise problem("add.copy", f"the copy of {source} differs from it", file=str(source))
             partial.replace(copy)
         finally:
@@ -228,7 +229,7 @@ def add_files(workspace: Workspace, paths: Iterable[Path], occasion: Occasion) -
 
     Nothing is invented: what only a person knows stays blank, and the outcome names it.
     """
-    with locked(workspace.config.state, "add"):
+    with lock_dataset(workspace.config.state, "add"):
         # Each file adds a row, whose key the next one must not take.
         outcomes = [_add_one(workspace.reload(), path, occasion) for path in paths]
     return Report.of("add", outcomes, [])

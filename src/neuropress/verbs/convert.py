@@ -14,7 +14,7 @@ from pathlib import Path
 from .. import __version__
 from ..config import Config
 from ..execution.digests import InputDigests
-from ..execution.executor import Executor, write_result
+from ..execution.executor import Executor, LocalExecutor, write_result
 from ..execution.processes import ProcessExecutor, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan, digest
@@ -28,7 +28,7 @@ from ..planning.stale import Standing, State
 from ..planning.targets import Wanted, digest_rows
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
-from ..storage.state import DigestCache, Lock, held_lock, locked
+from ..storage.state import DigestCache, Lock, get_held_lock, lock_dataset
 from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
 
 CONVERTED, REWRITTEN = WRITTEN = ("converted", "metadata rewritten")
@@ -54,7 +54,7 @@ def convert_dataset(
     """Convert what is new or changed of what is selected, and bring ``records.jsonl`` up to date."""
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
-    with locked(workspace.config.state, "convert"):
+    with lock_dataset(workspace.config.state, "convert"):
         outcomes = _bring_up_to_date(workspace, targets, options or Options(), progress)
         findings += write_records(workspace.config, workspace.current())
     outcomes += workspace.rows_without_target(select, "blocked")
@@ -65,7 +65,7 @@ def _bring_up_to_date(
     workspace: Workspace, targets: Sequence[Wanted], options: Options, progress: Progress
 ) -> list[Outcome]:
     """One outcome a target, in their order; how each stands is asked once, before anything is written."""
-    options = replace(options, lock=held_lock(workspace.config.state))
+    options = replace(options, lock=get_held_lock(workspace.config.state))
     outcomes: dict[str, Outcome] = {}
     waiting: list[tuple[Wanted, Standing]] = []
     for wanted in targets:
@@ -241,7 +241,7 @@ class Watch:
     def digest(self, roots: SourceRoots, touched: Input, before_read: BeforeRead) -> InputDigest:
         """Digest of a remembered input. Raises `Problem` (``file.changed``)."""
         source = roots.locate(touched.key)
-        found = self.cache.of_raw(source.root, touched.key, before_read)
+        found = self.cache.get_raw_digest(source.root, touched.key, before_read)
         if source.stamp(touched.key) != self.stamps[touched.key]:
             raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
         return found

@@ -16,7 +16,7 @@ from ..model.plan import digest
 from ..model.profile import Profile, TableSpec
 from ..model.record import Value
 from ..model.report import Outcome, Report
-from ..storage.state import locked, write_atomic
+from ..storage.state import lock_dataset, write_atomic
 from ..tables import Tables, load_tables, read_source
 from ..tables.cells import FlaggedCell, build_cell_parser
 from ..tables.fixes import FILE, CellLocator, CellPosition, FixLine, check_fix_text, format_fixes, read_fixes
@@ -114,7 +114,7 @@ def apply_fixes(workspace: Workspace, path: Path) -> Report:
     """
     if not path.is_file():
         raise problem("fixes.none", f"there is no file {path}", file=str(path))
-    with locked(workspace.config.state, "check"):
+    with lock_dataset(workspace.config.state, "check"):
         return Report.of("check", _apply_fixes(workspace.config, path), [])
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 from ..model.finding import problem
 from ..model.report import Report
-from ..publishing import Order, Scope, publish_dataset
-from ..storage.state import locked
+from ..publishing import PublishRequest, Scope, publish_dataset
+from ..storage.state import lock_dataset
 from ..workspace import Progress, Selection, Workspace, no_progress
 from .check import check_dataset
 
 
 def publish_selection(
-    workspace: Workspace, select: Selection, order: Order, progress: Progress = no_progress
+    workspace: Workspace, select: Selection, order: PublishRequest, progress: Progress = no_progress
 ) -> Report:
     """Check the whole dataset, then publish what the selection and the order's kinds of data name.
 
@@ -26,7 +26,7 @@ def publish_selection(
         raise problem("dataset.selection", "a release is selected by lab and session", value=select.objects[0])
     if unknown := workspace.unknown_names(select):
         return Report.of("publish", [], unknown)
-    with locked(workspace.config.state, "publish"):
+    with lock_dataset(workspace.config.state, "publish"):
         scope = Scope(select.labs, select.sessions, order.scope.kinds)
         complete = replace(order, scope=scope, findings=check_dataset(workspace).findings)
         return publish_dataset(workspace, complete, progress)

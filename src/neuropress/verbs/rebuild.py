@@ -11,15 +11,15 @@ from tempfile import TemporaryDirectory
 
 from ..model.finding import Finding, Problem, finding, has_errors
 from ..model.report import Outcome, Report
-from ..model.source import sha256_file
 from ..proof import list_files, prove_result
 from ..publishing.parts import Part
 from ..publishing.restore import restore_dataset
 from ..publishing.scope import Scope
 from ..publishing.selection import load_parts
-from ..release import OpenRelease, download, open_release
-from ..release.manifest import Entry
+from ..release import OpenRelease, download_assets, open_release
+from ..release.manifest import AssetEntry
 from ..results import KINDS, detect_kind
+from ..storage.files import digest_file
 from ..storage.state import DigestCache
 from ..workspace import Progress, Selection, Workspace, no_progress
 from .convert import Options, convert_dataset
@@ -67,7 +67,7 @@ def rebuild_release(
         wanted = {
             name: entry
             for name, entry in release.release.assets.items()
-            if entry.kind in KINDS and chosen.takes_entry(name, entry)
+            if entry.kind in KINDS and chosen.includes_entry(name, entry)
         }
         parts = load_parts(release)
         for lab in sorted({_owning_lab(entry) for entry in wanted.values()}):
@@ -84,7 +84,7 @@ def rebuild_release(
     return Report.of("releases rebuild", [*outcomes, total], findings)
 
 
-def _owning_lab(entry: Entry) -> str:
+def _owning_lab(entry: AssetEntry) -> str:
     return str((*entry.provenance.get("labs", ()), "")[0])
 
 
@@ -102,7 +102,7 @@ def _rebuild_lab(
     release: OpenRelease,
     parts: Mapping[str, Part],
     lab: str,
-    results: Mapping[str, Entry],
+    results: Mapping[str, AssetEntry],
     folder: Path,
     workers: int,
     progress: Progress,
@@ -113,7 +113,7 @@ def _rebuild_lab(
         for name, entry in release.release.assets.items()
         if entry.kind == "raw" and lab in entry.provenance.get("labs", ())
     }
-    download(release, raw, progress)
+    download_assets(release, raw, progress)
     workspace = Workspace.open(folder)
     # A result of the release may lack rows with errors; that follows from the tables, as it did then.
     sessions = sorted({key for entry in results.values() for key in entry.provenance.get("sessions", ())})
@@ -125,18 +125,18 @@ def _rebuild_lab(
     return outcomes, findings
 
 
-def _compare_result(rebuild: _Rebuild, name: str, entry: Entry, why: str) -> Outcome:
+def _compare_result(rebuild: _Rebuild, name: str, entry: AssetEntry, why: str) -> Outcome:
     path = rebuild.workspace.config.output / name
     if not path.exists():
         message = f"{name} was not made again: {why or 'no row asks for it'}"
         return Outcome(name, "not made", why, (finding("rebuild.differs", message, file=name),))
-    expected = {file.path: file.sha256 for file in rebuild.release.files(name)}
-    found = {relative: sha256_file(path / relative if relative else path) for relative, _ in list_files(path)}
+    expected = {file.path: file.sha256 for file in rebuild.release.list_files(name)}
+    found = {relative: digest_file(path / relative if relative else path) for relative, _ in list_files(path)}
     if found == expected:
         return Outcome(name, "equal", f"{len(found)} file{'s' if len(found) != 1 else ''}, byte by byte")
     published = rebuild.folder / "published" / Path(name).name
     try:
-        download(rebuild.release, {name: published}, rebuild.progress)
+        download_assets(rebuild.release, {name: published}, rebuild.progress)
         differing = list(_list_differences(rebuild, path, published))
     except Problem as bad:
         return Outcome(name, "differs", bad.finding.message, (bad.finding,))

@@ -8,13 +8,21 @@ from pathlib import Path
 from ..config import FILE
 from ..model.finding import Finding, Problem, finding, has_errors, problem
 from ..model.report import Outcome, Report
-from ..publishing.changes import Content, change_outcomes, compare, rows_by_table
+from ..publishing.changes import ReleaseContent, collect_rows, compare_contents, make_change_outcomes
 from ..publishing.parts import KIND, NOBODY
 from ..publishing.restore import restore_dataset
 from ..publishing.scope import Scope
 from ..publishing.selection import load_parts
-from ..release import OpenRelease, audit, check_hint, download, list_releases, open_release, read_release
-from ..release.manifest import Entry
+from ..release import (
+    OpenRelease,
+    audit_releases,
+    check_hint,
+    download_assets,
+    list_releases,
+    open_release,
+    read_release,
+)
+from ..release.manifest import AssetEntry
 from ..storage.store import open_store
 
 type Progress = Callable[[int], None]
@@ -50,8 +58,8 @@ def diff_releases(url: str, before: str, after: str, *, endpoint: str | None = N
     contents = []
     for number in (before, after):
         with open_release(url, number, endpoint) as release:
-            contents.append(Content(release.release.assets, rows_by_table(load_parts(release).values())))
-    return Report.of("releases diff", change_outcomes(compare(*contents)), [])
+            contents.append(ReleaseContent(release.release.assets, collect_rows(load_parts(release).values())))
+    return Report.of("releases diff", make_change_outcomes(compare_contents(*contents)), [])
 
 
 def verify_releases(url: str, number: str | None = None, *, deep: bool = False, endpoint: str | None = None) -> Report:
@@ -68,7 +76,7 @@ def verify_releases(url: str, number: str | None = None, *, deep: bool = False, 
     numbers = [number] if number else list(list_releases(url, endpoint))
     if not numbers:
         return Report.of("releases verify", [], [finding("release.none", f"no release has been committed at {url}")])
-    audits = audit(store, numbers, deep=deep)
+    audits = audit_releases(store, numbers, deep=deep)
     how = "every byte" if deep else "sizes, manifests, history"
     outcomes = []
     for one in audits:
@@ -112,20 +120,20 @@ def get_release(
         places = {
             name: place_of(name, entry, folder)
             for name, entry in release.release.assets.items()
-            if entry.kind != KIND and chosen.takes_entry(name, entry)
+            if entry.kind != KIND and chosen.includes_entry(name, entry)
         }
         parts = load_parts(release)
         lab = next((lab for lab in sorted(parts) if lab != NOBODY), None) or next(iter(parts), None)
         # The settings are written last: where they are, the tables are whole, and may have been edited since.
         findings = restore_dataset(parts, folder, lab) if lab and not (folder / FILE).exists() else []
-        files = download(release, places, progress)
+        files = download_assets(release, places, progress)
     for name in ("source", "output"):
         (folder / name).mkdir(exist_ok=True)
     why = f"{len(places)} assets, {files} files, each with the digest that the release states"
     return Report.of("releases get", [Outcome(str(folder), f"holds {release.release.number}", why)], findings)
 
 
-def place_of(name: str, entry: Entry, folder: Path) -> Path:
+def place_of(name: str, entry: AssetEntry, folder: Path) -> Path:
     """Where an asset belongs in a dataset's folder: raw files below ``source/``, results below ``output/``."""
     return folder / ("source" if entry.kind == "raw" else "output") / name
 

@@ -11,8 +11,8 @@ from ..model.waiver import waive_result
 from ..planning.stale import State
 from ..planning.targets import Wanted
 from ..proof import Proof
-from ..publishing import RELEASED, content_digest
-from ..storage.state import Memory
+from ..publishing import RELEASED, digest_proven_files
+from ..storage.state import StateFile
 from ..workspace import EVERYTHING, Selection, Workspace
 
 UNKNOWN = {"checked": False, "converted": False, "verified": False, "validated": False, "released": None}
@@ -29,7 +29,7 @@ def describe_status(workspace: Workspace, select: Selection = EVERYTHING) -> Rep
 
 def _describe_targets(workspace: Workspace, select: Selection) -> Iterator[Outcome]:
     proofs = workspace.proofs
-    released = Memory(workspace.config.state / RELEASED).data
+    released = StateFile(workspace.config.state / RELEASED).data
     for wanted in workspace.targets(select):
         name, path = wanted.target.path, workspace.path(wanted)
         usable = wanted.usable(keep_going=False)
@@ -63,7 +63,7 @@ def _is_valid(proof: Proof | None, wanted: Wanted) -> bool:
 
 def _release_of(proof: Proof | None, known: object) -> str | None:
     """Number of the release that holds these very files."""
-    if proof is None or not isinstance(known, dict) or known.get("files") != content_digest(proof):
+    if proof is None or not isinstance(known, dict) or known.get("files") != digest_proven_files(proof):
         return None
     return str(known.get("release"))
 

@@ -1,0 +1,67 @@
+"""Files of this machine: whether one is there, where its links lead, and its digest."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from pathlib import Path
+
+from ..model.finding import problem
+from ..model.source import BeforeRead, no_wait
+
+DIGEST_BYTES = 2**20
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ)
+_NO_NAME_WINDOWS = (123, 161, 206)  # ERROR_INVALID_NAME, ERROR_BAD_PATHNAME, ERROR_FILENAME_EXCED_RANGE
+
+
+def path_exists(path: Path, key: str) -> bool:
+    """Whether there is anything at `path`.
+
+    Raises
+    ------
+    Problem
+        ``path.unsafe``: no file can have such a name (it is too long, or holds what the disk cannot write).
+    OSError
+        The machine could not look.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:
+        if error.errno in _NO_NAME or getattr(error, "winerror", None) in _NO_NAME_WINDOWS:
+            message = f"no file can be named {key[:80]!r} ({len(key)} characters): {error.strerror}"
+            raise problem("path.unsafe", message, file=key) from None
+        raise
+    except ValueError as error:  # half of a surrogate pair, or a NUL
+        raise problem("path.unsafe", f"no file can be named {key[:80]!r}: {error}", file=key) from None
+    return True
+
+
+def confine_path(root: Path, key: str) -> Path:
+    """The path of `key` below `root`, links resolved.
+
+    Raises
+    ------
+    Problem
+        ``path.outside`` when the resolved path is not below the resolved root.
+    """
+    try:
+        path = (root / key).resolve()
+    except (OSError, ValueError, RuntimeError) as error:  # a circle of links, a name that cannot be
+        raise problem("path.unsafe", f"{key[:80]!r} cannot be followed: {error}", file=key) from None
+    if not path.is_relative_to(root.resolve()):
+        raise problem("path.outside", f"{key} leads outside its source root, to {path}", file=key)
+    return path
+
+
+def digest_file(path: Path, before_read: BeforeRead = no_wait) -> str:
+    """SHA-256 of a file's bytes, hex."""
+    total, buffer, size = hashlib.sha256(), memoryview(bytearray(DIGEST_BYTES)), 0
+    with path.open("rb", buffering=0) as file:
+        while True:
+            before_read(size)
+            size = file.readinto(buffer) or 0
+            if not size:
+                return total.hexdigest()
+            total.update(buffer[:size])
