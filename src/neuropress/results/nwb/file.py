@@ -26,14 +26,12 @@ from ...model.receipt import Receipt
 from ...readers.raw import RawArrays
 from .. import Progress, Request, Seal, StoredArray, Work, durable
 from .digest import digest_objects
-from .guard import DAMAGE, check_file, check_members, read_texts, translate_errors
+from .guard import DAMAGE, check_members, read_texts, translate_errors
+from .opening import make_unreadable_problem, open_checked, open_hdf5
 from .storage import PreviousFile, fill_datasets
 
 PROVENANCE = "/general/neuropress"
 TEXTS = element_type(TEXT)
-
-_LAST: dict[tuple[int, ...], int] = {}
-"""The file that was checked last -> see `check_file`."""
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -124,13 +122,13 @@ def read_provenance(path: Path) -> Provenance:
     Problem
         ``result.unreadable``: no HDF5 file, or none that this version of neuropress reads.
     """
-    with _open_file(path) as file:
+    with open_hdf5(path) as file:
         return _parse_provenance(file, path)
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
     """The same from a seekable stream (an object of a bucket); `path` is for messages."""
-    with _open_file(path, open_file("")) as file:
+    with open_hdf5(path, open_file("")) as file:
         return _parse_provenance(file, path)
 
 
@@ -141,37 +139,7 @@ def _parse_provenance(file: h5py.File, path: Path) -> Provenance:
         return Provenance.from_texts({name: file[f"{PROVENANCE}/{name}_json"][()] for name in SECTIONS})
     except DAMAGE as error:
         why = f"its record of where it came from cannot be read ({str(error)[:500]})"
-        raise _make_unreadable_problem(path, why) from error
-
-
-@contextmanager
-def _open_file(path: Path, stream: BinaryIO | None = None) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(stream or path, "r")
-    except OSError as error:
-        raise _make_unreadable_problem(path, str(error)) from error
-    with file:
-        yield file
-
-
-@contextmanager
-def open_checked(path: Path) -> Iterator[tuple[h5py.File, int]]:
-    """A file that leads nowhere else and stays within the budget, and how long a text in it can be.
-
-    `verify` opens a result twice; what was looked at a moment ago is not looked at again.
-    """
-    with _open_file(path) as file:
-        stat = path.stat()
-        key = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-        if key not in _LAST:
-            spare = check_file(file, path)
-            _LAST.clear()
-            _LAST[key] = spare
-        yield file, _LAST[key]
-
-
-def _make_unreadable_problem(path: Path, why: str, **where: Any) -> Problem:
-    return problem("result.unreadable", f"{path.name}: {why}", file=str(path), **where)
+        raise make_unreadable_problem(path, why) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +169,7 @@ class _StoredDataset:
             return read_texts(self.dataset, selection, self.spare)
         except (OSError, RuntimeError, MemoryError, ValueError) as error:
             corner = tuple(s.start or 0 for s in selection)
-            raise _make_unreadable_problem(self.file, str(error), array=self.dataset.name, index=corner) from error
+            raise make_unreadable_problem(self.file, str(error), array=self.dataset.name, index=corner) from error
 
 
 @contextmanager

@@ -11,8 +11,8 @@ from nwbinspector import Importance, InspectorMessage, inspect_nwbfile, load_con
 
 from ...model.finding import Finding, Location, Severity
 from .explained import explain_finding
-from .file import open_checked
 from .guard import translate_errors
+from .opening import open_checked
 from .silent import find_silent_mistakes
 
 _ERRORS = (Importance.ERROR, Importance.PYNWB_VALIDATION, Importance.CRITICAL)
