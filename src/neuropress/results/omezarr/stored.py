@@ -161,4 +161,7 @@ def read_level_names(path: Path) -> list[str]:
         levels = read_attributes(path)["ome"]["multiscales"][0]["datasets"]
         if len(levels) > budget.ZARR_NODES:
             raise ValueError(f"it lists {len(levels)} levels, more than {budget.ZARR_NODES}")
-        return [guard.check_path("multiscales", level["path"]) for level in levels]
+        names = [guard.check_path("multiscales", level["path"]) for level in levels]
+        if len(set(names)) < len(names):  # each would be read and compared again
+            raise ValueError("it lists a level twice")
+        return names
