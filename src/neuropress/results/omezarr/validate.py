@@ -11,6 +11,7 @@ from typing import Any
 import zarr as zarr_python
 from ome_zarr_models import open_ome_zarr
 
+from ...model.budget import ZARR_NODES, OverBudget
 from ...model.finding import Finding, Location, Severity, finding, problem
 from .guard import check_store
 from .stored import UNREADABLE
@@ -49,7 +50,17 @@ def _get_ome(group: zarr_python.Group) -> dict[str, Any]:
     return ome if isinstance(ome, dict) else {}
 
 
+def _check_level_count(group: zarr_python.Group, prefix: str) -> None:
+    """Refuse more levels than a result may have: the validator's time grows with their square. Raises `OverBudget`."""
+    images = _get_ome(group).get("multiscales")
+    for image in images if isinstance(images, list) else ():
+        levels = image.get("datasets") if isinstance(image, dict) else None
+        if isinstance(levels, list) and len(levels) > ZARR_NODES:
+            raise OverBudget(f"{prefix or '/'} lists {len(levels)} levels, more than {ZARR_NODES}")
+
+
 def _check_image(group: zarr_python.Group, prefix: str) -> Iterator[Finding]:
+    _check_level_count(group, prefix)
     try:
         open_ome_zarr(group, version="0.5")
     except (RuntimeError, ValueError, TypeError) as error:
