@@ -79,6 +79,8 @@ def test_order_of_lines_does_not_matter(tmp_path: Path) -> None:
         ("1.5 1 0 0 0 1 -1", "swc.line", 1),
         ("1 1 1_0 0 0 1 -1", "swc.line", 1),
         (b"\xff\xfe\0\1", "swc.line", 1),
+        (b"\xff" * 2**17, "swc.line", 1),
+        (SIMPLE + "# " + "x" * 2**16, "swc.line", 11),
         ("1 1 0 0 0 1 -1\n1 3 0 0 0 1 1", "swc.tree", 2),
         ("1 1 0 0 0 1 -1\n2 3 0 0 0 1 7", "swc.tree", 2),
         ("1 3 0 0 0 1 2\n2 3 0 0 0 1 1", "swc.tree", 1),
@@ -107,6 +109,17 @@ def test_more_samples_and_comments_than_the_budget(tmp_path: Path, monkeypatch: 
     (content,) = swc.read(Source("a.swc", Folder(tmp_path)), {})
     left_out = "[comments after the first 8 characters of them are left out]"
     assert content.header["comments"] == ["# 12", "# 34", left_out]
+
+
+def test_more_lines_than_the_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swc, "MAX_LINES", 20)
+    path = tmp_path / "cell.swc"
+    path.write_text(SIMPLE + "\n" * 5)
+    assert read_facts(path)["points"] == "9"
+    path.write_text(SIMPLE + "\n" * 50)
+    with pytest.raises(Problem) as caught:
+        read_facts(path)
+    assert caught.value.finding.id == "swc.line"
 
 
 def test_no_sample(tmp_path: Path) -> None:

@@ -23,6 +23,10 @@ SOMA_TYPE = 1
 COLUMN_COUNT = 7
 MAX_NUMBER_LENGTH = 200
 """Characters of one number; real files pad to 64."""
+MAX_LINE_LENGTH = 2**16
+"""Characters of one line; a sample has some 100."""
+MAX_LINES = 4 * SWC_SAMPLES
+"""Blank ones and comments counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +55,26 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     return (Content("", FORMAT.name, facts, {"comments": comments, "facts": facts}, {}),)
 
 
+def _split_lines(data: bytes, key: str) -> Iterator[tuple[int, str]]:
+    """Number and text of each line, without blanks at its ends. Raises `Problem` (``swc.line``)."""
+    # Lines end in LF, CR LF or CR; other separators of Unicode may stand within a comment.
+    file = io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "backslashreplace")
+    number = 0
+    # Without a bound, one line could be the whole file, and four times as long where its bytes are no text.
+    while raw := file.readline(MAX_LINE_LENGTH + 1):
+        number += 1
+        if len(raw) > MAX_LINE_LENGTH:
+            raise _make_line_problem("swc.line", key, number, f"more than {MAX_LINE_LENGTH} characters")
+        if number > MAX_LINES:
+            raise _make_line_problem("swc.line", key, number, f"the file has more than {MAX_LINES} lines")
+        yield number, raw.strip()
+
+
 def _parse_samples(data: bytes, key: str) -> tuple[list[str], dict[int, _Sample]]:
     comments: list[str] = []
     samples: dict[int, _Sample] = {}
     comment_room = SWC_COMMENTS
-    # Lines end in LF, CR LF or CR; other separators of Unicode may stand within a comment.
-    for number, raw in enumerate(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", "backslashreplace"), 1):
-        line = raw.strip()
+    for number, line in _split_lines(data, key):
         if line.startswith("#"):
             if 0 <= comment_room < len(line):
                 comments.append(f"[comments after the first {SWC_COMMENTS} characters of them are left out]")
