@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, wraps
 from importlib.resources import files
 from types import SimpleNamespace
@@ -20,9 +20,9 @@ from typing import Any, Protocol, cast, runtime_checkable
 from neuropress.mapping.rules import Fields, MappingRules, Slots, load_mapping
 from neuropress.model.content import Content, list_contents
 from neuropress.model.finding import Finding, MappingError, Problem, problem
-from neuropress.model.plan import Node
+from neuropress.model.plan import Field, Node
 from neuropress.model.profile import Profile
-from neuropress.model.record import Record
+from neuropress.model.record import CellRef, Record
 from neuropress.registry import Plugin, PluginError, Plugins, load_plugins
 from neuropress.results import TARGETS
 
@@ -32,6 +32,10 @@ CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology", "plasmid_map")
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
 """The converter of what every session has, whatever its rows are; it takes no row by itself."""
+
+
+EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
+"""How far from the session's start a recording may begin; beyond, its clock is not believed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,35 @@ class Job:
     profile: Profile
     started: datetime | None = None
     part: str = ""
+
+    def make_fact_ref(self, name: str, text: object) -> CellRef:
+        """Reference to a fact of the raw file's header."""
+        return CellRef("file", self.source, name, str(text), "header")
+
+    def locate(self, column: str = "") -> dict[str, Any]:
+        """Where a cell of the row stands (that of the raw file without `column`): parts of a `Location`."""
+        column = column or self.column
+        place = self.record.place(column if column in self.record.cells else None)
+        place = {**place, "column": column, "file": self.source}
+        return {name: part for name, part in place.items() if part}
+
+    def measure_delay(self, clock: datetime) -> timedelta | None:
+        """From the session's start to a header's clock, which is the lab's time where it states no zone.
+
+        None where the two do not fit: the clock is not believed then, or there is no session start.
+        """
+        if self.started is None:
+            return None
+        aware = clock if clock.tzinfo else clock.replace(tzinfo=self.started.tzinfo)
+        # In UTC, because a difference within one zone forgets that clocks may have been put forward in between.
+        delay = aware.astimezone(UTC) - self.started.astimezone(UTC)
+        return delay if EARLIEST <= delay <= LATEST else None
+
+
+def make_constant(converter: str, name: str, value: Any) -> Field:
+    """A field that a converter states by itself, under a name of its own."""
+    reference = CellRef("converter", converter, name, str(value), "constant")
+    return Field(value, f"{converter}:{name}", "constant", (reference,))
 
 
 @dataclass(frozen=True, slots=True)

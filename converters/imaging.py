@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 
@@ -25,7 +24,7 @@ from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job, describe_image_choice
+from . import Built, Job, describe_image_choice, make_constant
 
 NAME = "imaging"
 REVISION = 3
@@ -42,8 +41,6 @@ SLOTS: Slots = {
 }
 BINDINGS: Mapping[str, str] = {"indicator": "plasmid"}
 
-EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
-"""How far from the session's start a movie may begin; beyond, its clock is not believed."""
 ONE, TWO = "OnePhotonSeries", "TwoPhotonSeries"
 MODALITIES = {"one-photon": ONE, "confocal": ONE, "light-sheet": ONE, "two-photon": TWO, "multiphoton": TWO}
 _ONE_PHOTON_FIELDS = {"exposure_time": "exposure {} ms", "power": "laser power {} mW"}
@@ -214,17 +211,19 @@ class _MovieConverter:
             )
         if fields["location"].via == "absent":
             self._add_finding("image.unrecorded", "neither the row nor the profile states a region", "session_id")
-        fields["reference_frame"] = _make_constant("reference_frame", "image axes; anatomical orientation not recorded")
+        fields["reference_frame"] = make_constant(
+            NAME, "reference_frame", "image axes; anatomical orientation not recorded"
+        )
         if "grid_spacing" in fields:
-            fields["grid_spacing_unit"] = _make_constant("grid_spacing_unit", "meters")
+            fields["grid_spacing_unit"] = make_constant(NAME, "grid_spacing_unit", "meters")
         return fields
 
     def _build_channel_fields(self, channels: int) -> dict[str, Field]:
         """Of several channels it is not known which one shows the indicator."""
         fields = dict(self.job.fields.get("channel", {}))
         if channels > 1:
-            fields["emission_lambda"] = _make_constant("emission_lambda", float("nan"))
-            fields["description"] = _make_constant("optical_channel", "Emission filter not recorded")
+            fields["emission_lambda"] = make_constant(NAME, "emission_lambda", float("nan"))
+            fields["description"] = make_constant(NAME, "optical_channel", "Emission filter not recorded")
         return fields
 
     def _build_series_fields(self, kind: str) -> dict[str, Field]:
@@ -232,8 +231,8 @@ class _MovieConverter:
         fields = {k: v for k, v in given.items() if kind == ONE or k not in _ONE_PHOTON_FIELDS}
         if kind != ONE:
             fields["description"] = _describe_illumination(given)
-        fields["unit"] = _make_constant("unit", "a.u.")
-        fields["format"] = _make_constant("format", "raw")
+        fields["unit"] = make_constant(NAME, "unit", "a.u.")
+        fields["format"] = make_constant(NAME, "format", "raw")
         start = self._compute_start()
         if start is None:
             message = (
@@ -241,7 +240,7 @@ class _MovieConverter:
             )
             self._add_finding("image.alignment", message, "file_path_raw")
             self._add_comment(fields, "alignment unknown: starting_time 0 is no measurement")
-            start = _make_constant("starting_time", 0.0)
+            start = make_constant(NAME, "starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
             message = f"{self.job.source} began {-start.value:g} s before {session} by its clock"
@@ -249,7 +248,7 @@ class _MovieConverter:
         fields["starting_time"] = start
         if photometric := self.image.facts.get("photometric"):
             note = f"{photometric}: 0 is white; the values are as stored"
-            self._add_comment(fields, note, self._make_fact_ref("photometric", photometric))
+            self._add_comment(fields, note, self.job.make_fact_ref("photometric", photometric))
         return fields
 
     def _add_comment(self, fields: dict[str, Field], note: str, *sources: CellRef) -> None:
@@ -259,18 +258,16 @@ class _MovieConverter:
 
     def _compute_start(self) -> Field | None:
         """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""
-        clock, started = self.image.acquired, self.job.started
-        if clock is None or started is None:
-            return None
-        delay = (clock if clock.tzinfo else clock.replace(tzinfo=started.tzinfo)) - started
-        if not EARLIEST <= delay <= LATEST:
+        clock = self.image.acquired
+        delay = self.job.measure_delay(clock) if clock else None
+        if clock is None or delay is None:
             return None
         seconds = float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
         return Field(
             seconds,
             "imaging:starting_time",
             "seconds_from_start",
-            (self._make_fact_ref("acquired", clock.isoformat()),),
+            (self.job.make_fact_ref("acquired", clock.isoformat()),),
         )
 
     def _add_channel_name(self, fields: Mapping[str, Field], channel: str) -> dict[str, Field]:
@@ -280,14 +277,14 @@ class _MovieConverter:
             own = named["description"]
             text = f"{own.value}; channel {channel}"
             named["description"] = Field(
-                text, own.rule, own.via, (*own.sources, self._make_fact_ref("channels", channel))
+                text, own.rule, own.via, (*own.sources, self.job.make_fact_ref("channels", channel))
             )
         return named
 
     def _make_dimension(self, depth: bool) -> Field:
         axes = ("x", "y", "z") if depth else ("x", "y")
         extent = [self.pixels.shape[self.pixels.axes.index(a)] for a in axes]
-        refs = tuple(self._make_fact_ref(a, str(n)) for a, n in zip(axes, extent, strict=True))
+        refs = tuple(self.job.make_fact_ref(a, str(n)) for a, n in zip(axes, extent, strict=True))
         return Field(extent, "imaging:dimension", "shape", refs)
 
     def _make_array(self, index: IndexMap) -> ArraySpec:
@@ -298,22 +295,11 @@ class _MovieConverter:
         spec = ArraySpec.of(self.job.source, self.image, self.pixels.name, index)
         return replace(spec, dtype="|u1") if stored.kind == "b" else spec  # NWB has no boolean movies: 0 and 1
 
-    def _make_fact_ref(self, name: str, text: str) -> CellRef:
-        return CellRef("file", self.job.source, name, text, "header")
-
-    def _locate_cell(self, column: str) -> dict[str, Any]:
-        cell = self.record.cells.get(column)
-        where = {"table": self.record.table, "line": self.record.line, "key": self.id, "file": self.job.source}
-        where["column"] = column
-        if cell and cell.text:
-            where["value"] = cell.text
-        return where
-
     def _add_finding(self, id: str, message: str, column: str) -> None:
-        self.session.findings.append(finding(id, f"{self.id}: {message}", **self._locate_cell(column)))
+        self.session.findings.append(finding(id, f"{self.id}: {message}", **self.job.locate(column)))
 
     def _make_problem(self, id: str, message: str) -> Problem:
-        return problem(id, f"{self.id}: {message}", **self._locate_cell("file_path_raw"))
+        return problem(id, f"{self.id}: {message}", **self.job.locate())
 
 
 def _describe_illumination(given: Mapping[str, Field]) -> Field:
@@ -327,11 +313,6 @@ def _describe_illumination(given: Mapping[str, Field]) -> Field:
     if len(texts) == 1:
         return whole
     return Field("; ".join(texts), "imaging:description", "join", tuple(sources))
-
-
-def _make_constant(name: str, value: Any) -> Field:
-    reference = CellRef("converter", NAME, name, str(value), "constant")
-    return Field(value, f"{NAME}:{name}", "constant", (reference,))
 
 
 def _build_index_map(pixels: LazyArray, time: int, channel: int | None, number: int) -> tuple[IndexMap, bool]:

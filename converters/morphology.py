@@ -8,7 +8,7 @@ from neuropress.converters import Built, Job
 from neuropress.mapping.rules import Slots
 from neuropress.model.finding import problem
 from neuropress.model.plan import Field, Node
-from neuropress.model.record import CellRef, Record
+from neuropress.model.record import Record
 
 NAME = "morphology"
 REVISION = 1
@@ -50,6 +50,6 @@ def build(jobs: Sequence[Job]) -> Built:
     fields["format"] = Field(content.format, "morphology:format")
     for name, text in content.facts.items():
         value = int(text) if name in COUNTS else float(text)
-        source = CellRef("file", job.source, name, text, "header")
+        source = job.make_fact_ref(name, text)
         fields[f"facts/{name}"] = Field(value, f"morphology:{name}", "number", (source,))
     return Built((Node("/asset", "Morphology", fields, {}, {}),))

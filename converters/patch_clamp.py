@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -32,8 +32,6 @@ SLOTS: Slots = {
 BINDINGS: Mapping[str, str] = {}
 
 ICEPHYS = "/general/intracellular_ephys"
-EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
-"""How far from the session's start a recording may begin; beyond, its clock is not believed."""
 STIMULI = {VOLTAGE: "VoltageClampStimulusSeries", CURRENT: "CurrentClampStimulusSeries"}
 
 
@@ -102,7 +100,7 @@ class _RecordingConverter:
         recordings = [c for c in job.contents if isinstance(c, Recording)]
         if len(recordings) != 1:
             what = ", ".join(sorted({c.format for c in job.contents})) or "nothing"
-            raise problem("ephys.content", f"{job.source} holds no recording of sweeps ({what})", **_locate_row(job))
+            raise problem("ephys.content", f"{job.source} holds no recording of sweeps ({what})", **job.locate())
         self.session, self.job, self.recording = session, job, recordings[0]
         self.key = job.record.key
         self.roles = assign_roles(self.recording.adc, self.recording.dac, _measure_largest_floats(self.recording))
@@ -137,7 +135,7 @@ class _RecordingConverter:
                 self._add_finding("ephys.clamp_assumed", f"{label} is taken as {role.mode}: {role.reason}")
 
     def _add_finding(self, id: str, message: str) -> None:
-        self.session.findings.append(finding(id, message, **_locate_row(self.job)))
+        self.session.findings.append(finding(id, message, **self.job.locate()))
 
     def _align_clock(self) -> tuple[Decimal, tuple[CellRef, ...], str]:
         """Seconds from the session's start to the recording's, what says so, and why it is unknown."""
@@ -145,28 +143,25 @@ class _RecordingConverter:
         if started is None or session is None:
             missing = "its header states no plausible date" if started is None else "the session has no start time"
             return Decimal(0), (), f"{missing}; times count from the start of the recording"
-        delay = started.replace(tzinfo=session.tzinfo).astimezone(UTC) - session.astimezone(UTC)
-        if not EARLIEST <= delay <= LATEST:
+        delay = self.job.measure_delay(started)
+        if delay is None:
             reason = (
                 f"its header's clock {started.isoformat(' ')} does not fit the session's start {session.isoformat(' ')}"
             )
             return Decimal(0), (), f"{reason}; times count from the start of the recording"
         seconds = Decimal(delay // timedelta(microseconds=1)).scaleb(-6)
-        return seconds, (self._make_header_ref("started", started.isoformat()),), ""
-
-    def _make_header_ref(self, fact: str, text: object) -> CellRef:
-        return CellRef("file", self.job.source, fact, str(text), "header")
+        return seconds, (self.job.make_fact_ref("started", started.isoformat()),), ""
 
     def _make_field(self, name: str, value: Any, *facts: tuple[str, object], via: str = "copy") -> Field:
         """A field that the header gives, with the facts it came from."""
-        return Field(value, f"{NAME}:{name}", via, tuple(self._make_header_ref(f, t) for f, t in facts))
+        return Field(value, f"{NAME}:{name}", via, tuple(self.job.make_fact_ref(f, t) for f, t in facts))
 
     def _add_electrode(self, channel: Channel) -> None:
         """One electrode for each clamped channel; cell ids are unique by the row and the channel."""
         fields = dict(self.job.fields.get("electrode", {}))
         prefix = fields.get("cell_id")
         cell = f"{self.key}_ch{channel.index}"
-        refs = (*(prefix.sources if prefix else ()), self._make_header_ref(f"adc{channel.index}.name", channel.name))
+        refs = (*(prefix.sources if prefix else ()), self.job.make_fact_ref(f"adc{channel.index}.name", channel.name))
         fields["cell_id"] = Field(cell, f"{NAME}:cell_id", "copy", refs)
         path = f"{ICEPHYS}/{self.key}_electrode_ch{channel.index}"
         device = self.session.add_device(self.job.fields.get("device", {}))
@@ -315,8 +310,3 @@ def _measure_largest_floats(recording: Recording) -> dict[int, Decimal]:
                 largest = max(largest, float(np.max(np.abs(samples), initial=0.0, where=~np.isnan(samples))))
         largest_samples[channel.index] = Decimal(largest)
     return largest_samples
-
-
-def _locate_row(job: Job) -> dict[str, Any]:
-    record = job.record
-    return {"table": record.table, "line": record.line, "key": record.key, "column": job.column, "file": job.source}

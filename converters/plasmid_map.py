@@ -56,7 +56,7 @@ def build(jobs: Sequence[Job]) -> Built:
     about = (CellRef("converter", NAME, "format", content.format, "constant"),)
     fields["format"] = Field(content.format, f"{NAME}:format", "constant", about)
     for name, text in content.facts.items():
-        source = (CellRef("file", job.source, name, text, "header"),)
+        source = (job.make_fact_ref(name, text),)
         if name in NUMBERS:
             fields[f"facts/{name}"] = Field(NUMBERS[name](text), f"{NAME}:{name}", "number", source)
         else:

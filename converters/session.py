@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from neuropress.converters import Built, Job
 from neuropress.mapping.rules import Slots
@@ -64,7 +63,7 @@ def build(jobs: Sequence[Job]) -> Built:
     fields = dict(job.fields.get("file", {}))
     findings: list[Finding] = []
     if "session_start_time" not in fields:
-        raise problem("session.no_start", f"{job.record.key} has no start time", **_locate_cell(job, "start_time"))
+        raise problem("session.no_start", f"{job.record.key} has no start time", **job.locate("start_time"))
     fields["identifier"] = _build_identifier(job)
     if "experimenter" in fields:
         fields["experimenter"], more = _format_names(job, fields["experimenter"])
@@ -76,13 +75,6 @@ def build(jobs: Sequence[Job]) -> Built:
         fields["virus"] = virus
     subject, more = _build_subject(job)
     return Built((Node("/", "NWBFile", fields), subject), (*findings, *more))
-
-
-def _locate_cell(job: Job, column: str) -> dict[str, Any]:
-    record = job.record
-    cell = record.cells.get(column)
-    value = {"value": cell.text} if cell and cell.text else {}
-    return {"table": record.table, "line": record.line, "key": record.key, "column": column, **value}
 
 
 def _build_identifier(job: Job) -> Field:
@@ -115,7 +107,7 @@ def _format_names(job: Job, field: Field) -> tuple[Field, list[Finding]]:
         names.append(formal)
         if person is None:
             message = f"{name!r} is written as {formal!r}"
-            findings.append(finding("session.name_split", message, **_locate_cell(job, "experimenter")))
+            findings.append(finding("session.name_split", message, **job.locate("experimenter")))
     return replace(field, value=names, rule="session:experimenter", via="people"), findings
 
 

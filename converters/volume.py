@@ -104,7 +104,7 @@ def build(jobs: Sequence[Job]) -> Built:
     fields |= _build_stated_spacing(job, content, axes)
     if "photometric" in content.facts:
         stated = content.facts["photometric"]
-        source = CellRef("file", job.source, "photometric", stated, "header")
+        source = job.make_fact_ref("photometric", stated)
         fields["neuropress/photometric"] = Field(stated, "volume:photometric", "copy", (source,))
     unknown = [axis.name for axis, (_, unit) in zip(axes, scales, strict=True) if unit is None and axis.name != "c"]
     if unknown:
@@ -130,7 +130,7 @@ def _build_axes(job: Job, pixels: LazyArray) -> list[_Axis]:
         if letter in ("t", "c", "s", "q") and extent == 1:
             continue
         name = letter
-        known: tuple[CellRef, ...] = (CellRef("file", job.source, "axes", "".join(pixels.axes), "header"),)
+        known: tuple[CellRef, ...] = (job.make_fact_ref("axes", "".join(pixels.axes)),)
         if letter == "q":
             name, known = "z", (*known, *_confirm_z_axis(job, pixels, extent))
         elif letter == "s":
@@ -187,14 +187,14 @@ def _build_stated_spacing(job: Job, content: Image, axes: Sequence[_Axis]) -> di
 
 def _make_spacing_ref(job: Job, content: Image, name: str) -> CellRef:
     text = f"{format_decimal(content.spacing[name])} micrometer"
-    return CellRef("file", job.source, f"spacing.{name}", text, "header")
+    return job.make_fact_ref(f"spacing.{name}", text)
 
 
 def _compute_time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
     rate = content.facts.get("frame_rate")
     if rate is None or not Decimal(rate):
         return Field(1.0, "volume:unknown", "absent"), None
-    source = CellRef("file", job.source, "frame_rate", rate, "header")
+    source = job.make_fact_ref("frame_rate", rate)
     return Field(float(1 / Decimal(rate)), "volume:time_step", "number", (source,)), Field("second", "volume:time_step")
 
 
@@ -221,7 +221,7 @@ def _list_channel_labels(job: Job, content: Image, letter: str, count: int) -> I
     for i in range(count):
         colour = COLOURS[i % len(COLOURS)]
         if letter == "c" and len(content.channels) == count and content.channels[i]:
-            source = CellRef("file", job.source, f"channels.{i}", content.channels[i], "header")
+            source = job.make_fact_ref(f"channels.{i}", content.channels[i])
             yield Field(content.channels[i], "volume:channel", "copy", (source,)), colour
         else:
             yield Field(f"channel {i}", "volume:channel"), colour
@@ -241,12 +241,8 @@ def _get_written_dtype(pixels: LazyArray) -> np.dtype[Any]:
 
 def _make_unknown_finding(job: Job, unknown: Sequence[str]) -> Finding:
     message = f"{job.source}: neither the table nor the file tells the spacing along {', '.join(unknown)}"
-    return finding("volume.spacing_unknown", f"{message}; 1 is written, without a unit", **_locate_row(job))
+    return finding("volume.spacing_unknown", f"{message}; 1 is written, without a unit", **job.locate())
 
 
 def _make_problem(job: Job, id: str, message: str, **where: str) -> Problem:
-    return problem(id, message, **{**_locate_row(job), **where})
-
-
-def _locate_row(job: Job) -> dict[str, Any]:
-    return {**job.record.place(job.column), "file": job.source}
+    return problem(id, message, **{**job.locate(), **where})
