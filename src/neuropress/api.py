@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from .config import DEFAULT_PROFILE, Config
+from .model.progress import Progress, no_progress
 from .model.record import Record
 from .model.report import Report
 from .planning.targets import Wanted
@@ -26,7 +27,7 @@ from .verbs.run import run_dataset
 from .verbs.status import describe_status
 from .verbs.validate import validate_dataset
 from .verbs.verify import verify_dataset
-from .workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
+from .workspace import EVERYTHING, Selection, Workspace
 
 type PathLike = str | os.PathLike[str]
 

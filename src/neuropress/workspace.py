@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,13 +24,6 @@ from .planning.targets import Wanted, list_stray_results, list_unplaced_rows, wa
 from .proof import Proofs
 from .storage.state import DigestCache
 from .tables import Tables
-
-type Progress = Callable[[int], None]
-"""Called with the number of uncompressed bytes that were just written, read or sent."""
-
-
-def no_progress(nbytes: int) -> None:
-    """Progress that nobody watches."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..model.finding import Finding, Severity
+from ..model.progress import no_progress
 from ..model.report import Outcome, Report
 from ..results import KINDS
 from ..verbs.coverage import CLASSES, Coverage, Place
@@ -140,7 +141,7 @@ class Output:
     def progress(self, verb: str) -> Callable[[int], None]:
         """A counter of bytes on standard error, if that is a terminal."""
         if not sys.stderr.isatty():
-            return lambda nbytes: None
+            return no_progress
         from tqdm import tqdm
 
         self._bar = tqdm(desc=verb, unit="B", unit_scale=True, leave=False)

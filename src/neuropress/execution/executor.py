@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..model.progress import Progress
 from ..readers.raw import RawArrays
-from ..results import KINDS, Batch, Progress, Request, Work
+from ..results import KINDS, Batch, Request, Work
 
 
 class Executor(Protocol):

@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any
 
 from ..model.finding import Problem
+from ..model.progress import Progress
 from ..model.source import SourceRoots
 from ..readers.raw import RawArrays
-from ..results import KINDS, Batch, Progress, Work
+from ..results import KINDS, Batch, Work
 
 _CONTEXT = get_context("spawn")  # the same on every platform; fork is unsafe beside HDF5 and threads
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from stat import S_ISREG
 
 from ..model.budget import parse_json
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
+from ..model.progress import Progress
 from ..model.serial import from_json, to_json
 from ..model.source import SourceRoots
 from ..results import detect_kind
@@ -27,8 +28,6 @@ from .verify import Verification, verify_result
 
 FOLDER = "proofs"
 FORMAT = 1
-
-type Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,14 +14,13 @@ from ..model.budget import SHOWN_CHARS
 from ..model.elements import differing, element_text
 from ..model.finding import Finding, Problem, finding
 from ..model.plan import ArraySpec, canonical
+from ..model.progress import Progress
 from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
 from ..readers.raw import RawArrays
 from ..results import StoredArray, detect_kind
 from ..storage.state import DigestCache
-
-type Progress = Callable[[int], None]
 
 SPAN_BYTES = 256 << 20
 """What is read of a raw file at a time, at most, where blocks are smaller than a page."""

@@ -23,6 +23,7 @@ from typing import Any
 
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, machine_finding, problem
 from ..model.plan import digest
+from ..model.progress import Progress
 from ..model.report import Outcome, Report
 from ..planning.targets import Wanted
 from ..proof import Proof
@@ -30,7 +31,7 @@ from ..release import PublishResult, check_destination, draft_release, open_dest
 from ..storage.aws import find_endpoint
 from ..storage.folder import get_local_folder, normalise_bucket_url
 from ..storage.state import StateFile
-from ..workspace import Progress, Workspace
+from ..workspace import Workspace
 from .changes import Change, ChangeKind, make_change_outcomes, make_loss_findings
 from .gate import GateResult, check_results, redact_finding
 from .parts import find_lab_initials

@@ -7,13 +7,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 from ..model.finding import Finding, Problem, Severity, describe, finding
+from ..model.progress import Progress
 from ..model.report import Outcome
 from ..model.waiver import waive_result
 from ..planning.stale import State
 from ..planning.targets import Wanted
 from ..proof import Proof, keep_validation, keep_verification, prove_result
 from ..results import load_kind
-from ..workspace import Progress, Workspace
+from ..workspace import Workspace
 
 
 @dataclass(slots=True)

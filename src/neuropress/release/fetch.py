@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..model.finding import problem
+from ..model.progress import Progress
 from ..storage.files import digest_file
 from ..storage.parallel import run_all
 from .assets import FileDigest
@@ -15,8 +16,6 @@ from .read import OpenRelease
 
 WORKERS = 8
 PIECE = 4 * 2**20
-
-type Progress = Callable[[int], None]
 
 
 def download_assets(release: OpenRelease, places: Mapping[str, Path], progress: Progress) -> int:

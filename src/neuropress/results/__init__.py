@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ..model.finding import problem
 from . import asset, nwb, omezarr
-from .kind import Batch, Kind, KindModule, Progress, Request, Seal, StoredArray, UnitsModule, Work
+from .kind import Batch, Kind, KindModule, Request, Seal, StoredArray, UnitsModule, Work
 
 __all__ = [
     "KINDS",
@@ -20,7 +20,6 @@ __all__ = [
     "Batch",
     "Kind",
     "KindModule",
-    "Progress",
     "Request",
     "Seal",
     "StoredArray",

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
+from ..model.progress import Progress
+
 if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --help need any of it
     import numpy as np
 
@@ -17,9 +19,6 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --h
     from ..model.provenance import Provenance
     from ..model.receipt import InputDigest
     from ..readers.raw import RawArrays
-
-type Progress = Callable[[int], None]
-"""Called with the number of uncompressed bytes that were just written."""
 
 
 @dataclass(frozen=True, slots=True)

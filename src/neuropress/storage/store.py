@@ -25,6 +25,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, S3Store
 
 from ..model.finding import Unusable, problem
+from ..model.progress import Progress
 from .aws import Access, find_access
 from .content import Readable, check_digest, read_in_thread, read_parts, read_verified_parts
 from .failures import PAUSES, StoreUnavailable, TransientFailure, get_error_code, is_conflict, translate_error
@@ -45,9 +46,6 @@ __all__ = [
     "open_store",
     "parse_bucket_url",
 ]
-
-type Progress = Callable[[int], None]
-"""Called with the number of bytes that were just sent; negative when they have to be sent again."""
 
 SMALL = 5 * 2**20
 """Files up to this size are sent with one request, larger ones in parts (bytes)."""

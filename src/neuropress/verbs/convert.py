@@ -18,6 +18,7 @@ from ..execution.executor import Executor, LocalExecutor, write_result
 from ..execution.processes import ProcessExecutor, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan, digest
+from ..model.progress import Progress, no_progress
 from ..model.receipt import InputDigest
 from ..model.report import Outcome, Report
 from ..model.source import BeforeRead, Input, SourceRoots, Stamp
@@ -29,7 +30,7 @@ from ..planning.targets import Wanted, digest_rows
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
 from ..storage.state import DigestCache, Lock, get_held_lock, lock_dataset
-from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
+from ..workspace import EVERYTHING, Selection, Workspace
 
 CONVERTED, REWRITTEN = WRITTEN = ("converted", "metadata rewritten")
 """States of an outcome whose result was written."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..model.finding import problem
+from ..model.progress import Progress, no_progress
 from ..model.report import Report
 from ..publishing import PublishRequest, Scope, publish_dataset
 from ..storage.state import lock_dataset
-from ..workspace import Progress, Selection, Workspace, no_progress
+from ..workspace import Selection, Workspace
 from .check import check_dataset
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..model.finding import Finding, Problem, finding, has_errors
+from ..model.progress import Progress, no_progress
 from ..model.report import Outcome, Report
 from ..proof import list_files, prove_result
 from ..publishing.parts import Part
@@ -21,7 +22,7 @@ from ..release.manifest import AssetEntry
 from ..results import KINDS, detect_kind
 from ..storage.files import digest_file
 from ..storage.state import DigestCache
-from ..workspace import Progress, Selection, Workspace, no_progress
+from ..workspace import Selection, Workspace
 from .convert import Options, convert_dataset
 from .releases import place_of
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ..config import FILE
 from ..model.finding import Finding, Problem, finding, has_errors, problem
+from ..model.progress import Progress, no_progress
 from ..model.report import Outcome, Report
 from ..publishing.changes import ReleaseContent, collect_rows, compare_contents, make_change_outcomes
 from ..publishing.parts import KIND, NOBODY
@@ -24,12 +24,6 @@ from ..release import (
 )
 from ..release.manifest import AssetEntry
 from ..storage.store import open_store
-
-type Progress = Callable[[int], None]
-
-
-def _silent(nbytes: int) -> None:
-    """Progress that nobody watches."""
 
 
 def list_published(url: str, *, endpoint: str | None = None) -> Report:
@@ -96,7 +90,7 @@ def get_release(
     scope: Scope | None = None,
     *,
     endpoint: str | None = None,
-    progress: Progress = _silent,
+    progress: Progress = no_progress,
 ) -> Report:
     """Bring a release to a folder as a dataset: tables, raw files, results; every byte compared with its digest.
 

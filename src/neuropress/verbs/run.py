@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from ..model.progress import Progress, no_progress
 from ..model.report import Report
-from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
+from ..workspace import EVERYTHING, Selection, Workspace
 from .check import check_dataset
 from .convert import Options, convert_dataset
 from .validate import validate_dataset

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ..config import find_dataset
 from ..model.finding import Problem, finding
+from ..model.progress import Progress, no_progress
 from ..model.report import Outcome, Report
 from ..model.source import SourceRoots
 from ..proof import Proof, keep_verification, prove_result
 from ..results import detect_kind
 from ..storage.roots import Folder
 from ..storage.state import DigestCache
-from ..workspace import EVERYTHING, Progress, Selection, Workspace, no_progress
+from ..workspace import EVERYTHING, Selection, Workspace
 
 NOT_VERIFIED = "not verified"
 

@@ -16,10 +16,11 @@ from typing import Any, BinaryIO
 from ...model.budget import JSON_BYTES, parse_json, read_file
 from ...model.finding import Finding, Problem, finding, problem
 from ...model.plan import Plan, digest
+from ...model.progress import Progress
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...readers.raw import RawArrays
-from .. import Progress, Request, StoredArray, Work, durable
+from .. import Request, StoredArray, Work, durable
 from ..sections import NAME, parse_provenance
 
 CONTENT = "/asset"

@@ -21,10 +21,11 @@ import numpy as np
 from ...model.elements import TEXT, element_type
 from ...model.finding import Finding, Problem, problem
 from ...model.plan import Plan
+from ...model.progress import Progress
 from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
 from ...readers.raw import RawArrays
-from .. import Progress, Request, Seal, StoredArray, Work, durable
+from .. import Request, Seal, StoredArray, Work, durable
 from .digest import digest_objects
 from .guard import DAMAGE, check_members, read_texts, translate_errors
 from .opening import make_unreadable_problem, open_checked, open_hdf5

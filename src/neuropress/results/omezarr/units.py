@@ -19,11 +19,12 @@ import numpy as np
 
 from ...model.finding import Finding, Problem, finding
 from ...model.plan import ArraySpec, Node, Plan, digest
+from ...model.progress import Progress
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...model.serial import from_json, to_json
 from ...readers.raw import RawArrays
-from .. import Batch, Progress, Request, Seal, Work, durable
+from .. import Batch, Request, Seal, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .blocks import Block, Read

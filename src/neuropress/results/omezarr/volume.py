@@ -19,10 +19,11 @@ from typing import BinaryIO
 
 from ...model.finding import Finding
 from ...model.plan import Plan, digest
+from ...model.progress import Progress
 from ...model.provenance import Provenance
 from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...readers.raw import RawArrays
-from .. import Progress, Request, StoredArray, Work, durable
+from .. import Request, StoredArray, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .members import check_files
