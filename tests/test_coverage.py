@@ -50,7 +50,7 @@ other converters take none: a new modality changes nothing here. That its rules 
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
     """All twelve tables with every column filled that can be, a token in every text."""
     for name in set(CONVERTERS) - set(FILLED):
-        monkeypatch.setattr(converters.converter(name), "takes", lambda record: False)
+        monkeypatch.setattr(converters.load_converter(name), "takes", lambda record: False)
     build = Builder(tmp_path / "ds")
     texts = {table: {c: token(table, c) for c in columns} for table, columns in TOKENS.items()}
     build.change(

@@ -12,7 +12,7 @@ from neuropress.model.finding import Finding, Problem
 from neuropress.model.source import Source
 from neuropress.readers import get_formats
 from neuropress.readers.genbank import read as genbank
-from neuropress.readers.raw import choose
+from neuropress.readers.raw import choose_format
 from neuropress.readers.raw import read as read_raw
 from neuropress.storage.roots import Folder
 
@@ -64,7 +64,7 @@ def test_a_map(tmp_path: Path, end: str, before: str) -> None:
         "features": "3",
         "gc_content": "0.565217",  # 10 of 20, G, G and S of 3; N says nothing: 13 of 23
     }
-    assert choose(Source(path.name, Folder(tmp_path))).format == "genbank"
+    assert choose_format(Source(path.name, Folder(tmp_path))).format == "genbank"
 
 
 @pytest.mark.parametrize(
