@@ -219,8 +219,11 @@ class Workspace:
         """Add a run to ``.neuropress/log.jsonl``: the only place where times are kept."""
         outcomes = [outcome.to_json() for outcome in report.outcomes]
         entry = {"time": time(), "verb": report.verb, "exit": report.exit_status, "outcomes": outcomes}
+        path = self.config.state / "log.jsonl"
+        if self.config.state.is_symlink() or path.is_symlink():  # what it leads to is not ours to write
+            return report
         with suppress(OSError):  # a dataset that may only be read can be checked and verified all the same
-            self.config.state.mkdir(exist_ok=True)
-            with (self.config.state / "log.jsonl").open("a", encoding="utf-8", newline="\n") as log:
+            path.parent.mkdir(exist_ok=True)
+            with path.open("a", encoding="utf-8", newline="\n") as log:
                 log.write(json.dumps(entry) + "\n")
         return report

@@ -142,6 +142,16 @@ def test_something_else_in_the_place_of_the_state_is_told(
     assert (other / "kept").read_text() == "as it was"
 
 
+@pytest.mark.parametrize("verb", ["check", "plan", "status", "verify", "validate"])
+def test_a_link_in_the_place_of_the_state_is_written_through_by_no_verb(
+    lab: Builder, tmp_path: Path, verb: str
+) -> None:
+    (tmp_path / "other").mkdir()
+    (lab.root / ".neuropress").symlink_to(tmp_path / "other")
+    assert main([verb, str(lab.root)]) == 0
+    assert list((tmp_path / "other").iterdir()) == []
+
+
 @pytest.mark.parametrize("text", ["[]", "5", '"x"', "[" * 90_000, '{"a": ' * 9000, "{", "\xff"])
 @pytest.mark.parametrize("name", ["digests.json", "verified.json", "released.json", "holder.json"])
 def test_a_memory_of_any_shape_is_as_none(lab: Builder, name: str, text: str) -> None:

@@ -27,11 +27,12 @@ def check_writable(plan: Plan, state: Path) -> list[Finding]:
     libraries = {name: version(name) for name in kind.checked_by}
     asked = digest([__version__, libraries, to_json(plan.target), to_json(plan.nodes)])
     known = state / FOLDER / digest(plan.target.path)
+    is_own = not state.is_symlink() and not known.parent.is_symlink()  # a link leads to what is nobody's notes
     with suppress(OSError, ValueError):
-        if known.read_text("ascii") == asked:
+        if is_own and known.read_text("ascii") == asked:
             return []
     found = list(kind.load().check_plan(plan))
-    if not found:
+    if not found and is_own:
         with suppress(OSError):  # a dataset that may only be read can be checked all the same
             known.parent.mkdir(parents=True, exist_ok=True)
             write_atomic(known, asked)
