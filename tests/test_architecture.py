@@ -36,7 +36,7 @@ ALLOWED = {
     "release": {"storage"},
     "publishing": {"checks", "config", "planning", "proof", "release", "results", "storage", "tables", "workspace"},
     "verbs/add": {"config", "converters", "readers", "storage", "tables", "workspace"},
-    "verbs/check": {"checks", "config", "planning", "storage", "verbs/letter", "verbs/since", "workspace"},
+    "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
     "verbs/drafting": {"results", "storage"},

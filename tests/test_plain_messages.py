@@ -170,3 +170,17 @@ def test_errors_that_a_release_records_do_not_tell_private_cells(lab: Builder, t
     assert any(b"none of the source roots (source)" in data for data in published.values())
     assert any(b"file_path_local" in data for data in published.values())
     assert any(b"' padded'" in data for data in published.values())
+
+
+def test_options_of_a_file_that_no_row_names_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = Builder(tmp_path / "ds")
+    build.session(1)
+    build.ephys(abf(tmp_path / "e.abf"), "20000")
+    key = build.rows["ephys"][0]["file_path_raw"]
+    with (build.root / "neuropress.toml").open("a", encoding="utf-8") as settings:
+        settings.write(f'\n[options."{key}"]\nreader = "abf"\n[options."yuste/*.abf"]\nreader = "abf"\n')
+    for more in ([], ["--tables-only"]):
+        assert main(["check", str(build.root), "--format", "jsonl", *more]) == 0
+        unused = [line for line in capsys.readouterr().out.splitlines() if '"options.unused"' in line]
+        assert len(unused) == 1
+        assert "yuste/*.abf" in unused[0]

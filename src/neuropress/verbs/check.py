@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 from ..checks.waivers import find_unmatched_waivers
 from ..config import FILE
-from ..model.finding import Finding, Problem, Severity, has_errors
+from ..model.finding import Finding, Problem, Severity, finding, has_errors
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
@@ -17,6 +17,7 @@ from ..planning.raw import check_files
 from ..planning.stale import State
 from ..planning.targets import list_unplaced_rows
 from ..storage.state import write_atomic
+from ..tables import normalise_key, read_tables
 from ..workspace import EVERYTHING, Selection, Workspace
 from .letter import Letter, compose_letter
 from .since import demote_known_findings, extract_revision
@@ -47,10 +48,25 @@ def check_dataset(
     of_waivers = workspace.waiver_findings
     if not select:
         of_waivers += find_unmatched_waivers(workspace.waivers, found)
+        found += _find_unused_options(workspace)
     findings = list(dict.fromkeys(waive_all([*of_waivers, *found], workspace.waivers)))
     if since:
         findings = demote_known_findings(findings, _findings_at(workspace, since), since)
     return Report.of("check", [replace(outcome, findings=()) for outcome in outcomes], findings)
+
+
+def _find_unused_options(workspace: Workspace) -> list[Finding]:
+    """Options of files that no path cell names, whether its row is understood or not: they would change nothing."""
+    config = workspace.config
+    if not config.options:
+        return []
+    keys = set()
+    for table in read_tables(config.tables, config.profile).values():
+        positions = [i for i, column in enumerate(table.columns) if column in table.spec.paths]
+        for row in table.rows:
+            keys |= {normalise_key(row.cells[i], config.profile) for i in positions if i < len(row.cells)}
+    unused = [key for key in config.options if key not in keys]
+    return [finding("options.unused", f"no row names {key}", value=key, file=FILE) for key in unused]
 
 
 def _check_tables(workspace: Workspace, select: Selection) -> tuple[list[Outcome], list[Finding]]:
