@@ -52,6 +52,12 @@ count = sum(task.stats["rows"] for task in report.tasks)
 """
 
 
+TABLES = (
+    *("plasmid", "virus", "mouse", "session", "image", "ephys", "behavior"),
+    *("sem_dataset", "micro_ct_dataset", "cell_detection_dataset", "model", "analysis"),
+)
+
+
 def make_tables(folder: Path, rows: int) -> None:
     """Clean tables: 9999 keys a lab and table is the limit of the published ids, so four labs share them."""
     labs = {"ML": "lin", "RY": "yuste", "JB": "basu", "EN": "nedivi"}
@@ -95,20 +101,7 @@ def make_tables(folder: Path, rows: int) -> None:
                     "notes": f"image {number}",
                 }
             )
-    for table in (
-        "plasmid",
-        "virus",
-        "mouse",
-        "session",
-        "image",
-        "ephys",
-        "behavior",
-        "sem_dataset",
-        "micro_ct_dataset",
-        "cell_detection_dataset",
-        "model",
-        "analysis",
-    ):
+    for table in TABLES:
         with (folder / f"{table}.csv").open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, schema(table)["required"], restval="")
             writer.writeheader()

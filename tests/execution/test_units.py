@@ -256,6 +256,16 @@ def test_a_worker_that_dies_fails_its_call_only() -> None:
             workers.submit(raise_unsendable, progress=ignore_progress).result()
 
 
+def test_nobody_gets_the_answer_to_a_call_that_was_broken_off() -> None:
+    def stop(nbytes: int) -> None:
+        raise OSError("nobody listens any more")
+
+    with ProcessExecutor(1) as workers:
+        with pytest.raises(OSError, match="nobody listens"):
+            workers.submit(count_to, 5, progress=stop).result()
+        assert workers.submit(count_to, 3, progress=ignore_progress).result() == 3
+
+
 @pytest.fixture
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builder:
     """A dataset with two results: a session, and a volume of several units (worker processes know no tiny chunks)."""

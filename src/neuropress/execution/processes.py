@@ -79,19 +79,16 @@ class ProcessExecutor:
             with self._lock:
                 self._all.append(worker)
         try:
-            result = worker.call(function, arguments, self._serialize_progress(progress))
-        except WorkerDied:
+            return worker.call(function, arguments, self._serialize_progress(progress))  # type: ignore[no-any-return]
+        finally:
             with self._lock:
-                self._all.remove(worker)
-            worker.close()
-            raise
-        except BaseException:
-            with self._lock:
-                self._idle.append(worker)
-            raise
-        with self._lock:
-            self._idle.append(worker)
-        return result  # type: ignore[no-any-return]
+                if worker.is_idle:
+                    self._idle.append(worker)
+                else:
+                    self._all.remove(worker)
+            if not worker.is_idle:  # it died, or what it was asked is still to be answered: nobody may ask it again
+                worker.process.terminate()
+                worker.close()
 
     def _serialize_progress(self, progress: Progress) -> Progress:
         def report(nbytes: int) -> None:
@@ -109,8 +106,10 @@ class _Worker:
         self.process: BaseProcess = _CONTEXT.Process(target=_serve_calls, args=(theirs,), daemon=True)
         self.process.start()
         theirs.close()  # so that its end is seen here when it dies
+        self.is_idle = True
 
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], progress: Progress) -> Any:
+        self.is_idle = False
         try:
             self._pipe.send((function, arguments))
             while True:
@@ -120,6 +119,7 @@ class _Worker:
                 progress(value)
         except (EOFError, BrokenPipeError, ConnectionError):
             raise WorkerDied from None
+        self.is_idle = True
         if what == "failed":
             raise value
         return value
