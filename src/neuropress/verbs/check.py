@@ -28,20 +28,7 @@ WRONG = "has errors"
 def check_dataset(
     workspace: Workspace, select: Selection = EVERYTHING, *, tables_only: bool = False, since: str | None = None
 ) -> Report:
-    """Check what is selected; errors that ``waivers.csv`` covers become warnings.
-
-    Parameters
-    ----------
-    tables_only
-        Open no raw file; compare cells with ``facts.jsonl`` instead.
-    since
-        A git revision: findings that it had already only inform. Implies `tables_only`.
-
-    Raises
-    ------
-    Problem
-        ``since.revision`` or ``facts.unreadable``.
-    """
+    """Check what is selected; see `neuropress.api.Dataset.check` for parameters and errors."""
     look = _check_tables if tables_only or since else _check_raw_files
     outcomes, findings = look(workspace, select)
     found = [*findings, *(f for outcome in outcomes for f in outcome.findings)]

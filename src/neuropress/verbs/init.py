@@ -12,20 +12,7 @@ from ..workspace import Workspace
 
 
 def make_dataset(root: Path, profile: str, optional: Collection[str] = ()) -> Workspace:
-    """Make ``neuropress.toml``, all tables with their headers, ``source/`` and ``output/``.
-
-    Parameters
-    ----------
-    profile
-        One that is shipped, or ``<profile>.toml`` in the folder.
-    optional
-        Optional tables of the profile that the dataset shall have.
-
-    Raises
-    ------
-    Problem
-        ``dataset.exists``: the folder is a dataset already; ``dataset.config``: no such profile or table.
-    """
+    """Make an empty dataset; see `neuropress.api.Dataset.init` for parameters and errors."""
     if (root / FILE).exists():
         raise problem("dataset.exists", f"{root / FILE} exists already", file=str(root))
     loaded = open_profile(profile, root)

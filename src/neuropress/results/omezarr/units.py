@@ -19,7 +19,7 @@ import numpy as np
 
 from ...model.finding import Finding, Problem, finding
 from ...model.plan import ArraySpec, Node, Plan, digest
-from ...model.progress import Progress
+from ...model.progress import Progress, no_progress
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...model.serial import from_json, to_json
@@ -223,7 +223,7 @@ def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> N
         for index, first, last in _list_rectangles([parse_unit_name(name) for name in units]):
             stage = volume.layout.passes[index]
             read: Read = stored.StoredLevel(staging.folder, str(stage.first)).__getitem__
-            report: Progress = _ignore_progress
+            report: Progress = no_progress  # further passes read what was counted already
             if index == 0:
                 read, report = (lambda box: raw.read(volume.spec, box)), progress
             rows = []
@@ -235,10 +235,6 @@ def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> N
                 staging.record_units({(index, place): digests for place, digests in row.finish().items()})
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _ignore_progress(nbytes: int) -> None:
-    """Further passes read what was counted already."""
 
 
 def _list_rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
