@@ -49,7 +49,7 @@ class Builder:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.dataset = Dataset.init(root)
+        self.dataset = Dataset.init(root, "dendritic-consortium")
         self.rows: dict[str, list[dict[str, str]]] = {}
         for table, cells in PARENTS.items():
             self.row(table, **cells)

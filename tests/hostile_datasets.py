@@ -23,7 +23,7 @@ type Change = Callable[[Path], object]
 
 def make(root: Path, change: Change) -> Path:
     """A clean dataset without raw files, changed."""
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     write_clean(root / "tables")
     change(root)
     return root

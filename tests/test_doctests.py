@@ -23,7 +23,7 @@ MODULES = (
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which ``demo`` is the example dataset, brought up to date."""
     folder = tmp_path_factory.mktemp("examples")
-    dataset = Dataset.init(folder / "demo")
+    dataset = Dataset.init(folder / "demo", "dendritic-consortium")
     make_files(folder / "demo/source")
     fill_tables(folder / "demo/tables")
     with (folder / "demo/neuropress.toml").open("a", encoding="utf-8") as settings:

@@ -138,7 +138,7 @@ def test_ten_thousand_generated_rows_come_back(tmp_path: Path) -> None:
     @given(cells=st.lists(CELL, min_size=5, max_size=40), shift=st.integers(1, 1000))
     def come_back(cells: list[str], shift: int) -> None:
         folder = Path(mkdtemp(dir=tmp_path))
-        dataset = Dataset.init(folder / "ds")
+        dataset = Dataset.init(folder / "ds", "dendritic-consortium")
         for table, lines in generated(cells, 24, shift, dataset.config.profile):
             with (folder / f"ds/tables/{table}.csv").open("a", encoding="utf-8", newline="") as file:
                 csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL).writerows(lines)

@@ -74,7 +74,7 @@ def run_command(site: Path, *arguments: str) -> tuple[int, str]:
 
 
 def write_config(lab: Builder, text: str) -> None:
-    (lab.root / "neuropress.toml").write_text(f'[options."{KEY}"]\n{text}\n', "utf-8")
+    (lab.root / "neuropress.toml").write_text(f'profile = "dendritic-consortium"\n[options."{KEY}"]\n{text}\n', "utf-8")
 
 
 def test_an_installed_package_takes_a_new_format_through_the_whole_line(site: Path, lab: Builder) -> None:

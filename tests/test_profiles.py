@@ -262,13 +262,27 @@ def test_files_of_no_other_table_are_published_and_their_rows_kept(lab: Builder,
 
 
 def test_init_writes_the_optional_tables_that_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["init", str(tmp_path / "a")]) == 0
+    assert main(["init", str(tmp_path / "a"), "--profile", "dendritic-consortium"]) == 0
     assert len(list((tmp_path / "a/tables").iterdir())) == 12
-    assert main(["init", str(tmp_path / "b"), "--with", "injection", "--with", "file_asset"]) == 0
+    assert (
+        main(
+            [
+                "init",
+                str(tmp_path / "b"),
+                "--profile",
+                "dendritic-consortium",
+                "--with",
+                "injection",
+                "--with",
+                "file_asset",
+            ]
+        )
+        == 0
+    )
     assert len(list((tmp_path / "b/tables").iterdir())) == 14
     capsys.readouterr()
-    assert main(["init", str(tmp_path / "c"), "--with", "injections"]) == 2
-    assert "its optional tables: injection, subject, file_asset" in capsys.readouterr().err
+    assert main(["init", str(tmp_path / "c"), "--profile", "dendritic-consortium", "--with", "injections"]) == 2
+    assert "its optional tables: subject, injection, file_asset" in capsys.readouterr().err
 
 
 OLD_RECORDS = (
@@ -330,7 +344,7 @@ def test_a_broken_profile_is_told_in_one_line(case: str, tmp_path: Path, capsys:
     text, said = BROKEN[case]
     if not text.startswith("name"):
         text = f'name = "own"\nversion = "1"\nextends = "dendritic-consortium"\n{text}'
-    main(["init", str(tmp_path / "ds")])
+    main(["init", str(tmp_path / "ds"), "--profile", "dendritic-consortium"])
     (tmp_path / "ds/own.toml").write_text(text, encoding="utf-8")
     (tmp_path / "ds/neuropress.toml").write_text('profile = "own"\n', encoding="utf-8")
     capsys.readouterr()

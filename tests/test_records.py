@@ -221,7 +221,7 @@ def test_ten_thousand_rows_come_back(lab: Builder, tmp_path: Path) -> None:
 
 
 def test_what_a_killed_run_left_is_cleared(tmp_path: Path) -> None:
-    dataset = Dataset.init(tmp_path / "ds")
+    dataset = Dataset.init(tmp_path / "ds", "dendritic-consortium")
     left = dataset.config.output / "records.jsonl.12345.partial"
     left.write_text("half", "utf-8")
     assert dataset.convert().ok

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from .config import DEFAULT_PROFILE, Config
@@ -12,7 +12,7 @@ from .model.record import Record
 from .model.report import Report
 from .planning.targets import Wanted
 from .publishing import PublishRequest, Scope
-from .verbs.add import Occasion, add_files
+from .verbs.adding import Occasion, add_files
 from .verbs.check import check_dataset, write_facts, write_lab_letter
 from .verbs.convert import Options, convert_dataset
 from .verbs.coverage import CoverageReport, Place, cover_dataset, find_cell
@@ -40,9 +40,10 @@ class Dataset:
     Examples
     --------
     >>> from neuropress import Dataset
-    >>> dataset = Dataset.init("ds")
+    >>> lab = {"name": "Smith lab", "institution": "University of X", "timezone": "Europe/Berlin"}
+    >>> dataset = Dataset.init("ds", labs={"AB": lab})
     >>> dataset
-    <Dataset ds: profile dendritic-consortium 1, 12 tables>
+    <Dataset ds: profile generic 1, 7 tables>
     >>> report = dataset.check()
     >>> report.ok
     True
@@ -64,7 +65,14 @@ class Dataset:
         return cls(Workspace.open(Path(path)).config)
 
     @classmethod
-    def init(cls, path: PathLike, profile: str = DEFAULT_PROFILE, optional: Collection[str] = ()) -> Dataset:
+    def init(
+        cls,
+        path: PathLike,
+        profile: str = DEFAULT_PROFILE,
+        optional: Collection[str] = (),
+        *,
+        labs: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> Dataset:
         """Make an empty dataset: ``neuropress.toml``, all tables with their headers, ``source/``, ``output/``.
 
         Parameters
@@ -73,13 +81,17 @@ class Dataset:
             One that is shipped, or ``<profile>.toml`` in the folder.
         optional
             Optional tables of the profile that the dataset shall have.
+        labs
+            Initials -> ``name``, ``institution``, ``timezone`` (``Europe/Berlin``) and what else holds for the
+            lab's rows where no table says otherwise (``species``, ``region``).
 
         Raises
         ------
         Problem
-            ``dataset.exists``: the folder is a dataset already; ``dataset.config``: no such profile or table.
+            ``dataset.exists``: the folder is a dataset already; ``dataset.config``: no such profile or table, or a
+            lab lacks an entry.
         """
-        return cls(make_dataset(Path(path), profile, optional).config)
+        return cls(make_dataset(Path(path), profile, optional, labs).config)
 
     @property
     def config(self) -> Config:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, Problem, finding, problem
-from .model.profile import SHIPPED, Profile, check_split, is_zone, load_profile
+from .model.profile import GENERIC, Lab, Profile, check_lab, check_split, list_shipped_profiles, load_profile
 from .model.source import SourceRoots
 from .readers import check_reader_options
 from .results import TARGETS
@@ -21,14 +22,17 @@ from .storage.roots import open_root
 from .tables import FIXES, TableSource, check_schemas
 
 FILE = "neuropress.toml"
-DEFAULT_PROFILE = SHIPPED
-LAB_ENTRIES = ("name", "institution", "timezone")
+DEFAULT_PROFILE = GENERIC
+LAB_REQUIRED = ("name", "institution", "timezone")
+LAB_ENTRIES = (*LAB_REQUIRED, "folder")
 """What ``neuropress.toml`` may say of a lab itself, beside defaults."""
+DATASET_ENTRIES = ("title", "license")
 _NO_ENCODING = ("idna", "punycode", "unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape")
 _MOST_TEXT = 4096
 KNOWN = {
     "profile": str,
     "profile_version": str,
+    "dataset": dict,
     "source": dict,
     "tables": dict,
     "labs": dict,
@@ -43,6 +47,11 @@ TEMPLATE = """\
 profile = "{profile}"
 profile_version = "{version}"
 
+# What a release says of the whole:
+# [dataset]
+# title = "Dendrites of layer 5"
+# license = "CC-BY-4.0"
+
 [source]
 # Where raw files are looked up, in this order: folders, shares, read-only folders, and
 # prefixes of S3 buckets as "s3://bucket/prefix". Relative paths start here.
@@ -55,11 +64,17 @@ roots = ["source"]
 # encoding = "utf-8"
 # delimiter = ";"
 
-# Values of one lab that differ from the profile's (docs/profiles.md):
-# [labs.RY]
-# region = "VISp2/3"
-# modality_voltage = "two-photon"
+# Each lab, by the initials that its keys begin with; what it states beside its name holds where no table says
+# otherwise, and is marked "dataset default" in the results (docs/profiles.md):
+# [labs.AB]
+# name = "Smith lab"
+# institution = "University of X"
+# timezone = "Europe/Berlin"
+# folder = "ab"                     # the first level of its paths
+# species = "Mus musculus"
+# modality_calcium = "two-photon"
 
+{labs}
 # What a raw file does not say about itself, by its key (docs/formats.md lists the options):
 # [options."yuste/20250620/image/raw/movie.tif"]
 # axes = "tyx"
@@ -144,11 +159,12 @@ def load_config(root: Path) -> Config:
     _check_texts(data, path)
     profile = open_profile(data.get("profile", DEFAULT_PROFILE), root)
     _check_entries(data, profile, path)
+    profile = dataclasses.replace(profile, **data.get("dataset", {}))
     profile = _with_split(profile, data.get("split", {}), path)
     version = data.get("profile_version", profile.version)
     return Config(
         root.resolve(),
-        _with_overrides(profile, data.get("labs", {}), path),
+        add_labs(profile, data.get("labs", {}), path),
         _roots(root, data.get("source", {}), path),
         _tables(root.resolve(), data.get("tables", {}), path),
         data.get("options", {}),
@@ -194,7 +210,7 @@ def open_profile(name: str, folder: Path) -> Profile:
     except FileNotFoundError as error:
         base = f" (profile {name!r} extends it)" if "/" not in name and (folder / f"{name}.toml").exists() else ""
         missing = Path(error.filename or str(error)).stem
-        hint = f"Name {SHIPPED}, or a profile {missing}.toml in the dataset's folder."
+        hint = f"Name {' or '.join(list_shipped_profiles())}, or a profile {missing}.toml in the dataset's folder."
         raise problem("dataset.config", f"there is no profile {missing!r}{base}", hint=hint, file=place) from error
     except (TypeError, AttributeError, LookupError, ArithmeticError, ValueError, RecursionError) as error:
         raise problem("dataset.config", f"profile {name!r} cannot be used: {error}", file=place) from error
@@ -228,6 +244,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     """Refuse misspelt entries: ignored, they would change results without a word."""
     defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
+    groups.append(("dataset", data.get("dataset", {}), set(DATASET_ENTRIES)))
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
@@ -275,21 +292,47 @@ def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
     return TableSource(location if "://" in location else str(root / location), fixes=str(root / FIXES), **options)
 
 
-def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) -> Profile:
-    """The profile with what the dataset says of its labs, remembered as such."""
+def add_labs(profile: Profile, stated: Mapping[str, Mapping[str, str]], path: Path) -> Profile:
+    """The profile with the dataset's own labs, and with what it says of the profile's.
+
+    Raises
+    ------
+    Problem
+        ``dataset.config``: a lab lacks an entry or has a bad one; `path` is the file that states it.
+    """
     labs = dict(profile.labs)
-    for initials, values in overrides.items():
-        if initials not in labs:
-            known = ", ".join(labs)
-            raise problem("dataset.config", f"{path}: [labs.{initials}] is none of {known}", file=str(path))
+    for initials, values in stated.items():
         own = {k: v for k, v in values.items() if k in LAB_ENTRIES}
-        if "timezone" in own and not is_zone(own["timezone"]):
-            message = f"{path}: [labs.{initials}] timezone {own['timezone']!r} is no time zone"
-            raise problem("dataset.config", message, value=own["timezone"], file=str(path))
         others = {k: v for k, v in values.items() if k not in LAB_ENTRIES}
-        lab = labs[initials]
-        labs[initials] = dataclasses.replace(lab, overrides={**lab.overrides, **others}, **own)
-    return dataclasses.replace(profile, labs=labs, local=overrides)
+        missing = [entry for entry in LAB_REQUIRED if entry not in values]
+        if initials in labs:
+            lab = dataclasses.replace(labs[initials], **dict[str, Any](own))
+        elif missing:
+            known = f"none of {', '.join(labs)}, and as a lab of this dataset" if labs else "a lab of this dataset, but"
+            message = f"{path}: [labs.{initials}] is {known} it lacks {', '.join(missing)}"
+            raise problem("dataset.config", message, hint=_hint_at_lab(initials), file=str(path))
+        else:
+            folder = own.get("folder", initials.lower())
+            lab = Lab(initials, own["name"], folder, own["institution"], own["timezone"])
+        labs[initials] = dataclasses.replace(lab, overrides={**lab.overrides, **others})
+        try:
+            check_lab(labs[initials])
+        except ValueError as error:
+            raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
+    if not labs:
+        message = f"{path} names no lab, and profile {profile.name} has none: no row could belong to anybody"
+        raise problem("dataset.config", message, hint=_hint_at_lab("AB"), file=str(path))
+    return profile.with_labs(labs, stated)
+
+
+def _hint_at_lab(initials: str) -> str:
+    entries = 'name = "Smith lab", institution = "University of X", timezone = "Europe/Berlin"'
+    return f"Add to {FILE}: [labs.{initials}] with {entries}."
+
+
+def format_toml_text(text: str) -> str:
+    """A basic string: JSON's, but for characters that TOML wants escaped too."""
+    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _with_split(profile: Profile, split: Mapping[str, Any], path: Path) -> Profile:

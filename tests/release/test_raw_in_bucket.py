@@ -57,7 +57,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def point_to(root: Path, place: str, endpoint: str | None) -> None:
     """Name a bucket as the dataset's only source root."""
-    settings = f'[source]\nroots = ["{place}"]\n' + (f'endpoint = "{endpoint}"\n' if endpoint else "")
+    settings = f'profile = "dendritic-consortium"\n[source]\nroots = ["{place}"]\n' + (
+        f'endpoint = "{endpoint}"\n' if endpoint else ""
+    )
     (root / "neuropress.toml").write_text(settings, encoding="utf-8")
 
 
@@ -241,7 +243,8 @@ def test_addresses_that_are_none_are_refused(
 ) -> None:
     build = Builder(tmp_path / "ds")
     more = f'endpoint = "{endpoint}"\n' if endpoint else ""
-    (build.root / "neuropress.toml").write_text(f"[source]\nroots = {roots}\n{more}", encoding="utf-8")
+    settings = f'profile = "dendritic-consortium"\n[source]\nroots = {roots}\n{more}'
+    (build.root / "neuropress.toml").write_text(settings, encoding="utf-8")
     status, text = run(capsys, "check", str(build.root))
     assert (status, "[source]" in text) == (2, True)
     assert "password@" not in text
@@ -275,7 +278,7 @@ def test_the_folder_before_the_bucket_is_looked_into_first(twins: tuple[Builder,
     build, remote, server = twins
     server.overwrite(CELL, None)
     shutil.copytree(build.root / "source" / "yuste", remote / "near" / "yuste")
-    settings = f'[source]\nroots = ["near", "{server.url}"]\nendpoint = "{server.endpoint}"\n'
+    settings = f'profile = "dendritic-consortium"\n[source]\nroots = ["near", "{server.url}"]\nendpoint = "{server.endpoint}"\n'
     (remote / "neuropress.toml").write_text(settings, encoding="utf-8")
     assert main(["convert", str(build.root)]) == 0
     assert main(["convert", str(remote)]) == 0

@@ -234,7 +234,7 @@ def test_a_line_of_applied_fixes_that_cannot_be_used_is_told(lab: Builder, chang
 
 def test_a_private_cell_cannot_be_fixed(tmp_path: Path) -> None:
     root = tmp_path / "ds"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     write_clean(root / "tables", {"sem_dataset.file_path_local": " padded"})
     assert [line for line in propose_lines(load_config(root)) if line.column == "file_path_local"] == []
 
@@ -245,7 +245,7 @@ def test_whatever_stands_in_applied_fixes_nothing_changes_in_silence(
 ) -> None:
     root = tmp_path_factory.getbasetemp() / "hostile"
     if not root.exists():
-        Dataset.init(root)
+        Dataset.init(root, "dendritic-consortium")
         write_clean(root / "tables", {"session.start_time": "0.375"})
     config = load_config(root)
     (root / "applied_fixes.csv").unlink(missing_ok=True)
@@ -313,7 +313,7 @@ def guesses(folder: Callable[[], Path], column: str, text: str) -> list[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[[], Path]:
     root = tmp_path / "labelled"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     return lambda: root
 
 
@@ -336,7 +336,7 @@ def test_what_only_looks_damaged_is_left_alone(folder: Callable[[], Path], colum
 @pytest.mark.parametrize("make", [to_tsv, to_jsonl, to_sqlite, to_workbook])
 def test_fixes_are_laid_over_every_kind_of_source(tmp_path: Path, make: Callable[[Rows, Path], TableSource]) -> None:
     root = tmp_path / "ds"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     write_clean(root / "tables", {"session.start_time": "0.375", "mouse.birth_date": "45658"})
     source = make(contents(root / "tables"), root / "source_of_tables")
     with (root / "neuropress.toml").open("a", encoding="utf-8") as config:

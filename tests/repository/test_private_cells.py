@@ -116,7 +116,7 @@ ENCODINGS = ("utf-8", "utf-8-sig", "latin-1", "utf-16")
 
 def plant(root: Path, token: str, random_: random.Random) -> None:
     """A clean dataset whose private cells hold a token in all sorts of wrappings, its rows damaged."""
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     texts = {table: random_.choice(WRAPS).format(token) for table in TABLES}
     write_clean(root / "tables", {f"{table}.{COLUMN}": text for table, text in texts.items()})
     for table in TABLES:
@@ -149,14 +149,14 @@ def test_no_private_text_leaves_from_other_sources(
     make: Callable[[Rows, Path], object], text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "ds"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     clean = text.encode("utf-16", "surrogatepass").decode("utf-16")
     if make is to_workbook and "\x01" in clean:
         clean = " Tok0en"
     write_clean(root / "tables", {f"{table}.{COLUMN}": clean for table in TABLES})
     make(contents(root / "tables"), root / "other")
     name = "other.xlsx" if make is to_workbook else "other"
-    (root / "neuropress.toml").write_text(f'[tables]\nsource = "{name}"\n', "utf-8")
+    (root / "neuropress.toml").write_text(f'profile = "dendritic-consortium"\n[tables]\nsource = "{name}"\n', "utf-8")
     for verb in VERBS:
         assert main([argument.format(root) for argument in verb]) in (0, 1), verb
         printed = capsys.readouterr()
@@ -171,7 +171,7 @@ def test_a_bad_json_line_does_not_tell_private_text(
     line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "ds"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     (root / "tables/sem_dataset.csv").unlink()
     (root / "tables/sem_dataset.jsonl").write_text(line + "\n", "utf-8")
     for verb in VERBS:
@@ -191,7 +191,7 @@ def test_no_rule_takes_a_private_cell_to_a_result(
     profile: str, mapping: str, reason: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "ds"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     (root / "neuropress.toml").write_text('profile = "own"\n', "utf-8")
     head = 'name = "own"\nversion = "1"\nextends = "dendritic-consortium"\n'
     (root / "own.toml").write_text(head + profile, "utf-8")
@@ -205,7 +205,7 @@ def test_no_rule_takes_a_private_cell_to_a_result(
 
 def test_a_key_cannot_be_private(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = tmp_path / "ds"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     (root / "neuropress.toml").write_text('profile = "own"\n', "utf-8")
     head = 'name = "own"\nversion = "1"\nextends = "dendritic-consortium"\n'
     (root / "own.toml").write_text(head + '[tables.mouse]\nprivate = ["virus_id"]\n', "utf-8")
@@ -217,7 +217,7 @@ def test_a_check_that_looks_at_a_private_cell_does_not_tell_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = tmp_path / "ds"
-    Dataset.init(root)
+    Dataset.init(root, "dendritic-consortium")
     write_clean(root / "tables", {"mouse.birth_date": "20250630"})
     (root / "neuropress.toml").write_text('profile = "own"\n', "utf-8")
     head = 'name = "own"\nversion = "1"\nextends = "dendritic-consortium"\n'

@@ -31,8 +31,10 @@ def make_schema(url: str, name: str, *statements: str) -> None:
 
 
 def dataset(root: Path, url: str, schema: str) -> Path:
-    Dataset.init(root)
-    (root / "neuropress.toml").write_text(f'[tables]\nsource = "{url}"\nschema = "{schema}"\n', "utf-8")
+    Dataset.init(root, "dendritic-consortium")
+    (root / "neuropress.toml").write_text(
+        f'profile = "dendritic-consortium"\n[tables]\nsource = "{url}"\nschema = "{schema}"\n', "utf-8"
+    )
     return root
 
 

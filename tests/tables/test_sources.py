@@ -87,7 +87,7 @@ def test_postgres_gives_the_same_records(folder: Path, postgres: str, tmp_path: 
     assert not tables.findings
     assert cells(tables) == cells(expected)
     assert "planted-secret" not in source.display_name
-    dataset = Dataset.init(tmp_path / "ds")
+    dataset = Dataset.init(tmp_path / "ds", "dendritic-consortium")
     config = dataset.config.root / "neuropress.toml"
     config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\nschema = "lab"\n', "utf-8")
     assert len(Dataset.open(dataset.config.root).records("mouse")) == len(expected.records["mouse"])
@@ -112,7 +112,7 @@ def test_a_table_that_may_not_be_read_is_told_and_not_taken_for_absent(postgres:
 def test_a_database_that_is_not_there_is_status_3_without_the_password(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    dataset = Dataset.init(tmp_path / "ds")
+    dataset = Dataset.init(tmp_path / "ds", "dendritic-consortium")
     config = dataset.config.root / "neuropress.toml"
     url = "postgresql://tester:planted-secret@127.0.0.1:9/postgres"
     config.write_text(config.read_text("utf-8") + f'\n[tables]\nsource = "{url}"\n', "utf-8")
@@ -226,8 +226,8 @@ def test_a_misspelt_source_is_not_an_empty_one(tmp_path: Path, name: str) -> Non
 
 @pytest.mark.parametrize("entry", ['delimiter = ";;"', 'encoding = "hex"', 'encoding = "klingon"', "sauce = 'x'"])
 def test_a_wrong_entry_is_told_with_status_2(tmp_path: Path, entry: str, capsys: pytest.CaptureFixture[str]) -> None:
-    root = Dataset.init(tmp_path / "ds").config.root
-    (root / "neuropress.toml").write_text(f"[tables]\n{entry}\n", "utf-8")
+    root = Dataset.init(tmp_path / "ds", "dendritic-consortium").config.root
+    (root / "neuropress.toml").write_text(f'profile = "dendritic-consortium"\n[tables]\n{entry}\n', "utf-8")
     assert main(["check", str(root)]) == 2
     assert entry.split()[0] in capsys.readouterr().err
 

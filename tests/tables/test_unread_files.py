@@ -20,7 +20,7 @@ from neuropress.cli.main import main
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    Dataset.init(tmp_path / "ds")
+    Dataset.init(tmp_path / "ds", "dendritic-consortium")
     write_clean(tmp_path / "ds/tables")
     return tmp_path / "ds"
 
@@ -103,7 +103,7 @@ def test_tables_in_the_dataset_folder_itself(root: Path, capsys: pytest.CaptureF
     for path in (root / "tables").iterdir():
         path.rename(root / path.name)
     (root / "tables").rmdir()
-    (root / "neuropress.toml").write_text('[tables]\nsource = "."\n', "utf-8")
+    (root / "neuropress.toml").write_text('profile = "dendritic-consortium"\n[tables]\nsource = "."\n', "utf-8")
     (root / "waivers.csv").write_text("finding,row,reason,person,expiry\n", "utf-8")
     (root / "facts.jsonl").write_text("", "utf-8")
     assert file_findings(root, capsys) == []
@@ -117,7 +117,7 @@ def test_sheets_that_nobody_reads_are_told(root: Path, capsys: pytest.CaptureFix
     for name in ("Mouse", "Sheet1", "Readme"):
         book.create_sheet(name)
     book.save(source.location)
-    (root / "neuropress.toml").write_text('[tables]\nsource = "book.xlsx"\n', "utf-8")
+    (root / "neuropress.toml").write_text('profile = "dendritic-consortium"\n[tables]\nsource = "book.xlsx"\n', "utf-8")
     assert sorted(id for id, _ in ids_and_files(root, capsys)) == ["table.misnamed", "table.unread_file"]
 
 
@@ -126,7 +126,7 @@ def test_a_misnamed_table_of_a_database_is_told(root: Path, capsys: pytest.Captu
     rows["mice"] = rows.pop("behavior")
     rows["Analysis1"] = rows["analysis"]
     to_sqlite(rows, root / "x.sqlite")
-    (root / "neuropress.toml").write_text('[tables]\nsource = "x.sqlite"\n', "utf-8")
+    (root / "neuropress.toml").write_text('profile = "dendritic-consortium"\n[tables]\nsource = "x.sqlite"\n', "utf-8")
     assert [id for id, _ in ids_and_files(root, capsys)] == ["table.misnamed", "table.absent"]
 
 

@@ -22,7 +22,7 @@ COLUMNS = ("finding", "row", "reason", "person", "expiry")
 _FOREIGN = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,40}:\S{1,200}")
 """Id of another validator's finding: ``nwbinspector:check_subject_age``."""
 _UNWAIVED = ("verify.", "result.", "file.")
-_SPEC = TableSpec("waivers", "finding", "", (), COLUMNS)
+_SPEC = TableSpec("waivers", "finding", "", COLUMNS)
 
 
 def load_waivers(folder: Path, profile: Profile, today: date) -> tuple[tuple[Waiver, ...], list[Finding]]:

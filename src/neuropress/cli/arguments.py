@@ -14,6 +14,7 @@ FORMATS = ("text", "jsonl", "junit", "github")
 VERBS = {
     "demo": "make an example dataset on the spot and take it through every step",
     "init": "make an empty dataset folder",
+    "profiles": "what a dataset can begin with: labs, tables, defaults",
     "formats": "which raw formats are read, with the options and facts of each",
     "add": "copy raw files to their place and draft a row for each",
     "status": "how every result stands, and what stands in the way",
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     made = {
         name: verbs.add_parser(name, help=text, description=text.capitalize() + ".") for name, text in VERBS.items()
     }
-    for name in ("status", "check", "plan", "convert", "run", "coverage", "facts", "publish"):
+    for name in ("status", "check", "plan", "convert", "run", "coverage", "facts", "publish", "profiles"):
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
@@ -82,10 +83,11 @@ def parser() -> argparse.ArgumentParser:
 def _add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("files", nargs="+", metavar="FILE", help="raw files, or folders of slices")
     verb.add_argument("--lab", required=True, metavar="INITIALS", help="whose files they are")
-    verb.add_argument("--session", metavar="ID", help="the session they belong to")
+    verb.add_argument("--session", metavar="ID", help="their session; default: the lab's of that day, or a new one")
+    verb.add_argument("--subject", "--mouse", metavar="ID", help="their animal; one that is not known gets a row")
+    verb.add_argument("--date", metavar="YYYYMMDD", help="the day, where the files do not tell it")
+    verb.add_argument("--experimenter", metavar="NAME", help="of a new session")
     verb.add_argument("--table", metavar="TABLE", help="where the content does not tell: sem_dataset, ...")
-    verb.add_argument("--mouse", metavar="ID", help="for tables without a session")
-    verb.add_argument("--date", metavar="YYYYMMDD", help="for tables without a session")
     verb.add_argument("--dataset", default=".", metavar="DIR", help="dataset folder (default: here)")
 
 
@@ -110,7 +112,13 @@ def _demo_options(verb: argparse.ArgumentParser) -> None:
 
 def _init_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("dir", metavar="DIR", help="a new or empty folder")
-    verb.add_argument("--profile", default="dendritic-consortium", metavar="P", help="default: %(default)s")
+    verb.add_argument("--profile", default="generic", metavar="P", help="see neuropress profiles; default: %(default)s")
+    lab = verb.add_argument_group("your lab (asked for on a terminal; not needed where the profile has labs)")
+    lab.add_argument("--lab", metavar="AB", help="initials, with which all its keys begin")
+    lab.add_argument("--name", metavar="NAME", help='as "Smith lab"')
+    lab.add_argument("--institution", metavar="NAME", help='as "University of X"')
+    lab.add_argument("--timezone", metavar="ZONE", help="of its clocks, as Europe/Berlin")
+    lab.add_argument("--species", metavar="NAME", help='of all its animals, if it is one, as "Mus musculus"')
     verb.add_argument(
         "--with", action="append", default=[], metavar="TABLE", dest="optional", help="an optional table of the profile"
     )

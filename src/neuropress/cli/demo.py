@@ -29,7 +29,7 @@ def run_demo(root: Path, output: Output) -> int:
         raise problem("dataset.exists", f"{root} exists and is not empty", file=str(root))
     begun = perf_counter()
     output.say(f"Making an example dataset in {root}: raw files and tables of three labs.")
-    dataset = Dataset.init(root)
+    dataset = Dataset.init(root, "dendritic-consortium")
     for made in make_files(root / "source"):
         output.say(f"  made {made}")
     fill_tables(root / "tables")

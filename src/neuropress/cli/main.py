@@ -73,20 +73,27 @@ def _demo(args: argparse.Namespace, output: Output) -> int:
 
 
 def _init(args: argparse.Namespace, output: Output) -> int:
-    from ..api import Dataset
+    from .init import run_init
 
-    dataset = Dataset.init(args.dir, args.profile, args.optional)
-    output.say(f"{dataset.config.root} is ready. Next:")
-    output.say("  fill in tables/*.csv, put raw files under source/<lab>/<YYYYMMDD>/<object-type>/raw/,")
-    output.say(f"  then: neuropress check {args.dir}")
+    return run_init(args, output)
+
+
+def _profiles(args: argparse.Namespace, output: Output) -> int:
+    from ..verbs.profiles import format_profile, list_profiles
+
+    for entry in list_profiles(Path(args.dir)):
+        if args.json:
+            output.record(entry)
+        for line in format_profile(entry):
+            output.say(line)
     return 0
 
 
 def _add(args: argparse.Namespace, output: Output) -> int:
-    from ..verbs.add import Occasion
+    from ..verbs.adding import Occasion
 
     args.dir = args.dataset
-    occasion = Occasion(args.lab, args.session, args.table, args.mouse, args.date)
+    occasion = Occasion(args.lab, args.session, args.table, args.subject, args.date, args.experimenter)
     return output.report(_dataset(args).add(args.files, occasion))
 
 
@@ -265,6 +272,7 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "demo": _demo,
     "init": _init,
+    "profiles": _profiles,
     "status": _status,
     "formats": _formats,
     "add": _add,

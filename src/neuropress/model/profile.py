@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +15,8 @@ from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, parse_toml, read_f
 from .serial import from_json
 
 PACKAGE_PROFILES = "neuropress.data.profiles"
-SHIPPED = "dendritic-consortium"
+GENERIC = "generic"
+"""The profile of any lab, which states the limits of checks that another does not."""
 MOST_EXTENDED = 8
 """Profiles that extend one another."""
 _PATH_NAMES = {"lab", "date", "table", "id", "part"}
@@ -44,7 +45,7 @@ class TableSpec:
     name, key, prefix
         Table name, primary key column, token between the underscores of its keys.
     labs
-        Initials of the labs that may own rows.
+        Initials of the labs that may own rows; empty in a profile: every lab of the dataset.
     columns
         All columns in published order.
     foreign
@@ -69,8 +70,8 @@ class TableSpec:
     name: str
     key: str
     prefix: str
-    labs: tuple[str, ...]
     columns: tuple[str, ...]
+    labs: tuple[str, ...] = ()
     foreign: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     paths: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     private: tuple[str, ...] = ()
@@ -94,8 +95,8 @@ class Person:
 class Profile:
     """A consortium's labs, tables, defaults and layout.
 
-    `defaults` are dataset defaults (``species``, ``region``); every value taken from
-    them is marked "default" in the result. A lab's `overrides` come before them.
+    `defaults` are dataset defaults (``species``, ``region``), empty where only a lab may state one;
+    every value taken from them is marked "default" in the result. A lab's `overrides` come before them.
     `coverage` promises: kind of result -> column (``mouse.weight``) -> mapping rules
     (``session/subject.weight``) that take it to a field of the standard. `extends` names the profile that
     this one adds to, `mappings` holds the texts of its own mapping files by name, `local`
@@ -133,7 +134,19 @@ class Profile:
     def default(self, name: str, lab: Lab | None) -> str | None:
         """A dataset default, the lab's own first."""
         own = lab.overrides.get(name) if lab else None
-        return own if own is not None else self.defaults.get(name)
+        return own if own is not None else self.defaults.get(name) or None
+
+    def with_labs(self, labs: Mapping[str, Lab], local: Mapping[str, Mapping[str, str]]) -> Profile:
+        """The profile of one dataset: with its labs, which own rows of every table that names none itself.
+
+        Parameters
+        ----------
+        local
+            What ``neuropress.toml`` says of each, by initials.
+        """
+        every = tuple(labs)
+        tables = {name: spec if spec.labs else replace(spec, labs=every) for name, spec in self.tables.items()}
+        return replace(self, labs=labs, tables=tables, local=local)
 
     def place_of_default(self, name: str, lab: Lab | None) -> str:
         """Where a default or an entry of a lab is stated: the profile, its lab, or ``neuropress.toml``."""
@@ -182,19 +195,30 @@ def _data(name: str, folder: Path | None, above: tuple[str, ...]) -> dict[str, A
     _check_name(name)
     own = folder / f"{name}.toml" if folder and name not in above else None
     if own is None or not own.exists():
-        return parse_toml(files(PACKAGE_PROFILES).joinpath(f"{name}.toml").read_text("utf-8"))
+        own, data = None, _read_shipped(name)
+    else:
+        data = parse_toml(_text(own, TOML_BYTES))
     if len(above) >= MOST_EXTENDED:
-        raise ValueError(f"{own.name}: more than {MOST_EXTENDED} profiles extend each other")
-    data = parse_toml(_text(own, TOML_BYTES))
+        raise ValueError(f"{name}.toml: more than {MOST_EXTENDED} profiles extend each other")
     if data.get("name") != name or "version" not in data:
-        raise ValueError(f'{own.name} must state name = "{name}" and its version')
+        raise ValueError(f'{name}.toml must state name = "{name}" and its version')
     if base := data.get("extends", ""):
         if not isinstance(base, str):
-            raise ValueError(f"{own.name}: extends must name a profile, not {base!r}")
-        merged: dict[str, Any] = _over(_data(base, folder, (*above, name)), data, "")
+            raise ValueError(f"{name}.toml: extends must name a profile, not {base!r}")
+        # What is shipped rests on what is shipped, whatever of that name lies in the folder.
+        merged: dict[str, Any] = _over(_data(base, folder if own else None, (*above, name)), data, "")
         return merged
-    shipped = parse_toml(files(PACKAGE_PROFILES).joinpath(f"{SHIPPED}.toml").read_text("utf-8"))
-    return {**data, "limits": {**shipped["limits"], **data.get("limits", {})}}
+    return {**data, "limits": {**_read_shipped(GENERIC)["limits"], **data.get("limits", {})}}
+
+
+def list_shipped_profiles() -> list[str]:
+    """Names of the profiles that neuropress brings."""
+    names = (item.name for item in files(PACKAGE_PROFILES).iterdir())
+    return sorted(name.removesuffix(".toml") for name in names if name.endswith(".toml"))
+
+
+def _read_shipped(name: str) -> dict[str, Any]:
+    return parse_toml(files(PACKAGE_PROFILES).joinpath(f"{name}.toml").read_text("utf-8"))
 
 
 def _check_name(name: object) -> None:
@@ -240,12 +264,7 @@ def _with_names(data: dict[str, Any], folder: Path | None) -> dict[str, Any]:
 def _check(profile: Profile) -> None:
     """Refuse what would fail far away from its cause. Raises `ValueError`."""
     for lab in profile.labs.values():
-        if not re.fullmatch("[A-Z]{1,10}", lab.initials):
-            raise ValueError(f"labs.{lab.initials!r}: initials are capital letters")
-        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", lab.folder):
-            raise ValueError(f"labs.{lab.initials}: folder {lab.folder!r} is no name of one folder")
-        if not is_zone(lab.timezone):
-            raise ValueError(f"labs.{lab.initials}: {lab.timezone!r} is no time zone")
+        check_lab(lab)
     _check_limits(profile)
     _check_paths(profile)
     check_split(profile.split)
@@ -255,6 +274,16 @@ def _check(profile: Profile) -> None:
             raise ValueError(f"tables.{name}: {wrong}")
         if prefixes.setdefault(spec.prefix, name) != name:
             raise ValueError(f"tables.{name}: prefix {spec.prefix!r} is that of {prefixes[spec.prefix]} already")
+
+
+def check_lab(lab: Lab) -> None:
+    """See that a lab can stand in keys, paths and times. Raises `ValueError`."""
+    if not re.fullmatch("[A-Z]{1,10}", lab.initials):
+        raise ValueError(f"labs.{lab.initials!r}: initials are capital letters")
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}", lab.folder):
+        raise ValueError(f"labs.{lab.initials}: folder {lab.folder!r} is no name of one folder")
+    if not is_zone(lab.timezone):
+        raise ValueError(f"labs.{lab.initials}: {lab.timezone!r} is no time zone, as Europe/Berlin is")
 
 
 def _check_limits(profile: Profile) -> None:
@@ -294,8 +323,6 @@ def _faults(spec: TableSpec, profile: Profile) -> Iterator[str]:
             yield f"{column!r} is a key: it cannot be private, because results and releases name rows by it"
     if not re.fullmatch("[A-Z]{1,10}", spec.prefix):
         yield f"prefix must be capital letters, not {spec.prefix!r}"
-    if not spec.labs:
-        yield "labs is empty: no lab may own a row"
     for lab in spec.labs:
         if lab not in profile.labs:
             yield f"there is no lab {lab!r}"

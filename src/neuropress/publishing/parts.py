@@ -72,7 +72,7 @@ class PartTable:
     @property
     def spec(self) -> TableSpec:
         """As much of the table's specification as its canonical form needs."""
-        return TableSpec("", self.key, "", (), self.columns, optional=self.optional)
+        return TableSpec("", self.key, "", self.columns, optional=self.optional)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +211,7 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
     texts = {text for table in rows.values() for row in table for text in row.cells.values()}
     settings = {
         "profile": {"name": config.profile.name, "version": config.profile.version},
+        "dataset": {"title": config.profile.title, "license": config.profile.license},
         "labs": {name: dict(entry) for name, entry in config.profile.local.items() if name == lab},
         "options": {
             key: to_json(entry)

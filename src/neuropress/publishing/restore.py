@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
-from ..config import FILE
+from ..config import DATASET_ENTRIES, FILE, format_toml_text
 from ..model.finding import Finding, finding, problem
 from ..model.source import check_key
 from ..storage.state import write_atomic
@@ -100,31 +100,29 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     labs: dict[str, Any] = {}
     options: dict[str, Any] = {}
     split: dict[str, Any] = {}
+    about = chosen.settings.get("dataset", {})
     for part in parts:
         split |= part.settings.get("split", {})
         labs |= part.settings["labs"]
         options |= part.settings["options"]
     lines = [
         "# Written from a release.",
-        f"profile = {_format_toml_text(profile['name'])}",
-        f"profile_version = {_format_toml_text(profile['version'])}",
+        f"profile = {format_toml_text(profile['name'])}",
+        f"profile_version = {format_toml_text(profile['version'])}",
         "",
         "[source]",
         'roots = ["source"]',
     ]
+    if about:
+        lines += ["", "[dataset]", *(f"{name} = {format_toml_text(about[name])}" for name in DATASET_ENTRIES)]
     if split:
         lines += ["", "[split]"]
-        lines += [f"{_format_toml_text(name)} = {_format_toml_text(part)}" for name, part in split.items()]
+        lines += [f"{format_toml_text(name)} = {format_toml_text(part)}" for name, part in split.items()]
     for table, entries in (("labs", labs), ("options", options)):
         for name, values in entries.items():
-            lines += ["", f"[{table}.{_format_toml_text(name)}]"]
-            lines += [f"{_format_toml_text(key)} = {_format_toml_value(value)}" for key, value in values.items()]
+            lines += ["", f"[{table}.{format_toml_text(name)}]"]
+            lines += [f"{format_toml_text(key)} = {_format_toml_value(value)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
-
-
-def _format_toml_text(text: str) -> str:
-    """A basic string: JSON's, but for characters that TOML wants escaped too."""
-    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _format_toml_value(value: Any) -> str:
@@ -132,4 +130,4 @@ def _format_toml_value(value: Any) -> str:
         return json.dumps(value)
     if isinstance(value, list):
         return f"[{', '.join(_format_toml_value(one) for one in value)}]"
-    return _format_toml_text(value)
+    return format_toml_text(value)

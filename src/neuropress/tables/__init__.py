@@ -15,7 +15,7 @@ from .keys import normalise_key
 from .link import RowId, Tables, link_tables
 from .memory import pause_garbage_collection
 from .raw import RawRow, RawTable, TableSource
-from .schema import check_schemas
+from .schema import ColumnSchema, check_schemas, compile_table_schema
 from .sources import read_source
 from .unread_files import check_unread_files
 from .validate import parse_table
@@ -28,7 +28,7 @@ __all__ = [
     "TableSource",
     "Tables",
     "check_schemas",
-    "list_row_problems",
+    "list_row_gaps",
     "load_tables",
     "normalise_key",
     "pause_garbage_collection",
@@ -80,8 +80,21 @@ def _check_absent_tables(raw: Mapping[str, RawTable], known: Sequence[Finding]) 
         yield finding("table.absent", message, table=table.spec.name, file=table.file)
 
 
-def list_row_problems(spec: TableSpec, row: Mapping[str, str], profile: Profile) -> list[str]:
-    """What a row by itself still lacks, in words; rules between rows are not looked at."""
-    cells = tuple(row.get(column, "") for column in spec.columns)
-    typed = parse_table(RawTable(spec, "", spec.columns, [RawRow(2, cells)]), profile)
-    return [reported.message for reported in typed.findings]
+def list_row_gaps(spec: TableSpec, row: Mapping[str, str], profile: Profile) -> dict[str, str]:
+    """What a row by itself still lacks: column -> what it should say; rules between rows are not looked at."""
+    columns = tuple(row)
+    cells = tuple(row.values())
+    typed = parse_table(RawTable(spec, "", columns, [RawRow(2, cells)]), profile)
+    described = compile_table_schema(spec.name, spec.schema).columns
+    gaps = {}
+    for found in typed.findings:
+        if column := found.location.column:
+            gaps[column] = _describe_column(described[column]) if not row[column] else found.message
+    return gaps
+
+
+def _describe_column(column: ColumnSchema) -> str:
+    """What a column means and which words it may hold."""
+    allowed = ", ".join(str(word) for word in column.rules.get("enum", ()) if word is not None)
+    example = f" As in {column.example}." if column.example and not allowed else ""
+    return f"{column.description}{f' One of: {allowed}.' if allowed else ''}{example}"

@@ -67,25 +67,25 @@ type CellParser = Callable[[str], Value | FlaggedCell]
 """From a cell's text to its typed value (None for a blank one), or to that with what is wrong with it."""
 
 
-def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool = False) -> CellParser:
-    """The parser of one column. With `blank`, a blank cell is never wrong.
+def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool | None = None) -> CellParser:
+    """The parser of one column. `blank` says whether a blank cell is right; None: the schema knows.
 
     It remembers recent texts, but for columns in which hardly any comes twice or is quickly judged.
     The parser is a closure, not an object: it is called for each of millions of cells.
     """
     column = compile_table_schema(spec.name, spec.schema).columns[name]
+    may_be_blank = column.nullable if blank is None else blank
     targets = (spec.name,) if name == spec.key else spec.foreign.get(name, ())
     right_key = compile_key_pattern(targets, profile).fullmatch if targets else None
-    # The shipped patterns of paths name the shipped labs; a profile that adds labs decides by itself.
-    is_path_of_own_profile = bool(profile.extends) and name in spec.paths
-    has_schema_rules = not targets and not is_path_of_own_profile
+    # The shipped patterns of keys and paths name the labs of one consortium; the profile knows those of the dataset.
+    has_schema_rules = not targets and name not in spec.paths
 
     def parse_cell(text: str) -> Value | FlaggedCell:
         if right_key and right_key(text):
             return text  # the profile decides on keys: it knows all labs and prefixes
         if not text:
             missing = CellFault("cell.blank", "must not be blank")
-            return None if column.nullable or blank else FlaggedCell(None, (missing,))
+            return None if may_be_blank else FlaggedCell(None, (missing,))
         value, fault = _parse_value(text, column, name, spec, targets, profile)
         if fault is None and has_schema_rules and not column.accepts(value):
             fault = explain_violation(text, column)

@@ -26,7 +26,7 @@ from .validate import RowValues, TypedTable
 FILE = "applied_fixes.csv"
 COLUMNS = ("id", "table", "key", "line", "column", "text", "fix", "reason", "finding", "person")
 _EXAMPLES = 3
-_SPEC = TableSpec("fixes", "id", "", (), COLUMNS)
+_SPEC = TableSpec("fixes", "id", "", COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,7 +131,8 @@ def parse_table(raw: RawTable, profile: Profile, waivers: Sequence[Waiver] = ())
         return typed
     spec = raw.spec
     names = [c for c in (*spec.columns, *spec.optional) if c in raw.columns]
-    choice = spec.either if set(spec.either) <= set(names) else ()
+    either = tuple(name for name in spec.either if name in names)
+    choice = either if len(either) > 1 else ()
     layout = _TableLayout(
         texts={name: raw.columns.index(name) for name in names},
         values={name: position for position, name in enumerate(names)},
@@ -140,7 +141,8 @@ def parse_table(raw: RawTable, profile: Profile, waivers: Sequence[Waiver] = ())
     )
     parsers = []
     for name in names:
-        parsers.append((build_cell_parser(name, spec, profile, blank=name in choice), layout.texts[name]))
+        blank = name in choice if name in either else None
+        parsers.append((build_cell_parser(name, spec, profile, blank), layout.texts[name]))
     for row in raw.rows:
         texts = row.cells
         if len(texts) != len(raw.columns):

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ..config import FILE, TEMPLATE, open_profile
+from ..config import FILE, TEMPLATE, add_labs, format_toml_text, open_profile
 from ..model.finding import problem
+from ..storage.state import write_atomic
 from ..tables import write_headers
 from ..workspace import Workspace
 
+IGNORED = """\
+# Written by neuropress init: what is large or can be made again. Tables and settings belong under version control.
+/source/
+/output/
+/.neuropress/
+"""
 
-def make_dataset(root: Path, profile: str, optional: Collection[str] = ()) -> Workspace:
+
+def make_dataset(
+    root: Path, profile: str, optional: Collection[str] = (), labs: Mapping[str, Mapping[str, str]] | None = None
+) -> Workspace:
     """Make an empty dataset; see `neuropress.api.Dataset.init` for parameters and errors."""
     if (root / FILE).exists():
         raise problem("dataset.exists", f"{root / FILE} exists already", file=str(root))
-    loaded = open_profile(profile, root)
+    loaded = add_labs(open_profile(profile, root), labs or {}, root / FILE)
     for table in optional:
         if table not in loaded.tables:
             known = ", ".join(name for name, spec in loaded.tables.items() if spec.optional_table) or "none"
@@ -24,6 +34,13 @@ def make_dataset(root: Path, profile: str, optional: Collection[str] = ()) -> Wo
     for folder in ("tables", "source", "output"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     write_headers(root / "tables", loaded, optional)
-    text = TEMPLATE.format(profile=profile, version=loaded.version)
-    (root / FILE).write_text(text, encoding="utf-8", newline="\n")
+    if not (root / ".gitignore").exists():
+        write_atomic(root / ".gitignore", IGNORED)
+    stated = "".join(_format_lab(initials, entries) for initials, entries in (labs or {}).items())
+    write_atomic(root / FILE, TEMPLATE.format(profile=profile, version=loaded.version, labs=stated))
     return Workspace.open(root)
+
+
+def _format_lab(initials: str, entries: Mapping[str, str]) -> str:
+    lines = [f"[labs.{initials}]", *(f"{name} = {format_toml_text(text)}" for name, text in entries.items())]
+    return "\n".join((*lines, "", ""))

@@ -1,0 +1,168 @@
+"""When files were acquired, in which session and from which subject: as stated, as in the tables, or drafted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from zoneinfo import ZoneInfo
+
+from ...config import Config
+from ...model.content import Content, Image, Recording
+from ...model.finding import problem
+from ...model.profile import TableSpec
+from ...model.record import Record
+from ...tables import Tables
+from .rows import Drafts, list_converters
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a person says about the files, and what was found out of it.
+
+    Attributes
+    ----------
+    lab
+        Initials.
+    session, subject
+        Keys of rows; one that is in no table is drafted.
+    table
+        Of the files' rows, where their content does not tell.
+    date
+        YYYYMMDD, where the header does not tell it.
+    experimenter
+        Of a session that is drafted.
+    """
+
+    lab: str
+    session: str | None = None
+    table: str | None = None
+    subject: str | None = None
+    date: str | None = None
+    experimenter: str | None = None
+
+
+def choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
+    """The table that a person named, else the one of the content's kind. Raises `Problem` (``add.occasion``)."""
+    kinds = {Recording: "ephys", Image: "image"}
+    table = occasion.table or next((kinds[kind] for kind in kinds if isinstance(contents[0], kind)), "")
+    if not table:
+        known = ", ".join(name for name in config.profile.tables if list_converters(name))
+        message = f"a file of the format {contents[0].format} may belong to several tables"
+        raise problem("add.occasion", message, hint=f"Name the table of its row: --table (one of {known}).")
+    if table not in config.profile.tables or not list_converters(table):
+        raise problem("add.occasion", f"no file can be added to table {table!r}", value=table)
+    spec = config.profile.tables[table]
+    if occasion.lab not in spec.labs:
+        message = f"lab {occasion.lab} keeps no table {table} (labs that do: {', '.join(spec.labs)})"
+        raise problem("add.occasion", message, value=occasion.lab)
+    return table
+
+
+def find_occasion(
+    contents: tuple[Content, ...], spec: TableSpec, stated: Occasion, tables: Tables, drafts: Drafts
+) -> Occasion:
+    """The occasion with its day, session and subject; rows that are missing are drafted.
+
+    Raises
+    ------
+    Problem
+        ``add.occasion``: what was stated does not fit the tables, or is not enough.
+    """
+    if stated.date and not re.fullmatch(r"\d{8}", stated.date):
+        raise problem("add.occasion", f"--date {stated.date} is no YYYYMMDD", value=stated.date)
+    if "session_id" not in spec.columns:
+        subject = _find_subject(stated, spec, tables, drafts)
+        date = stated.date or _find_header_day(contents, stated, drafts.config)
+        if not subject or not date:
+            message = f"a row of {spec.name} has no session"
+            raise problem("add.occasion", message, hint="Say --subject ID and --date YYYYMMDD.")
+        return replace(stated, subject=subject, date=date)
+    session = tables.records.get("session", {}).get(stated.session or "")
+    if session is None and not stated.session:
+        session = _choose_session(contents, stated, tables, drafts.config)
+    if session is None:
+        return _draft_session(contents, stated, tables, drafts)
+    if session.lab != stated.lab:
+        message = f"session {session.key} belongs to lab {session.lab}, not to {stated.lab}"
+        raise problem("add.occasion", message, value=stated.lab)
+    if session.values["session_date"] is None:
+        raise problem("add.occasion", f"session {session.key} has no session_date", value=session.key)
+    return replace(stated, session=session.key, date=str(session.values["session_date"]))
+
+
+def _find_header_day(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
+    """The first day that the headers tell, in the lab's zone; empty where they tell none."""
+    zone = ZoneInfo(config.profile.labs[occasion.lab].timezone)
+    days = []
+    for content in contents:
+        clock = content.acquired if isinstance(content, Image) else content.started
+        if clock:
+            days.append((clock.astimezone(zone) if clock.tzinfo else clock).strftime("%Y%m%d"))
+    return min(days, default="")
+
+
+def _choose_session(contents: tuple[Content, ...], stated: Occasion, tables: Tables, config: Config) -> Record | None:
+    """The lab's only session of the day, and of the subject if one is stated. Raises `Problem` where it has more."""
+    day = stated.date or _find_header_day(contents, stated, config)
+    found = [
+        session
+        for session in tables.records.get("session", {}).values()
+        if session.lab == stated.lab and session.values["session_date"] == day
+        if not stated.subject or stated.subject in {row.key for row in session.parents.values()}
+    ]
+    if len(found) > 1:
+        keys = ", ".join(session.key for session in found)
+        message = f"lab {stated.lab} has several sessions on {day}: {keys}"
+        raise problem("add.occasion", message, hint="Say which: --session ID.", value=day)
+    return found[0] if found else None
+
+
+def _draft_session(contents: tuple[Content, ...], stated: Occasion, tables: Tables, drafts: Drafts) -> Occasion:
+    spec = drafts.config.profile.tables["session"]
+    if stated.session and not re.fullmatch(rf"{stated.lab}_{spec.prefix}_(?!0000)\d{{4}}", stated.session):
+        message = f"there is no session {stated.session}, and {stated.lab} could have none of that name"
+        raise problem("add.occasion", message, hint=f"As {stated.lab}_{spec.prefix}_0001.", value=stated.session)
+    if stated.session in {key for table, key in tables.blocked if table == "session"}:
+        message = f"the row of session {stated.session} has errors"
+        raise problem("add.occasion", message, hint="neuropress check names them.", value=stated.session)
+    date = stated.date or _find_header_day(contents, stated, drafts.config)
+    if not date:
+        who = f"no session {stated.session}" if stated.session else "no session stated"
+        hint = "Say --session ID of one that is in the tables, or --date YYYYMMDD to have one drafted."
+        raise problem("add.occasion", f"there is {who}, and the file does not tell its day", hint=hint)
+    subject = _find_subject(stated, spec, tables, drafts)
+    cells = {"session_date": date, "experimenter": stated.experimenter or ""}
+    draft = drafts.draft("session", stated.lab, cells | drafts.link("session", subject), key=stated.session)
+    return replace(stated, session=draft.key, date=date, subject=subject)
+
+
+def _find_subject(stated: Occasion, spec: TableSpec, tables: Tables, drafts: Drafts) -> str:
+    """The stated subject; of a lab that has none yet, a drafted one. Empty: a person must say which of several."""
+    homes = [name for column in _list_subject_columns(spec, drafts) for name in spec.foreign[column]]
+    prefixes = {drafts.config.profile.tables[name].prefix: name for name in homes}
+    if not stated.subject:
+        own = [key for name in homes for key in drafts.list_keys(name) if key.startswith(f"{stated.lab}_")]
+        return "" if own or not homes else _draft_subject(homes[0], stated, drafts, None)
+    known = {key for name in homes for key in tables.records.get(name, {})}
+    known |= {key for name, key in tables.blocked if name in homes}
+    if stated.subject in known:
+        return stated.subject
+    match = re.fullmatch(rf"{stated.lab}_([A-Z]+)_(?!0000)\d{{4}}", stated.subject)
+    if not match or match[1] not in prefixes:
+        wanted = " or ".join(f"{stated.lab}_{prefix}_0001" for prefix in prefixes)
+        message = f"there is no subject {stated.subject}"
+        raise problem("add.occasion", message, hint=f"A new one of lab {stated.lab} is called as {wanted}.")
+    return _draft_subject(prefixes[match[1]], stated, drafts, stated.subject)
+
+
+def _list_subject_columns(spec: TableSpec, drafts: Drafts) -> Iterator[str]:
+    """Columns of a table's file that name an animal."""
+    names = spec.either or tuple(column for column in spec.foreign if column != "session_id")
+    yield from (column for column in names if column in drafts.get_raw(spec.name).columns)
+
+
+def _draft_subject(table: str, stated: Occasion, drafts: Drafts, key: str | None) -> str:
+    profile = drafts.config.profile
+    species = profile.default("species", profile.labs[stated.lab])
+    return drafts.draft(table, stated.lab, {"species": species or ""}, key=key).key

@@ -1,0 +1,123 @@
+"""Rows that are drafted, and appended to the tables' files without another byte being changed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from neuropress.converters import list_converter_names, load_converter
+
+from ...config import Config
+from ...model.finding import problem
+from ...model.profile import TableSpec
+from ...storage.state import write_atomic
+from ...tables import RawTable, read_tables
+
+HIGHEST = 9999
+
+
+@dataclass(slots=True)
+class Draft:
+    """A row with what is known of it.
+
+    Attributes
+    ----------
+    path
+        Key of the raw object that it names; empty for none.
+    written
+        False where the tables are no CSV folder: the row is to be typed in by a person.
+    """
+
+    table: str
+    key: str
+    row: Mapping[str, str]
+    path: str = ""
+    written: bool = False
+
+
+class Drafts:
+    """The tables as they stand, and the rows that are to be added to them."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.made: list[Draft] = []
+
+    @cached_property
+    def _raw(self) -> Mapping[str, RawTable]:
+        return read_tables(self.config.tables, self.config.profile)
+
+    def get_raw(self, table: str) -> RawTable:
+        """A table as it stands."""
+        return self._raw[table]
+
+    def list_keys(self, table: str) -> list[str]:
+        """What stands in a table's key column, also of faulty rows."""
+        raw = self._raw[table]
+        position = raw.columns.index(raw.spec.key) if raw.spec.key in raw.columns else 0
+        return [row.cells[position] for row in raw.rows if position < len(row.cells)]
+
+    def draft(self, table: str, lab: str, cells: Mapping[str, str], *, key: str | None = None, path: str = "") -> Draft:
+        """Draft a row; columns that its table's file does not have are left out.
+
+        Raises
+        ------
+        Problem
+            ``add.full``: the lab's numbers are used up.
+        """
+        raw = self._raw[table]
+        own = key or self._get_next_key(raw.spec, lab)
+        row = dict.fromkeys(raw.columns, "") | {name: text for name, text in cells.items() if name in raw.columns}
+        draft = Draft(table, own, row | {raw.spec.key: own}, path)
+        self.made.append(draft)
+        return draft
+
+    def link(self, table: str, subject: str) -> dict[str, str]:
+        """The column of a row that names an animal, and its key."""
+        profile = self.config.profile
+        for column, targets in profile.tables[table].foreign.items():
+            if subject and any(subject.split("_")[1] == profile.tables[target].prefix for target in targets):
+                return {column: subject}
+        return {}
+
+    def _get_next_key(self, spec: TableSpec, lab: str) -> str:
+        """The number after the highest that any row bears, also a faulty one."""
+        pattern = re.compile(rf"{lab}_{spec.prefix}_(\d{{4}})")
+        highest = max((int(m[1]) for m in map(pattern.fullmatch, self.list_keys(spec.name)) if m), default=0)
+        if highest >= HIGHEST:
+            message = f"{lab}_{spec.prefix}_{HIGHEST} is taken: the format of the ids ends there"
+            raise problem("add.full", message, table=spec.name)
+        return f"{lab}_{spec.prefix}_{highest + 1:04d}"
+
+    def write(self) -> None:
+        """Append the rows, those that others refer to first."""
+        tables = self.config.tables
+        plain = tables.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+        for draft in self.made:
+            raw = self._raw[draft.table]
+            draft.written = plain and _append_row(Path(tables.location) / f"{draft.table}.csv", raw, draft.row)
+
+
+def list_converters(table: str) -> list[str]:
+    """Names of the converters that read files of a table's rows."""
+    return [name for name in list_converter_names() if table in load_converter(name).TABLES]
+
+
+def _append_row(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
+    """Append the row to a CSV in the file's own delimiter, line end and column order; no other byte changes."""
+    if not path.is_file() or raw.findings:
+        return False
+    data = path.read_bytes()
+    text = data.decode("utf-8")
+    header = text.removeprefix("\ufeff").splitlines()[0]
+    delimiter = max(",;\t|", key=header.count)
+    end = "\r\n" if "\r\n" in text else "\n"
+    line = io.StringIO(newline="")
+    csv.writer(line, delimiter=delimiter, lineterminator=end).writerow([row.get(c, "") for c in raw.columns])
+    whole = text if text.endswith(("\n", "\r")) else text + end
+    write_atomic(path, whole + line.getvalue())
+    return True
