@@ -35,7 +35,7 @@ ALLOWED = {
     "workspace": {"checks", "config", "planning", "proof", "storage", "tables"},
     "release": {"storage"},
     "publishing": {"checks", "config", "planning", "proof", "release", "results", "storage", "tables", "workspace"},
-    "verbs/adding": {"config", "converters", "readers", "storage", "tables", "workspace"},
+    "verbs/adding": {"config", "converters", "planning", "readers", "storage", "tables", "workspace"},
     "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
@@ -53,11 +53,12 @@ ALLOWED = {
     "verbs/releases": {"config", "publishing", "release", "storage"},
     "verbs/run": {"verbs/check", "verbs/convert", "verbs/validate", "verbs/verify", "workspace"},
     "verbs/since": set(),
+    "verbs/single": {"config", "planning", "readers", "results", "storage", "tables", "verbs/convert", "verbs/validate", "verbs/verify"},
     "verbs/status": {"planning", "proof", "publishing", "storage", "workspace"},
     "verbs/validate": {"proof", "results", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

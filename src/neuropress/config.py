@@ -110,6 +110,8 @@ class Config:
         What `check` tells about the settings themselves.
     endpoint
         Of the buckets among the roots; None for that of the AWS environment.
+    scratch
+        Folder of the state where there is no dataset: the results lie in `root` itself then.
     """
 
     root: Path
@@ -120,16 +122,17 @@ class Config:
     publish: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     endpoint: str | None = None
+    scratch: Path | None = None
 
     @property
     def output(self) -> Path:
         """Folder of the results."""
-        return self.root / "output"
+        return self.root if self.scratch else self.root / "output"
 
     @property
     def state(self) -> Path:
         """Folder of the caches, the lock and the log; may be deleted at any time."""
-        return self.root / ".neuropress"
+        return self.scratch or self.root / ".neuropress"
 
     def sources(self) -> SourceRoots:
         """The openers of raw bytes, which see buckets as they are from now on."""

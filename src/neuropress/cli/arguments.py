@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
+    _single_options(made["convert"])
     _add_options(made["add"])
     _check_options(made["check"])
     _verify_options(made["verify"])
@@ -78,6 +79,29 @@ def parser() -> argparse.ArgumentParser:
     _publish_options(made["publish"])
     add_releases(made["releases"])
     return top
+
+
+def _single_options(verb: argparse.ArgumentParser) -> None:
+    one = verb.add_argument_group("one raw file without a dataset: neuropress convert FILE --to OUT.nwb|OUT.ome.zarr")
+    one.add_argument("--to", metavar="OUT", help="the result; DIR is a raw file or a folder of slices then")
+    one.add_argument("--session-start", default="", metavar="TIME", help="as 2025-06-20T09:30; default: the header's")
+    one.add_argument("--timezone", default="", metavar="ZONE", help="of the file's clock, as Europe/Berlin")
+    one.add_argument("--session-id", default="", metavar="ID", help="default: the file's name")
+    one.add_argument("--subject", default="", metavar="ID", help="the animal")
+    one.add_argument("--species", default="", metavar="NAME", help='as "Mus musculus"')
+    one.add_argument("--sex", default="", choices=("", "M", "F", "O"), help="of the animal")
+    one.add_argument("--age", default="", metavar="P90D", help="of the animal, as an ISO 8601 duration")
+    one.add_argument("--experimenter", default="", metavar="NAME", help="first and last name")
+    one.add_argument("--lab-name", default="", metavar="NAME", help="of the lab")
+    one.add_argument("--institution", default="", metavar="NAME", help="of the lab")
+    one.add_argument("--pixel-size", default="", metavar="UM", help="um a pixel, where the header does not tell")
+    one.add_argument("--frame-rate", default="", metavar="HZ", help="of a movie, where the header does not tell")
+    one.add_argument(
+        "--set", action="append", default=[], metavar="TABLE.COLUMN=TEXT", help="any other cell, as ephys.notes=..."
+    )
+    one.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader (neuropress formats)"
+    )
 
 
 def _add_options(verb: argparse.ArgumentParser) -> None:

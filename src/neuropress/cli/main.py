@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _VERBS[args.verb](args, output)
     except Problem as bad:
-        if bad.finding.id in ("dataset.none", "dataset.config", "dataset.exists", "fixes.none"):
+        if bad.finding.id in _USAGE:
             print(f"neuropress {args.verb}: {bad.finding.message}. {bad.finding.hint}", file=sys.stderr)
             return USAGE
         output.finding(bad.finding)
@@ -144,6 +144,10 @@ def _plan(args: argparse.Namespace, output: Output) -> int:
 
 
 def _convert(args: argparse.Namespace, output: Output) -> int:
+    if args.to:
+        from .single import run_single
+
+        return run_single(args, output)
     report = _dataset(args).convert(
         _selection(args),
         workers=args.workers,
@@ -268,6 +272,9 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
     )
     return output.report(report)
 
+
+_USAGE = ("dataset.none", "dataset.config", "dataset.exists", "fixes.none", "single.target", "single.unstated")
+"""Findings on what was asked for, not on data."""
 
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "demo": _demo,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from neuropress.converters import load_profile_mapping
+from neuropress.converters import list_converter_names, load_converter, load_profile_mapping
 
 from ..checks.headers import compare_cells
 from ..config import Config
 from ..model.budget import LINE_CHARS, LINES_BYTES, SHOWN_CHARS, parse_json, read_file
+from ..model.content import Content
 from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical
+from ..model.profile import Profile
 from ..model.waiver import waive_all
 from .build import open_rows, raw_key
 from .targets import Wanted, list_rivals
@@ -42,6 +44,19 @@ def collect_facts(config: Config, targets: Iterable[Wanted]) -> tuple[str, int, 
             except Problem as bad:
                 findings.append(bad.finding.at(**record.place()))
     return "".join(lines[key] + "\n" for key in sorted(lines)), len(lines), findings
+
+
+def read_header_cells(table: str, contents: Sequence[Content], profile: Profile) -> dict[str, str]:
+    """Cells of a row that the header of its file states in the column's own unit; none where it holds several images."""
+    facts = contents[0].facts if len(contents) == 1 else {}
+    cells = {}
+    for name in list_converter_names():
+        if table not in load_converter(name).TABLES:
+            continue
+        for rule in load_profile_mapping(name, profile).compare:
+            if rule.scale == "1" and rule.fact in facts and (not rule.tables or table in rule.tables):
+                cells[rule.column] = facts[rule.fact]
+    return cells
 
 
 def load_facts(folder: Path) -> Facts:

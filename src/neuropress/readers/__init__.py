@@ -8,6 +8,7 @@ declarations import nothing heavy. A reader knows nothing of tables or targets.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from types import MappingProxyType
 from typing import Any
@@ -29,6 +30,7 @@ __all__ = [
     "get_formats",
     "get_registered_formats",
     "list_broken_readers",
+    "parse_reader_options",
 ]
 
 GROUP = "neuropress.readers"
@@ -100,6 +102,21 @@ def check_reader_options(options: Mapping[str, Any]) -> str:
     if not all(complaints):
         return ""
     return _choose_complaint(options, complaints)
+
+
+def parse_reader_options(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Options typed on a command line, as the values that the readers' options of these names ask for."""
+    every = [*COMMON, *(option for format in get_formats().values() for option in format.options)]
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        kinds = {option.kind for option in every if option.name == name}
+        values[name] = text
+        if "yes/no" in kinds and text in ("true", "false"):
+            values[name] = text == "true"
+        elif kinds & {"number", "whole number"} and not kinds & {"text", "choice"}:
+            with suppress(ValueError):  # what is no number is refused with the option's own limits
+                values[name] = int(text) if text.lstrip("+-").isdecimal() else float(text)
+    return values
 
 
 def _choose_complaint(options: Mapping[str, Any], complaints: list[str]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from neuropress.converters import load_converter, load_profile_mapping
+from neuropress.converters import load_converter
 
 from ...model.content import Content
 from ...model.profile import TableSpec
+from ...planning.facts import read_header_cells
 from .occasion import Occasion
 from .rows import Draft, Drafts, list_converters
 
@@ -20,18 +21,12 @@ def draft_data_row(drafts: Drafts, spec: TableSpec, contents: tuple[Content, ...
     Problem
         ``add.full``.
     """
-    profile = drafts.config.profile
-    names = list_converters(spec.name)
-    cells = {load_converter(names[0]).COLUMN[spec.name]: key}
+    cells = {load_converter(list_converters(spec.name)[0]).COLUMN[spec.name]: key}
     if "session_id" in spec.columns:
         cells["session_id"] = meant.session or ""
     else:
         cells |= {"start_date": meant.date or "", **drafts.link(spec.name, meant.subject or "")}
-    facts = contents[0].facts if len(contents) == 1 else {}
-    for name in names:
-        for rule in load_profile_mapping(name, profile).compare:
-            if rule.scale == "1" and rule.fact in facts:
-                cells[rule.column] = facts[rule.fact]
+    cells |= read_header_cells(spec.name, contents, drafts.config.profile)
     return drafts.draft(spec.name, meant.lab, cells, path=key)
 
 

@@ -1,0 +1,252 @@
+"""``convert FILE --to OUT``: one raw file without a dataset, by the same planner over tables in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from .. import __version__
+from ..config import Config
+from ..model.content import Content, Image, Recording
+from ..model.finding import has_errors, problem
+from ..model.profile import GENERIC, Lab, Profile, TableSpec, is_zone, load_profile
+from ..model.progress import Progress, no_progress
+from ..model.record import Cell, Record, Value
+from ..model.report import Outcome, Report
+from ..model.source import Source
+from ..planning.facts import read_header_cells
+from ..planning.stale import find_standing
+from ..planning.targets import SESSION, Wanted, wanted_targets
+from ..readers import raw as raw_objects
+from ..results import KINDS, find_kind_by_suffix
+from ..storage.roots import Folder
+from ..storage.state import DigestCache
+from ..tables import Tables, TableSource
+from ..tables.cells import FlaggedCell, build_cell_parser
+from .convert import Options, convert_one
+from .validate import validate_files
+from .verify import verify_files
+
+NAME = "command line"
+"""Stands in results where a dataset's profile would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What a person says of one file.
+
+    Attributes
+    ----------
+    start
+        ISO 8601 date and time at which the session began; without an offset it is local to `timezone`.
+    timezone
+        Of `start`, and of the file's own clock (``Europe/Berlin``).
+    cells
+        Cells of the rows that a dataset would have: ``{"subject.species": "Mus musculus"}``.
+    options
+        Of the file's reader (``{"axes": "tyx"}``).
+    session
+        Identifier of the session; the file's name where it is not stated.
+    lab, institution
+        Names of the lab and its institution.
+    """
+
+    start: str = ""
+    timezone: str = ""
+    cells: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    session: str = ""
+    lab: str = ""
+    institution: str = ""
+
+
+def convert_file(path: Path, to: Path, stated: Stated, progress: Progress = no_progress) -> Report:
+    """Convert one raw file or folder, verify and validate the result.
+
+    Nothing is invented: what neither the file's header nor `stated` says is absent, and what is needed all the same is
+    named at once.
+
+    Raises
+    ------
+    Problem
+        ``single.target``: `to` is called like no result; ``single.unstated``: what a person must say;
+        ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
+    """
+    kind = find_kind_by_suffix(to.name)
+    if kind is None:
+        known = ", ".join(one.suffix for one in KINDS.values())
+        raise problem("single.target", f"{to.name} is called like no result", hint=f"End it in one of {known}.")
+    path, to = path.resolve(), to.resolve()
+    with TemporaryDirectory(prefix="neuropress-") as scratch:
+        key = path.name + ("/" if path.is_dir() else "")
+        contents = _read_contents(Source(key, Folder(path.parent)), stated.options)
+        profile = _make_profile(stated, path, to, kind.target)
+        config = Config(
+            to.parent,
+            profile,
+            (path.parent,),
+            TableSource(""),
+            {key: stated.options} if stated.options else {},
+            scratch=Path(scratch),
+        )
+        wanted = _find_wanted(_make_tables(contents, key, stated, kind.target, profile), to, kind.name, profile)
+        return Report.of_steps("convert", list(_run_steps(wanted, config, path, progress)))
+
+
+def _read_contents(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+    contents = raw_objects.read(source, options)
+    for content in contents:
+        content.close()
+    return contents
+
+
+def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
+    """The generic profile with one lab, which says nothing but what was stated, and the result's own path."""
+    generic = load_profile(GENERIC)
+    initials = _name_session(stated, path).split("_", 1)[0]
+    lab = Lab(initials, stated.lab, initials, stated.institution, stated.timezone)
+    paths = {**generic.paths, target: to.name.replace("{", "{{").replace("}", "}}")}
+    return replace(generic, name=NAME, version=__version__, labs={initials: lab}, paths=paths)
+
+
+def _name_session(stated: Stated, path: Path) -> str:
+    return stated.session or path.name.split(".")[0]
+
+
+def _run_steps(wanted: Wanted, config: Config, path: Path, progress: Progress) -> Iterator[Report]:
+    now = find_standing(wanted, config, DigestCache(config.state))
+    if now.needs_work:
+        outcome = convert_one(config, wanted, now, Options(), progress)
+    else:
+        outcome = Outcome(wanted.target.path, str(now.state), now.reason)
+    yield Report.of("convert", [outcome], [])
+    result = config.output / wanted.target.path
+    if not has_errors(outcome.findings) and result.exists():
+        yield verify_files([result], [path.parent], progress)
+        yield validate_files([result])
+
+
+def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wanted:
+    targets = wanted_targets(tables, profile)
+    found = next((one for one in targets if one.target.kind == kind and one.jobs), None)
+    if found is None:
+        (table,) = (name for name in tables.rows if name not in (SESSION, "subject"))
+        others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs})) or "none"
+        message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
+        raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
+    return found
+
+
+def _make_tables(contents: tuple[Content, ...], key: str, stated: Stated, target: str, profile: Profile) -> Tables:
+    """The rows that a dataset would have for this file: of the data, its session and its subject."""
+    session_id = _name_session(stated, Path(key))
+    data = profile.tables[_choose_table(contents, target)]
+    own = {name: text for name, text in stated.cells.items() if not name.startswith(("session.", "subject."))}
+    wrong = [name for name in own if name.partition(".")[0] != data.name]
+    if wrong:
+        raise problem("dataset.config", f"{wrong[0]} is no column of session, subject or {data.name}", value=wrong[0])
+    stem = key.rstrip("/").split(".")[0]
+    known = {name: Cell(text, "header") for name, text in read_header_cells(data.name, contents, profile).items()}
+    cells = {data.key: Cell(stem), "session_id": Cell(session_id), **known}
+    if target != SESSION:  # a row with a frame rate is a movie; here a person says that it is a volume
+        cells.pop("frame_rate", None)
+    record = _make_record(data, stem, stated, profile, cells, key)
+    session = _make_session(contents, session_id, stated, target, profile)
+    record = replace(record, parents={SESSION: session} if "session_id" in data.columns else {})
+    rows = {record.table: {record.key: record}, SESSION: {session.key: session}}
+    rows["subject"] = {row.key: row for row in session.parents.values()}
+    referencing = {(SESSION, session.key): [record]}
+    return Tables(rows, {}, {}, {}, (), {}, referencing, {})
+
+
+def _choose_table(contents: tuple[Content, ...], target: str) -> str:
+    """The table whose converter makes such results of what the file holds."""
+    if target == SESSION and isinstance(contents[0], Recording):
+        return "ephys"
+    if isinstance(contents[0], Image):
+        return "image"
+    return "model" if target == "asset" else "behavior"
+
+
+def _make_session(
+    contents: tuple[Content, ...], session_id: str, stated: Stated, target: str, profile: Profile
+) -> Record:
+    start, missing = _find_start(contents, stated, profile)
+    subject = stated.cells.get("subject.subject_id", "")
+    if not subject:
+        missing.append("--subject ID, of the animal")
+    if "subject.species" not in stated.cells:
+        missing.append('--species, as "Mus musculus"')
+    if missing and target == SESSION:
+        raise problem("single.unstated", f"a session's file needs {'; '.join(missing)}")
+    spec = profile.tables[SESSION]
+    cells = {"session_id": Cell(session_id), "subject_id": Cell(subject), **start}
+    session = _make_record(spec, session_id, stated, profile, cells)
+    if not subject:
+        return session
+    animal = _make_record(profile.tables["subject"], subject, stated, profile, {"subject_id": Cell(subject)})
+    return replace(session, parents={"subject": animal})
+
+
+def _find_start(contents: tuple[Content, ...], stated: Stated, profile: Profile) -> tuple[dict[str, Cell], list[str]]:
+    """Cells of the session's start, and what a person must say for that."""
+    missing = []
+    if stated.timezone and not is_zone(stated.timezone):
+        message = f"{stated.timezone!r} is no time zone"
+        raise problem("dataset.config", message, hint="As Europe/Berlin, America/New_York or UTC.")
+    clocks = [one.acquired if isinstance(one, Image) else one.started for one in contents]
+    known = [clock for clock in clocks if clock]
+    if not stated.timezone:
+        missing.append("--timezone, as Europe/Berlin")
+    if stated.start:
+        try:
+            moment = datetime.fromisoformat(stated.start)
+        except ValueError as error:
+            message = f"--session-start {stated.start!r} is no ISO 8601 date and time ({error})"
+            raise problem("dataset.config", message, hint="As 2025-06-20T09:30.") from error
+        if moment.tzinfo and stated.timezone:
+            moment = moment.astimezone(ZoneInfo(stated.timezone))
+        day, time = moment.strftime("%Y%m%d"), moment.time().isoformat()
+        return {"session_date": Cell(day), "start_time": Cell(time)}, missing
+    if not known:
+        missing.append("--session-start, as 2025-06-20T09:30 (the file does not tell it)")
+        return {}, missing
+    zone = ZoneInfo(stated.timezone) if stated.timezone else UTC
+    day = min((clock.astimezone(zone) if clock.tzinfo else clock).strftime("%Y%m%d") for clock in known)
+    return {"session_date": Cell(day, "header")}, missing
+
+
+def _make_record(
+    spec: TableSpec, key: str, stated: Stated, profile: Profile, known: Mapping[str, Cell], path: str = ""
+) -> Record:
+    """A row with the known and the stated cells, each understood as its column's; all others are blank."""
+    cells = dict.fromkeys(spec.columns, Cell("")) | {name: cell for name, cell in known.items() if name in spec.columns}
+    for name, text in stated.cells.items():
+        table, _, column = name.partition(".")
+        if table == spec.name:
+            if column not in (*spec.columns, *spec.optional):
+                columns = ", ".join((*spec.columns, *spec.optional))
+                raise problem("dataset.config", f"table {table} has no column {column!r}; it has {columns}", value=name)
+            cells[column] = Cell(text)
+    values = {column: _parse_cell(column, cell.text, spec, profile) for column, cell in cells.items()}
+    if path:
+        column = next(name for name in ("file_path_raw", "file_path_model", "file_path") if name in spec.columns)
+        cells[column], values[column] = Cell(path), path
+    return Record(spec.name, key, 0, cells, values)
+
+
+def _parse_cell(column: str, text: str, spec: TableSpec, profile: Profile) -> Value:
+    if column == spec.key or column in spec.foreign or column in spec.paths or not text or column == "start_time":
+        return text or None
+    value = build_cell_parser(column, spec, profile)(text)
+    if not isinstance(value, FlaggedCell):
+        return value
+    if value.has_error:
+        fault = value.faults[0]
+        raise problem("dataset.config", f"{spec.name}.{column}: {fault.message}", hint=fault.hint, value=text)
+    return value.value
