@@ -45,6 +45,8 @@ ALLOWED = {
     "verbs/fix": {"config", "storage", "tables", "workspace"},
     "verbs/formats": {"readers"},
     "verbs/init": {"config", "storage", "tables", "workspace"},
+    "verbs/drawing": set(),
+    "verbs/inspect": {"readers", "storage", "verbs/drawing"},
     "verbs/letter": set(),
     "verbs/plan": {"planning", "verbs/status", "workspace"},
     "verbs/profiles": {"config"},
@@ -58,7 +60,7 @@ ALLOWED = {
     "verbs/validate": {"proof", "results", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

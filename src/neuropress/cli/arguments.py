@@ -16,6 +16,7 @@ VERBS = {
     "init": "make an empty dataset folder",
     "profiles": "what a dataset can begin with: labs, tables, defaults",
     "formats": "which raw formats are read, with the options and facts of each",
+    "inspect": "what a raw file holds, as its reader sees it; --png draws it",
     "add": "copy raw files to their place and draft a row for each",
     "status": "how every result stands, and what stands in the way",
     "check": "check the tables, and the tables against the raw files' headers",
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
     _single_options(made["convert"])
+    _inspect_options(made["inspect"])
     _add_options(made["add"])
     _check_options(made["check"])
     _verify_options(made["verify"])
@@ -100,6 +102,15 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="TABLE.COLUMN=TEXT", help="any other cell, as ephys.notes=..."
     )
     one.add_argument(
+        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader (neuropress formats)"
+    )
+
+
+def _inspect_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("file", metavar="FILE", help="a raw file, or a folder of slices")
+    verb.add_argument("--png", metavar="OUT", help="draw the first sweep, or the middle frame")
+    verb.add_argument("--header", action="store_true", help="the whole header, too")
+    verb.add_argument(
         "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader (neuropress formats)"
     )
 

@@ -111,6 +111,12 @@ def _formats(args: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _inspect(args: argparse.Namespace, output: Output) -> int:
+    from .single import inspect_one
+
+    return inspect_one(args, output)
+
+
 def _check(args: argparse.Namespace, output: Output) -> int:
     if args.letter:
         return _letter(args)
@@ -282,6 +288,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "profiles": _profiles,
     "status": _status,
     "formats": _formats,
+    "inspect": _inspect,
     "add": _add,
     "check": _check,
     "facts": _facts,

@@ -1,14 +1,16 @@
-"""``convert FILE --to OUT``: what a person says of one file, by options."""
+"""``convert FILE --to OUT`` and ``inspect FILE``: one file, of which a person says something by options."""
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ..model.finding import problem
 from ..readers import parse_reader_options
+from ..storage.state import write_atomic
 from .render import Output
 
 CELLS = {
@@ -42,6 +44,27 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
     for step in report.steps:
         output.report(step)
     return report.exit_status
+
+
+def inspect_one(args: argparse.Namespace, output: Output) -> int:
+    """Say what a raw file holds, and draw it."""
+    from ..verbs.inspect import inspect_file
+
+    seen = inspect_file(Path(args.file), _parse_options(args.option))
+    try:
+        if args.json:
+            output.record(seen.to_json())
+        for line in seen.lines():
+            output.say(line)
+        if args.header:
+            for content in seen.contents:
+                output.say(json.dumps(content.header, indent=2, ensure_ascii=False))
+        if args.png:
+            write_atomic(Path(args.png), seen.draw())
+            output.say(f"{args.png} shows it")
+    finally:
+        seen.close()
+    return 0
 
 
 def _split_pairs(texts: list[str], form: str) -> Iterator[tuple[str, str]]:

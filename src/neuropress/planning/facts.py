@@ -47,7 +47,7 @@ def collect_facts(config: Config, targets: Iterable[Wanted]) -> tuple[str, int, 
 
 
 def read_header_cells(table: str, contents: Sequence[Content], profile: Profile) -> dict[str, str]:
-    """Cells of a row that the header of its file states in the column's own unit; none where it holds several images."""
+    """Cells of a row that its file's header states in the column's own unit; none where it holds several images."""
     facts = contents[0].facts if len(contents) == 1 else {}
     cells = {}
     for name in list_converter_names():

@@ -15,6 +15,7 @@ from ..model.source import Source, SourceRoots
 from ..registry import CORE
 from . import COMMON, Format, get_registered_formats
 from .format import Claim, check_options
+from .unread import find_unread_format
 
 
 def find_format(name: str) -> Format:
@@ -49,14 +50,21 @@ def choose_format(source: Source) -> Claim:
     if not strongest and failures:
         raise failures[0]
     if not strongest:
-        start = head[:8].hex(" ") or "a folder"
-        raise problem(
-            "format.unknown", f"{source.key}: no reader knows this content (it begins {start})", file=source.key
-        )
+        raise _make_unknown_problem(source, head, name)
     if len(strongest) > 1:
         reasons = "; ".join(f"{c.format}: {c.reason}" for c in strongest)
         raise problem("format.ambiguous", f"{source.key} is claimed twice ({reasons})", file=source.key)
     return strongest[0]
+
+
+def _make_unknown_problem(source: Source, head: bytes, name: str) -> Problem:
+    """What a file is that no reader takes, as far as that is known, and the way out."""
+    known = find_unread_format(head, name)
+    if known:
+        message = f"{source.key} is {known.title}, which no reader takes"
+        return problem("format.unknown", message, hint=known.way_out, file=source.key)
+    start = head[:8].hex(" ") or "a folder"
+    return problem("format.unknown", f"{source.key}: no reader knows this content (it begins {start})", file=source.key)
 
 
 def _collect_claims(head: bytes, name: str, key: str) -> tuple[list[Claim], list[Problem]]:

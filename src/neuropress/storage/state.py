@@ -116,14 +116,14 @@ def _describe_holder(path: Path) -> str:
         return "another neuropress"
 
 
-def write_atomic(path: Path, text: str) -> None:
-    """Write a small text file whole: temporary name, fsync, rename; nothing is left over when that fails."""
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Write a small file whole: temporary name, fsync, rename; nothing is left over when that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     partial.unlink(missing_ok=True)  # of a process that was killed and had this number; or a link, not to be followed
     try:
-        with partial.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with partial.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)

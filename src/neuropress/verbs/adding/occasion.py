@@ -78,7 +78,7 @@ def find_occasion(
             message = f"a row of {spec.name} has no session"
             raise problem("add.occasion", message, hint="Say --subject ID and --date YYYYMMDD.")
         return replace(stated, subject=subject, date=date)
-    session = tables.records.get("session", {}).get(stated.session or "")
+    session = tables.get_rows("session").get(stated.session or "")
     if session is None and not stated.session:
         session = _choose_session(contents, stated, tables, drafts.config)
     if session is None:
@@ -107,7 +107,7 @@ def _choose_session(contents: tuple[Content, ...], stated: Occasion, tables: Tab
     day = stated.date or _find_header_day(contents, stated, config)
     found = [
         session
-        for session in tables.records.get("session", {}).values()
+        for session in tables.get_rows("session").values()
         if session.lab == stated.lab and session.values["session_date"] == day
         if not stated.subject or stated.subject in {row.key for row in session.parents.values()}
     ]
@@ -123,9 +123,6 @@ def _draft_session(contents: tuple[Content, ...], stated: Occasion, tables: Tabl
     if stated.session and not re.fullmatch(rf"{stated.lab}_{spec.prefix}_(?!0000)\d{{4}}", stated.session):
         message = f"there is no session {stated.session}, and {stated.lab} could have none of that name"
         raise problem("add.occasion", message, hint=f"As {stated.lab}_{spec.prefix}_0001.", value=stated.session)
-    if stated.session in {key for table, key in tables.blocked if table == "session"}:
-        message = f"the row of session {stated.session} has errors"
-        raise problem("add.occasion", message, hint="neuropress check names them.", value=stated.session)
     date = stated.date or _find_header_day(contents, stated, drafts.config)
     if not date:
         who = f"no session {stated.session}" if stated.session else "no session stated"
@@ -144,9 +141,7 @@ def _find_subject(stated: Occasion, spec: TableSpec, tables: Tables, drafts: Dra
     if not stated.subject:
         own = [key for name in homes for key in drafts.list_keys(name) if key.startswith(f"{stated.lab}_")]
         return "" if own or not homes else _draft_subject(homes[0], stated, drafts, None)
-    known = {key for name in homes for key in tables.records.get(name, {})}
-    known |= {key for name, key in tables.blocked if name in homes}
-    if stated.subject in known:
+    if any(stated.subject in tables.get_rows(name) for name in homes):
         return stated.subject
     match = re.fullmatch(rf"{stated.lab}_([A-Z]+)_(?!0000)\d{{4}}", stated.subject)
     if not match or match[1] not in prefixes:

@@ -1,0 +1,68 @@
+"""Formats that labs have and that no reader takes yet, so that a file of one can be called by its name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadFormat:
+    """A format that is known by its content or its name only, and what a person can do.
+
+    `signatures` are pairs of an offset and the bytes there. Of a format without any, the suffix tells.
+    """
+
+    title: str
+    way_out: str
+    signatures: tuple[tuple[int, bytes], ...] = ()
+    suffixes: tuple[str, ...] = ()
+
+    def matches(self, head: bytes, name: str) -> bool:
+        """Whether a file that begins with `head` is of it."""
+        if any(head[offset:].startswith(magic) for offset, magic in self.signatures):
+            return True
+        return not self.signatures and name.lower().endswith(self.suffixes)
+
+
+_OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_AS_TIFF = "Export it as OME-TIFF ({}), which keeps pixels and calibration."
+_AS_ABF = "Export the sweeps as ABF, which is read."
+
+# A name that says more than the content comes first: an NWB file is an HDF5 file.
+UNREAD = (
+    UnreadFormat("a Zeiss CZI", _AS_TIFF.format("ZEN: File > Export"), ((0, b"ZISRAWFILE"),)),
+    UnreadFormat("a Nikon ND2", _AS_TIFF.format("NIS-Elements: Export, or Fiji"), ((0, b"\xda\xce\xbe\x0a"),)),
+    UnreadFormat("a Leica LIF", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, b"\x70\x00\x00\x00"),)),
+    UnreadFormat("an Olympus OIB or another OLE file", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, _OLE),)),
+    UnreadFormat("an NRRD", _AS_TIFF.format("Fiji"), ((0, b"NRRD000"),)),
+    UnreadFormat("a NIfTI-1", _AS_TIFF.format("Fiji"), ((344, b"n+1\0"), (344, b"ni1\0"))),
+    UnreadFormat("an MRC map", _AS_TIFF.format("IMOD: mrc2tif, or Fiji"), ((208, b"MAP "),)),
+    UnreadFormat("a Gatan DM3 or DM4", _AS_TIFF.format("DigitalMicrograph, or Fiji"), (), (".dm3", ".dm4")),
+    UnreadFormat("an Imaris IMS", _AS_TIFF.format("Imaris, or Fiji"), (), (".ims",)),
+    UnreadFormat("a NumPy array", "Save images as TIFF: tifffile.imwrite(path, array).", ((0, b"\x93NUMPY"),)),
+    UnreadFormat("a MATLAB file", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 5.0 MAT-file"),)),
+    UnreadFormat("a MATLAB 7.3 file (HDF5)", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 7.3 MAT-file"),)),
+    UnreadFormat("an Axon text file (ATF)", "Name the ABF that it was made from.", ((0, b"ATF\t"),)),
+    UnreadFormat("an AxoGraph file", _AS_ABF, ((0, b"AxGr"), (0, b"axgx"))),
+    UnreadFormat("a HEKA PatchMaster bundle", _AS_ABF, ((0, b"DAT1"), (0, b"DAT2"))),
+    UnreadFormat("a Spike2 SMR or SMRX", _AS_ABF, (), (".smr", ".smrx")),
+    UnreadFormat("an Igor packed experiment", "Save its waves as single files (.ibw).", (), (".pxp",)),
+    UnreadFormat("an NWB file", "It is standard already: keep it as it is.", (), (".nwb",)),
+    UnreadFormat(
+        "an HDF5 file", "Which of its datasets are meant, nobody has said; save images as TIFF.", ((0, _HDF5),)
+    ),
+    UnreadFormat(
+        "an ImageJ ROI or a set of them", "It travels as it is, as a file of the row.", (), (".roi", "roiset.zip")
+    ),
+    UnreadFormat("an AVI or MP4 video", "Save its frames as TIFF.", ((8, b"AVI "), (4, b"ftyp"))),
+    UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),
+    UnreadFormat(
+        "a table of text", "It travels as it is; what its columns mean, nobody has said.", (), (".csv", ".tsv", ".txt")
+    ),
+)
+
+
+def find_unread_format(head: bytes, name: str) -> UnreadFormat | None:
+    """The format of a file that no reader takes; None where it is of none that is known."""
+    return next((one for one in UNREAD if one.matches(head, name)), None)

@@ -1,0 +1,254 @@
+"""What somebody meets first: any lab, one file, and the way from files to a release."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from builder import DATE, abf, movie, slices
+
+import neuropress
+from neuropress import Dataset, Problem
+from neuropress.cli.main import main
+
+LAB = ("--lab", "AB", "--name", "Smith lab", "--institution", "University of X", "--timezone", "Europe/Berlin")
+ANIMAL = ("--timezone", "Europe/Berlin", "--subject", "rat 7", "--species", "Rattus norvegicus")
+ANIMAL += ("--session-start", "2025-06-20T09:30")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    status = main([*map(str, arguments)])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def rows(root: Path, table: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO((root / f"tables/{table}.csv").read_text("utf-8"))))
+
+
+def fill(root: Path, table: str, **cells: str) -> None:
+    """What a person types into the only row of a table."""
+    (row,) = rows(root, table)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, list(row), lineterminator="\n")
+    writer.writeheader()
+    writer.writerow(row | cells)
+    (root / f"tables/{table}.csv").write_text(text.getvalue(), "utf-8")
+
+
+def test_any_lab_goes_from_files_to_a_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ds = tmp_path / "ds"
+    assert run(capsys, "init", ds, *LAB, "--species", "Rattus norvegicus")[0] == 0
+    frames = movie(
+        tmp_path / "m.tif", imagej=True, metadata={"axes": "TYX", "finterval": 0.02}, resolution=(1.25, 1.25)
+    )
+    status, said = run(
+        capsys, "add", abf(tmp_path / "cell1.abf"), frames, "--lab", "AB", "--date", DATE, "--dataset", ds
+    )
+    assert status == 0, said
+    assert [len(rows(ds, table)) for table in ("subject", "session", "ephys", "image")] == [1, 1, 1, 1]
+    (session,) = rows(ds, "session")
+    assert (session["session_id"], session["subject_id"]) == ("AB_S_0001", "AB_SUB_0001")
+    assert rows(ds, "subject")[0]["species"] == "Rattus norvegicus"
+    assert said.count("add.incomplete") >= 3
+    assert "somatic patch" in said
+    fill(ds, "session", experimenter="Ada Lovelace", start_time="09:30")
+    fill(ds, "ephys", recording_type="ex vivo; somatic patch")
+    fill(ds, "image", image_type="calcium")
+    status, said = run(capsys, "run", ds)
+    assert status == 0, said
+    (result,) = neuropress.open(ds).results()
+    with h5py.File(result) as file:
+        assert file["general/institution"][()] == b"University of X"
+        assert file["general/lab"][()] == b"Smith lab"
+        assert file["general/subject/species"][()] == b"Rattus norvegicus"
+        text = json.dumps([str(file[name][()]) for name in ("general/institution", "session_description")])
+        assert not {"Columbia", "VISp", "Baz1a"} & set(text.replace(",", " ").split())
+        assert "general/keywords" not in file
+        for place in file["general/intracellular_ephys"].values():
+            if "location" in place:
+                assert place["location"][()] == b"unknown"
+    with (ds / "neuropress.toml").open("a") as settings:
+        settings.write('\n[dataset]\ntitle = "Rats"\nlicense = "CC-BY-4.0"\n')
+    status, said = run(capsys, "publish", ds, "--to", tmp_path / "rel", "--release", "1.0.0")
+    assert status == 0, said
+    assert "Rats" in (tmp_path / "rel/releases/1.0.0/README.md").read_text("utf-8")
+    status, said = run(capsys, "releases", "rebuild", tmp_path / "rel", "1.0.0")
+    assert status == 0, said
+
+
+def test_add_twice_adds_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ds = tmp_path / "ds"
+    run(capsys, "init", ds, *LAB)
+    files = (abf(tmp_path / "cell1.abf"), abf(tmp_path / "cell2.abf", sweeps=5))
+    assert run(capsys, "add", *files, "--lab", "AB", "--date", DATE, "--dataset", ds)[0] == 0
+    before = {path: path.read_bytes() for path in sorted((ds / "tables").iterdir())}
+    assert [row["session_id"] for row in rows(ds, "ephys")] == ["AB_S_0001", "AB_S_0001"]
+    status, said = run(capsys, "add", *files, "--lab", "AB", "--date", DATE, "--dataset", ds)
+    assert (status, said.count("added before ")) == (0, 2)
+    assert {path: path.read_bytes() for path in sorted((ds / "tables").iterdir())} == before
+    status, said = run(
+        capsys, "add", abf(tmp_path / "c3.abf", sweeps=2), "--lab", "AB", "--dataset", ds, "--date", "20200101"
+    )
+    assert status == 0, said
+    assert [row["session_date"] for row in rows(ds, "session")][-1] == "20200101"
+    assert len(rows(ds, "subject")) == 1  # whose the second session is, a person must say
+    assert rows(ds, "session")[-1]["subject_id"] == ""
+    assert "add.incomplete" in said
+
+
+def test_init_asks_for_the_lab_or_names_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    status, said = run(capsys, "init", tmp_path / "a", "--lab", "AB")
+    assert status == 2
+    assert all(option in said for option in ("--name", "--institution", "--timezone"))
+    assert not (tmp_path / "a").exists()
+    for bad in (("--lab", "ab"), ("--timezone", "Europe/Nowhere")):
+        assert run(capsys, "init", tmp_path / "a", *LAB, *bad)[0] == 2
+        assert not (tmp_path / "a").exists()
+    answers = iter(["CD", "Doe lab", "Y College", "UTC"])
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda _: next(answers))
+    assert run(capsys, "init", tmp_path / "a")[0] == 0
+    assert neuropress.open(tmp_path / "a").config.profile.labs["CD"].institution == "Y College"
+    assert "/source/" in (tmp_path / "a/.gitignore").read_text()
+
+
+def test_a_lab_that_is_not_known_says_how_to_add_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ds = tmp_path / "ds"
+    run(capsys, "init", ds, *LAB)
+    status, said = run(capsys, "add", abf(tmp_path / "c.abf"), "--lab", "XY", "--dataset", ds)
+    assert status == 1
+    assert "[labs.XY]" in said
+    (ds / "neuropress.toml").write_text('profile = "generic"\n[labs.XY]\nname = "Z"\n')
+    status, said = run(capsys, "check", ds)
+    assert status == 2
+    assert "lacks institution, timezone" in said
+    with pytest.raises(Problem, match="names no lab"):
+        Dataset.init(tmp_path / "none")
+
+
+def test_profiles_lists_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.toml").write_text('name = "mine"\nversion = "3"\nextends = "generic"\ntitle = "Mine"\n')
+    status, said = run(capsys, "profiles", tmp_path, "--json")
+    known = {entry["profile"]: entry for entry in map(json.loads, said.splitlines())}
+    assert (status, sorted(known)) == (0, ["dendritic-consortium", "generic", "mine"])
+    assert len(known["dendritic-consortium"]["tables"]) == 12
+    assert known["generic"]["labs"] == {}
+
+
+def test_one_recording_becomes_a_proven_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw, to = abf(tmp_path / "cell1.abf"), tmp_path / "out/cell1.nwb"
+    status, said = run(capsys, "convert", raw, "--to", to)
+    assert status == 2
+    assert all(option in said for option in ("--timezone", "--subject", "--species", "--session-start"))
+    assert not to.parent.exists()
+    status, said = run(capsys, "convert", raw, "--to", to, *ANIMAL, "--experimenter", "Ada Lovelace")
+    assert status == 0, said
+    assert "verified" in said
+    assert "valid" in said
+    first = to.read_bytes()
+    with h5py.File(to) as file:
+        assert file["general/subject/species"][()] == b"Rattus norvegicus"
+        assert not {"institution", "keywords", "lab"} & set(file["general"])
+        assert file["session_start_time"][()] == b"2025-06-20T09:30:00+02:00"
+    assert [path.name for path in to.parent.iterdir()] == ["cell1.nwb"]
+    status, said = run(capsys, "convert", raw, "--to", to, *ANIMAL, "--experimenter", "Ada Lovelace")
+    assert (status, "up to date" in said, to.read_bytes()) == (0, True, first)
+    assert run(capsys, "explain", to, "species")[1].count("row rat 7, column species") == 1
+    assert run(capsys, "verify", to, "--source", tmp_path)[0] == 0
+
+
+def test_one_stack_becomes_a_proven_volume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "em.tif"
+    tifffile.imwrite(path, np.arange(600, dtype=np.uint16).reshape(20, 30))
+    status, said = run(capsys, "convert", path, "--to", tmp_path / "em.ome.zarr", "--pixel-size", "0.5")
+    assert status == 0, said
+    root = json.loads((tmp_path / "em.ome.zarr/zarr.json").read_text("utf-8"))
+    scales = root["attributes"]["ome"]["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]
+    assert scales[-2:] == [0.5, 0.5]
+    status, said = run(capsys, "convert", slices(tmp_path / "stack"), "--to", tmp_path / "stack.ome.zarr")
+    assert status == 0, said
+    assert "volume.spacing_unknown" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "told"),
+    [
+        (("--to", "x.xyz"), 2, "single.target|called like no result"),
+        (("--to", "x.nwb", *ANIMAL, "--session-start", "yesterday"), 2, "ISO 8601"),
+        (("--to", "x.nwb", "--timezone", "Mars/Base"), 2, "no time zone"),
+        (("--to", "x.nwb", *ANIMAL, "--species", "rat"), 2, "Latin name"),
+        (("--to", "x.nwb", *ANIMAL, "--set", "ephys.colour=red"), 2, "no column 'colour'"),
+        (("--to", "x.nwb", *ANIMAL, "--set", "image.x=3"), 2, "image.x is no column"),
+        (("--to", "x.ome.zarr"), 2, "does not become"),
+        (("--to", "x.nwb", *ANIMAL, "--option", "axes=tyx"), 1, "reader.option|no option"),
+    ],
+)
+def test_what_cannot_be_is_said(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    status: int,
+    told: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    got, said = run(capsys, "convert", abf(tmp_path / "cell1.abf"), *arguments)
+    assert got == status, said
+    assert any(words in said for words in told.split("|")), said
+    assert [path.name for path in tmp_path.iterdir()] == ["cell1.abf"]
+
+
+def test_inspect_says_and_draws_what_a_file_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw = abf(tmp_path / "cell1.abf")
+    status, said = run(capsys, "inspect", raw, "--json", "--png", tmp_path / "c.png")
+    seen = json.loads(said.splitlines()[0])
+    (content,) = seen["contents"]
+    assert (status, seen["format"], content["rate"], content["sweeps"]) == (0, "abf", "20000", 3)
+    assert content["channels"][0]["unit"]
+    picture = imagecodecs.png_decode((tmp_path / "c.png").read_bytes())
+    assert picture.shape[1] == 1000
+    assert 0 < (picture == 0).sum() < picture.size / 2
+    stack = tmp_path / "s.tif"
+    tifffile.imwrite(
+        stack,
+        np.zeros((5, 20, 30), np.float32) + np.arange(30, dtype=np.float32),
+        metadata={"axes": "ZYX"},
+        imagej=True,
+    )
+    status, said = run(capsys, "inspect", stack, "--png", tmp_path / "s.png")
+    frame = imagecodecs.png_decode((tmp_path / "s.png").read_bytes())
+    assert (status, frame.shape, frame[0, 0], frame[0, -1]) == (0, (20, 30), 0, 255)
+    assert "float32, z 5 x y 20 x x 30" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "told"),
+    [
+        ("a.czi", b"ZISRAWFILE\0\0", "Zeiss CZI"),
+        ("a.bin", b"ZISRAWFILE\0\0", "Zeiss CZI"),
+        ("a.nd2", b"\xda\xce\xbe\x0a\0\0", "Nikon ND2"),
+        ("a.npy", b"\x93NUMPY\x01\0", "NumPy array"),
+        ("a.nwb", b"\x89HDF\r\n\x1a\n", "an NWB file"),
+        ("a.h5", b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+        ("a.mat", b"MATLAB 5.0 MAT-file, Platform", "MATLAB"),
+        ("a.pkl", b"\x80\x04\x95", "pickled"),
+        ("a.unknown", b"\1\2\3\4\5\6\7\x08", "01 02 03 04"),
+    ],
+)
+def test_a_known_format_that_is_not_read_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, head: bytes, told: str
+) -> None:
+    (tmp_path / name).write_bytes(head)
+    status, said = run(capsys, "inspect", tmp_path / name)
+    assert (status, "format.unknown" in said, told in said) == (1, True, True), said
