@@ -59,7 +59,7 @@ ALLOWED = {
     "verbs/status": {"planning", "proof", "publishing", "storage", "workspace"},
     "verbs/validate": {"proof", "results", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "proof", "results", "storage", "workspace"},
-    "api": {"config", "planning", "publishing", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
+    "api": {"config", "planning", "publishing", "readers", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
     "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip

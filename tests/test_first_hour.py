@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from builder import DATE, abf, movie, slices
 
 import neuropress
 from neuropress import Dataset, Problem
+from neuropress.cli.arguments import VERBS, parser
+from neuropress.cli.examples import EXAMPLES
 from neuropress.cli.main import main
 
 LAB = ("--lab", "AB", "--name", "Smith lab", "--institution", "University of X", "--timezone", "Europe/Berlin")
@@ -252,3 +256,39 @@ def test_a_known_format_that_is_not_read_is_named(
     (tmp_path / name).write_bytes(head)
     status, said = run(capsys, "inspect", tmp_path / name)
     assert (status, "format.unknown" in said, told in said) == (1, True, True), said
+
+
+def test_every_help_has_examples_that_the_parser_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert EXAMPLES.keys() == VERBS.keys()
+    for verb, lines in EXAMPLES.items():
+        with pytest.raises(SystemExit) as ended:
+            main([verb, "--help"])
+        assert ended.value.code == 0
+        shown = capsys.readouterr().out
+        for line in lines:
+            assert line in shown
+            words = shlex.split(line.partition(" >")[0])
+            assert parser().parse_args(words[1:]).verb == verb
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_verbs_and_options(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, script = run(capsys, "completion", shell)
+    assert status == 0
+    for word in ("export-tables", "keep-going", "session-start", "rebuild"):
+        assert word in script
+    if shell == "bash":
+        asked = f'{script}\nCOMP_WORDS=(neuropress convert --keep); COMP_CWORD=2; _neuropress; echo "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["--keep-going"]
+
+
+def test_the_library_takes_what_people_write(tmp_path: Path) -> None:
+    lab = {"name": "Smith lab", "institution": "X", "timezone": "UTC"}
+    dataset = Dataset.init(tmp_path / "ds", labs={"AB": lab})
+    with pytest.raises(Problem, match="did you mean 'subject'"):
+        dataset.records("subjects")
+    assert neuropress.Selection(labs="AB") == neuropress.Selection(labs=("AB",))
+    report = dataset.check(neuropress.Selection(sessions="AB_S_0009"))
+    assert [found.id for found in report.errors] == ["dataset.selection"]
+    assert "AB_S_0009 is not in the tables" in report._repr_html_()

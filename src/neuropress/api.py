@@ -7,11 +7,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from .config import DEFAULT_PROFILE, Config
+from .model.finding import problem
 from .model.progress import Progress, no_progress
 from .model.record import Record
 from .model.report import Report
 from .planning.targets import Wanted
 from .publishing import PublishRequest, Scope
+from .readers.format import suggest_name
 from .verbs.adding import Occasion, add_files
 from .verbs.check import check_dataset, write_facts, write_lab_letter
 from .verbs.convert import Options, convert_dataset
@@ -105,12 +107,21 @@ class Dataset:
     def records(self, table: str) -> list[Record]:
         """The rows of a table that could be read, joined with their parents.
 
+        Raises
+        ------
+        Problem
+            ``dataset.table``: the profile has no such table.
+
         Examples
         --------
         >>> import neuropress
         >>> [mouse.key for mouse in neuropress.open("demo").records("mouse")]
         ['RY_M_0001']
         """
+        known = self.config.profile.tables
+        if table not in known:
+            message = f"there is no table {table!r}{suggest_name(table, known)}; tables: {', '.join(known)}"
+            raise problem("dataset.table", message, value=table)
         return list(self.workspace.tables.records.get(table, {}).values())
 
     def results(self, select: Selection = EVERYTHING) -> list[Path]:

@@ -33,13 +33,15 @@ class Selection:
     Attributes
     ----------
     sessions, labs, objects
-        Keys of sessions (``RY_S_0001``), initials of labs (``RY``), keys of any other rows.
+        Keys of sessions (``RY_S_0001``), initials of labs (``RY``), keys of any other rows. One text is one of them.
 
     Examples
     --------
     >>> from neuropress import Selection
-    >>> Selection(labs=("RY",))
+    >>> Selection(labs="RY")
     Selection(labs=('RY',))
+    >>> Selection(sessions=["RY_S_0001", "RY_S_0002"])
+    Selection(sessions=('RY_S_0001', 'RY_S_0002'))
     >>> bool(Selection())
     False
     """
@@ -47,6 +49,12 @@ class Selection:
     sessions: tuple[str, ...] = ()
     labs: tuple[str, ...] = ()
     objects: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("sessions", "labs", "objects"):
+            given: str | Iterable[str] = getattr(self, name)
+            # A text is a sequence of letters, too, and none of them is a key.
+            object.__setattr__(self, name, (given,) if isinstance(given, str) else tuple(given))
 
     def __bool__(self) -> bool:
         return bool(self.sessions or self.labs or self.objects)

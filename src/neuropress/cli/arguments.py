@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .. import __version__
 from ..results import PUBLISHED
+from .completion import SHELLS
+from .examples import format_examples
 from .releases import add_releases
 
 FORMATS = ("text", "jsonl", "junit", "github")
@@ -31,6 +33,7 @@ VERBS = {
     "coverage": "where every cell of every table went, and that none was dropped",
     "export-tables": "rebuild the metadata tables from results or a release",
     "publish": "publish raw files and proven results as one immutable release",
+    "completion": "write a script that completes verbs and options in a shell",
     "releases": "list, compare, verify, fetch and rebuild releases",
 }
 
@@ -51,14 +54,12 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"neuropress {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    made = {
-        name: verbs.add_parser(name, help=text, description=text.capitalize() + ".") for name, text in VERBS.items()
-    }
+    made = {name: _add_verb(verbs, name, text) for name, text in VERBS.items()}
     for name in ("status", "check", "plan", "convert", "run", "coverage", "facts", "publish", "profiles"):
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
-    for name in made.keys() - {"demo", "init", "schema", "releases"}:
+    for name in made.keys() - {"completion", "demo", "init", "schema", "releases"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     for name in ("convert", "run"):
         made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
@@ -68,6 +69,7 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
+    made["completion"].add_argument("shell", choices=SHELLS, help="whose")
     _single_options(made["convert"])
     _inspect_options(made["inspect"])
     _add_options(made["add"])
@@ -81,6 +83,17 @@ def parser() -> argparse.ArgumentParser:
     _publish_options(made["publish"])
     add_releases(made["releases"])
     return top
+
+
+def _add_verb(verbs: Any, name: str, text: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = verbs.add_parser(
+        name,
+        help=text,
+        description=f"{text[0].upper()}{text[1:]}.",
+        epilog=format_examples(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    return made
 
 
 def _single_options(verb: argparse.ArgumentParser) -> None:

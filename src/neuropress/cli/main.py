@@ -111,6 +111,13 @@ def _formats(args: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+def _complete(args: argparse.Namespace, output: Output) -> int:
+    from .completion import format_completion
+
+    sys.stdout.write(format_completion(parser(), args.shell))
+    return 0
+
+
 def _inspect(args: argparse.Namespace, output: Output) -> int:
     from .single import inspect_one
 
@@ -288,6 +295,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "profiles": _profiles,
     "status": _status,
     "formats": _formats,
+    "completion": _complete,
     "inspect": _inspect,
     "add": _add,
     "check": _check,

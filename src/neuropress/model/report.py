@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 from .finding import Finding, Severity
@@ -104,6 +105,13 @@ class Report:
     def __str__(self) -> str:
         lines = [str(found) for found in self.findings if found.severity is not Severity.INFO]
         return "\n".join([*lines, *map(str, self.outcomes), self.summary()])
+
+    def _repr_html_(self) -> str:
+        """The same as a table, for a notebook."""
+        rows = [(one.done, one.target, one.why) for one in self.outcomes]
+        found = [(str(f.severity), f"{f.id} {f.location}", f.message) for f in self.findings if f.severity != "info"]
+        body = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in (*found, *rows))
+        return f"<p><b>{escape(self.summary())}</b></p><table>{body}</table>"
 
     def summary(self) -> str:
         """The verb, what became of its targets, and how many findings of each severity."""
