@@ -55,6 +55,6 @@ FORMAT = Format(
         Option("sweep_interval", "Seconds from one column's start to the next.", kind="number", least=0),
         Option("also", "Names of waves beside this one, recorded at the same time: further channels, with commas."),
     ),
-    facts=(Fact("sampling_rate", "samples a second of each channel, from the scaling of x", "Hz"),),
+    facts=(Fact("sampling_rate", "samples a second of each channel, from the sample interval", "Hz"),),
     findings=("ibw.checksum", "ibw.damaged", "ibw.empty", "ibw.statement", "ibw.truncated", "ibw.unsupported"),
 )
