@@ -173,20 +173,27 @@ def test_an_option_never_overrules_the_header(tmp_path: Path, options: dict[str,
     assert next(iter(options)) in found.message
 
 
-def test_other_waves_of_the_recording(tmp_path: Path) -> None:
-    current = np.arange(12, dtype="i4")
+def test_the_command_is_a_wave_beside(tmp_path: Path) -> None:
+    path, current = tmp_path / "a.ibw", np.arange(12, dtype="i4")
     (tmp_path / "b.ibw").write_bytes(make_wave(current, version=2, order=">", unit=b"pA", name=b"cmd"))
-    recording = open_wave(tmp_path / "a.ibw", make_wave(RAMP), also="B.ibw")
-    assert [(channel.name, channel.unit) for channel in recording.adc] == [("wave0", "mV"), ("cmd", "pA")]
-    assert recording.sweeps[0].responses == {0: "sweep000/adc0", 1: "sweep000/adc1"}
+    path.write_bytes(make_wave(RAMP))
+    source = Source("a.ibw", Folder(tmp_path))
+    (recording,) = read(source, {"command": "B.ibw"})
+    assert [(channel.name, channel.unit, channel.clamp) for channel in recording.adc] == [("wave0", "mV", "")]
+    assert [(channel.name, channel.unit, channel.driven) for channel in recording.dac] == [("cmd", "pA", True)]
     assert read_samples(recording, "sweep000/adc0").tolist() == RAMP.tolist()
-    assert read_samples(recording, "sweep000/adc1").tolist() == current.tolist()
-    assert recording.header["also"][0]["file"] == "b.ibw"
+    assert read_samples(recording, recording.sweeps[0].stimuli[0].array).tolist() == current.tolist()
+    assert recording.header["command"]["name"] == "cmd"
+    assert [touched.key for touched in source.inputs] == ["a.ibw", "b.ibw"]
     for other in (make_wave(current[:11]), make_wave(current, steps=(0.1,))):
         (tmp_path / "b.ibw").write_bytes(other)
-        assert expect_finding(tmp_path / "a.ibw", also="b.ibw").id == "ibw.statement"
+        assert expect_finding(path, command="b.ibw").id == "ibw.statement"
     for name in ("none.ibw", "a.ibw", "../b.ibw"):
-        assert expect_finding(tmp_path / "a.ibw", also=name).id == "ibw.statement"
+        assert expect_finding(path, command=name).id == "ibw.statement"
+    (tmp_path / "b.ibw").write_bytes(make_wave(current, unit=b""))
+    with pytest.raises(Problem, match="clamp = "):
+        read(source, {"command": "b.ibw"})
+    assert open_wave(path, command="b.ibw").adc[0].clamp == "current clamp"
 
 
 @pytest.mark.parametrize(
@@ -198,7 +205,7 @@ def test_other_waves_of_the_recording(tmp_path: Path) -> None:
         (make_wave(RAMP, change={80: ("h", 66)}), "ibw.unsupported"),
         (make_wave(RAMP, dim_units=(b"Hz",)), "ibw.unsupported"),
         (make_wave(RAMP, note=b"x" * (2**20 + 1)), "ibw.unsupported"),
-        (make_wave(np.zeros((1, 2**16 + 1), "i1")), "ibw.unsupported"),
+        (make_wave(np.zeros((1, 10_001), "i1")), "ibw.unsupported"),
         (make_wave(RAMP, formula=b"sin(x)", change={4: ("i", 320)}), "ibw.unsupported"),
         (make_wave(RAMP[:0]), "ibw.empty"),
         (make_wave(RAMP[:0], version=2), "ibw.empty"),
@@ -369,19 +376,25 @@ def test_real_waves_through_the_line(tmp_path: Path, corpus: Path) -> None:
     build = Builder(tmp_path / "ds")
     build.session()
     build.put(f"yuste/{DATE}/ephys/raw/B6_Ch0_IDRest_181.ibw", folder / "B6_Ch0_IDRest_181.ibw")
-    stated = {"x_unit": "s", "clamp": "current clamp"}
     name = "B6_Ch3_IDRest_181.ibw"
-    add_row(build, 1, name, folder / name, "4000", also="B6_Ch0_IDRest_181.ibw", **stated)
+    add_row(build, 1, name, folder / name, "4000", x_unit="s", command="B6_Ch0_IDRest_181.ibw")
     name = "B95_Ch0_IDRest_107.ibw"
-    add_row(build, 2, name, folder / name, "4000", **stated)
+    add_row(build, 2, name, folder / name, "4000", x_unit="s", clamp="current clamp")
+    expected = {  # a current in current clamp is no response
+        "RY_E_0001_sweep000_ch0": ("CurrentClampSeries", "volts", "B6_Ch3_IDRest_181"),
+        "RY_E_0001_sweep000_dac0": ("CurrentClampStimulusSeries", "amperes", "B6_Ch0_IDRest_181"),
+        "RY_E_0002_sweep000_ch0": ("TimeSeries", "pA", "B95_Ch0_IDRest_107"),
+    }
     with NWBHDF5IO(run_line(build), "r") as io:
-        acquired = io.read().acquisition
-        kinds = {name: (type(series).__name__, series.unit) for name, series in acquired.items()}
-        assert kinds == {
-            "RY_E_0001_sweep000_ch0": ("CurrentClampSeries", "volts"),
-            "RY_E_0001_sweep000_ch1": ("TimeSeries", "pA"),
-            "RY_E_0002_sweep000_ch0": ("TimeSeries", "pA"),  # a current in current clamp is no response
-        }
-        for series, name in zip(acquired.values(), ("B6_Ch3_IDRest_181", *list(REAL)[::2]), strict=True):
-            assert hashlib.sha256(series.data[:].astype("<f4").tobytes()).hexdigest() == REAL[name][0]
-            assert series.rate == 4000.0
+        file = io.read()
+        series = {**file.acquisition, **file.stimulus}
+        assert set(series) == set(expected)
+        for key, (type_name, unit, name) in expected.items():
+            assert (type(series[key]).__name__, series[key].unit, series[key].rate) == (type_name, unit, 4000.0)
+            assert hashlib.sha256(series[key].data[:].astype("<f4").tobytes()).hexdigest() == REAL[name][0]
+        response, command = series["RY_E_0001_sweep000_ch0"], series["RY_E_0001_sweep000_dac0"]
+        assert command.comments.startswith("samples as stored in the wave")
+        assert command.electrode is response.electrode
+        tied = file.intracellular_recordings
+        assert tied["responses"]["response"][0].timeseries is response
+        assert tied["stimuli"]["stimulus"][0].timeseries is command

@@ -45,15 +45,15 @@ FORMAT = Format(
     options=(
         Option("x_unit", "The unit of x, where the wave states none.", kind="choice", choices=X_UNITS),
         Option("data_unit", "The unit of the wave's samples (mV, pA), where the wave states none."),
+        Option("command", "Name of the wave beside it that holds the current or voltage that was applied."),
         Option(
             "clamp",
-            "How the cell was clamped; a wave never says it. "
-            "A current in current clamp, or a voltage in voltage clamp, is the command, not the response.",
+            "How the cell was clamped, where no command says it; a wave never does. "
+            "A current in current clamp, or a voltage in voltage clamp, is no response and becomes a plain TimeSeries.",
             kind="choice",
             choices=("voltage clamp", "current clamp", "I=0"),
         ),
         Option("sweep_interval", "Seconds from one column's start to the next.", kind="number", least=0),
-        Option("also", "Names of waves beside this one, recorded at the same time: further channels, with commas."),
     ),
     facts=(Fact("sampling_rate", "samples a second of each channel, from the sample interval", "Hz"),),
     findings=("ibw.checksum", "ibw.damaged", "ibw.empty", "ibw.statement", "ibw.truncated", "ibw.unsupported"),

@@ -28,11 +28,11 @@ WAVE_HEADER_2 = "h4x20s8x4s4si2x2d4xh2d10xI2xI4x"
 WAVE_HEADER_5 = "4xIIih10x32s8x4i4d4d4s16sh2x2d132x"
 PADDING = 16
 """Bytes after the samples of versions 1 to 3, counted with them."""
-DTYPES = {2: "f4", 4: "f8", 8: "i1", 16: "i2", 32: "i4", 72: "u1", 80: "u2", 96: "u4"}
+DTYPES = {2: "f4", 4: "f8", 8: "i1", 16: "i2", 32: "i4", 128: "i8", 72: "u1", 80: "u2", 96: "u4", 192: "u8"}
 COMPLEX = 1
 MAX_TEXT_BYTES = 2**20
 """Note, formula, units and labels together."""
-MAX_SWEEPS = 2**16
+MAX_SWEEPS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
