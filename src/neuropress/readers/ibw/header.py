@@ -27,7 +27,7 @@ PARTS = {
 WAVE_HEADER_2 = "h4x20s8x4s4si2x2d4xh2d10xI2xI4x"
 WAVE_HEADER_5 = "4xIIih10x32s8x4i4d4d4s16sh2x2d132x"
 PADDING = 16
-"""Bytes after the samples of versions 1 to 3, counted with them."""
+"""Bytes after the samples of versions 2 and 3, counted with them; nothing stands behind those of version 1."""
 DTYPES = {2: "f4", 4: "f8", 8: "i1", 16: "i2", 32: "i4", 128: "i8", 72: "u1", 80: "u2", 96: "u4", 192: "u8"}
 COMPLEX = 1
 MAX_TEXT_BYTES = 2**20
@@ -164,7 +164,8 @@ def _find_shape(dimensions: list[int], points: int, key: str) -> tuple[int, ...]
 
 def _read_texts(file: RawFile, version: int, sizes: dict[str, int], nbytes: int, key: str) -> dict[str, str]:
     """Note, formula, long units and labels behind `nbytes` of samples; all sizes are compared with the file's first."""
-    wave_header, padding = (320, 0) if version == 5 else (110, PADDING)
+    wave_header = 320 if version == 5 else 110
+    padding = PADDING if version in (2, 3) else 0
     if sizes["wave"] == wave_header + padding and sizes.get("formula", 0) > 0:
         raise problem("ibw.unsupported", f"{key} holds a formula instead of samples", file=key)
     if min(sizes.values()) < 0 or sizes["wave"] < wave_header + nbytes + padding:
