@@ -326,15 +326,26 @@ def run_line(build: Builder) -> Path:
     return result
 
 
-def test_columns_become_voltage_clamp_sweeps(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stated", [{"clamp": "voltage clamp"}, {"command": "steps.ibw"}])
+def test_columns_become_voltage_clamp_sweeps(tmp_path: Path, stated: dict[str, str]) -> None:
     build = Builder(tmp_path / "ds")
     build.session()
     data = np.arange(-300, 300, dtype="i2").reshape(200, 3, order="F")
     raw = make_wave(data, unit=b"pA", dim_units=(b"ms", b"s"), steps=(0.05, 2.5), note=b"holding:-70")
-    add_row(build, 1, "waves.ibw", raw, "20000", clamp="voltage clamp")
+    add_row(build, 1, "waves.ibw", raw, "20000", **stated)
+    steps = make_wave(data * 2, unit=b"mV", dim_units=(b"ms",), steps=(0.05,))
+    build.put(f"yuste/{DATE}/ephys/raw/steps.ibw", steps)
     with NWBHDF5IO(run_line(build), "r") as io:
-        acquired = io.read().acquisition
-        assert len(acquired) == 3
+        file = io.read()
+        acquired, commands = file.acquisition, file.stimulus
+        assert (len(acquired), len(commands)) == (3, 3 if "command" in stated else 0)
+        for name, command in commands.items():
+            assert (type(command).__name__, command.unit, command.conversion) == (
+                "VoltageClampStimulusSeries",
+                "volts",
+                0.001,
+            )
+            assert command.data[:].tolist() == (data * 2)[:, int(name[17])].tolist()
         for number in range(3):
             series = acquired[f"RY_E_0001_sweep{number:03d}_ch0"]
             assert type(series).__name__ == "VoltageClampSeries"
