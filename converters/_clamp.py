@@ -90,7 +90,7 @@ def _derive_role_from_channel(channel: Channel, largest: Decimal) -> Role | None
         return None
     if (kind == CURRENT) == (channel.clamp == "voltage clamp"):
         return Role(channel.clamp)
-    return Role("", f"the amplifier reported {channel.clamp}, but its unit is {channel.unit}")
+    return Role("", f"the cell was in {channel.clamp}, but its unit is {channel.unit}")
 
 
 def _derive_role_from_commands(channel: Channel, dac: Sequence[Channel]) -> Role:

@@ -20,7 +20,7 @@ from . import Built, Job
 from ._clamp import CURRENT, SERIES, VOLTAGE, assign_roles, parse_si_unit
 
 NAME = "patch_clamp"
-REVISION = 3
+REVISION = 4
 TABLES: tuple[str, ...] = ("ephys",)
 COLUMN: Mapping[str, str] = {"ephys": "file_path_raw"}
 TARGET = "session"
@@ -212,7 +212,9 @@ class _RecordingConverter:
             f"Command of {dac.name or f'DAC {dac.index}'} in sweep {sweep.index} of {len(self.recording.sweeps)}"
         )
         known = parse_si_unit(dac.unit) if electrode else None
-        comment = f"rebuilt from the {stimulus.how} that the recording's header names, in {dac.unit}; not recorded"
+        comment = f"samples as stored in the {stimulus.how}, in {dac.unit}"
+        if stimulus.rebuilt:
+            comment = f"rebuilt from the {stimulus.how} that the recording's header names, in {dac.unit}; not recorded"
         fields = self._build_common_fields(sweep, dac, "dac", description, comment, clamp=known is not None)
         type, links = "TimeSeries", {}
         if known and electrode:

@@ -235,7 +235,7 @@ MODES = ("voltage clamp", "current clamp")
         ([make_adc(0, "mV")], [make_dac(0, "mV")], {0: ("", None, "records a voltage while")}),
         ([make_adc(0, "mV")], [make_dac(0, "pA", driven=False)], {0: (MODES[1], None, "")}),
         ([make_adc(0, "mV", clamp="I=0")], [make_dac(0, "pA")], {0: ("I=0", 0, "")}),
-        ([make_adc(0, "pA", clamp=MODES[1])], [make_dac(0, "pA")], {0: ("", None, "the amplifier reported current clamp")}),
+        ([make_adc(0, "pA", clamp=MODES[1])], [make_dac(0, "pA")], {0: ("", None, "the cell was in current clamp")}),
         ([make_adc(0, "A", "0.0003")], [make_dac(0, "mV")], {0: ("", None, "impossible range of 9.83 A")}),
         ([make_adc(0, "V", "0.0003")], [make_dac(0, "pA")], {0: ("", None, "no amplifier's scale")}),
         ([make_adc(0, "deg C")], [make_dac(0, "mV")], {0: ("", None, "neither a current nor a voltage")}),

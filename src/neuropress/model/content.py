@@ -92,8 +92,8 @@ class Channel:
     """One recorded (ADC) or command (DAC) channel: `gain` and `offset` give the unit's
     value of a stored sample, ``sample * gain + offset``, exact decimals of the header's
     float64; `unit` is the header's text, stripped of padding and NUL. `terminal` is the
-    number printed on the digitiser; `clamp` what the amplifier telegraphed about a
-    recorded channel (``voltage clamp``, ``current clamp``, ``I=0``); `driven` whether the
+    number printed on the digitiser; `clamp` what the amplifier telegraphed, or a
+    person stated, about a recorded channel (``voltage clamp``, ``current clamp``, ``I=0``); `driven` whether the
     program played a command on a DAC, and `holding` its level otherwise."""
 
     index: int
@@ -110,15 +110,17 @@ class Channel:
 
 @dataclass(frozen=True, slots=True)
 class Stimulus:
-    """The command of one DAC in one sweep, where the header determines it.
+    """The command of one DAC in one sweep, where the header determines it or a person named its file.
 
     `array` names the lazy array (in the DAC's unit); `how` says from what it was
-    rebuilt (``epoch table``, ``file NAME``).
+    rebuilt (``epoch table``, ``file NAME``), or, where `rebuilt` is False, where its
+    samples are stored.
     """
 
     dac: int
     array: str
     how: str
+    rebuilt: bool = True
 
 
 @dataclass(frozen=True, slots=True)
