@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import shlex
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -22,6 +24,7 @@ from neuropress import Dataset, Problem
 from neuropress.cli.arguments import VERBS, parser
 from neuropress.cli.examples import EXAMPLES
 from neuropress.cli.main import main
+from neuropress.cli.progress import ProgressLine
 
 LAB = ("--lab", "AB", "--name", "Smith lab", "--institution", "University of X", "--timezone", "Europe/Berlin")
 ANIMAL = ("--timezone", "Europe/Berlin", "--subject", "rat 7", "--species", "Rattus norvegicus")
@@ -292,3 +295,44 @@ def test_the_library_takes_what_people_write(tmp_path: Path) -> None:
     report = dataset.check(neuropress.Selection(sessions="AB_S_0009"))
     assert [found.id for found in report.errors] == ["dataset.selection"]
     assert "AB_S_0009 is not in the tables" in report._repr_html_()
+
+
+def test_the_line_of_progress_fits_and_says_what_is_worked_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("neuropress.cli.progress.monotonic", lambda: clock[0])
+    line = ProgressLine()
+    monkeypatch.setattr(line, "_resume", lambda: None)
+    line.begin_item("convert", "RY_S_0001.nwb", 1, 4)
+    clock[0] += 10
+    line.begin_item("convert", f"a{'b' * 90}z.nwb", 2, 4)
+    line.expect(4_000_000_000)
+    clock[0] += 10
+    line(2_000_000_000)
+    for width in (20, 40, 79, 200):
+        assert len(line.format(width)) <= width
+    assert line.format(79).startswith("convert 2/4 ...")
+    assert "bz.nwb  2 GB/4 GB  200 MB/s  0:33 left" in line.format(79)  # 1.5 of 4 items took 20 s
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+def test_a_terminal_of_80_columns_sees_progress_and_a_pipe_none(tmp_path: Path) -> None:
+    import pty
+
+    path = tmp_path / "em.tif"
+    tifffile.imwrite(path, np.arange(4_000_000, dtype=np.uint16).reshape(4, 1000, 1000), photometric="minisblack")
+    command = [sys.executable, "-m", "neuropress", "convert", str(path), "--to", str(tmp_path / "em.ome.zarr")]
+    command += ["--option", "axes=zyx", "--set", "image.z=4"]
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=theirs, env=os.environ | {"COLUMNS": "80"}) as run:
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # the other side is closed
+            while piece := os.read(ours, 65536):
+                seen += piece
+    os.close(ours)
+    assert run.returncode == 0, seen
+    lines = [part.removeprefix(b"\x1b[K") for part in seen.split(b"\r")]
+    assert any(line.startswith(b"convert em.ome.zarr") for line in lines), seen
+    assert max(map(len, lines)) < 80
+    quiet = subprocess.run(command, capture_output=True, check=True)
+    assert b"\r" not in quiet.stderr

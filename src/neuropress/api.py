@@ -128,7 +128,14 @@ class Dataset:
         """Paths of the selected results that exist."""
         return self.workspace.results(select)
 
-    def check(self, select: Selection = EVERYTHING, *, tables_only: bool = False, since: str | None = None) -> Report:
+    def check(
+        self,
+        select: Selection = EVERYTHING,
+        *,
+        tables_only: bool = False,
+        since: str | None = None,
+        progress: Progress = no_progress,
+    ) -> Report:
         """Check tables, keys, rules between tables, and cells against the raw files' headers.
 
         Errors that ``waivers.csv`` covers become warnings that name who answers for them.
@@ -145,7 +152,8 @@ class Dataset:
         Problem
             ``since.revision`` or ``facts.unreadable``.
         """
-        return self._log(check_dataset(self._fresh(), select, tables_only=tables_only, since=since))
+        report = check_dataset(self._fresh(), select, tables_only=tables_only, since=since, progress=progress)
+        return self._log(report)
 
     def letter(self, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False) -> Letter:
         """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""
@@ -225,9 +233,11 @@ class Dataset:
         """Prove results (all, or the given ones) against their raw files, element by element."""
         return self._log(verify_dataset(self._fresh(), [Path(path) for path in paths], select, progress))
 
-    def validate(self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING) -> Report:
+    def validate(
+        self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
+    ) -> Report:
         """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
-        return self._log(validate_dataset(self._fresh(), [Path(path) for path in paths], select))
+        return self._log(validate_dataset(self._fresh(), [Path(path) for path in paths], select, progress))
 
     def run(
         self,

@@ -131,7 +131,8 @@ def _check(args: argparse.Namespace, output: Output) -> int:
         return output.report(_dataset(args).propose_fixes(args.propose))
     if args.apply:
         return output.report(_dataset(args).apply_fixes(args.apply))
-    report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since)
+    progress = output.progress("check")
+    report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since, progress=progress)
     return output.formatted(report, args.format) if args.format != "text" else output.report(report)
 
 
@@ -195,10 +196,11 @@ def _validate(args: argparse.Namespace, output: Output) -> int:
 
     files, datasets = _split(args.paths)
     status = 0
+    progress = output.progress("validate")
     for folder in datasets:
         args.dir = folder
-        status = max(status, output.report(_dataset(args).validate(select=_selection(args))))
-    return max(status, output.report(validate_files(files))) if files else status
+        status = max(status, output.report(_dataset(args).validate(select=_selection(args), progress=progress)))
+    return max(status, output.report(validate_files(files, progress))) if files else status
 
 
 def _split(paths: Sequence[str]) -> tuple[list[Path], list[str]]:

@@ -15,6 +15,7 @@ from ..results import KINDS
 from ..verbs.coverage import CLASSES, Coverage, Place
 from ..verbs.explain import Explanation
 from . import formats
+from .progress import ProgressLine
 
 COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 
@@ -26,7 +27,7 @@ class Output:
         self._verb = verb
         self._json = as_json
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        self._bar: Any = None
+        self._line: ProgressLine | None = None
         self._shown: set[Finding] = set()
 
     def say(self, text: str = "") -> None:
@@ -139,19 +140,17 @@ class Output:
         print(f"that holds; {covered.cells} cells were read.")
 
     def progress(self, verb: str) -> Callable[[int], None]:
-        """A counter of bytes on standard error, if that is a terminal."""
+        """A line on standard error that says how far the work is, if that is a terminal."""
         if not sys.stderr.isatty():
             return no_progress
-        from tqdm import tqdm
-
-        self._bar = tqdm(desc=verb, unit="B", unit_scale=True, leave=False)
-        return lambda nbytes: self._bar.update(nbytes) if self._bar is not None else None
+        self._line = self._line or ProgressLine()
+        self._line.begin_item(verb, "", 1, 1)
+        return self._line
 
     def close(self) -> None:
-        """Take the progress bar away."""
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+        """Take the line of progress away, until there is news."""
+        if self._line is not None:
+            self._line.pause()
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self._colour else text

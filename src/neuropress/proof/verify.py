@@ -14,7 +14,7 @@ from ..model.budget import SHOWN_CHARS
 from ..model.elements import differing, element_text
 from ..model.finding import Finding, Problem, finding
 from ..model.plan import ArraySpec, canonical
-from ..model.progress import Progress
+from ..model.progress import Progress, expect_bytes
 from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
@@ -63,6 +63,7 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
     try:
         made = module.read_provenance(path)
         sources = len(made.receipt.sources)
+        expect_bytes(progress, sum(receipt.spec.nbytes for receipt in made.receipt.arrays.values()))
         findings += module.check_files(path)  # first: which shard is gone is more than that reading stopped there
         bad_inputs = dict(_check_inputs(made, roots, cache))
         findings += bad_inputs.values()

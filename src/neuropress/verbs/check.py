@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from ..checks.waivers import find_unmatched_waivers
 from ..config import FILE
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
+from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
@@ -26,11 +27,18 @@ WRONG = "has errors"
 
 
 def check_dataset(
-    workspace: Workspace, select: Selection = EVERYTHING, *, tables_only: bool = False, since: str | None = None
+    workspace: Workspace,
+    select: Selection = EVERYTHING,
+    *,
+    tables_only: bool = False,
+    since: str | None = None,
+    progress: Progress = no_progress,
 ) -> Report:
     """Check what is selected; see `neuropress.api.Dataset.check` for parameters and errors."""
-    look = _check_tables if tables_only or since else _check_raw_files
-    outcomes, findings = look(workspace, select)
+    if tables_only or since:
+        outcomes, findings = _check_tables(workspace, select)
+    else:
+        outcomes, findings = _check_raw_files(workspace, select, progress)
     found = [*findings, *(f for outcome in outcomes for f in outcome.findings)]
     of_waivers = workspace.waiver_findings
     if not select:
@@ -69,13 +77,15 @@ def _check_tables(workspace: Workspace, select: Selection) -> tuple[list[Outcome
     return outcomes, workspace.table_findings(select, targets)
 
 
-def _check_raw_files(workspace: Workspace, select: Selection) -> tuple[list[Outcome], list[Finding]]:
+def _check_raw_files(
+    workspace: Workspace, select: Selection, progress: Progress
+) -> tuple[list[Outcome], list[Finding]]:
     """Tables and raw files: every result is planned as `convert` would plan it."""
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
     findings += check_files(workspace.tables, workspace.config, targets if select else None)
     outcomes = []
-    for wanted in targets:
+    for wanted in track(progress, "check", targets, lambda wanted: Path(wanted.target.path).name):
         usable = wanted.usable(keep_going=True)
         planned = workspace.build(usable) if usable else None
         state = "ready"

@@ -18,7 +18,7 @@ from ..execution.executor import Executor, LocalExecutor, write_result
 from ..execution.processes import ProcessExecutor, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan, digest
-from ..model.progress import Progress, no_progress
+from ..model.progress import Progress, expect_bytes, no_progress, track
 from ..model.receipt import InputDigest
 from ..model.report import Outcome, Report
 from ..model.source import BeforeRead, Input, SourceRoots, Stamp
@@ -108,7 +108,7 @@ def _convert_all(
     config = workspace.config
     has_units = [bool(KINDS[wanted.target.kind].units) for wanted, _ in waiting]
     if options.workers <= 1 or (len(waiting) <= 1 and not any(has_units)):
-        for wanted, now in waiting:
+        for wanted, now in track(progress, "convert", waiting, lambda item: Path(item[0].target.path).name):
             yield convert_one(config, wanted, now, options, progress, workspace.digests)
         return
     with ThreadPoolExecutor(options.workers) as planners, ProcessExecutor(options.workers) as workers:
@@ -119,7 +119,8 @@ def _convert_all(
             else:
                 futures.append(workers.submit(convert_one, config, wanted, now, options, progress=progress))
         try:
-            for (wanted, _), future in zip(waiting, futures, strict=True):
+            named = [(wanted, future) for (wanted, _), future in zip(waiting, futures, strict=True)]
+            for wanted, future in track(progress, "convert", named, lambda item: Path(item[0].target.path).name):
                 try:
                     yield future.result()
                 except WorkerDied as died:
@@ -282,6 +283,7 @@ def _write_result(
     path = config.output / wanted.target.path
     path.parent.mkdir(parents=True, exist_ok=True)
     check_room(path, plan.nbytes)
+    expect_bytes(progress, plan.nbytes)
     stamps = watch.remember(raw.roots, plan.inputs)
     take = partial(watch.digest, raw.roots)
     with closing(InputDigests(take, plan.inputs, plan.nbytes)) as inputs:

@@ -37,7 +37,7 @@ def run_dataset(
 
 def _run_steps(workspace: Workspace, select: Selection, options: Options, progress: Progress) -> Iterator[Report]:
     """The tables are read once, for all of it."""
-    yield check_dataset(workspace, select)
+    yield check_dataset(workspace, select, progress=progress)
     yield convert_dataset(workspace, select, options, progress)
     yield verify_dataset(workspace, (), select, progress)
-    yield validate_dataset(workspace, (), select)
+    yield validate_dataset(workspace, (), select, progress)

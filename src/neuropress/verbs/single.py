@@ -15,7 +15,7 @@ from ..config import Config
 from ..model.content import Content, Image, Recording
 from ..model.finding import has_errors, problem
 from ..model.profile import GENERIC, Lab, Profile, TableSpec, is_zone, load_profile
-from ..model.progress import Progress, no_progress
+from ..model.progress import Progress, no_progress, track
 from ..model.record import Cell, Record, Value
 from ..model.report import Outcome, Report
 from ..model.source import Source
@@ -120,15 +120,14 @@ def _name_session(stated: Stated, path: Path) -> str:
 
 def _run_steps(wanted: Wanted, config: Config, path: Path, progress: Progress) -> Iterator[Report]:
     now = find_standing(wanted, config, DigestCache(config.state))
-    if now.needs_work:
-        outcome = convert_one(config, wanted, now, Options(), progress)
-    else:
-        outcome = Outcome(wanted.target.path, str(now.state), now.reason)
+    outcome = Outcome(wanted.target.path, str(now.state), now.reason)
+    for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
+        outcome = convert_one(config, one, now, Options(), progress)
     yield Report.of("convert", [outcome], [])
     result = config.output / wanted.target.path
     if not has_errors(outcome.findings) and result.exists():
         yield verify_files([result], [path.parent], progress)
-        yield validate_files([result])
+        yield validate_files([result], progress)
 
 
 def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wanted:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..model.finding import Problem, Severity, has_errors
+from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.waiver import Waiver, waive_result
 from ..proof import Proofs, digest_files, keep_validation
@@ -14,18 +15,27 @@ from ..workspace import EVERYTHING, Selection, Workspace
 from .verify import name_result
 
 
-def validate_dataset(workspace: Workspace, paths: Sequence[Path] = (), select: Selection = EVERYTHING) -> Report:
+def validate_dataset(
+    workspace: Workspace,
+    paths: Sequence[Path] = (),
+    select: Selection = EVERYTHING,
+    progress: Progress = no_progress,
+) -> Report:
     """Validate results (the selected, or the given ones), and remember what was found in these very files."""
     outcomes = [
         _validate_result(path, name_result(path, workspace), workspace.proofs, workspace.waivers)
-        for path in paths or workspace.results(select)
+        for path in track(progress, "validate", paths or workspace.results(select), lambda path: path.name)
     ]
     return Report.of("validate", outcomes, [])
 
 
-def validate_files(paths: Sequence[Path]) -> Report:
+def validate_files(paths: Sequence[Path], progress: Progress = no_progress) -> Report:
     """Validate single results, wherever they lie."""
-    return Report.of("validate", [_validate_result(path, str(path)) for path in paths], [])
+    return Report.of(
+        "validate",
+        [_validate_result(path, str(path)) for path in track(progress, "validate", paths, lambda path: path.name)],
+        [],
+    )
 
 
 def _validate_result(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:

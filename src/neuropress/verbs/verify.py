@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..config import find_dataset
 from ..model.finding import Problem, finding
-from ..model.progress import Progress, no_progress
+from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.source import SourceRoots
 from ..proof import Proof, keep_verification, prove_result
@@ -27,7 +27,7 @@ def verify_dataset(
 ) -> Report:
     """Prove results (the selected, or the given ones), and remember the digests of every file that was proven."""
     outcomes = []
-    for path in paths or workspace.results(select):
+    for path in track(progress, "verify", paths or workspace.results(select), lambda path: path.name):
         name = name_result(path, workspace)
         outcome, proof = _verify_result(path, name, workspace.config.sources(), workspace.digests, progress)
         keep_verification(workspace.proofs, name, path, proof)
@@ -42,7 +42,7 @@ def verify_files(paths: Sequence[Path], sources: Sequence[Path] = (), progress: 
     Raw files are looked up in `sources`, else in the roots of the dataset that holds the result.
     """
     outcomes: list[Outcome] = []
-    for path in paths:
+    for path in track(progress, "verify", paths, lambda path: path.name):
         try:
             detect_kind(path).load().read_provenance(path)
         except Problem as bad:
