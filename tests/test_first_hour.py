@@ -336,3 +336,32 @@ def test_a_terminal_of_80_columns_sees_progress_and_a_pipe_none(tmp_path: Path) 
     assert max(map(len, lines)) < 80
     quiet = subprocess.run(command, capture_output=True, check=True)
     assert b"\r" not in quiet.stderr
+
+
+def test_options_of_a_pattern_hold_for_all_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ds = tmp_path / "ds"
+    run(capsys, "init", ds, *LAB, "--species", "Mus musculus")
+    for name in ("a", "b", "c"):
+        tifffile.imwrite(
+            tmp_path / f"{name}.tif", np.zeros((5, 20, 30), np.uint8), photometric="minisblack", metadata=None
+        )
+    settings = ds / "neuropress.toml"
+    with settings.open("a") as file:
+        file.write('\n[options."ab/*/image/raw/*.tif"]\naxes = "tyx"\n[options."ab/*/image/raw/b*"]\naxes = "zyx"\n')
+    files = [tmp_path / f"{name}.tif" for name in "ab"]
+    assert run(capsys, "add", *files, "--lab", "AB", "--date", DATE, "--dataset", ds)[0] == 0
+    status, said = run(
+        capsys, "add", tmp_path / "c.tif", "--option", "axes=cyx", "--lab", "AB", "--date", DATE, "--dataset", ds
+    )
+    assert status == 0, said
+    config = neuropress.open(ds).config
+    place = f"ab/{DATE}/image/raw"
+    assert [config.find_options(f"{place}/{name}.tif") for name in "abc"] == [
+        {"axes": axes} for axes in ("tyx", "zyx", "cyx")
+    ]
+    assert config.find_options("ab/x/ephys/raw/a.tif") == {}
+    with settings.open("a") as file:
+        file.write('\n[options."xy/*"]\naxes = "tyx"\n')
+    status, said = run(capsys, "check", ds)
+    assert "no row names xy/*" in said
+    assert "no row names ab" not in said

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,9 @@ roots = ["source"]
 # What a raw file does not say about itself, by its key (docs/formats.md lists the options):
 # [options."yuste/20250620/image/raw/movie.tif"]
 # axes = "tyx"
+# or of all whose key a pattern matches:
+# [options."yuste/*/ephys/raw/*.ibw"]
+# clamp = "current clamp"
 
 # Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
 # [split]
@@ -103,7 +107,7 @@ class Config:
     tables
         Where the metadata tables are.
     options
-        Key of a raw object -> options of its reader.
+        Key of a raw object, or pattern of keys (``yuste/*/ephys/raw/*.ibw``) -> options of its reader.
     publish
         Defaults of `publish` (``to``).
     findings
@@ -133,6 +137,14 @@ class Config:
     def state(self) -> Path:
         """Folder of the caches, the lock and the log; may be deleted at any time."""
         return self.scratch or self.root / ".neuropress"
+
+    def find_options(self, key: str) -> dict[str, Any]:
+        """Options of a raw object's reader: of each pattern that it matches, a later one last, its own after all."""
+        found: dict[str, Any] = {}
+        for pattern, entries in self.options.items():
+            if matches_key(pattern, key):
+                found |= entries
+        return found | self.options.get(key, {})
 
     def sources(self) -> SourceRoots:
         """The openers of raw bytes, which see buckets as they are from now on."""
@@ -333,9 +345,23 @@ def _hint_at_lab(initials: str) -> str:
     return f"Add to {FILE}: [labs.{initials}] with {entries}."
 
 
+def matches_key(pattern: str, key: str) -> bool:
+    """Whether the key of a raw object is the one meant: ``*`` stands for any characters, ``?`` for one."""
+    return pattern == key or fnmatchcase(key, pattern.replace("[", "[[]"))
+
+
 def format_toml_text(text: str) -> str:
     """A basic string: JSON's, but for characters that TOML wants escaped too."""
     return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def format_toml_value(value: Any) -> str:
+    """A text, number, truth or list of such as TOML writes it."""
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{', '.join(format_toml_value(one) for one in value)}]"
+    return format_toml_text(value)
 
 
 def _with_split(profile: Profile, split: Mapping[str, Any], path: Path) -> Profile:

@@ -114,18 +114,19 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--set", action="append", default=[], metavar="TABLE.COLUMN=TEXT", help="any other cell, as ephys.notes=..."
     )
-    one.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader (neuropress formats)"
-    )
+    _add_reader_options(one)
+
+
+def _add_reader_options(verb: argparse._ActionsContainer) -> None:
+    text = "of the files' reader (neuropress formats)"
+    verb.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help=text)
 
 
 def _inspect_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("file", metavar="FILE", help="a raw file, or a folder of slices")
     verb.add_argument("--png", metavar="OUT", help="draw the first sweep, or the middle frame")
     verb.add_argument("--header", action="store_true", help="the whole header, too")
-    verb.add_argument(
-        "--option", action="append", default=[], metavar="NAME=VALUE", help="of the reader (neuropress formats)"
-    )
+    _add_reader_options(verb)
 
 
 def _add_options(verb: argparse.ArgumentParser) -> None:
@@ -135,6 +136,7 @@ def _add_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--subject", "--mouse", metavar="ID", help="their animal; one that is not known gets a row")
     verb.add_argument("--date", metavar="YYYYMMDD", help="the day, where the files do not tell it")
     verb.add_argument("--experimenter", metavar="NAME", help="of a new session")
+    _add_reader_options(verb)
     verb.add_argument("--table", metavar="TABLE", help="where the content does not tell: sem_dataset, ...")
     verb.add_argument("--dataset", default=".", metavar="DIR", help="dataset folder (default: here)")
 

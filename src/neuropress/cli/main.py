@@ -91,9 +91,12 @@ def _profiles(args: argparse.Namespace, output: Output) -> int:
 
 def _add(args: argparse.Namespace, output: Output) -> int:
     from ..verbs.adding import Occasion
+    from .single import parse_options
 
     args.dir = args.dataset
-    occasion = Occasion(args.lab, args.session, args.table, args.subject, args.date, args.experimenter)
+    occasion = Occasion(
+        args.lab, args.session, args.table, args.subject, args.date, args.experimenter, parse_options(args.option)
+    )
     return output.report(_dataset(args).add(args.files, occasion))
 
 

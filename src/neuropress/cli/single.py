@@ -35,7 +35,7 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         start=args.session_start,
         timezone=args.timezone,
         cells=cells,
-        options=_parse_options(args.option),
+        options=parse_options(args.option),
         session=args.session_id,
         lab=args.lab_name,
         institution=args.institution,
@@ -50,7 +50,7 @@ def inspect_one(args: argparse.Namespace, output: Output) -> int:
     """Say what a raw file holds, and draw it."""
     from ..verbs.inspect import inspect_file
 
-    seen = inspect_file(Path(args.file), _parse_options(args.option))
+    seen = inspect_file(Path(args.file), parse_options(args.option))
     try:
         if args.json:
             output.record(seen.to_json())
@@ -75,5 +75,6 @@ def _split_pairs(texts: list[str], form: str) -> Iterator[tuple[str, str]]:
         yield name.strip(), value
 
 
-def _parse_options(texts: list[str]) -> dict[str, Any]:
+def parse_options(texts: list[str]) -> dict[str, Any]:
+    """``--option NAME=VALUE`` as the readers' options. Raises `Problem` (``dataset.config``)."""
     return parse_reader_options(dict(_split_pairs(texts, "--option NAME=VALUE")))

@@ -229,7 +229,7 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
-        source, held = files.open_source(key, config.options.get(key, {}))
+        source, held = files.open_source(key, config.find_options(key))
         name, contents = _choose_converter(name, record, source, held)
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
@@ -303,7 +303,7 @@ def _assemble_plan(
         revisions=collect_revisions(wanted, profile),
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
-        sources={one.source.key: config.options.get(one.source.key, {}) for one in touched},
+        sources={one.source.key: config.find_options(one.source.key) for one in touched},
     )
     return plan, remarks
 
@@ -314,7 +314,7 @@ def _with_options(built: Built, config: Config) -> Built:
         return built
     nodes = []
     for node in built.nodes:
-        arrays = {n: replace(s, options=config.options.get(s.source, {})) for n, s in node.arrays.items()}
+        arrays = {n: replace(s, options=config.find_options(s.source)) for n, s in node.arrays.items()}
         nodes.append(replace(node, arrays=arrays))
     return Built(tuple(nodes), built.findings)
 

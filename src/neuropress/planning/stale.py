@@ -98,7 +98,7 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
 
 def _options_changed(receipt: Receipt, config: Config) -> str:
     for key, options in receipt.sources.items():
-        if dict(options) != config.options.get(key, {}):
+        if dict(options) != config.find_options(key):
             return f"the options of {key} changed"
     return ""
 

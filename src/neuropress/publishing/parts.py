@@ -25,7 +25,7 @@ from importlib import resources
 from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
-from ..config import Config
+from ..config import Config, matches_key
 from ..model.budget import parse_toml
 from ..model.finding import problem
 from ..model.plan import SourceRow, canonical
@@ -35,7 +35,7 @@ from ..model.serial import to_json
 from ..model.waiver import Waiver
 from ..planning.records import raw_rows
 from ..release.assets import FileDigest, format_manifest
-from ..tables import FIXES, RawTable
+from ..tables import FIXES, RawTable, normalise_key
 from ..tables.canonical import format_canonical_csv, parse_canonical_csv
 from ..tables.fixes import FixLine, format_fixes
 
@@ -208,15 +208,15 @@ def find_waiver_lab(waiver: Waiver, profile: Profile) -> str:
 
 def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRow]]) -> dict[str, Any]:
     """What ``neuropress.toml`` says that results depend on; options of this lab's raw objects only."""
-    texts = {text for table in rows.values() for row in table for text in row.cells.values()}
+    keys = {
+        normalise_key(text, config.profile) for table in rows.values() for row in table for text in row.cells.values()
+    }
     settings = {
         "profile": {"name": config.profile.name, "version": config.profile.version},
         "dataset": {"title": config.profile.title, "license": config.profile.license},
         "labs": {name: dict(entry) for name, entry in config.profile.local.items() if name == lab},
         "options": {
-            key: to_json(entry)
-            for key, entry in config.options.items()
-            if any(text.endswith(key) for text in texts)  # a cell may hold the address of a bucket before the key
+            key: to_json(entry) for key, entry in config.options.items() if any(matches_key(key, text) for text in keys)
         },
     }
     if config.profile.split:

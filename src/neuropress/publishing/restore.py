@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
-from ..config import DATASET_ENTRIES, FILE, format_toml_text
+from ..config import DATASET_ENTRIES, FILE, format_toml_text, format_toml_value
 from ..model.finding import Finding, finding, problem
 from ..model.source import check_key
 from ..storage.state import write_atomic
@@ -121,13 +121,5 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     for table, entries in (("labs", labs), ("options", options)):
         for name, values in entries.items():
             lines += ["", f"[{table}.{format_toml_text(name)}]"]
-            lines += [f"{format_toml_text(key)} = {_format_toml_value(value)}" for key, value in values.items()]
+            lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
     return "\n".join(lines) + "\n"
-
-
-def _format_toml_value(value: Any) -> str:
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    if isinstance(value, list):
-        return f"[{', '.join(_format_toml_value(one) for one in value)}]"
-    return format_toml_text(value)

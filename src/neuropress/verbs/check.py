@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..checks.waivers import find_unmatched_waivers
-from ..config import FILE
+from ..config import FILE, matches_key
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
 from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
@@ -60,8 +60,8 @@ def _find_unused_options(workspace: Workspace) -> list[Finding]:
         positions = [i for i, column in enumerate(table.columns) if column in table.spec.paths]
         for row in table.rows:
             keys |= {normalise_key(row.cells[i], config.profile) for i in positions if i < len(row.cells)}
-    unused = [key for key in config.options if key not in keys]
-    return [finding("options.unused", f"no row names {key}", value=key, file=FILE) for key in unused]
+    unused = [name for name in config.options if not any(matches_key(name, key) for key in keys)]
+    return [finding("options.unused", f"no row names {name}", value=name, file=FILE) for name in unused]
 
 
 def _check_tables(workspace: Workspace, select: Selection) -> tuple[list[Outcome], list[Finding]]:

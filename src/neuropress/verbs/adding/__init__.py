@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
+from ...config import Config
 from ...model.content import Content
 from ...model.finding import Finding, Problem, finding, problem
 from ...model.profile import TableSpec
@@ -18,9 +20,12 @@ from ...workspace import Workspace
 from .data_rows import draft_data_row, find_rows_of_file
 from .files import copy_files, get_first_folder, holds_same_files
 from .occasion import Occasion, choose_table, find_occasion
-from .rows import Draft, Drafts
+from .rows import Draft, Drafts, list_converters, note_options
 
 __all__ = ["Occasion", "add_files"]
+
+ANY_DAY = "00000000"
+"""Stands in a key for a day that is not known yet."""
 
 
 def add_files(workspace: Workspace, paths: Iterable[Path], occasion: Occasion) -> Report:
@@ -60,7 +65,7 @@ def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> tuple[list
         known = ", ".join(config.profile.labs)
         hint = f"A new lab: state [labs.{occasion.lab}] with name, institution and timezone in neuropress.toml."
         raise problem("add.occasion", f"there is no lab {occasion.lab}; known: {known}", hint=hint, value=occasion.lab)
-    contents = _read_contents(path)
+    contents = _read_contents(path, _find_options(path, occasion, config))
     spec = config.profile.tables[choose_table(contents, occasion, config)]
     drafts = Drafts(config)
     if before := _find_added(workspace, path, spec, drafts, occasion.lab):
@@ -71,6 +76,8 @@ def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> tuple[list
     check_key(key)
     row = draft_data_row(drafts, spec, contents, key + ("/" if path.is_dir() else ""), meant)
     sha256 = copy_files(path, get_first_folder(config) / key, key)
+    if occasion.options:
+        note_options(config, row.path, occasion.options)
     drafts.write()
     done = "added" if row.written else "type these rows"
     more = [f"{draft.table} {draft.key}" for draft in drafts.made if draft is not row]
@@ -80,11 +87,22 @@ def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> tuple[list
     return drafts.made, Outcome(f"{row.table} {row.key}", done, why, (), facts)
 
 
-def _read_contents(path: Path) -> tuple[Content, ...]:
+def _find_options(path: Path, occasion: Occasion, config: Config) -> dict[str, Any]:
+    """Stated options, or those of a pattern that the file's key will match, whatever its day."""
+    if occasion.options:
+        return dict(occasion.options)
+    folder = config.profile.labs[occasion.lab].folder
+    tables = [occasion.table] if occasion.table else [name for name in config.profile.tables if list_converters(name)]
+    name = path.name + ("/" if path.is_dir() else "")
+    found = (config.find_options(f"{folder}/{occasion.date or ANY_DAY}/{table}/raw/{name}") for table in tables)
+    return next(filter(None, found), {})
+
+
+def _read_contents(path: Path, options: Mapping[str, Any]) -> tuple[Content, ...]:
     if not path.exists():
         raise problem("file.missing", f"{path} does not exist", file=str(path))
     source = Source(path.name + ("/" if path.is_dir() else ""), Folder(path.resolve().parent))
-    contents = raw_objects.read(source)
+    contents = raw_objects.read(source, options)
     for content in contents:
         content.close()
     return contents

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from ...config import Config
@@ -32,6 +33,8 @@ class Occasion:
         YYYYMMDD, where the header does not tell it.
     experimenter
         Of a session that is drafted.
+    options
+        Of the files' reader; they are noted in ``neuropress.toml``.
     """
 
     lab: str
@@ -40,6 +43,7 @@ class Occasion:
     subject: str | None = None
     date: str | None = None
     experimenter: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from neuropress.converters import list_converter_names, load_converter
 
-from ...config import Config
+from ...config import FILE, Config, format_toml_text, format_toml_value
 from ...model.finding import problem
 from ...model.profile import TableSpec
 from ...storage.state import write_atomic
@@ -121,3 +122,16 @@ def _append_row(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
     whole = text if text.endswith(("\n", "\r")) else text + end
     write_atomic(path, whole + line.getvalue())
     return True
+
+
+def note_options(config: Config, key: str, options: Mapping[str, Any]) -> None:
+    """Append what a person said of a file to ``neuropress.toml``; what stands there stays as it is."""
+    if config.find_options(key) == dict(options):
+        return
+    path = config.root / FILE
+    lines = [
+        f"[options.{format_toml_text(key)}]",
+        *(f"{name} = {format_toml_value(options[name])}" for name in options),
+    ]
+    text = path.read_text("utf-8")
+    write_atomic(path, f"{text.rstrip()}\n\n" + "\n".join(lines) + "\n")
