@@ -1,0 +1,118 @@
+"""Behaviour tables: rows of ``behavior`` with a CSV or TSV, to series, events and trials in milliseconds of a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+
+from neuropress.mapping.rules import Slots
+from neuropress.model.clock import Clock
+from neuropress.model.content import Content, DataTable, Series
+from neuropress.model.finding import Finding, finding
+from neuropress.model.plan import ArraySpec, Field, Node
+from neuropress.model.record import Record
+
+from . import Built, Job, make_constant
+
+NAME = "behavior"
+REVISION = 1
+TABLES = ("behavior",)
+COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
+TARGET = "session"
+SLOTS: Slots = {"object": frozenset({"description"}), "series": frozenset({"comments"})}
+BINDINGS: Mapping[str, str] = {}
+MODULE = "/processing/behavior"
+SUFFIXES = (".csv", ".tsv")
+
+
+def takes(record: Record) -> bool:
+    """Rows whose file is a CSV or TSV."""
+    return record.table in TABLES and record.cells["file_path_raw"].text.lower().endswith(SUFFIXES)
+
+
+def bindings(record: Record) -> Mapping[str, Record | None]:
+    """None: the row's own parents suffice."""
+    return {}
+
+
+def build(jobs: Sequence[Job]) -> Built:
+    """Nodes of every row whose file says what it holds, and a finding for each other row."""
+    nodes: dict[str, Node] = {}
+    findings: list[Finding] = []
+    for job in jobs:
+        for content in job.contents:
+            if isinstance(content, Series):
+                made = _build_series(job, content)
+            elif isinstance(content, DataTable):
+                made = [_build_table(job, content)]
+            else:
+                message = f"{job.source} is not converted: {content.header.get('undeclared', 'it holds no table')}"
+                findings.append(finding("behavior.undeclared", message, **job.locate()))
+                continue
+            nodes |= {node.path: node for node in made}
+    return Built(tuple(nodes.values()), tuple(findings))
+
+
+def _build_series(job: Job, content: Series) -> list[Node]:
+    """A SpatialSeries of a place, a TimeSeries of any other column, and what holds it."""
+    is_place = bool(content.header.get("is_place"))
+    is_pupil = job.record.cells["metric_type"].text == "pupil"
+    holder = "Position" if is_place else "PupilTracking" if is_pupil else "BehavioralTimeSeries"
+    fields = {
+        "description": _describe(job, content),
+        "unit": _make_fact(job, "unit", content.channels[0].unit),
+        **job.fields.get("series", {}),
+    }
+    arrays = {"data": ArraySpec.of(job.source, content, content.array)}
+    if content.rate is None:
+        arrays["timestamps"] = _time_array(job, content, content.timestamps)
+    else:
+        fields["rate"] = _make_fact(job, "rate", float(content.rate))
+        fields["starting_time"] = _make_fact(job, "start", float(Fraction(content.header["start"])))
+    about = {"description": make_constant(NAME, "module", "Behaviour of the animal.")}
+    return [
+        Node(MODULE, "ProcessingModule", about),
+        Node(f"{MODULE}/{holder}", holder),
+        Node(f"{MODULE}/{holder}/{_name(job, content)}", "SpatialSeries" if is_place else "TimeSeries", fields, {}, arrays),
+    ]
+
+
+def _build_table(job: Job, content: DataTable) -> Node:
+    """TimeIntervals of trials, or an EventsTable."""
+    is_trials = "stop" in content.arrays
+    times = {"start": "start_time", "stop": "stop_time"} if is_trials else {"time": "timestamp", "frame": "timestamp"}
+    fields = {"description": _describe(job, content)}
+    arrays = {}
+    for column in content.columns:
+        if column.array in times:
+            arrays[times[column.array]] = _time_array(job, content, column.array)
+        else:
+            name = column.array.replace("/", "_")
+            arrays[name] = ArraySpec.of(job.source, content, column.array)
+            unit = f", in {column.unit}" if column.unit else ""
+            fields[f"{name}/description"] = _make_fact(job, "column", f"Column {column.name!r} of the file{unit}")
+    place = "/intervals" if is_trials else "/events"
+    return Node(f"{place}/{_name(job, content)}", "TimeIntervals" if is_trials else "EventsTable", fields, {}, arrays)
+
+
+def _name(job: Job, content: Content) -> str:
+    return f"{job.record.key}_{content.name}".replace("/", "_")
+
+
+def _time_array(job: Job, content: Content, array: str) -> ArraySpec:
+    clock = Clock(content.header["clock"], content.header["clock_offset"])
+    return ArraySpec.of(job.source, content, array, clock=clock)
+
+
+def _make_fact(job: Job, name: str, value: object) -> Field:
+    """A field from the file's header or the options that it was read with."""
+    return Field(value, f"{NAME}:{name}", "header", (job.make_fact_ref(name, value),))
+
+
+def _describe(job: Job, content: Content) -> Field:
+    """What the row says of it, and the columns as the file names them."""
+    stated = job.fields["object"]["description"]
+    columns = content.header.get("columns") or [column.name for column in getattr(content, "columns", ())]
+    listed = ", ".join(columns)
+    sources = (*stated.sources, job.make_fact_ref("columns", listed))
+    return Field(f"{stated.value}. Columns of the file: {listed}", f"{NAME}:description", "template", sources)
