@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from neuropress.mapping.rules import Slots
 from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
-from neuropress.model.finding import Finding, finding
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
 
-NAME = "behavior"
+NAME = "behavior_table"
 REVISION = 1
 TABLES = ("behavior",)
 COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
@@ -23,6 +23,10 @@ SLOTS: Slots = {"object": frozenset({"description"}), "series": frozenset({"comm
 BINDINGS: Mapping[str, str] = {}
 MODULE = "/processing/behavior"
 SUFFIXES = (".csv", ".tsv")
+RESERVED = {"id", "name", "description", "colnames", "columns", "timestamp", "duration", "annotation", "start_time",
+            "stop_time", "tags", "timeseries", "timeseries_index", "tags_index"}  # fmt: skip
+"""Columns and attributes of NWB's tables, whose meaning is not that of a lab's column."""
+WANTS = "columns with units, and times"
 
 
 def takes(record: Record) -> bool:
@@ -35,22 +39,22 @@ def bindings(record: Record) -> Mapping[str, Record | None]:
     return {}
 
 
+def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:
+    """Series and tables whose header has a clock."""
+    return [content for content in contents if isinstance(content, (Series, DataTable)) and "clock" in content.header]
+
+
 def build(jobs: Sequence[Job]) -> Built:
-    """Nodes of every row whose file says what it holds, and a finding for each other row."""
+    """Nodes of every row: series in the module "behavior", events and trials in places of their own."""
     nodes: dict[str, Node] = {}
-    findings: list[Finding] = []
     for job in jobs:
         for content in job.contents:
             if isinstance(content, Series):
-                made = _build_series(job, content)
+                nodes |= {node.path: node for node in _build_series(job, content)}
             elif isinstance(content, DataTable):
-                made = [_build_table(job, content)]
-            else:
-                message = f"{job.source} is not converted: {content.header.get('undeclared', 'it holds no table')}"
-                findings.append(finding("behavior.undeclared", message, **job.locate()))
-                continue
-            nodes |= {node.path: node for node in made}
-    return Built(tuple(nodes.values()), tuple(findings))
+                node = _build_table(job, content)
+                nodes[node.path] = node
+    return Built(tuple(nodes.values()))
 
 
 def _build_series(job: Job, content: Series) -> list[Node]:
@@ -58,6 +62,7 @@ def _build_series(job: Job, content: Series) -> list[Node]:
     is_place = bool(content.header.get("is_place"))
     is_pupil = job.record.cells["metric_type"].text == "pupil"
     holder = "Position" if is_place else "PupilTracking" if is_pupil else "BehavioralTimeSeries"
+    kind = "SpatialSeries" if is_place else "TimeSeries"
     fields = {
         "description": _describe(job, content),
         "unit": _make_fact(job, "unit", content.channels[0].unit),
@@ -73,7 +78,13 @@ def _build_series(job: Job, content: Series) -> list[Node]:
     return [
         Node(MODULE, "ProcessingModule", about),
         Node(f"{MODULE}/{holder}", holder),
-        Node(f"{MODULE}/{holder}/{_name(job, content)}", "SpatialSeries" if is_place else "TimeSeries", fields, {}, arrays),
+        Node(
+            f"{MODULE}/{holder}/{_name(job, content)}",
+            kind,
+            fields,
+            {},
+            arrays,
+        ),
     ]
 
 
@@ -87,7 +98,8 @@ def _build_table(job: Job, content: DataTable) -> Node:
         if column.array in times:
             arrays[times[column.array]] = _time_array(job, content, column.array)
         else:
-            name = column.array.replace("/", "_")
+            name = _clean(column.array)
+            name += "_column" if name in RESERVED else ""
             arrays[name] = ArraySpec.of(job.source, content, column.array)
             unit = f", in {column.unit}" if column.unit else ""
             fields[f"{name}/description"] = _make_fact(job, "column", f"Column {column.name!r} of the file{unit}")
@@ -96,7 +108,12 @@ def _build_table(job: Job, content: DataTable) -> Node:
 
 
 def _name(job: Job, content: Content) -> str:
-    return f"{job.record.key}_{content.name}".replace("/", "_")
+    return _clean(f"{job.record.key}_{content.name}")
+
+
+def _clean(name: str) -> str:
+    """A name without what NWB does not allow in it."""
+    return re.sub(r"[/:]", "_", name)
 
 
 def _time_array(job: Job, content: Content, array: str) -> ArraySpec:

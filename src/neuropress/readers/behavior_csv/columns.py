@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-type Role = Literal["value", "time", "start", "stop", "frame", "text", "ignore"]
+type Role = Literal["value", "time", "start", "stop", "frame", "text", "ignore", "blank"]
 
 SECONDS = {"s": "1", "sec": "1", "ms": "0.001", "us": "0.000001", "ns": "0.000000001", "min": "60"}
 """Seconds of a unit of time, exact."""
@@ -17,7 +17,8 @@ LENGTHS = {"m": "meters", "cm": "centimeters", "mm": "millimeters", "um": "micro
 UNITS = {
     **LENGTHS, **{unit: unit for unit in SECONDS}, "pixel": "pixels", "pixels": "pixels", "m/s": "m/s", "cm/s": "cm/s",
     "mm/s": "mm/s", "deg": "degrees", "rad": "radians", "deg/s": "degrees/s", "rad/s": "radians/s", "hz": "Hz",
-    "v": "volts", "mv": "millivolts", "g": "g", "%": "percent", "a.u.": "a.u.", "au": "a.u.", "1": "1", "count": "count",
+    "v": "volts", "mv": "millivolts", "g": "g", "%": "percent", "a.u.": "a.u.", "au": "a.u.", "1": "1",
+    "count": "count",
 }  # fmt: skip
 """Units as people write them, in lower case, and as the result has them."""
 LEAST_SUFFIX = 2
@@ -30,6 +31,8 @@ TIMES = {
 }
 FRAMES = {"frame", "frames", "frame_number", "frame_index"}
 BRACKETS = re.compile(r"(.*?)\s*[(\[]([^()\[\]]*)[)\]]")
+AXES = re.compile(r"(?:(.*)[_ .])?([xyz])", re.IGNORECASE)
+"""Names of the coordinates of a point."""
 RATIO = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,15})?(/[1-9][0-9]{0,14})?")
 
 
