@@ -8,9 +8,11 @@ import math
 import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import batched
 
 import numpy as np
 
@@ -20,7 +22,11 @@ from .columns import Described, find_delimiter
 MAX_LINE = 2**18
 """Characters of one line; 60 tracked points have some 4,000."""
 MAX_CELLS = 40_000_000
+BATCH = 1024
+"""Rows that are parsed together."""
 NUMBER = re.compile(r"[+-]?([0-9]{1,40}\.?[0-9]{0,40}|\.[0-9]{1,40})([eE][+-]?[0-9]{1,3})?")
+PLAIN = re.compile(r"[0-9.eE+-]*")
+"""What ``float`` may be trusted with: it also takes ``1_000``, ``infinity`` and digits of other scripts."""
 BLANK = {"", "na", "n/a", "nan"}
 """Cells of values that have none, in lower case."""
 SURROGATE = re.compile("[\\ud800-\\udfff]")
@@ -30,15 +36,23 @@ MAX_DIGITS = 18
 TEXT = np.dtypes.StringDType()
 
 
+class BadCell(ValueError):
+    """A cell that is not what its column says, by its place among those that were to be added."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
 class Texts:
     """Cells as they stand."""
 
     def __init__(self) -> None:
         self.cells: list[str] = []
 
-    def add(self, cell: str) -> None:
-        """Add a cell."""
-        self.cells.append(cell)
+    def extend(self, cells: Sequence[str]) -> None:
+        """Add cells."""
+        self.cells.extend(cells)
 
     def make_array(self) -> np.ndarray:
         """(row,) texts."""
@@ -51,10 +65,17 @@ class Values:
     def __init__(self) -> None:
         self.numbers = array("d")
 
-    def add(self, cell: str) -> None:
-        """Add a cell. Raises `ValueError`."""
-        text = cell.strip()
-        self.numbers.append(math.nan if text.lower() in BLANK else _parse_number(text))
+    def extend(self, cells: Sequence[str]) -> None:
+        """Add cells. Raises `BadCell`."""
+        texts = [cell.strip() for cell in cells]
+        if PLAIN.fullmatch("".join(texts)) and all(texts):
+            with suppress(ValueError):
+                numbers = array("d", map(float, texts))
+                if not math.isnan(sum(numbers) * 0):  # as it is of an infinity
+                    self.numbers.extend(numbers)
+                    return
+        for at, text in enumerate(texts):
+            self.numbers.append(math.nan if text.lower() in BLANK else _parse_number(text, at))
 
     def make_array(self) -> np.ndarray:
         """(row,) float64."""
@@ -64,10 +85,11 @@ class Values:
 class Blanks:
     """Cells under no name, behind a delimiter at the end of each line."""
 
-    def add(self, cell: str) -> None:
-        """Look that a cell is blank. Raises `ValueError`."""
-        if cell.strip():
-            raise ValueError("it has no name")
+    def extend(self, cells: Sequence[str]) -> None:
+        """Look that cells are blank. Raises `BadCell`."""
+        for at, cell in enumerate(cells):
+            if cell.strip():
+                raise BadCell(at)
 
 
 class Times:
@@ -80,12 +102,13 @@ class Times:
         self.largest = 0
         self.is_whole = True
 
-    def add(self, cell: str) -> None:
-        """Add a cell. Raises `ValueError`."""
-        self.floats.append(_parse_number(cell.strip()))
-        exact = Decimal(cell.strip())
-        places = max(self.places, -int(exact.as_tuple().exponent))
-        self.largest = max(self.largest, exact.adjusted() + 1)
+    def extend(self, cells: Sequence[str]) -> None:
+        """Add cells. Raises `BadCell`."""
+        texts = [cell.strip() for cell in cells]
+        self.floats.extend(_parse_number(text, at) for at, text in enumerate(texts))
+        exact = [Decimal(text) for text in texts]
+        places = max(self.places, *(-int(number.as_tuple().exponent) for number in exact))
+        self.largest = max(self.largest, *(number.adjusted() + 1 for number in exact))
         self.is_whole = self.is_whole and self.largest + places <= MAX_DIGITS
         if not self.is_whole:
             return
@@ -93,7 +116,7 @@ class Times:
             factor = 10 ** (places - self.places)
             self.ticks = array("q", [tick * factor for tick in self.ticks])
             self.places = places
-        self.ticks.append(int(exact.scaleb(places)))
+        self.ticks.extend(int(number.scaleb(places)) for number in exact)
 
 
 def scale_times(columns: Sequence[Times], unit: Fraction) -> tuple[list[np.ndarray], str]:
@@ -164,29 +187,34 @@ def parse_rows(
     kinds: Mapping[str, type[Texts | Values | Blanks]] = {"value": Values, "text": Texts, "blank": Blanks}
     cells = [None if column.role == "ignore" else kinds.get(column.role, Times)() for column in columns]
     lines = array("L")
-    for line, row in rows:
-        if len(row) != len(columns):
-            raise make_problem(key, line, f"{len(row)} cells under {len(columns)} columns")
-        if (len(lines) + 1) * len(columns) > MAX_CELLS:
-            raise make_problem(key, line, f"more than {MAX_CELLS} cells")
-        lines.append(line)
+    # Column by column within a batch, which takes a fifth of the time of cell by cell.
+    for batch in batched(rows, BATCH):
+        lines.extend(line for line, _ in batch)
+        for line, row in batch:
+            if len(row) != len(columns):
+                raise make_problem(key, line, f"{len(row)} cells under {len(columns)} columns")
+        if len(lines) * len(columns) > MAX_CELLS:
+            raise make_problem(key, lines[-1], f"more than {MAX_CELLS} cells")
         for number, kept in enumerate(cells):
             if kept is None:
                 continue
-            cell = row[number]
+            column = [row[number] for _, row in batch]
+            is_number = not isinstance(kept, Texts)
             try:
-                kept.add(cell.replace(",", ".") if comma and not isinstance(kept, Texts) else cell)
-            except ValueError as error:
+                kept.extend([cell.replace(",", ".") for cell in column] if comma and is_number else column)
+            except BadCell as bad:
+                cell = column[bad.at]
                 kind = "no number" if names[number].strip() else "under no name"
                 advice = '; state decimal = "comma" if that is meant' if "," in cell and not comma else ""
-                raise make_problem(key, line, f"{cell[:80]!r} is {kind}{advice}", names[number], cell) from error
+                line = batch[bad.at][0]
+                raise make_problem(key, line, f"{cell[:80]!r} is {kind}{advice}", names[number], cell) from bad
     return Table(names, columns, cells, lines)
 
 
-def _parse_number(text: str) -> float:
+def _parse_number(text: str, at: int) -> float:
     number = float(text) if NUMBER.fullmatch(text) else math.inf
     if math.isinf(number):
-        raise ValueError(text)
+        raise BadCell(at)
     return number
 
 
