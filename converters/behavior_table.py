@@ -1,4 +1,4 @@
-"""Behaviour tables: rows of ``behavior`` with a CSV or TSV, to series, events and trials in milliseconds of a clock."""
+"""Behaviour tables: rows of ``behavior`` with a CSV or TSV, to series, events and trials."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ REVISION = 1
 TABLES = ("behavior",)
 COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
 TARGET = "session"
-SLOTS: Slots = {"object": frozenset({"description"}), "series": frozenset({"comments"})}
+SLOTS: Slots = {"object": frozenset({"description", "comments"})}
 BINDINGS: Mapping[str, str] = {}
 MODULE = "/processing/behavior"
 SUFFIXES = (".csv", ".tsv")
@@ -66,8 +66,9 @@ def _build_series(job: Job, content: Series) -> list[Node]:
     fields = {
         "description": _describe(job, content),
         "unit": _make_fact(job, "unit", content.channels[0].unit),
-        **job.fields.get("series", {}),
     }
+    if comments := job.fields["object"].get("comments"):
+        fields["comments"] = comments
     arrays = {"data": ArraySpec.of(job.source, content, content.array)}
     if content.rate is None:
         arrays["timestamps"] = _time_array(job, content, content.timestamps)
@@ -75,17 +76,8 @@ def _build_series(job: Job, content: Series) -> list[Node]:
         fields["rate"] = _make_fact(job, "rate", float(content.rate))
         fields["starting_time"] = _make_fact(job, "start", float(Fraction(content.header["start"])))
     about = {"description": make_constant(NAME, "module", "Behaviour of the animal.")}
-    return [
-        Node(MODULE, "ProcessingModule", about),
-        Node(f"{MODULE}/{holder}", holder),
-        Node(
-            f"{MODULE}/{holder}/{_name(job, content)}",
-            kind,
-            fields,
-            {},
-            arrays,
-        ),
-    ]
+    holding = [Node(MODULE, "ProcessingModule", about), Node(f"{MODULE}/{holder}", holder)]
+    return [*holding, Node(f"{MODULE}/{holder}/{_name(job, content)}", kind, fields, {}, arrays)]
 
 
 def _build_table(job: Job, content: DataTable) -> Node:
@@ -127,9 +119,13 @@ def _make_fact(job: Job, name: str, value: object) -> Field:
 
 
 def _describe(job: Job, content: Content) -> Field:
-    """What the row says of it, and the columns as the file names them."""
-    stated = job.fields["object"]["description"]
-    columns = content.header.get("columns") or [column.name for column in getattr(content, "columns", ())]
+    """What the row says of it, and the columns as the file names them; a table has no field for comments."""
+    stated = job.fields["object"]
+    if isinstance(content, DataTable):
+        parts, columns = list(stated.values()), [column.name for column in content.columns]
+    else:
+        parts, columns = [stated["description"]], content.header["columns"]
     listed = ", ".join(columns)
-    sources = (*stated.sources, job.make_fact_ref("columns", listed))
-    return Field(f"{stated.value}. Columns of the file: {listed}", f"{NAME}:description", "template", sources)
+    texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
+    sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("columns", listed))
+    return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)

@@ -50,9 +50,8 @@ def run_line(ds: Builder, capsys: pytest.CaptureFixture[str]) -> Path:
 def test_every_kind_of_table(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     add_table(ds, WALK, task="open field", notes="a note", options='clock_offset = "12.5"')
     add_table(ds, "frame,area (px)\n" + "".join(f"{i},{50 + i % 7}\n" for i in range(20)), "pupil", 'frame_rate = "25"')
-    add_table(
-        ds, 'time_ms,event,size\n5,lick,1\n17,"left, ü",2\n40,reward,3\n', "event", 'columns = "event = text; size = 1"'
-    )
+    licks = 'time_ms,event,size\n5,lick,1\n17,"left, ü",2\n40,reward,3\n'
+    add_table(ds, licks, "event", 'columns = "event = text; size = 1"', injection="saline; i.p.", notes="left spout")
     add_table(
         ds, "start_s,stop_s,outcome\n0.5,1.25,hit\n2,3.125,miss\n4,5,none\n", "choice", 'columns = "outcome = text"'
     )
@@ -72,6 +71,9 @@ def test_every_kind_of_table(ds: Builder, capsys: pytest.CaptureFixture[str]) ->
         pupil = module["PupilTracking"]["JB_B_0002_area"]
         assert (pupil.rate, pupil.starting_time, pupil.unit, pupil.data.shape) == (25, 0, "pixels", (20,))
         events = file.events["JB_B_0003_events"]
+        assert events.description == (
+            "Behaviour: event; injected: saline; i.p.. left spout. Columns of the file: time_ms, event, size"
+        )
         assert events["timestamp"][:].tolist() == [0.005, 0.017, 0.04]
         assert list(events["event"][:]) == ["lick", "left, ü", "reward"]
         trials = file.intervals["JB_B_0004_trials"]

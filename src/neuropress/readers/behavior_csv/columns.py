@@ -16,11 +16,11 @@ LENGTHS = {"m": "meters", "cm": "centimeters", "mm": "millimeters", "um": "micro
 """Units of places, as NWB names them."""
 UNITS = {
     **LENGTHS, **{unit: unit for unit in SECONDS}, "pixel": "pixels", "pixels": "pixels", "m/s": "m/s", "cm/s": "cm/s",
-    "mm/s": "mm/s", "deg": "degrees", "rad": "radians", "deg/s": "degrees/s", "rad/s": "radians/s", "hz": "Hz",
-    "v": "volts", "mv": "millivolts", "g": "g", "%": "percent", "a.u.": "a.u.", "au": "a.u.", "1": "1",
+    "mm/s": "mm/s", "deg": "degrees", "rad": "radians", "deg/s": "degrees/s", "rad/s": "radians/s", "Hz": "Hz",
+    "hz": "Hz", "V": "volts", "mV": "millivolts", "g": "g", "%": "percent", "a.u.": "a.u.", "au": "a.u.", "1": "1",
     "count": "count",
 }  # fmt: skip
-"""Units as people write them, in lower case, and as the result has them."""
+"""Units as people write them and as the result has them; S is no second, M no metre."""
 LEAST_SUFFIX = 2
 """Letters of a unit behind ``_``: ``paw_m`` and ``trial_s`` may mean anything."""
 ROLES = ("frame", "text", "ignore")
@@ -74,12 +74,12 @@ def _describe_name(name: str) -> Described | None:
     if name.lower() in FRAMES:
         return Described(name, "", "frame")
     if match := BRACKETS.fullmatch(name):
-        unit = match[2].strip().lower().replace("\u00b5", "u").replace("\u03bc", "u")
+        unit = match[2].strip().replace("\u00b5", "u").replace("\u03bc", "u")
         return _describe_value(match[1], unit) if match[1] else None
     parts = name.split("_")
     for count in (3, 2, 1):
         base = "_".join(parts[:-count])
-        match [part.lower() for part in parts[-count:]]:
+        match parts[-count:]:
             case [above, "per", below]:
                 unit = f"{above}/{below}"
             case [above, "s"]:
@@ -129,10 +129,9 @@ def _parse_meaning(name: str, words: Sequence[str]) -> Described:
             return Described(name, "", role)
         case ["time" | "start" | "stop" as role, unit] if unit in SECONDS:
             return Described(name, unit, role)
-        case [unit] if unit.lower() in UNITS:
+        case [unit] if unit in UNITS:
             described = _describe_name(name)
-            base = described.name if described else name
-            return Described(base, UNITS[unit.lower()])
+            return Described(described.name if described else name, UNITS[unit])
     times = f"time, start or stop with one of {', '.join(SECONDS)}"
     known = f"a unit ({', '.join(UNITS)}), {times}, {', '.join(ROLES)}"
     raise ValueError(f"says {' '.join(words)[:80]!r} of the column {name[:80]!r}; known: {known}")

@@ -29,6 +29,8 @@ MAX_BYTES = 256 * 2**20
 MAX_COLUMNS = 4096
 COORDINATES = ("x", "y", "z", "likelihood")
 """Of a point of DeepLabCut."""
+SHOWN = 12
+"""Columns that a message lists."""
 LEFT_OUT = ("ignore", "blank")
 
 
@@ -88,8 +90,9 @@ def _describe_columns(key: str, names: Sequence[str], options: Mapping[str, Any]
     # A delimiter at the end of each line makes a column without a name, which may be left out.
     unknown = unknown[:-1] if unknown and not unknown[-1] and not names[-1].strip() else unknown
     if unknown:
-        listed = ", ".join(repr(name[:40]) for name in unknown[:5]) + (", ..." if len(unknown) > 5 else "")
-        entry = "; ".join(f"{name[:40]} = UNIT" for name in unknown[:5])
+        more = len(unknown) > SHOWN
+        listed = ", ".join(repr(name[:80]) for name in unknown[:SHOWN]) + (", ..." if more else "")
+        entry = "; ".join(f"{name[:80]} = UNIT" for name in unknown[:SHOWN]) + ("; ..." if more else "")
         has_time = any(column.is_time for column in described if column)
         likely = {"columns": entry} | ({} if has_time else _guess_rate(options))
         raise Undeclared(f"its columns {listed} name no unit; {_ask(key, likely)}")
@@ -144,7 +147,9 @@ def _assign_times(
         listed = ", ".join(column.name for column in axes + stops)
         raise Undeclared(f"several of its columns are times ({listed}); state that others are = ignore")
     if [column.role for column in axes].count("start") != len(stops):
-        raise Undeclared("trials need a column of starts and one of stops")
+        single = next(column for column in columns if column.role in ("start", "stop"))
+        likely = {"columns": f"{single.name} = time {single.unit}"}
+        raise Undeclared(f"trials need a column of starts and one of stops; of other rows, {_ask(key, likely)}")
     if axes and axes[0].role in ("time", "start"):
         if "frame_rate" in options:
             raise Undeclared(f"frame_rate is stated, but its column {axes[0].name!r} has the times; leave one out")
