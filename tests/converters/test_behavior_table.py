@@ -89,6 +89,17 @@ def test_every_kind_of_table(ds: Builder, capsys: pytest.CaptureFixture[str]) ->
     assert "verify.different" in capsys.readouterr().out
 
 
+def test_every_cell_that_is_promised_is_bound(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    cells = {"task": "maze", "injection": "saline", "notes": "a note"}
+    add_table(ds, WALK, **cells)
+    add_table(ds, "time_ms\n5\n17\n40\n", "licking", **cells)
+    run_line(ds, capsys)
+    assert main(["coverage", str(ds.root), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    found = {line["column"]: line["core NWB"] for line in lines if "column" in line}
+    assert {found[f"behavior.{name}"] for name in ("metric_type", *cells)} == {2}
+
+
 def test_names_that_nwb_gives_another_meaning(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     header = "time_ms,duration (ms),duration,id,a/b:c,name,timestamp,description"
     stated = 'columns = "duration = ms; id = 1; a/b:c = 1; name = text; timestamp = ms; description = text"'
