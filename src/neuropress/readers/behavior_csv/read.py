@@ -9,6 +9,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -47,9 +48,9 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
         ``behavior.damaged``: a cell or a line of a declared file is not what its column says.
     """
     key = source.key
-    if source.size() > MAX_BYTES:
-        raise make_problem(key, 1, f"the file has more than {MAX_BYTES} bytes")
     try:
+        if source.size() > MAX_BYTES:
+            raise Undeclared(f"the file has more than {MAX_BYTES} bytes")
         with source.open() as file:
             text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
             return _make_contents(key, _read_table(key, text, options), options)
@@ -61,18 +62,17 @@ def _read_table(key: str, file: io.TextIOWrapper, options: Mapping[str, Any]) ->
     rows = split_rows(key, file)
     try:
         names = next(csv.reader([options["header"]]), []) if "header" in options else next(rows, (1, []))[1]
-        first = None
         if names[:1] == ["scorer"]:
             names, columns = _describe_points(names, rows, options)
         else:
             columns = _describe_columns(key, names, options)
-        first = next(rows, None)
     except Problem as bad:
         # A line that cannot be split is damage only where the header says what the file is.
         raise Undeclared(bad.finding.message) from bad
+    first = next(rows, None)
     if first is None:
         raise Undeclared("it has no rows below its header")
-    columns = _assign_times(key, columns, first[1], options)
+    columns = _assign_times(key, names, columns, first[1], options)
     return parse_rows(key, chain([first], rows), names, columns, options.get("decimal") == "comma")
 
 
@@ -129,14 +129,14 @@ def _parse_stated(names: Sequence[str], options: Mapping[str, Any]) -> dict[str,
 def _clean_names(columns: Sequence[Described]) -> list[Described]:
     """The columns with names that NWB allows. Raises `Undeclared` where two become one."""
     cleaned = [replace(column, name=re.sub(r"[/:]", "_", column.name)) for column in columns]
-    kept = [column.name for column in cleaned if column.role not in LEFT_OUT]
-    if twice := sorted({name for name in kept if kept.count(name) > 1}):
+    kept = Counter(column.name for column in cleaned if column.role not in LEFT_OUT)
+    if twice := [name for name, count in kept.items() if count > 1]:
         raise Undeclared(f"two of its columns are called {twice[0]!r}; rename one, or state that it is = ignore")
     return cleaned
 
 
 def _assign_times(
-    key: str, columns: list[Described], first: Sequence[str], options: Mapping[str, Any]
+    key: str, names: Sequence[str], columns: list[Described], first: Sequence[str], options: Mapping[str, Any]
 ) -> list[Described]:
     """The columns, frames being mere numbers beside a time. Raises `Undeclared` where rows have no time, or two."""
     if any(column.role in ("time", "start") for column in columns):
@@ -144,21 +144,19 @@ def _assign_times(
     axes = [column for column in columns if column.is_time]
     stops = [column for column in columns if column.role == "stop"]
     if len(axes) > 1 or len(stops) > 1:
-        listed = ", ".join(column.name for column in axes + stops)
+        listed = ", ".join(name for name, column in zip(names, columns, strict=True) if column in axes + stops)
         raise Undeclared(f"several of its columns are times ({listed}); state that others are = ignore")
     if [column.role for column in axes].count("start") != len(stops):
-        single = next(column for column in columns if column.role in ("start", "stop"))
-        likely = {"columns": f"{single.name} = time {single.unit}"}
+        number = next(at for at, column in enumerate(columns) if column.role in ("start", "stop"))
+        likely = {"columns": f"{names[number].strip()} = time {columns[number].unit}"}
         raise Undeclared(f"trials need a column of starts and one of stops; of other rows, {_ask(key, likely)}")
     if axes and axes[0].role in ("time", "start"):
         if "frame_rate" in options:
             raise Undeclared(f"frame_rate is stated, but its column {axes[0].name!r} has the times; leave one out")
         return columns
-    number = columns.index(axes[0]) if axes else None
-    if number is not None and number < len(first) and not NUMBER.fullmatch(first[number].strip()):
-        raise Undeclared(
-            f"its frames are names ({first[number][:80]!r}), as of images that somebody labelled: no times"
-        )
+    frame = first[columns.index(axes[0])] if axes and len(first) == len(columns) else "0"
+    if not NUMBER.fullmatch(frame.strip()):
+        raise Undeclared(f"its frames are names ({frame[:80]!r}), as of images that somebody labelled: no times")
     if "frame_rate" not in options:
         what = "its frames have no times" if axes else "no column has its times"
         raise Undeclared(f"{what}; {_ask(key, _guess_rate(options))}")
