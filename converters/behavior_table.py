@@ -105,7 +105,7 @@ def _name(job: Job, content: Content) -> str:
 
 def _clean(name: str) -> str:
     """A name without what NWB does not allow in it."""
-    return re.sub(r"[/:]", "_", name)
+    return re.sub(r"[/:\\]", "_", name)
 
 
 def _time_array(job: Job, content: Content, array: str) -> ArraySpec:

@@ -101,13 +101,13 @@ def test_every_cell_that_is_promised_is_bound(ds: Builder, capsys: pytest.Captur
 
 
 def test_names_that_nwb_gives_another_meaning(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
-    header = "time_ms,duration (ms),duration,id,a/b:c,name,timestamp,description"
-    stated = 'columns = "duration = ms; id = 1; a/b:c = 1; name = text; timestamp = ms; description = text"'
+    header = "time_ms,duration (ms),duration,id,a/b\\c:d,name,timestamp,description"
+    stated = "columns = 'duration = ms; id = 1; a/b\\c:d = 1; name = text; timestamp = ms; description = text'"
     rows = "".join(f"{i * i},{i},{i + 1},{9 - i},4,n{i},6,d{i % 4}\n" for i in range(5))
     add_table(ds, f"{header}\n{rows}".replace("duration (ms),", "length (ms),"), "event", stated)
     with pynwb.NWBHDF5IO(str(run_line(ds, capsys)), "r") as io:
         events = io.read().events["JB_B_0001_events"]
-        names = {"length (ms)", "duration_column", "id_column", "a_b_c", "name_column", "timestamp_column"}
+        names = {"length (ms)", "duration_column", "id_column", "a_b_c_d", "name_column", "timestamp_column"}
         assert names <= set(events.colnames)
         assert events["duration_column"][:].tolist() == [1, 2, 3, 4, 5]
         assert events.id[:].tolist() == [0, 1, 2, 3, 4]

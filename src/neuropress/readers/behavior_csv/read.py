@@ -128,7 +128,7 @@ def _parse_stated(names: Sequence[str], options: Mapping[str, Any]) -> dict[str,
 
 def _clean_names(columns: Sequence[Described]) -> list[Described]:
     """The columns with names that NWB allows. Raises `Undeclared` where two become one."""
-    cleaned = [replace(column, name=re.sub(r"[/:]", "_", column.name)) for column in columns]
+    cleaned = [replace(column, name=re.sub(r"[/:\\]", "_", column.name)) for column in columns]
     kept = Counter(column.name for column in cleaned if column.role not in LEFT_OUT)
     if twice := [name for name, count in kept.items() if count > 1]:
         raise Undeclared(f"two of its columns are called {twice[0]!r}; rename one, or state that it is = ignore")
