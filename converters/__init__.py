@@ -28,7 +28,7 @@ from neuropress.results import TARGETS
 
 GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
-CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology", "plasmid_map")
+CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared")
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
 """The converter of what every session has, whatever its rows are; it takes no row by itself."""

@@ -144,7 +144,7 @@ class Config:
         for pattern, entries in self.options.items():
             if matches_key(pattern, key):
                 found |= entries
-        return found | self.options.get(key, {})
+        return found | dict(self.options.get(key, {}))
 
     def sources(self) -> SourceRoots:
         """The openers of raw bytes, which see buckets as they are from now on."""
