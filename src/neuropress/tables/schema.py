@@ -29,7 +29,7 @@ from .patterns import ConfinedValidator, check_own_schema, check_schema_size, co
 type Schema = Mapping[str, Any]
 type Kind = Literal["text", "number", "integer", "boolean", "date", "time"]
 
-_ANNOTATIONS = {"title", "description", "examples", "$comment"}
+_ANNOTATIONS = {"title", "description", "examples", "unit", "$comment"}
 _TEXT_KEYWORDS = {"type", "pattern", "minLength", "maxLength"}
 _NUMBER_KEYWORDS = {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _INFINITY = Decimal("Infinity")
@@ -50,6 +50,8 @@ class ColumnSchema:
 
     Attributes
     ----------
+    unit
+        Symbol of the unit that the column's numbers are in; empty where the schema states none.
     rules
         Keyword -> value of all parts that must hold, references resolved.
     accepts
@@ -61,6 +63,7 @@ class ColumnSchema:
     nullable: bool
     description: str
     example: str
+    unit: str
     rules: Schema
     accepts: Callable[[Value], bool]
 
@@ -199,6 +202,7 @@ def _compile_column(name: str, schema: Schema, whole: Schema, own: bool) -> Colu
         nullable=nullable,
         description=schema.get("description", ""),
         example=next(iter(schema.get("examples", ())), ""),
+        unit=str(schema.get("unit", "")),
         rules=rules,
         accepts=_compile_parts(tuple(parts), nullable, own),
     )
