@@ -38,7 +38,7 @@ def find_damage(text: str, kind: str) -> CellFault | None:
     elif kind == "integer" and _POINT_ZERO.fullmatch(text):
         what = "a whole number that was turned into a decimal, or has a separator between its thousands"
     elif kind == "text" and _GENE_DATE.fullmatch(text):
-        what = "a name that a spreadsheet took for a date; several names become this one, and which it was is lost"
+        what = "a name that a spreadsheet took for a date; several names give this date, so the original is lost"
     return _make_fault(text, what) if what else None
 
 

@@ -22,6 +22,7 @@ _INVISIBLE = re.compile("[\u200b\u2060\ufeff]")
 # another encoding, quotes set by a word processor, spaces that are none.
 _SUSPECT = re.compile(
     "[\x80-\xa0\u00c2\u00c3\u00e2\u2000-\u200b\u2018-\u201f\u2028-\u202f\u205f\u2060\u3000\ufeff\ufffd]"
+    r"|[\u00c4-\u00d6\u221a][^\x00-\x7f]|\w\?\w"
 )
 
 _POINT_ZERO = re.compile(r"([0-9]+)\.0+")
@@ -54,7 +55,7 @@ _GROUPS = (
     re.compile(r"[1-9][0-9]{0,2}(?:\.[0-9]{3})+,[0-9]+|[1-9][0-9]{0,2}(?:\.[0-9]{3}){2,}"),
     re.compile(r"[1-9][0-9]{0,2}(?:'[0-9]{3})+(?:\.[0-9]+)?"),
 )
-_MICRO = -6
+_MILLI, _MICRO = -3, -6
 
 
 def spell_text(text: str, kind: str, unit: str, choices: Sequence[str]) -> str:
@@ -148,10 +149,9 @@ def spell_boolean(text: str) -> str:
 
 
 def spell_number(text: str, kind: str, unit: str) -> str:
-    """A number in the column's unit, with a decimal point and nothing else; its digits stay as they are.
+    """A number in the column's unit, with a decimal point and nothing else.
 
-    A unit is converted exactly. A number without one, or in a column that states none, is taken as it is and not at
-    all, respectively.
+    A unit is converted exactly; a number with a unit in a column that states none is not certain.
     """
     match = _QUANTITY.fullmatch(text)
     digits = _spell_digits(match[2]) if match else ""
@@ -182,8 +182,13 @@ def _spell_digits(digits: str) -> str:
 
 def _convert_text(number: str, symbol: str, unit: str) -> str:
     given, wanted = parse_unit(symbol), parse_unit(unit)
-    # A program without the letter for micro leaves it out: 0.7 um as 0.7 m, which nobody can tell from 0.7 m.
-    if given and wanted and given.exponent == 0 and wanted.exponent == _MICRO:
-        return ""
+    # A program without the letter for micro leaves it out, and nobody can tell 0.7 m that was 0.7 um from 0.7 m. In a
+    # column of thousandths only numbers from 1 on are in doubt: 0.0355 uW would be far below what it is made for.
+    if given and wanted and given.exponent == 0:
+        is_large = wanted.exponent == _MILLI and abs(Decimal(number)) >= 1
+        if wanted.exponent == _MICRO or is_large:
+            return ""
+    if given == wanted and given is not None:
+        return number
     converted = convert_number(Decimal(number), symbol, unit)
-    return "" if converted is None else format(converted, "f")
+    return "" if converted is None else format_decimal(converted)

@@ -166,7 +166,10 @@ def _make_entries(group: Sequence[Finding], *, shared: bool) -> tuple[Entry, ...
 
 def _describe_row(found: Finding) -> str:
     line = f"line {found.location.line}" if found.location.line else ""
-    return ", ".join(part for part in (found.location.key, line) if part) or (found.location.file or found.id)
+    key = found.location.key or ""
+    if not key.isprintable() or key != key.strip():
+        key = repr(key)  # a line end in a damaged key would break the letter's lines
+    return ", ".join(part for part in (key, line) if part) or (found.location.file or found.id)
 
 
 def _describe_effect(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> str:
