@@ -106,7 +106,7 @@ def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool 
         _, left = judge_text(proposal)
         if left is not None and _is_error(left):
             return fault
-        return _add_proposal(fault, text, proposal, kind, name == spec.key)
+        return _add_proposal(fault, text, proposal, _qualify_advice(fault, kind, column.unit, name == spec.key))
 
     def parse_cell(text: str) -> Value | FlaggedCell:
         if right_key and right_key(text):
@@ -137,15 +137,21 @@ def _find_kind(name: str, column: ColumnSchema, spec: TableSpec, targets: tuple[
     return "path" if name in spec.paths else column.kind
 
 
-def _add_proposal(fault: CellFault, text: str, proposal: str, kind: str, is_own_key: bool) -> CellFault:
+def _qualify_advice(fault: CellFault, kind: str, unit: str, is_own_key: bool) -> str:
+    """Under which condition a proposal holds, or how it is to be written."""
+    if kind == "key":
+        return ", unless another row has that key" if is_own_key else ", if that row is there"
+    if fault.id == "cell.damaged":
+        return ", in a cell formatted as text"
+    return f": the column is in {unit}" if unit else ""
+
+
+def _add_proposal(fault: CellFault, text: str, proposal: str, condition: str) -> CellFault:
     """The fault with the right spelling of the text, and a hint that names both: it may be read without its row."""
     if len(text) > _QUOTED:
         return fault._replace(proposal=proposal)
-    where = ", in a cell formatted as text" if fault.id == "cell.damaged" else ""
-    if kind == "key":
-        where = ", unless another row has that key" if is_own_key else ", if that row is there"
     shown = proposal if proposal.isprintable() else repr(proposal)
-    hint = f"Write {shown} instead of {text!r}{where}."
+    hint = f"Write {shown} instead of {text!r}{condition}."
     expected = proposal if fault.id == "cell.damaged" else fault.expected
     return fault._replace(hint=hint, expected=expected, proposal=proposal)
 
@@ -195,7 +201,7 @@ def _advise_number(text: str, wanted: str, column: ColumnSchema) -> str:
         return "Find the value out: this cell must not be blank."
     if column.unit:
         return f"Write {wanted} of {column.unit}, without the unit; convert what is in another unit. {_NO_SEPARATORS}"
-    return f"Write {wanted} and nothing else. {_NO_SEPARATORS}"
+    return f"Write {wanted} and nothing else; the column means: {column.description} {_NO_SEPARATORS}"
 
 
 def explain_violation(text: str, column: ColumnSchema) -> CellFault:

@@ -10,6 +10,7 @@ from .spelling import spell_boolean, spell_date, spell_time
 _ERROR_VALUE = re.compile(r"#(?:NAME\?|REF!|VALUE!|DIV/0!|N/A|NUM!|NULL!|SPILL!)")
 _TOO_NARROW = re.compile(r"#{3,}")
 _POINT_ZERO = re.compile(r"\d+\.0+")
+_THOUSANDS = re.compile(r"\d{1,3}\.000")
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}[ T]00:00(?::00(?:\.0+)?)?")
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _LOCAL_DATE = re.compile(r"\d{1,4}([/.\-])\d{1,2}[/.\-]\d{1,4}")
@@ -36,7 +37,8 @@ def find_damage(text: str, kind: str) -> CellFault | None:
     elif kind == "boolean" and text not in ("TRUE", "FALSE") and spell_boolean(text):
         what = "not one of the spellings TRUE and FALSE"
     elif kind == "integer" and _POINT_ZERO.fullmatch(text):
-        what = "a whole number that was turned into a decimal, or has a separator between its thousands"
+        doubt = ", or has a separator between its thousands" if _THOUSANDS.fullmatch(text) else ""
+        what = f"a whole number that was turned into a decimal{doubt}"
     elif kind == "text" and _GENE_DATE.fullmatch(text):
         what = "a name that a spreadsheet took for a date; several names give this date, so the original is lost"
     return _make_fault(text, what) if what else None

@@ -16,7 +16,7 @@ SHOWN = 3
 """Results that an effect names."""
 PLACES = 50
 """Rows that an entry names: the rest have the very same text and the very same cure."""
-EACH = "what stands under each row"
+EACH = "As stated under each row."
 
 
 @dataclass(frozen=True, slots=True)
