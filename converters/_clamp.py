@@ -10,8 +10,6 @@ from neuropress.mapping.units import parse_unit
 from neuropress.model.content import Channel
 
 VOLTAGE, CURRENT = "V", "A"
-_KILO = 3
-"""No rig records in mega; a header that says so is not believed."""
 _COUNTS = 2**15
 LARGEST_CURRENT = Decimal("1e-3")
 """A; a patch amplifier's range ends far below. A unit "A" that should be "pA" exceeds it."""
@@ -39,7 +37,7 @@ class Role:
 def parse_si_unit(unit: str) -> tuple[str, Decimal] | None:
     """``pA`` -> (``A``, 1E-12); None for what is neither a current nor a voltage."""
     known = parse_unit(unit)
-    if known is None or known.base not in (VOLTAGE, CURRENT) or known.exponent > _KILO:
+    if known is None or known.base not in (VOLTAGE, CURRENT):
         return None
     return known.base, Decimal(1).scaleb(known.exponent)
 

@@ -188,6 +188,8 @@ def add_unit(column: str, text: str, random_: random.Random) -> str:
     prefix, shown = unit.removesuffix(base), random_.choice(list(_POWERS))
     if random_.random() < 0.4:
         shown = prefix
+    if shown == "M" and base != "Hz":
+        shown = prefix
     number = format(Decimal(text).scaleb(_POWERS[prefix] - _POWERS[shown]), "f")
     symbol = f"{shown}{base}"
     if random_.random() < 0.15:

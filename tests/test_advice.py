@@ -178,7 +178,7 @@ CERTAIN = {
 UNCERTAIN = {
     "ephys.sampling_rate": ("20 khz", "20 mHz Hz", "20,000", "1.000 kHz", "20 000", "20\u00a0000", "20 kg", "~20 kHz", "20.000 Hz"),
     "micro_ct_dataset.voxel_size": ("0.7 m", "0.7 px", "0.7 um/px", "0.7 ?m", "0.7 UM", "1,625"),
-    "image.laser_power": ("35500 W", "35 MILLIWATT", "35 mw"),
+    "image.laser_power": ("35500 W", "35 MILLIWATT", "35.5 MW", "35 mw"),
     "mouse.weight": ("24 kg", "24 mL", "24 G", "24 N", "<24", "24-25"),
     "image.z": ("1.000", "1,024", "12,000", "1e3 px", "1000 frames"),
     "image.numerical_aperture": ("0.8 NA", "0.8 m"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from neuropress.mapping.units import convert_number, parse_unit
 from neuropress.tables.schema import compile_table_schema
 
-PREFIXES = {"M": 6, "k": 3, "": 0, "m": -3, "u": -6, "\u00b5": -6, "\u03bc": -6, "n": -9, "p": -12}
+PREFIXES = {"k": 3, "": 0, "m": -3, "u": -6, "\u00b5": -6, "\u03bc": -6, "n": -9, "p": -12}
 
 
 @given(
@@ -27,10 +27,36 @@ def test_a_conversion_is_exact(number: Decimal, given_: str, wanted: str, base: 
 
 
 @pytest.mark.parametrize(
-    "symbol", ["", "k", "khz", "KHz", "hz", "Mw ", "um/px", "K", "%", "min", "h", "gr", "x", "kk", "mmHg"]
+    "symbol",
+    [
+        "",
+        "k",
+        "khz",
+        "KHz",
+        "hz",
+        "Mw ",
+        "um/px",
+        "K",
+        "%",
+        "min",
+        "h",
+        "gr",
+        "x",
+        "kk",
+        "mmHg",
+        "MW",
+        "ML",
+        "MHZ",
+        "GV",
+    ],
 )
 def test_a_symbol_that_is_not_certain_is_no_unit(symbol: str) -> None:
     assert parse_unit(symbol) is None
+
+
+def test_mega_is_of_hertz_alone() -> None:
+    assert convert_number(Decimal("0.02"), "MHz", "Hz") == 20000
+    assert convert_number(Decimal("35.5"), "MW", "mW") is None
 
 
 def test_a_litre_has_two_letters_and_quantities_do_not_mix() -> None:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 _EXPONENTS = {"": 0, "G": 9, "M": 6, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
 _BASES = ("Hz", "V", "A", "W", "g", "m", "s", "L", "l")
-_SYMBOL = re.compile(rf"([{''.join(_EXPONENTS)}]?)({'|'.join(_BASES)})")
+# Where case got lost, MW and ML were mW and mL; of hertz alone both letters show whether it did.
+_SYMBOL = re.compile(rf"([kmunpf]?)({'|'.join(_BASES)})|([GM])(Hz)")
 _EXACT_DIGITS = 28
 """Decimals of more digits would be rounded by the arithmetic's default precision."""
 
@@ -25,7 +26,8 @@ def parse_unit(symbol: str) -> Unit | None:
     match = _SYMBOL.fullmatch(symbol.replace("\u00b5", "u").replace("\u03bc", "u"))
     if match is None:
         return None
-    return Unit("L" if match[2] == "l" else match[2], _EXPONENTS[match[1]])
+    prefix, base = match[1] or match[3] or "", match[2] or match[4]
+    return Unit("L" if base == "l" else base, _EXPONENTS[prefix])
 
 
 def convert_number(number: Decimal, symbol: str, wanted: str) -> Decimal | None:
