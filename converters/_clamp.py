@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from neuropress.mapping.units import parse_unit
 from neuropress.model.content import Channel
 
 VOLTAGE, CURRENT = "V", "A"
-_PREFIX_EXPONENTS = {"": 0, "k": 3, "m": -3, "u": -6, "n": -9, "p": -12, "f": -15}
-_UNIT = re.compile(r"([kmunpf]?)([VA])")
 _COUNTS = 2**15
 LARGEST_CURRENT = Decimal("1e-3")
 """A; a patch amplifier's range ends far below. A unit "A" that should be "pA" exceeds it."""
@@ -38,8 +36,10 @@ class Role:
 
 def parse_si_unit(unit: str) -> tuple[str, Decimal] | None:
     """``pA`` -> (``A``, 1E-12); None for what is neither a current nor a voltage."""
-    match = _UNIT.fullmatch(unit.replace("\u00b5", "u").replace("\u03bc", "u"))
-    return (match[2], Decimal(1).scaleb(_PREFIX_EXPONENTS[match[1]])) if match else None
+    known = parse_unit(unit)
+    if known is None or known.base not in (VOLTAGE, CURRENT):
+        return None
+    return known.base, Decimal(1).scaleb(known.exponent)
 
 
 def get_quantity(channel: Channel) -> str:

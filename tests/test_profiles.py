@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import re
 import shutil
@@ -359,6 +360,17 @@ def test_a_broken_schema_is_told_in_one_line(text: str, west: Path, capsys: pyte
     (west / "schemas/session.schema.json").write_bytes(text.encode("latin-1"))
     assert main(["check", str(west)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(("unit", "status"), [("kg", 2), ("g", 0)])
+def test_a_shipped_column_stays_in_its_unit(
+    unit: str, status: int, west: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    weight = {"description": "Weight.", "unit": unit, "oneOf": [{"type": "number"}, {"type": "null"}]}
+    schema = {"title": "mouse", "properties": {"weight": weight}}
+    (west / "schemas/mouse.schema.json").write_text(json.dumps(schema), encoding="utf-8")
+    assert main(["check", str(west), "--tables-only"]) == status
+    assert ("weight must stay in g" in capsys.readouterr().err) == (status == 2)
 
 
 WORDS = ('""', "[]", "{}", "1", "true", '["..."]', '"mouse"', "nan", '"{lab}"', '"\\u0000"')

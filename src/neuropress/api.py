@@ -160,7 +160,7 @@ class Dataset:
         return write_lab_letter(self._fresh(), lab, select, tables_only=tables_only)
 
     def propose_fixes(self, path: PathLike) -> Report:
-        """Write what damaged cells were probably meant to say, as CSV that a person edits and signs.
+        """Write what damaged cells say in their right spelling, as CSV that a person edits and signs.
 
         Raises
         ------

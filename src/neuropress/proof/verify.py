@@ -94,8 +94,9 @@ def _check_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> I
             continue
         current = cache.get_raw_digest(source.root, key)
         if current != known:
-            message = f"{key} has SHA-256 {current.sha256[:12]}..., the result was made from {known.sha256[:12]}..."
-            yield key, finding("verify.input_changed", message, file=key)
+            message = f"{key} has SHA-256 {current.sha256[:12]}..., the result was made from {known.sha256}"
+            changed = finding("verify.input_changed", message, file=key, value=current.sha256, expected=known.sha256)
+            yield key, changed
 
 
 def _compare_array(

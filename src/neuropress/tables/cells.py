@@ -21,11 +21,10 @@ from .damage import find_damage
 from .keys import CellFault, compile_key_pattern, find_key_fault, find_path_fault, is_date
 from .patterns import OVERRUN_PATTERNS
 from .schema import ColumnSchema, compile_table_schema
+from .spelling import spell_text
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?", re.ASCII)
 _INTEGER = re.compile(r"[+-]?[0-9]{1,15}", re.ASCII)
-_WITH_UNIT = re.compile(r"([+-]?[0-9]+\.?[0-9]*)\s*([A-Za-zµμ%°/]+)")
-_THOUSANDS = re.compile(r"[+-]?[0-9]{1,3}(?:[, '\u00a0\u2009\u202f][0-9]{3})+(?:\.[0-9]+)?")
 _PLACEHOLDER = re.compile(r"(?i:n/?a|n\.a\.|nan|null|none|unknown|tbd|tba|\?+|-+|x+(?: x x*)*)")
 _NONE_IS_A_VALUE = {"anesthesia", "injection", "task", "contrast_agent", "processing_methods", "notes"}
 """Columns in which "none" is information and not a placeholder."""
@@ -39,6 +38,11 @@ _LOCAL_PATH = re.compile(
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,8}[A-Za-z]{2,24}\b", re.ASCII)
 _DISTINCT = 8192
 """Texts of one column that a parser remembers: most columns repeat a few values over a whole table."""
+_SPELLED = ("cell.damaged", "cell.format", "cell.type", "cell.choice", "cell.date", "key.format")
+"""Errors of texts that may mean a value of the column in another spelling."""
+_QUOTED = 80
+"""A hint quotes texts up to this length."""
+_NO_SEPARATORS = "The point is the decimal mark; nothing stands between thousands."
 _LONG = 1000
 """Limits from here on are of free text; shorter ones belong to a form that the column's description states."""
 
@@ -56,6 +60,11 @@ class FlaggedCell(NamedTuple):
     def has_error(self) -> bool:
         """Whether the cell has an error."""
         return any(_is_error(fault) for fault in self.faults)
+
+    @property
+    def proposal(self) -> str:
+        """The right spelling of what the cell means; empty where that is not certain."""
+        return next((fault.proposal for fault in self.faults if fault.proposal), "")
 
 
 def _is_error(fault: CellFault) -> bool:
@@ -79,6 +88,25 @@ def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool 
     right_key = compile_key_pattern(targets, profile).fullmatch if targets else None
     # The shipped patterns of keys and paths name the labs of one consortium; the profile knows those of the dataset.
     has_schema_rules = not targets and name not in spec.paths
+    kind = _find_kind(name, column, spec, targets)
+
+    def judge_text(text: str) -> tuple[Value, CellFault | None]:
+        value, fault = _parse_value(text, kind, column, name, spec, targets, profile)
+        if fault is None and has_schema_rules and not column.accepts(value):
+            fault = explain_violation(text, column)
+        return value, fault
+
+    def propose_spelling(text: str, fault: CellFault) -> CellFault:
+        if fault.id not in _SPELLED or (len(text) > NUMBER_CHARS and kind not in ("prose", "text")):
+            return fault
+        choices = [choice for choice in column.rules.get("enum", ()) if isinstance(choice, str)]
+        proposal = spell_text(text, kind, column.unit, choices)
+        if proposal in ("", text):
+            return fault
+        _, left = judge_text(proposal)
+        if left is not None and _is_error(left):
+            return fault
+        return _add_proposal(fault, text, proposal, _qualify_advice(fault, kind, column.unit, name == spec.key))
 
     def parse_cell(text: str) -> Value | FlaggedCell:
         if right_key and right_key(text):
@@ -86,11 +114,9 @@ def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool 
         if not text:
             missing = CellFault("cell.blank", "must not be blank")
             return None if may_be_blank else FlaggedCell(None, (missing,))
-        value, fault = _parse_value(text, column, name, spec, targets, profile)
-        if fault is None and has_schema_rules and not column.accepts(value):
-            fault = explain_violation(text, column)
+        value, fault = judge_text(text)
         if fault is not None and _is_error(fault):
-            return FlaggedCell(value if fault.id == "cell.range" else None, (fault,))
+            return FlaggedCell(value if fault.id == "cell.range" else None, (propose_spelling(text, fault),))
         remarks = [fault] if fault else []
         if column.kind == "text" and not targets and name not in spec.private:
             remarks += _find_text_remarks(text, name)
@@ -102,19 +128,42 @@ def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool 
     return lru_cache(maxsize=_DISTINCT)(parse_cell)
 
 
-def _parse_value(
-    text: str, column: ColumnSchema, name: str, spec: TableSpec, targets: tuple[str, ...], profile: Profile
-) -> tuple[Value, CellFault | None]:
-    kind: str = column.kind
-    if targets:
-        kind = "key"
+def _find_kind(name: str, column: ColumnSchema, spec: TableSpec, targets: tuple[str, ...]) -> str:
+    """What a column holds: its schema's kind, or ``key``, ``path``, ``prose``."""
     if name in _PROSE:
-        kind = "prose"
-    if len(text) > NUMBER_CHARS and kind not in ("prose", "text"):
+        return "prose"
+    if targets:
+        return "key"
+    return "path" if name in spec.paths else column.kind
+
+
+def _qualify_advice(fault: CellFault, kind: str, unit: str, is_own_key: bool) -> str:
+    """Under which condition a proposal holds, or how it is to be written."""
+    if kind == "key":
+        return ", unless another row has that key" if is_own_key else ", if that row is there"
+    if fault.id == "cell.damaged":
+        return ", in a cell formatted as text"
+    return f": the column is in {unit}" if unit else ""
+
+
+def _add_proposal(fault: CellFault, text: str, proposal: str, condition: str) -> CellFault:
+    """The fault with the right spelling of the text, and a hint that names both: it may be read without its row."""
+    if len(text) > _QUOTED:
+        return fault._replace(proposal=proposal)
+    shown = proposal if proposal.isprintable() else repr(proposal)
+    hint = f"Write {shown} instead of {text!r}{condition}."
+    expected = proposal if fault.id == "cell.damaged" else fault.expected
+    return fault._replace(hint=hint, expected=expected, proposal=proposal)
+
+
+def _parse_value(
+    text: str, kind: str, column: ColumnSchema, name: str, spec: TableSpec, targets: tuple[str, ...], profile: Profile
+) -> tuple[Value, CellFault | None]:
+    if len(text) > NUMBER_CHARS and kind not in ("prose", "text", "path"):
         wanted = f"at most {NUMBER_CHARS} characters"
         message = f"the text has {len(text)} characters, {text[:20]!r} and so on: that is no {_KIND_NAMES[kind]}"
         return None, CellFault("key.format" if kind == "key" else "cell.type", message, expected=wanted)
-    if damaged := find_damage(text, kind, name):
+    if damaged := find_damage(text, kind):
         return None, damaged
     if targets:
         fault = find_key_fault(text, targets, profile)
@@ -124,7 +173,7 @@ def _parse_value(
     if name in spec.paths:
         return text, find_path_fault(text, name, spec, profile)
     if kind in ("number", "integer"):
-        return _parse_number(text, kind)
+        return _parse_number(text, kind, column)
     if kind == "boolean":
         if text in ("TRUE", "FALSE"):
             return text == "TRUE", None
@@ -135,29 +184,24 @@ def _parse_value(
     return text, None
 
 
-def _parse_number(text: str, kind: str) -> tuple[Value, CellFault | None]:
+def _parse_number(text: str, kind: str, column: ColumnSchema) -> tuple[Value, CellFault | None]:
     if kind == "integer" and _INTEGER.fullmatch(text):
         return int(text), None
     if kind == "number" and _NUMBER.fullmatch(text):
         return Decimal(text), None
     wanted = "a whole number" if kind == "integer" else "a number"
-    return None, CellFault("cell.type", f"{text!r} is not {wanted}", _suggest_number(text, kind), wanted)
+    return None, CellFault("cell.type", f"{text!r} is not {wanted}", _advise_number(text, wanted, column), wanted)
 
 
-def _suggest_number(text: str, kind: str) -> str:
-    """What to write instead of a text that is no number; empty where nothing is likely."""
-    hint = "Write a whole number, or leave the cell blank when it is not known." if kind == "integer" else ""
-    if text != text.strip():
-        hint = f"Delete the space around it: {text.strip()}."
-    elif match := _WITH_UNIT.fullmatch(text):
-        hint = f"Write the number without its unit: {match[1]}."
-    elif _THOUSANDS.fullmatch(text):
-        hint = f"Write no separators between thousands; should it be a decimal comma, write {text.replace(',', '.')}."
-    elif re.fullmatch(r"[+-]?[0-9]+,[0-9]+", text):
-        hint = f"Write a decimal point: {text.replace(',', '.')}."
-    elif _PLACEHOLDER.fullmatch(text):
-        hint = "Leave the cell blank when the value is not known."
-    return hint
+def _advise_number(text: str, wanted: str, column: ColumnSchema) -> str:
+    """How numbers are written in a column; without any number, since this one's is not certain."""
+    if _PLACEHOLDER.fullmatch(text.strip()):
+        if column.nullable:
+            return "Leave the cell blank when the value is not known."
+        return "Find the value out: this cell must not be blank."
+    if column.unit:
+        return f"Write {wanted} of {column.unit}, without the unit; convert what is in another unit. {_NO_SEPARATORS}"
+    return f"Write {wanted} and nothing else; the column means: {column.description} {_NO_SEPARATORS}"
 
 
 def explain_violation(text: str, column: ColumnSchema) -> CellFault:
@@ -187,13 +231,14 @@ def explain_violation(text: str, column: ColumnSchema) -> CellFault:
     example = f", as in {column.example}" if column.example else ""
     expected = f"{column.description.removesuffix('.')}{example}"
     if text != text.strip():
-        message, hint = f"{text!r} begins or ends with a space or a line end", f"Write {text.strip()!r}."
-        return CellFault("cell.format", message, hint, expected)
+        message = f"{text!r} begins or ends with a space or a line end"
+        return CellFault("cell.format", message, "Delete the space or line end around the text.", expected)
     controls = [c for c in text if unicodedata.category(c) == "Cc" and c not in "\t\r\n"]
     if controls:
         control = controls[0]
         message = f"{text!r} holds the control character U+{ord(control):04X}"
-        return CellFault("cell.format", message, "Delete that character.", expected)
+        hint = "Look up what stood there: it may be in the place of another character."
+        return CellFault("cell.format", message, hint, expected)
     return CellFault("cell.format", f"{text!r} is not what this column holds: {expected}", expected=expected)
 
 

@@ -18,12 +18,16 @@ _SEVERAL = re.compile(r"[;,|\n]")
 
 
 class CellFault(NamedTuple):
-    """What is wrong with one cell: a finding without its place."""
+    """What is wrong with one cell: a finding without its place.
+
+    `proposal` is the right spelling of what the cell means, where that is certain.
+    """
 
     id: str
     message: str
     hint: str = ""
     expected: str | None = None
+    proposal: str = ""
 
 
 class ObjectKey(NamedTuple):
@@ -52,13 +56,14 @@ def compile_key_pattern(tables: Sequence[str], profile: Profile) -> re.Pattern[s
 def find_key_fault(text: str, tables: Sequence[str], profile: Profile) -> CellFault | None:
     """What is wrong with the key of a row in one of `tables`."""
     specs = [profile.tables[t] for t in tables]
-    example = f"{specs[0].labs[0]}_{specs[0].prefix}_0001"
+    # A form and no example: somebody would write the example.
+    form = f"<initials>_{'|'.join(spec.prefix for spec in specs)}_<four digits>"
     parts = [part for part in _SEVERAL.split(text) if part.strip()]
     if len(parts) > 1:
-        return CellFault("key.several", f"{text!r} names several rows; a cell names one", expected=example)
+        return CellFault("key.several", f"{text!r} names several rows; a cell names one", expected=form)
     match = _KEY.fullmatch(text)
     if not match:
-        return CellFault("key.format", f"{text!r} is no key", _suggest_key(text, example), example)
+        return CellFault("key.format", f"{text!r} is no key", f"Write it as {form}.", form)
     lab, prefix, number = match.groups()
     spec = next((s for s in specs if s.prefix == prefix), None)
     if spec is None:
@@ -76,18 +81,12 @@ def find_key_fault(text: str, tables: Sequence[str], profile: Profile) -> CellFa
 
 
 def guess_key(text: str) -> str:
-    """The key that a text which is none was probably meant to be; empty where nothing is likely."""
+    """The key that a text is in another spelling: other case, other separators, leading zeros lost; else empty."""
     loose = _LOOSE_KEY.fullmatch(text)
     if not loose:
         return ""
     lab, prefix, number = loose.groups()
     return f"{lab.upper()}_{prefix.upper()}_{int(number):04d}"
-
-
-def _suggest_key(text: str, example: str) -> str:
-    if likely := guess_key(text):
-        return f"Write {likely}, if that is meant."
-    return f"Write initials, prefix and four digits, as in {example}; leave the cell blank when there is none."
 
 
 @lru_cache(maxsize=8)

@@ -205,7 +205,11 @@ def check_header(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator
         hint = ""
         if meant:
             missing.remove(meant)
+            # A name that is only near may say another unit: weight_kg is no weight in grams.
+            is_same = column.strip().casefold().replace(" ", "_").replace("-", "_") == meant
             hint = f"Rename it to {meant}."
+            if not is_same:
+                hint = f"Look at its cells: if they are those of {meant}, in its unit, rename it so."
         elif not column:
             hint = f"Column {position + 1} has no name: name it, or delete it when it is empty."
         message = f"table {spec.name} has no column {column!r}"

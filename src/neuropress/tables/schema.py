@@ -29,7 +29,7 @@ from .patterns import ConfinedValidator, check_own_schema, check_schema_size, co
 type Schema = Mapping[str, Any]
 type Kind = Literal["text", "number", "integer", "boolean", "date", "time"]
 
-_ANNOTATIONS = {"title", "description", "examples", "$comment"}
+_ANNOTATIONS = {"title", "description", "examples", "unit", "$comment"}
 _TEXT_KEYWORDS = {"type", "pattern", "minLength", "maxLength"}
 _NUMBER_KEYWORDS = {"type", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
 _INFINITY = Decimal("Infinity")
@@ -50,6 +50,8 @@ class ColumnSchema:
 
     Attributes
     ----------
+    unit
+        Symbol of the unit that the column's numbers are in; empty where the schema states none.
     rules
         Keyword -> value of all parts that must hold, references resolved.
     accepts
@@ -61,6 +63,7 @@ class ColumnSchema:
     nullable: bool
     description: str
     example: str
+    unit: str
     rules: Schema
     accepts: Callable[[Value], bool]
 
@@ -162,21 +165,26 @@ def check_schemas(profile: Profile) -> None:
             raise ValueError(f"table {name} has no {place}") from None
         except (re.error, LookupError, ArithmeticError, AttributeError, TypeError) as error:
             raise ValueError(f"{place}: {type(error).__name__}: {error}") from error
-        shipped = _get_shipped_kinds(name) if spec.schema else {}
+        shipped = _get_shipped_columns(name) if spec.schema else {}
         for column in (*spec.columns, *spec.optional):
             if column not in columns:
                 raise ValueError(f"{place} does not describe the column {column} of table {name}")
-            kind, wanted = columns[column].kind, shipped.get(column, "text")
+            before = shipped.get(column)
+            if before is None:
+                continue
+            kind, wanted = columns[column].kind, before.kind
             is_narrower = (kind, wanted) == ("integer", "number")
             if wanted not in ("text", kind) and not is_narrower:
                 reason = "rules and checks calculate with it"
                 raise ValueError(f"{place}: {column} must stay a {wanted} as in the shipped schema: {reason}")
+            if before.unit and columns[column].unit not in ("", before.unit):
+                raise ValueError(f"{place}: {column} must stay in {before.unit}: rules calculate with it")
 
 
-def _get_shipped_kinds(table: str) -> Mapping[str, Kind]:
-    """What the columns of the shipped table of this name hold."""
+def _get_shipped_columns(name: str) -> Mapping[str, ColumnSchema]:
+    """The columns of the shipped table of this name; none where there is no such table."""
     try:
-        return {name: column.kind for name, column in compile_table_schema(table).columns.items()}
+        return compile_table_schema(name).columns
     except FileNotFoundError:
         return {}
 
@@ -199,6 +207,7 @@ def _compile_column(name: str, schema: Schema, whole: Schema, own: bool) -> Colu
         nullable=nullable,
         description=schema.get("description", ""),
         example=next(iter(schema.get("examples", ())), ""),
+        unit=str(schema.get("unit", "")),
         rules=rules,
         accepts=_compile_parts(tuple(parts), nullable, own),
     )

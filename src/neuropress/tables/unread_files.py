@@ -67,7 +67,10 @@ def _check_near_names(
         if meant := _guess_table(name, tables):
             beside = f"beside {meant}" if meant in known else f"and there is no {meant}"
             message = f"the {what} {name!r} of {place} looks like the table {meant}, {beside}: its rows are not read"
-            hint = f"Rename it to {meant}, or give it a name that is like no table's."
+            other = "or give it a name that is like no table's"
+            hint = f"Rename it to {meant}, if its rows are that table's; {other}."
+            if meant in known:  # its name is taken: nothing may be written over the table
+                hint = f"Compare its rows with those of {meant}: move those that are missing there, {other}."
             yield finding("table.misnamed", message, hint=hint, value=name, expected=meant, file=place)
 
 
@@ -135,7 +138,9 @@ def _classify_file(path: Path, known: Collection[str], tables: Mapping[str, RawT
     if meant:
         beside = f"beside {tables[meant].file}" if meant in known else f"and there is no {meant}.csv"
         message = f"{name} looks like the table {meant}, {beside}: its rows are not read"
-        hint = f"Save it as {meant}.csv, or move it out of the tables' folder."
+        hint = f"Save it as {meant}.csv, if its rows are that table's; or move it out of the tables' folder."
+        if meant in known:  # its name is taken: nothing may be written over the table
+            hint = f"Compare its rows with those of {tables[meant].file}, and move it out of the tables' folder."
         return finding("table.misnamed", message, hint=hint, value=name, expected=f"{meant}.csv", file=name)
     return finding("table.unread_file", f"{name} bears no table's name and is read by nobody", file=name)
 

@@ -6,6 +6,7 @@ and are laid over the tables whenever these are read.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,15 +21,15 @@ from ..storage.state import lock_dataset, write_atomic
 from ..tables import Tables, load_tables, read_source
 from ..tables.cells import FlaggedCell, build_cell_parser
 from ..tables.fixes import FILE, CellLocator, CellPosition, FixLine, check_fix_text, format_fixes, read_fixes
-from ..tables.keys import guess_key, parse_key_prefix
+from ..tables.keys import parse_key_prefix
 from ..workspace import Workspace
 
 MENDED = ("cell.damaged", "cell.format", "cell.type", "cell.choice", "cell.date", "key.format")
-"""Findings on one cell for which proposals are made."""
+"""Findings on one cell for which a line is made."""
 
 
 def propose_lines(config: Config) -> list[FixLine]:
-    """A line for every cell that is damaged or misspelt; `fix` is blank where no guess is certain enough."""
+    """A line for every cell that is damaged or misspelt; `fix` is blank where it is not certain what was meant."""
     plain = replace(config.tables, fixes="")
     tables = load_tables(plain, config.profile)
     raw = read_source(plain, config.profile)
@@ -42,11 +43,22 @@ def propose_lines(config: Config) -> list[FixLine]:
         if column in spec.private:
             continue
         text, key = (cells[raw[table].columns.index(name)] for name in (column, spec.key))
-        fix = _guess_text(text, column, spec, tables, config.profile)
+        fix = _find_certain_text(text, column, spec, tables, config.profile)
         reason = found.message.removeprefix(f"{column}: ").removeprefix(f"{text!r} is ")
         id = _name_cell(table, key, column, text)
         made.append(FixLine(id, table, key, str(line), column, text, fix, reason, found.id, person=""))
-    return made
+    return _drop_repeated_keys(made, config.profile)
+
+
+def _drop_repeated_keys(lines: Sequence[FixLine], profile: Profile) -> list[FixLine]:
+    """The lines without the proposals that would give two rows one key."""
+    counts = Counter((line.table, line.column, line.fix) for line in lines)
+    kept = []
+    for line in lines:
+        is_own_key = line.column == profile.tables[line.table].key
+        is_repeated = is_own_key and counts[line.table, line.column, line.fix] > 1
+        kept.append(replace(line, fix="") if is_repeated else line)
+    return kept
 
 
 def _name_cell(*cell: str) -> str:
@@ -54,31 +66,26 @@ def _name_cell(*cell: str) -> str:
     return f"fix-{digest(cell)[:12]}"
 
 
-def _guess_text(text: str, column: str, spec: TableSpec, tables: Tables, profile: Profile) -> str:
-    """The one text that was meant, as far as that can be known; empty where it cannot."""
-    parse = build_cell_parser(column, spec, profile)
-    for guess in (_undo_damage(parse(text)), text.strip(), guess_key(text)):
-        again = parse(guess)
-        if not guess or guess == text or (isinstance(again, FlaggedCell) and again.has_error):
-            continue
-        targets = spec.foreign.get(column, ())
-        if column == spec.key:
-            return guess if guess not in tables.get_rows(spec.name) else ""
-        if targets:
-            target = next(t for t in targets if profile.tables[t].prefix == parse_key_prefix(guess))
-            return guess if guess in tables.get_rows(target) else ""
-        return guess
-    return ""
+def _find_certain_text(text: str, column: str, spec: TableSpec, tables: Tables, profile: Profile) -> str:
+    """The right spelling of a cell, as its column says; of a key only where the rows bear it out."""
+    proposal = _get_proposal(build_cell_parser(column, spec, profile)(text))
+    if not proposal:
+        return ""
+    if column == spec.key:
+        return proposal if proposal not in tables.get_rows(spec.name) else ""
+    targets = spec.foreign.get(column, ())
+    if targets:
+        target = next(t for t in targets if profile.tables[t].prefix == parse_key_prefix(proposal))
+        return proposal if proposal in tables.get_rows(target) else ""
+    return proposal
 
 
-def _undo_damage(parsed: Value | FlaggedCell) -> str:
-    """What a spreadsheet's damage says of the original; empty where it says nothing."""
-    faults = parsed.faults if isinstance(parsed, FlaggedCell) else ()
-    return next((fault.expected or "" for fault in faults if fault.id == "cell.damaged"), "")
+def _get_proposal(parsed: Value | FlaggedCell) -> str:
+    return parsed.proposal if isinstance(parsed, FlaggedCell) else ""
 
 
 def propose_fixes(workspace: Workspace, path: Path) -> Report:
-    """Write what damaged cells were probably meant to say, as CSV that a person edits and signs.
+    """Write what damaged cells say in their right spelling, as CSV that a person edits and signs.
 
     Raises
     ------
@@ -134,7 +141,7 @@ def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
         held[f"line {line.at}" if isinstance(spot, Finding) else spot] = line
     outcomes = []
     for line in (line for line in lines if line.is_signed):
-        taken = _undo_damage_of_line(line, proposals, config.profile)
+        taken = _restore_line(line, proposals, config.profile)
         name = f"{taken.table} {taken.key or 'line ' + taken.line} {taken.column}"
         spot = finder.locate_cell(taken)
         if not isinstance(spot, Finding):
@@ -151,7 +158,7 @@ def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
     return [*outcomes, *_count_unsigned(lines, path)]
 
 
-def _undo_damage_of_line(line: FixLine, proposals: Mapping[str, FixLine], profile: Profile) -> FixLine:
+def _restore_line(line: FixLine, proposals: Mapping[str, FixLine], profile: Profile) -> FixLine:
     """The line as it was meant: a spreadsheet damages proposals just as it damaged the table.
 
     The cell is the one that the proposal of this id is about. A fix that was damaged in the
@@ -161,7 +168,7 @@ def _undo_damage_of_line(line: FixLine, proposals: Mapping[str, FixLine], profil
     if meant is None:
         return replace(line, person=line.person.strip())
     spec = profile.tables[meant.table]
-    guess = _undo_damage(build_cell_parser(meant.column, spec, profile)(line.fix))
+    guess = _get_proposal(build_cell_parser(meant.column, spec, profile)(line.fix))
     fix = meant.fix if guess and guess == meant.fix else line.fix
     return replace(meant, fix=fix, reason=line.reason, person=line.person.strip(), at=line.at)
 

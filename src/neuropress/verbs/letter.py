@@ -13,16 +13,43 @@ from ..model.report import Report
 NOBODY = "-"
 """The letter for findings that belong to no lab: whole tables, keys that name none."""
 SHOWN = 3
+"""Results that an effect names."""
+PLACES = 50
+"""Rows that an entry names: the rest have the very same text and the very same cure."""
+EACH = "As stated under each row."
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Rows with one text and one cure.
+
+    `cure` is empty where all entries of the point share it.
+    """
+
+    places: tuple[str, ...]
+    message: str
+    cure: str
+
+    def to_line(self) -> str:
+        """The first row with what is wrong, then the other rows."""
+        line = f"{self.places[0]}: {self.message}"
+        if len(self.places) > 1:
+            more = f"; and {len(self.places) - PLACES} more" if len(self.places) > PLACES else ""
+            line += f" (the same: {'; '.join(self.places[1:PLACES])}{more})"
+        return line
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One kind of defect in one column: how often, where first, its effect and its cure."""
+    """One kind of defect in one column: how often, each row with its own cure, and the effect.
+
+    `cure` is that of every row, or `EACH` where they differ.
+    """
 
     severity: Severity
     title: str
     rows: int
-    examples: tuple[str, ...]
+    entries: tuple[Entry, ...]
     effect: str
     cure: str
 
@@ -41,7 +68,11 @@ class Letter(Report):
         """As plain text, to be pasted into a mail."""
         lines = [f"To: {self.to}", "", self._opening(), ""]
         for number, point in enumerate(self.points, 1):
-            lines += [f"{number}. {point.title}", *(f"     {example}" for example in point.examples)]
+            lines.append(f"{number}. {point.title}")
+            for entry in point.entries:
+                lines.append(f"     {entry.to_line()}")
+                if entry.cure:
+                    lines.append(f"       -> {entry.cure}")
             lines += [f"   Effect: {point.effect}", f"   What to do: {point.cure}", ""]
         return "\n".join(lines)
 
@@ -49,9 +80,9 @@ class Letter(Report):
         """As one page without any outside address; everything from cells is escaped."""
         items = []
         for point in self.points:
-            examples = "".join(f"<li><code>{escape(example)}</code></li>" for example in point.examples)
+            entries = "".join(_format_entry(entry) for entry in point.entries)
             items.append(
-                f'<li class="{point.severity}"><h2>{escape(point.title)}</h2><ul>{examples}</ul>'
+                f'<li class="{point.severity}"><h2>{escape(point.title)}</h2><ul>{entries}</ul>'
                 f"<p><b>Effect:</b> {escape(point.effect)}</p><p><b>What to do:</b> {escape(point.cure)}</p></li>"
             )
         return (
@@ -69,6 +100,11 @@ class Letter(Report):
         things = f"{len(self.points)} thing{'s' if len(self.points) != 1 else ''} in your metadata tables"
         kept = f"{errors} of them keep data from being published" if errors else "none keeps data from being published"
         return f"neuropress found {things}; {kept}. The most blocking come first."
+
+
+def _format_entry(entry: Entry) -> str:
+    cure = f"<br>&rarr; {escape(entry.cure)}" if entry.cure else ""
+    return f"<li><code>{escape(entry.to_line())}</code>{cure}</li>"
 
 
 def find_addressee(found: Finding, profile: Profile) -> str:
@@ -111,15 +147,29 @@ def _make_point(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Se
     column = f", column {first.location.column}" if first.location.column else ""
     many = f"{len(group)} rows: " if len(group) > 1 else ""
     title = f"{many}table {first.location.table}{column}" if first.location.table else first.id
-    examples = [f"{_describe_row(f)}: {f.message}" for f in group[:SHOWN]]
-    if len(group) > SHOWN:
-        examples.append(f"and {len(group) - SHOWN} more")
-    return Point(first.severity, title, len(group), tuple(examples), _describe_effect(group, withholds), first.hint)
+    effect = _describe_effect(group, withholds)
+    if len({found.hint for found in group}) == 1:
+        return Point(first.severity, title, len(group), _make_entries(group, shared=True), effect, first.hint)
+    return Point(first.severity, title, len(group), _make_entries(group, shared=False), effect, EACH)
+
+
+def _make_entries(group: Sequence[Finding], *, shared: bool) -> tuple[Entry, ...]:
+    """One entry for the rows that have both text and cure in common, in the order of the first of each."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for found in group:
+        alike.setdefault((found.message, found.hint), []).append(_describe_row(found))
+    entries = []
+    for (message, hint), places in alike.items():
+        entries.append(Entry(tuple(places), message, "" if shared else hint))
+    return tuple(entries)
 
 
 def _describe_row(found: Finding) -> str:
     line = f"line {found.location.line}" if found.location.line else ""
-    return ", ".join(part for part in (found.location.key, line) if part) or (found.location.file or found.id)
+    key = found.location.key or ""
+    if not key.isprintable() or key != key.strip():
+        key = repr(key)  # a line end in a damaged key would break the letter's lines
+    return ", ".join(part for part in (key, line) if part) or (found.location.file or found.id)
 
 
 def _describe_effect(group: Sequence[Finding], withholds: Mapping[tuple[str, str], Sequence[str]]) -> str:
