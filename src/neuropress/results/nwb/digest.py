@@ -13,7 +13,7 @@ from ...model import budget
 from ...model.budget import OverBudget
 from ...model.plan import digest
 from ...model.receipt import block_digest, blocks, root_digest
-from .guard import read_elements
+from ...readers.hdf5.guard import read_elements
 
 EXCLUDED = ("/specifications", "/general/neuropress")
 """The cached schema, and our own provenance, which holds the digests."""

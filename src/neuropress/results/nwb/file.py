@@ -24,10 +24,10 @@ from ...model.plan import Plan
 from ...model.progress import Progress
 from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
+from ...readers.hdf5.guard import DAMAGE, check_members, read_texts, translate_errors
 from ...readers.raw import RawArrays
 from .. import Request, Seal, StoredArray, Work, durable
 from .digest import digest_objects
-from .guard import DAMAGE, check_members, read_texts, translate_errors
 from .opening import make_unreadable_problem, open_checked, open_hdf5
 from .storage import PreviousFile, fill_datasets
 
