@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 import h5py
 import numpy as np
-import pynwb
 import pytest
 from builder import DATE, Builder
 from fragment_plugin import write_export, write_fragment_package
 
 from neuropress import converters, readers, registry
 from neuropress.cli.main import main
+from neuropress.results.nwb import file as nwb
 
 KEY = f"basu/{DATE}/behavior/raw/run.exported.nwb"
 ALL = (
@@ -176,3 +177,211 @@ def test_what_a_program_exported_is_in_the_result_as_it_is(
     assert main(["convert", root]) == 0
     assert path.read_bytes() == first
     assert main(["coverage", root]) == 0
+
+
+@pytest.fixture
+def converted(lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> Path:
+    """The result, with all that was exported."""
+    install(ALL, VIDEO)
+    assert main(["convert", str(lab.root)]) == 0
+    capsys.readouterr()
+    path = lab.output("JB_S_0001.nwb")
+    assert path is not None
+    return path
+
+
+def change_attribute(file: h5py.File) -> str:
+    file["processing/video/Poses"].attrs["scorer"] = "another"
+    return "/processing/video/Poses@scorer"
+
+
+def change_type(file: h5py.File) -> str:
+    file["processing/video/Poses/nose"].attrs["neurodata_type"] = "SpatialSeries"
+    return "/processing/video/Poses/nose@neurodata_type"
+
+
+def change_scalar(file: h5py.File) -> str:
+    file["acquisition/JB_B_0001/starting_time"][()] = 0.25
+    return "/acquisition/JB_B_0001/starting_time"
+
+
+def change_link(file: h5py.File) -> str:
+    del file["acquisition/answer0/electrode"]
+    file["acquisition/answer0/electrode"] = h5py.SoftLink("/general/devices/probe")
+    return "/acquisition/answer0/electrode"
+
+
+def change_reference(file: h5py.File) -> str:
+    region = file["processing/ophys/Fluorescence/raw/rois"]
+    region.attrs.modify("table", file["general/extracellular_ephys/electrodes"].ref)
+    return "/processing/ophys/Fluorescence/raw/rois@table"
+
+
+def change_references_in_records(file: h5py.File) -> str:
+    column = file["intervals/trials_of_video/timeseries"]
+    records = column[()]
+    records["timeseries"][1] = file["acquisition/answer0"].ref
+    column[...] = records
+    return "/intervals/trials_of_video/timeseries"
+
+
+def change_object_id(file: h5py.File) -> str:
+    file["processing/ophys"].attrs["object_id"] = str(uuid5(NAMESPACE_URL, "another"))
+    return "/processing/ophys@object_id"
+
+
+def add_member(file: h5py.File) -> str:
+    file["processing/ophys/Fluorescence/raw/more"] = 1.0
+    return "/processing/ophys/Fluorescence/raw/more"
+
+
+def remove_member(file: h5py.File) -> str:
+    del file["general/optophysiology/plane/location"]
+    return "/general/optophysiology/plane/location"
+
+
+def change_specification(file: h5py.File) -> str:
+    group = file["specifications/ndx-lab/0.3.0"]
+    name = next(name for name in group if name != "namespace")
+    group[name][()] = group[name].asstr()[()].replace("Who.", "Why.")
+    return "/specifications/ndx-lab/0.3.0"
+
+
+CHANGES = (
+    change_attribute, change_type, change_scalar, change_link, change_reference, change_references_in_records,
+    change_object_id, add_member, remove_member, change_specification,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_a_change_of_the_result_is_found_even_if_its_receipt_is_changed_alike(
+    converted: Path, lab: Builder, change: Callable[[h5py.File], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(converted, "r+") as file:
+        place = change(file)
+    made = nwb.read_provenance(converted)
+    made = replace(made, receipt=replace(made.receipt, derived=nwb.digest_derived(converted)))
+    with h5py.File(converted, "r+") as file:
+        file["general/neuropress/receipt_json"][()] = made.text("receipt")
+    status, lines = run(capsys, "verify", str(lab.root))
+    assert (status, set(list_ids(lines))) == (1, {"verify.different"}), lines
+    assert place in {line["location"]["array"] for line in lines if "severity" in line}
+
+
+def test_a_changed_sample_is_found(converted: Path, lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    with h5py.File(converted, "r+") as file:
+        file["processing/video/Poses/nose/data"][3, 1] = -0.0
+        file["intervals/trials_of_video/outcome"][2] = "hit 2"
+    status, lines = run(capsys, "verify", str(lab.root))
+    places = {line["location"]["array"] for line in lines if line.get("id") == "verify.different"}
+    assert (status, places) == (1, {"/processing/video/Poses/nose/data", "/intervals/trials_of_video/outcome"})
+
+
+def test_an_export_that_changed_is_found_and_converted_again(
+    converted: Path, lab: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with h5py.File(lab.raw(KEY), "r+") as file:
+        file["processing/behavior/LabPose"].attrs["scorer"] = "another"
+    status, lines = run(capsys, "verify", str(lab.root))
+    assert (status, list_ids(lines)) == (1, ["verify.input_changed"])
+    assert main(["convert", str(lab.root)]) == 0
+    with h5py.File(converted) as file:
+        assert file["processing/video/Poses"].attrs["scorer"] == "another"
+    assert main(["verify", str(lab.root)]) == 0
+
+
+def test_what_was_exported_is_explained(converted: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(converted), "Poses/scorer"]) == 0
+    out = capsys.readouterr().out
+    assert f"{KEY}, which another program exported, /processing/behavior/LabPose/scorer" in out
+    status, lines = run(capsys, "explain", str(converted), "JB_B_0001/data")
+    assert (status, lines[0]["array"]["spec"]["array"]) == (0, "/acquisition/raw_voltage/data")
+
+
+def test_plain_pynwb_opens_it(converted: Path) -> None:
+    """In a process that has never heard of the extensions, and without neuropress."""
+    code = """
+import sys, pynwb
+with pynwb.NWBHDF5IO(sys.argv[1], "r", load_namespaces=True) as io:
+    file = io.read()
+    poses = file.processing["video"]["Poses"]
+    assert type(poses).__name__ == "LabPose" and poses.scorer == "r\u00e9snet"
+    traces = file.processing["ophys"]["Fluorescence"]
+    assert traces["raw"].rois.table is file.processing["ophys"]["ImageSegmentation"]["cells"]
+    assert traces["corrected"].timestamps is traces["raw"].timestamps
+    assert file.acquisition["JB_B_0001"].electrodes[2].label.iloc[0] == "site 3"
+    assert file.intervals["trials_of_video"]["timeseries"][1][0].timeseries is file.acquisition["JB_B_0001"]
+    assert file.intracellular_recordings["responses"]["response"][1].timeseries is file.acquisition["answer1"]
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code, str(converted)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+ROWS = {"location": ["CA1"] * 4, "group_name": ["shank0"] * 4}
+DEVICE = ("/general/devices/scope", "Device", {"description": "Of the tables."})
+PLANE = "/general/optophysiology/plane"
+REFUSED = {
+    "place that NWB has not": ([(PLANE, "/nowhere/plane"), ("/general/devices/scope",)], (), "plan.invalid", "/nowhere"),
+    "place of another type": ([("/general/devices/probe", "/acquisition/probe")], (), "plan.invalid", "NWBDataInterface"),
+    "place for one object": ([("/general/devices/probe", "/units")], (), "plan.invalid", "Units"),
+    "holder of another type": ([("/general/devices/probe", "/processing/video/x")], VIDEO, "plan.invalid", "x is for"),
+    "no holder": ([("/processing/behavior/LabPose", "/processing/video/x")], (), "plan.invalid", "/processing/video"),
+    "no such object": ([("/acquisition/raw_volt",)], (), "fragment.missing", "/acquisition/raw_voltage"),
+    "no path": ([("acquisition/raw_voltage",)], (), "fragment.missing", "acquisition/raw_voltage"),
+    "by a link": ([("/acquisition/answer0/electrode",)], (), "fragment.missing", "electrode"),
+    "no type": ([("/acquisition",)], (), "fragment.unsupported", "/acquisition"),
+    "an array": ([("/intervals/trials_of_video/id",)], (), "fragment.unsupported", "/intervals/trials_of_video/id"),
+    "leads out": ([("/acquisition/raw_voltage",)], (), "fragment.reference", "/general/extracellular_ephys/electrodes"),
+    "leads to another type": (
+        [(PLANE,)], [("/general/devices/scope", "DeviceModel", {"manufacturer": "x"})], "fragment.reference", "DeviceModel",
+    ),
+    "name of a node": ([("/general/devices/scope",)], [DEVICE], "plan.collision", "/general/devices/scope"),
+    "node of the session": ([("/general/devices/scope", "/general/subject")], (), "plan.collision", "/general/subject"),
+    "node within": (
+        [("/processing/ophys",), (PLANE,), ("/general/devices/scope",)],
+        [("/processing/ophys/Position", "Position", {})], "plan.invalid", "/processing/ophys/Position",
+    ),
+    "export within": (
+        [("/processing/ophys",), ("/processing/behavior/LabPose", "/processing/ophys/x")], (), "plan.invalid", "/processing/ophys/x",
+    ),
+    "twice": ([("/general/devices/scope",), ("/general/devices/scope", "/general/devices/y")], (), "plan.invalid", "devices/y"),
+    "other rows": (
+        [("/acquisition/raw_voltage",)],
+        [("/general/extracellular_ephys/electrodes", "DynamicTable", {"description": "x", "x": [1, 2], "x/description": "x"})],
+        "fragment.reference", "row ids",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_place_is_refused_alike_by_check_and_convert(
+    name: str, lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    places, own, id, words = REFUSED[name]
+    install(places, own)
+    for verb in ("check", "convert"):
+        status, lines = run(capsys, verb, str(lab.root))
+        found = [line for line in lines if line.get("id") == id]
+        assert (status, len(found)) == (1, 1), (verb, lines)
+        assert words in found[0]["message"], found
+    assert lab.output("JB_S_0001.nwb") is None
+
+
+def test_a_device_of_the_plan_stands_for_the_one_of_the_export(
+    lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install([(PLANE,)], [DEVICE])
+    assert main(["run", str(lab.root)]) == 0, capsys.readouterr().out
+    with h5py.File(lab.output("JB_S_0001.nwb")) as file:
+        assert file[f"{PLANE}/device"].attrs["description"] == "Of the tables."
+
+
+def test_times_of_another_start_are_refused(
+    lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install([("/general/devices/probe",)])
+    lab.change("session", start_time="10:01")
+    status, lines = run(capsys, "check", str(lab.root))
+    assert (status, "fragment.clock" in list_ids(lines)) == (1, True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 from hdmf.common import DynamicTable
 
+from ...model.elements import digest_elements
 from ...model.finding import problem
 from ...model.graft import Graft, GraftIndex, Reference, find_above
 from ...model.plan import Node
@@ -82,14 +84,20 @@ def _check_references(grafts: Mapping[str, Graft], objects: ObjectTable) -> None
 def _find_mismatch(path: str, reference: Reference, objects: ObjectTable) -> str:
     """Why no node of the plan can stand for an object of a fragment; empty if one can.
 
-    The rows of a table are compared when it is filled.
+    Ids of rows that come from a raw file are compared when the table is filled (see `grafts.check_stand_ins`).
     """
     node = objects.nodes.get(path)
     if node is None:
         return "which is neither taken over nor a node of the plan"
-    if reference.ids:
-        return "" if isinstance(objects[path], DynamicTable) else f"where the plan has a {node.type}"
-    return "" if node.type == reference.type else f"where the plan has a {node.type}"
+    if not reference.ids:
+        return "" if node.type == reference.type else f"where the plan has a {node.type}"
+    table = objects[path]
+    if not isinstance(table, DynamicTable):
+        return f"where the plan has a {node.type}"
+    ids = table.id.data
+    if isinstance(ids, np.ndarray) and digest_elements(ids.astype("<i8")).hex() != reference.ids:
+        return f"and the table of the plan has other row ids ({len(ids)} rows)"
+    return ""
 
 
 def _check_schemas(grafts: Mapping[str, Graft]) -> None:
