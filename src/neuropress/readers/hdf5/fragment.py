@@ -51,7 +51,7 @@ class FragmentFile:
     spare
         How long a text in it can be (see `guard.check_file`).
     paths, places
-        Address of each object -> its place; all places.
+        Address of each object -> its place, the first of several; all places.
     """
 
     key: str
@@ -69,20 +69,16 @@ class FragmentFile:
         raise problem("fragment.missing", f"{self.key} has no object {path[:200]}{hint}", file=self.key)
 
     def find_target(self, reference: h5py.Reference) -> str:
-        """The place that a reference leads to; empty for one that leads nowhere."""
-        if not reference:
-            return ""
+        """The place that a reference leads to; empty if it is no object of the session."""
         with self.translate_errors():
-            target = self.file[reference]
-            return self.paths.get(get_address(target)) or str(target.name)
+            return self.paths.get(get_address(self.file[reference]), "") if reference else ""
 
     def find_linked(self, group: h5py.Group, name: str) -> str:
-        """The place that a soft link leads to, by whatever links; empty where there is nothing."""
+        """The place that a soft link leads to, by whatever links; empty if it is no object of the session."""
         try:
-            target = group[name]
-        except KeyError:
+            return self.paths.get(get_address(group[name]), "")
+        except (KeyError, RuntimeError):  # nothing there, or links that go round in a circle
             return ""
-        return self.paths.get(get_address(target)) or str(target.name)
 
     def translate_errors(self) -> Any:
         """Damage and what is over the budget as a finding."""
@@ -111,11 +107,13 @@ def _look_at(file: h5py.File, key: str) -> FragmentFile:
     spare = check_file(file, PurePosixPath(key), FRAGMENT)
     with translate_errors(PurePosixPath(key), FRAGMENT):
         paths: dict[int, str] = {}
+        places = set()
         for path, item in walk_objects(file, "/", (NAMESPACES,)):
+            places.add(path)
             paths.setdefault(get_address(item), path)
         if "nwb_version" not in file.attrs:
             raise ValueError("it has no nwb_version, so it is no NWB file")
-        return FragmentFile(key, file, spare, paths, frozenset(paths.values()))
+        return FragmentFile(key, file, spare, paths, frozenset(places))
 
 
 def read_fragment(source: Source, format: str) -> Fragment:
@@ -261,13 +259,10 @@ def _find_references(fragment: FragmentFile, path: str, objects: Mapping[str, An
     for place, item in objects.items():
         for where, target in _list_targets(fragment, place, item):
             if not target:
-                message = f"{fragment.key}: the link {where} leads to nothing in the file"
+                message = f"{fragment.key}: {where} leads to nothing, or to no object of the session"
                 raise problem("fragment.reference", message, file=fragment.key, array=where)
             if target == path or target.startswith(f"{path}/") or target in found:
                 continue
-            if target not in fragment.places:
-                message = f"{fragment.key}: {where} leads to {target}, which is no object of the session"
-                raise problem("fragment.reference", message, file=fragment.key, array=where)
             found[target] = _describe_target(fragment, target)
     return dict(sorted(found.items()))
 

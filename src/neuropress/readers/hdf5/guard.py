@@ -252,7 +252,7 @@ def read_elements(dataset: h5py.Dataset, spare: int, add: Callable[[Any], None])
     OverBudget
         There are more than `budget.HDF5_ROWS`, or reading them takes too many steps.
     """
-    count = prod(dataset.shape)
+    count = prod(dataset.shape or ())  # None: it has no elements, and is no scalar either
     if count > budget.HDF5_ROWS:
         raise OverBudget(f"{dataset.name} has {count} elements, more than {budget.HDF5_ROWS}")
     if not dataset.shape or count * max(spare, 1) <= budget.TEXT_BYTES:
