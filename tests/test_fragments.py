@@ -19,6 +19,7 @@ from fragment_plugin import write_export, write_fragment_package
 
 from neuropress import converters, readers, registry
 from neuropress.cli.main import main
+from neuropress.model.graft import Graft
 from neuropress.results.nwb import file as nwb
 
 KEY = f"basu/{DATE}/behavior/raw/run.exported.nwb"
@@ -385,3 +386,55 @@ def test_times_of_another_start_are_refused(
     lab.change("session", start_time="10:01")
     status, lines = run(capsys, "check", str(lab.root))
     assert (status, "fragment.clock" in list_ids(lines)) == (1, True)
+
+
+def test_workers_take_over_too(lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]) -> None:
+    install(ALL, VIDEO)
+    assert main(["run", str(lab.root)]) == 0, capsys.readouterr().out
+    path = lab.output("JB_S_0001.nwb")
+    first = path.read_bytes()
+    path.unlink()
+    assert main(["convert", str(lab.root), "--workers", "2"]) == 0, capsys.readouterr().out
+    assert path.read_bytes() == first
+
+
+def test_arrays_of_an_export_are_taken_over_from_the_older_result(
+    converted: Path, lab: Builder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.change("mouse", sex="M")
+    assert main(["convert", str(lab.root)]) == 0
+    assert main(["verify", str(lab.root)]) == 0
+    path = lab.output("JB_S_0001.nwb")
+    again = path.read_bytes()
+    path.unlink()
+    assert main(["convert", str(lab.root)]) == 0
+    assert path.read_bytes() == again
+
+
+RECEIPTS: dict[str, tuple[Callable[[Graft], Graft], set[str]]] = {
+    "outside": (lambda graft: replace(graft, source="../secret.nwb"), {"path.unsafe"}),
+    "no such file": (lambda graft: replace(graft, source="none.nwb"), {"file.missing"}),
+    "no such object": (lambda graft: replace(graft, path="/acquisition/x"), {"fragment.missing"}),
+    "the whole file": (lambda graft: replace(graft, path="/"), {"verify.different"}),
+    "another object": (lambda graft: replace(graft, path="/general/devices/amplifier"), {"verify.different"}),
+    "no such extension": (lambda graft: replace(graft, schemas={"ndx-x": "1"}), {"fragment.schema"}),
+    "path as extension": (lambda graft: replace(graft, schemas={"../..": "1"}), {"fragment.schema"}),
+}
+
+
+@pytest.mark.parametrize("name", RECEIPTS)
+def test_a_receipt_that_lies_about_what_was_exported_is_a_finding(
+    name: str, lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install([("/general/devices/probe",)])
+    assert main(["convert", str(lab.root)]) == 0
+    path = lab.output("JB_S_0001.nwb")
+    change, ids = RECEIPTS[name]
+    made = nwb.read_provenance(path)
+    grafts = {place: change(graft) for place, graft in made.receipt.grafts.items()}
+    made = replace(made, receipt=replace(made.receipt, grafts=grafts))
+    with h5py.File(path, "r+") as file:
+        file["general/neuropress/receipt_json"][()] = made.text("receipt")
+    capsys.readouterr()
+    status, lines = run(capsys, "verify", str(lab.root))
+    assert (status, set(list_ids(lines))) == (1, ids), lines

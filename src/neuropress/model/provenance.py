@@ -20,7 +20,7 @@ COLUMNAR = ("fields", "receipt")
 """Sections in which thousands of records differ in a number or a digest."""
 FIELD = ("value", "rule", "via", "sources")
 SOURCE = ("table", "key", "column", "text", "origin")
-"""In which order the section of fields has the parts of a `Field`, and of each of its sources: names would be half of it."""
+"""In which order the section of fields has the parts of a `Field`, and of its sources: names would be half of it."""
 
 
 @dataclass(frozen=True, slots=True)
