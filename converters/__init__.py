@@ -108,7 +108,7 @@ class Job:
         Problem
             ``fragment.*``: there is no such object, it cannot be taken over, or its times count from another moment.
         """
-        (content,) = self.contents
+        content = self.contents[0] if len(self.contents) == 1 else None
         if not isinstance(content, Fragment):
             message = f"{self.source} holds {describe_contents(self.contents)}, and no objects that a program exported"
             raise problem("fragment.missing", message, **self.locate())

@@ -141,6 +141,9 @@ HOSTILE: dict[str, tuple[Callable[[Path], None], str]] = {
     "region": (edit(refer_to_a_region), "fragment.unsupported"),
     "named type": (edit(lambda g: g.__setitem__("more", np.dtype("f8"))), "fragment.unsupported"),
     "opaque": (edit(lambda g: g.create_dataset("more", data=np.array([b"ab"], "V2"))), "fragment.unsupported"),
+    "records of texts": (
+        edit(lambda g: g.create_dataset("more", (3,), [("a", "f8"), ("b", h5py.string_dtype())])), "fragment.unsupported",
+    ),
     "ragged": (edit(lambda g: g.create_dataset("more", (3,), h5py.vlen_dtype("f8"))), "fragment.unsupported"),
     "spoilt specification": (edit(spoil_specification), "fragment.schema"),
     "two versions": (edit(copy_specification), "fragment.schema"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,9 @@ from test_fragments import KEY, VIDEO, export, install, lab, list_ids, run
 
 from neuropress.cli.main import main
 from neuropress.model import budget
+from neuropress.model.source import Source
+from neuropress.readers.hdf5.fragment import read_fragment
+from neuropress.storage.roots import Folder
 
 __all__ = ["export", "install", "lab"]
 
@@ -42,6 +46,43 @@ def test_attributes_may_not_take_more_than_the_budget(
     install([POSES], VIDEO)
     status, lines = run(capsys, "check", str(lab.root))
     assert (status, "fragment.unreadable" in list_ids(lines)) == (1, True)
+
+
+class _Failing(io.RawIOBase):
+    """A file of which a number of bytes can be read."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        self._file, self._left = path.open("rb", buffering=0), most
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        return self._file.seek(offset, whence)
+
+    def readinto(self, buffer: bytearray) -> int:
+        self._left -= len(buffer)
+        if self._left < 0:
+            raise OSError("the network is gone")
+        return self._file.readinto(buffer)
+
+
+class _FailingFolder(Folder):
+    most = 0
+
+    def open(self, key: str) -> io.RawIOBase:
+        return _Failing(self.path(key), self.most)
+
+
+def test_a_network_that_fails_is_no_damage(export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = _FailingFolder(export.parent)
+    for most in range(0, 80_000, 8_000):
+        monkeypatch.setattr(_FailingFolder, "most", most)
+        with pytest.raises(OSError, match="the network is gone"):
+            read_fragment(Source(export.name, folder), "x")
 
 
 def test_what_is_odd_but_harmless_is_taken_over(

@@ -6,8 +6,9 @@ specifications that the file brings along are read as JSON for one question, whi
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -23,7 +24,7 @@ from ...model import budget
 from ...model.budget import OverBudget
 from ...model.content import Exported, Fragment, LazyArray
 from ...model.elements import TEXT, digest_elements, element_text, element_type
-from ...model.finding import problem
+from ...model.finding import Problem, problem
 from ...model.graft import Graft, Reference
 from ...model.source import Source
 from ..stamp import check_unchanged
@@ -40,6 +41,34 @@ _LISTED = 10_000
 _PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
 
 
+class _Stream(io.BufferedReader):
+    """A raw file as HDF5 reads it; h5py does not hand on why a read failed, so the first failure is kept."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source.open_bytes())
+        self._key = PurePosixPath(source.key)
+        self._failure: OSError | Problem | None = None
+
+    def readinto(self, buffer: Any, /) -> int:
+        """Fill a buffer, as any file does."""
+        try:
+            return super().readinto(buffer)
+        except (OSError, Problem) as error:
+            self._failure = self._failure or error
+            raise
+
+    @contextmanager
+    def translate_errors(self) -> Iterator[None]:
+        """Damage and what is over the budget as a finding; what failed to be read is none."""
+        try:
+            with translate_errors(self._key, FRAGMENT):
+                yield
+        except Problem:
+            if self._failure:
+                raise self._failure from None
+            raise
+
+
 @dataclass(frozen=True, slots=True)
 class FragmentFile:
     """A fragment that is open and was looked at.
@@ -52,6 +81,8 @@ class FragmentFile:
         How long a text in it can be (see `guard.check_file`).
     paths, places
         Address of each object -> its place, the first of several; all places.
+    translate_errors
+        Damage and what is over the budget as a finding.
     """
 
     key: str
@@ -59,6 +90,7 @@ class FragmentFile:
     spare: int
     paths: Mapping[int, str]
     places: frozenset[str]
+    translate_errors: Callable[[], AbstractContextManager[None]]
 
     def find_object(self, path: str) -> h5py.Group | h5py.Dataset:
         """The object at a place, which no soft link leads to. Raises `Problem` (``fragment.missing``)."""
@@ -80,10 +112,6 @@ class FragmentFile:
         except (KeyError, RuntimeError):  # nothing there, or links that go round in a circle
             return ""
 
-    def translate_errors(self) -> Any:
-        """Damage and what is over the budget as a finding."""
-        return translate_errors(PurePosixPath(self.key), FRAGMENT)
-
 
 @contextmanager
 def open_fragment(source: Source) -> Iterator[FragmentFile]:
@@ -94,18 +122,16 @@ def open_fragment(source: Source) -> Iterator[FragmentFile]:
     Problem
         ``fragment.unsafe``, ``fragment.unreadable``.
     """
-    with source.open() as stream, _open_hdf5(stream, source.key) as file:
-        yield _look_at(file, source.key)
+    with _Stream(source) as stream:
+        fragment = _look_at(stream, source.key)
+        with fragment.file:
+            yield fragment
 
 
-def _open_hdf5(stream: Any, key: str) -> h5py.File:
-    with translate_errors(PurePosixPath(key), FRAGMENT):
-        return h5py.File(stream, "r")
-
-
-def _look_at(file: h5py.File, key: str) -> FragmentFile:
-    spare = check_file(file, PurePosixPath(key), FRAGMENT)
-    with translate_errors(PurePosixPath(key), FRAGMENT):
+def _look_at(stream: _Stream, key: str) -> FragmentFile:
+    with stream.translate_errors():
+        file = h5py.File(stream, "r")
+        spare = check_file(file, PurePosixPath(key), FRAGMENT)
         paths: dict[int, str] = {}
         places = set()
         for path, item in walk_objects(file, "/", (NAMESPACES,)):
@@ -113,7 +139,7 @@ def _look_at(file: h5py.File, key: str) -> FragmentFile:
             paths.setdefault(get_address(item), path)
         if "nwb_version" not in file.attrs:
             raise ValueError("it has no nwb_version, so it is no NWB file")
-        return FragmentFile(key, file, spare, paths, frozenset(places))
+        return FragmentFile(key, file, spare, paths, frozenset(places), stream.translate_errors)
 
 
 def read_fragment(source: Source, format: str) -> Fragment:
@@ -130,9 +156,9 @@ def read_fragment(source: Source, format: str) -> Fragment:
         ``fragment.unsafe``, ``fragment.unreadable``.
     """
     stamp = source.stamp()
-    stream = source.open()
+    stream = _Stream(source)
     try:
-        fragment = _look_at(_open_hdf5(stream, source.key), source.key)
+        fragment = _look_at(stream, source.key)
 
         def read(path: str, selection: tuple[slice, ...]) -> np.ndarray:
             check_unchanged(source.stamp(), stamp, source.key)
@@ -149,8 +175,8 @@ def read_fragment(source: Source, format: str) -> Fragment:
                 for path in sorted(fragment.places)
                 if is_array(fragment.file[path])
             }
-            header = {name: _read_header(fragment.file, name) for name in _HEADER if name in fragment.file}
-            started = _read_start(fragment.file)
+            header = {name: _read_header(fragment, name) for name in _HEADER if name in fragment.file}
+            started = _read_start(fragment)
         describe = partial(describe_object, fragment)
         return Fragment("", format, {}, header, arrays, close=close, started=started, describe=describe)
     except BaseException:
@@ -158,18 +184,18 @@ def read_fragment(source: Source, format: str) -> Fragment:
         raise
 
 
-def _read_header(file: h5py.File, name: str) -> Any:
-    item = file[name]
-    if not isinstance(item, h5py.Dataset) or item.size is None or item.size > 100:
+def _read_header(fragment: FragmentFile, name: str) -> Any:
+    item = fragment.file[name]
+    if not isinstance(item, h5py.Dataset) or not item.size or item.size * fragment.spare > budget.TEXT_BYTES:
         raise ValueError(f"its {name} is no text")
     return to_plain_json(item[()])
 
 
-def _read_start(file: h5py.File) -> datetime | None:
+def _read_start(fragment: FragmentFile) -> datetime | None:
     """What the times of the file count from."""
     for name in ("timestamps_reference_time", "session_start_time"):
-        if name in file:
-            return datetime.fromisoformat(str(_read_header(file, name)))
+        if name in fragment.file:
+            return datetime.fromisoformat(str(_read_header(fragment, name)))
     return None
 
 
@@ -346,6 +372,8 @@ def get_reference_parts(data: np.ndarray) -> Sequence[np.ndarray]:
 def _check_type(kind: h5t.TypeID, where: str, key: str, *, nested: bool = False) -> None:
     """Refuse types that NWB does not have. Raises `Problem` (``fragment.unsupported``)."""
     group = kind.get_class()
+    if nested and group == h5t.STRING and kind.is_variable_str():  # one text of many records may be as long as the file
+        raise problem("fragment.unsupported", f"{key}: {where} has records of texts", file=key, array=where)
     if group in _PLAIN or (group == h5t.REFERENCE and kind.equal(h5t.STD_REF_OBJ)):
         return
     if group == h5t.COMPOUND and not nested:
