@@ -106,13 +106,17 @@ class Job:
         Raises
         ------
         Problem
-            ``fragment.*``: there is no such object, it cannot be taken over, or its times count from another moment.
+            ``fragment.*``: there is no such object, it cannot be taken over, or its times count from another moment;
+            ``plan.invalid``: the row does not go into a session.
         """
+        if self.started is None:
+            message = f"{self.source}: what another program exported as NWB can only go into a session"
+            raise problem("plan.invalid", message, **self.locate())
         content = self.contents[0] if len(self.contents) == 1 else None
         if not isinstance(content, Fragment):
             message = f"{self.source} holds {describe_contents(self.contents)}, and no objects that a program exported"
             raise problem("fragment.missing", message, **self.locate())
-        self._check_clock(content)
+        self._check_clock(content, self.started)
         place = place or path
         exported = content.describe(path)
         fields = {
@@ -122,14 +126,14 @@ class Job:
         arrays = {name: ArraySpec.of(self.source, content, array) for name, array in exported.arrays.items()}
         return Node(place, exported.type, fields, {}, arrays, exported.graft)
 
-    def _check_clock(self, fragment: Fragment) -> None:
+    def _check_clock(self, fragment: Fragment, start: datetime) -> None:
         """Refuse times that do not count from the session's start: nothing in the result would say so."""
-        if self.started is None or fragment.started is None:
+        if fragment.started is None:
             return
-        aware = fragment.started if fragment.started.tzinfo else fragment.started.replace(tzinfo=self.started.tzinfo)
-        if aware != self.started:
+        aware = fragment.started if fragment.started.tzinfo else fragment.started.replace(tzinfo=start.tzinfo)
+        if aware != start:
             counted = f"its times count from {fragment.started.isoformat()}"
-            message = f"{self.source}: {counted}, the session starts at {self.started.isoformat()}"
+            message = f"{self.source}: {counted}, the session starts at {start.isoformat()}"
             raise problem("fragment.clock", message, **self.locate())
 
 

@@ -60,7 +60,6 @@ COLUMN = {"behavior": "file_path_raw"}
 TARGET = "session"
 SLOTS = {"series": frozenset({"description"})}
 BINDINGS = {}
-PLACES = {PLACES}
 OWN = {OWN}
 
 
@@ -73,7 +72,7 @@ def bindings(record):
 
 
 def build(jobs):
-    nodes = [job.take_over(*place) for job in jobs for place in PLACES]
+    nodes = [job.take_over(*place) for job in jobs for place in {PLACES}]
     for path, type, fields in OWN:
         nodes.append(Node(path, type, {name: make_constant(NAME, name, value) for name, value in fields.items()}))
     return Built(tuple(nodes))
@@ -91,12 +90,14 @@ absent = "no task"
 
 
 def write_fragment_package(
-    site: Path, places: Sequence[tuple[str, ...]], own: Sequence[tuple[str, str, dict[str, Any]]] = ()
+    site: Path, places: Sequence[tuple[str, ...]] | str, own: Sequence[tuple[str, str, dict[str, Any]]] = ()
 ) -> Path:
-    """The package as an installer leaves it; it takes over `places` and plans `own` beside them."""
+    """The package as an installer leaves it; it takes over `places` (of code: of each `job`) and plans `own` too."""
     inside = site / "lab_exports"
     inside.mkdir(parents=True)
-    converter = CONVERTER.replace("{PLACES}", repr(places)).replace("{OWN}", repr(own))
+    converter = CONVERTER.replace("{PLACES}", places if isinstance(places, str) else repr(places)).replace(
+        "{OWN}", repr(own)
+    )
     files = {"__init__.py": DECLARATION, "read.py": READ, "exports.py": converter, "lab_exports.toml": MAPPING}
     for name, text in files.items():
         (inside / name).write_text(text, "utf-8")

@@ -88,6 +88,7 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    capsys.readouterr()
     status = main([*arguments, "--json"])
     return status, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -377,6 +378,36 @@ def test_a_device_of_the_plan_stands_for_the_one_of_the_export(
     assert main(["run", str(lab.root)]) == 0, capsys.readouterr().out
     with h5py.File(lab.output("JB_S_0001.nwb")) as file:
         assert file[f"{PLANE}/device"].attrs["description"] == "Of the tables."
+
+
+def test_a_plane_is_of_the_device_of_the_other_export(
+    lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install(
+        "[('/general/devices/scope',)] + [('/general/optophysiology/plane',)] * job.source.endswith('2.exported.nwb')"
+    )
+    other = KEY.replace("run", "run2")
+    lab.put(other, lab.raw(KEY).read_bytes() + b" ")
+    cells = {"behavior_id": "JB_B_0002", "session_id": "JB_S_0001", "metric_type": "position", "task": "running"}
+    lab.row("behavior", **cells, file_path_raw=other)
+    assert main(["run", str(lab.root)]) == 0, capsys.readouterr().out
+    with h5py.File(lab.output("JB_S_0001.nwb")) as file:
+        assert file["general/optophysiology/plane/device"] == file["general/devices/scope"]
+
+
+def test_two_exports_share_what_both_state_alike(
+    lab: Builder, install: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    install([("/general/devices/scope",)])
+    other = KEY.replace("run", "run2")
+    lab.put(other, lab.raw(KEY).read_bytes())
+    cells = {"behavior_id": "JB_B_0002", "session_id": "JB_S_0001", "metric_type": "position", "task": "running"}
+    lab.row("behavior", **cells, file_path_raw=other)
+    assert main(["run", str(lab.root)]) == 0, capsys.readouterr().out
+    with h5py.File(lab.raw(other), "r+") as file:
+        file["general/devices/scope"].attrs["description"] = "Another one."
+    status, lines = run(capsys, "convert", str(lab.root))
+    assert (status, "plan.collision" in list_ids(lines)) == (1, True), lines
 
 
 def test_times_of_another_start_are_refused(

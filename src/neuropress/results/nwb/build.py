@@ -46,12 +46,11 @@ def build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBF
     if len(nodes) < len(plan.nodes):
         raise make_plan_problem("two nodes have the same path")
     file = _make_file(nodes.pop("/", None), version)
-    grafts = plan.grafts()
     own = [node for node in nodes.values() if not node.graft]
     rows = [node for node in own if node.type in icephys.ROWS]
-    objects = _ObjectTable({node.path: node for node in own if node.type not in icephys.ROWS}, grafts)
+    objects = _ObjectTable({node.path: node for node in own if node.type not in icephys.ROWS}, plan.grafts())
     places = Places.of(file)
-    check_grafts(grafts, objects, places)
+    check_grafts(nodes, objects, places)
     for node in objects.nodes.values():
         try:
             _place_object(file, node, objects, places)

@@ -16,27 +16,30 @@ from .extension import get_type_map
 from .places import Places, get_rules, get_types
 
 
-def check_grafts(grafts: Mapping[str, Graft], objects: ObjectTable, places: Places) -> None:
+def check_grafts(nodes: Mapping[str, Node], objects: ObjectTable, places: Places) -> None:
     """Refuse grafts for which the file has no place.
 
     Parameters
     ----------
+    nodes
+        All of the plan.
     objects
-        All other nodes of the plan.
+        Those that are made here.
 
     Raises
     ------
     Problem
         ``plan.invalid``; ``fragment.reference``: what one refers to is not in the result.
     """
+    grafts = {place: node.graft for place, node in nodes.items() if node.graft}
     known: dict[tuple[str, str], str] = {}
     for place, graft in grafts.items():
         first = known.setdefault((graft.source, graft.path), place)
         if first != place:
             raise make_plan_problem(f"{graft.path} of {graft.source} is to lie at {first} and at {place}")
         _check_place(place, graft, objects, places)
-    _check_nesting(grafts, objects.nodes)
-    _check_references(grafts, objects)
+    _check_nesting(grafts, nodes)
+    _check_references(grafts, nodes, objects)
     _check_schemas(grafts)
 
 
@@ -64,34 +67,34 @@ def _check_place(place: str, graft: Graft, objects: ObjectTable, places: Places)
 
 def _check_nesting(grafts: Mapping[str, Graft], nodes: Mapping[str, Node]) -> None:
     """Refuse objects below those of a fragment: all that is there is as the other program exported it."""
-    for place in (*nodes, *grafts):
+    for place in nodes:
         above = find_above(place.rpartition("/")[0], grafts)
         if above:
             raise make_plan_problem(f"{place} is to lie in {above}, which comes whole from {grafts[above].source}")
 
 
-def _check_references(grafts: Mapping[str, Graft], objects: ObjectTable) -> None:
+def _check_references(grafts: Mapping[str, Graft], nodes: Mapping[str, Node], objects: ObjectTable) -> None:
     index = GraftIndex(grafts)
     for place, graft in grafts.items():
         for path, reference in graft.references.items():
             if index.find_place(graft.source, path) is not None:
                 continue
-            if why := _find_mismatch(path, reference, objects):
+            if why := _find_mismatch(nodes.get(path), reference, objects):
                 message = f"{graft.path} of {graft.source} refers to {path} ({reference.type or 'no type'}), {why}"
                 raise problem("fragment.reference", message, file=graft.source, array=place)
 
 
-def _find_mismatch(path: str, reference: Reference, objects: ObjectTable) -> str:
-    """Why no node of the plan can stand for an object of a fragment; empty if one can.
+def _find_mismatch(node: Node | None, reference: Reference, objects: ObjectTable) -> str:
+    """Why the node of the plan at its place cannot stand for an object of a fragment; empty if one can.
 
-    Ids of rows that come from a raw file are compared when the table is filled (see `grafts.check_stand_ins`).
+    Ids of rows that come from a raw file, or from another fragment, are compared when the table is filled (see
+    `grafts.check_stand_ins`).
     """
-    node = objects.nodes.get(path)
     if node is None:
         return "which is neither taken over nor a node of the plan"
-    if not reference.ids:
+    if not reference.ids or node.graft:
         return "" if node.type == reference.type else f"where the plan has a {node.type}"
-    table = objects[path]
+    table = objects[node.path]
     if not isinstance(table, DynamicTable):
         return f"where the plan has a {node.type}"
     ids = table.id.data

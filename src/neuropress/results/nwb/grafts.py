@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from h5py import h5a, h5d, h5s
 
+from ...model.budget import SHOWN_CHARS
 from ...model.finding import Finding, finding, problem
 from ...model.graft import Graft, GraftIndex
 from ...model.plan import ArraySpec, canonical
@@ -238,10 +239,17 @@ def _compare_descriptions(
             name = next(name for name in sorted({*old, *new}) if canonical(old.get(name)) != canonical(new.get(name)))
             old, new = old.get(name), new.get(name)
         where = f"{place}@{name}" if part == "attributes" else place if part == name else f"{place}/{name}"
-        shown = [str(value)[:200] for value in (new, old)]
-        message = f"{where} is {shown[0]}, but {graft.source} has {shown[1]}"
+        shown = [_show_value(part, value) for value in (new, old)]
+        message = f"{where} is {shown[0]}, but in {graft.source} it is {shown[1]}"
         yield finding("verify.different", message, array=where, value=shown[0], expected=shown[1])
         return
+
+
+def _show_value(part: str, value: Any) -> str:
+    """A value of a description, for messages."""
+    if value is None:
+        return "not there"
+    return "there" if part == "members" and not value else str(value)[:SHOWN_CHARS]
 
 
 def _compare_schemas(file: h5py.File, fragment: FragmentFile, grafts: Mapping[str, Graft]) -> Iterator[Finding]:
