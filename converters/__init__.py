@@ -18,9 +18,9 @@ from types import SimpleNamespace
 from typing import Any, Protocol, cast, runtime_checkable
 
 from neuropress.mapping.rules import Fields, MappingRules, Slots, load_mapping
-from neuropress.model.content import Content, list_contents
+from neuropress.model.content import Content, Fragment, describe_contents, list_contents
 from neuropress.model.finding import Finding, MappingError, Problem, problem
-from neuropress.model.plan import Field, Node
+from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import CellRef, Record
 from neuropress.registry import Plugin, PluginError, Plugins, load_plugins
@@ -33,6 +33,9 @@ CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology", "plasmid_map", "
 SESSION_CONVERTER = "session"
 """The converter of what every session has, whatever its rows are; it takes no row by itself."""
 
+
+EXPORTED = "fragment:exported"
+"""The rule of every field that another program wrote."""
 
 EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
 """How far from the session's start a recording may begin; beyond, its clock is not believed."""
@@ -89,6 +92,49 @@ class Job:
         # In UTC, because a difference within one zone forgets that clocks may have been put forward in between.
         delay = aware.astimezone(UTC) - self.started.astimezone(UTC)
         return delay if EARLIEST <= delay <= LATEST else None
+
+    def take_over(self, path: str, place: str = "") -> Node:
+        """An object that another program exported, with all below it, as it stands in the row's fragment.
+
+        Parameters
+        ----------
+        path
+            Its place in the fragment.
+        place
+            Its place in the result; the same one if it is not given.
+
+        Raises
+        ------
+        Problem
+            ``fragment.*``: there is no such object, it cannot be taken over, or its times count from another moment;
+            ``plan.invalid``: the row does not go into a session.
+        """
+        if self.started is None:
+            message = f"{self.source}: what another program exported as NWB can only go into a session"
+            raise problem("plan.invalid", message, **self.locate())
+        content = self.contents[0] if len(self.contents) == 1 else None
+        if not isinstance(content, Fragment):
+            message = f"{self.source} holds {describe_contents(self.contents)}, and no objects that a program exported"
+            raise problem("fragment.missing", message, **self.locate())
+        self._check_clock(content, self.started)
+        place = place or path
+        exported = content.describe(path)
+        fields = {
+            name: Field(value, EXPORTED, "copy", (CellRef("file", self.source, f"{path}/{name}", "", "export"),))
+            for name, value in exported.fields.items()
+        }
+        arrays = {name: ArraySpec.of(self.source, content, array) for name, array in exported.arrays.items()}
+        return Node(place, exported.type, fields, {}, arrays, exported.graft)
+
+    def _check_clock(self, fragment: Fragment, start: datetime) -> None:
+        """Refuse times that do not count from the session's start: nothing in the result would say so."""
+        if fragment.started is None:
+            return
+        aware = fragment.started if fragment.started.tzinfo else fragment.started.replace(tzinfo=start.tzinfo)
+        if aware != start:
+            counted = f"its times count from {fragment.started.isoformat()}"
+            message = f"{self.source}: {counted}, the session starts at {start.isoformat()}"
+            raise problem("fragment.clock", message, **self.locate())
 
 
 def make_constant(converter: str, name: str, value: Any) -> Field:

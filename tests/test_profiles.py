@@ -307,10 +307,10 @@ def test_provenance_of_another_version_is_named() -> None:
         "fields": {}, "headers": {},
         "receipt": {"version": "0.1.0", "rows": "", "revisions": {}, "inputs": {}, "arrays": {}},
     }  # fmt: skip
-    for number in (1, 2, 4):
-        with pytest.raises(ValueError, match=f"provenance format {number}; this version reads 3"):
+    for number in (1, 2, 3, 5):
+        with pytest.raises(ValueError, match=f"provenance format {number}; this version reads 4"):
             Provenance.from_sections(old | {"about": old["about"] | {"format": number}})
-    made = Provenance.from_sections(old | {"about": old["about"] | {"format": 3}})
+    made = Provenance.from_sections(old | {"about": old["about"] | {"format": 4}})
     assert made.profile == ""
     assert made.records[0].fixes == {}
 

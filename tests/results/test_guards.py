@@ -11,7 +11,7 @@ import pytest
 from neuropress.model import budget
 from neuropress.model.budget import OverBudget
 from neuropress.model.finding import Problem
-from neuropress.results.nwb import guard as nwb_guard
+from neuropress.readers.hdf5 import guard as nwb_guard
 from neuropress.results.omezarr import guard as zarr_guard
 
 

@@ -13,9 +13,9 @@ from neuropress.model.clock import Clock
 from neuropress.model.finding import Problem, Severity
 from neuropress.model.plan import Node
 from neuropress.proof import verify
+from neuropress.readers.hdf5 import guard
 from neuropress.results import Request
 from neuropress.results.nwb import file as nwb
-from neuropress.results.nwb import guard
 from neuropress.verbs.explain import explain_result
 
 NODES = {

@@ -357,7 +357,7 @@ def make_foreign(path: Path) -> None:
 
 def make_newer(path: Path) -> None:
     text = (path / "zarr.json").read_text()
-    (path / "zarr.json").write_text(text.replace('"format": 3', '"format": 4'))
+    (path / "zarr.json").write_text(text.replace('"format": 4', '"format": 5'))
 
 
 @pytest.mark.parametrize(
@@ -366,7 +366,7 @@ def make_newer(path: Path) -> None:
         (remove_metadata, "v.ome.zarr has no readable zarr.json"),
         (truncate_metadata, "v.ome.zarr has no readable zarr.json"),
         (make_foreign, "v.ome.zarr was not written by neuropress"),
-        (make_newer, "provenance format 4"),
+        (make_newer, "provenance format 5"),
     ],
 )
 def test_a_result_without_provenance_is_refused(tmp_path: Path, damage: Callable[[Path], None], message: str) -> None:

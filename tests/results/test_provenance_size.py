@@ -31,6 +31,15 @@ def recordings_and_a_movie(made: Builder, scratch: Path) -> str:
     return "RY_S_0001.nwb"
 
 
+def a_few_of_each(made: Builder, scratch: Path) -> str:
+    """Recordings of one sweep and a movie: nearly nothing is alike, so that columns do not help."""
+    made.session()
+    for number in range(1, 5):
+        made.ephys(abf(scratch / "a.abf", 1, 500 * number), "20000", number=number)
+    made.movie(movie(scratch / "m.tif"), (12, 20, 16))
+    return "RY_S_0001.nwb"
+
+
 def irregular_recordings(made: Builder, scratch: Path) -> str:
     """Two channels and a rebuilt command, sweeps at no regular times."""
     choose = np.random.default_rng(5)
@@ -73,7 +82,7 @@ def volume(made: Builder, scratch: Path) -> str:
 CASES = {
     made.__name__: (made, inputs)
     for made, inputs in (
-        (one_recording, 1), (recordings_and_a_movie, 5), (irregular_recordings, 3), (files_of_any_name, 40),
+        (one_recording, 1), (recordings_and_a_movie, 5), (a_few_of_each, 5), (irregular_recordings, 3), (files_of_any_name, 40),
         (one_movie, 1), (volume, 2000),
     )
 }  # fmt: skip

@@ -80,6 +80,14 @@ RANK = 32
 EXTENT = 2**48
 """Length of one axis."""
 
+# Files that other programs exported.
+
+FRAGMENT_OBJECTS = 50_000
+"""Groups and datasets below one object that is taken over: 10,000 sweeps have fewer."""
+
+FRAGMENT_TEXT = 16 * 2**20
+"""Characters of the attributes and scalars below one such object, all of which the result's provenance repeats."""
+
 # Images and their headers.
 
 TIFF_TAGS = 4096

@@ -48,7 +48,7 @@ LARGEST = 2**63
 LEAST_MEMBERS, LEAST_ELEMENTS = 2, 4
 """Fewer stand as they are: people read them more easily."""
 
-LEAST_UNLIKE = 8
+LEAST_UNLIKE = 3
 """The same for members whose names have nothing in common, so that each has to be listed."""
 
 LEAST_PATHS = 16

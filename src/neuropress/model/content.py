@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from .graft import Graft
+
 type Selection = tuple[slice, ...]
 
 
@@ -217,6 +219,39 @@ class Series(Content):
     timestamps: str = ""
     scale: str = "1"
     channels: tuple[Channel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An object of a fragment with all below it.
+
+    Attributes
+    ----------
+    graft
+        What a plan says of it.
+    type
+        Its own type (``PoseEstimation``).
+    fields
+        What its attributes and scalars say, as JSON, by their place below it (``pose/scorer``).
+    arrays
+        Place below it -> name of the array in the content.
+    """
+
+    graft: Graft
+    type: str
+    fields: Mapping[str, Any]
+    arrays: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment(Content):
+    """Objects that another program exported as NWB; arrays are named by their place in the file.
+
+    `describe` looks at the object at a place; it raises `Problem` (``fragment.*``). `started` is what the file's times
+    count from.
+    """
+
+    describe: Callable[[str], Exported] = field(kw_only=True, compare=False)
 
 
 def describe_contents(contents: Sequence[Content]) -> str:

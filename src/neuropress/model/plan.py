@@ -14,6 +14,7 @@ import numpy as np
 from .clock import Clock
 from .content import Content
 from .elements import element_size, element_text, element_type
+from .graft import Graft
 from .record import CellRef, Fix
 from .serial import SPARSE
 from .source import Input
@@ -188,6 +189,9 @@ class Node:
         Field name -> path (or paths) of other nodes.
     arrays
         Field name -> array that is filled from raw data.
+    graft
+        The objects are taken over from a fragment. `fields` then say what stands in it, attributes by name and
+        those of objects below by their path (``pose/scorer``), `arrays` are all its arrays by their path.
 
     Of a table, names that are no fields of its type are columns: an array, a field that is a list, or links with
     one path a row. ``<column>/description`` and other fields with a ``/`` say what a column is, ``<column>_index``
@@ -200,6 +204,7 @@ class Node:
     fields: Mapping[str, Field] = field(default_factory=dict)
     links: Mapping[str, str | tuple[str, ...]] = field(default_factory=dict)
     arrays: Mapping[str, ArraySpec] = field(default_factory=dict)
+    graft: Graft | None = field(default=None, metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +244,10 @@ class Plan:
     def arrays(self) -> dict[str, ArraySpec]:
         """Path of the array in the result (``/acquisition/X/data``) -> its specification."""
         return {f"{n.path.rstrip('/')}/{name}": spec for n in self.nodes for name, spec in n.arrays.items()}
+
+    def grafts(self) -> dict[str, Graft]:
+        """Place in the result -> what is taken over there."""
+        return {node.path: node.graft for node in self.nodes if node.graft}
 
     @property
     def nbytes(self) -> int:

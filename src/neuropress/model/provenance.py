@@ -14,10 +14,13 @@ from .plan import Field, Plan, SourceRow, Target, canonical
 from .receipt import Receipt, check_array
 from .serial import from_json, to_json
 
-FORMAT = 3
+FORMAT = 4
 SECTIONS = ("about", "records", "fields", "headers", "receipt")
 COLUMNAR = ("fields", "receipt")
 """Sections in which thousands of records differ in a number or a digest."""
+FIELD = ("value", "rule", "via", "sources")
+SOURCE = ("table", "key", "column", "text", "origin")
+"""In which order the section of fields has the parts of a `Field`, and of its sources: names would be half of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Provenance:
     @classmethod
     def draft(cls, plan: Plan) -> Provenance:
         """What a plan's provenance will say, but for digests that only the run finds out."""
-        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources))
+        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources, plan.grafts()))
 
     def sections(self) -> dict[str, Any]:
         """Plain objects by section (see `SECTIONS`); fields and receipt in columns (see `columns`)."""
@@ -77,6 +80,8 @@ class Provenance:
         return {name: self.text(name) for name in SECTIONS}
 
     def _plain(self, section: str) -> Any:
+        if section == "fields":
+            return {name: _write_field(one) for name, one in self.fields.items()}
         if section != "about":
             return to_json(getattr(self, section))
         about = {"target": self.target, "notes": self.notes, "profile": self.profile, "format": self.format}
@@ -95,6 +100,7 @@ class Provenance:
         if about["format"] != FORMAT:
             raise ValueError(f"provenance format {about['format']}; this version reads {FORMAT}")
         whole = {k: sections[k] for k in ("records", "headers")} | {k: decode(sections[k]) for k in COLUMNAR}
+        whole["fields"] = _read_fields(whole["fields"])
         known = {"target": about["target"], "notes": about["notes"], "profile": about.get("profile", "")}
         made = from_json(cls, {**known, **whole})
         for name, array in made.receipt.arrays.items():
@@ -108,3 +114,19 @@ class Provenance:
     def from_texts(cls, texts: Mapping[str, str | bytes]) -> Provenance:
         """The reverse of `texts`."""
         return cls.from_sections({name: parse_json(text, parse_constant=float) for name, text in texts.items()})
+
+
+def _write_field(one: Field) -> list[Any]:
+    sources = [[getattr(ref, name) for name in SOURCE] for ref in one.sources]
+    return [to_json(one.value), one.rule, one.via, sources]
+
+
+def _read_fields(rows: Any) -> dict[str, Any]:
+    """The reverse, of all of them. Raises `TypeError` or `ValueError` for what are no such rows."""
+    if not isinstance(rows, dict):
+        raise TypeError("fields: expected a table")
+    fields = {}
+    for name, row in rows.items():
+        plain = dict(zip(FIELD, row, strict=True))
+        fields[name] = {**plain, "sources": [dict(zip(SOURCE, ref, strict=True)) for ref in plain["sources"]]}
+    return fields

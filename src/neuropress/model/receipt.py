@@ -13,7 +13,9 @@ import numpy as np
 
 from .budget import BLOCK_BYTES, BLOCK_LEAST, BLOCKS, EXTENT, RANK
 from .elements import digest_elements
+from .graft import Graft
 from .plan import ArraySpec
+from .serial import SPARSE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Receipt:
         one by one (table columns, pyramid levels above 0).
     sources
         Key of each raw object that a row names -> options of its reader.
+    grafts
+        Path in the result -> objects of a fragment that were taken over there.
     """
 
     version: str
@@ -68,6 +72,7 @@ class Receipt:
     arrays: Mapping[str, ArrayReceipt]
     derived: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    grafts: Mapping[str, Graft] = field(default_factory=dict, metadata=SPARSE)
 
 
 def check_array(name: str, array: ArrayReceipt) -> None:

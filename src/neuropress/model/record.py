@@ -10,9 +10,10 @@ from typing import Any, Literal
 type Value = str | int | Decimal | bool | None
 """A typed cell: numbers with a fraction are `Decimal`, so units change exactly."""
 
-type Origin = Literal["cell", "header", "default", "fix", "constant"]
+type Origin = Literal["cell", "header", "default", "fix", "constant", "export"]
 """Where a text came from: typed in a table, lifted from a raw file's header, a
-dataset default, an applied fix, or a constant that a mapping rule states."""
+dataset default, an applied fix, a constant that a mapping rule states, or a fragment that
+another program exported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ class CellRef:
     """Where one value came from: the cell and its text, or the header fact.
 
     For `origin` "header", `table` is ``file``, `key` the raw file's key and `column`
-    the fact's name; for "default" and "constant", `table` names the profile or mapping.
+    the fact's name; for "default" and "constant", `table` names the profile or mapping; for
+    "export", `column` is the place in the fragment and `text` empty: the value is as it stands there.
     """
 
     table: str

@@ -351,11 +351,23 @@ def _describe_difference(first: Node, second: Node) -> str:
         return f"a {first.type} and a {second.type}"
     if (first.links, first.arrays) != (second.links, second.arrays):
         return "their links or arrays differ"
+    if first.graft != second.graft:
+        return _describe_export_difference(first, second)
     for name in first.fields.keys() & second.fields.keys():
         values = first.fields[name].value, second.fields[name].value
         if canonical(values[0]) != canonical(values[1]):
             return f"{name} is {values[0]!r} and {values[1]!r}"
     return ""
+
+
+def _describe_export_difference(first: Node, second: Node) -> str:
+    """In what two nodes differ that are not of the same export; a device that two exports state alike is one."""
+    if not (first.graft and second.graft):
+        return "one of them was exported by another program, and nothing is added to that"
+    if first.graft.references or second.graft.references:
+        return f"{first.graft.source} and {second.graft.source} both have it, and it refers to other objects"
+    stated = [{name: one.value for name, one in node.fields.items()} for node in (first, second)]
+    return "" if canonical(stated[0]) == canonical(stated[1]) else "two exports state it differently"
 
 
 def _make_job(module: Converter, opened: _Opened, profile: Profile, started: datetime | None) -> Job:

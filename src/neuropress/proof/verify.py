@@ -13,6 +13,7 @@ import numpy as np
 from ..model.budget import SHOWN_CHARS
 from ..model.elements import differing, element_text
 from ..model.finding import Finding, Problem, finding
+from ..model.graft import Graft, find_above
 from ..model.plan import ArraySpec, canonical
 from ..model.progress import Progress, expect_bytes
 from ..model.provenance import Provenance
@@ -28,27 +29,44 @@ SPAN_BYTES = 256 << 20
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was proven of one result: all of `arrays` with `nbytes` in all, unless `findings` say otherwise."""
+    """What was proven of one result: all of `arrays` with `nbytes` in all, unless `findings` say otherwise.
+
+    Of these, `exported` arrays with `exported_nbytes` were compared with what another program exported, as were the
+    attributes, scalars and links of `objects` objects with all below them.
+    """
 
     path: Path
     arrays: int
     nbytes: int
     findings: tuple[Finding, ...]
     sources: int = 0
+    objects: int = 0
+    exported: int = 0
+    exported_nbytes: int = 0
 
     def summarize(self) -> str:
         """What was proven, in words."""
-        if not self.arrays:
-            return f"{self.sources} raw file{'s' if self.sources != 1 else ''} as stated, their content read again"
-        return f"{self.arrays} array{'s' if self.arrays != 1 else ''}, {self.nbytes} bytes equal to the raw files"
+        parts = []
+        if self.arrays > self.exported:
+            nbytes = self.nbytes - self.exported_nbytes
+            parts.append(f"{_count(self.arrays - self.exported, 'array')}, {nbytes} bytes equal to the raw files")
+        if self.objects:
+            held = f"{_count(self.objects, 'object')} ({_count(self.exported, 'array')}, {self.exported_nbytes} bytes)"
+            parts.append(f"{held} equal to what another program exported")
+        return "; ".join(parts) or f"{_count(self.sources, 'raw file')} as stated, their content read again"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> Verification:
     """Prove one result from the raw files and the result alone.
 
     Every element of every array that came from a raw file is read from both sides and
-    compared bit by bit; everything else in the result is compared with the digests
-    taken when it was written.
+    compared bit by bit; objects of fragments are compared with what the other program
+    exported; everything else in the result is compared with the digests taken when it was
+    written.
 
     Parameters
     ----------
@@ -60,10 +78,12 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
     module = detect_kind(path).load()
     findings: list[Finding] = []
     arrays = nbytes = sources = 0
+    grafts: Mapping[str, Graft] = {}
+    exported: list[int] = []
     try:
         made = module.read_provenance(path)
-        sources = len(made.receipt.sources)
         expect_bytes(progress, sum(receipt.spec.nbytes for receipt in made.receipt.arrays.values()))
+        sources, grafts = len(made.receipt.sources), made.receipt.grafts
         findings += module.check_files(path)  # first: which shard is gone is more than that reading stopped there
         bad_inputs = dict(_check_inputs(made, roots, cache))
         findings += bad_inputs.values()
@@ -73,8 +93,11 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
                 findings += _compare_array(name, receipt, stored.get(name), usable, progress)
                 arrays += 1
                 nbytes += receipt.spec.nbytes
+                exported += [receipt.spec.nbytes] if find_above(name, grafts) else []
             if not made.receipt.arrays and not bad_inputs:
                 findings += _compare_contents(made, raw)
+        if made.receipt.grafts and not bad_inputs:
+            findings += module.compare_grafts(path, roots)
         findings += _compare_derived(made, module.digest_derived(path))
         findings += _check_unproven(made, module.list_sample_arrays(path))
     except Problem as bad:
@@ -82,7 +105,8 @@ def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: 
     except MemoryError:
         message = f"{path.name} asks for more memory than there is"
         findings.append(finding("result.unreadable", message, file=str(path)))
-    return Verification(path, arrays, nbytes, tuple(f.at(file=str(path)) for f in findings), sources)
+    placed = tuple(f.at(file=str(path)) for f in findings)
+    return Verification(path, arrays, nbytes, placed, sources, len(grafts), len(exported), sum(exported))
 
 
 def _check_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> Iterator[tuple[str, Finding]]:
@@ -227,7 +251,7 @@ def _compare_contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
 
 def _check_unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Finding]:
     for name in samples:
-        if name not in made.receipt.arrays:
+        if name not in made.receipt.arrays and not find_above(name, made.receipt.grafts):
             message = f"{name} holds samples, and no entry of the receipt leads them back to a raw file"
             yield finding("verify.unproven", message, array=name)
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --h
     from ..model.plan import Plan
     from ..model.provenance import Provenance
     from ..model.receipt import InputDigest
+    from ..model.source import SourceRoots
     from ..readers.raw import RawArrays
 
 
@@ -227,6 +228,10 @@ class KindModule(Protocol):
 
     def digest_derived(self, path: Path) -> Mapping[str, str]:
         """Digests of all other datasets, computed anew from the result."""
+        ...
+
+    def compare_grafts(self, path: Path, roots: SourceRoots) -> Iterable[Finding]:
+        """Findings on objects that are not as another program exported them; their arrays are compared as all are."""
         ...
 
     def check_files(self, path: Path) -> Iterable[Finding]:

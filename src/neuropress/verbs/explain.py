@@ -23,6 +23,7 @@ ORIGINS = {
     "header": "header of {0.key}, {0.column}: {0.text!r}",
     "default": "dataset default of profile {0.table}, {0.column}: {0.text!r}",
     "constant": "constant of mapping {0.key}: {0.text!r}",
+    "export": "{0.key}, which another program exported, {0.column}",
 }
 
 LISTED = 10_000

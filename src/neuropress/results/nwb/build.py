@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from .columns import (
     make_table_parts,
 )
 from .extension import DATASETS, NAME, get_provenance_class, get_type_map
+from .graft_places import check_grafts
 from .places import Places, add_object, get_rules, list_linked_paths
 
 
@@ -45,9 +46,11 @@ def build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBF
     if len(nodes) < len(plan.nodes):
         raise make_plan_problem("two nodes have the same path")
     file = _make_file(nodes.pop("/", None), version)
-    rows = [node for node in nodes.values() if node.type in icephys.ROWS]
-    objects = _ObjectTable({path: node for path, node in nodes.items() if node.type not in icephys.ROWS})
+    own = [node for node in nodes.values() if not node.graft]
+    rows = [node for node in own if node.type in icephys.ROWS]
+    objects = _ObjectTable({node.path: node for node in own if node.type not in icephys.ROWS}, plan.grafts())
     places = Places.of(file)
+    check_grafts(nodes, objects, places)
     for node in objects.nodes.values():
         try:
             _place_object(file, node, objects, places)
@@ -93,13 +96,18 @@ def _make_file(node: Node | None, version: str) -> NWBFile:
 class _ObjectTable:
     """Path -> pynwb object, made when first asked for, after those that it links to."""
 
-    def __init__(self, nodes: Mapping[str, Node]) -> None:
+    def __init__(self, nodes: Mapping[str, Node], grafts: Collection[str] = ()) -> None:
         self.nodes = nodes
+        self._grafts = grafts
         self._made: dict[str, Any] = {}
         self._under_way: list[str] = []
 
     def __getitem__(self, path: str) -> Any:
         if path not in self._made:
+            if path in self._grafts:
+                raise make_plan_problem(
+                    f"{path} is linked to by a node, and it comes from a fragment: only its own can"
+                )
             if path not in self.nodes:
                 raise make_plan_problem(f"{path} is linked to, but the plan has no such node")
             if path in self._under_way:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from math import prod
 from typing import Any
 
@@ -13,7 +13,8 @@ from ...model import budget
 from ...model.budget import OverBudget
 from ...model.plan import digest
 from ...model.receipt import block_digest, blocks, root_digest
-from .guard import read_elements
+from ...readers.hdf5.guard import read_elements
+from ...readers.hdf5.walk import get_address, walk_objects
 
 EXCLUDED = ("/specifications", "/general/neuropress")
 """The cached schema, and our own provenance, which holds the digests."""
@@ -36,26 +37,13 @@ def digest_objects(file: h5py.File, arrays: Collection[str], spare: int = 0) -> 
     spare
         The longest that a text of the file can be, where it is not known who wrote it (see `guard.check_file`).
     """
-    objects = dict(_walk_objects(file, "/"))
-    paths = {h5py.h5o.get_info(item.id).addr: path for path, item in objects.items()}
-    return {path: digest(_describe_object(item, path in arrays, paths, spare)) for path, item in objects.items()}
+    objects = dict(walk_objects(file, "/", EXCLUDED))
+    paths = {get_address(item): path for path, item in objects.items()}
+    return {path: digest(describe_object(item, path in arrays, paths, spare)) for path, item in objects.items()}
 
 
-def _walk_objects(group: h5py.Group, path: str) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
-    """All groups and datasets below, once each; soft links are described with the group that holds them."""
-    yield path, group
-    for name in sorted(group):
-        below = f"{path.rstrip('/')}/{name}"
-        if below in EXCLUDED or not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            continue
-        item = group[name]
-        if isinstance(item, h5py.Group):
-            yield from _walk_objects(item, below)
-        else:
-            yield below, item
-
-
-def _describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths, spare: int) -> dict[str, Any]:
+def describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths, spare: int) -> dict[str, Any]:
+    """Attributes, members or links, shape, type and data as JSON; of what is proven otherwise all but the data."""
     attributes = {name: _to_plain_json(value, item, paths) for name, value in sorted(item.attrs.items())}
     if isinstance(item, h5py.Group):
         return {"attributes": attributes, "members": {name: _describe_link(item, name) for name in sorted(item)}}
@@ -123,4 +111,4 @@ def _format_reference(reference: h5py.Reference, item: h5py.Group | h5py.Dataset
     if not reference:
         return "ref"
     target = item.file[reference]
-    return f"ref {paths.get(h5py.h5o.get_info(target.id).addr) or target.name}"
+    return f"ref {paths.get(get_address(target)) or target.name}"

@@ -32,7 +32,10 @@ _COLUMNS = (
 _DOCS = {
     "about": "What this file is: format, target and remarks. Canonical ASCII JSON, as in all sections.",
     "records": "The rows of the metadata tables that this file was made from, verbatim.",
-    "fields": f"Path of each field in this file: its value, the rule and the cells that it came from. {_COLUMNS}",
+    "fields": (
+        "Path of each field in this file: [value, rule, transform, sources], a source for each cell that it came from: "
+        f"[table, key of the row or file, column, text, origin]. {_COLUMNS}"
+    ),
     "headers": "Headers of the raw files, as the files state them.",
     "receipt": (
         f"Digests of raw files and of the arrays made from them, and how each array follows from its source. {_COLUMNS}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,10 +24,13 @@ from ...model.plan import Plan
 from ...model.progress import Progress
 from ...model.provenance import SECTIONS, Provenance
 from ...model.receipt import Receipt
+from ...model.source import SourceRoots
+from ...readers.hdf5.guard import DAMAGE, check_members, read_texts, translate_errors
 from ...readers.raw import RawArrays
 from .. import Request, Seal, StoredArray, Work, durable
 from .digest import digest_objects
-from .guard import DAMAGE, check_members, read_texts, translate_errors
+from .grafts import add_grafts, check_stand_ins
+from .grafts import compare_grafts as compare_with_fragments
 from .opening import make_unreadable_problem, open_checked, open_hdf5
 from .storage import PreviousFile, fill_datasets
 
@@ -69,17 +72,19 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     from .files import declare_file
 
     plan, seal = request.plan, request.seal
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources)
-    arrays = plan.arrays()
+    arrays, grafts = plan.arrays(), plan.grafts()
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts)
     nwbfile = _build_nwbfile(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
-    declare_file(nwbfile, path, arrays)
+    declare_file(nwbfile, path, arrays, grafts)
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
+        add_grafts(file, grafts, arrays, raw.roots)
         filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
+        check_stand_ins(file, grafts)
         derived = digest_objects(file, arrays)
-        receipt = Receipt(seal.version, seal.rows, plan.revisions, dict(seal.inputs), filled, derived, plan.sources)
+        receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 
 
@@ -98,7 +103,7 @@ def check_plan(plan: Plan) -> Iterator[Finding]:
     from .files import declare_in_memory
 
     try:
-        declare_in_memory(_build_nwbfile(plan, "", Provenance.draft(plan).texts()), plan.arrays())
+        declare_in_memory(_build_nwbfile(plan, "", Provenance.draft(plan).texts()), plan.arrays(), plan.grafts())
     except Problem as bad:
         yield bad.finding
 
@@ -220,6 +225,19 @@ def digest_derived(path: Path) -> Mapping[str, str]:
         listed = _parse_provenance(file, path).receipt.arrays
         with translate_errors(path):
             return digest_objects(file, listed, spare)
+
+
+def compare_grafts(path: Path, roots: SourceRoots) -> Iterator[Finding]:
+    """What came from fragments, arrays apart, compared with them.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``, or ``fragment.*``.
+    """
+    with open_checked(path) as (file, spare):
+        receipt = _parse_provenance(file, path).receipt
+        yield from compare_with_fragments(path, file, spare, receipt, roots)
 
 
 def validate(path: Path) -> list[Finding]:

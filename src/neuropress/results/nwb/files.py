@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
-from uuid import NAMESPACE_URL, uuid5
 
 import h5py
 from hdmf.build import BuildManager, GroupBuilder
@@ -15,7 +14,7 @@ from pynwb import NWBHDF5IO, NWBFile
 from ...model.finding import problem
 from ...model.plan import ArraySpec
 from .extension import get_type_map
-from .storage import declare_array
+from .storage import declare_array, make_object_id
 
 
 class _ReproducibleIO(NWBHDF5IO):  # type: ignore[misc]
@@ -38,21 +37,25 @@ class _ReproducibleIO(NWBHDF5IO):  # type: ignore[misc]
         self._written_builders.set_written(builder)
 
     def write_builder(self, builder: GroupBuilder, **kwargs: Any) -> None:
-        identifier = builder["identifier"].data
-        _name_objects(builder, f"neuropress:{identifier}:", "")
+        _name_objects(builder, builder["identifier"].data, "")
         super().write_builder(builder, **kwargs)
 
 
-def _name_objects(builder: Any, prefix: str, path: str) -> None:
+def _name_objects(builder: Any, identifier: str, path: str) -> None:
     if "object_id" in builder.attributes:
-        builder.set_attribute("object_id", str(uuid5(NAMESPACE_URL, f"{prefix}{path or '/'}")))
+        builder.set_attribute("object_id", make_object_id(identifier, path or "/"))
     if isinstance(builder, GroupBuilder):
         for name, child in (*builder.groups.items(), *builder.datasets.items()):
-            _name_objects(child, prefix, f"{path}/{name}")
+            _name_objects(child, identifier, f"{path}/{name}")
 
 
-def declare_file(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec]) -> None:
+def declare_file(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec], taken: Collection[str] = ()) -> None:
     """Write all objects into a new file; arrays that come from raw files stay empty.
+
+    Parameters
+    ----------
+    taken
+        Places that must be free, for objects of fragments.
 
     Raises
     ------
@@ -61,10 +64,10 @@ def declare_file(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec]) 
     """
     # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
     # "x" follows no link, should somebody have put one there meanwhile.
-    _write_objects(nwbfile, h5py.File(path, "x"), arrays)
+    _write_objects(nwbfile, h5py.File(path, "x"), arrays, taken)
 
 
-def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec]) -> None:
+def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec], taken: Collection[str] = ()) -> None:
     """The same into memory, which is forgotten: some values are refused only as they are written.
 
     Raises
@@ -72,12 +75,14 @@ def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec]) -> None
     Problem
         ``plan.invalid``, as `declare_file`.
     """
-    _write_objects(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False), arrays)
+    _write_objects(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False), arrays, taken)
 
 
-def _write_objects(nwbfile: NWBFile, file: h5py.File, arrays: Mapping[str, ArraySpec]) -> None:
+def _write_objects(nwbfile: NWBFile, file: h5py.File, arrays: Mapping[str, ArraySpec], taken: Collection[str]) -> None:
     with _ReproducibleIO(arrays, file=file, mode="w", manager=BuildManager(get_type_map())) as io:
         try:
             io.write(nwbfile, expandable=())
+            if place := next((path for path in taken if path in file), ""):
+                raise ValueError(f"objects of a fragment are to lie at {place}, where there is something already")
         except (BuildError, TypeError, ValueError) as error:
             raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error

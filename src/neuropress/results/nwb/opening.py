@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import h5py
 
 from ...model.finding import Problem, problem
-from .guard import check_file
+from ...readers.hdf5.guard import check_file
 
 _LAST: dict[tuple[int, ...], int] = {}
 """The file that was checked last -> see `check_file`."""

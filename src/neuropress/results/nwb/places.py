@@ -65,6 +65,11 @@ def get_rules(parent: Any) -> list[Mapping[str, Any]]:
     return [stated] if isinstance(stated, dict) else list(stated)
 
 
+def get_types(rule: Mapping[str, Any]) -> tuple[type, ...]:
+    """The classes of pynwb that a rule is for."""
+    return tuple(rule["type"]) if isinstance(rule["type"], (tuple, list)) else (rule["type"],)
+
+
 def add_object(parent: Any, item: Any, path: str, rules: Iterable[Mapping[str, Any]]) -> None:
     """Put an object into another one: a series into a Position, a container into a processing module.
 
@@ -74,8 +79,7 @@ def add_object(parent: Any, item: Any, path: str, rules: Iterable[Mapping[str, A
         ``plan.invalid``: none of the rules is for the item's type.
     """
     for rule in rules:
-        types = rule["type"] if isinstance(rule["type"], (tuple, list)) else (rule["type"],)
-        if isinstance(item, tuple(types)):
+        if isinstance(item, get_types(rule)):
             getattr(parent, rule["add"])(item)
             return
     raise make_plan_problem(f"{path} ({type(parent).__name__}) holds no {type(item).__name__}, which {item.name} is")

@@ -15,6 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import h5py
 import numpy as np
@@ -250,3 +251,8 @@ def declare_array(group: h5py.Group, name: str, spec: ArraySpec) -> h5py.Dataset
         filters = {"chunks": chunks, "compression": "gzip", "compression_opts": GZIP_LEVEL, "shuffle": True}
     dtype = h5py.string_dtype() if spec.type.kind == "T" else spec.type
     return group.create_dataset(name, spec.shape, dtype, **filters)
+
+
+def make_object_id(identifier: str, path: str) -> str:
+    """The id of an object, which follows from the file's identifier and the object's place alone."""
+    return str(uuid5(NAMESPACE_URL, f"neuropress:{identifier}:{path}"))

@@ -10,8 +10,8 @@ from pathlib import Path
 from nwbinspector import Importance, InspectorMessage, inspect_nwbfile, load_config
 
 from ...model.finding import Finding, Location, Severity
+from ...readers.hdf5.guard import translate_errors
 from .explained import explain_finding
-from .guard import translate_errors
 from .opening import open_checked
 from .silent import find_silent_mistakes
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import prod
-from pathlib import Path
-from typing import Any
+from pathlib import PurePath
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -37,11 +37,22 @@ FILTERS = {
 DAMAGE = (OSError, RuntimeError, KeyError, ValueError, TypeError, AttributeError, IndexError, MemoryError)
 """What h5py and HDF5 raise on damaged files."""
 
+
+class GuardFindings(NamedTuple):
+    """Ids of the findings on files of one sort."""
+
+    unsafe: str
+    unreadable: str
+
+
+RESULT = GuardFindings("result.unsafe", "result.unreadable")
+"""Of results; of files that other programs exported see `fragment`."""
+
 _FIXED = {h5t.INTEGER, h5t.FLOAT, h5t.BITFIELD, h5t.OPAQUE, h5t.ENUM, h5t.REFERENCE, h5t.TIME}
 """Classes of types whose elements are as large as the type says; of strings, those that are not variable."""
 
 
-def check_file(file: h5py.File, path: Path) -> int:
+def check_file(file: h5py.File, path: PurePath, ids: GuardFindings = RESULT) -> int:
     """Look at every link, dataset and attribute of a file, and read none of them.
 
     Returns
@@ -52,11 +63,11 @@ def check_file(file: h5py.File, path: Path) -> int:
     Raises
     ------
     Problem
-        ``result.unsafe``, or ``result.unreadable`` for damage and for what goes over the budget.
+        ``result.unsafe``, or ``result.unreadable`` for damage and for what goes over the budget; or those of `ids`.
     """
-    with translate_errors(path), _disable_plugins():
+    with translate_errors(path, ids), _disable_plugins():
         size = file.id.get_filesize()
-        checker = _FileChecker(path, size)
+        checker = _FileChecker(path, size, ids)
         checker.check_group(h5g.open(file.id, b"/"), "", 0)
         if checker.stored > size:
             raise OverBudget(f"its datasets claim {checker.stored} stored bytes, the file has {size}")
@@ -67,7 +78,7 @@ def check_file(file: h5py.File, path: Path) -> int:
         return spare
 
 
-def check_members(file: h5py.File, path: Path, group: str, names: list[str]) -> bool:
+def check_members(file: h5py.File, path: PurePath, group: str, names: list[str]) -> bool:
     """The same for some scalar texts of one group and the way to it; False if there is no such group.
 
     Cheap, whatever else the file holds: for verbs that read nothing but these texts.
@@ -95,20 +106,20 @@ def check_members(file: h5py.File, path: Path, group: str, names: list[str]) -> 
 
 
 @contextmanager
-def translate_errors(path: Path) -> Iterator[None]:
+def translate_errors(path: PurePath, ids: GuardFindings = RESULT) -> Iterator[None]:
     """Damage and what is over the budget as a finding."""
     try:
         yield
     except Problem:
         raise
     except MemoryError as error:
-        raise _make_unreadable_problem(path, "it asks for more memory than there is") from error
+        raise _make_problem(ids.unreadable, path, "it asks for more memory than there is") from error
     except DAMAGE as error:
-        raise _make_unreadable_problem(path, str(error)[:500] or repr(error)) from error
+        raise _make_problem(ids.unreadable, path, str(error)[:500] or repr(error)) from error
 
 
-def _make_unreadable_problem(path: Path, why: str) -> Problem:
-    return problem("result.unreadable", f"{path.name}: {why}", file=str(path))
+def _make_problem(id: str, path: PurePath, why: str) -> Problem:
+    return problem(id, f"{path.name}: {why}", file=str(path))
 
 
 @contextmanager
@@ -128,8 +139,9 @@ def _disable_plugins() -> Iterator[None]:
 class _FileChecker:
     """One walk over a file."""
 
-    path: Path
+    path: PurePath
     size: int
+    ids: GuardFindings = RESULT
     links: int = 0
     stored: int = 0
     texts: list[tuple[str, int]] = field(default_factory=list)
@@ -217,7 +229,7 @@ class _FileChecker:
         return fresh
 
     def _make_unsafe_problem(self, why: str) -> Problem:
-        return problem("result.unsafe", f"{self.path.name}: {why}", file=str(self.path))
+        return _make_problem(self.ids.unsafe, self.path, why)
 
 
 def _is_fixed_size(kind: h5t.TypeID) -> bool:
@@ -240,7 +252,7 @@ def read_elements(dataset: h5py.Dataset, spare: int, add: Callable[[Any], None])
     OverBudget
         There are more than `budget.HDF5_ROWS`, or reading them takes too many steps.
     """
-    count = prod(dataset.shape)
+    count = prod(dataset.shape or ())  # None: it has no elements, and is no scalar either
     if count > budget.HDF5_ROWS:
         raise OverBudget(f"{dataset.name} has {count} elements, more than {budget.HDF5_ROWS}")
     if not dataset.shape or count * max(spare, 1) <= budget.TEXT_BYTES:
