@@ -28,6 +28,7 @@ from ...readers.raw import RawArrays
 from .. import Request, Seal, StoredArray, Work, durable
 from .digest import digest_objects
 from .guard import DAMAGE, check_members, read_texts, translate_errors
+from .meaning import describe_arrays
 from .opening import make_unreadable_problem, open_checked, open_hdf5
 from .storage import PreviousFile, fill_datasets
 
@@ -227,3 +228,17 @@ def validate(path: Path) -> list[Finding]:
     from .validate import validate_nwb
 
     return validate_nwb(path)
+
+
+__all__ = [
+    "check_files",
+    "check_plan",
+    "describe_arrays",
+    "digest_derived",
+    "finish",
+    "list_sample_arrays",
+    "open_arrays",
+    "read_provenance",
+    "stream_provenance",
+    "validate",
+]
