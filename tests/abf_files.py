@@ -85,6 +85,7 @@ def write_abf2(
         "Protocol": make_rows(layout.PROTOCOL, [{**DEFAULT_PROTOCOL, **(protocol or {})}]),
         "ADC": make_rows(layout.ADC, adc_rows),
         "DAC": make_rows(layout.DAC, dac_rows),
+        "Epoch": make_rows(layout.EPOCH, [{"nEpochNum": epoch["nEpochNum"]} for epoch in epochs or []]),
         "EpochPerDAC": make_rows(layout.EPOCH_PER_DAC, epochs or []),
         "UserList": make_rows(layout.USER_LIST, list_rows),
         "Strings": np.frombuffer(raw_pool, f"V{len(raw_pool)}"),

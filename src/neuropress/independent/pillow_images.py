@@ -19,12 +19,12 @@ from PIL import Image, TiffImagePlugin
 from .page_order import PageOrder, parse_page_order
 from .reading import CannotRead, SecondImage
 
-DESCRIPTION, SUBFILE, BITS, COMPRESSION, PHOTOMETRIC, SAMPLES, PLANAR, FORMAT = 270, 254, 258, 259, 262, 277, 284, 339
+SUBFILE, BITS, COMPRESSION, PHOTOMETRIC = 254, 258, 259, 262
+DESCRIPTION, ORIENTATION, SAMPLES, FORMAT = 270, 274, 277, 339
+METAMORPH_PLANES, LSM = 33629, 34412
 OWN_CODECS = (1, 5, 8, 32773, 32946)
 """None, LZW, deflate and PackBits: libtiff's code. Of deflate the library zlib may be common, which ends each stream
 with a checksum of what it should have given."""
-PRIVATE = {33628: "MetaMorph", 33629: "MetaMorph", 34412: "LSM", 34118: "SEM"}
-STACK = ("MetaMorph", "LSM")
 KINDS = {1: "u", 2: "i", 3: "f"}
 REDUCED = 1
 WHITE_IS_ZERO = 0
@@ -103,9 +103,9 @@ def _list_pages(file: TiffImagePlugin.TiffImageFile) -> tuple[list[_Page | None]
     for number in range(getattr(file, "n_frames", 1)):
         file.seek(number)
         tags = file.tag_v2
-        for tag, program in PRIVATE.items():
-            if tag in tags and program in STACK:
-                raise CannotRead(f"Pillow does not know how {program} counts planes")
+        planes = tags.get(METAMORPH_PLANES, ())
+        if LSM in tags or (isinstance(planes, tuple) and len(planes) > 1):
+            raise CannotRead("Pillow does not know how MetaMorph and LSM count planes behind one directory")
         pages.append(None if int(tags.get(SUBFILE, 0)) & REDUCED else _describe_page(file))
     return (pages if any(pages) else [_describe_page(file)]), text
 
@@ -115,6 +115,8 @@ def _describe_page(file: TiffImagePlugin.TiffImageFile) -> _Page:
     compression = int(tags.get(COMPRESSION, 1))
     if compression not in OWN_CODECS:
         raise CannotRead(f"Pillow decodes compression {compression} by the library that our reader uses")
+    if int(tags.get(ORIENTATION, 1)) != 1:
+        raise CannotRead(f"Pillow turns the page as its tag Orientation says ({tags[ORIENTATION]})")
     bits, formats = tags.get(BITS, (1,)), tags.get(FORMAT, (1,))
     kind = KINDS.get(int(formats[0]), "u")
     size = 8 if bits[0] < 8 else int(bits[0])
