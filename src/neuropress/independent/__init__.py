@@ -115,11 +115,6 @@ class SecondReading:
         reasons = f" ({'; '.join(self.reasons)})" if self.reasons else ""
         return f"{self.library} {self.version}: {self.verdict}{reasons}{agreed}"
 
-    def summarize(self) -> dict[str, Any]:
-        """What a release says of it: nothing of the raw file's content."""
-        agreed = list(self.agreed)
-        return {"library": self.library, "version": self.version, "verdict": self.verdict, "agreed": agreed}
-
 
 _ADAPTERS = "neuropress.independent"
 BUILT_IN = (
@@ -129,10 +124,27 @@ BUILT_IN = (
 )
 
 
+def describe_standing(readings: Sequence[SecondReading]) -> str:
+    """``yes`` where a library agrees on each raw object, but for its known mistakes; ``partly``, ``differs`` or ``-``."""
+    if any(one.verdict == "differs" for one in readings):
+        return "differs"
+    read = {one.source for one in readings if one.verdict in ("agrees", "library wrong")}
+    if not read:
+        return "-"
+    return "yes" if read == {one.source for one in readings} else "partly"
+
+
 def summarize_readings(readings: Sequence[SecondReading]) -> str:
     """How many raw objects each library came to which verdict on, in words."""
     counts = Counter((one.library, one.verdict) for one in readings)
     return ", ".join(f"{library} {verdict} ({count})" for (library, verdict), count in sorted(counts.items()))
+
+
+def list_verdicts(readings: Sequence[SecondReading]) -> list[dict[str, Any]]:
+    """What a release says of an asset: library, version, verdict, and on how many raw objects; nothing of them."""
+    counts = Counter((one.library, one.version, one.verdict) for one in readings)
+    names = ("library", "version", "verdict")
+    return [{**dict(zip(names, key, strict=True)), "raw_objects": count} for key, count in sorted(counts.items())]
 
 
 @cache

@@ -46,7 +46,7 @@ def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecordin
         rate=float(abf.dataRate),
         starts=tuple(float(start) for start in abf.sweepTimesSec),
         started=abf.abfDateTime if isinstance(abf.abfDateTime, datetime) else None,
-        units=tuple("" if unit == "?" else str(unit) for unit in abf.adcUnits),
+        units=tuple("" if unit == "?" else str(unit).strip("\0 ") for unit in abf.adcUnits),
         scales=(),
         read=read_samples,
         driven=tuple(number for number, enabled, source in outputs if enabled and source in (EPOCH_TABLE, FILE)),
@@ -80,9 +80,9 @@ def _list_outputs(abf: Any) -> Iterator[tuple[int, int, int]]:
 
 def _list_command_units(abf: Any) -> tuple[str, ...]:
     if _is_abf1(abf):
-        return tuple(str(unit).strip() for unit in abf._headerV1.sDACChannelUnit)
+        return tuple(str(unit).strip("\0 ") for unit in abf._headerV1.sDACChannelUnit)
     texts = abf._stringsSection._indexedStrings
-    return tuple(str(texts[index]).strip() for index in abf._dacSection.lDACChannelUnitsIndex)
+    return tuple(str(texts[index]).strip("\0 ") for index in abf._dacSection.lDACChannelUnitsIndex)
 
 
 def _find_mistakes(abf: Any) -> Iterator[tuple[str, str]]:
