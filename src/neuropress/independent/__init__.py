@@ -111,9 +111,9 @@ class SecondReading:
 
     def describe(self) -> str:
         """One line for people."""
-        agreed = f"; agrees in {', '.join(self.agreed)}" if self.agreed else ""
-        reasons = f" ({'; '.join(self.reasons)})" if self.reasons else ""
-        return f"{self.library} {self.version}: {self.verdict}{reasons}{agreed}"
+        agreed = f"agrees in {', '.join(self.agreed)}" if self.agreed else ""
+        reasons = f"{self.verdict} ({'; '.join(self.reasons)})" if self.reasons else ""
+        return f"{self.library} {self.version}: {'; '.join(filter(None, (reasons, agreed)))}"
 
 
 _ADAPTERS = "neuropress.independent"
@@ -125,7 +125,7 @@ BUILT_IN = (
 
 
 def describe_standing(readings: Sequence[SecondReading]) -> str:
-    """``yes`` where a library agrees on each raw object, but for its known mistakes; ``partly``, ``differs`` or ``-``."""
+    """``yes`` where a library agrees on each raw object but for its known mistakes; ``partly``, ``differs``, ``-``."""
     if any(one.verdict == "differs" for one in readings):
         return "differs"
     read = {one.source for one in readings if one.verdict in ("agrees", "library wrong")}

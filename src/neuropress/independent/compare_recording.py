@@ -64,8 +64,7 @@ def compare_recording(second: SecondRecording, arrays: Sequence[ResultArray]) ->
     if tally.different.keys() & {"shape"}:
         return tally
     _compare_channels(second, result, tally)
-    if not joined:
-        _compare_date(second, result, tally)
+    _compare_date(second, result, tally)
     if second.read_command:
         _compare_commands(second, result, tally)
     return tally

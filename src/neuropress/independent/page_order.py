@@ -15,7 +15,7 @@ from math import prod
 from pathlib import PureWindowsPath
 from xml.etree.ElementTree import Element
 
-from ..model.budget import parse_xml
+from ..model.budget import TIFF_PAGES, parse_xml
 from .reading import CannotRead
 
 _PAIR = re.compile(r"^([A-Za-z]+)=(.*)$", re.MULTILINE)
@@ -123,6 +123,8 @@ def _parse_ome(text: str, content: str, name: str) -> PageOrder:
     samples = max((int(e.get("SamplesPerPixel", "1")) for e in pixels if _tag(e) == "Channel"), default=1)
     sizes = {axis: int(pixels.get(f"Size{axis.upper()}", "1")) for axis in "zct"}
     sizes["c"] = max(sizes["c"] // samples, 1)
+    if prod(sizes.values()) > TIFF_PAGES:
+        raise CannotRead(f"the OME-XML has {prod(sizes.values())} planes, more than {TIFF_PAGES}")
     places = list(product(*(range(sizes[axis]) for axis in reversed(order))))
     found = _place_pages(pixels, places, order, {name, _get_own_name(root)})
     pages = [found[place] for place in places]

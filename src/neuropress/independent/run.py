@@ -16,7 +16,7 @@ from typing import IO, Any
 from ..model.budget import SECOND_READER_BYTES, SECOND_READER_RATE, SECOND_READER_SECONDS
 from ..model.finding import Finding, finding
 from ..model.provenance import Provenance
-from ..model.serial import from_json
+from ..model.serial import from_json, to_json
 from ..model.source import SourceRoots
 from ..results import detect_kind
 from . import SecondReader, SecondReading, list_second_readers
@@ -109,7 +109,7 @@ def _run_library(reader: SecondReader, result: Path, places: Mapping[str, Path])
 def _run_child(reader: SecondReader, result: Path, places: Mapping[str, Path]) -> Iterator[SecondReading]:
     """Readings as they come; the last one says how the child ended, if it did not end well. Never none."""
     request = {
-        "library": reader.name,
+        "reader": to_json(reader),
         "result": str(result.resolve()),
         "sources": {key: str(place) for key, place in places.items()},
         "memory": SECOND_READER_BYTES,

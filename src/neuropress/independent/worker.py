@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ..model.finding import Problem
-from ..model.serial import to_json
+from ..model.serial import from_json, to_json
 from ..results import detect_kind
-from . import SecondReader, SecondReading, Verdict, list_second_readers
+from . import SecondReader, SecondReading, Verdict
 from .compare_image import compare_image
 from .compare_recording import compare_recording
 from .reading import CannotRead, SecondRecording
@@ -32,7 +32,7 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     request = json.loads(sys.stdin.readline())
     _limit_memory(int(request["memory"]))
-    reader = next(one for one in list_second_readers() if one.name == request["library"])
+    reader = from_json(SecondReader, request["reader"])
     result = Path(request["result"])
     module = detect_kind(result).load()
     listed = module.read_provenance(result).receipt.arrays
