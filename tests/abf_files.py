@@ -57,8 +57,7 @@ def write_abf2(
 ) -> Path:
     """Write sweeps of shape (samples, channels); every section begins at a block of its own."""
     adc = channels or [{} for _ in range(sweeps[0].shape[1])]
-    units = units or [b"pA"] * len(adc)
-    dac, commands = dac or [], commands or []
+    units, dac, commands = units or [b"pA"] * len(adc), dac or [], commands or []
     pool = [b"Clampex", b"C:\\Protocols\\steps.pro", command_file or b"none"]
 
     def name(text: bytes) -> int:

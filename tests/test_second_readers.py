@@ -369,3 +369,16 @@ def test_the_worker_writes_nothing_beside_its_answers(tmp_path: Path) -> None:
     before = {p: os.stat(p).st_mtime_ns for top in ("source", "output") for p in (build.root / top).rglob("*")}
     assert dataset.verify(independent=True).ok
     assert before == {p: os.stat(p).st_mtime_ns for top in ("source", "output") for p in (build.root / top).rglob("*")}
+
+
+def test_pages_that_are_only_counted_are_not_called_different(tmp_path: Path) -> None:
+    """ScanImage says that its pages are volumes; Pillow does not."""
+    text = "SI.hChannels.channelSave = 1\nSI.hFastZ.enable = true\nSI.hStackManager.numSlices = 4\n"
+    pixels = np.random.default_rng(1).integers(0, 4000, (12, 9, 11)).astype(np.int16)
+    tifffile.imwrite(tmp_path / "v.tif", pixels, photometric="minisblack", description=text, metadata=None)
+    build = Builder(tmp_path / "ds")
+    build.sem(tmp_path / "v.tif")
+    reading = convert_and_read_again(build)
+    assert (reading["verdict"], reading["reasons"]) == (
+        "cannot read", ["the library counts pages and does not say how they are t z"],
+    )  # fmt: skip

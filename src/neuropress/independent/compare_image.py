@@ -7,12 +7,13 @@ which channel an array holds, where channels are arrays of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
 from ..model.receipt import blocks
-from .reading import SecondImage
+from .reading import CannotRead, SecondImage
 from .tally import ResultArray, Tally
 
 BLOCK_BYTES = 1 << 28
@@ -34,49 +35,72 @@ def compare_image(second: SecondImage, arrays: Sequence[ResultArray]) -> Tally:
     return tally
 
 
+@dataclass(frozen=True, slots=True)
 class _Place:
     """How the library's axes lie in an array of the result.
 
-    `axes` has for each of the library's axes its position in the array; None for the channel's that the array is of.
+    `axes` has for each of the library's axes its position in the array; None for the channel's, where the array is of
+    one `channel`.
     """
 
-    def __init__(self, axes: Sequence[int | None], channel: int | None) -> None:
-        self.axes, self.channel = axes, channel
+    axes: Sequence[int | None]
+    channel: int | None
 
 
 def _find_place(second: SecondImage, array: ResultArray, tally: Tally) -> _Place | None:
-    ours = list(array.meaning.axes)
+    """Match axes by their names, and what the file leaves open with what is left of the result's."""
+    stored = array.stored
     chosen = [entry for entry in array.receipt.spec.index.select if isinstance(entry, int)]
-    channel_axis = next((i for i, axis in enumerate(second.axes) if axis in "cs"), None)
-    alone = channel_axis is not None and second.axes[channel_axis] not in ours and "c" not in ours
-    theirs = [i for i in range(len(second.axes)) if not (alone and i == channel_axis)]
-    named = {"s": "c"} if "s" in second.axes and "c" not in second.axes else {}
-    places: list[int | None] = [None] * len(second.axes)
-    for i in theirs:
-        letter = named.get(second.axes[i], second.axes[i])
-        if letter in ours:
-            places[i] = ours.index(letter)
-    open_ours = [p for p in range(len(ours)) if p not in places]
-    open_theirs = [i for i in theirs if places[i] is None]
-    # Axes that a file leaves open are named by a person's row; there is one way only if each side has one left.
-    single = [p for p in open_ours if array.stored.shape[p] == 1]
-    open_ours = [p for p in open_ours if p not in single] if len(open_ours) != len(open_theirs) else open_ours
-    are_open = all(second.axes[i] == "q" for i in open_theirs) or len(open_theirs) == 1
-    agrees = len(open_ours) == len(open_theirs) and are_open and (not alone or len(chosen) == 1)
-    shown = " ".join(f"{axis}={extent}" for axis, extent in zip(second.axes, second.shape, strict=True))
-    mine = " ".join(f"{axis}={extent}" for axis, extent in zip(ours, array.stored.shape, strict=True))
-    text = f"{array.path} has the axes {mine}, the library reads {shown}"
-    if not tally.check("axes", agrees, text):
+    letters = [_name_axis(axis, second.axes) for axis in second.axes]
+    ours: list[str] = list(array.meaning.axes)
+    is_one_channel = "c" in letters and "c" not in ours
+    channel = chosen[0] if is_one_channel and len(chosen) == 1 else None
+    places = [ours.index(letter) if letter in ours else None for letter in letters]
+    skipped = letters.index("c") if is_one_channel else None
+    unnamed = [i for i, place in enumerate(places) if place is None and i != skipped]
+    free = [p for p in range(len(ours)) if p not in places]
+    if len(free) > len(unnamed):  # a volume always has its depth
+        free = [p for p in free if stored.shape[p] > 1]
+    if len(free) != len(unnamed) and all(letters[i] == "q" for i in unnamed):
+        _check_left_open(second, array, unnamed, free)
+    # A single axis under another name is a person's: depths of ImageJ that a row says are frames.
+    is_open = all(letters[i] == "q" for i in unnamed) or len(unnamed) == 1
+    can_match = len(free) == len(unnamed) and is_open and (not is_one_channel or channel is not None)
+    text = (
+        f"{array.path} has the axes {_describe_axes(ours, stored.shape)}, "
+        f"the library reads {_describe_axes(second.axes, second.shape)}"
+    )
+    if not tally.check("axes", can_match, text):
         return None
-    for i, place in zip(open_theirs, open_ours, strict=True):
-        places[i] = place
-    extents = all(p is None or array.stored.shape[p] == second.shape[i] for i, p in enumerate(places))
-    used = {p for p in places if p is not None}
-    rest = all(array.stored.shape[p] == 1 for p in range(len(ours)) if p not in used)
-    if not tally.check("shape", extents and rest, text):
-        return None
-    channel = chosen[0] if alone else None
-    return _Place(places, channel)
+    for i, p in zip(unnamed, free, strict=True):
+        places[i] = p
+    extents = [1] * len(ours)
+    for extent, place in zip(second.shape, places, strict=True):
+        if place is not None:
+            extents[place] = extent
+    return _Place(places, channel) if tally.check("shape", extents == list(stored.shape), text) else None
+
+
+def _check_left_open(second: SecondImage, array: ResultArray, unnamed: Sequence[int], free: Sequence[int]) -> None:
+    """Pages that the library only counts may be depths and times; in which order, it cannot say.
+
+    Raises
+    ------
+    CannotRead
+        There are as many pages as the result has; else it is a difference.
+    """
+    if prod(second.shape[i] for i in unnamed) == prod(array.stored.shape[p] for p in free):
+        names = " ".join(array.meaning.axes[p] for p in free)
+        raise CannotRead(f"the library counts pages and does not say how they are {names}")
+
+
+def _name_axis(axis: str, axes: Sequence[str]) -> str:
+    """The result's name of an axis; samples of a pixel are channels where there are no others."""
+    return "c" if axis == "s" and "c" not in axes else axis
+
+
+def _describe_axes(axes: Sequence[str], shape: Sequence[int]) -> str:
+    return " ".join(f"{axis}={extent}" for axis, extent in zip(axes, shape, strict=True))
 
 
 def _check_channels(second: SecondImage, channels: list[int | None], tally: Tally) -> None:
