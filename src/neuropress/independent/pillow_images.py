@@ -89,7 +89,7 @@ def _make_tiff_image(path: Path, order: PageOrder, form: _Page) -> SecondImage:
 
 
 def _open_tiff(path: Path) -> TiffImagePlugin.TiffImageFile:
-    image = Image.open(path)
+    image = Image.open(path, formats=("TIFF",))
     if not isinstance(image, TiffImagePlugin.TiffImageFile):
         image.close()
         raise CannotRead(f"Pillow takes {path.name} for {image.format}")
@@ -171,7 +171,7 @@ def _read_folder(path: Path) -> SecondImage:
 
 
 def _read_slice(path: Path) -> SecondImage:
-    with Image.open(path) as image:
+    with Image.open(path, formats=("TIFF", "PNG")) as image:  # others of Pillow's start programs
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             form = _describe_page(image)
             return _make_tiff_image(path, PageOrder((), (), [("", 0)]), form)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -27,7 +25,6 @@ TRAINS = (3, 4, 5, 7)
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording:
     """See `neuropress.independent.SecondReaderModule`."""
-    os.chdir(tempfile.gettempdir())  # pyABF takes a command file from the working directory before any other
     warnings.simplefilter("ignore")
     abf = pyabf.ABF(str(path))
     lengths = tuple(_measure_sweep(abf, sweep) for sweep in abf.sweepList)
@@ -38,9 +35,12 @@ def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecordin
         return np.asarray(abf.data[channel, first + start : first + stop])
 
     def read_command(sweep: int, output: int) -> np.ndarray:
+        if sources.get(output) == FILE:  # pyABF would open whatever path the header names
+            return np.zeros(0)
         return np.asarray(Stimulus(abf, output).stimulusWaveform(sweep)[: lengths[sweep]])
 
     outputs = list(_list_outputs(abf))
+    sources = {number: source for number, _, source in outputs}
     return SecondRecording(
         lengths=lengths,
         rate=float(abf.dataRate),
