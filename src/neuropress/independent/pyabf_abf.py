@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -21,6 +22,8 @@ HIGHEST_LEVEL = 1e6
 EPOCH_TABLE, FILE = 1, 2
 STEP, RAMP, COSINE = 1, 2, 5
 TRAINS = (3, 4, 5, 7)
+BLOCK, ABF1_HOLDING = 512, 1394
+"""Bytes of a block of ABF; where the levels of holding (``fDACHoldingLevel``) lie in ABF 1."""
 
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording:
@@ -111,6 +114,10 @@ def _get_interval(abf: Any) -> float:
 
 
 def _find_mistaken_starts(abf: Any) -> Iterator[tuple[str, str]]:
+    """Of later sweeps; and of the first one, which moves the clock of all of them."""
+    first = _read_first_start(abf)
+    if first:
+        yield "date", f"pyABF begins with the first sweep, which began later (first lStart of SynchArray {first})"
     if abf.sweepCount < 2:
         return
     if _is_abf1(abf):
@@ -131,6 +138,21 @@ def _find_mistaken_starts(abf: Any) -> Iterator[tuple[str, str]]:
         )
 
 
+def _read_first_start(abf: Any) -> int:
+    """The table's first entry, in its own unit; 0 where there is no table."""
+    if not _is_abf1(abf):
+        return int(next(iter(abf._synchArraySection.lStart), 0))
+    header = abf._headerV1
+    return int(_read_number(abf, "<i", header.lSynchArrayPtr * BLOCK)) if header.lSynchArraySize else 0
+
+
+def _read_number(abf: Any, form: str, offset: int) -> float:
+    """A field of the header that pyABF does not read."""
+    with open(abf.abfFilePath, "rb") as file:
+        file.seek(offset)
+        return float(struct.unpack(form, file.read(struct.calcsize(form)))[0])
+
+
 def _find_mistaken_command(abf: Any, number: int, source: int) -> str:
     """Why pyABF's drawing of an output's command is no command that the header determines; empty where it is one."""
     if abf.nOperationMode != EPISODIC:
@@ -139,6 +161,8 @@ def _find_mistaken_command(abf: Any, number: int, source: int) -> str:
         return "pyABF plays the file of the first output, unscaled (nWaveformSource 2, fDACFileScale, fDACFileOffset)"
     if not _is_abf1(abf) and abf._protocolSection.nAlternateDACOutputState:
         return "pyABF does not alternate the outputs (nAlternateDACOutputState 1)"
+    if _is_abf1(abf) and _read_number(abf, "<f", ABF1_HOLDING + 4 * number) != abf.holdingCommand[number]:
+        return "pyABF takes levels of epochs for those of holding in ABF 1 (fDACHoldingLevel, fEpochInitLevel)"
     if _varies_by_list(abf, number):
         return "pyABF does not apply user lists (nULEnable, UserList section)"
     if not _is_abf1(abf) and len(set(abf._synchArraySection.lLength)) > 1:
