@@ -26,7 +26,8 @@ PERIOD = {"fEpisodeStartToStart": COUNT * 2 * 100e-6 / 2}
 
 def write(path: Path, protocol: dict[str, Any] | None = None, **more: Any) -> Path:
     sweeps = [np.zeros((COUNT, 2), "<i2") for _ in range(3)]
-    starts = [4 * COUNT * n for n in range(3)]
+    first = more.pop("first", 0)
+    starts = [first + 4 * COUNT * n for n in range(3)]
     return write_abf2(path, sweeps, starts=starts, protocol=PERIOD | (protocol or {}), **(PLAYED | more))
 
 
@@ -46,6 +47,7 @@ def read(module: Any, path: Path) -> SecondRecording:
         (pyabf_abf, {"header": {"uFileStartDate": 180618}}, "date", "uFileStartDate 180618"),
         (pyabf_abf, {"protocol": {"fADCSequenceInterval": 2480.0, "fEpisodeStartToStart": 0.064}}, "rate", "2480 us"),
         (pyabf_abf, {"protocol": {"fEpisodeStartToStart": 5.0}}, "start", "fEpisodeStartToStart 5"),
+        (pyabf_abf, {"first": 420}, "date", "lStart of SynchArray 420"),
         (pyabf_abf, {"protocol": {"nOperationMode": 2}}, "command 0", "nOperationMode 2"),
         (pyabf_abf, {"protocol": {"nAlternateDACOutputState": 1}}, "command 0", "nAlternateDACOutputState 1"),
         (pyabf_abf, {"lists": [(61, b"1,2")]}, "command 0", "UserList"),
