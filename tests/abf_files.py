@@ -57,8 +57,7 @@ def write_abf2(
 ) -> Path:
     """Write sweeps of shape (samples, channels); every section begins at a block of its own."""
     adc = channels or [{} for _ in range(sweeps[0].shape[1])]
-    units = units or [b"pA"] * len(adc)
-    dac, commands = dac or [], commands or []
+    units, dac, commands = units or [b"pA"] * len(adc), dac or [], commands or []
     pool = [b"Clampex", b"C:\\Protocols\\steps.pro", command_file or b"none"]
 
     def name(text: bytes) -> int:
@@ -85,6 +84,7 @@ def write_abf2(
         "Protocol": make_rows(layout.PROTOCOL, [{**DEFAULT_PROTOCOL, **(protocol or {})}]),
         "ADC": make_rows(layout.ADC, adc_rows),
         "DAC": make_rows(layout.DAC, dac_rows),
+        "Epoch": make_rows(layout.EPOCH, [{"nEpochNum": epoch["nEpochNum"]} for epoch in epochs or []]),
         "EpochPerDAC": make_rows(layout.EPOCH_PER_DAC, epochs or []),
         "UserList": make_rows(layout.USER_LIST, list_rows),
         "Strings": np.frombuffer(raw_pool, f"V{len(raw_pool)}"),

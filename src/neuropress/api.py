@@ -228,10 +228,22 @@ class Dataset:
         return self._log(add_files(self.workspace, [Path(path) for path in paths], occasion))
 
     def verify(
-        self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
+        self,
+        paths: Sequence[PathLike] = (),
+        select: Selection = EVERYTHING,
+        progress: Progress = no_progress,
+        *,
+        independent: bool = False,
     ) -> Report:
-        """Prove results (all, or the given ones) against their raw files, element by element."""
-        return self._log(verify_dataset(self._fresh(), [Path(path) for path in paths], select, progress))
+        """Prove results (all, or the given ones) against their raw files, element by element.
+
+        Parameters
+        ----------
+        independent
+            Have libraries that share no code with the readers read the raw files once more (extra ``independent``).
+        """
+        chosen = [Path(path) for path in paths]
+        return self._log(verify_dataset(self._fresh(), chosen, select, progress, independent=independent))
 
     def validate(
         self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING, progress: Progress = no_progress

@@ -154,6 +154,11 @@ def _check_options(verb: argparse.ArgumentParser) -> None:
 
 def _verify_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--source", action="append", default=[], metavar="DIR", help="where raw files lie")
+    verb.add_argument(
+        "--independent",
+        action="store_true",
+        help="have other libraries read the raw files, too: neo and pyABF (ABF), Pillow (TIFF, PNG)",
+    )
 
 
 def _demo_options(verb: argparse.ArgumentParser) -> None:

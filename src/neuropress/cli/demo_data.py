@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import struct
 from pathlib import Path
 
 import numpy as np
@@ -124,19 +123,26 @@ def make_movie(path: Path) -> str:
 
 
 def make_recording(path: Path) -> str:
-    """Ten sweeps of a voltage-clamped cell at 20 kHz, written by pyabf."""
-    from pyabf.abfWriter import writeABF1
+    """Ten sweeps of a voltage-clamped cell at 20 kHz, one channel of int16, as ABF 1 without a long header."""
+    from ..readers.abf.layout import ABF1_SHORT, BLOCK, V1_SHORT
 
     random = np.random.default_rng(2)
     sweeps = random.normal(-40, 3, (10, 4000))
     sweeps[:, 1000:2000] -= np.linspace(5, 50, 10)[:, None]
-    writeABF1(sweeps, str(path), 20000, units="pA")
-    # pyabf leaves the date and the command channels' units empty; a recording computer writes them.
-    header = bytearray(path.read_bytes())
-    struct.pack_into("<ii", header, 20, int(DATE), 14 * 3600 + 12 * 60 + 30)  # date, seconds of the day
-    for dac in range(4):
-        struct.pack_into("8s", header, 1346 + 8 * dac, b"mV      ")
-    path.write_bytes(header)
+    volts_per_pa, volts, resolution = 0.01, 10, 2**15
+    header = np.zeros((), V1_SHORT)
+    header["fFileVersionNumber"], header["nOperationMode"] = 1.3, 5  # episodic
+    header["lActualAcqLength"], header["lActualEpisodes"] = sweeps.size, len(sweeps)
+    header["lNumSamplesPerEpisode"] = sweeps.shape[1]
+    header["lFileStartDate"], header["lFileStartTime"] = int(DATE), 14 * 3600 + 12 * 60 + 30
+    header["lDataSectionPtr"] = ABF1_SHORT // BLOCK
+    header["nADCNumChannels"], header["fADCSampleInterval"] = 1, 1e6 / 20000
+    header["fADCRange"], header["lADCResolution"] = volts, resolution
+    header["sADCUnits"], header["sDACChannelUnits"] = b"pA", b"mV"
+    header["fInstrumentScaleFactor"] = volts_per_pa
+    header["fSignalGain"] = header["fADCProgrammableGain"] = 1
+    counts = np.rint(sweeps * volts_per_pa * resolution / volts).astype("<i2")
+    path.write_bytes(b"ABF " + header.tobytes()[4:] + counts.tobytes())
     return "a patch-clamp recording, 10 sweeps at 20 kHz (ABF)"
 
 

@@ -186,10 +186,13 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
         dataset = _dataset(args)
         if args.source:
             dataset = Dataset(replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source)))
-        report = dataset.verify(select=_selection(args), progress=output.progress("verify"))
+        report = dataset.verify(
+            select=_selection(args), progress=output.progress("verify"), independent=args.independent
+        )
         status = max(status, output.report(report))
     if files:
-        report = verify_files(files, [Path(p) for p in args.source], output.progress("verify"))
+        sources = [Path(p) for p in args.source]
+        report = verify_files(files, sources, output.progress("verify"), independent=args.independent)
         status = max(status, output.report(report))
     return status
 

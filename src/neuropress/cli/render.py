@@ -87,12 +87,13 @@ class Output:
             return self.report(report)
         for found in report.findings:
             self.finding(found)
-        print(f"{'checked':8}{'converted':10}{'verified':9}{'validated':10}{'released':9}  target")
+        widths = {"checked": 8, "converted": 10, "verified": 9, "independent": 12, "validated": 10, "released": 9}
+        print("".join(f"{name:{width}}" for name, width in widths.items()) + "  target")
         for outcome in report.outcomes:
             facts = outcome.facts
-            marks = [("yes" if facts[k] else "-") for k in ("checked", "converted", "verified", "validated")]
-            line = f"{marks[0]:8}{marks[1]:10}{marks[2]:9}{marks[3]:10}{facts['released'] or '-':9}  {outcome.target}"
-            print(f"{line}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
+            texts = {name: "yes" if facts[name] is True else facts[name] or "-" for name in widths}
+            marks = "".join(f"{texts[name]:{width}}" for name, width in widths.items())
+            print(f"{marks}  {outcome.target}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
         return report.exit_status
 
     def explanation(self, explanation: Explanation) -> None:

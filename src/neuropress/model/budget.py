@@ -144,6 +144,15 @@ XML_DEPTH = 64
 XML_ELEMENTS = 1_000_000
 """Elements of an OME-XML document: two a plane, mostly."""
 
+# Libraries that read a raw file a second time.
+
+SECOND_READER_BYTES = 16 * 2**30
+"""Address space of the process in which one reads: pyABF keeps a file twice as float32."""
+
+SECOND_READER_SECONDS = 120
+SECOND_READER_RATE = 2**20
+"""What one raw object may take: so many seconds, and one more for each so many bytes of it."""
+
 # Tables and settings.
 
 SETTING_BYTES = 2**20

@@ -12,14 +12,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from stat import S_ISREG
 
+from ..independent import SecondReading
 from ..model.budget import parse_json
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.progress import Progress
-from ..model.serial import from_json, to_json
+from ..model.serial import SPARSE, from_json, to_json
 from ..model.source import SourceRoots
 from ..results import detect_kind
 from ..storage.files import digest_file
@@ -60,12 +61,20 @@ class Proof:
         They equal the raw files they were made from.
     validated
         They were validated; `findings` are what was found, of severity warning or error.
+    second
+        What other libraries came to, which read the raw files once more.
     """
 
     files: tuple[ProvenFile, ...]
     verified: bool = False
     validated: bool = False
     findings: tuple[Finding, ...] = ()
+    second: tuple[SecondReading, ...] = field(default=(), metadata=SPARSE)
+
+    @property
+    def is_refuted(self) -> bool:
+        """Whether another library reads something else in the raw files."""
+        return any(reading.verdict == "differs" for reading in self.second)
 
     @property
     def digests(self) -> Mapping[str, str]:
@@ -186,7 +195,8 @@ def keep_verification(proofs: Proofs, name: str, path: Path, proof: Proof | None
         return
     known = proofs.load(name, path)
     if known and known.digests == proof.digests:
-        proof = replace(proof, validated=known.validated, findings=known.findings)
+        second = proof.second or known.second
+        proof = replace(proof, validated=known.validated, findings=known.findings, second=second)
     proofs.save(name, proof)
 
 

@@ -82,6 +82,12 @@ def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, pass
     judged = waive_result(placed, name, wanted.waivers)
     errors = [f for f in judged if f.severity is Severity.ERROR]
     passed.errors += errors
+    for reading in proof.second:
+        if reading.verdict == "differs":
+            message = (
+                f"{name}: {reading.library} reads something else in {reading.source}: {'; '.join(reading.reasons)}"
+            )
+            passed.errors.append(finding("independent.different", message, file=name))
     passed.findings += [f for f in judged if f.severity is not Severity.ERROR]
     passed.proofs[name] = proof
 

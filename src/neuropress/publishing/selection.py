@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
+from ..independent import list_verdicts
 from ..model.finding import Problem
 from ..model.record import Record
 from ..model.source import Source
@@ -114,8 +116,10 @@ def load_parts(release: OpenRelease, known: Mapping[str, Part] | None = None) ->
 def _make_result_asset(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
     path = workspace.path(wanted)
     files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)
-    owners = make_provenance([wanted.record, *(row for _, row in wanted.jobs)], workspace.profile)
-    return Asset(wanted.target.path, detect_kind(path).name, path, owners, files)
+    about: dict[str, Any] = dict(make_provenance([wanted.record, *(row for _, row in wanted.jobs)], workspace.profile))
+    if proof.second:
+        about["independent"] = list_verdicts(proof.second)
+    return Asset(wanted.target.path, detect_kind(path).name, path, about, files)
 
 
 def _collect_raw_assets(workspace: Workspace, scope: Scope) -> list[Asset]:

@@ -39,7 +39,8 @@ class AssetEntry:
     manifest
         Key of the folder's manifest (JSON Lines: path, size, sha256); None for a file.
     provenance
-        Labs and sessions that the asset is from, as the publisher stated them.
+        Labs and sessions that the asset is from, and what other libraries made of its raw files (``independent``), as
+        the publisher stated them.
     """
 
     key: str

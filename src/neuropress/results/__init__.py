@@ -11,12 +11,13 @@ from pathlib import Path
 
 from ..model.finding import problem
 from . import asset, nwb, omezarr
-from .kind import Batch, Kind, KindModule, Request, Seal, StoredArray, UnitsModule, Work
+from .kind import ArrayMeaning, Batch, Kind, KindModule, Request, Seal, StoredArray, UnitsModule, Work
 
 __all__ = [
     "KINDS",
     "PUBLISHED",
     "TARGETS",
+    "ArrayMeaning",
     "Batch",
     "Kind",
     "KindModule",

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
@@ -136,6 +137,34 @@ class Work:
     done: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ArrayMeaning:
+    """What stands beside an array in the result and says what its elements are.
+
+    Attributes
+    ----------
+    axes
+        A letter an axis: ``t`` (samples or frames), ``c``, ``z``, ``y``, ``x``.
+    rate, start
+        Samples a second; seconds from the session's start to the first. None where the result has no time.
+    unit, conversion, offset
+        A stored value times `conversion` plus `offset` is in `unit`.
+    session_start
+        What `start` counts from.
+    is_aligned
+        Whether `start` follows from a clock of the raw file; otherwise its sweeps are placed among themselves only.
+    """
+
+    axes: tuple[str, ...]
+    rate: float | None = None
+    start: float | None = None
+    unit: str = ""
+    conversion: float = 1.0
+    offset: float = 0.0
+    session_start: datetime | None = None
+    is_aligned: bool = False
+
+
 class StoredArray(Protocol):
     """An array of a result, read block by block."""
 
@@ -220,6 +249,10 @@ class KindModule(Protocol):
 
     def open_arrays(self, path: Path) -> AbstractContextManager[Mapping[str, StoredArray]]:
         """Every array that a receipt may list, by its path in the result."""
+        ...
+
+    def describe_arrays(self, path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
+        """What the named arrays of samples mean, from the result itself and not from its receipt."""
         ...
 
     def list_sample_arrays(self, path: Path) -> Sequence[str]:

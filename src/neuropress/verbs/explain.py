@@ -9,13 +9,17 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..model.finding import problem
+from ..config import find_dataset
+from ..independent import SecondReading
+from ..model.finding import Problem, problem
 from ..model.plan import Field
 from ..model.receipt import ArrayReceipt
 from ..model.record import CellRef, Fix
 from ..model.report import Report
 from ..model.serial import to_json
 from ..results import detect_kind
+from ..workspace import Workspace
+from .verify import name_result
 
 ORIGINS = {
     "cell": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
@@ -39,11 +43,14 @@ class Explanation:
     field: Field | None = None
     array: ArrayReceipt | None = None
     profile: str = ""
+    second: tuple[SecondReading, ...] = ()
     fixes: Mapping[tuple[str, str, str], Fix] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
         made = to_json(self.field) if self.field else {"array": to_json(self.array)}
+        if self.second:
+            made["independent"] = to_json(self.second)
         tool = {"name": "neuropress", "version": self.version}
         fixes = [to_json(fix) for fix in self._fixes() if fix]
         return {"field": self.path, **made, "fixes": fixes, "tool": tool, "profile": self.profile}
@@ -59,6 +66,7 @@ class Explanation:
                 f"  from {spec.source}, array {spec.array}, reader {spec.format}",
                 f"  by select {to_json(spec.index.select)}, axis order {list(spec.index.order)}",
                 *([f"  by the clock {spec.clock}"] if spec.clock else []),
+                *(f"  read again by {reading.describe()}" for reading in self.second),
                 written,
             ]
         assert self.field is not None
@@ -74,6 +82,19 @@ class Explanation:
         """The fix behind each source of the field, where there is one."""
         sources = self.field.sources if self.field else ()
         return [self.fixes.get((ref.table, ref.key, ref.column)) if ref.origin == "fix" else None for ref in sources]
+
+
+def _load_second_readings(path: Path) -> tuple[SecondReading, ...]:
+    """What other libraries made of the raw files, if the result lies in its dataset, which remembers it."""
+    folder = find_dataset(path)
+    if folder is None:
+        return ()
+    try:
+        workspace = Workspace.open(folder)
+        proof = workspace.proofs.load(name_result(path, workspace), path)
+    except (Problem, OSError):
+        return ()  # the dataset's settings are none of what is explained
+    return proof.second if proof else ()
 
 
 def _describe_source(ref: CellRef, fix: Fix | None) -> str:
@@ -116,7 +137,10 @@ def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
     version, profile = made.receipt.version, made.profile
     fixes = {(row.table, row.key, column): fix for row in made.records for column, fix in row.fixes.items()}
     whole = [Explanation(p, version, field=f, profile=profile, fixes=fixes) for p, f in made.fields.items()]
-    whole += [Explanation(p, version, array=a, profile=profile) for p, a in made.receipt.arrays.items()]
+    second = _load_second_readings(path)
+    for p, a in made.receipt.arrays.items():
+        readings = tuple(reading for reading in second if reading.source == a.spec.source)
+        whole.append(Explanation(p, version, array=a, profile=profile, second=readings))
     if name is None:
         return whole
     end = "/" + name.strip("/")

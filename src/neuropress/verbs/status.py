@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..independent import describe_standing
 from ..model.finding import Severity, has_errors
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_result
@@ -15,7 +16,9 @@ from ..publishing import RELEASED, digest_proven_files
 from ..storage.state import StateFile
 from ..workspace import EVERYTHING, Selection, Workspace
 
-UNKNOWN = {"checked": False, "converted": False, "verified": False, "validated": False, "released": None}
+UNKNOWN = {
+    "checked": False, "converted": False, "verified": False, "independent": "-", "validated": False, "released": None,
+}  # fmt: skip
 """Facts of a row that has no target."""
 
 
@@ -39,7 +42,8 @@ def _describe_targets(workspace: Workspace, select: Selection) -> Iterator[Outco
             "rows": [record.key for _, record in wanted.jobs],
             "checked": not wanted.blocked,
             "converted": path.exists(),
-            "verified": proof is not None and proof.verified,
+            "verified": proof is not None and proof.verified and not proof.is_refuted,
+            "independent": describe_standing(proof.second) if proof else "-",
             "validated": _is_valid(proof, wanted),
             "released": _release_of(proof, released.get(name)),
         }

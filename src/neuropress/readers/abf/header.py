@@ -17,11 +17,11 @@ from pathlib import PureWindowsPath
 from typing import Any, BinaryIO
 
 import numpy as np
-from pyabf.names import getDigitizerName, getTelegraphName
 
 from ...model.content import Channel, Tag
 from ...model.finding import Problem, problem
 from . import layout
+from .instruments import AMPLIFIERS, DIGITIZERS
 
 MODES = {
     1: "event-driven, variable length",
@@ -253,14 +253,13 @@ def build_dac_channel(index: int, terminal: int, name: str, unit: str, level: An
 
 def join_amplifier_names(rows: Sequence[Row]) -> str:
     """Names of the telegraphing instruments."""
-    enabled = [row for row in rows if row["nTelegraphEnable"] == 1]
-    named = {getTelegraphName(int(row["nTelegraphInstrument"])) for row in enabled}
-    return "; ".join(sorted(n for n in named if not n.startswith("Unknown")))
+    numbers = {int(row["nTelegraphInstrument"]) for row in rows if row["nTelegraphEnable"] == 1}
+    return "; ".join(sorted({AMPLIFIERS[number] for number in numbers if number in AMPLIFIERS}))
 
 
 def get_digitizer_name(number: int) -> str:
     """Name of the digitiser; nothing where the header does not say."""
-    return str(getDigitizerName(number)).removeprefix("Unknown")
+    return DIGITIZERS.get(number, "")
 
 
 def cut_sweeps(

@@ -21,7 +21,7 @@ from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...model.source import SourceRoots
 from ...readers.raw import RawArrays
-from .. import Request, StoredArray, Work, durable
+from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import NAME, parse_provenance
 
 CONTENT = "/asset"
@@ -120,6 +120,11 @@ def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Prove
 def open_arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     """None: the raw file is kept as it is."""
     yield {}
+
+
+def describe_arrays(path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
+    """None: a record holds no arrays."""
+    return {}
 
 
 def list_sample_arrays(path: Path) -> list[str]:

@@ -31,6 +31,7 @@ from .. import Request, Seal, StoredArray, Work, durable
 from .digest import digest_objects
 from .grafts import add_grafts, check_stand_ins
 from .grafts import compare_grafts as compare_with_fragments
+from .meaning import describe_arrays
 from .opening import make_unreadable_problem, open_checked, open_hdf5
 from .storage import PreviousFile, fill_datasets
 
@@ -245,3 +246,17 @@ def validate(path: Path) -> list[Finding]:
     from .validate import validate_nwb
 
     return validate_nwb(path)
+
+
+__all__ = [
+    "check_files",
+    "check_plan",
+    "describe_arrays",
+    "digest_derived",
+    "finish",
+    "list_sample_arrays",
+    "open_arrays",
+    "read_provenance",
+    "stream_provenance",
+    "validate",
+]

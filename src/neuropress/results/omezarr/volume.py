@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ...model.finding import Finding
 from ...model.plan import Plan, digest
@@ -24,7 +24,7 @@ from ...model.provenance import Provenance
 from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...model.source import SourceRoots
 from ...readers.raw import RawArrays
-from .. import Request, StoredArray, Work, durable
+from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .members import check_files
@@ -95,6 +95,14 @@ def open_arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     yield {f"/{LEVEL0}": level}
 
 
+def describe_arrays(path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
+    """The axes that the metadata name. Raises `Problem` (``result.unreadable``)."""
+    with guard.translate_errors(path):
+        image = stored.read_attributes(path)["ome"]["multiscales"][0]
+        axes = tuple(str(axis["name"]) for axis in image["axes"])
+    return {name: ArrayMeaning(axes) for name in names if name == f"/{LEVEL0}"}
+
+
 def list_sample_arrays(path: Path) -> list[str]:
     """The arrays that a receipt must lead back to raw files."""
     return [f"/{LEVEL0}"]
@@ -130,6 +138,7 @@ def validate(path: Path) -> list[Finding]:
 __all__ = [
     "check_files",
     "check_plan",
+    "describe_arrays",
     "digest_derived",
     "finish",
     "list_sample_arrays",

@@ -1,0 +1,185 @@
+"""Second readers: libraries that share no code with our readers, and read the raw files once more for `verify`.
+
+Add one: write a module with ``read`` (see `SecondReaderModule`), declare it as a `SecondReader` and name it in
+`BUILT_IN`; another installed package names its `SecondReader` under the entry point ``neuropress.second_readers``. The
+libraries come with the extra ``independent``; nothing of them is imported but in a child process (`worker`), and no
+module here may import a reader of ours, tifffile or imagecodecs.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+from ..model.finding import Finding, problem
+from ..registry import PluginError, Plugins, load_plugins
+
+if TYPE_CHECKING:  # numpy takes a tenth of a second
+    from .reading import SecondImage, SecondRecording
+
+GROUP = "neuropress.second_readers"
+"""Entry point of other packages' second readers."""
+
+type Verdict = Literal["agrees", "differs", "library wrong", "cannot read"]
+
+
+@dataclass(frozen=True, slots=True)
+class SecondReader:
+    """A library that reads some formats, as its adapter declares it.
+
+    Attributes
+    ----------
+    name, distribution
+        What people call the library, and its package: its version is recorded.
+    formats
+        Names of our readers' formats that it reads, too.
+    module
+        Has what `SecondReaderModule` demands; imported in a child process only.
+    """
+
+    name: str
+    distribution: str
+    formats: tuple[str, ...]
+    module: str
+
+    @property
+    def version(self) -> str:
+        """Of the installed library; empty where there is none."""
+        try:
+            return version(self.distribution)
+        except PackageNotFoundError:
+            return ""
+
+    def load(self) -> SecondReaderModule:
+        """The adapter, imported when first asked for."""
+        return cast(SecondReaderModule, importlib.import_module(self.module))
+
+
+class SecondReaderModule(Protocol):
+    """What the adapter of a library offers."""
+
+    def read(self, path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage:
+        """Open a raw file or folder, for reading only.
+
+        Parameters
+        ----------
+        content
+            Name of the image, where the file has several.
+        options
+            What a person stated for the file (``axes``).
+
+        Raises
+        ------
+        Exception
+            Anything: the library cannot read the file, for this reason.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecondReading:
+    """What came of reading one raw object once more with another library.
+
+    Attributes
+    ----------
+    source
+        Key of the raw object.
+    library, version
+        What read it.
+    verdict
+        Whether it agrees with the result in all that it states, differs, is wrong for a known reason (and agrees in
+        what else it states), or could not read the object.
+    agreed
+        What it agrees in: ``shape``, ``samples``, ``scale``, ``unit``, ``rate``, ``start``, ``date``, ``command``,
+        ``axes``.
+    reasons
+        A sentence for each thing that it does not agree in.
+    """
+
+    source: str
+    library: str
+    version: str
+    verdict: Verdict
+    agreed: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """One line for people."""
+        agreed = f"agrees in {', '.join(self.agreed)}" if self.agreed else ""
+        reasons = f"{self.verdict} ({'; '.join(self.reasons)})" if self.reasons else ""
+        return f"{self.library} {self.version}: {'; '.join(filter(None, (reasons, agreed)))}"
+
+
+_ADAPTERS = "neuropress.independent"
+BUILT_IN = (
+    SecondReader("neo", "neo", ("abf",), f"{_ADAPTERS}.neo_abf"),
+    SecondReader("pyABF", "pyabf", ("abf",), f"{_ADAPTERS}.pyabf_abf"),
+    SecondReader("Pillow", "pillow", ("tiff", "slices"), f"{_ADAPTERS}.pillow_images"),
+)
+
+
+def describe_standing(readings: Sequence[SecondReading]) -> str:
+    """``yes`` where a library agrees on each raw object but for its known mistakes; ``partly``, ``differs``, ``-``."""
+    if any(one.verdict == "differs" for one in readings):
+        return "differs"
+    read = {one.source for one in readings if one.verdict in ("agrees", "library wrong")}
+    if not read:
+        return "-"
+    return "yes" if read == {one.source for one in readings} else "partly"
+
+
+def summarize_readings(readings: Sequence[SecondReading]) -> str:
+    """How many raw objects each library came to which verdict on, in words."""
+    counts = Counter((one.library, one.verdict) for one in readings)
+    return ", ".join(f"{library} {verdict} ({count})" for (library, verdict), count in sorted(counts.items()))
+
+
+def list_verdicts(readings: Sequence[SecondReading]) -> list[dict[str, Any]]:
+    """What a release says of an asset: library, version, verdict, and on how many raw objects; nothing of them."""
+    counts = Counter((one.library, one.version, one.verdict) for one in readings)
+    names = ("library", "version", "verdict")
+    return [{**dict(zip(names, key, strict=True)), "raw_objects": count} for key, count in sorted(counts.items())]
+
+
+@cache
+def _load_plugins() -> Plugins[SecondReader]:
+    return load_plugins(GROUP, {reader.name for reader in BUILT_IN}, _check_reader)
+
+
+def _check_reader(name: str, package: str, value: Any) -> SecondReader:
+    if not isinstance(value, SecondReader):
+        raise PluginError(f"it is {type(value).__name__!r}, not a neuropress.independent.SecondReader")
+    if value.name != name:
+        raise PluginError(f"it declares the name {value.name!r}")
+    return value
+
+
+def list_second_readers(format: str | None = None) -> tuple[SecondReader, ...]:
+    """Every second reader, or those of one format; those of other packages last."""
+    readers = (*BUILT_IN, *(plugin.value for plugin in _load_plugins().usable))
+    return tuple(reader for reader in readers if format is None or format in reader.formats)
+
+
+def list_broken_second_readers() -> tuple[Finding, ...]:
+    """A finding for each second reader of another package that cannot be used."""
+    return _load_plugins().broken
+
+
+def check_libraries() -> None:
+    """See that the libraries are there, before anything is read.
+
+    Raises
+    ------
+    Problem
+        ``independent.missing``
+    """
+    missing = [reader.distribution for reader in list_second_readers() if not reader.version]
+    if missing:
+        message = f"verify --independent needs {', '.join(missing)}: python -m pip install 'neuropress[independent]'"
+        raise problem("independent.missing", message)

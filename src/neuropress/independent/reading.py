@@ -1,0 +1,73 @@
+"""What a second reader says of a raw file, in the same form for every library."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+
+
+class CannotRead(Exception):
+    """The library does not read such a file, or not by code of its own; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondRecording:
+    """A recording in sweeps, as the library reads it.
+
+    Attributes
+    ----------
+    lengths
+        Samples of each sweep.
+    rate, starts, started
+        Samples a second; each sweep's start in seconds from the recording's; the header's clock, None where the library
+        has none.
+    units, scales
+        Of each recorded channel: unit, and gain and offset where samples are given as stored; no scales where they
+        are given in the unit, as float32.
+    read
+        ``read(sweep, channel, start, stop)``.
+    driven, command_units, read_command
+        Outputs that played a command by the library; ``read_command(sweep, output)`` in the output's unit, None where
+        the library knows no commands.
+    mistakes
+        Subject (``start``, ``command 1``) -> why the library is known to be wrong about it in this file, by fields of
+        its header.
+    """
+
+    lengths: tuple[int, ...]
+    rate: float
+    starts: tuple[float, ...]
+    started: datetime | None
+    units: tuple[str, ...]
+    scales: tuple[tuple[float, float], ...]
+    read: Callable[[int, int, int, int], np.ndarray]
+    driven: tuple[int, ...] = ()
+    command_units: tuple[str, ...] = ()
+    read_command: Callable[[int, int], np.ndarray] | None = None
+    mistakes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SecondImage:
+    """An image as a stack of pages, as the library reads it.
+
+    Attributes
+    ----------
+    axes, shape
+        Letters and extents, slowest first; the axes of a page last. ``q`` is an axis that the file does not name.
+    dtype
+        Of a sample as stored.
+    read_page
+        ``read_page(number)``: the page at a place of the leading axes, counted in C order.
+    mistakes
+        As in `SecondRecording`.
+    """
+
+    axes: tuple[str, ...]
+    shape: tuple[int, ...]
+    dtype: np.dtype[np.generic]
+    read_page: Callable[[int], np.ndarray]
+    mistakes: Mapping[str, str] = field(default_factory=dict)
