@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
-from .config import DEFAULT_PROFILE, Config
+from .config import DEFAULT_PROFILE, Config, Named
 from .model.progress import Progress, no_progress
 from .model.record import Record
 from .model.report import Report
 from .planning.targets import Wanted
 from .publishing import PublishRequest, Scope
+from .storage.remote import ResultPath
 from .verbs.add import Occasion, add_files
 from .verbs.check import check_dataset, write_facts, write_lab_letter
 from .verbs.convert import Options, convert_dataset
@@ -101,8 +102,8 @@ class Dataset:
         """
         return list(self.workspace.tables.records.get(table, {}).values())
 
-    def results(self, select: Selection = EVERYTHING) -> list[Path]:
-        """Paths of the selected results that exist."""
+    def results(self, select: Selection = EVERYTHING) -> list[ResultPath]:
+        """Paths of the selected results that exist; of those in a bucket, what has the same methods."""
         return self.workspace.results(select)
 
     def check(self, select: Selection = EVERYTHING, *, tables_only: bool = False, since: str | None = None) -> Report:
@@ -197,14 +198,14 @@ class Dataset:
         return self._log(add_files(self.workspace, [Path(path) for path in paths], occasion))
 
     def verify(
-        self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
+        self, paths: Sequence[Named] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
     ) -> Report:
         """Prove results (all, or the given ones) against their raw files, element by element."""
-        return self._log(verify_dataset(self._fresh(), [Path(path) for path in paths], select, progress))
+        return self._log(verify_dataset(self._fresh(), paths, select, progress))
 
-    def validate(self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING) -> Report:
+    def validate(self, paths: Sequence[Named] = (), select: Selection = EVERYTHING) -> Report:
         """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
-        return self._log(validate_dataset(self._fresh(), [Path(path) for path in paths], select))
+        return self._log(validate_dataset(self._fresh(), paths, select))
 
     def run(
         self,
@@ -236,7 +237,7 @@ class Dataset:
         """
         return run_dataset(self._fresh(), select, Options(keep_going, outdated, workers), progress, step_done)
 
-    def explain(self, path: PathLike, name: str | None = None) -> ExplainReport:
+    def explain(self, path: Named, name: str | None = None) -> ExplainReport:
         """Which cell, rule and version made a value of a result; all values without `name`.
 
         Examples
@@ -250,7 +251,7 @@ class Dataset:
           by rule session/subject.weight, transform quantity
         ...
         """
-        return explain_file(Path(path), name)
+        return explain_file(path, name)
 
     def find_cell(self, cell: str) -> list[Place]:
         """Every place that a cell (``mouse.RY_M_0001.weight``) reached. Raises `Problem` for no cell."""

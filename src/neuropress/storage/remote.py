@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import io
 import mmap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Literal, Self
 
 from ..model.finding import Problem
 from ..model.source import RawFile, Stamp
@@ -50,25 +50,34 @@ class BucketPath:
         parent, _, name = url.rstrip("/").rpartition("/")
         return cls(Bucket(parent), name, last)
 
+    @classmethod
+    def from_json(cls, data: Sequence[str | None]) -> Self:
+        """The reverse of `to_json`."""
+        url, key, last, endpoint = data
+        return cls(Bucket(url or "", endpoint), key or "", last or "")
+
+    def to_json(self) -> list[str | None]:
+        """What a worker in another process needs to find it."""
+        return [self.root.name, self.key, self._last, self.root.endpoint]
+
     def look_again(self) -> BucketPath:
         """The same place, with nothing remembered."""
         return BucketPath(Bucket(self.root.name, self.root.endpoint), self.key, self._last)
 
     def __str__(self) -> str:
-        return f"{self.root.name}/{self.key}"
+        return f"{self.root.name}/{self.key}".rstrip("/")
 
     def __repr__(self) -> str:
         return f"BucketPath({str(self)!r})"
 
     def __eq__(self, other: object) -> bool:
-        same = isinstance(other, BucketPath) and (str(self), self.root.endpoint) == (str(other), other.root.endpoint)
-        return same
+        return isinstance(other, BucketPath) and (str(self), self.root.endpoint) == (str(other), other.root.endpoint)
 
     def __hash__(self) -> int:
         return hash(str(self))
 
     def __truediv__(self, part: str) -> BucketPath:
-        return BucketPath(self.root, f"{self.key}/{part}" if part else self.key)
+        return BucketPath(self.root, f"{self.key}/{part}".strip("/"))
 
     @property
     def name(self) -> str:
@@ -99,14 +108,14 @@ class BucketPath:
         folders = list(found)
         yield self, folders, list(files)
         for name in folders:
-            yield from BucketPath(self.root, f"{self.key}/{name}".lstrip("/")).walk()
+            yield from (self / name).walk()
 
     def list_files(self) -> dict[str, Stamp]:
         """Path below it and stamp of every object, at any depth, as they are now."""
         prefix = f"{self.key}/"
         return {key.removeprefix(prefix): stamp for key, stamp in self.root.list_stamps(self.key).items()}
 
-    def open(self) -> RawFile:
+    def open(self, mode: Literal["rb"] = "rb") -> RawFile:
         """The object, for reading. Raises `FileNotFoundError`."""
         try:
             return RawFile(self.root.open(self.key))
@@ -139,9 +148,12 @@ class BucketPath:
         ObjectConflictError
             Other bytes lie here.
         """
-        with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-            with memoryview(mapped) as data:
-                return self._create(data)
+        with (
+            file.open("rb") as stream,
+            mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            memoryview(mapped) as data,
+        ):
+            return self._create(data)
 
     def write_bytes(self, data: bytes) -> Stamp:
         """Put an object here; raises as `upload_file` does."""

@@ -6,9 +6,9 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any
 
+from ..config import Named, find_result
 from ..model.finding import problem
 from ..model.plan import Field
 from ..model.receipt import ArrayReceipt
@@ -16,6 +16,7 @@ from ..model.record import CellRef, Fix
 from ..model.report import Report
 from ..model.serial import to_json
 from ..results import detect_kind
+from ..storage.remote import ResultPath
 
 ORIGINS = {
     "cell": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
@@ -93,12 +94,12 @@ class ExplainReport(Report):
         return "\n".join(line for explanation in self.explanations for line in explanation.lines())
 
 
-def explain_file(path: Path, name: str | None = None) -> ExplainReport:
+def explain_file(path: Named, name: str | None = None) -> ExplainReport:
     """A report on one field, or all, of a result; see `explain_result`."""
-    return ExplainReport("explain", explanations=tuple(explain_result(path, name)))
+    return ExplainReport("explain", explanations=tuple(explain_result(find_result(path), name)))
 
 
-def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
+def explain_result(path: ResultPath, name: str | None = None) -> list[Explanation]:
     """Explain one field, or all, of a result.
 
     Parameters

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from ..config import Named, find_result
 from ..model.finding import Problem, Severity, has_errors
 from ..model.report import Outcome, Report
 from ..model.waiver import Waiver, waive_result
 from ..proof import Proofs, digest_files, keep_validation
 from ..results import detect_kind
+from ..storage.remote import ResultPath
 from ..workspace import EVERYTHING, Selection, Workspace
 from .verify import name_result
 
 
-def validate_dataset(workspace: Workspace, paths: Sequence[Path] = (), select: Selection = EVERYTHING) -> Report:
+def validate_dataset(workspace: Workspace, paths: Sequence[Named] = (), select: Selection = EVERYTHING) -> Report:
     """Validate results (the selected, or the given ones), and remember what was found in these very files."""
     outcomes = [
         _validate_result(path, name_result(path, workspace), workspace.proofs, workspace.waivers)
-        for path in paths or workspace.results(select)
+        for path in map(find_result, paths or workspace.results(select))
     ]
     return Report.of("validate", outcomes, [])
 
 
-def validate_files(paths: Sequence[Path]) -> Report:
+def validate_files(paths: Sequence[Named]) -> Report:
     """Validate single results, wherever they lie."""
-    return Report.of("validate", [_validate_result(path, str(path)) for path in paths], [])
+    places = [find_result(path) for path in paths]
+    return Report.of("validate", [_validate_result(place, str(place)) for place in places], [])
 
 
-def _validate_result(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:
+def _validate_result(
+    path: ResultPath, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()
+) -> Outcome:
     try:
         kind = detect_kind(path)
         files = digest_files(path, proofs.load(name, path)) if proofs else ()
