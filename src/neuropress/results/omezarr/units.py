@@ -76,11 +76,9 @@ class Volume:
     def make_work(self, kind: str, staging: Path, stamps: str, bucket: BucketPath | None = None) -> Work:
         """What `of_work` makes it from again."""
         task = {"spec": to_json(self.spec), "names": list(self.names), "stated": list(self.stated), "stamps": stamps}
-        if bucket is None:
-            return Work(kind, str(staging), self.digest(stamps), task)
-        # Units that lie in one bucket are none of a volume in another.
-        stamps = digest([stamps, bucket.to_json()])
-        return Work(kind, str(staging), self.digest(stamps), task | {"stamps": stamps, "bucket": bucket.to_json()})
+        if bucket is not None:  # no part of the digest: which units lie there, their stamps tell
+            task["bucket"] = bucket.to_json()
+        return Work(kind, str(staging), self.digest(stamps), task)
 
     def digest(self, stamps: str) -> str:
         """Of everything that the bytes of the units follow from."""
