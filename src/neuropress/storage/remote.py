@@ -176,6 +176,7 @@ class BucketPath:
             store.replace(self.key, data)
 
     def delete_files(self, names: Iterable[str]) -> None:
-        """Remove objects below it, by their paths."""
+        """Remove objects below it, by their paths; never of a whole root."""
+        assert self.key, f"{self} is a root"
         with self.root.open_store(write=True) as store:
             store.delete([f"{self.key}/{name}" for name in names])

@@ -23,7 +23,8 @@ class BucketStore(Store):
     Attributes
     ----------
     failure
-        The first failure of the bucket or the network: libraries may take it for an object that is not there.
+        The first error while an object was read: zarr-python wraps it in a group, and other libraries take it for
+        an object that is not there.
     """
 
     supports_writes = False
@@ -34,7 +35,7 @@ class BucketStore(Store):
         super().__init__(read_only=True)
         self._path = path
         self._chunks: dict[str, tuple[Sequence[int], CheckHead]] = {}
-        self.failure: OSError | None = None
+        self.failure: Exception | None = None
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, BucketStore) and self._path == other._path
@@ -91,15 +92,20 @@ class BucketStore(Store):
                 return None
             start, length = _find_range(file, byte_range)
             data = file.read_range(start, length) if length else b""
-        except OSError as error:
+            self._check_heads(key, start, data)
+        except Exception as error:
             self.failure = self.failure or error
             raise
-        offsets, check = self._chunks.get(key, ((), None))
-        for offset in offsets[bisect_left(offsets, start) :]:
-            if check is None or offset >= start + len(data):
-                break
-            check(data[offset - start : offset - start + CHUNK_HEAD])
         return data
+
+    def _check_heads(self, key: str, start: int, data: bytes) -> None:
+        """Look at the chunks of a shard that begin within what was read of it."""
+        if key not in self._chunks:
+            return
+        offsets, check = self._chunks[key]
+        first, last = bisect_left(offsets, start), bisect_left(offsets, start + len(data))
+        for offset in offsets[first:last]:
+            check(data[offset - start : offset - start + CHUNK_HEAD])
 
 
 def _find_range(file: BucketPath, request: ByteRequest | None) -> tuple[int, int]:
@@ -118,3 +124,8 @@ def _find_range(file: BucketPath, request: ByteRequest | None) -> tuple[int, int
 def make_store(path: ResultPath) -> Path | BucketStore:
     """What zarr-python opens a volume by."""
     return BucketStore(path) if isinstance(path, BucketPath) else path
+
+
+def get_failure(store: Path | BucketStore) -> Exception | None:
+    """Why a volume in a bucket could not be read; None of one in a folder, and where all was read."""
+    return store.failure if isinstance(store, BucketStore) else None

@@ -19,7 +19,7 @@ from ...model.finding import Problem, problem
 from ...model.receipt import block_digest, blocks, check_blocks, root_digest
 from ...storage.remote import ResultPath
 from . import guard
-from .remote import BucketStore, make_store
+from .remote import BucketStore, get_failure, make_store
 
 UNREADABLE = (
     BaseZarrError, OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError, ArithmeticError,
@@ -87,9 +87,10 @@ class StoredLevel:
         try:
             self._check_shards(selection)
             return np.asarray(self._array[selection])
-        except UNREADABLE as error:
-            if isinstance(error, guard.UNREACHABLE):
-                raise
+        except (*UNREADABLE, BaseExceptionGroup) as caught:
+            error = get_failure(self._store) or caught
+            if isinstance(error, (Problem, *guard.UNREACHABLE)):
+                raise error from None
             # zarr leaves the sibling chunks' tasks pending; asyncio would complain of them at exit, on standard error
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
@@ -136,7 +137,7 @@ class StoredLevel:
                     self._store.check_chunks(key, offsets, check)
                 self._checked.add(at)
 
-    def _make_problem(self, error: Exception, selection: tuple[slice, ...] = ()) -> Problem:
+    def _make_problem(self, error: BaseException, selection: tuple[slice, ...] = ()) -> Problem:
         if isinstance(error, guard.Unsafe):
             return problem("result.unsafe", f"{self._root.name}: {error}", file=str(self._root), array=f"/{self._name}")
         corner = tuple(s.start for s in selection)

@@ -14,7 +14,7 @@ from ...model.budget import ZARR_NODES, OverBudget
 from ...model.finding import Finding, Location, Severity, finding, problem
 from ...storage.remote import ResultPath
 from .guard import UNREACHABLE, check_store
-from .remote import BucketStore, make_store
+from .remote import get_failure, make_store
 from .stored import UNREADABLE
 
 _UNITS = {
@@ -46,8 +46,8 @@ def validate_zarr(path: ResultPath) -> list[Finding]:
         if isinstance(error, UNREACHABLE):
             raise
         raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
-    if isinstance(store, BucketStore) and store.failure:  # the models take it for metadata that are not there
-        raise store.failure
+    if failure := get_failure(store):  # the models take it for metadata that are not there
+        raise failure
     return [one.at(file=str(path)) for one in findings]
 
 
