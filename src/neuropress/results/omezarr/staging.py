@@ -71,14 +71,14 @@ class Staging:
     """
 
     def __init__(self, folder: Path, plan: str, layout: Layout, bucket: BucketPath | None = None) -> None:
-        self._folder, self._layout, self._bucket = folder, layout, bucket
+        self.folder, self._layout, self._bucket = folder, layout, bucket
         self._own = folder / f"{PREFIX}{plan[:32]}"
         self._stamps: dict[str, Stamp] = {}
 
     @property
     def finished(self) -> ResultPath:
         """Where finished shards lie; of a bucket, as it is now."""
-        return self._bucket.look_again() if self._bucket else self._folder
+        return self._bucket.look_again() if self._bucket else self.folder
 
     @staticmethod
     def has_units(folder: Path) -> bool:
@@ -96,11 +96,11 @@ class Staging:
             if self._bucket:
                 self._delete_objects(keep={name for key in self.read_done() for name in self._list_unit_shards(key)})
             return
-        durable.remove_path(self._folder)
+        durable.remove_path(self.folder)
         if self._bucket:
             self._delete_objects(keep=())
         self._own.mkdir(parents=True)
-        durable.sync_path(self._folder)
+        durable.sync_path(self.folder)
 
     def _delete_objects(self, keep: Collection[str]) -> None:
         """Delete what lies in the bucket, but not what is to stay there.
@@ -119,21 +119,21 @@ class Staging:
         if self._bucket:
             (self._bucket / name).write_bytes(text.encode("ascii"))
             return
-        (self._folder / str(number)).mkdir(exist_ok=True)
-        durable.write_text(self._folder / name, text)
+        (self.folder / str(number)).mkdir(exist_ok=True)
+        durable.write_text(self.folder / name, text)
 
     def keep_shards(self, shards: Sequence[Shard]) -> None:
         """Give finished shards their names; on return they are durable. Raises `OSError`."""
         if self._bucket:
             self._stamps |= upload_shards(self._bucket, shards)
         else:
-            rename_shards(self._folder, shards)
+            rename_shards(self.folder, shards)
 
     def _is_ours(self) -> bool:
-        if any(place.is_symlink() or not place.is_dir() for place in (self._folder, self._own)):
+        if any(place.is_symlink() or not place.is_dir() for place in (self.folder, self._own)):
             return False
         try:
-            files = set(guard.check_store(self._folder))
+            files = set(guard.check_store(self.folder))
         except Problem:
             return False
         strays = files - set(_list_own_files(self._layout)) - {f"{self._own.name}/"}
@@ -207,7 +207,7 @@ class Staging:
         """Whether a unit's shards lie there; of objects, whether each is the one that was put."""
         names = self._list_unit_shards(key)
         if there is None:
-            return all(_is_file(self._folder / name) for name in names)
+            return all(_is_file(self.folder / name) for name in names)
         return isinstance(stamps, dict) and all(
             name in there and list(there[name]) == stamps.get(name) for name in names
         )
