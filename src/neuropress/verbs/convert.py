@@ -181,8 +181,7 @@ def _convert(
     usable = wanted.usable(options.keep_going)
     assert usable is not None, "only what can be written stands in any way"
     try:
-        if config.buckets.get(KINDS[wanted.target.kind].target) is None:
-            check_place(config.output, path, wanted.target.kind)
+        check_place(config.output, path, wanted.target.kind)
         while True:
             watch = Watch(cache, _take_stamps(usable, config), options.lock, config.sources)
             with RawArrays(config.sources()) as raw:  # opened for planning, read by the writer
