@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
-from .config import DEFAULT_PROFILE, Config
+from .config import DEFAULT_PROFILE, Config, Named
 from .model.finding import problem
 from .model.progress import Progress, no_progress
 from .model.record import Record
@@ -14,6 +14,7 @@ from .model.report import Report
 from .planning.targets import Wanted
 from .publishing import PublishRequest, Scope
 from .readers.format import suggest_name
+from .storage.remote import ResultPath
 from .verbs.adding import Occasion, add_files
 from .verbs.check import check_dataset, write_facts, write_lab_letter
 from .verbs.convert import Options, convert_dataset
@@ -124,8 +125,8 @@ class Dataset:
             raise problem("dataset.table", message, value=table)
         return list(self.workspace.tables.records.get(table, {}).values())
 
-    def results(self, select: Selection = EVERYTHING) -> list[Path]:
-        """Paths of the selected results that exist."""
+    def results(self, select: Selection = EVERYTHING) -> list[ResultPath]:
+        """Paths of the selected results that exist; of those in a bucket, what has the same methods."""
         return self.workspace.results(select)
 
     def check(
@@ -229,7 +230,7 @@ class Dataset:
 
     def verify(
         self,
-        paths: Sequence[PathLike] = (),
+        paths: Sequence[Named] = (),
         select: Selection = EVERYTHING,
         progress: Progress = no_progress,
         *,
@@ -242,14 +243,13 @@ class Dataset:
         independent
             Have libraries that share no code with the readers read the raw files once more (extra ``independent``).
         """
-        chosen = [Path(path) for path in paths]
-        return self._log(verify_dataset(self._fresh(), chosen, select, progress, independent=independent))
+        return self._log(verify_dataset(self._fresh(), paths, select, progress, independent=independent))
 
     def validate(
-        self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
+        self, paths: Sequence[Named] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
     ) -> Report:
         """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
-        return self._log(validate_dataset(self._fresh(), [Path(path) for path in paths], select, progress))
+        return self._log(validate_dataset(self._fresh(), paths, select, progress))
 
     def run(
         self,
@@ -281,7 +281,7 @@ class Dataset:
         """
         return run_dataset(self._fresh(), select, Options(keep_going, outdated, workers), progress, step_done)
 
-    def explain(self, path: PathLike, name: str | None = None) -> ExplainReport:
+    def explain(self, path: Named, name: str | None = None) -> ExplainReport:
         """Which cell, rule and version made a value of a result; all values without `name`.
 
         Examples
@@ -295,7 +295,7 @@ class Dataset:
           by rule session/subject.weight, transform quantity
         ...
         """
-        return explain_file(Path(path), name)
+        return explain_file(path, name)
 
     def find_cell(self, cell: str) -> list[Place]:
         """Every place that a cell (``mouse.RY_M_0001.weight``) reached. Raises `Problem` for no cell."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -16,11 +17,15 @@ from .model.finding import Finding, Problem, finding, problem
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_split, list_shipped_profiles, load_profile
 from .model.source import SourceRoots
 from .readers import check_reader_options
-from .results import TARGETS
-from .storage.aws import check_endpoint
-from .storage.folder import get_local_folder, normalise_bucket_url
-from .storage.roots import open_root
+from .results import KINDS, TARGETS, find_kind_by_suffix
+from .storage.aws import check_endpoint, find_endpoint
+from .storage.folder import get_local_folder, normalise_bucket_url, overlap_prefixes
+from .storage.remote import BucketPath, ResultPath
+from .storage.roots import Bucket, open_root
 from .tables import FIXES, TableSource, check_schemas
+
+type Named = str | os.PathLike[str] | BucketPath
+"""A result as a person names it; see `find_result`."""
 
 FILE = "neuropress.toml"
 DEFAULT_PROFILE = GENERIC
@@ -35,6 +40,7 @@ KNOWN = {
     "profile_version": str,
     "dataset": dict,
     "source": dict,
+    "output": dict,
     "tables": dict,
     "labs": dict,
     "options": dict,
@@ -58,6 +64,10 @@ profile_version = "{version}"
 # prefixes of S3 buckets as "s3://bucket/prefix". Relative paths start here.
 roots = ["source"]
 # endpoint = "https://s3.example.org"     # of a bucket that is not at AWS
+
+# [output]
+# volume = "s3://bucket/prefix"           # OME-Zarr volumes go there; everything else goes to output/
+# endpoint = "https://s3.example.org"
 
 # [tables]
 # source = "tables"          # a folder of CSV, TSV or JSON Lines files, a .xlsx or SQLite file,
@@ -114,6 +124,10 @@ class Config:
         What `check` tells about the settings themselves.
     endpoint
         Of the buckets among the roots; None for that of the AWS environment.
+    buckets
+        Target -> ``s3://bucket/prefix`` where its results lie instead of `output`.
+    output_endpoint
+        Of those buckets; None for that of the AWS environment.
     scratch
         Folder of the state where there is no dataset: the results lie in `root` itself then.
     """
@@ -126,12 +140,29 @@ class Config:
     publish: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     endpoint: str | None = None
+    buckets: Mapping[str, str] = field(default_factory=dict)
+    output_endpoint: str | None = None
     scratch: Path | None = None
 
     @property
     def output(self) -> Path:
-        """Folder of the results."""
+        """Folder of the results that lie on this machine, and of those that are on their way to a bucket."""
         return self.root if self.scratch else self.root / "output"
+
+    def list_outputs(self) -> dict[ResultPath, frozenset[str]]:
+        """Every place of results with the targets whose results lie there; a bucket is seen as it is from now on."""
+        places: dict[ResultPath, frozenset[str]] = {self.output: frozenset(TARGETS) - self.buckets.keys()}
+        for target, url in self.buckets.items():
+            place = BucketPath(Bucket(url, self.output_endpoint), "")
+            places[place] = places.get(place, frozenset()) | {target}
+        return places
+
+    def locate_result(self, kind: str, path: str) -> ResultPath:
+        """Where a result of a kind lies or will lie, by its path below the output; see `list_outputs`."""
+        url = self.buckets.get(KINDS[kind].target)
+        if url is None:
+            return self.output / path
+        return BucketPath(Bucket(url, self.output_endpoint), path, KINDS[kind].last_file)
 
     @property
     def state(self) -> Path:
@@ -177,7 +208,7 @@ def load_config(root: Path) -> Config:
     profile = dataclasses.replace(profile, **data.get("dataset", {}))
     profile = _with_split(profile, data.get("split", {}), path)
     version = data.get("profile_version", profile.version)
-    return Config(
+    config = Config(
         root.resolve(),
         add_labs(profile, data.get("labs", {}), path),
         _roots(root, data.get("source", {}), path),
@@ -186,7 +217,11 @@ def load_config(root: Path) -> Config:
         data.get("publish", {}),
         () if version == profile.version else (_other_version(version, profile, path),),
         data.get("source", {}).get("endpoint"),
+        _parse_output(data.get("output", {}), path),
+        data.get("output", {}).get("endpoint"),
     )
+    _check_apart(config, path)
+    return config
 
 
 def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str, ...]:
@@ -206,6 +241,39 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
         message = f"{path}: [source]: {bad.finding.message}"
         raise problem("dataset.config", message, hint=bad.finding.hint, file=str(path)) from bad
     return tuple(found)
+
+
+def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
+    """The entries of ``[output]``: targets whose results go into a bucket."""
+    found = {}
+    for target, url in entry.items():
+        try:
+            if target == "endpoint":
+                check_endpoint(url)
+                continue
+            if not url.startswith("s3://"):
+                raise problem("storage.url", f"{target} = {url[:80]!r} is not s3://bucket/prefix")
+            found[target] = normalise_bucket_url(url)
+        except Problem as bad:
+            message = f"{path}: [output]: {bad.finding.message}"
+            raise problem("dataset.config", message, hint=bad.finding.hint, file=str(path)) from bad
+        if not TARGETS[target].last_file:
+            kind = TARGETS[target].label
+            can = ", ".join(name for name, other in TARGETS.items() if other.last_file)
+            message = f"{path}: [output] {target}: {kind} files are written to output/ only; in a bucket may lie: {can}"
+            raise problem("dataset.config", message, file=str(path))
+    return found
+
+
+def _check_apart(config: Config, path: Path) -> None:
+    """Refuse results among raw files, which are never written over. Raises `Problem` (``dataset.config``)."""
+    if not config.buckets or find_endpoint(config.endpoint) != find_endpoint(config.output_endpoint):
+        return
+    for target, url in config.buckets.items():
+        for root in config.roots:
+            if isinstance(root, str) and overlap_prefixes(url, root):
+                message = f"{path}: [output] {target} = {url} and the raw files at {root} lie inside one another"
+                raise problem("dataset.config", message, file=str(path))
 
 
 def open_profile(name: str, folder: Path) -> Profile:
@@ -260,6 +328,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups.append(("dataset", data.get("dataset", {}), set(DATASET_ENTRIES)))
+    groups += [("output", data.get("output", {}), {"endpoint", *TARGETS})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
@@ -379,3 +448,27 @@ def find_dataset(path: Path) -> Path | None:
         if (folder / FILE).is_file():
             return folder
     return None
+
+
+def find_result(named: Named) -> ResultPath:
+    """The result that a person names: by its path, by its URL, or by the path that it would have below ``output/``.
+
+    Raises
+    ------
+    Problem
+        ``storage.url``, or ``dataset.config`` where it lies in a dataset whose settings cannot be used.
+    """
+    if isinstance(named, BucketPath):
+        return named
+    name = os.fspath(named)
+    kind = find_kind_by_suffix(name.rstrip("/"))
+    if name.startswith("s3://"):
+        return BucketPath.of_url(normalise_bucket_url(name), kind.last_file if kind else "")
+    path = Path(name)
+    folder = find_dataset(path) if kind and not path.exists() else None
+    if kind is None or folder is None:
+        return path
+    config = load_config(folder)
+    if not path.resolve().is_relative_to(config.output):
+        return path
+    return config.locate_result(kind.name, path.resolve().relative_to(config.output).as_posix())

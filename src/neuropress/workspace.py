@@ -22,6 +22,7 @@ from .planning.build import Planned, build_plan, check_mappings, list_broken_plu
 from .planning.stale import Standing, State, find_standing
 from .planning.targets import Wanted, list_stray_results, list_unplaced_rows, wanted_targets
 from .proof import Proofs
+from .storage.remote import ResultPath
 from .storage.state import DigestCache
 from .tables import Tables
 
@@ -109,7 +110,7 @@ class Workspace:
 
     @property
     def output(self) -> Path:
-        """Folder of the results."""
+        """Folder of the results that lie on this machine."""
         return self.config.output
 
     @cached_property
@@ -151,11 +152,11 @@ class Workspace:
         """Every result that the selected rows ask for."""
         return [wanted for wanted in self._targets if select.takes(wanted)]
 
-    def path(self, wanted: Wanted) -> Path:
+    def path(self, wanted: Wanted) -> ResultPath:
         """Where a result lies or will lie."""
-        return self.output / wanted.target.path
+        return self.config.locate_result(wanted.target.kind, wanted.target.path)
 
-    def results(self, select: Selection = EVERYTHING) -> list[Path]:
+    def results(self, select: Selection = EVERYTHING) -> list[ResultPath]:
         """Paths of the selected results that exist."""
         paths = (self.path(wanted) for wanted in self.targets(select))
         return [path for path in paths if path.exists()]
@@ -221,7 +222,7 @@ class Workspace:
         if select or self.tables.broken or any(self.tables.unkeyed.values()):
             return []
         excused = {key for _, key, _ in list_unplaced_rows(self.tables, self.profile)}
-        return list(list_stray_results(self.output, self.targets(), excused))
+        return list(list_stray_results(self.config.list_outputs(), self.targets(), excused))
 
     def log(self, report: Report) -> Report:
         """Add a run to ``.neuropress/log.jsonl``: the only place where times are kept."""

@@ -92,3 +92,18 @@ def target(request: pytest.FixtureRequest, tmp_path: Path) -> Target:
     if request.param == "folder":
         return Target(str(tmp_path / "published here"), None)
     return request.getfixturevalue("bucket" if request.param == "s3" else "rgw_bucket")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that fail are made again at once, and not for long."""
+    monkeypatch.setattr("neuropress.storage.store.CLIENT", {"timeout": "20s", "read_timeout": "2s"})
+    monkeypatch.setattr("neuropress.storage.store.PAUSES", (0.02,) * 3)
+    monkeypatch.setattr("neuropress.storage.store.RETRY", {"max_retries": 0})
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tiny chunks, shards and slabs: a small volume has many units and passes."""
+    for name, value in {"CHUNKS": ((2, 8), (4, 8)), "SLAB_BYTES": 4096, "SHARD_CHUNKS": 2}.items():
+        monkeypatch.setattr(f"neuropress.results.omezarr.layout.{name}", value)

@@ -65,7 +65,7 @@ def _account(dataset: Dataset, release: Path, seconds: float, status: int, outpu
     output.say(f"\nDone in {seconds:.0f} s." if status == 0 else "\nSomething went wrong: see above.")
     output.say("\nMade:")
     for path in dataset.results():
-        output.say(f"  {path.relative_to(root.parent)}")
+        output.say(f"  {Path(str(path)).relative_to(root.parent)}")
     output.say(f"  {release.relative_to(root.parent)}/  release 1.0.0, raw files and results with their digests")
     output.say("\nProven: every sample and pixel of the results equals the raw files; no unexplained finding of")
     output.say("pynwb, nwbinspector (default and DANDI) or ome-zarr-models.")

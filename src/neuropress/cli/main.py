@@ -209,10 +209,10 @@ def _validate(args: argparse.Namespace, output: Output) -> int:
     return max(status, output.report(validate_files(files, progress))) if files else status
 
 
-def _split(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
+def _split(paths: Sequence[str]) -> tuple[list[str], list[str]]:
     """Single results, and dataset folders (here, when nothing is named)."""
-    files = [Path(p) for p in paths if not (Path(p) / "neuropress.toml").is_file()]
-    return files, [p for p in paths if Path(p) not in files] if paths else ["."]
+    files = [p for p in paths if not (Path(p) / "neuropress.toml").is_file()]
+    return files, [p for p in paths if p not in files] if paths else ["."]
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
@@ -254,7 +254,7 @@ def _explain(args: argparse.Namespace, output: Output) -> int:
     if args.cell:
         args.dir = args.file
         return output.places(args.cell, _dataset(args).find_cell(args.cell))
-    for explanation in explain_file(Path(args.file), args.field).explanations:
+    for explanation in explain_file(args.file, args.field).explanations:
         output.explanation(explanation)
     return 0
 

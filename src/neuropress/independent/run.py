@@ -19,6 +19,7 @@ from ..model.provenance import Provenance
 from ..model.serial import from_json, to_json
 from ..model.source import SourceRoots
 from ..results import detect_kind
+from ..storage.remote import BucketPath, ResultPath
 from . import SecondReader, SecondReading, list_second_readers
 
 _FINDINGS = {
@@ -29,7 +30,7 @@ _FINDINGS = {
 COPY_BYTES = 8 * 2**20
 
 
-def read_independently(path: Path, roots: SourceRoots) -> tuple[tuple[SecondReading, ...], tuple[Finding, ...]]:
+def read_independently(path: ResultPath, roots: SourceRoots) -> tuple[tuple[SecondReading, ...], tuple[Finding, ...]]:
     """Compare a result with what libraries that share no code with our readers make of its raw files.
 
     Parameters
@@ -75,7 +76,7 @@ def _list_unseconded(made: Provenance, formats: Mapping[str, str]) -> list[str]:
     return [key for key in made.receipt.sources if not list_second_readers(formats.get(key, ""))]
 
 
-def _make_unseconded_finding(path: Path, key: str, format: str | None) -> Finding:
+def _make_unseconded_finding(path: ResultPath, key: str, format: str | None) -> Finding:
     what = f"the format {format}" if format else f"what {path.name} holds of it"
     return finding("independent.none", f"{key}: there is no second reader for {what}", file=key)
 
@@ -96,7 +97,7 @@ def _find_place(key: str, made: Provenance, roots: SourceRoots, scratch: Path) -
     return scratch / key
 
 
-def _run_library(reader: SecondReader, result: Path, places: Mapping[str, Path]) -> Iterator[SecondReading]:
+def _run_library(reader: SecondReader, result: ResultPath, places: Mapping[str, Path]) -> Iterator[SecondReading]:
     """One child for all raw objects; where it dies or hangs, that object could not be read and another one goes on."""
     waiting = dict(places)
     while waiting:
@@ -106,11 +107,11 @@ def _run_library(reader: SecondReader, result: Path, places: Mapping[str, Path])
             waiting.pop(reading.source, None)
 
 
-def _run_child(reader: SecondReader, result: Path, places: Mapping[str, Path]) -> Iterator[SecondReading]:
+def _run_child(reader: SecondReader, result: ResultPath, places: Mapping[str, Path]) -> Iterator[SecondReading]:
     """Readings as they come; the last one says how the child ended, if it did not end well. Never none."""
     request = {
         "reader": to_json(reader),
-        "result": str(result.resolve()),
+        "result": result.to_json() if isinstance(result, BucketPath) else str(result.resolve()),
         "sources": {key: str(place) for key, place in places.items()},
         "memory": SECOND_READER_BYTES,
     }

@@ -17,6 +17,7 @@ from typing import Any
 from ..model.finding import Problem
 from ..model.serial import from_json, to_json
 from ..results import detect_kind
+from ..storage.remote import BucketPath
 from . import SecondReader, SecondReading, Verdict
 from .compare_image import compare_image
 from .compare_recording import compare_recording
@@ -33,7 +34,8 @@ def main() -> None:
     request = json.loads(sys.stdin.readline())
     _limit_memory(int(request["memory"]))
     reader = from_json(SecondReader, request["reader"])
-    result = Path(request["result"])
+    place = request["result"]
+    result = BucketPath.from_json(place) if isinstance(place, list) else Path(place)
     module = detect_kind(result).load()
     listed = module.read_provenance(result).receipt.arrays
     meanings = module.describe_arrays(result, listed)

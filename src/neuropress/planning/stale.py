@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 
 from ..config import Config
 from ..model.finding import Problem
@@ -54,7 +53,7 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
     outdated
         Count a changed mapping or converter revision as changed metadata.
     """
-    path = config.output / wanted.target.path
+    path = config.locate_result(wanted.target.kind, wanted.target.path)
     if not path.exists():
         return Standing(State.NEW)
     try:
@@ -121,8 +120,3 @@ def _revisions_changed(before: Mapping[str, int], now: Mapping[str, int]) -> str
     changed = [k for k in {**before, **now} if before.get(k) != now.get(k)]
     revisions = (f"{k} (revision {before.get(k, 'none')} -> {now.get(k, 'none')})" for k in sorted(changed))
     return ", ".join(f"outdated by {one}" for one in revisions)
-
-
-def result_path(wanted: Wanted, config: Config) -> Path:
-    """Where the result lies or will lie."""
-    return config.output / wanted.target.path

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from neuropress.converters import list_converter_names, load_converter
 
@@ -15,7 +13,8 @@ from ..model.profile import Profile
 from ..model.record import Record
 from ..model.serial import to_json
 from ..model.waiver import Waiver
-from ..results import TARGETS, find_kind_by_suffix
+from ..results import KINDS, TARGETS, find_kind_by_suffix
+from ..storage.remote import BucketPath, ResultPath
 from ..tables import RowId, Tables
 
 SESSION = "session"
@@ -147,21 +146,36 @@ def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, 
                 yield table, f"line {keyless.location.line}", keyless
 
 
-def list_stray_results(output: Path, targets: Iterable[Wanted], excused: Container[str]) -> Iterator[Finding]:
+def list_stray_results(
+    outputs: Mapping[ResultPath, Container[str]], targets: Iterable[Wanted], excused: Container[str]
+) -> Iterator[Finding]:
     """Results that no row asks for any more: their row was deleted, or its date, lab or key changed.
 
-    `excused` are keys of rows that may ask for theirs once they are understood.
+    Parameters
+    ----------
+    outputs
+        Places of results with the targets whose results lie there; those of other targets are strays.
+    excused
+        Keys of rows that may ask for theirs once they are understood.
     """
-    wanted = {one.target.path for one in targets}
-    for folder, folders, files in os.walk(output):
+    targets = list(targets)
+    for output, homes in outputs.items():
+        wanted = {one.target.path for one in targets if KINDS[one.target.kind].target in homes}
+        yield from _list_strays(output, wanted, excused)
+
+
+def _list_strays(output: ResultPath, wanted: Container[str], excused: Container[str]) -> Iterator[Finding]:
+    for folder, folders, files in output.walk():
         results = [name for name in sorted(folders) if find_kind_by_suffix(name, is_folder=True)]
         folders[:] = sorted(set(folders) - set(results))
         results += [name for name in sorted(files) if find_kind_by_suffix(name, is_folder=False)]
         for name in results:
-            path = (Path(folder) / name).relative_to(output).as_posix()
+            place = folder / name
+            path = place.key if isinstance(place, BucketPath) else place.relative_to(str(output)).as_posix()
             stem = name.split(".")[0]
             if path not in wanted and stem not in excused and stem.rpartition("_")[0] not in excused:
-                yield finding("result.stray", f"{path} is asked for by no row of the tables", file=path)
+                where = f" at {output}" if isinstance(output, BucketPath) else ""
+                yield finding("result.stray", f"{path}{where} is asked for by no row of the tables", file=path)
 
 
 def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[Wanted]:

@@ -21,32 +21,30 @@ from ..model.budget import parse_json
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.progress import Progress
 from ..model.serial import SPARSE, from_json, to_json
-from ..model.source import SourceRoots
+from ..model.source import SourceRoots, Stamp
 from ..results import detect_kind
 from ..storage.files import digest_file
+from ..storage.remote import BucketPath, ResultPath
+from ..storage.roots import get_file_stamp
 from ..storage.state import DigestCache, write_atomic
 from .verify import Verification, verify_result
 
 FOLDER = "proofs"
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ProvenFile:
-    """A file of a result: its path in a folder (``""`` for a file by itself), what its stat was, its SHA-256.
-
-    The time of the last change of status is among it: no program sets that back.
-    """
+    """A file of a result: its path in a folder (``""`` for a file by itself), what its stamp was, its SHA-256."""
 
     path: str
-    size: int
-    mtime_ns: int
-    ctime_ns: int
+    stamp: Stamp
     sha256: str
 
-    def is_unchanged(self, stat: os.stat_result) -> bool:
-        """Whether the file is the one that was digested, by its stat."""
-        return (self.size, self.mtime_ns, self.ctime_ns) == (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return self.stamp[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +79,9 @@ class Proof:
         """Path of each file -> SHA-256."""
         return {file.path: file.sha256 for file in self.files}
 
-    def matches(self, path: Path) -> bool:
-        """Whether the result has these very files still, by their stat."""
-        stats = dict(list_files(path))
-        if stats.keys() != self.digests.keys():
-            return False
-        return all(file.is_unchanged(stats[file.path]) for file in self.files)
+    def matches(self, path: ResultPath) -> bool:
+        """Whether the result has these very files still, by their stamps."""
+        return dict(list_files(path)) == {file.path: file.stamp for file in self.files}
 
 
 class Proofs:
@@ -95,7 +90,7 @@ class Proofs:
     def __init__(self, state: Path) -> None:
         self._folder = state / FOLDER
 
-    def load(self, name: str, path: Path) -> Proof | None:
+    def load(self, name: str, path: ResultPath) -> Proof | None:
         """The proof of a result by its path below ``output/``; None when it holds no longer, or there is none."""
         try:
             data = parse_json(self._get_path(name).read_bytes())
@@ -122,16 +117,19 @@ class Proofs:
         return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
 
-def list_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
-    """Relative path and stat of every file of a result; links are not followed.
+def list_files(path: ResultPath) -> Iterator[tuple[str, Stamp]]:
+    """Relative path and stamp, as it is now, of every file of a result; links are not followed.
 
     Raises
     ------
     Problem
         ``result.unsafe``: something in it is neither a file nor a folder of its own.
     """
+    if isinstance(path, BucketPath):
+        yield from path.list_files().items()
+        return
     if not path.is_dir():
-        yield "", path.stat()
+        yield "", get_file_stamp(path.stat())
         return
     waiting = [""]
     while waiting:
@@ -146,25 +144,26 @@ def list_files(path: Path) -> Iterator[tuple[str, os.stat_result]]:
                 if not S_ISREG(stat.st_mode):
                     message = f"{path.name}: {name} is neither a file nor a folder of its own"
                     raise problem("result.unsafe", message, file=str(path / name))
-                yield name, stat
+                yield name, get_file_stamp(stat)
 
 
-def digest_files(path: Path, known: Proof | None = None) -> tuple[ProvenFile, ...]:
-    """Digest every file of a result; files whose stat is that of `known` are not read again."""
+def digest_files(path: ResultPath, known: Proof | None = None) -> tuple[ProvenFile, ...]:
+    """Digest every file of a result; files whose stamp is that of `known` are not read again."""
     before: Mapping[str, ProvenFile] = {file.path: file for file in known.files} if known else {}
     made = []
-    for name, stat in sorted(list_files(path), key=lambda item: item[0]):
+    for name, stamp in sorted(list_files(path), key=lambda item: item[0]):
         old = before.get(name)
-        if old is not None and old.is_unchanged(stat):
+        if old is not None and old.stamp == stamp:
             made.append(old)
             continue
-        sha256 = digest_file(path / name if name else path)
-        made.append(ProvenFile(name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, sha256))
+        file = path / name if name else path
+        sha256 = file.sha256() if isinstance(file, BucketPath) else digest_file(file)
+        made.append(ProvenFile(name, stamp, sha256))
     return tuple(made)
 
 
 def prove_result(
-    path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress
+    path: ResultPath, roots: SourceRoots, cache: DigestCache, progress: Progress
 ) -> tuple[Verification, Proof | None]:
     """Verify one result and digest every file of it; None for the proof where anything is wrong.
 
@@ -183,12 +182,12 @@ def prove_result(
     return verification, None if has_errors(verification.findings) else proof
 
 
-def _check_unchanged(proof: Proof, path: Path) -> Iterator[Finding]:
+def _check_unchanged(proof: Proof, path: ResultPath) -> Iterator[Finding]:
     if not proof.matches(path):
         yield finding("verify.changed", f"{path.name} changed while it was verified")
 
 
-def keep_verification(proofs: Proofs, name: str, path: Path, proof: Proof | None) -> None:
+def keep_verification(proofs: Proofs, name: str, path: ResultPath, proof: Proof | None) -> None:
     """Remember what `prove_result` came to; what `validate` found on the same bytes stays."""
     if proof is None:
         proofs.forget(name)
@@ -201,7 +200,7 @@ def keep_verification(proofs: Proofs, name: str, path: Path, proof: Proof | None
 
 
 def keep_validation(
-    proofs: Proofs, name: str, path: Path, files: tuple[ProvenFile, ...], findings: Iterable[Finding]
+    proofs: Proofs, name: str, path: ResultPath, files: tuple[ProvenFile, ...], findings: Iterable[Finding]
 ) -> None:
     """Remember what `validate` found on these files; that they are verified stays."""
     known = proofs.load(name, path)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
 from ..readers.raw import RawArrays
 from ..results import StoredArray, detect_kind
+from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
 
 SPAN_BYTES = 256 << 20
@@ -35,7 +35,7 @@ class Verification:
     attributes, scalars and links of `objects` objects with all below them.
     """
 
-    path: Path
+    path: ResultPath
     arrays: int
     nbytes: int
     findings: tuple[Finding, ...]
@@ -60,7 +60,7 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}"
 
 
-def verify_result(path: Path, roots: SourceRoots, cache: DigestCache, progress: Progress) -> Verification:
+def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, progress: Progress) -> Verification:
     """Prove one result from the raw files and the result alone.
 
     Every element of every array that came from a raw file is read from both sides and

@@ -29,7 +29,7 @@ from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import PublishResult, check_destination, draft_release, open_destination, publish_draft
 from ..storage.aws import find_endpoint
-from ..storage.folder import get_local_folder, normalise_bucket_url
+from ..storage.folder import get_local_folder, normalise_bucket_url, overlap_prefixes
 from ..storage.state import StateFile
 from ..workspace import Workspace
 from .changes import Change, ChangeKind, make_change_outcomes, make_loss_findings
@@ -129,7 +129,7 @@ def _publish_selected(workspace: Workspace, request: PublishRequest, progress: P
 
 
 def check_target_apart(workspace: Workspace, request: PublishRequest) -> None:
-    """Refuse a target in a bucket that holds raw files, or lies among them: raw files are never written over.
+    """Refuse a target in a bucket that holds raw files or results, or lies among them: they are never written over.
 
     Raises
     ------
@@ -137,12 +137,14 @@ def check_target_apart(workspace: Workspace, request: PublishRequest) -> None:
         ``release.target``.
     """
     config = workspace.config
-    if get_local_folder(request.to) is not None or find_endpoint(request.endpoint) != find_endpoint(config.endpoint):
+    if get_local_folder(request.to) is not None:
         return
-    target = f"{normalise_bucket_url(request.to)}/"
-    for root in config.roots:
-        if isinstance(root, str) and (target.startswith(f"{root}/") or f"{root}/".startswith(target)):
-            message = f"the target {request.to} and the raw files at {root} lie inside one another"
+    target, endpoint = normalise_bucket_url(request.to), find_endpoint(request.endpoint)
+    places = [("raw files", root, config.endpoint) for root in config.roots if isinstance(root, str)]
+    places += [("results", url, config.output_endpoint) for url in config.buckets.values()]
+    for what, url, at in places:
+        if find_endpoint(at) == endpoint and overlap_prefixes(target, url):
+            message = f"the target {request.to} and the {what} at {url} lie inside one another"
             raise problem("release.target", message, value=request.to)
 
 

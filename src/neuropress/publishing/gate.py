@@ -99,7 +99,7 @@ def redact_finding(original: Finding, workspace: Workspace) -> Finding:
         location = replace(original.location, value=None, expected=None)
         redacted = replace(original, message=describe(original.id)["meaning"], hint="", location=location)
     # The longest first: of a root inside the dataset's folder nothing but its own name is left.
-    for place in sorted(map(str, {config.root, *config.roots}), key=lambda text: -len(text)):
+    for place in sorted(map(str, {config.root, *config.roots, *config.buckets.values()}), key=lambda text: -len(text)):
         name = PurePath(place).name
         message, hint = (text.replace(place, name) for text in (redacted.message, redacted.hint))
         file = (redacted.location.file or "").replace(place, name) or None

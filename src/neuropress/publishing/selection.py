@@ -16,6 +16,7 @@ from ..release import Asset, Destination, Draft, FileDigest, OpenRelease
 from ..release.manifest import AssetEntry
 from ..results import detect_kind
 from ..storage.parallel import run_all
+from ..storage.remote import BucketPath
 from ..storage.state import DigestCache
 from ..tables import normalise_key, read_tables
 from ..workspace import Workspace
@@ -115,11 +116,12 @@ def load_parts(release: OpenRelease, known: Mapping[str, Part] | None = None) ->
 
 def _make_result_asset(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
     path = workspace.path(wanted)
+    content = Source(path.key, path.root) if isinstance(path, BucketPath) else path
     files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)
     about: dict[str, Any] = dict(make_provenance([wanted.record, *(row for _, row in wanted.jobs)], workspace.profile))
     if proof.second:
         about["independent"] = list_verdicts(proof.second)
-    return Asset(wanted.target.path, detect_kind(path).name, path, about, files)
+    return Asset(wanted.target.path, detect_kind(path).name, content, about, files)
 
 
 def _collect_raw_assets(workspace: Workspace, scope: Scope) -> list[Asset]:

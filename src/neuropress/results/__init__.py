@@ -7,11 +7,14 @@ Add a kind: write a package with ``KIND`` (a `Kind`) and a module with what `Kin
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..model.finding import problem
 from . import asset, nwb, omezarr
 from .kind import ArrayMeaning, Batch, Kind, KindModule, Request, Seal, StoredArray, UnitsModule, Work
+
+if TYPE_CHECKING:
+    from ..storage.remote import ResultPath
 
 __all__ = [
     "KINDS",
@@ -60,7 +63,7 @@ def find_kind_by_suffix(path: str, *, is_folder: bool | None = None) -> Kind | N
     return None
 
 
-def detect_kind(path: Path) -> Kind:
+def detect_kind(path: ResultPath) -> Kind:
     """The kind of a result, by its content.
 
     Raises

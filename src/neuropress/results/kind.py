@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --h
     from ..model.receipt import InputDigest
     from ..model.source import SourceRoots
     from ..readers.raw import RawArrays
+    from ..storage.remote import BucketPath, ResultPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Kind:
         Module that has what `KindModule` demands.
     units
         Module that has what `UnitsModule` demands; empty for a kind whose results `KindModule.finish` writes alone.
+    last_file
+        File of a folder that is written last, so that a result in a bucket is there when it is; empty for a kind
+        whose results lie on this machine only.
+    staged_bytes
+        What a worker needs of this machine's disk, at most, while it writes a result into a bucket.
     """
 
     name: str
@@ -61,12 +67,14 @@ class Kind:
     is_folder: bool
     label: str
     template: str
-    recognises: Callable[[Path], bool]
+    recognises: Callable[[ResultPath], bool]
     package: str
     frame: str = ""
     libraries: tuple[str, ...] = ()
     checked_by: tuple[str, ...] = ()
     units: str = ""
+    last_file: str = ""
+    staged_bytes: int = 0
 
     def load(self) -> KindModule:
         """What is done with results of the kind, imported when first asked for."""
@@ -99,13 +107,15 @@ class Request:
     """One result that is to be written: what it holds, where it lies, what its receipt states.
 
     `previous` is an older result of the same target; arrays whose specification and inputs
-    are unchanged are taken over from it without being compressed again.
+    are unchanged are taken over from it without being compressed again. A result that goes into a
+    `bucket` is not at `path`: work goes on beside it all the same.
     """
 
     plan: Plan
     path: Path
     seal: Seal
     previous: Path | None = None
+    bucket: BucketPath | None = None
 
 
 type Batch = tuple[str, ...]
@@ -239,39 +249,39 @@ class KindModule(Protocol):
         """All for which `finish` would refuse the plan itself, as errors (``plan.invalid``); nothing is written."""
         ...
 
-    def read_provenance(self, path: Path) -> Provenance:
+    def read_provenance(self, path: ResultPath) -> Provenance:
         """What the result says about itself. Raises `Problem` (``result.unreadable``)."""
         ...
 
-    def stream_provenance(self, open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
+    def stream_provenance(self, open_file: Callable[[str], BinaryIO], path: ResultPath) -> Provenance:
         """The same of a released result; `open_file` opens one file of it (``""``: the only one), `path` names it."""
         ...
 
-    def open_arrays(self, path: Path) -> AbstractContextManager[Mapping[str, StoredArray]]:
+    def open_arrays(self, path: ResultPath) -> AbstractContextManager[Mapping[str, StoredArray]]:
         """Every array that a receipt may list, by its path in the result."""
         ...
 
-    def describe_arrays(self, path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
+    def describe_arrays(self, path: ResultPath, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
         """What the named arrays of samples mean, from the result itself and not from its receipt."""
         ...
 
-    def list_sample_arrays(self, path: Path) -> Sequence[str]:
+    def list_sample_arrays(self, path: ResultPath) -> Sequence[str]:
         """Every array of the result that should come from a raw file, by its path."""
         ...
 
-    def digest_derived(self, path: Path) -> Mapping[str, str]:
+    def digest_derived(self, path: ResultPath) -> Mapping[str, str]:
         """Digests of all other datasets, computed anew from the result."""
         ...
 
-    def compare_grafts(self, path: Path, roots: SourceRoots) -> Iterable[Finding]:
+    def compare_grafts(self, path: ResultPath, roots: SourceRoots) -> Iterable[Finding]:
         """Findings on objects that are not as another program exported them; their arrays are compared as all are."""
         ...
 
-    def check_files(self, path: Path) -> Iterable[Finding]:
+    def check_files(self, path: ResultPath) -> Iterable[Finding]:
         """Findings on files that are no part of the result, or that it lacks."""
         ...
 
-    def validate(self, path: Path) -> list[Finding]:
+    def validate(self, path: ResultPath) -> list[Finding]:
         """Findings of the standard's own validators, and of what those do not see.
 
         What the standard or a critical check refuses is an error, every other finding a warning. What is

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.finding import problem
 from ..model.provenance import Provenance
 
+if TYPE_CHECKING:
+    from ..storage.remote import ResultPath
+
 NAME = "neuropress"
 
 
-def parse_provenance(content: Mapping[str, Any], path: Path) -> Provenance:
+def parse_provenance(content: Mapping[str, Any], path: ResultPath) -> Provenance:
     """What a result says about itself.
 
     Parameters

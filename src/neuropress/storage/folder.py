@@ -57,6 +57,11 @@ def parse_bucket_url(url: str) -> tuple[str, str]:
     return bucket, prefix
 
 
+def overlap_prefixes(one: str, other: str) -> bool:
+    """Whether what lies below one of two plain ``s3://`` URLs may lie below the other."""
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
 def normalise_bucket_url(url: str) -> str:
     """The plain form of an ``s3://`` URL. Raises `Problem` (``storage.url``)."""
     bucket, prefix = parse_bucket_url(url)

@@ -117,7 +117,7 @@ class Bucket:
 
     def __init__(self, url: str, endpoint: str | None = None) -> None:
         self.name = url.rstrip("/")
-        self._endpoint = endpoint
+        self.endpoint = endpoint
         self._known: dict[str, Stamp | str | None] = {}
         self._members: dict[str, tuple[str, ...]] = {}
         self._lookups: Counter[str] = Counter()
@@ -137,14 +137,14 @@ class Bucket:
         """Names of the objects directly in a folder, sorted; ``folder/`` itself, an empty object, is none."""
         folder = folder.rstrip("/")
         if folder not in self._members:
-            with self._open_store() as store:
+            with self.open_store() as store:
                 entries, folders = store.list_folder(folder)
             prefix = f"{folder}/" if folder else ""
             for name in (*entries, *folders):
                 check_key(prefix + name)
             self._known |= {prefix + name: FOLDER for name in folders}
             # An object and a folder may bear one name; as a folder of files could not, the object counts.
-            self._known |= {prefix + name: _make_object_stamp(entry) for name, entry in entries.items()}
+            self._known |= {prefix + name: make_object_stamp(entry) for name, entry in entries.items()}
             if entries or folders:
                 self._known.setdefault(folder, FOLDER)
             self._members[folder] = tuple(sorted(entries))
@@ -152,11 +152,18 @@ class Bucket:
 
     def files(self, folder: str) -> tuple[str, ...]:
         """Keys of all objects below a folder, at any depth, sorted."""
-        with self._open_store() as store:
-            keys = sorted(key for key, _ in store.list_objects(folder.rstrip("/")))
-        for key in keys:
+        return tuple(self.list_stamps(folder))
+
+    def list_stamps(self, folder: str) -> dict[str, Stamp]:
+        """Key and stamp, as it is now, of all objects below a folder, at any depth, sorted."""
+        folder = folder.rstrip("/")
+        with self.open_store() as store:
+            found = sorted((key, make_object_stamp(entry)) for key, entry in store.list_entries(folder))
+        stamps = {key: stamp for key, stamp in found if key != folder}
+        for key in stamps:
             check_key(key)
-        return tuple(key for key in keys if key != folder.rstrip("/"))
+        self._known |= stamps
+        return stamps
 
     def open(self, key: str) -> io.RawIOBase:
         """The object, read in pieces as asked for."""
@@ -164,6 +171,10 @@ class Bucket:
 
         stamp = self._get_object_stamp(key)
         return ObjectBytes(lambda start, length: self._read_range(key, stamp, start, length), stamp)
+
+    def read_range(self, key: str, start: int, length: int) -> bytes:
+        """Some bytes of an object, with one request. Raises as `stamp` does, and ``file.changed``."""
+        return self._read_range(key, self._get_object_stamp(key), start, length)
 
     def path(self, key: str) -> None:
         """None: an object lies nowhere on this machine."""
@@ -190,7 +201,7 @@ class Bucket:
 
     def _read_range(self, key: str, stamp: Stamp, start: int, length: int) -> bytes:
         etag = stamp[2] if isinstance(stamp[2], str) else ""
-        with self._open_store() as store:
+        with self.open_store() as store:
             return store.read_range(key, start, length, etag)
 
     def _look_up(self, key: str) -> Stamp | str | None:
@@ -203,26 +214,27 @@ class Bucket:
         if parent in self._members or self._lookups[parent] > MAX_SINGLE_LOOKUPS:
             self.members(parent)
             return self._known.setdefault(key, None)
-        with self._open_store() as store:
+        with self.open_store() as store:
             entry = store.get_info(key)
         if entry is not None:
-            self._known[key] = _make_object_stamp(entry)
+            self._known[key] = make_object_stamp(entry)
         else:
             self.members(key)  # also tells whether the bucket is there
         return self._known.setdefault(key, None)
 
     @contextmanager
-    def _open_store(self) -> Iterator[Store]:
+    def open_store(self, *, write: bool = False) -> Iterator[Store]:
         """The store; what it refuses is no fault of the row that names the object."""
         try:
-            yield _connect(self.name, self._endpoint, _list_aws_settings())
+            yield _connect(self.name, self.endpoint, _list_aws_settings(), write)
         except Problem as bad:
             if bad.finding.id.startswith("storage."):
                 raise Unusable(bad.finding) from None
             raise
 
 
-def _make_object_stamp(entry: ObjectInfo) -> Stamp:
+def make_object_stamp(entry: ObjectInfo) -> Stamp:
+    """The stamp of an object."""
     # Listings and answers to HEAD state the time with different precision, so an ETag goes before it.
     return (entry.size, 0, entry.etag, "") if entry.etag else (entry.size, entry.modified_ns, "", "")
 
@@ -232,8 +244,8 @@ def _list_aws_settings() -> tuple[tuple[str, str], ...]:
 
 
 @lru_cache(maxsize=16)
-def _connect(url: str, endpoint: str | None, environment: tuple[tuple[str, str], ...]) -> Store:
+def _connect(url: str, endpoint: str | None, environment: tuple[tuple[str, str], ...], write: bool) -> Store:
     """One connection for all that is read from a place, until the environment says something else."""
     from .store import open_store
 
-    return open_store(url, endpoint)
+    return open_store(url, endpoint, write=write)

@@ -11,7 +11,7 @@ import io
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -141,7 +141,7 @@ class Store:
 
         return self._retry_request("reading", key, read)
 
-    def create(self, key: str, data: bytes, sha256: str | None = None) -> bool:
+    def create(self, key: str, data: bytes | memoryview, sha256: str | None = None) -> bool:
         """Put an object unless one is there; False when one is. Of many callers exactly one wins.
 
         When an answer was lost, the object that is found there is ours if its bytes are: whoever wrote equal bytes.
@@ -170,6 +170,11 @@ class Store:
         attributes = self._make_attributes(hashlib.sha256(data).hexdigest())
         self._retry_request("writing", key, lambda: obstore.put(self.backend, key, data, attributes=attributes))
 
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove objects of a bucket; one that is not there is removed already. Nothing of a release ever is."""
+        if keys:
+            self._retry_request("deleting", keys[0], lambda: obstore.delete(self.backend, keys))
+
     def get_size(self, key: str) -> int | None:
         """An object's size in bytes; None when there is none."""
         entry = self.get_info(key)
@@ -189,6 +194,11 @@ class Store:
 
     def list_objects(self, folder: str) -> Iterator[tuple[str, int]]:
         """Key and size in bytes of every object below a folder, at any depth."""
+        for key, entry in self.list_entries(folder):
+            yield key, entry.size
+
+    def list_entries(self, folder: str) -> Iterator[tuple[str, ObjectInfo]]:
+        """Key and what is known of every object below a folder, at any depth."""
         pauses = self._start_pauses()
         last: str | None = None
         while True:
@@ -200,7 +210,7 @@ class Store:
                             last = item["path"]
                             if self.folder is not None:
                                 check_path(self.folder, last)
-                            yield item["path"], item["size"]
+                            yield last, _make_object_info(item)
                 return
             except TransientFailure:
                 if not _sleep_pause(pauses):

@@ -29,6 +29,7 @@ from ..planning.stale import Standing, State
 from ..planning.targets import Wanted, digest_rows
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
+from ..storage.remote import BucketPath
 from ..storage.state import DigestCache, Lock, get_held_lock, lock_dataset
 from ..workspace import EVERYTHING, Selection, Workspace
 
@@ -280,9 +281,10 @@ def _take_stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
 def _write_result(
     config: Config, wanted: Wanted, plan: Plan, watch: Watch, raw: RawArrays, progress: Progress, executor: Executor
 ) -> int:
-    path = config.output / wanted.target.path
+    path, place = config.output / wanted.target.path, config.locate_result(wanted.target.kind, wanted.target.path)
+    bucket = place if isinstance(place, BucketPath) else None
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_room(path, plan.nbytes)
+    check_room(path, plan.nbytes, executor.parts * KINDS[wanted.target.kind].staged_bytes if bucket else None)
     expect_bytes(progress, plan.nbytes)
     stamps = watch.remember(raw.roots, plan.inputs)
     take = partial(watch.digest, raw.roots)
@@ -293,7 +295,7 @@ def _write_result(
             progress(nbytes)
 
         seal = Seal(__version__, digest_rows(plan.rows, config.profile), inputs, watch.confirm, stamps)
-        request = Request(plan, path, seal, path if path.exists() else None)
+        request = Request(plan, path, seal, path if bucket is None and path.exists() else None, bucket)
         write_result(request, raw, executor, report)
     return plan.nbytes
 
@@ -319,8 +321,10 @@ def check_place(output: Path, name: str, kind: str) -> None:
         raise problem("output.occupied", f"{path} is a {what}, where the result belongs", file=str(path))
 
 
-def check_room(path: Path, nbytes: int) -> None:
+def check_room(path: Path, nbytes: int, staged: int | None = None) -> None:
     """Refuse to begin what may not fit: the arrays uncompressed, and a sixth more for pyramids.
+
+    Of a result that goes into a bucket no more than `staged` bytes lie here at a time.
 
     Raises
     ------
@@ -328,6 +332,8 @@ def check_room(path: Path, nbytes: int) -> None:
         ``disk.full`` with both figures.
     """
     need = nbytes + nbytes // 6
+    if staged is not None:
+        need = min(need, staged)
     free = shutil.disk_usage(path.parent).free
     if free < need:
         message = f"{path.name} may need {_format_size(need)} uncompressed, the disk has {_format_size(free)} free"

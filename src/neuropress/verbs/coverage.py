@@ -68,7 +68,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         for name, job in wanted.jobs:
             row_id = (path, job.table, job.key)
             takers[row_id] = takers.get(row_id, frozenset()) | {*list_rivals(name, job)}
-        made = load_kind(wanted.target.kind).read_provenance(config.output / path)
+        made = load_kind(wanted.target.kind).read_provenance(config.locate_result(wanted.target.kind, path))
         for row in made.records:
             carried.setdefault(row_text(row), []).append(path)
         for cell, place in _list_reached_cells(made, path):

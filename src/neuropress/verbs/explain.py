@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from ..config import find_dataset
+from ..config import Named, find_dataset, find_result
 from ..independent import SecondReading
 from ..model.finding import Problem, problem
 from ..model.plan import Field
@@ -18,6 +18,7 @@ from ..model.record import CellRef, Fix
 from ..model.report import Report
 from ..model.serial import to_json
 from ..results import detect_kind
+from ..storage.remote import ResultPath
 from ..workspace import Workspace
 from .verify import name_result
 
@@ -84,9 +85,9 @@ class Explanation:
         return [self.fixes.get((ref.table, ref.key, ref.column)) if ref.origin == "fix" else None for ref in sources]
 
 
-def _load_second_readings(path: Path) -> tuple[SecondReading, ...]:
+def _load_second_readings(path: ResultPath) -> tuple[SecondReading, ...]:
     """What other libraries made of the raw files, if the result lies in its dataset, which remembers it."""
-    folder = find_dataset(path)
+    folder = find_dataset(path) if isinstance(path, Path) else None
     if folder is None:
         return ()
     try:
@@ -115,12 +116,12 @@ class ExplainReport(Report):
         return "\n".join(line for explanation in self.explanations for line in explanation.lines())
 
 
-def explain_file(path: Path, name: str | None = None) -> ExplainReport:
+def explain_file(path: Named, name: str | None = None) -> ExplainReport:
     """A report on one field, or all, of a result; see `explain_result`."""
-    return ExplainReport("explain", explanations=tuple(explain_result(path, name)))
+    return ExplainReport("explain", explanations=tuple(explain_result(find_result(path), name)))
 
 
-def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
+def explain_result(path: ResultPath, name: str | None = None) -> list[Explanation]:
     """Explain one field, or all, of a result.
 
     Parameters

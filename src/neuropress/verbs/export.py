@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ..config import DEFAULT_PROFILE, FILE, find_dataset, load_config
+from ..config import DEFAULT_PROFILE, FILE, Config, find_dataset, load_config
 from ..model.finding import Finding, Problem, finding, problem
 from ..model.plan import SourceRow
 from ..model.profile import Profile, TableSpec, load_profile
@@ -53,10 +53,12 @@ def gather_rows(source: str, number: str | None = None, endpoint: str | None = N
         ``export.nothing``: the source is none of these.
     """
     folder = Path(source)
+    config = None
     if (folder / FILE).is_file():
-        folder = load_config(folder).output
+        config = load_config(folder)
+        folder = config.output
     if (folder / NAME).is_file() and not (folder / "releases").is_dir():
-        return _from_output(folder)
+        return _from_output(folder, config)
     if "://" in source or is_release(source, endpoint):
         return _from_release(source, number, endpoint)
     raise problem(
@@ -64,14 +66,14 @@ def gather_rows(source: str, number: str | None = None, endpoint: str | None = N
     )
 
 
-def _from_output(folder: Path) -> Gathered:
+def _from_output(folder: Path, config: Config | None) -> Gathered:
     records = parse_records((folder / NAME).read_bytes(), str(folder / NAME))
 
     def read(path: str) -> Provenance:
         kind = find_kind_by_suffix(path)
         if kind is None:
             raise problem("result.none", f"{path} is called like no result", file=path)
-        return kind.load().read_provenance(folder / path)
+        return kind.load().read_provenance(config.locate_result(kind.name, path) if config else folder / path)
 
     return _gather_carried(records, read)
 

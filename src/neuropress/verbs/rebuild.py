@@ -127,7 +127,7 @@ def _rebuild_lab(
 
 
 def _compare_result(rebuild: _Rebuild, name: str, entry: AssetEntry, why: str) -> Outcome:
-    path = rebuild.workspace.config.output / name
+    path = rebuild.workspace.config.output / name  # a dataset from a release names no bucket of results
     if not path.exists():
         message = f"{name} was not made again: {why or 'no row asks for it'}"
         return Outcome(name, "not made", why, (finding("rebuild.differs", message, file=name),))

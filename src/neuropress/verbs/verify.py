@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..config import find_dataset
+from ..config import Named, find_dataset, find_result
 from ..independent import SecondReading, check_libraries, list_broken_second_readers, summarize_readings
 from ..independent.run import read_independently
 from ..model.finding import Finding, Problem, finding
@@ -17,6 +17,7 @@ from ..model.serial import to_json
 from ..model.source import SourceRoots
 from ..proof import Proof, keep_verification, prove_result
 from ..results import detect_kind
+from ..storage.remote import BucketPath, ResultPath
 from ..storage.roots import Folder
 from ..storage.state import DigestCache
 from ..workspace import EVERYTHING, Selection, Workspace
@@ -26,7 +27,7 @@ NOT_VERIFIED = "not verified"
 
 def verify_dataset(
     workspace: Workspace,
-    paths: Sequence[Path] = (),
+    paths: Sequence[Named] = (),
     select: Selection = EVERYTHING,
     progress: Progress = no_progress,
     *,
@@ -47,7 +48,8 @@ def verify_dataset(
     if independent:
         check_libraries()
     outcomes = []
-    for path in track(progress, "verify", paths or workspace.results(select), lambda path: path.name):
+    places = [find_result(path) for path in paths or workspace.results(select)]
+    for path in track(progress, "verify", places, lambda path: path.name):
         name = name_result(path, workspace)
         outcome, proof = _verify_result(
             path, name, workspace.config.sources(), workspace.digests, progress, independent
@@ -60,7 +62,7 @@ def verify_dataset(
 
 
 def verify_files(
-    paths: Sequence[Path],
+    paths: Sequence[Named],
     sources: Sequence[Path] = (),
     progress: Progress = no_progress,
     *,
@@ -73,16 +75,17 @@ def verify_files(
     if independent:
         check_libraries()
     outcomes: list[Outcome] = []
-    for path in track(progress, "verify", paths, lambda path: path.name):
+    places = [(named, find_result(named)) for named in paths]
+    for named, path in track(progress, "verify", places, lambda pair: pair[1].name):
         try:
             detect_kind(path).load().read_provenance(path)
         except Problem as bad:
             outcomes.append(Outcome(str(path), NOT_VERIFIED, bad.finding.message, (bad.finding,)))
             continue
-        folder = find_dataset(path)
+        folder = None if str(named).startswith("s3://") else find_dataset(Path(str(named)))
         if sources:
             roots = SourceRoots(tuple(Folder(source.resolve()) for source in sources))
-            digests = DigestCache(folder or path.parent)
+            digests = DigestCache(folder or (path.parent if isinstance(path, Path) else Path()))
             outcomes.append(_verify_result(path, str(path), roots, digests, progress, independent)[0])
         elif folder:
             workspace = Workspace.open(folder)
@@ -94,14 +97,16 @@ def verify_files(
     return Report.of("verify", outcomes, [])
 
 
-def name_result(path: Path, workspace: Workspace) -> str:
-    """Path below ``output/`` where it is below it, with ``/``."""
+def name_result(path: ResultPath, workspace: Workspace) -> str:
+    """Path below the output where it is below it, with ``/``."""
+    if isinstance(path, BucketPath):
+        return path.key if path.root.name in workspace.config.buckets.values() else str(path)
     whole, output = path.resolve(), workspace.output
     return whole.relative_to(output).as_posix() if whole.is_relative_to(output) else str(path)
 
 
 def _verify_result(
-    path: Path, name: str, roots: SourceRoots, digests: DigestCache, progress: Progress, independent: bool
+    path: ResultPath, name: str, roots: SourceRoots, digests: DigestCache, progress: Progress, independent: bool
 ) -> tuple[Outcome, Proof | None]:
     second: tuple[SecondReading, ...] = ()
     findings: tuple[Finding, ...] = ()

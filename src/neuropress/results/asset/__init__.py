@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..kind import Kind
+
+if TYPE_CHECKING:
+    from ...storage.remote import ResultPath
 
 BEGIN = b'{\n "asset": {'
 """How every record begins; keys are sorted."""
 
 
-def _is_asset_record(path: Path) -> bool:
+def _is_asset_record(path: ResultPath) -> bool:
     with path.open("rb") as file:
         return file.read(len(BEGIN)) == BEGIN
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..kind import Kind
+
+if TYPE_CHECKING:
+    from ...storage.remote import ResultPath
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
-def _is_hdf5_file(path: Path) -> bool:
+def _is_hdf5_file(path: ResultPath) -> bool:
     with path.open("rb") as file:
         return file.read(len(HDF5)) == HDF5
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..kind import Kind
 
+if TYPE_CHECKING:
+    from ...storage.remote import ResultPath
 
-def _is_zarr_folder(path: Path) -> bool:
+
+def _is_zarr_folder(path: ResultPath) -> bool:
     return path.name.endswith(".zarr") or (path / "zarr.json").is_file()
 
 
@@ -22,4 +25,6 @@ KIND = Kind(
     package="neuropress.results.omezarr.volume",
     libraries=("numcodecs",),
     units="neuropress.results.omezarr.units",
+    last_file="zarr.json",
+    staged_bytes=3 * 2**30,  # a batch: 8 slabs of 256 MiB that hardly shrink, and the levels above
 )

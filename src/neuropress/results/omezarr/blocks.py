@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +14,10 @@ import numpy as np
 from ...model.receipt import block_digest
 from .layout import Box, Layout, Pass, list_tiles
 from .pyramid import Axes, halve_block, halve_extent
-from .shards import Shard, encode_chunk, sync_folders
+from .shards import Shard, encode_chunk
+from .staging import Digests, Staging
 
 type Read = Callable[[Box], np.ndarray]
-type Digests = dict[int, list[str]]
-"""Level -> SHA-256 of a unit's tiles (`Level.tile`), in C order, hex."""
-
 AHEAD = 32
 """Chunks that may wait, compressed, to be written in order."""
 
@@ -45,10 +42,8 @@ class Block:
     ----------
     layout, stage, corner, last
         Geometry, the pass, and the first and the last of its units.
-    folder
-        The result; level N lies in ``<folder>/<N>``.
-    make_temporary
-        Makes an empty file for an unfinished shard.
+    staging
+        Where unfinished shards lie, and where they go.
     pool
         Where hashing, halving and compression run.
     """
@@ -57,8 +52,7 @@ class Block:
     stage: Pass
     corner: tuple[int, ...]
     last: tuple[int, ...]
-    folder: Path
-    make_temporary: Callable[[], Path]
+    staging: Staging
     pool: Executor
     _shards: dict[tuple[int, ...], Shard] = field(default_factory=dict)
     _filling: dict[int, _Slab] = field(default_factory=dict)
@@ -79,7 +73,7 @@ class Block:
         """Give all shards their names; on return they are durable. Place of a unit -> its digests."""
         for shard in self._shards.values():
             shard.finish()
-        sync_folders(list(self._shards.values()))
+        self.staging.keep_shards(list(self._shards.values()))
         by_unit: dict[tuple[int, ...], Digests] = {}
         for (level, unit), digests in self._digests.items():
             by_unit.setdefault(unit, {})[level] = [f.result().hex() for f in digests]
@@ -162,7 +156,7 @@ class Block:
         key = (number, *coordinate)
         if key not in self._shards:
             level = self.layout.levels[number]
-            self._shards[key] = Shard(self.folder / str(number), level, coordinate, self.make_temporary())
+            self._shards[key] = Shard(number, level, coordinate, self.staging.make_temporary())
         return self._shards[key]
 
 

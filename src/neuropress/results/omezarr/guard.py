@@ -12,7 +12,6 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
-from pathlib import Path
 from stat import S_ISREG
 from typing import Any, BinaryIO
 
@@ -20,8 +19,10 @@ import numpy as np
 
 from ...model import budget
 from ...model.budget import OverBudget, parse_json
-from ...model.finding import Problem, problem
+from ...model.finding import Problem, Unusable, problem
 from ...model.source import check_key
+from ...storage.failures import StoreUnavailable
+from ...storage.remote import BucketPath, ResultPath
 
 NAME = "zarr.json"
 
@@ -46,8 +47,13 @@ DTYPES = frozenset(
 DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, MemoryError, struct.error)
 """What looking at metadata of the wrong shape raises."""
 
+UNREACHABLE = (StoreUnavailable, Unusable)
+"""What says nothing of a result: the bucket that holds it cannot be read now."""
+
 _OTHER_FORMATS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+CHUNK_HEAD = 18
+"""Bytes of a chunk that tell its size, at most."""
 _MISSING = 2**64 - 1
 _ZSTD = b"\x28\xb5\x2f\xfd"
 
@@ -57,10 +63,12 @@ class Unsafe(ValueError):
 
 
 @contextmanager
-def translate_errors(root: Path, array: str | None = None) -> Iterator[None]:
+def translate_errors(root: ResultPath, array: str | None = None) -> Iterator[None]:
     """What is wrong as a finding."""
     try:
         yield
+    except UNREACHABLE:
+        raise
     except Unsafe as error:
         raise problem("result.unsafe", f"{root.name}: {error}", file=str(root), array=array) from error
     except DAMAGE as error:
@@ -68,7 +76,7 @@ def translate_errors(root: Path, array: str | None = None) -> Iterator[None]:
         raise problem("result.unreadable", f"{root.name}: {why}", file=str(root), array=array) from error
 
 
-def read_node(path: Path) -> dict[str, Any]:
+def read_node(path: ResultPath) -> dict[str, Any]:
     """A ``zarr.json``: a file and no link, of bounded size and depth.
 
     Raises
@@ -77,10 +85,10 @@ def read_node(path: Path) -> dict[str, Any]:
         There is none, or it cannot be read.
     """
     with open_regular_file(path) as file:
-        size = os.fstat(file.fileno()).st_size
+        size = _measure_file(file)
         if size > budget.JSON_BYTES:
             raise OverBudget(f"{path.name} has {size} bytes, more than {budget.JSON_BYTES}")
-        node = parse_json(file.read(), parse_constant=float)
+        node = parse_json(_read_bytes(file, 0, size), parse_constant=float)
     if not isinstance(node, dict):
         raise ValueError(f"{path.name} holds no object")
     if node.get("zarr_format") != 3:
@@ -89,8 +97,12 @@ def read_node(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def open_regular_file(path: Path) -> Iterator[BinaryIO]:
+def open_regular_file(path: ResultPath) -> Iterator[BinaryIO]:
     """A regular file, for reading, without following a link or waiting for a pipe."""
+    if isinstance(path, BucketPath):
+        with path.open() as object_file:
+            yield object_file
+        return
     if path.is_symlink():  # where there is no O_NOFOLLOW
         raise Unsafe(f"{path.name} is a link")
     with os.fdopen(os.open(path, os.O_RDONLY | _NO_LINK), "rb", buffering=0) as file:
@@ -99,7 +111,7 @@ def open_regular_file(path: Path) -> Iterator[BinaryIO]:
         yield file
 
 
-def check_store(root: Path) -> list[str]:
+def check_store(root: ResultPath) -> list[str]:
     """Look at every file of an OME-Zarr and at all metadata in it, and read no pixel.
 
     Returns
@@ -125,7 +137,13 @@ def check_store(root: Path) -> list[str]:
         return files
 
 
-def _list_files(root: Path) -> Iterator[str]:
+def _list_files(root: ResultPath) -> Iterator[str]:
+    if isinstance(root, BucketPath):
+        names = root.list_files()
+        if len(names) > budget.ZARR_ENTRIES:
+            raise OverBudget(f"it has more than {budget.ZARR_ENTRIES} files and folders")
+        yield from names
+        return
     waiting = [("", 0)]
     room = budget.ZARR_ENTRIES
     while waiting:
@@ -267,13 +285,21 @@ def list_chunk_codecs(node: Mapping[str, Any]) -> list[str]:
     return names
 
 
-def check_shard(path: Path, chunks: int, size: int, codecs: Sequence[str]) -> None:
+def check_shard(path: ResultPath, chunks: int, size: int, codecs: Sequence[str]) -> list[int]:
     """The index of a shard, and of each chunk the size that it says it has.
+
+    Of a shard in a bucket the index alone: hundreds of requests for a few bytes each would cost more than the
+    shard, so whoever reads its chunks gives their heads to `check_chunk`.
 
     Parameters
     ----------
     chunks, size
         Chunks in the shard; bytes of one, uncompressed.
+
+    Returns
+    -------
+    list of int
+        Where its chunks begin.
 
     Raises
     ------
@@ -281,17 +307,28 @@ def check_shard(path: Path, chunks: int, size: int, codecs: Sequence[str]) -> No
         It is not there, not whole, or a chunk would be decoded to another size.
     """
     with open_regular_file(path) as file:
-        end = os.fstat(file.fileno()).st_size - 16 * chunks - 4
+        end = _measure_file(file) - 16 * chunks - 4
         if end < 0:
             raise ValueError(f"shard {path.name} has no whole index")
         index = np.frombuffer(_read_bytes(file, end, 16 * chunks), "<u8").reshape(chunks, 2)
         there = index[index[:, 0] != _MISSING]
         if sum(map(int, there[:, 1])) > end or any(int(o) + int(n) > end for o, n in there):
             raise ValueError(f"shard {path.name}: its chunks are larger than itself")
-        for offset in there[:, 0] if len(codecs) > 1 else ():
-            stated = _read_chunk_size(_read_bytes(file, int(offset), 18), codecs)
-            if stated is not None and stated != size:
-                raise ValueError(f"shard {path.name}: a chunk of {stated} bytes, where {size} are right")
+        offsets = [int(offset) for offset in there[:, 0]]
+        for offset in offsets if not isinstance(path, BucketPath) else ():
+            check_chunk(path.name, _read_bytes(file, offset, CHUNK_HEAD), size, codecs)
+    return offsets
+
+
+def check_chunk(name: str, head: bytes, size: int, codecs: Sequence[str]) -> None:
+    """The size that a chunk says it has, by its first bytes. Raises `ValueError` for another than is right."""
+    stated = _read_chunk_size(head, codecs) if len(codecs) > 1 else None
+    if stated is not None and stated != size:
+        raise ValueError(f"shard {name}: a chunk of {stated} bytes, where {size} are right")
+
+
+def _measure_file(file: BinaryIO) -> int:
+    return file.seek(0, os.SEEK_END)
 
 
 def _read_bytes(file: BinaryIO, offset: int, size: int) -> bytes:

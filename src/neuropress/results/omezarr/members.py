@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import prod
-from pathlib import Path
 
 from ...model.finding import Finding, finding
+from ...storage.remote import ResultPath
 from . import guard, stored
 
 SHOWN = 5
 
 
-def check_files(path: Path) -> Iterator[Finding]:
+def check_files(path: ResultPath) -> Iterator[Finding]:
     """Findings on files that belong to no array of a volume, and on shards that are not there.
 
     A reader takes an absent shard for zeros, and a stray file may be taken for data by the next one.

@@ -18,11 +18,16 @@ import google_crc32c
 import numpy as np
 from numcodecs import Blosc, Zstd  # type: ignore[import-untyped]
 
+from ...model.source import Stamp
+from ...storage.parallel import run_all
+from ...storage.remote import BucketPath
 from .. import durable
 from .layout import Level
 
 MISSING = 2**64 - 1
 ZSTD_LEVEL = 3
+UPLOADS = 4
+"""Shards that one worker sends at the same time."""
 
 
 def make_codecs(dtype: np.dtype[Any]) -> list[dict[str, Any]]:
@@ -59,10 +64,9 @@ def encode_chunk(data: np.ndarray, chunk: Sequence[int]) -> list[bytes]:
 class Shard:
     """One shard that is being written into an empty `temporary` file."""
 
-    def __init__(self, folder: Path, level: Level, coordinate: Sequence[int], temporary: Path) -> None:
-        self.final = folder.joinpath("c", *map(str, coordinate))
-        self.folders = self.final.parents[: len(coordinate) + 1]
-        self._temporary = temporary
+    def __init__(self, number: int, level: Level, coordinate: Sequence[int], temporary: Path) -> None:
+        self.name = "/".join((str(number), "c", *map(str, coordinate)))
+        self.temporary = temporary
         self._grid = tuple(s // c for s, c in zip(level.shard, level.chunk, strict=True))
         self._index = np.full((*self._grid, 2), MISSING, "<u8")
         self._end = 0
@@ -76,7 +80,7 @@ class Shard:
         FileNotFoundError
             It was cleared away: another run goes on in this one's place.
         """
-        with self._temporary.open("r+b") as file:  # "ab" would make a file anew that lacks the first chunks
+        with self.temporary.open("r+b") as file:  # "ab" would make a file anew that lacks the first chunks
             file.seek(self._end)
             yield file
 
@@ -88,23 +92,37 @@ class Shard:
         self._end += size
 
     def finish(self) -> None:
-        """Write the index, wait for the disk, and give the shard its name."""
+        """Write the index and wait for the disk: nothing is lacking but the name."""
         index = self._index.tobytes()
         with self.open_file() as file:
             file.writelines([index, google_crc32c.value(index).to_bytes(4, "little")])
             file.flush()
             os.fsync(file.fileno())
-        self._make_folders()
-        os.replace(self._temporary, self.final)
 
-    def _make_folders(self) -> None:
-        """The folders below the level's, which is not made: without it the volume is gone."""
-        for folder in reversed(self.folders[:-1]):
+
+def rename_shards(volume: Path, shards: Sequence[Shard]) -> None:
+    """Give finished shards their names in a folder, which survive a power cut on return.
+
+    Folders below the level's are made, but not that one: without it the volume is gone.
+    """
+    on_the_way: set[Path] = set()
+    for shard in shards:
+        final = volume / shard.name
+        *below, level = final.parents[: shard.name.count("/")]
+        for folder in reversed(below):
             folder.mkdir(exist_ok=True)
-
-
-def sync_folders(shards: Sequence[Shard]) -> None:
-    """Make the names of finished shards, and of the folders on the way to them, survive a power cut."""
-    folders = {folder for shard in shards for folder in shard.folders}
-    for folder in sorted(folders, reverse=True):
+        os.replace(shard.temporary, final)
+        on_the_way.update(below, [level])
+    for folder in sorted(on_the_way, reverse=True):
         durable.sync_path(folder)
+
+
+def upload_shards(volume: BucketPath, shards: Sequence[Shard]) -> dict[str, Stamp]:
+    """Put finished shards into a bucket; the stamp of each by its path in the volume."""
+
+    def upload(shard: Shard) -> tuple[str, Stamp]:
+        stamp = (volume / shard.name).upload_file(shard.temporary)
+        shard.temporary.unlink()
+        return shard.name, stamp
+
+    return dict(run_all(upload, shards, UPLOADS))

@@ -5,6 +5,11 @@ the units' bytes follow from. Each worker keeps its own journal there, one JSON 
 after the unit's shards; unfinished shards lie there under names that nobody else uses. When the volume is whole, or is
 begun anew, that folder goes as a whole: a worker that was presumed dead can then neither make a temporary file
 nor rename one that it had.
+
+Of a volume in a bucket the folder holds ``units-<plan>/`` alone. Finished shards go to their keys at once, on condition
+that nothing lies there, and the journal says by their stamps which objects are the unit's. Only whoever begins or
+finishes the volume, under the dataset's lock, deletes: a worker that is late can put nothing over a shard, and what it
+puts beside them does not outlive the next run.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,10 +25,12 @@ from uuid import uuid4
 from ...model.budget import parse_json
 from ...model.finding import Problem
 from ...model.plan import digest
+from ...model.source import Stamp
+from ...storage.remote import BucketPath, ResultPath
 from .. import durable
 from . import guard
-from .blocks import Digests
 from .layout import Box, Layout, Level, Pass, list_tiles
+from .shards import Shard, rename_shards, upload_shards
 
 PREFIX = "units-"
 JOURNAL = ".jsonl"
@@ -31,6 +38,9 @@ TEMPORARY = ".tmp"
 
 _WORKER = uuid4().hex
 """Name of this process's journals: unlike a process number, no machine and no later process has it too."""
+
+type Digests = dict[int, list[str]]
+"""Level -> SHA-256 of a unit's tiles (`Level.tile`), in C order, hex."""
 
 type UnitKey = tuple[int, tuple[int, ...]]
 """Number of the pass, and the unit's place in it."""
@@ -56,11 +66,19 @@ class Staging:
         The ``.partial`` folder.
     plan
         Digest of everything that the units' bytes follow from.
+    bucket
+        Where the volume is to lie, if in a bucket.
     """
 
-    def __init__(self, folder: Path, plan: str, layout: Layout) -> None:
-        self.folder, self._layout = folder, layout
+    def __init__(self, folder: Path, plan: str, layout: Layout, bucket: BucketPath | None = None) -> None:
+        self.folder, self._layout, self._bucket = folder, layout, bucket
         self._own = folder / f"{PREFIX}{plan[:32]}"
+        self._stamps: dict[str, Stamp] = {}
+
+    @property
+    def finished(self) -> ResultPath:
+        """Where finished shards lie; of a bucket, as it is now."""
+        return self._bucket.look_again() if self._bucket else self.folder
 
     @staticmethod
     def has_units(folder: Path) -> bool:
@@ -75,10 +93,41 @@ class Staging:
         if self._is_ours():
             for left in self._own.glob(f"*{TEMPORARY}"):
                 durable.remove_path(left)
+            if self._bucket:
+                self._delete_objects(keep={name for key in self.read_done() for name in self._list_unit_shards(key)})
             return
         durable.remove_path(self.folder)
+        if self._bucket:
+            self._delete_objects(keep=())
         self._own.mkdir(parents=True)
         durable.sync_path(self.folder)
+
+    def _delete_objects(self, keep: Collection[str]) -> None:
+        """Delete what lies in the bucket, but not what is to stay there.
+
+        The root's metadata go first, by themselves: without them nobody takes what remains for a volume.
+        """
+        assert self._bucket is not None
+        strays = self._bucket.list_files().keys() - set(keep)
+        if guard.NAME in strays:
+            self._bucket.delete_files([guard.NAME])
+        self._bucket.delete_files(sorted(strays - {guard.NAME}))
+
+    def write_level(self, number: int, text: str) -> None:
+        """Write the metadata of a level."""
+        name = f"{number}/{guard.NAME}"
+        if self._bucket:
+            (self._bucket / name).write_bytes(text.encode("ascii"))
+            return
+        (self.folder / str(number)).mkdir(exist_ok=True)
+        durable.write_text(self.folder / name, text)
+
+    def keep_shards(self, shards: Sequence[Shard]) -> None:
+        """Give finished shards their names; on return they are durable. Raises `OSError`."""
+        if self._bucket:
+            self._stamps |= upload_shards(self._bucket, shards)
+        else:
+            rename_shards(self.folder, shards)
 
     def _is_ours(self) -> bool:
         if any(place.is_symlink() or not place.is_dir() for place in (self.folder, self._own)):
@@ -102,10 +151,12 @@ class Staging:
         fresh = not path.exists()
         with path.open("ab") as file:
             for key, digests in units.items():
-                entry = {
+                entry: dict[str, Any] = {
                     "unit": format_unit_name(key),
                     "digests": {str(level): texts for level, texts in digests.items()},
                 }
+                if self._bucket:
+                    entry["objects"] = {name: list(self._stamps[name]) for name in self._list_unit_shards(key)}
                 line = json.dumps({**entry, "sum": digest(entry)}, separators=(",", ":"))
                 file.write(line.encode("ascii") + b"\n")
             file.flush()
@@ -119,6 +170,7 @@ class Staging:
         A line that a crash tore or that was damaged is dropped: its unit is run again, to the same bytes.
         """
         done: dict[UnitKey, Digests] = {}
+        there = self._bucket.list_files() if self._bucket else None
         for path in sorted(self._own.glob(f"*{JOURNAL}")):
             try:
                 with guard.open_regular_file(path) as file:
@@ -127,10 +179,11 @@ class Staging:
                 continue
             for line in lines:
                 try:
-                    key, digests = self._parse_entry(parse_json(line))
+                    entry = parse_json(line)
+                    key, digests = self._parse_entry(entry)
                 except (ValueError, KeyError, TypeError, AttributeError, IndexError):
                     continue
-                if key not in done and self._has_shards(key):
+                if key not in done and self._has_shards(key, entry.get("objects"), there):
                     done[key] = digests
         return done
 
@@ -150,13 +203,39 @@ class Staging:
                 raise ValueError("digests of another unit")
         return (index, corner), digests
 
-    def _has_shards(self, key: UnitKey) -> bool:
+    def _has_shards(self, key: UnitKey, stamps: Any, there: Mapping[str, Stamp] | None) -> bool:
+        """Whether a unit's shards lie there; of objects, whether each is the one that was put."""
+        names = self._list_unit_shards(key)
+        if there is None:
+            return all(_is_file(self.folder / name) for name in names)
+        return isinstance(stamps, dict) and all(
+            name in there and list(there[name]) == stamps.get(name) for name in names
+        )
+
+    def _list_unit_shards(self, key: UnitKey) -> Iterator[str]:
+        """Every shard that a unit owns, at any level."""
         stage = self._layout.passes[key[0]]
         for number in list_levels(key[0], stage):
             box = self._layout.get_box(number, stage, key[1])
-            if not all(_is_file(self.folder / name) for name in _list_shards(number, self._layout.levels[number], box)):
-                return False
-        return True
+            yield from _list_shards(number, self._layout.levels[number], box)
+
+    def check_finished(self) -> dict[UnitKey, Digests]:
+        """All units with their digests; nothing else lies in the bucket.
+
+        Raises
+        ------
+        OSError
+            Shards of a unit that was done are gone.
+        """
+        done = self.read_done()
+        for index, stage in enumerate(self._layout.passes):
+            for corner in self._layout.list_corners(stage):
+                if (index, corner) not in done:
+                    gone = format_unit_name((index, corner))
+                    raise OSError(f"{self.finished}: shards of unit {gone} are gone or were replaced; convert again")
+        if self._bucket:
+            self._delete_objects(keep=set(_list_own_files(self._layout)) - {guard.NAME})
+        return done
 
     def close(self) -> None:
         """Remove journals and unfinished shards: the volume is whole."""
@@ -180,7 +259,7 @@ def clear_closed(folder: Path) -> None:
         durable.remove_path(folder / f"{PREFIX}done")
 
 
-def is_whole(folder: Path, layout: Layout) -> bool:
+def is_whole(folder: ResultPath, layout: Layout) -> bool:
     """Whether a folder holds every file of a result, and no other."""
     try:
         files = set(guard.check_store(folder))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import product
 from math import prod
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from zarr.errors import BaseZarrError
 from ...model import budget
 from ...model.finding import Problem, problem
 from ...model.receipt import block_digest, blocks, check_blocks, root_digest
+from ...storage.remote import ResultPath
 from . import guard
+from .remote import BucketStore, get_failure, make_store
 
 UNREADABLE = (
     BaseZarrError, OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, IndexError, ArithmeticError,
@@ -33,15 +35,18 @@ class StoredLevel:
     if it holds what its index says (see `guard`).
     """
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: ResultPath, name: str) -> None:
         self._root, self._name = root, name
+        self._store = make_store(root)
         self._checked: set[tuple[int, ...]] = set()
         with guard.translate_errors(root, f"/{name}"):
             node = guard.read_node(root / guard.check_path(guard.NAME, name) / guard.NAME)
             guard.check_array(f"{name}/{guard.NAME}", node)
             self._codecs = guard.list_chunk_codecs(node)
         try:
-            opened = zarr.open_array(root / name, mode="r", zarr_format=3)
+            opened = zarr.open_array(self._store, path=name, mode="r", zarr_format=3)
+        except guard.UNREACHABLE:
+            raise
         except UNREADABLE as error:
             raise self._make_problem(error) from error
         self._array = opened
@@ -82,7 +87,10 @@ class StoredLevel:
         try:
             self._check_shards(selection)
             return np.asarray(self._array[selection])
-        except UNREADABLE as error:
+        except (*UNREADABLE, BaseExceptionGroup) as caught:
+            error = get_failure(self._store) or caught
+            if isinstance(error, (Problem, *guard.UNREACHABLE)):
+                raise error from None
             # zarr leaves the sibling chunks' tasks pending; asyncio would complain of them at exit, on standard error
             logging.getLogger("asyncio").setLevel(logging.CRITICAL)
             warnings.filterwarnings("ignore", message="coroutine .* was never awaited", category=RuntimeWarning)
@@ -121,11 +129,15 @@ class StoredLevel:
         size = prod(self.chunks) * self.dtype.itemsize
         for at in product(*(range(s.start // n, -(-s.stop // n)) for s, n in zip(selection, self.shard, strict=True))):
             if at not in self._checked:
-                path = self._root.joinpath(self._name, *self._array.metadata.encode_chunk_key(at).split("/"))
-                guard.check_shard(path, chunks, size, self._codecs)
+                key = f"{self._name}/{self._array.metadata.encode_chunk_key(at)}"
+                path = self._root / key
+                offsets = guard.check_shard(path, chunks, size, self._codecs)
+                if isinstance(self._store, BucketStore):
+                    check = partial(guard.check_chunk, path.name, size=size, codecs=self._codecs)
+                    self._store.check_chunks(key, offsets, check)
                 self._checked.add(at)
 
-    def _make_problem(self, error: Exception, selection: tuple[slice, ...] = ()) -> Problem:
+    def _make_problem(self, error: BaseException, selection: tuple[slice, ...] = ()) -> Problem:
         if isinstance(error, guard.Unsafe):
             return problem("result.unsafe", f"{self._root.name}: {error}", file=str(self._root), array=f"/{self._name}")
         corner = tuple(s.start for s in selection)
@@ -134,7 +146,7 @@ class StoredLevel:
         return problem("result.unreadable", message, file=str(self._root), array=f"/{self._name}", index=corner or None)
 
 
-def read_attributes(path: Path) -> Mapping[str, Any]:
+def read_attributes(path: ResultPath) -> Mapping[str, Any]:
     """The root's attributes.
 
     Raises
@@ -155,7 +167,7 @@ def read_attributes(path: Path) -> Mapping[str, Any]:
     return attributes
 
 
-def read_level_names(path: Path) -> list[str]:
+def read_level_names(path: ResultPath) -> list[str]:
     """Paths of the levels, level 0 first. Raises `Problem` (``result.unreadable``, ``result.unsafe``)."""
     with guard.translate_errors(path):
         levels = read_attributes(path)["ome"]["multiscales"][0]["datasets"]

@@ -24,6 +24,7 @@ from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...model.serial import from_json, to_json
 from ...readers.raw import RawArrays
+from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Request, Seal, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
@@ -72,9 +73,11 @@ class Volume:
         layout = arrange_layout(spec.shape, itemsize, sum(name in "zyx" for name in names), stated)
         return cls(spec, tuple(names), tuple(stated), layout)
 
-    def make_work(self, kind: str, staging: Path, stamps: str) -> Work:
+    def make_work(self, kind: str, staging: Path, stamps: str, bucket: BucketPath | None = None) -> Work:
         """What `of_work` makes it from again."""
         task = {"spec": to_json(self.spec), "names": list(self.names), "stated": list(self.stated), "stamps": stamps}
+        if bucket is not None:  # no part of the digest: which units lie there, their stamps tell
+            task["bucket"] = bucket.to_json()
         return Work(kind, str(staging), self.digest(stamps), task)
 
     def digest(self, stamps: str) -> str:
@@ -92,6 +95,13 @@ class Volume:
         index, corner = key
         box = self.layout.get_box(0, self.layout.passes[0], corner) if index == 0 else ()
         return count_voxels(box) * np.dtype(self.spec.dtype).itemsize if box else 0
+
+
+def open_staging(work: Work, volume: Volume) -> Staging:
+    """Where the units of a volume leave what they finished."""
+    bucket = work.task.get("bucket")
+    place = BucketPath.from_json(bucket) if bucket else None
+    return Staging(Path(work.staging), work.plan, volume.layout, place)
 
 
 def get_staging_folder(path: Path) -> Path:
@@ -134,36 +144,46 @@ def prepare(request: Request) -> Work | None:
     """
     for refused in check_plan(request.plan):
         raise Problem(refused)
-    volume, path, previous = Volume.of_plan(request.plan), request.path, request.previous
-    if durable.restore_folder(path):
-        previous = path
-    folder = get_staging_folder(path)
+    volume, path = Volume.of_plan(request.plan), request.path
+    folder, before = get_staging_folder(path), _find_previous(request)
     clear_closed(folder)
-    if previous is not None and previous.resolve() == path.resolve() and _is_reusable(request, volume, path):
+    if before is not None and _is_reusable(request, volume, before):
         durable.remove_path(folder)  # of a run that was killed before the tables were mended
         return None
-    if not Staging.has_units(folder) and _is_reusable(request, volume, folder):
+    if request.bucket is None and not Staging.has_units(folder) and _is_reusable(request, volume, folder):
         return None
-    work = volume.make_work(request.plan.target.kind, folder, request.seal.stamps)
-    staging = Staging(folder, work.plan, volume.layout)
+    work = volume.make_work(request.plan.target.kind, folder, request.seal.stamps, request.bucket)
+    staging = open_staging(work, volume)
     staging.begin()
     for number, text in enumerate(volume.texts):
-        (folder / str(number)).mkdir(exist_ok=True)
-        durable.write_text(folder / str(number) / guard.NAME, text)
+        staging.write_level(number, text)
     return replace(work, done=sum(volume.count_bytes(key) for key in staging.read_done()))
 
 
-def _is_reusable(request: Request, volume: Volume, folder: Path) -> bool:
-    if folder.is_symlink() or not is_whole(folder, volume.layout):
+def _find_previous(request: Request) -> ResultPath | None:
+    """The older result, if it lies where the new one is to lie."""
+    if request.bucket is not None:
+        now = request.bucket.look_again()
+        return now if now.exists() else None
+    path, previous = request.path, request.previous
+    if durable.restore_folder(path):
+        return path
+    return path if previous is not None and previous.resolve() == path.resolve() else None
+
+
+def _is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
+    if (isinstance(folder, Path) and folder.is_symlink()) or not is_whole(folder, volume.layout):
         return False
     return reuse_receipt(request.plan, volume, request.seal, folder) is not None
 
 
-def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: Path) -> Receipt | None:
+def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) -> Receipt | None:
     """A receipt for the arrays of an older result that is whole, if they are what this plan would write."""
     try:
         old = parse_provenance(stored.read_attributes(previous), previous).receipt
-        texts = tuple((previous / str(i) / guard.NAME).read_text("ascii") for i in range(len(volume.texts)))
+        texts = tuple(_read_text(previous / f"{i}/{guard.NAME}") for i in range(len(volume.texts)))
+    except guard.UNREACHABLE:
+        raise
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
     known = old.arrays.get(f"/{LEVEL0}")
@@ -175,6 +195,11 @@ def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: Path) -> Rec
     return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources)
 
 
+def _read_text(path: ResultPath) -> str:
+    with guard.open_regular_file(path) as file:
+        return file.read().decode("ascii")
+
+
 def digest_metadata(node: Node, volume: Volume) -> str:
     """Of the ``ome`` attribute: axes, units, scales, channels."""
     return digest(metadata.to_plain_json(metadata.make_ome_attribute(node.fields, volume.layout)))
@@ -183,7 +208,7 @@ def digest_metadata(node: Node, volume: Volume) -> str:
 def list_pending(work: Work, parts: int) -> Sequence[Batch]:
     """The missing units of the first pass that is not whole; see `neuropress.results.UnitsModule`."""
     volume = Volume.of_work(work)
-    done = Staging(Path(work.staging), work.plan, volume.layout).read_done()
+    done = open_staging(work, volume).read_done()
     for index, stage in enumerate(volume.layout.passes):
         groups: dict[tuple[int, ...], list[UnitKey]] = {}
         for corner in volume.layout.list_corners(stage):
@@ -217,19 +242,20 @@ def _split_evenly[T](items: Sequence[T], parts: int) -> list[Sequence[T]]:
 def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> None:
     """Run units of one pass; see `neuropress.results.UnitsModule`."""
     volume = Volume.of_work(work)
-    staging = Staging(Path(work.staging), work.plan, volume.layout)
+    staging = open_staging(work, volume)
     pool = ThreadPoolExecutor(os.cpu_count())
     try:
         for index, first, last in _list_rectangles([parse_unit_name(name) for name in units]):
             stage = volume.layout.passes[index]
-            read: Read = stored.StoredLevel(staging.folder, str(stage.first)).__getitem__
-            report: Progress = no_progress  # further passes read what was counted already
-            if index == 0:
-                read, report = (lambda box: raw.read(volume.spec, box)), progress
+            read: Read = lambda box: raw.read(volume.spec, box)  # noqa: E731
+            report = progress
+            if index > 0:  # what was counted already
+                read = stored.StoredLevel(staging.finished, str(stage.first)).__getitem__
+                report = no_progress
             rows = []
             for y in range(first[-2], last[-2] + 1):
                 corner, end = (*first[:-2], y, first[-1]), (*last[:-2], y, last[-1])
-                rows.append(Block(volume.layout, stage, corner, end, staging.folder, staging.make_temporary, pool))
+                rows.append(Block(volume.layout, stage, corner, end, staging, pool))
             _run_rows(rows, read, report, share_pages=index == 0)
             for row in rows:
                 staging.record_units({(index, place): digests for place, digests in row.finish().items()})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import zarr as zarr_python
@@ -13,7 +12,9 @@ from ome_zarr_models import open_ome_zarr
 
 from ...model.budget import ZARR_NODES, OverBudget
 from ...model.finding import Finding, Location, Severity, finding, problem
-from .guard import check_store
+from ...storage.remote import ResultPath
+from .guard import UNREACHABLE, check_store
+from .remote import get_failure, make_store
 from .stored import UNREADABLE
 
 _UNITS = {
@@ -23,7 +24,7 @@ _UNITS = {
 _TOLERANCE = 1e-6
 
 
-def validate_zarr(path: Path) -> list[Finding]:
+def validate_zarr(path: ResultPath) -> list[Finding]:
     """All findings on an OME-Zarr image and its labels.
 
     Raises
@@ -32,16 +33,21 @@ def validate_zarr(path: Path) -> list[Finding]:
         ``result.unreadable``: there is no Zarr v3 group; ``result.unsafe``: it leads outside of itself.
     """
     check_store(path)
+    store = make_store(path)
     try:
         # Consolidated metadata would be read in place of what each array says itself.
-        root = zarr_python.open_group(path, mode="r", zarr_format=3, use_consolidated=False)
+        root = zarr_python.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
         findings = list(_check_image(root, ""))
         labels = root.get("labels")
         if isinstance(labels, zarr_python.Group):
             for name, label in sorted(labels.groups()):
                 findings += _check_image(label, f"labels/{name}/")
     except UNREADABLE as error:
+        if isinstance(error, UNREACHABLE):
+            raise
         raise problem("result.unreadable", f"{path.name}: {str(error)[:500]}", file=str(path)) from error
+    if failure := get_failure(store):  # the models take it for metadata that are not there
+        raise failure
     return [one.at(file=str(path)) for one in findings]
 
 

@@ -24,12 +24,22 @@ from ...model.provenance import Provenance
 from ...model.receipt import ArrayReceipt, Receipt, root_digest
 from ...model.source import SourceRoots
 from ...readers.raw import RawArrays
+from ...storage.remote import BucketPath, ResultPath
 from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .members import check_files
 from .staging import Staging, collect_level_digests
-from .units import LEVEL0, METADATA, Volume, check_plan, digest_metadata, get_staging_folder, reuse_receipt
+from .units import (
+    LEVEL0,
+    METADATA,
+    Volume,
+    check_plan,
+    digest_metadata,
+    get_staging_folder,
+    open_staging,
+    reuse_receipt,
+)
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -40,6 +50,9 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
     """
     plan, path, seal = request.plan, request.path, request.seal
     volume, folder = Volume.of_plan(plan), get_staging_folder(path)
+    if request.bucket is not None:
+        _finish_in_bucket(request, request.bucket.look_again(), work, progress)
+        return
     if work is None:
         place = folder if folder.exists() else path
         receipt = reuse_receipt(plan, volume, seal, place)
@@ -49,7 +62,7 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         _write_root(place, plan, volume, receipt)
         progress(volume.spec.nbytes)
     else:
-        staging = Staging(folder, work.plan, volume.layout)
+        staging = open_staging(work, volume)
         _write_root(folder, plan, volume, _make_receipt(request, volume, staging))
         staging.close()
     if work is not None or folder.exists():
@@ -57,8 +70,25 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         durable.replace_folder(folder, path)
 
 
+def _finish_in_bucket(request: Request, bucket: BucketPath, work: Work | None, progress: Progress) -> None:
+    """Put the root's metadata, by which the volume is there or has other metadata, with one request."""
+    plan, seal = request.plan, request.seal
+    volume = Volume.of_plan(plan)
+    if work is None:
+        receipt = reuse_receipt(plan, volume, seal, bucket)
+        assert receipt is not None, "prepare found it"
+        progress(volume.spec.nbytes)
+    else:
+        receipt = _make_receipt(request, volume, open_staging(work, volume))
+    seal.confirm()
+    _write_root(bucket, plan, volume, receipt)
+    if work is not None:
+        open_staging(work, volume).close()
+    durable.remove_path(get_staging_folder(request.path))
+
+
 def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
-    plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.read_done()
+    plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.check_finished()
     digests = [root_digest(collect_level_digests(layout, done, number)) for number in range(len(layout.levels))]
     level0 = ArrayReceipt(volume.spec, layout.levels[0].tile, digests[0])
     derived = {f"/{number}": text for number, text in enumerate(digests) if number}
@@ -67,12 +97,16 @@ def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, {f"/{LEVEL0}": level0}, derived, plan.sources)
 
 
-def _write_root(folder: Path, plan: Plan, volume: Volume, receipt: Receipt) -> None:
+def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:
     made = Provenance.of(plan, receipt)
-    durable.write_text(folder / "zarr.json", metadata.make_root_json(plan.nodes[0].fields, volume.layout, made))
+    text = metadata.make_root_json(plan.nodes[0].fields, volume.layout, made)
+    if isinstance(place, BucketPath):
+        (place / guard.NAME).replace_bytes(text.encode("ascii"))
+    else:
+        durable.write_text(place / guard.NAME, text)
 
 
-def read_provenance(path: Path) -> Provenance:
+def read_provenance(path: ResultPath) -> Provenance:
     """What the result says about itself. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
     return parse_provenance(stored.read_attributes(path), path)
 
@@ -87,7 +121,7 @@ def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Prove
 
 
 @contextmanager
-def open_arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
+def open_arrays(path: ResultPath) -> Iterator[Mapping[str, StoredArray]]:
     """The full resolution, ``/0``. Reading a damaged shard raises `Problem` (``result.unreadable``)."""
     guard.check_store(path)
     level = stored.StoredLevel(path, LEVEL0)
@@ -95,7 +129,7 @@ def open_arrays(path: Path) -> Iterator[Mapping[str, StoredArray]]:
     yield {f"/{LEVEL0}": level}
 
 
-def describe_arrays(path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
+def describe_arrays(path: ResultPath, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
     """The axes that the metadata name. Raises `Problem` (``result.unreadable``)."""
     with guard.translate_errors(path):
         image = stored.read_attributes(path)["ome"]["multiscales"][0]
@@ -103,12 +137,12 @@ def describe_arrays(path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayM
     return {name: ArrayMeaning(axes) for name in names if name == f"/{LEVEL0}"}
 
 
-def list_sample_arrays(path: Path) -> list[str]:
+def list_sample_arrays(path: ResultPath) -> list[str]:
     """The arrays that a receipt must lead back to raw files."""
     return [f"/{LEVEL0}"]
 
 
-def digest_derived(path: Path) -> Mapping[str, str]:
+def digest_derived(path: ResultPath) -> Mapping[str, str]:
     """Digests of the levels above 0, computed anew from the result.
 
     A level's digest is taken like `ArrayReceipt.sha256`, over boxes of a shard's extent
@@ -123,12 +157,12 @@ def digest_derived(path: Path) -> Mapping[str, str]:
     return digests | {METADATA: digest(stored.read_attributes(path).get("ome"))}
 
 
-def compare_grafts(path: Path, roots: SourceRoots) -> Iterator[Finding]:
+def compare_grafts(path: ResultPath, roots: SourceRoots) -> Iterator[Finding]:
     """Nothing to compare: objects of fragments are for sessions."""
     yield from ()
 
 
-def validate(path: Path) -> list[Finding]:
+def validate(path: ResultPath) -> list[Finding]:
     """See `neuropress.results.omezarr.validate`, whose libraries are imported here."""
     from .validate import validate_zarr
 
