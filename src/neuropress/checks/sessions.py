@@ -69,14 +69,15 @@ def check_session_times(session: Record, profile: Profile) -> Finding | None:
             local = _format_local_time(moment, lab)
             message = f"{local} came twice that night, when the clocks were put back; the first is taken"
             return make_cell_finding("session.repeated_hour", session, column, message)
-    return _check_session_duration(session, profile)
+    return None
 
 
 def _format_local_time(moment: datetime, lab: Lab) -> str:
     return f"{moment:%Y-%m-%d %H:%M} {lab.timezone}"
 
 
-def _check_session_duration(session: Record, profile: Profile) -> Finding | None:
+def check_session_duration(session: Record, profile: Profile) -> Finding | None:
+    """A session does not last for longer than people work."""
     bounds = get_session_interval(session, profile)
     most = get_limit(profile, "session_hours_max")
     if bounds is None or bounds[1] - bounds[0] <= timedelta(hours=float(most)):
@@ -120,12 +121,13 @@ def check_dates_after_birth(tables: Tables, profile: Profile) -> Iterator[CheckR
                 date_columns[table] = column
     recorded: dict[str, list[tuple[Record, str]]] = {}
     for table, column in date_columns.items():
-        for row in tables.records.get(table, {}).values():
-            if mouse := row.parents.get("mouse"):
+        for row in tables.iterate_rows(table):
+            mouse = row.parents.get("mouse")
+            if mouse and row.values[column] is not None:
                 recorded.setdefault(mouse.key, []).append((row, column))
-    for mouse in tables.get_rows("mouse").values():
+    for mouse in tables.iterate_rows("mouse"):
         born, dated = mouse.values["birth_date"], recorded.get(mouse.key, [])
-        if born is None:
+        if born is None or not tables.has_key(mouse):
             continue
         early = [(row, c) for row, c in dated if str(row.values[c]) < str(born)]
         if len(early) > 1 and len(early) == len(dated):
@@ -148,7 +150,7 @@ def check_empty_sessions(tables: Tables, profile: Profile) -> Iterator[CheckResu
     for table in RECORDED:
         if tables.unkeyed.get(table) or table in tables.broken:
             return
-        if any("session" not in row.parents for row in tables.get_rows(table).values()):
+        if any("session" not in row.parents for row in tables.iterate_rows(table)):
             return
     for session in tables.get_rows("session").values():
         if not tables.referencing.get(get_row_id(session)):
@@ -164,7 +166,7 @@ def check_session_overlaps(tables: Tables, profile: Profile) -> Iterator[CheckRe
     """No mouse is in two sessions at a time, and (only recorded) no experimenter."""
     reported: set[tuple[str, str]] = set()
     timed = []
-    for session in tables.get_rows("session").values():
+    for session in tables.iterate_rows("session"):
         bounds = get_session_interval(session, profile)
         if bounds:
             timed.append((session, bounds))
@@ -197,7 +199,7 @@ def make_future_session_check(today: date) -> TableCheck:
     """No session is after `today`. The caller gives the day: results do not hang on a clock."""
 
     def check_future_sessions(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
-        for session in tables.get_rows("session").values():
+        for session in tables.iterate_rows("session"):
             on = session.values["session_date"]
             if on is not None and parse_day(on) > today:
                 message = f"{on} is after today, {today:%Y%m%d}"

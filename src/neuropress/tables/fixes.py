@@ -218,7 +218,7 @@ def _apply_fixes(table: RawTable, fixes: Mapping[int, Mapping[int, Fix]], remark
         for column, fix in by_column.items():
             cells[column] = fix.text
         rows[position] = RawRow(row.line, tuple(cells), by_column)
-    return replace(table, rows=rows, remarks=tuple(remarks)) if fixes or remarks else table
+    return replace(table, rows=rows, remarks=(*table.remarks, *remarks)) if fixes or remarks else table
 
 
 def attach_fixes(typed: TypedTable) -> None:
