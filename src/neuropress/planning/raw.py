@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding
@@ -11,35 +11,36 @@ from ..model.profile import Profile
 from ..model.record import Record
 from ..model.source import SourceRoots
 from ..tables import Tables, normalise_key
-from .build import raw_column
-from .targets import Wanted, wanted_targets
+from .inspect import CellPlace, list_wrong_cells
+from .targets import Wanted
 
 
-def check_files(tables: Tables, config: Config, targets: Sequence[Wanted] | None = None) -> list[Finding]:
-    """Look for every file that a path cell names and that planning does not open anyway.
+def check_files(
+    tables: Tables, config: Config, opened: Collection[CellPlace], targets: Sequence[Wanted] | None = None
+) -> list[Finding]:
+    """Look for every file that a path cell names and that nobody has opened.
 
     The first path column of a table holds the data, so its absence is an error; a
     missing script or processed file withholds nothing and is a warning.
 
     Parameters
     ----------
+    opened
+        Cells whose files were opened.
     targets
         Only rows of these targets; all rows without it.
     """
-    opened = {
-        (row.table, row.key, raw_column(name, row))
-        for wanted in wanted_targets(tables, config.profile)
-        for name, row in wanted.jobs
-    }
+    wrong = list_wrong_cells(tables.findings)
     rows = {(r.table, r.key) for w in targets for r in w.records()} if targets is not None else None
     found = []
     roots = config.sources()
     for table, spec in config.profile.tables.items():
-        for record in tables.records.get(table, {}).values():
+        for record in tables.iterate_rows(table):
             if rows is not None and (table, record.key) not in rows:
                 continue
             for position, column in enumerate(spec.paths):
-                if (table, record.key, column) not in opened and (table, record.key) not in tables.blocked:
+                place = (table, record.line, column)
+                if place not in opened and place not in wrong and column not in tables.get_error_columns(record):
                     found += _check_file(record, column, position == 0, roots, config.profile)
     return found
 

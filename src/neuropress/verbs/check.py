@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,10 +13,11 @@ from ..model.finding import Finding, Problem, Severity, finding, has_errors
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
-from ..planning.facts import collect_facts, compare_with_facts, load_facts
+from ..planning.facts import collect_facts, load_facts
+from ..planning.inspect import RowInspector, keep_findings_on_rows, leave_out_failed
 from ..planning.raw import check_files
 from ..planning.stale import State
-from ..planning.targets import list_unplaced_rows
+from ..planning.targets import Wanted, list_unplaced_rows
 from ..storage.state import write_atomic
 from ..tables import normalise_key, read_tables
 from ..workspace import EVERYTHING, Selection, Workspace
@@ -59,33 +61,59 @@ def _find_unused_options(workspace: Workspace) -> list[Finding]:
 def _check_tables(workspace: Workspace, select: Selection) -> tuple[list[Outcome], list[Finding]]:
     """Tables alone, and their cells against the headers' facts that were collected before."""
     targets = workspace.targets(select)
-    facts = load_facts(workspace.config.root)
+    inspector = RowInspector(workspace.tables, workspace.config, load_facts(workspace.config.root))
     outcomes = []
     for wanted in targets:
-        compared = compare_with_facts(workspace.config, wanted, facts)
+        compared = inspector.inspect_jobs(wanted.jobs)
         state = WRONG if wanted.blocked or has_errors(compared) else "tables ready"
         outcomes.append(Outcome(wanted.target.path, state, "", tuple(compared)))
     outcomes += workspace.rows_without_target(select, WRONG)
-    return outcomes, workspace.table_findings(select, targets)
+    rest = inspector.inspect_rest(_list_rows(targets) if select else None)
+    return outcomes, [*workspace.table_findings(select, targets), *rest]
+
+
+def _list_rows(targets: Sequence[Wanted]) -> set[tuple[str, str]]:
+    """Rows that selected targets depend on or do without."""
+    rows = {(row.table, row.key) for wanted in targets for row in wanted.records()}
+    return rows.union(*(wanted.blocked for wanted in targets))
 
 
 def _check_raw_files(workspace: Workspace, select: Selection) -> tuple[list[Outcome], list[Finding]]:
     """Tables and raw files: every result is planned as `convert` would plan it."""
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
-    findings += check_files(workspace.tables, workspace.config, targets if select else None)
+    inspector = RowInspector(workspace.tables, workspace.config)
     outcomes = []
     for wanted in targets:
-        usable = wanted.usable(keep_going=True)
-        planned = workspace.build(usable) if usable else None
-        state = "ready"
+        is_ready, found = _plan_target(workspace, wanted, inspector)
+        found += inspector.inspect_jobs(wanted.jobs)
+        state = "ready" if is_ready else WRONG
         if wanted.empty:
             state = str(State.EMPTY)
-        elif wanted.blocked or planned is None or planned.plan is None:
-            state = WRONG
-        outcomes.append(Outcome(wanted.target.path, state, "", planned.findings if planned else ()))
+        outcomes.append(Outcome(wanted.target.path, state, "", tuple(found)))
     outcomes += workspace.rows_without_target(select, WRONG)
+    findings += inspector.inspect_rest(_list_rows(targets) if select else None)
+    findings += check_files(workspace.tables, workspace.config, inspector.seen, targets if select else None)
     return outcomes, [*findings, *workspace.results_without_row(select)]
+
+
+def _plan_target(workspace: Workspace, wanted: Wanted, inspector: RowInspector) -> tuple[bool, list[Finding]]:
+    """Whether a result can be made with all its rows, and what was found on the way.
+
+    Where rows fail, the others are planned without them, until none is left that could fail.
+    """
+    usable = wanted.usable(keep_going=True)
+    if usable is None:
+        return False, []
+    planned = workspace.build(usable)
+    # A row that failed is looked at once more, by itself: its file may be wrong in several ways.
+    inspector.pass_over(job for job in usable.jobs if (job[1].table, job[1].key) not in planned.failed)
+    found = list(planned.findings)
+    is_ready = planned.plan is not None and not wanted.blocked
+    while planned.plan is None and (usable := leave_out_failed(usable, dict(planned.failed))):
+        planned = workspace.build(usable)
+        found += keep_findings_on_rows(planned.findings, usable.jobs)
+    return is_ready, found
 
 
 def _findings_at(workspace: Workspace, revision: str) -> tuple[Finding, ...]:
