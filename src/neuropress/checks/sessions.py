@@ -17,6 +17,7 @@ from ..model.profile import Lab, Profile
 from ..model.reagents import fold
 from ..model.record import Record
 from ..tables import Tables
+from ..tables.keys import guess_key
 from .rule import CheckResult, TableCheck, get_limit, get_row_id, make_cell_finding
 
 RECORDED = ("image", "ephys", "behavior")
@@ -28,10 +29,15 @@ def parse_day(text: object) -> date:
     return date.fromisoformat(str(text))
 
 
+def find_lab(session: Record, profile: Profile) -> Lab | None:
+    """The lab of a session, also where its key is damaged: its clock is the one that the times were read from."""
+    return profile.lab_of(session.key) or profile.lab_of(guess_key(session.key))
+
+
 def get_session_interval(session: Record, profile: Profile) -> tuple[datetime, datetime] | None:
     """Start and end in UTC; None where one of them is not known."""
     on, start, end = (session.values[c] for c in _TIMES)
-    lab = profile.lab_of(session.key)
+    lab = find_lab(session, profile)
     if on is None or start is None or end is None or start == end or lab is None:
         return None
     return _compute_utc_interval(str(on), str(start), str(end), lab.timezone)
@@ -52,12 +58,14 @@ def is_overnight(session: Record) -> bool:
 def check_session_times(session: Record, profile: Profile) -> Finding | None:
     """The local times exist, once each, and bound a plausible duration."""
     on, start, end = (session.values[c] for c in _TIMES)
-    lab = profile.lab_of(session.key)
-    if on is None or start is None or lab is None:
+    lab = find_lab(session, profile)
+    if on is None or start is None:
         return None
     if start == end:
         message = f"{end} is the start time: the session lasts 0 or 24 hours"
         return make_cell_finding("session.no_length", session, "end_time", message)
+    if lab is None:
+        return None
     moments = {"start_time": localize_time(str(on), str(start), lab.timezone)}
     if end is not None:
         moments["end_time"] = compute_session_interval(str(on), str(start), str(end), lab.timezone)[1]

@@ -350,7 +350,7 @@ def _explain_missing_keys(keys: Sequence[str], target: TypedTable) -> dict[str, 
     A row whose key is damaged is one defect, not one more for each row that points to it. But a wrong key elsewhere
     must not hide behind it: the damaged text has the missing key's number, or the row stands where its number belongs.
     """
-    unmatched = {position: row for position, row in enumerate(target.unkeyed) if not row.is_copy}
+    unmatched = dict(enumerate(target.unkeyed))
     by_number: dict[str, list[int]] = {}
     for position, row in unmatched.items():
         if row.finding.id != "key.duplicate":
