@@ -16,6 +16,8 @@ from ..model.finding import Finding, Severity, finding
 from ..model.profile import TableSpec
 from ..model.record import Fix
 
+SERIAL_1900, SERIAL_1904 = " (serial 1900)", " (serial 1904)"
+"""Ends of the names of columns that hold the numbers behind a workbook's dates, by the day that these count from."""
 _UNKNOWN_LISTED = 20
 """So many unknown columns are findings; a table with more is another table."""
 _NO_FIXES: Mapping[int, Fix] = MappingProxyType({})
@@ -187,12 +189,12 @@ def hide_unknown_names(columns: Sequence[str], spec: TableSpec) -> tuple[str, ..
     Where the header is missing, or joined with the row below it, cells stand in the place of names.
     """
     known = (*spec.columns, *spec.optional)
-    if not spec.private or set(columns) <= {*known, ""}:
+    if not spec.private or set(map(strip_serial, columns)) <= {*known, ""}:
         return tuple(columns)
 
     names = []
     for position, name in enumerate(columns, 1):
-        is_known = not name or name in known or _find_close_name(name[:80], known)
+        is_known = not name or strip_serial(name) in known or _find_close_name(name[:80], known)
         names.append(name if is_known else f"column {position}")
     return tuple(names)
 
@@ -212,6 +214,11 @@ def number_names(columns: Sequence[str]) -> list[str]:
             number += 1
         names[unique] = None
     return list(names)
+
+
+def strip_serial(column: str) -> str:
+    """The column whose numbers behind dates stand in this one; any other column itself."""
+    return column.removesuffix(SERIAL_1900).removesuffix(SERIAL_1904)
 
 
 def map_columns(columns: Sequence[str], spec: TableSpec) -> dict[str, int]:
@@ -237,7 +244,8 @@ def find_close_columns(columns: Sequence[str], spec: TableSpec) -> dict[str, str
     """Unknown columns whose names are nearly those of missing ones, and of which."""
     counts = Counter(columns)
     missing = [name for name in spec.columns if name not in counts]
-    unknown = [name for name in counts if name not in (*spec.columns, *spec.optional) and counts[name] == 1]
+    unknown = [name for name in counts if strip_serial(name) not in (*spec.columns, *spec.optional)]
+    unknown = [name for name in unknown if counts[name] == 1]
     meant: dict[str, str] = {}
     for name in unknown[:_UNKNOWN_LISTED]:
         if close := _find_close_name(name, missing):
@@ -257,7 +265,7 @@ def check_header(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator
             message = f"column {column!r} stands {counts[column]} times in the header"
             yield finding("table.column_duplicate", message, column=column, **place)
     misspelt = _find_misspelt(columns, spec)
-    unknown = [column for column in counts if column not in allowed]
+    unknown = [column for column in counts if strip_serial(column) not in allowed]
     for column in unknown[:_UNKNOWN_LISTED]:
         message = f"table {spec.name} has no column {column!r}"
         severity, hint = Severity.WARNING, _suggest_place(column, columns, spec)

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from ..model.finding import Finding, finding
 from ..model.profile import TableSpec
 from .cells import find_personal_text
-from .raw import RawTable, number_names
+from .raw import RawTable, number_names, strip_serial
 
 _WORDS = {"privacy.local_path": "a folder of one machine", "privacy.email": "an e-mail address"}
 
 
 def is_private_cell(spec: TableSpec, column: str, text: str) -> bool:
     """Whether a cell's text must not leave its table: by its column, or by what stands in an unknown one."""
+    column = strip_serial(column)
     if column in spec.private:
         return True
     if not text or column in spec.columns or column in spec.optional:
@@ -31,7 +32,9 @@ def check_unknown_columns(table: RawTable) -> Iterator[Finding]:
     if spec.private:
         return
     known = {*spec.columns, *spec.optional}
-    unknown = [(place, name) for place, name in enumerate(number_names(table.columns)) if name not in known]
+    unknown = [
+        (place, name) for place, name in enumerate(number_names(table.columns)) if strip_serial(name) not in known
+    ]
     for row in table.rows if unknown else ():
         for place, name in unknown:
             text = row.cells[place] if place < len(row.cells) else ""
