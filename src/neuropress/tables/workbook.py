@@ -7,6 +7,7 @@ of days that the file stores, whatever its format; that number travels beside it
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 import zipfile
@@ -155,6 +156,8 @@ class _SheetReader:
         """The text of a cell, and the number behind a date or a time. Raises `_Refused`."""
         if cell.data_type == "f":
             raise _Refused("table.formula", f"holds the formula {cell.value}")
+        if isinstance(cell.value, float) and not math.isfinite(cell.value):
+            raise _Refused("table.display", f"holds the number {cell.value}")
         kind, value, form = self.kinds.get(name, ""), cell.value, cell.number_format
         if kind and isinstance(value, (date, time)):
             return _read_iso_date(value, kind), value.isoformat()
