@@ -36,7 +36,7 @@ ALLOWED = {
     "release": {"storage"},
     "publishing": {"checks", "config", "planning", "proof", "release", "results", "storage", "tables", "workspace"},
     "verbs/add": {"config", "converters", "readers", "storage", "tables", "workspace"},
-    "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
+    "verbs/check": {"checks", "config", "planning", "storage", "verbs/letter", "verbs/since", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
     "verbs/drafting": {"results", "storage"},
@@ -45,6 +45,7 @@ ALLOWED = {
     "verbs/fix": {"config", "storage", "tables", "workspace"},
     "verbs/formats": {"readers"},
     "verbs/init": {"config", "tables", "workspace"},
+    "verbs/inventory": {"planning", "workspace"},
     "verbs/letter": set(),
     "verbs/plan": {"planning", "verbs/status", "workspace"},
     "verbs/publish": {"publishing", "storage", "verbs/check", "workspace"},
@@ -55,8 +56,8 @@ ALLOWED = {
     "verbs/status": {"planning", "proof", "publishing", "storage", "workspace"},
     "verbs/validate": {"proof", "results", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "proof", "results", "storage", "workspace"},
-    "api": {"config", "planning", "publishing", "verbs/add", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "publishing", "readers", "results", "verbs/add", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/letter", "verbs/rebuild", "verbs/releases", "verbs/validate", "verbs/verify", "workspace"},
+    "api": {"config", "planning", "publishing", "verbs/add", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/inventory", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "publishing", "readers", "results", "verbs/add", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inventory", "verbs/letter", "verbs/rebuild", "verbs/releases", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

@@ -13,9 +13,9 @@ from ..model.profile import Profile
 from ..model.record import Record
 from ..model.waiver import Waiver, waive
 from ..tables import Tables, TableSource, load_tables, pause_garbage_collection
-from .registry import ROW_CHECKS, TABLE_CHECKS
+from .registry import ROW_CHECKS, SESSION_DATE, TABLE_CHECKS
 from .rule import CheckResult, RowCheck, get_row_id, has_columns, make_cell_finding, resolve_column
-from .sessions import make_future_session_check
+from .sessions import make_birth_check, make_future_session_check
 
 __all__ = ["check_tables", "run_checks"]
 
@@ -118,7 +118,7 @@ def _run_row_checks(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
 
 
 def _run_table_checks(tables: Tables, profile: Profile, today: date | None) -> Iterator[CheckResult]:
-    checks = dict(TABLE_CHECKS)
+    checks = {**TABLE_CHECKS, make_birth_check(today): {"mouse": ("birth_date",), **SESSION_DATE}}
     if today:
         checks[make_future_session_check(today)] = {"session": ("session_date",)}
     for check, uses in checks.items():

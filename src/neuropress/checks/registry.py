@@ -45,12 +45,11 @@ ROW_CHECKS: tuple[RowCheck, ...] = (
     *(RowCheck(table, ("start_date", "end_date"), sessions.check_date_order) for table in _VOLUMES),
 )
 
-_SESSION_DATE = {"session": ("session_date", "start_time", "end_time")}
+SESSION_DATE = {"session": ("session_date", "start_time", "end_time")}
 
 TABLE_CHECKS: Mapping[TableCheck, Mapping[str, tuple[str, ...]]] = {
     biology.check_litter_birth_dates: {"mouse": ("litter_id", "birth_date")},
     biology.check_virus_names: {"virus": ("virus_name",)},
-    sessions.check_dates_after_birth: {"mouse": ("birth_date",), **_SESSION_DATE},
     sessions.check_empty_sessions: {"session": ("session_id",)},
     sessions.check_session_overlaps: {
         "session": ("session_date", "start_time", "end_time", "mouse_id", "experimenter")
@@ -58,7 +57,7 @@ TABLE_CHECKS: Mapping[TableCheck, Mapping[str, tuple[str, ...]]] = {
     recordings.check_model_versions: {"model": ("description", "model_version")},
     paths.check_path_labs: {},
     paths.check_acquisition_path_dates: dict.fromkeys(_VOLUMES, ("start_date", "end_date")),
-    paths.check_session_path_dates: _SESSION_DATE,
+    paths.check_session_path_dates: SESSION_DATE,
     paths.check_duplicate_paths: {},
     paths.check_linked_labs: {},
     paths.check_key_numbers: {},

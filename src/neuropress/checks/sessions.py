@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ..mapping.transforms import (
     compute_session_interval,
@@ -120,7 +120,12 @@ def check_date_order(dataset: Record, profile: Profile) -> Finding | None:
     )
 
 
-def check_dates_after_birth(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
+def make_birth_check(today: date | None) -> TableCheck:
+    """No mouse is born after `today`, where that is known, or after something was recorded from it."""
+    return partial(_check_births, today=today)
+
+
+def _check_births(tables: Tables, profile: Profile, today: date | None) -> Iterator[CheckResult]:
     """Nothing is recorded from a mouse before it is born; where all is, the birth date is wrong."""
     date_columns = {"session": "session_date"}
     for table, spec in profile.tables.items():
@@ -136,6 +141,10 @@ def check_dates_after_birth(tables: Tables, profile: Profile) -> Iterator[CheckR
     for mouse in tables.iterate_rows("mouse"):
         born, dated = mouse.values["birth_date"], recorded.get(mouse.key, [])
         if born is None or not tables.has_key(mouse):
+            continue
+        if today and parse_day(born) > today:
+            message = f"{born} is after today, {today:%Y%m%d}"
+            yield make_cell_finding("dates.future", mouse, "birth_date", message), [get_row_id(mouse)]
             continue
         early = [(row, c) for row, c in dated if str(row.values[c]) < str(born)]
         if len(early) > 1 and len(early) == len(dated):

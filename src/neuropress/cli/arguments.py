@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
     _add_options(made["add"])
     _check_options(made["check"])
+    made["status"].add_argument("--files", action="store_true", help="raw files and the cells that name them, instead")
     _verify_options(made["verify"])
     _demo_options(made["demo"])
     _init_options(made["init"])

@@ -14,6 +14,7 @@ from ..model.report import Outcome, Report
 from ..results import KINDS
 from ..verbs.coverage import CLASSES, Coverage, Place
 from ..verbs.explain import Explanation
+from ..verbs.inventory import READ
 from . import formats
 
 MOST_LISTED = 10
@@ -132,6 +133,16 @@ class Output:
             print(f"{line}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
         if report.note:
             print(report.note)
+        return report.exit_status
+
+    def files(self, report: Report) -> int:
+        """One line for each raw file that somebody should know of; those that are read are counted."""
+        if self._json:
+            return self.report(report)
+        for outcome in report.outcomes:
+            if outcome.done != READ:
+                print(outcome)
+        print(report.summary())
         return report.exit_status
 
     def explanation(self, explanation: Explanation) -> None:

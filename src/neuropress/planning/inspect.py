@@ -12,7 +12,7 @@ from ..model.finding import Finding, Severity
 from ..model.record import Record
 from ..model.waiver import waive_all
 from ..tables import Tables
-from .build import inspect_row, raw_column
+from .build import inspect_row, raw_column, raw_key
 from .facts import Facts, compare_row_with_facts
 from .targets import Wanted, list_rivals, list_takers
 
@@ -43,6 +43,7 @@ class RowInspector:
         self._tables, self._config, self._facts = tables, config, facts
         self._wrong = list_wrong_cells(tables.findings)
         self.seen: set[CellPlace] = set()
+        self.read: set[str] = set()
 
     def pass_over(self, jobs: Iterable[tuple[str, Record]]) -> None:
         """Leave out rows that a plan has looked at."""
@@ -68,15 +69,22 @@ class RowInspector:
 
     def inspect_rest(self, rows: set[tuple[str, str]] | None = None) -> list[Finding]:
         """The same of all rows that were not looked at yet, or of some (table, key)."""
-        return self.inspect_jobs(self._list_jobs(rows))
+        return self.inspect_jobs(self.list_jobs(rows))
 
-    def _list_jobs(self, rows: set[tuple[str, str]] | None) -> Iterator[tuple[str, Record]]:
+    def list_jobs(self, rows: set[tuple[str, str]] | None = None) -> Iterator[tuple[str, Record]]:
+        """Rows that were not looked at yet, each with a converter that may take it."""
         tables = {table for name in list_converter_names() for table in load_converter(name).TABLES}
         seen = {(table, line) for table, line, _ in self.seen}  # nearly all rows; asking who takes one costs more
         for table in self._config.profile.tables:
             for record in self._tables.iterate_rows(table) if table in tables else ():
                 if (table, record.line) not in seen and (rows is None or (table, record.key) in rows):
                     yield from ((name, record) for name in list_takers(record)[:1])
+
+
+def list_expected_keys(tables: Tables, config: Config) -> set[str]:
+    """Keys of the raw objects that converters are to read, whether their rows are usable or not."""
+    jobs = RowInspector(tables, config).list_jobs()
+    return {raw_key(name, row, config.profile) for name, row in jobs}
 
 
 def _is_taken_for_sure(record: Record, errors: Set[str]) -> bool:

@@ -15,11 +15,10 @@ from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
 from ..planning.facts import collect_facts, load_facts
 from ..planning.inspect import RowInspector, keep_findings_on_rows, leave_out_failed
-from ..planning.raw import check_files
+from ..planning.raw import check_files, check_unnamed_files, list_named_keys
 from ..planning.stale import State
 from ..planning.targets import Wanted, list_unplaced_rows
 from ..storage.state import write_atomic
-from ..tables import normalise_key, read_tables
 from ..workspace import EVERYTHING, Selection, Workspace
 from .letter import Letter, compose_letter
 from .since import demote_known_findings, extract_revision
@@ -49,11 +48,7 @@ def _find_unused_options(workspace: Workspace) -> list[Finding]:
     config = workspace.config
     if not config.options:
         return []
-    keys = set()
-    for table in read_tables(config.tables, config.profile).values():
-        positions = [i for i, column in enumerate(table.columns) if column in table.spec.paths]
-        for row in table.rows:
-            keys |= {normalise_key(row.cells[i], config.profile) for i in positions if i < len(row.cells)}
+    keys = list_named_keys(config)
     unused = [key for key in config.options if key not in keys]
     return [finding("options.unused", f"no row names {key}", value=key, file=FILE) for key in unused]
 
@@ -94,6 +89,8 @@ def _check_raw_files(workspace: Workspace, select: Selection) -> tuple[list[Outc
     outcomes += workspace.rows_without_target(select, WRONG)
     findings += inspector.inspect_rest(_list_rows(targets) if select else None)
     findings += check_files(workspace.tables, workspace.config, inspector.seen, targets if select else None)
+    if not select:
+        findings += check_unnamed_files(workspace.config, inspector.read)
     return outcomes, [*findings, *workspace.results_without_row(select)]
 
 
@@ -109,6 +106,7 @@ def _plan_target(workspace: Workspace, wanted: Wanted, inspector: RowInspector) 
     # A row that failed is looked at once more, by itself: its file may be wrong in several ways.
     inspector.pass_over(job for job in usable.jobs if (job[1].table, job[1].key) not in planned.failed)
     found = list(planned.findings)
+    inspector.read |= {touched.key for touched in planned.plan.inputs} if planned.plan else set()
     is_ready = planned.plan is not None and not wanted.blocked
     while planned.plan is None and (usable := leave_out_failed(usable, dict(planned.failed))):
         planned = workspace.build(usable)
