@@ -38,6 +38,7 @@ ALLOWED = {
     "publishing": {"checks", "config", "independent", "planning", "proof", "release", "results", "storage", "tables", "workspace"},
     "verbs/adding": {"config", "converters", "planning", "readers", "storage", "tables", "workspace"},
     "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
+    "verbs/add": {"config", "converters", "readers", "storage", "tables", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
     "verbs/drafting": {"results", "storage"},
@@ -48,6 +49,7 @@ ALLOWED = {
     "verbs/init": {"config", "storage", "tables", "workspace"},
     "verbs/drawing": set(),
     "verbs/inspect": {"readers", "storage", "verbs/drawing"},
+    "verbs/inventory": {"planning", "workspace"},
     "verbs/letter": set(),
     "verbs/plan": {"planning", "verbs/status", "workspace"},
     "verbs/profiles": {"config"},
@@ -60,8 +62,8 @@ ALLOWED = {
     "verbs/status": {"independent", "planning", "proof", "publishing", "storage", "workspace"},
     "verbs/validate": {"config", "proof", "results", "storage", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
-    "api": {"config", "planning", "publishing", "readers", "storage", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
+    "api": {"config", "planning", "publishing", "readers", "storage", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/inventory", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/inventory", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

@@ -65,7 +65,7 @@ def test_any_lab_goes_from_files_to_a_release(tmp_path: Path, capsys: pytest.Cap
     (session,) = rows(ds, "session")
     assert (session["session_id"], session["subject_id"]) == ("AB_S_0001", "AB_SUB_0001")
     assert rows(ds, "subject")[0]["species"] == "Rattus norvegicus"
-    assert said.count("add.incomplete") >= 3
+    assert "add.incomplete: 3 findings" in said
     assert "somatic patch" in said
     fill(ds, "session", experimenter="Ada Lovelace", start_time="09:30")
     fill(ds, "ephys", recording_type="ex vivo; somatic patch")

@@ -178,9 +178,9 @@ def test_options_of_a_file_that_no_row_names_are_reported(tmp_path: Path, capsys
     build.ephys(abf(tmp_path / "e.abf"), "20000")
     key = build.rows["ephys"][0]["file_path_raw"]
     with (build.root / "neuropress.toml").open("a", encoding="utf-8") as settings:
-        settings.write(f'\n[options."{key}"]\nreader = "abf"\n[options."yuste/*.abf"]\nreader = "abf"\n')
+        settings.write(f'\n[options."{key}"]\nreader = "abf"\n[options."yuste/*.tif"]\nreader = "abf"\n')
     for more in ([], ["--tables-only"]):
         assert main(["check", str(build.root), "--format", "jsonl", *more]) == 0
         unused = [line for line in capsys.readouterr().out.splitlines() if '"options.unused"' in line]
         assert len(unused) == 1
-        assert "yuste/*.abf" in unused[0]
+        assert "yuste/*.tif" in unused[0]

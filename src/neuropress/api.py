@@ -23,6 +23,7 @@ from .verbs.explain import ExplainReport, explain_file
 from .verbs.export import export_source
 from .verbs.fix import apply_fixes, propose_fixes
 from .verbs.init import make_dataset
+from .verbs.inventory import list_files
 from .verbs.letter import Letter
 from .verbs.plan import plan_dataset
 from .verbs.publish import publish_selection
@@ -353,6 +354,10 @@ class Dataset:
     def status(self, select: Selection = EVERYTHING) -> Report:
         """Per target: how it stands, whether it was verified, validated and released, and what stands in the way."""
         return describe_status(self._fresh(), select)
+
+    def list_files(self) -> Report:
+        """Raw files and path cells, both ways: files that no row names, that are missing, that nothing is made from."""
+        return list_files(self._fresh())
 
     def _fresh(self) -> Workspace:
         """The workspace with nothing remembered: a person may have edited tables since the verb before."""

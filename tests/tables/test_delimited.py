@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuropress.checks import check_tables
+from neuropress.model.finding import Severity
 from neuropress.tables import load_tables, read_tables, validate, write_headers
 from neuropress.tables.delimited import read_csv
 
@@ -95,6 +96,9 @@ def test_structure(tmp_path: Path, case: str) -> None:
     assert broken.location.line == line
     assert words in broken.message
     assert broken.hint
+    if broken.severity is Severity.WARNING:  # a column too many withholds nothing
+        assert not tables.blocked
+        return
     # What points to the table is withheld by the true cause; another lab's mouse is not.
     assert tables.blocked["session", "RY_S_0001"] == broken
     assert ("session", "JB_S_0001") not in tables.blocked

@@ -61,6 +61,33 @@ def test_a_dangling_key_is_told_beside_an_unrelated_bad_row(tmp_path: Path) -> N
     assert tables.blocked["session", "JB_S_0001"].id == "key.format"
 
 
+def test_a_wrong_key_does_not_hide_behind_a_key_that_is_there_twice(tmp_path: Path) -> None:
+    """Numbers go on from row to row: a second 0001 before a 0002 leaves no gap that 0009 could fill."""
+    rows = clean_rows()
+    mouse = rows["mouse"][0]
+    rows["mouse"] += [{**mouse, "weight": "20"}, {**mouse, "mouse_id": "RY_M_0002"}, {**mouse, "mouse_id": "RY_M_0003"}]
+    rows["session"][0]["mouse_id"] = "RY_M_0009"
+    assert sorted(f.id for f in load_tables(write_tables(tmp_path, rows), PROFILE).findings) == [
+        "key.duplicate",
+        "link.dangling",
+    ]
+    # But where the row stands in the place of the missing number, that row is the one that is meant.
+    rows["mouse"][2]["mouse_id"] = "RY_M_0002"
+    rows["mouse"][3]["mouse_id"] = "RY_M_0002"
+    rows["session"][0]["mouse_id"] = "RY_M_0003"
+    rows["mouse"][3]["weight"] = "21"
+    assert [f.id for f in load_tables(write_tables(tmp_path, rows), PROFILE).findings] == ["key.duplicate"]
+
+
+def test_a_row_with_a_key_that_is_there_twice_has_its_own_cells_checked(tmp_path: Path) -> None:
+    rows = clean_rows()
+    rows["image"].append({**rows["image"][0], "session_id": "RY_S_0009", "x": "wide", "frame_rate": ""})
+    found = {
+        (f.id, f.location.line, f.location.column) for f in load_tables(write_tables(tmp_path, rows), PROFILE).findings
+    }
+    assert {("key.duplicate", 3, "image_id"), ("link.dangling", 3, "session_id"), ("cell.type", 3, "x")} <= found
+
+
 def test_a_session_knows_its_rows_without_a_key(tmp_path: Path) -> None:
     tables = load_tables(write_clean(tmp_path, {"ephys.ephys_id": "RY_IMG_0007"}), PROFILE)
     session = tables.records["session"]["RY_S_0001"]
@@ -87,7 +114,10 @@ def test_rows_of_a_broken_table_are_known_to_their_session(tmp_path: Path) -> No
     path = tmp_path / "ephys.csv"
     path.write_text(path.read_text("utf-8").replace("notes", "nots,notes", 1), "utf-8", newline="")
     tables = load_tables(tmp_path, PROFILE)
-    assert [f.id for f in tables.findings] == ["table.column_unknown"]
+    assert [(f.id, f.severity) for f in tables.findings] == [
+        ("table.column_unknown", "warning"),
+        ("table.row_ragged", "error"),
+    ]
     session = tables.records["session"]["RY_S_0001"]
     assert tables.get_children(session, "ephys") == ()
     assert list(tables.get_blocked_children(session)) == [("ephys", "RY_E_0001")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,9 +13,9 @@ from ..model.profile import Profile
 from ..model.record import Record
 from ..model.waiver import Waiver, waive
 from ..tables import Tables, TableSource, load_tables, pause_garbage_collection
-from .registry import ROW_CHECKS, TABLE_CHECKS
+from .registry import ROW_CHECKS, SESSION_DATE, TABLE_CHECKS
 from .rule import CheckResult, RowCheck, get_row_id, has_columns, make_cell_finding, resolve_column
-from .sessions import make_future_session_check
+from .sessions import make_birth_check, make_future_session_check
 
 __all__ = ["check_tables", "run_checks"]
 
@@ -44,17 +45,38 @@ def check_tables(
     """
     with pause_garbage_collection():
         tables = load_tables(source, profile, waivers)
-        return tables.with_findings(_collect_results(tables, profile, today))
+        results, told = _collect_results(tables, profile, today)
+        return tables.with_findings(results, told)
 
 
 def run_checks(tables: Tables, profile: Profile, today: date | None = None) -> list[Finding]:
     """Findings of all rules between cells, rows and tables, in the order of the registry."""
-    return [finding for finding, _ in _collect_results(tables, profile, today)]
+    return [finding for finding, _ in _collect_results(tables, profile, today)[0]]
 
 
-def _collect_results(tables: Tables, profile: Profile, today: date | None) -> list[CheckResult]:
+def _collect_results(
+    tables: Tables, profile: Profile, today: date | None
+) -> tuple[list[CheckResult], dict[Finding, Finding]]:
+    """What the rules find, and findings of the tables that have to say more."""
     results = [*_run_row_checks(tables, profile), *_run_table_checks(tables, profile, today)]
-    return _keep_gravest(results, tables.findings)
+    return _join_paths(results, _keep_gravest(results, tables.findings), tables.findings)
+
+
+def _join_paths(
+    results: Sequence[CheckResult], kept: Sequence[CheckResult], known: Iterable[Finding]
+) -> tuple[list[CheckResult], dict[Finding, Finding]]:
+    """Say in the one finding on a path whatever is wrong with its levels: each is corrected by itself."""
+    first = {_locate_cell(one): one for one in (*(one for one, _ in kept), *known) if one.id.startswith("path.")}
+    longer: dict[Finding, Finding] = {}
+    stay = {one for one, _ in kept}
+    for one, _ in results:
+        own = first.get(_locate_cell(one))
+        if one in stay or own is None or own.id == one.id or one.id not in ("path.lab", "path.date", "path.twice"):
+            continue
+        more = one.message.removeprefix(f"{one.location.column}: ")
+        own_now = longer.get(own, own)
+        longer[own] = replace(own_now, message=f"{own_now.message}; {more}")
+    return [(longer.pop(one, one), rows) for one, rows in kept], longer
 
 
 def _keep_gravest(results: Sequence[CheckResult], known: Iterable[Finding]) -> list[CheckResult]:
@@ -81,13 +103,14 @@ def _locate_cell(finding: Finding) -> tuple[str | None, int | None, str | None]:
 
 
 def _run_row_checks(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
+    has_errors = bool(tables.error_columns or tables.keyless_errors)
     for check in ROW_CHECKS:
         if not has_columns(profile, check.table, check.uses):
             continue
         is_private = _uses_private_column(profile, check.table, check.uses)
-        for record in tables.get_rows(check.table).values():
+        for record in tables.iterate_rows(check.table):
             # Following the paths costs more than most checks; where no cell is wrong, there is no need to.
-            if tables.error_columns and not tables.has_sound_cells(record, check.uses):
+            if has_errors and not tables.has_sound_cells(record, check.uses):
                 continue
             finding = _run_row_check(check, record, profile)
             if finding is not None:
@@ -95,7 +118,7 @@ def _run_row_checks(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
 
 
 def _run_table_checks(tables: Tables, profile: Profile, today: date | None) -> Iterator[CheckResult]:
-    checks = dict(TABLE_CHECKS)
+    checks = {**TABLE_CHECKS, make_birth_check(today): {"mouse": ("birth_date",), **SESSION_DATE}}
     if today:
         checks[make_future_session_check(today)] = {"session": ("session_date",)}
     for check, uses in checks.items():

@@ -118,7 +118,7 @@ def check_sem_resolution(dataset: Record, profile: Profile) -> Finding | None:
 def check_model_versions(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """A lab's description and version name one model."""
     first: dict[tuple[str, str, str], Record] = {}
-    for model in tables.get_rows("model").values():
+    for model in tables.iterate_rows("model"):
         text, version = model.values["description"], model.values["model_version"]
         if text is None or version is None:
             continue

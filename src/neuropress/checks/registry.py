@@ -30,8 +30,9 @@ ROW_CHECKS: tuple[RowCheck, ...] = (
     ),
     RowCheck("injection", ("virus_id", "virus.floxed", "mouse.cre_line"), biology.check_cre_for_injection),
     RowCheck("mouse", ("plasmid_id", "virus_id", "virus.plasmid_id"), biology.check_plasmid_of_virus),
-    RowCheck("mouse", ("litter_id",), biology.check_litter_lab),
+    RowCheck("mouse", ("mouse_id", "litter_id"), biology.check_litter_lab),
     RowCheck("session", ("session_date", "start_time", "end_time"), sessions.check_session_times),
+    RowCheck("session", ("session_date", "start_time", "end_time"), sessions.check_session_duration),
     RowCheck("session", ("session_date", "mouse.birth_date"), sessions.check_mouse_age),
     RowCheck("image", ("exposure_time", "frame_rate"), recordings.check_exposure_time),
     RowCheck("image", ("z", "frame_rate", *_SESSION_TIMES), recordings.check_movie_duration),
@@ -42,22 +43,21 @@ ROW_CHECKS: tuple[RowCheck, ...] = (
     RowCheck("behavior", ("injection", "session.anesthesia"), recordings.check_injected_agent),
     RowCheck("sem_dataset", ("resolution",), recordings.check_sem_resolution),
     *(RowCheck(table, ("start_date", "end_date"), sessions.check_date_order) for table in _VOLUMES),
-    *(RowCheck(table, ("start_date", "end_date"), paths.check_acquisition_path_dates) for table in _VOLUMES),
 )
 
-_SESSION_DATE = {"session": ("session_date", "start_time", "end_time")}
+SESSION_DATE = {"session": ("session_date", "start_time", "end_time")}
 
 TABLE_CHECKS: Mapping[TableCheck, Mapping[str, tuple[str, ...]]] = {
     biology.check_litter_birth_dates: {"mouse": ("litter_id", "birth_date")},
     biology.check_virus_names: {"virus": ("virus_name",)},
-    sessions.check_dates_after_birth: {"mouse": ("birth_date",), **_SESSION_DATE},
     sessions.check_empty_sessions: {"session": ("session_id",)},
     sessions.check_session_overlaps: {
         "session": ("session_date", "start_time", "end_time", "mouse_id", "experimenter")
     },
     recordings.check_model_versions: {"model": ("description", "model_version")},
     paths.check_path_labs: {},
-    paths.check_session_path_dates: _SESSION_DATE,
+    paths.check_acquisition_path_dates: dict.fromkeys(_VOLUMES, ("start_date", "end_date")),
+    paths.check_session_path_dates: SESSION_DATE,
     paths.check_duplicate_paths: {},
     paths.check_linked_labs: {},
     paths.check_key_numbers: {},

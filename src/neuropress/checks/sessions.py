@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ..mapping.transforms import (
     compute_session_interval,
@@ -17,6 +17,7 @@ from ..model.profile import Lab, Profile
 from ..model.reagents import fold
 from ..model.record import Record
 from ..tables import Tables
+from ..tables.keys import guess_key
 from .rule import CheckResult, TableCheck, get_limit, get_row_id, make_cell_finding
 
 RECORDED = ("image", "ephys", "behavior")
@@ -28,10 +29,15 @@ def parse_day(text: object) -> date:
     return date.fromisoformat(str(text))
 
 
+def find_lab(session: Record, profile: Profile) -> Lab | None:
+    """The lab of a session, also where its key is damaged: its clock is the one that the times were read from."""
+    return profile.lab_of(session.key) or profile.lab_of(guess_key(session.key))
+
+
 def get_session_interval(session: Record, profile: Profile) -> tuple[datetime, datetime] | None:
     """Start and end in UTC; None where one of them is not known."""
     on, start, end = (session.values[c] for c in _TIMES)
-    lab = profile.lab_of(session.key)
+    lab = find_lab(session, profile)
     if on is None or start is None or end is None or start == end or lab is None:
         return None
     return _compute_utc_interval(str(on), str(start), str(end), lab.timezone)
@@ -52,12 +58,14 @@ def is_overnight(session: Record) -> bool:
 def check_session_times(session: Record, profile: Profile) -> Finding | None:
     """The local times exist, once each, and bound a plausible duration."""
     on, start, end = (session.values[c] for c in _TIMES)
-    lab = profile.lab_of(session.key)
-    if on is None or start is None or lab is None:
+    lab = find_lab(session, profile)
+    if on is None or start is None:
         return None
     if start == end:
         message = f"{end} is the start time: the session lasts 0 or 24 hours"
         return make_cell_finding("session.no_length", session, "end_time", message)
+    if lab is None:
+        return None
     moments = {"start_time": localize_time(str(on), str(start), lab.timezone)}
     if end is not None:
         moments["end_time"] = compute_session_interval(str(on), str(start), str(end), lab.timezone)[1]
@@ -69,14 +77,15 @@ def check_session_times(session: Record, profile: Profile) -> Finding | None:
             local = _format_local_time(moment, lab)
             message = f"{local} came twice that night, when the clocks were put back; the first is taken"
             return make_cell_finding("session.repeated_hour", session, column, message)
-    return _check_session_duration(session, profile)
+    return None
 
 
 def _format_local_time(moment: datetime, lab: Lab) -> str:
     return f"{moment:%Y-%m-%d %H:%M} {lab.timezone}"
 
 
-def _check_session_duration(session: Record, profile: Profile) -> Finding | None:
+def check_session_duration(session: Record, profile: Profile) -> Finding | None:
+    """A session does not last for longer than people work."""
     bounds = get_session_interval(session, profile)
     most = get_limit(profile, "session_hours_max")
     if bounds is None or bounds[1] - bounds[0] <= timedelta(hours=float(most)):
@@ -111,7 +120,12 @@ def check_date_order(dataset: Record, profile: Profile) -> Finding | None:
     )
 
 
-def check_dates_after_birth(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
+def make_birth_check(today: date | None) -> TableCheck:
+    """No mouse is born after `today`, where that is known, or after something was recorded from it."""
+    return partial(_check_births, today=today)
+
+
+def _check_births(tables: Tables, profile: Profile, today: date | None) -> Iterator[CheckResult]:
     """Nothing is recorded from a mouse before it is born; where all is, the birth date is wrong."""
     date_columns = {"session": "session_date"}
     for table, spec in profile.tables.items():
@@ -120,12 +134,17 @@ def check_dates_after_birth(tables: Tables, profile: Profile) -> Iterator[CheckR
                 date_columns[table] = column
     recorded: dict[str, list[tuple[Record, str]]] = {}
     for table, column in date_columns.items():
-        for row in tables.records.get(table, {}).values():
-            if mouse := row.parents.get("mouse"):
+        for row in tables.iterate_rows(table):
+            mouse = row.parents.get("mouse")
+            if mouse and row.values[column] is not None:
                 recorded.setdefault(mouse.key, []).append((row, column))
-    for mouse in tables.get_rows("mouse").values():
+    for mouse in tables.iterate_rows("mouse"):
         born, dated = mouse.values["birth_date"], recorded.get(mouse.key, [])
-        if born is None:
+        if born is None or not tables.has_key(mouse):
+            continue
+        if today and parse_day(born) > today:
+            message = f"{born} is after today, {today:%Y%m%d}"
+            yield make_cell_finding("dates.future", mouse, "birth_date", message), [get_row_id(mouse)]
             continue
         early = [(row, c) for row, c in dated if str(row.values[c]) < str(born)]
         if len(early) > 1 and len(early) == len(dated):
@@ -148,7 +167,7 @@ def check_empty_sessions(tables: Tables, profile: Profile) -> Iterator[CheckResu
     for table in RECORDED:
         if tables.unkeyed.get(table) or table in tables.broken:
             return
-        if any("session" not in row.parents for row in tables.get_rows(table).values()):
+        if any("session" not in row.parents for row in tables.iterate_rows(table)):
             return
     for session in tables.get_rows("session").values():
         if not tables.referencing.get(get_row_id(session)):
@@ -164,7 +183,7 @@ def check_session_overlaps(tables: Tables, profile: Profile) -> Iterator[CheckRe
     """No mouse is in two sessions at a time, and (only recorded) no experimenter."""
     reported: set[tuple[str, str]] = set()
     timed = []
-    for session in tables.get_rows("session").values():
+    for session in tables.iterate_rows("session"):
         bounds = get_session_interval(session, profile)
         if bounds:
             timed.append((session, bounds))
@@ -197,7 +216,7 @@ def make_future_session_check(today: date) -> TableCheck:
     """No session is after `today`. The caller gives the day: results do not hang on a clock."""
 
     def check_future_sessions(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
-        for session in tables.get_rows("session").values():
+        for session in tables.iterate_rows("session"):
             on = session.values["session_date"]
             if on is not None and parse_day(on) > today:
                 message = f"{on} is after today, {today:%Y%m%d}"

@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     _inspect_options(made["inspect"])
     _add_options(made["add"])
     _check_options(made["check"])
+    made["status"].add_argument("--files", action="store_true", help="raw files and the cells that name them, instead")
     _verify_options(made["verify"])
     _demo_options(made["demo"])
     _init_options(made["init"])

@@ -228,6 +228,8 @@ def _run(args: argparse.Namespace, output: Output) -> int:
 
 
 def _status(args: argparse.Namespace, output: Output) -> int:
+    if args.files:
+        return output.files(_dataset(args).list_files())
     return output.status(_dataset(args).status(_selection(args)))
 
 

@@ -14,9 +14,14 @@ from ..model.report import Outcome, Report
 from ..results import KINDS
 from ..verbs.coverage import CLASSES, Coverage, Place
 from ..verbs.explain import Explanation
+from ..verbs.inventory import READ
 from . import formats
 from .progress import ProgressLine
 
+MOST_LISTED = 10
+"""Warnings of one kind that are listed for people; errors are listed all."""
+REPEATING = ("convert", "plan")
+"""Verbs that meet the findings of `check` once more."""
 COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 
 
@@ -54,17 +59,52 @@ class Output:
     def report(self, report: Report) -> int:
         """Findings, outcomes and a summary; returns the exit status.
 
-        For people, what an earlier report of the same command showed is not shown again.
+        For people, findings of one kind stand together, the gravest first; what an earlier report of the same command
+        showed is not shown again, and warnings that are `check`'s are counted.
         """
         self.close()
-        for found in report.findings:
-            if self._json or (found.severity is not Severity.INFO and found not in self._shown):
+        if self._json:
+            for found in report.findings:
                 self.finding(found)
+        else:
+            self._show_findings([found for found in report.findings if found not in self._shown], report.verb)
         self._shown.update(report.findings)
         for outcome in report.outcomes:
             self._outcome(outcome)
         self.say(report.summary())
         return report.exit_status
+
+    def _show_findings(self, findings: Sequence[Finding], verb: str) -> None:
+        shown = [found for found in findings if found.severity is not Severity.INFO]
+        repeated = [found for found in shown if verb in REPEATING and _is_of_check(found)]
+        groups: dict[tuple[Severity, str], list[Finding]] = {}
+        for found in shown:
+            if found not in repeated:
+                groups.setdefault((found.severity, found.id), []).append(found)
+        for (severity, _), group in sorted(groups.items(), key=lambda item: _rank_group(*item)):
+            if len(group) == 1:
+                self.finding(group[0])
+            else:
+                self._show_group(severity, group)
+        if repeated:
+            kinds = len({found.id for found in repeated})
+            print(f"{_count(len(repeated), 'warning')} of {_count(kinds, 'kind')} on rows: neuropress check shows them")
+
+    def _show_group(self, severity: Severity, group: Sequence[Finding]) -> None:
+        """Findings of one kind: how many, each in a line, and what to do, once where that is the same for all."""
+        label = self._paint(f"{severity:7}", COLOURS[severity])
+        print(f"{label} {group[0].id}: {len(group)} findings")
+        hints = {found.hint for found in group}
+        listed = group if severity is Severity.ERROR else group[:MOST_LISTED]
+        for found in listed:
+            where = str(found.location)
+            print(f"        {where}{': ' if where else ''}{found.message}")
+            if len(hints) > 1 and found.hint:
+                print(f"          -> {found.hint}")
+        if len(listed) < len(group):
+            print(f"        and {len(group) - len(listed)} more; --json lists all")
+        if len(hints) == 1 and group[0].hint:
+            print(f"        -> {group[0].hint}")
 
     def formatted(self, report: Report, form: str) -> int:
         """Findings only, for another program."""
@@ -85,8 +125,7 @@ class Output:
         """One line a target: checked, converted, verified, released."""
         if self._json:
             return self.report(report)
-        for found in report.findings:
-            self.finding(found)
+        self._show_findings(report.findings, report.verb)
         widths = {"checked": 8, "converted": 10, "verified": 9, "independent": 12, "validated": 10, "released": 9}
         print("".join(f"{name:{width}}" for name, width in widths.items()) + "  target")
         for outcome in report.outcomes:
@@ -94,6 +133,18 @@ class Output:
             texts = {name: "yes" if facts[name] is True else facts[name] or "-" for name in widths}
             marks = "".join(f"{texts[name]:{width}}" for name, width in widths.items())
             print(f"{marks}  {outcome.target}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
+        if report.note:
+            print(report.note)
+        return report.exit_status
+
+    def files(self, report: Report) -> int:
+        """One line for each raw file that somebody should know of; those that are read are counted."""
+        if self._json:
+            return self.report(report)
+        for outcome in report.outcomes:
+            if outcome.done != READ:
+                print(outcome)
+        print(report.summary())
         return report.exit_status
 
     def explanation(self, explanation: Explanation) -> None:
@@ -155,6 +206,21 @@ class Output:
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self._colour else text
+
+
+def _is_of_check(found: Finding) -> bool:
+    """Whether it is a warning on a row of a table, which `check` shows as well."""
+    of_records = found.id.startswith("records.")
+    return found.severity is Severity.WARNING and found.location.line is not None and not of_records
+
+
+def _rank_group(kind: tuple[Severity, str], group: Sequence[Finding]) -> tuple[int, int]:
+    """The gravest first, and of equally grave kinds the one with most findings."""
+    return list(Severity).index(kind[0]), -len(group)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' if number != 1 else ''}"
 
 
 def _counts(label: str, counts: Mapping[str, int], width: int) -> str:

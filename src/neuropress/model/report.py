@@ -47,6 +47,8 @@ class Report:
         All of them, those of the outcomes included, each once.
     steps
         Reports of the verbs that this one is made of: `run` checks, converts, verifies and validates.
+    note
+        What people should know besides, and another verb tells.
 
     Examples
     --------
@@ -62,6 +64,7 @@ class Report:
     outcomes: tuple[Outcome, ...] = ()
     findings: tuple[Finding, ...] = ()
     steps: tuple[Report, ...] = ()
+    note: str = ""
 
     @classmethod
     def of(cls, verb: str, outcomes: Sequence[Outcome], findings: Sequence[Finding]) -> Report:

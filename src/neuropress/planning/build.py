@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from neuropress.converters import (
+    LATEST,
     SESSION_CONVERTER,
     Built,
     Converter,
@@ -23,6 +24,7 @@ from neuropress.converters import (
 from neuropress.converters import session as session_converter
 
 from ..checks.headers import compare_cells
+from ..checks.sessions import get_session_interval
 from ..config import Config
 from ..mapping.rules import MappingRules, Scope, apply_mapping, check_mapping, list_rule_sources
 from ..mapping.transforms import localize_time
@@ -162,7 +164,7 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             if (name, record) in wanted.clocks:
                 heard.append(one)
                 continue
-            compared = waive_all(_compare_cells(one), wanted.waivers)
+            compared = waive_all(_compare_cells(one) + _check_clocks(one, config.profile), wanted.waivers)
             findings += compared
             errors = [f for f in compared if f.severity is Severity.ERROR]
             if errors:
@@ -201,6 +203,67 @@ def _check_arrays(plan: Plan, opened: Iterable[_Opened]) -> Iterator[Finding]:
         else:
             continue
         yield finding("plan.invalid", f"{path} of the result cannot be filled: {why}", file=spec.source)
+
+
+def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> list[Finding]:
+    """What is wrong between one row and its raw file, the row taken by itself: it need not be usable.
+
+    With `build`, also whether the converter can make something of the file.
+    """
+    profile = config.profile
+    with RawArrays(config.sources()) as files:
+        try:
+            opened = _open_row(name, record, config, files)
+            found = _compare_cells(opened) + _check_clocks(opened, profile)
+        except Problem as bad:
+            return [hide_for(bad.finding.at(**record.place()), profile)]
+        if build:
+            found += _build_alone(opened, profile)
+    return found
+
+
+def _build_alone(opened: _Opened, profile: Profile) -> list[Finding]:
+    """What a converter finds in one row; where its session's start is not known, only what it refuses."""
+    module = load_converter(opened.name)
+    started = _find_start(opened.record, profile)
+    try:
+        built = module.build([_make_job(module, opened, profile, started)])
+    except Problem as bad:
+        return [hide_for(bad.finding.at(**opened.record.place()), profile)]
+    return list(built.findings) if started else []
+
+
+def _find_start(record: Record, profile: Profile) -> datetime | None:
+    """The start of a row's session in the lab's zone, where its cells state one."""
+    session = record.related("session")
+    lab = profile.lab_of(session.key) if session else None
+    if session is None or lab is None:
+        return None
+    on, start = session.values["session_date"], session.values["start_time"]
+    return localize_time(str(on), str(start), lab.timezone) if on and start else None
+
+
+def _check_clocks(opened: _Opened, profile: Profile) -> list[Finding]:
+    """Raw files that began, by their own clocks, after their session had ended."""
+    session = opened.record.related("session")
+    lab = profile.lab_of(session.key) if session else None
+    bounds = get_session_interval(session, profile) if session else None
+    found: list[Finding] = []
+    for content in opened.contents if bounds and lab else ():
+        clock = content.acquired if isinstance(content, Image) else content.started
+        if clock is None or session is None or bounds is None or lab is None:
+            continue
+        began = (clock if clock.tzinfo else clock.replace(tzinfo=ZoneInfo(lab.timezone))).astimezone(UTC)
+        # Sessions end on a minute. A clock that is a day off is not believed, and that is said elsewhere.
+        if not bounds[1] + timedelta(minutes=1) <= began <= bounds[0] + LATEST:
+            continue
+        late = (began - bounds[1]) // timedelta(seconds=1)
+        message = (
+            f"{opened.source.key} began at {clock:%Y-%m-%d %H:%M:%S} by its clock, {late} s after {session.key} ended"
+        )
+        column = raw_column(opened.name, opened.record)
+        found.append(finding("recording.after_session", message, file=opened.source.key, **opened.record.place(column)))
+    return found
 
 
 @contextmanager

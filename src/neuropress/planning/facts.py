@@ -14,9 +14,9 @@ from ..model.content import Content
 from ..model.finding import Finding, Problem, problem
 from ..model.plan import canonical
 from ..model.profile import Profile
-from ..model.waiver import waive_all
+from ..model.record import Record
 from .build import open_rows, raw_key
-from .targets import Wanted, list_rivals
+from .targets import Wanted
 
 FILE = "facts.jsonl"
 
@@ -91,17 +91,8 @@ def _parse_line(line: str) -> tuple[str, Mapping[str, str]]:
     return key, facts
 
 
-def compare_with_facts(config: Config, wanted: Wanted, facts: Facts) -> list[Finding]:
-    """Cells of a target's rows against the facts, without opening a raw file."""
-    found: list[Finding] = []
-    for name, record in wanted.jobs:
-        if (record.table, record.key) in wanted.blocked:
-            continue
-        if len(list_rivals(name, record)) > 1:  # whose comparisons hold, only the file itself says
-            continue
-        key = raw_key(name, record, config.profile)
-        rules = [
-            c for c in load_profile_mapping(name, config.profile).compare if not c.tables or record.table in c.tables
-        ]
-        found += compare_cells(record, rules, facts.get(key, {}), key)
-    return waive_all(found, wanted.waivers)
+def compare_row_with_facts(name: str, record: Record, config: Config, facts: Facts) -> list[Finding]:
+    """Cells of a row that a converter takes against the facts, without opening a raw file."""
+    key = raw_key(name, record, config.profile)
+    rules = [c for c in load_profile_mapping(name, config.profile).compare if not c.tables or record.table in c.tables]
+    return compare_cells(record, rules, facts.get(key, {}), key)

@@ -20,7 +20,7 @@ from ..model.profile import TableSpec
 from ..model.serial import from_json, to_json
 from ..model.source import check_key
 from ..storage.state import write_atomic
-from ..tables import RawTable, read_tables
+from ..tables import RawTable, is_private_cell, number_names, read_tables
 from .targets import Wanted, source_rows
 
 NAME = "records.jsonl"
@@ -180,19 +180,13 @@ def raw_rows(table: RawTable) -> Iterator[SourceRow]:
             fixes = {}
             cells = {c: text if c == spec.key and key.fullmatch(text) else "" for c, text in cells.items()}
         else:
-            cells |= {column: "" for column in spec.private if column in cells}
+            cells = {column: "" if is_private_cell(spec, column, text) else text for column, text in cells.items()}
         yield SourceRow(spec.name, fixes[spec.key].text if spec.key in fixes else cells.get(spec.key, ""), cells, fixes)
 
 
 def _number_names(columns: Sequence[str], count: int) -> list[str]:
     """A name of its own for each of `count` cells."""
-    names: dict[str, None] = {}
-    for name in (*columns, *[BEYOND] * max(0, count - len(columns))):
-        number = 1
-        while (unique := f"{name} ({number})" if number > 1 else name) in names:
-            number += 1
-        names[unique] = None
-    return list(names)[:count]
+    return number_names((*columns, *[BEYOND] * max(0, count - len(columns))))[:count]
 
 
 def _withheld_reason(table: RawTable) -> str:

@@ -15,7 +15,7 @@ from ..model.serial import to_json
 from ..model.waiver import Waiver
 from ..results import KINDS, TARGETS, find_kind_by_suffix
 from ..storage.remote import BucketPath, ResultPath
-from ..tables import RowId, Tables
+from ..tables import RowId, Tables, is_private_cell
 
 SESSION = "session"
 """The table, and the target, that gathers rows of other tables; all other results are of one row each."""
@@ -259,11 +259,12 @@ def _result_path(target: str, record: Record, profile: Profile, part: str = "") 
 
 
 def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:
-    """The contributing rows as they travel in the result: verbatim, private columns blank."""
+    """The contributing rows as they travel in the result: verbatim, private cells blank."""
     rows = []
     for record in wanted.records():
-        private = profile.tables[record.table].private
-        cells = {name: "" if name in private else cell.original for name, cell in record.cells.items()}
+        spec = profile.tables[record.table]
+        texts = {name: cell.original for name, cell in record.cells.items()}
+        cells = {name: "" if is_private_cell(spec, name, text) else text for name, text in texts.items()}
         fixes = {name: cell.fix for name, cell in record.cells.items() if cell.fix}
         rows.append(SourceRow(record.table, record.key, cells, fixes))
     return tuple(rows)

@@ -14,9 +14,10 @@ from .fixes import attach_fixes, read_tables, report_applied_fixes
 from .keys import normalise_key
 from .link import RowId, Tables, link_tables
 from .memory import pause_garbage_collection
-from .raw import RawRow, RawTable, TableSource
+from .raw import RawRow, RawTable, TableSource, number_names
 from .schema import ColumnSchema, check_schemas, compile_table_schema
 from .sources import read_source
+from .unknown import check_unknown_columns, is_private_cell
 from .unread_files import check_unread_files
 from .validate import parse_table
 from .write import write_headers
@@ -28,9 +29,11 @@ __all__ = [
     "TableSource",
     "Tables",
     "check_schemas",
+    "is_private_cell",
     "list_row_gaps",
     "load_tables",
     "normalise_key",
+    "number_names",
     "pause_garbage_collection",
     "read_source",
     "read_tables",
@@ -65,6 +68,7 @@ def load_tables(source: TableSource | Path, profile: Profile, waivers: Sequence[
     findings = list(_check_absent_tables(raw, tables.findings))
     for raw_table in raw.values():
         findings += raw_table.remarks
+        findings += check_unknown_columns(raw_table)
     findings += report_applied_fixes(raw)
     findings += check_unread_files(source, raw)
     return tables.with_findings([(waive(hide_for(reported, profile), waivers), ()) for reported in findings])

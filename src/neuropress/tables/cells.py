@@ -120,7 +120,7 @@ def build_cell_parser(name: str, spec: TableSpec, profile: Profile, blank: bool 
         remarks = [fault] if fault else []
         if column.kind == "text" and not targets and name not in spec.private:
             remarks += _find_text_remarks(text, name)
-            remarks += _find_personal_text(text)
+            remarks += find_personal_text(text)
         return FlaggedCell(value, tuple(remarks)) if remarks else value
 
     if targets or name in spec.paths or name in _PROSE:
@@ -242,7 +242,7 @@ def explain_violation(text: str, column: ColumnSchema) -> CellFault:
     return CellFault("cell.format", f"{text!r} is not what this column holds: {expected}", expected=expected)
 
 
-def _find_personal_text(text: str) -> list[CellFault]:
+def find_personal_text(text: str) -> list[CellFault]:
     """What a public text gives away of a person or a machine, that would be published."""
     remarks = []
     # Both expressions cost far more than the look for a character that each of their matches has.

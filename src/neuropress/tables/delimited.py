@@ -18,10 +18,9 @@ from .raw import (
     RawRow,
     RawTable,
     TableSize,
-    check_header,
-    hide_unknown_names,
     make_broken_table,
     make_over_budget_table,
+    make_raw_table,
 )
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -64,8 +63,7 @@ def read_csv(
         return make_broken_table(spec, path.name, bad_quotes)
     except OverBudget as error:
         return make_over_budget_table(spec, path.name, error)
-    columns = hide_unknown_names(header.cells, spec)
-    return RawTable(spec, path.name, columns, rows, tuple(check_header(columns, spec, path.name)))
+    return make_raw_table(spec, path.name, header.cells, rows)
 
 
 def _make_header_finding(text: str, spec: TableSpec, file: str) -> Finding:

@@ -121,7 +121,8 @@ class CellLocator:
             return line.make_finding(
                 "fix.invalid", f"there is no table {line.table!r}", self.file, "table", expected=known
             )
-        if table.columns.count(line.column) != 1:
+        own = (*table.spec.columns, *table.spec.optional)
+        if table.columns.count(line.column) != 1 or line.column not in own:
             message = f"{table.file} has not one column {line.column!r}"
             return line.make_finding("fix.invalid", message, self.file, "column", expected=", ".join(table.columns))
         if line.column in table.spec.private:
@@ -218,7 +219,7 @@ def _apply_fixes(table: RawTable, fixes: Mapping[int, Mapping[int, Fix]], remark
         for column, fix in by_column.items():
             cells[column] = fix.text
         rows[position] = RawRow(row.line, tuple(cells), by_column)
-    return replace(table, rows=rows, remarks=tuple(remarks)) if fixes or remarks else table
+    return replace(table, rows=rows, remarks=(*table.remarks, *remarks)) if fixes or remarks else table
 
 
 def attach_fixes(typed: TypedTable) -> None:

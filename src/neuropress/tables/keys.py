@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 from functools import lru_cache
 from typing import NamedTuple
@@ -142,16 +142,28 @@ def find_path_fault(text: str, column: str, spec: TableSpec, profile: Profile) -
     if parts is None or not is_date(parts.date):
         why = "has fewer than five levels" if parts is None else f"has {parts.date!r} where the date belongs"
         return CellFault("path.layout", f"{key!r} {why}; expected {expected}", expected=expected)
+    faults = list(_find_level_faults(key, parts, column, spec, profile))
+    if not faults:
+        return None
+    # One finding a cell, with all that is wrong: each level is corrected by itself.
+    message = "; ".join([faults[0].message, *(fault.message.removeprefix(f"{key!r} ") for fault in faults[1:])])
+    return faults[0]._replace(message=message, expected=faults[0].expected if len(faults) == 1 else expected)
+
+
+def _find_level_faults(
+    key: str, parts: ObjectKey, column: str, spec: TableSpec, profile: Profile
+) -> Iterator[CellFault]:
+    """What is wrong with the levels of a path that has all of them."""
     folders = [profile.labs[i].folder for i in spec.labs]
     if parts.folder not in folders:
         allowed = ", ".join(folders)
         message = f"{key!r} begins with {parts.folder!r}; labs with {spec.name} rows have the folders {allowed}"
-        return CellFault("path.lab", message, expected=allowed)
+        yield CellFault("path.lab", message, expected=allowed)
     if parts.object_type != spec.name:
         message = f"{key!r} is under {parts.object_type!r}; a {column} of table {spec.name} is under {spec.name!r}"
-        return CellFault("path.type", message, expected=spec.name)
+        yield CellFault("path.type", message, expected=spec.name)
+    versions = spec.paths[column]
     if parts.version not in versions:
         allowed = " or ".join(versions)
         message = f"{key!r} is under {parts.version!r}; a {column} is under {allowed}"
-        return CellFault("path.version", message, expected=allowed)
-    return None
+        yield CellFault("path.version", message, expected=allowed)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from ..model.budget import NUMBER_CHARS
@@ -36,6 +37,10 @@ class Tables:
         (table, key) -> columns with an error of their own.
     unkeyed
         Table -> findings on rows that have no key of their own.
+    keyless
+        Table -> those rows, whose cells are checked like all others. A copy of a whole row is not among them.
+    keyless_errors
+        (table, line) -> columns of such a row with an error of their own.
     broken
         Table -> what is wrong with the table as a whole.
     findings
@@ -47,6 +52,8 @@ class Tables:
         a row that it depends on. A warning where the error is waived and the row is not understood.
     referencing
         (table, key) -> rows that point to it, whether it is there or not.
+    keyless_referencing
+        The same of rows without a key of their own.
     unkeyed_children
         (table, key) -> rows without a key of their own that point to it, each with what is wrong with its key.
     waivers
@@ -56,12 +63,22 @@ class Tables:
     rows: Mapping[str, Mapping[str, Record]]
     error_columns: Mapping[RowId, frozenset[str]]
     unkeyed: Mapping[str, Sequence[Finding]]
+    keyless: Mapping[str, Sequence[Record]]
+    keyless_errors: Mapping[tuple[str, int], frozenset[str]]
     broken: Mapping[str, Finding]
     findings: tuple[Finding, ...]
     causes: Mapping[RowId, Finding]
     referencing: Mapping[RowId, Sequence[Record]] = field(repr=False)
+    keyless_referencing: Mapping[RowId, Sequence[Record]] = field(repr=False)
     unkeyed_children: Mapping[RowId, Sequence[tuple[RowId, Finding]]] = field(repr=False)
     waivers: tuple[Waiver, ...] = ()
+
+    @classmethod
+    def of_sound_rows(
+        cls, rows: Mapping[str, Mapping[str, Record]], referencing: Mapping[RowId, Sequence[Record]]
+    ) -> Tables:
+        """Rows that come from no table and have no error."""
+        return cls(rows, {}, {}, {}, {}, {}, (), {}, referencing, {}, {})
 
     @cached_property
     def records(self) -> Mapping[str, Mapping[str, Record]]:
@@ -90,6 +107,26 @@ class Tables:
         """Key -> row of one table, understood or not; empty for a table that the profile does not have."""
         return self.rows.get(name, {})
 
+    def iterate_rows(self, name: str) -> Iterator[Record]:
+        """All rows of one table, understood or not; at the end those without a key of their own."""
+        yield from self.get_rows(name).values()
+        yield from self.keyless.get(name, ())
+
+    def has_key(self, record: Record) -> bool:
+        """Whether the row has a key of its own, by which others find it."""
+        return self.get_rows(record.table).get(record.key) is record
+
+    def get_error_columns(self, record: Record) -> frozenset[str]:
+        """Columns of a row with an error of their own."""
+        if self.has_key(record):
+            return self.error_columns.get((record.table, record.key), frozenset())
+        return self.keyless_errors.get((record.table, record.line), frozenset())
+
+    def list_referencing(self, record: Record) -> list[Record]:
+        """All rows that point to a row, those without a key of their own at the end."""
+        own = (record.table, record.key)
+        return [*self.referencing.get(own, ()), *self.keyless_referencing.get(own, ())]
+
     def get_children(self, record: Record, table: str) -> tuple[Record, ...]:
         """The understood rows of a table that point to a row, in the order of their lines."""
         rows = self.referencing.get((record.table, record.key), ())
@@ -113,21 +150,28 @@ class Tables:
         for path in columns:
             relations, _, column = path.rpartition(".")
             row = record.related(relations)
-            if row is not None and column in self.error_columns.get((row.table, row.key), ()):
+            if row is not None and column in self.get_error_columns(row):
                 return False
         return True
 
-    def with_findings(self, results: Sequence[tuple[Finding, Sequence[RowId]]]) -> Tables:
+    def with_findings(
+        self,
+        results: Sequence[tuple[Finding, Sequence[RowId]]],
+        instead: Mapping[Finding, Finding] = MappingProxyType({}),
+    ) -> Tables:
         """The same tables with further findings, each with the rows that it withholds if it is an error.
 
-        A finding that the tables already have is not repeated; it only withholds more rows.
+        A finding that the tables already have is not repeated; it only withholds more rows. `instead` has findings
+        that take the place of others.
         """
-        causes = dict(self.causes)
+        causes = {row: instead.get(cause, cause) for row, cause in self.causes.items()}
         for reported, rows in results:
             if reported.severity is Severity.ERROR:
-                for row in rows:
-                    causes.setdefault(row, reported)
-        everything = dict.fromkeys((*self.findings, *(reported for reported, _ in results)))
+                for table, key in rows:
+                    if key in self.rows.get(table, ()):  # a row without a key of its own is withheld for that
+                        causes.setdefault((table, key), reported)
+        known = (instead.get(reported, reported) for reported in self.findings)
+        everything = dict.fromkeys((*known, *(reported for reported, _ in results)))
         order = {table: position for position, table in enumerate(self.rows)}
         findings = sorted(everything, key=lambda f: (order.get(f.location.table or "", -1), f.location.line or 0))
         return replace(self, findings=tuple(findings), causes=causes)
@@ -141,6 +185,12 @@ class _Reference:
     column: str
     target: str
     key: str
+    is_keyless: bool = False
+
+    @property
+    def withheld(self) -> list[RowId]:
+        """The row, where it has a key of its own and is not withheld for that."""
+        return [] if self.is_keyless else [(self.row.table, self.row.key)]
 
 
 _WAIVABLE_LINKS = ("link.dangling", "table.missing")
@@ -150,14 +200,15 @@ _WAIVABLE_LINKS = ("link.dangling", "table.missing")
 def link_tables(tables: Mapping[str, TypedTable], profile: Profile, waivers: Sequence[Waiver] = ()) -> Tables:
     """Join all rows; find dangling keys and circles, but not a second time what is a finding already."""
     referencing: dict[RowId, list[Record]] = {}
+    keyless_referencing: dict[RowId, list[Record]] = {}
     missing: dict[str, list[_Reference]] = {}
-    for reference, parent in _resolve_references(tables, profile):
-        row = reference.row
+    for reference, parent, parents in _resolve_references(tables, profile):
         if parent is not None:
-            tables[row.table].parents[row.key][reference.column.removesuffix("_id")] = parent
+            parents[reference.column.removesuffix("_id")] = parent
         else:
             missing.setdefault(reference.target, []).append(reference)
-        referencing.setdefault((reference.target, reference.key), []).append(row)
+        known = keyless_referencing if reference.is_keyless else referencing
+        known.setdefault((reference.target, reference.key), []).append(reference.row)
     _attach_companions(tables, profile)
     results: list[tuple[Finding, Sequence[RowId]]] = []
     for target, references in missing.items():
@@ -178,36 +229,61 @@ def link_tables(tables: Mapping[str, TypedTable], profile: Profile, waivers: Seq
             (name, key): columns for name, typed in tables.items() for key, columns in typed.error_columns.items()
         },
         unkeyed={name: [row.finding for row in typed.unkeyed] for name, typed in tables.items()},
+        keyless={name: [row.record for row in _list_keyless(typed)] for name, typed in tables.items()},
+        keyless_errors={
+            (name, row.record.line): row.error_columns for name, typed in tables.items() for row in typed.unkeyed
+        },
         broken={name: typed.broken for name, typed in tables.items() if typed.broken},
         findings=tuple(reported for typed in tables.values() for reported in typed.findings),
         causes=causes,
         referencing=referencing,
+        keyless_referencing=keyless_referencing,
         unkeyed_children=_collect_unkeyed_children(tables, profile),
         waivers=tuple(waivers),
     )
     return whole.with_findings(results)
 
 
+def _list_keyless(typed: TypedTable) -> list[UnkeyedRow]:
+    """Rows without a key of their own that are checked; of a copied row, all is found where it was copied from."""
+    return [row for row in typed.unkeyed if not row.is_copy]
+
+
 def _resolve_references(
     tables: Mapping[str, TypedTable], profile: Profile
-) -> Iterator[tuple[_Reference, Record | None]]:
-    """Every foreign key cell and the row that it names; of faulty cells those only that name one."""
+) -> Iterator[tuple[_Reference, Record | None, dict[str, Record]]]:
+    """Every foreign key cell, the row that it names and the parents of its own; of faulty cells those that name one."""
     for table, typed in tables.items():
+        keyless = _list_keyless(typed)
         for column, targets in profile.tables[table].foreign.items():
             by_prefix = {profile.tables[t].prefix: t for t in targets}
             for row in typed.rows.values():
-                value = row.values.get(column)
-                text = "" if value is None else str(value)
-                has_error = value is None and column in typed.error_columns.get(row.key, ())
-                if has_error:
-                    text = row.cells[column].text
-                target = by_prefix.get(parse_key_prefix(text)) if text else None
-                if target is None:
-                    continue
-                parent = tables[target].rows.get(text)
-                # Of a faulty cell no dangling key is made: its own error says what is wrong with it.
-                if parent is not None or not has_error:
-                    yield _Reference(row, column, target, text), parent
+                found = _resolve_reference(row, column, by_prefix, typed.error_columns.get(row.key, ()), tables)
+                if found is not None:
+                    yield (*found, typed.parents[row.key])
+            for unkeyed in keyless:
+                found = _resolve_reference(unkeyed.record, column, by_prefix, unkeyed.error_columns, tables)
+                if found is not None:
+                    yield replace(found[0], is_keyless=True), found[1], unkeyed.parents
+
+
+def _resolve_reference(
+    row: Record, column: str, by_prefix: Mapping[str, str], errors: Collection[str], tables: Mapping[str, TypedTable]
+) -> tuple[_Reference, Record | None] | None:
+    """One foreign key cell; None where it is blank, or faulty and names no row."""
+    value = row.values.get(column)
+    text = "" if value is None else str(value)
+    has_error = value is None and column in errors
+    if has_error:
+        text = row.cells[column].text
+    target = by_prefix.get(parse_key_prefix(text)) if text else None
+    if target is None:
+        return None
+    parent = tables[target].rows.get(text)
+    # Of a faulty cell no dangling key is made: its own error says what is wrong with it.
+    if parent is None and has_error:
+        return None
+    return _Reference(row, column, target, text), parent
 
 
 def _attach_companions(tables: Mapping[str, TypedTable], profile: Profile) -> None:
@@ -229,10 +305,11 @@ def _collect_unkeyed_children(
     children: dict[RowId, list[tuple[RowId, Finding]]] = {}
     for table, typed in tables.items():
         for row in typed.unkeyed:
-            for column, text in row.foreign.items():
-                for target in profile.tables[table].foreign[column]:
+            for column, targets in profile.tables[table].foreign.items():
+                text = row.record.cells[column].text if column in row.record.cells else ""
+                for target in targets:
                     if text in tables[target].rows:
-                        label = (table, row.text or f"line {row.line}")
+                        label = (table, row.record.key or f"line {row.record.line}")
                         children.setdefault((target, text), []).append((label, row.finding))
     return children
 
@@ -249,56 +326,99 @@ def _check_missing_rows(
     references: Sequence[_Reference], target: TypedTable
 ) -> Iterator[tuple[Finding, Sequence[RowId]]]:
     """Rows that point to nothing, and why: a missing or broken table, a row whose key is unreadable, a wrong key."""
-    rows = [(r.row.table, r.row.key) for r in references]
+    rows = [row for reference in references for row in reference.withheld]
     spec = target.raw.spec
     if not target.raw.present:
         first = references[0]
         message = f"there is no {target.raw.file}, but {first.row.table} {first.row.key} points to {first.key}"
         yield finding("table.missing", message, table=spec.name, file=target.raw.file), rows
         return
-    if target.broken:
+    if target.broken and not target.has_keys:
         yield target.broken, rows
         return
     by_key: dict[str, list[_Reference]] = {}
     for reference in references:
         by_key.setdefault(reference.key, []).append(reference)
-    explained = _explain_missing_keys(list(by_key), target.unkeyed)
+    explained = _explain_missing_keys(list(by_key), target)
     for key, group in by_key.items():
         if key in explained:
-            yield explained[key], [(reference.row.table, reference.row.key) for reference in group]
+            yield explained[key], [row for reference in group for row in reference.withheld]
             continue
         for reference in group:
             row, column = reference.row, reference.column
             message = f"{column}: {spec.name} has no row {key}"
-            place: dict[str, Any] = {"table": row.table, "line": row.line, "key": row.key}
-            yield finding("link.dangling", message, column=column, value=key, **place), [(row.table, row.key)]
+            place: dict[str, Any] = {"table": row.table, "line": row.line, "key": row.key or None}
+            yield finding("link.dangling", message, column=column, value=key, **place), reference.withheld
 
 
-def _explain_missing_keys(keys: Sequence[str], unkeyed: Sequence[UnkeyedRow]) -> dict[str, Finding]:
+def _explain_missing_keys(keys: Sequence[str], target: TypedTable) -> dict[str, Finding]:
     """Which missing keys the rows without a key of their own account for.
 
-    A row whose key is damaged is one defect, not one more for each row that points to it.
-    A damaged key with the same number is taken first; if then no fewer damaged keys than
-    missing ones are left, these account for the rest.
+    A row whose key is damaged is one defect, not one more for each row that points to it. But a wrong key elsewhere
+    must not hide behind it: the damaged text has the missing key's number, or the row stands where its number belongs.
     """
-    unmatched = dict(enumerate(unkeyed))
+    unmatched = dict(enumerate(target.unkeyed))
     by_number: dict[str, list[int]] = {}
     for position, row in unmatched.items():
         if row.finding.id != "key.duplicate":
-            for digits in _DIGITS.findall(row.text[:NUMBER_CHARS]):
+            for digits in _DIGITS.findall(row.record.key[:NUMBER_CHARS]):
                 by_number.setdefault(_strip_zeros(digits), []).append(position)
     explained: dict[str, Finding] = {}
     for key in keys:
-        candidates = by_number.get(_strip_zeros(key[-4:]), [])
-        while candidates and candidates[0] not in unmatched:  # a text with two numbers stands under both
-            candidates.pop(0)
-        if candidates:
-            explained[key] = unmatched.pop(candidates.pop(0)).finding
-    rest = [key for key in keys if key not in explained]
-    if len(rest) <= len(unmatched):
-        for key, row in zip(rest, unmatched.values(), strict=False):
-            explained[key] = row.finding
+        for position in by_number.get(_strip_zeros(key[-4:]), ()):
+            if position in unmatched and not _names_other_lab(unmatched[position], key, target):
+                explained[key] = unmatched.pop(position).finding
+                break
+    rest = sorted(key for key in keys if key not in explained)
+    if not rest or not unmatched:
+        return explained
+    gaps = {lab: _list_gaps(lab, target, unmatched) for lab in {_parse_lab(key) for key in rest}}
+    for key in rest:
+        for position, first, last in gaps[_parse_lab(key)]:
+            if position in unmatched and first <= int(key[-4:]) <= last:
+                explained[key] = unmatched.pop(position).finding
+                break
     return explained
+
+
+def _parse_lab(key: str) -> str:
+    return key.partition("_")[0]
+
+
+def _names_other_lab(row: UnkeyedRow, key: str, target: TypedTable) -> bool:
+    """Whether what stands in a row's key cell is of another lab than a key."""
+    initials = _parse_lab(row.record.key)
+    return initials in target.raw.spec.labs and initials != _parse_lab(key)
+
+
+def _list_gaps(lab: str, target: TypedTable, unkeyed: Mapping[int, UnkeyedRow]) -> list[tuple[int, int, int]]:
+    """For each row without a key of its own, the numbers that it may have where it stands among the keys of a lab.
+
+    Numbers are given one after the other: behind 0003, the second row without a key has at most 0005, and less than
+    the next key that can be read.
+    """
+    places = [(row.line, int(key[-4:]), -1) for key, row in target.rows.items() if _parse_lab(key) == lab]
+    places += [(row.record.line, 0, position) for position, row in unkeyed.items()]
+    places.sort()
+    gaps = []
+    before, waiting = 0, 0
+    after = _list_next_numbers(places)
+    for (_, number, position), following in zip(places, after, strict=True):
+        if position < 0:
+            before, waiting = number, 0
+        else:
+            waiting += 1
+            gaps.append((position, before + 1, min(before + waiting, following - 1)))
+    return gaps
+
+
+def _list_next_numbers(places: Sequence[tuple[int, int, int]]) -> list[int]:
+    """For each place, the number of the next key that can be read."""
+    numbers, following = [], 10_000
+    for _, number, position in reversed(places):
+        numbers.append(following)
+        following = number if position < 0 else following
+    return numbers[::-1]
 
 
 def _strip_zeros(digits: str) -> str:

@@ -6,18 +6,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from ..model.budget import CELL_CHARS, TABLE_CELLS, TABLE_COLUMNS, TABLE_ROWS, OverBudget
-from ..model.finding import Finding, finding
+from ..model.finding import Finding, Severity, finding
 from ..model.profile import TableSpec
 from ..model.record import Fix
 
+SERIAL_1900, SERIAL_1904 = " (serial 1900)", " (serial 1904)"
+"""Ends of the names of columns that hold the numbers behind a workbook's dates, by the day that these count from."""
 _UNKNOWN_LISTED = 20
 """So many unknown columns are findings; a table with more is another table."""
 _NO_FIXES: Mapping[int, Fix] = MappingProxyType({})
+_NO_FAULTS: Mapping[int, Finding] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,13 @@ class RawRow:
     """One row: the line on which it starts (the header is line 1) and its cells' text.
 
     `fixes` says, by position, which of them a person corrected; `cells` are then the corrected texts.
+    `faults` says, by position, what the source found wrong with a cell: a formula, which is read as blank.
     """
 
     line: int
     cells: tuple[str, ...]
     fixes: Mapping[int, Fix] = _NO_FIXES
+    faults: Mapping[int, Finding] = _NO_FAULTS
 
     @property
     def originals(self) -> tuple[str, ...]:
@@ -73,7 +79,7 @@ class RawRow:
         return tuple(texts)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RawTable:
     """One table as its source holds it.
 
@@ -84,11 +90,11 @@ class RawTable:
     columns
         As in the source's header, in its order; every row should be as long.
     findings
-        What is wrong with the table as a whole: no row of it can be trusted.
+        What is wrong with the table as a whole: no row of it is used, though what can be read of it is checked.
     present
         False when there is no such source.
     remarks
-        What is wrong with fixes of this table.
+        What withholds no row: unknown columns, and what is wrong with fixes of this table.
     """
 
     spec: TableSpec
@@ -98,6 +104,11 @@ class RawTable:
     findings: tuple[Finding, ...] = ()
     present: bool = True
     remarks: tuple[Finding, ...] = ()
+
+    @cached_property
+    def positions(self) -> Mapping[str, int]:
+        """Column of the table -> where it stands; a misspelt one under the name that is meant."""
+        return map_columns(self.columns, self.spec)
 
 
 def make_broken_table(spec: TableSpec, file: str, *findings: Finding) -> RawTable:
@@ -160,8 +171,16 @@ def build_raw_table(
         size.count_row(cells, line)
         if any(cells):
             filled.append(RawRow(line, cells))
+    return make_raw_table(spec, place, columns, filled)
+
+
+def make_raw_table(spec: TableSpec, place: str, columns: Sequence[str], rows: Sequence[RawRow]) -> RawTable:
+    """A table with what is wrong with its header."""
     names = hide_unknown_names(columns, spec)
-    return RawTable(spec, place, names, filled, tuple(check_header(names, spec, place)))
+    found = list(check_header(names, spec, place))
+    errors = tuple(one for one in found if one.severity is Severity.ERROR)
+    remarks = tuple(one for one in found if one.severity is not Severity.ERROR)
+    return RawTable(spec, place, names, rows, errors, remarks=remarks)
 
 
 def hide_unknown_names(columns: Sequence[str], spec: TableSpec) -> tuple[str, ...]:
@@ -170,12 +189,12 @@ def hide_unknown_names(columns: Sequence[str], spec: TableSpec) -> tuple[str, ..
     Where the header is missing, or joined with the row below it, cells stand in the place of names.
     """
     known = (*spec.columns, *spec.optional)
-    if not spec.private or set(columns) <= {*known, ""}:
+    if not spec.private or set(map(strip_serial, columns)) <= {*known, ""}:
         return tuple(columns)
 
     names = []
     for position, name in enumerate(columns, 1):
-        is_known = not name or name in known or _find_close_name(name[:80], known)
+        is_known = not name or strip_serial(name) in known or _find_close_name(name[:80], known)
         names.append(name if is_known else f"column {position}")
     return tuple(names)
 
@@ -186,33 +205,101 @@ def _find_close_name(name: str, known: Sequence[str]) -> str:
     return close[0] if close else ""
 
 
+def number_names(columns: Sequence[str]) -> list[str]:
+    """A name of its own for each column: the second ``notes`` is ``notes (2)``."""
+    names: dict[str, None] = {}
+    for name in columns:
+        number = 1
+        while (unique := f"{name} ({number})" if number > 1 else name) in names:
+            number += 1
+        names[unique] = None
+    return list(names)
+
+
+def strip_serial(column: str) -> str:
+    """The column whose numbers behind dates stand in this one; any other column itself."""
+    return column.removesuffix(SERIAL_1900).removesuffix(SERIAL_1904)
+
+
+def map_columns(columns: Sequence[str], spec: TableSpec) -> dict[str, int]:
+    """Where each column of a table stands; without those that are missing or stand there twice."""
+    counts = Counter(columns)
+    known = (*spec.columns, *spec.optional)
+    positions = {name: columns.index(name) for name in known if counts[name] == 1}
+    return positions | {meant: columns.index(name) for name, meant in _find_misspelt(columns, spec).items()}
+
+
+def _find_misspelt(columns: Sequence[str], spec: TableSpec) -> dict[str, str]:
+    """Unknown columns that stand for a missing one, and for which: by their name, or else by their place."""
+    meant = find_close_columns(columns, spec)
+    if len(columns) == len(spec.columns):
+        missing = {*spec.columns} - {*columns, *meant.values()}
+        for name, here in zip(columns, spec.columns, strict=True):
+            if here in missing and name not in (*spec.columns, *spec.optional, *meant) and columns.count(name) == 1:
+                meant[name] = here  # renamed beyond recognition, but it stands where the published one should
+    return meant
+
+
+def find_close_columns(columns: Sequence[str], spec: TableSpec) -> dict[str, str]:
+    """Unknown columns whose names are nearly those of missing ones, and of which."""
+    counts = Counter(columns)
+    missing = [name for name in spec.columns if name not in counts]
+    unknown = [name for name in counts if strip_serial(name) not in (*spec.columns, *spec.optional)]
+    unknown = [name for name in unknown if counts[name] == 1]
+    meant: dict[str, str] = {}
+    for name in unknown[:_UNKNOWN_LISTED]:
+        if close := _find_close_name(name, missing):
+            meant[name] = close
+            missing.remove(close)
+    return meant
+
+
 def check_header(columns: Sequence[str], spec: TableSpec, file: str) -> Iterator[Finding]:
     """Duplicate, unknown and missing columns; a misspelt one is one finding, not an unknown and a missing one."""
     place: dict[str, Any] = {"table": spec.name, "line": 1, "file": file}
     allowed = (*spec.columns, *spec.optional)
-    missing = [c for c in spec.columns if c not in columns]
+    place_of_unknown = {**place, "expected": ", ".join(allowed)}
     counts = Counter(columns)
-    for column, times in counts.items():
-        if times > 1:
-            message = f"column {column!r} stands {times} times in the header"
+    for column in allowed:
+        if counts[column] > 1:
+            message = f"column {column!r} stands {counts[column]} times in the header"
             yield finding("table.column_duplicate", message, column=column, **place)
-    unknown = [column for column in counts if column not in allowed]
+    misspelt = _find_misspelt(columns, spec)
+    unknown = [column for column in counts if strip_serial(column) not in allowed]
     for column in unknown[:_UNKNOWN_LISTED]:
-        position = columns.index(column)
-        meant = _find_close_name(column, missing)
-        if not meant and len(columns) == len(spec.columns) and spec.columns[position] in missing:
-            meant = spec.columns[position]  # renamed beyond recognition, but it stands where the published one should
-        hint = ""
-        if meant:
-            missing.remove(meant)
-            # A name that is only near may say another unit: weight_kg is no weight in grams.
-            is_same = column.strip().casefold().replace(" ", "_").replace("-", "_") == meant
-            hint = f"Rename it to {meant}."
-            if not is_same:
-                hint = f"Look at its cells: if they are those of {meant}, in its unit, rename it so."
-        elif not column:
-            hint = f"Column {position + 1} has no name: name it, or delete it when it is empty."
         message = f"table {spec.name} has no column {column!r}"
-        yield finding("table.column_unknown", message, hint=hint, column=column, expected=", ".join(allowed), **place)
-    for column in missing:
-        yield finding("table.column_missing", f"the column {column} is missing from the header", column=column, **place)
+        severity, hint = Severity.WARNING, _suggest_place(column, columns, spec)
+        if column in misspelt:
+            message += f", and {misspelt[column]} is missing"
+            severity, hint = Severity.ERROR, _suggest_name(column, misspelt[column])
+        else:
+            message += "; its cells are kept as they stand" if not spec.private else "; its cells are taken for private"
+        more = {**place_of_unknown, "column": column}
+        yield finding("table.column_unknown", message, severity=severity, hint=hint, **more)
+    if len(unknown) > _UNKNOWN_LISTED:
+        message = f"table {spec.name} has {len(unknown) - _UNKNOWN_LISTED} more unknown columns"
+        yield finding("table.column_unknown", message, severity=Severity.WARNING, **place_of_unknown)
+    for column in spec.columns:
+        if column not in counts and column not in misspelt.values():
+            yield finding(
+                "table.column_missing", f"the column {column} is missing from the header", column=column, **place
+            )
+
+
+def _suggest_name(column: str, meant: str) -> str:
+    """How to rename a misspelt column: a name that is only near may say another unit, as weight_kg is not in grams."""
+    if column.strip().casefold().replace(" ", "_").replace("-", "_") == meant:
+        return f"Rename it to {meant}."
+    return f"Look at its cells: if they are those of {meant}, in its unit, rename it so."
+
+
+def _suggest_place(column: str, columns: Sequence[str], spec: TableSpec) -> str:
+    """What to do with an unknown column that stands for no missing one."""
+    if not column:
+        return f"Column {columns.index(column) + 1} has no name: name it, or delete it when it is empty."
+    if close := _find_close_name(column, [name for name in spec.optional if name not in columns]):
+        return f"Rename it to {close}, if that is meant."
+    return (
+        f"To check it, or to take it to a field of a result, add it to `optional` of [tables.{spec.name}] in a profile "
+        f"of your own and describe it in schemas/{spec.name}.schema.json; a rule in mappings/ says where it goes."
+    )

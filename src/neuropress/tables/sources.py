@@ -20,10 +20,10 @@ from .raw import (
     RawTable,
     TableSize,
     TableSource,
-    check_header,
-    hide_unknown_names,
+    find_close_columns,
     make_broken_table,
     make_over_budget_table,
+    make_raw_table,
 )
 from .sqlite import MAGIC, read_sqlite
 from .unread_files import SUFFIXES
@@ -91,7 +91,8 @@ def read_jsonl(path: Path, spec: TableSpec) -> RawTable:
             if len(names) > TABLE_COLUMNS:
                 raise OverBudget(f"up to line {line} it has {len(names)} keys; a table has at most {TABLE_COLUMNS}")
         columns = list(names) or list(spec.columns)
-        columns += [c for c in spec.columns if c not in names]  # a key that no line has is blank in all
+        there = {*names, *find_close_columns(columns, spec).values()}
+        columns += [c for c in spec.columns if c not in there]  # a key that no line has is blank in all
         size = TableSize(columns)
         rows = []
         for line, pairs in objects:
@@ -103,8 +104,7 @@ def read_jsonl(path: Path, spec: TableSpec) -> RawTable:
         message = f"{path.name} line {bad.line}: {bad}"
         bad_line = finding("table.json", message, table=spec.name, line=bad.line, file=path.name)
         return make_broken_table(spec, path.name, bad_line)
-    known = hide_unknown_names(columns, spec)
-    return RawTable(spec, path.name, known, rows, tuple(check_header(known, spec, path.name)))
+    return make_raw_table(spec, path.name, columns, rows)
 
 
 class _BadLine(ValueError):

@@ -13,7 +13,7 @@ from ..model.record import Cell, Record, Value
 from ..model.waiver import Waiver, waive
 from .cells import FlaggedCell, build_cell_parser
 from .keys import find_key_fault
-from .raw import RawRow, RawTable
+from .raw import RawRow, RawTable, number_names
 from .schema import Conditional, compile_table_schema
 
 _NO_COLUMNS: frozenset[str] = frozenset()
@@ -62,12 +62,27 @@ class RowCells(_RowMapping[Cell, str]):
 
 @dataclass(frozen=True, slots=True)
 class UnkeyedRow:
-    """A row without a key of its own: what stands there instead, why, and what it points to (column -> text)."""
+    """A row without a key of its own.
 
-    text: str
-    line: int
+    Attributes
+    ----------
+    record
+        The row; its key is what stands in the key's place.
+    finding
+        What is wrong with its key.
+    error_columns
+        Columns with an error.
+    parents
+        Those of the record, filled in by linking.
+    is_copy
+        Whether it is the same as the row that has the key, cell by cell.
+    """
+
+    record: Record
     finding: Finding
-    foreign: Mapping[str, str]
+    error_columns: frozenset[str]
+    parents: dict[str, Record]
+    is_copy: bool = False
 
 
 @dataclass(slots=True)
@@ -108,8 +123,13 @@ class TypedTable:
         """The first finding on the table as a whole."""
         return self.raw.findings[0] if self.raw.findings else None
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether its keys can be read: what they do not name is not there."""
+        return self.raw.spec.key in self.raw.positions
+
     def add_row(
-        self, key: str, line: int, cells: Mapping[str, Cell], values: RowValues[Value], error_columns: frozenset[str]
+        self, key: str, line: int, cells: Mapping[str, Cell], values: Mapping[str, Value], error_columns: frozenset[str]
     ) -> None:
         """Take a row that has a key of its own."""
         parents: dict[str, Record] = {}
@@ -119,6 +139,22 @@ class TypedTable:
         if error_columns:
             self.error_columns[key] = error_columns
 
+    def add_unkeyed_row(
+        self,
+        key: str,
+        line: int,
+        cells: Mapping[str, Cell],
+        values: Mapping[str, Value],
+        error_columns: frozenset[str],
+        reason: Finding,
+    ) -> None:
+        """Take a row that has no key of its own."""
+        parents: dict[str, Record] = {}
+        record = Record(self.raw.spec.name, key, line, cells, values, parents)
+        first = self.rows.get(key)
+        is_copy = first is not None and first.cells == cells
+        self.unkeyed.append(UnkeyedRow(record, reason, error_columns, parents, is_copy))
+
 
 def parse_table(raw: RawTable, profile: Profile, waivers: Sequence[Waiver] = ()) -> TypedTable:
     """Understand every row of a raw table."""
@@ -126,29 +162,22 @@ def parse_table(raw: RawTable, profile: Profile, waivers: Sequence[Waiver] = ())
     typed = TypedTable(raw, findings=list(raw.findings), waivers=waivers)
     if raw.spec.name in profile.accompanied:
         typed.companions = {}
-    if typed.broken:
-        _recover_keys(typed, profile)
+    if not raw.columns:
         return typed
-    spec = raw.spec
-    names = [c for c in (*spec.columns, *spec.optional) if c in raw.columns]
-    either = tuple(name for name in spec.either if name in names)
-    choice = either if len(either) > 1 else ()
-    layout = _TableLayout(
-        texts={name: raw.columns.index(name) for name in names},
-        values={name: position for position, name in enumerate(names)},
-        conditionals=compile_table_schema(spec.name, spec.schema).conditionals,
-        choice=choice,
-    )
+    layout = _TableLayout.of(raw)
     parsers = []
-    for name in names:
-        blank = name in choice if name in either else None
-        parsers.append((build_cell_parser(name, spec, profile, blank), layout.texts[name]))
+    for name in layout.values:
+        if name not in layout.absent:
+            blank = name in layout.choice if name in raw.spec.either else None
+            parse = build_cell_parser(name, raw.spec, profile, blank)
+            parsers.append((parse, layout.texts[name]))
+    nothing: list[Value | FlaggedCell] = [None] * len(layout.absent)
     for row in raw.rows:
         texts = row.cells
         if len(texts) != len(raw.columns):
             _add_ragged_row(row, typed, profile)
             continue
-        _add_row(row, [parse(texts[position]) for parse, position in parsers], layout, typed)
+        _add_row(row, [parse(texts[position]) for parse, position in parsers] + nothing, layout, typed)
     return typed
 
 
@@ -160,6 +189,31 @@ class _TableLayout:
     values: Mapping[str, int]
     conditionals: tuple[Conditional, ...]
     choice: tuple[str, ...]
+    absent: frozenset[str]
+
+    @classmethod
+    def of(cls, raw: RawTable) -> _TableLayout:
+        """The layout of a table; of columns that its header does not name once, every cell is wrong."""
+        spec, positions = raw.spec, raw.positions
+        absent = [name for name in spec.columns if name not in positions]
+        names = [name for name in (*spec.columns, *spec.optional) if name in positions]
+        either = tuple(name for name in spec.either if name in positions)
+        texts = {name: positions[name] for name in names}
+        for position, name in enumerate(number_names(raw.columns)):
+            texts.setdefault(name, position)  # what the table does not know travels as it stands
+        # Beyond the cells of a row stands one more, which is blank.
+        texts |= dict.fromkeys(absent, len(raw.columns))
+        return cls(
+            texts=texts,
+            values={name: position for position, name in enumerate((*names, *absent))},
+            conditionals=compile_table_schema(spec.name, spec.schema).conditionals,
+            choice=either if len(either) > 1 else (),
+            absent=frozenset(absent),
+        )
+
+    def make_cells(self, texts: tuple[str, ...]) -> RowCells:
+        """The cells of a row."""
+        return RowCells(self.texts, (*texts, "") if self.absent else texts)
 
     def is_undecided(self, values: Mapping[str, Value]) -> bool:
         """Whether not exactly one of the columns of choice is filled in."""
@@ -177,11 +231,11 @@ def _is_unflagged(parsed: list[Value | FlaggedCell]) -> TypeGuard[list[Value]]:
 
 def _add_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLayout, typed: TypedTable) -> None:
     """A row without any finding is taken as it is, which nearly all rows are; the others are judged."""
-    if _is_unflagged(parsed):
+    if _is_unflagged(parsed) and not layout.absent and not row.faults:
         key = row.cells[layout.texts[typed.raw.spec.key]]
         values = RowValues(layout.values, parsed)
         if key not in typed.rows and not layout.has_conflict(values):
-            typed.add_row(key, row.line, RowCells(layout.texts, row.cells), values, _NO_COLUMNS)
+            typed.add_row(key, row.line, layout.make_cells(row.cells), values, _NO_COLUMNS)
             return
     _judge_row(row, parsed, layout, typed)
 
@@ -189,9 +243,9 @@ def _add_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLayou
 class _JudgedRow:
     """The findings on one row, and its columns with an error that nobody answers for."""
 
-    def __init__(self, row: RawRow, key: str, typed: TypedTable) -> None:
+    def __init__(self, row: RawRow, key: str, typed: TypedTable, absent: frozenset[str]) -> None:
         self.findings: list[Finding] = []
-        self.error_columns: set[str] = set()
+        self.error_columns: set[str] = set(absent)
         self._private = typed.raw.spec.private
         self._waivers = typed.waivers
         self._place: dict[str, Any] = {"table": typed.raw.spec.name, "line": row.line, "key": key or None}
@@ -226,15 +280,23 @@ class _JudgedRow:
 
 
 def _judge_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLayout, typed: TypedTable) -> None:
-    spec, texts, position = typed.raw.spec, row.cells, layout.texts
+    spec, position = typed.raw.spec, layout.texts
+    texts = (*row.cells, "")
     key = texts[position[spec.key]]
-    judged = _JudgedRow(row, key, typed)
+    judged = _JudgedRow(row, key, typed, layout.absent)
     resolved: list[Value] = []
     for name, cell in zip(layout.values, parsed, strict=True):
-        if isinstance(cell, FlaggedCell):
+        refused = row.faults.get(position[name])
+        if refused is not None:
+            judged.findings.append(waive(refused, typed.waivers))
+            judged.error_columns.add(name)
+            resolved.append(None)
+        elif isinstance(cell, FlaggedCell):
             resolved.append(judged.resolve_cell(name, cell, texts[position[name]]))
         else:
             resolved.append(cell)
+    beyond = row.faults.keys() - {position[name] for name in layout.values}
+    judged.findings += [waive(row.faults[place], typed.waivers) for place in sorted(beyond)]
     values = RowValues(layout.values, resolved)
     _judge_conditions(judged, values, texts, layout)
     first = typed.rows.get(key)
@@ -244,14 +306,15 @@ def _judge_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLay
         judged.error_columns.add(spec.key)  # waived or not: two rows cannot have one key
     typed.findings += judged.findings
     cause = judged.find_cause()
-    if cause is not None:
+    if cause is not None and key:
         typed.causes.setdefault(key, cause)
-    if spec.key in judged.error_columns:
-        reason = next(reported for reported in judged.findings if reported.location.column == spec.key)
-        foreign = {column: texts[position[column]] for column in spec.foreign if column in position}
-        typed.unkeyed.append(UnkeyedRow(key, row.line, reason, foreign))
+    cells, error_columns = layout.make_cells(row.cells), frozenset(judged.error_columns)
+    if spec.key not in error_columns:
+        typed.add_row(key, row.line, cells, values, error_columns)
         return
-    typed.add_row(key, row.line, RowCells(position, texts), values, frozenset(judged.error_columns))
+    of_key = (reported for reported in judged.findings if reported.location.column == spec.key)
+    reason = next(of_key, None) or typed.raw.findings[0]
+    typed.add_unkeyed_row(key, row.line, cells, values, error_columns, reason)
 
 
 def _judge_conditions(judged: _JudgedRow, values: RowValues[Value], texts: Sequence[str], layout: _TableLayout) -> None:
@@ -274,39 +337,20 @@ def _add_ragged_row(row: RawRow, typed: TypedTable, profile: Profile) -> None:
     """A row whose cells cannot be assigned to columns: kept with its key, where that can be read."""
     raw = typed.raw
     message = f"the row has {len(row.cells)} cells, the header {len(raw.columns)}"
-    position = raw.columns.index(raw.spec.key)
+    position = raw.positions.get(raw.spec.key, len(row.cells))
     text = row.cells[position] if position < len(row.cells) else ""
     has_key = bool(text) and find_key_fault(text, (raw.spec.name,), profile) is None and text not in typed.rows
     place: dict[str, Any] = {"table": raw.spec.name, "line": row.line, "key": text if has_key else None}
     ragged = waive(finding("table.row_ragged", message, **place), typed.waivers)
     typed.findings.append(ragged)
-    if has_key:
-        typed.causes.setdefault(text, ragged)
-        _add_key_only(row, text, typed)
-    else:
-        cells = dict(zip(raw.columns, row.cells, strict=False))
-        foreign = {column: cells.get(column, "") for column in raw.spec.foreign}
-        # What stands in the key's place may be a private cell: the row goes by its line.
-        typed.unkeyed.append(UnkeyedRow("" if raw.spec.private else text, row.line, ragged, foreign))
-
-
-def _recover_keys(typed: TypedTable, profile: Profile) -> None:
-    """Keys of a table that is wrong as a whole, so that rows that point to it have the true cause."""
-    raw = typed.raw
-    if raw.columns.count(raw.spec.key) != 1:
-        return
-    position = raw.columns.index(raw.spec.key)
-    for row in raw.rows:
-        text = row.cells[position] if position < len(row.cells) else ""
-        if text and text not in typed.rows and find_key_fault(text, (raw.spec.name,), profile) is None:
-            _add_key_only(row, text, typed)
-
-
-def _add_key_only(row: RawRow, key: str, typed: TypedTable) -> None:
-    """A row of which nothing but the key is trusted; it has all columns nevertheless."""
-    raw = typed.raw
-    texts = dict(zip(raw.columns, row.cells, strict=False))
+    # Nothing but the key is trusted; it has all columns nevertheless.
     index = {name: position for position, name in enumerate(raw.spec.columns)}
+    texts = {name: row.cells[position] for name, position in raw.positions.items() if position < len(row.cells)}
     cells = RowCells(index, [texts.get(name, "") for name in index])
     nothing: RowValues[Value] = RowValues(index, [None] * len(index))
-    typed.add_row(key, row.line, cells, nothing, frozenset(index))
+    if has_key:
+        typed.causes.setdefault(text, ragged)
+        typed.add_row(text, row.line, cells, nothing, frozenset(index))
+    else:
+        # What stands in the key's place may be a private cell: the row goes by its line.
+        typed.add_unkeyed_row("" if raw.spec.private else text, row.line, cells, nothing, frozenset(index), ragged)

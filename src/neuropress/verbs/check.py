@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,12 +14,12 @@ from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
-from ..planning.facts import collect_facts, compare_with_facts, load_facts
-from ..planning.raw import check_files
+from ..planning.facts import collect_facts, load_facts
+from ..planning.inspect import RowInspector, keep_findings_on_rows, leave_out_failed
+from ..planning.raw import check_files, check_unnamed_files, list_named_keys
 from ..planning.stale import State
-from ..planning.targets import list_unplaced_rows
+from ..planning.targets import Wanted, list_unplaced_rows
 from ..storage.state import write_atomic
-from ..tables import normalise_key, read_tables
 from ..workspace import EVERYTHING, Selection, Workspace
 from .letter import Letter, compose_letter
 from .since import demote_known_findings, extract_revision
@@ -55,11 +56,7 @@ def _find_unused_options(workspace: Workspace) -> list[Finding]:
     config = workspace.config
     if not config.options:
         return []
-    keys = set()
-    for table in read_tables(config.tables, config.profile).values():
-        positions = [i for i, column in enumerate(table.columns) if column in table.spec.paths]
-        for row in table.rows:
-            keys |= {normalise_key(row.cells[i], config.profile) for i in positions if i < len(row.cells)}
+    keys = list_named_keys(config)
     unused = [name for name in config.options if not any(matches_key(name, key) for key in keys)]
     return [finding("options.unused", f"no row names {name}", value=name, file=FILE) for name in unused]
 
@@ -67,14 +64,21 @@ def _find_unused_options(workspace: Workspace) -> list[Finding]:
 def _check_tables(workspace: Workspace, select: Selection) -> tuple[list[Outcome], list[Finding]]:
     """Tables alone, and their cells against the headers' facts that were collected before."""
     targets = workspace.targets(select)
-    facts = load_facts(workspace.config.root)
+    inspector = RowInspector(workspace.tables, workspace.config, load_facts(workspace.config.root))
     outcomes = []
     for wanted in targets:
-        compared = compare_with_facts(workspace.config, wanted, facts)
+        compared = inspector.inspect_jobs(wanted.jobs)
         state = WRONG if wanted.blocked or has_errors(compared) else "tables ready"
         outcomes.append(Outcome(wanted.target.path, state, "", tuple(compared)))
     outcomes += workspace.rows_without_target(select, WRONG)
-    return outcomes, workspace.table_findings(select, targets)
+    rest = inspector.inspect_rest(_list_rows(targets) if select else None)
+    return outcomes, [*workspace.table_findings(select, targets), *rest]
+
+
+def _list_rows(targets: Sequence[Wanted]) -> set[tuple[str, str]]:
+    """Rows that selected targets depend on or do without."""
+    rows = {(row.table, row.key) for wanted in targets for row in wanted.records()}
+    return rows.union(*(wanted.blocked for wanted in targets))
 
 
 def _check_raw_files(
@@ -83,19 +87,41 @@ def _check_raw_files(
     """Tables and raw files: every result is planned as `convert` would plan it."""
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
-    findings += check_files(workspace.tables, workspace.config, targets if select else None)
+    inspector = RowInspector(workspace.tables, workspace.config)
     outcomes = []
     for wanted in track(progress, "check", targets, lambda wanted: Path(wanted.target.path).name):
-        usable = wanted.usable(keep_going=True)
-        planned = workspace.build(usable) if usable else None
-        state = "ready"
+        is_ready, found = _plan_target(workspace, wanted, inspector)
+        found += inspector.inspect_jobs(wanted.jobs)
+        state = "ready" if is_ready else WRONG
         if wanted.empty:
             state = str(State.EMPTY)
-        elif wanted.blocked or planned is None or planned.plan is None:
-            state = WRONG
-        outcomes.append(Outcome(wanted.target.path, state, "", planned.findings if planned else ()))
+        outcomes.append(Outcome(wanted.target.path, state, "", tuple(found)))
     outcomes += workspace.rows_without_target(select, WRONG)
+    findings += inspector.inspect_rest(_list_rows(targets) if select else None)
+    findings += check_files(workspace.tables, workspace.config, inspector.seen, targets if select else None)
+    if not select:
+        findings += check_unnamed_files(workspace.config, inspector.read)
     return outcomes, [*findings, *workspace.results_without_row(select)]
+
+
+def _plan_target(workspace: Workspace, wanted: Wanted, inspector: RowInspector) -> tuple[bool, list[Finding]]:
+    """Whether a result can be made with all its rows, and what was found on the way.
+
+    Where rows fail, the others are planned without them, until none is left that could fail.
+    """
+    usable = wanted.usable(keep_going=True)
+    if usable is None:
+        return False, []
+    planned = workspace.build(usable)
+    # A row that failed is looked at once more, by itself: its file may be wrong in several ways.
+    inspector.pass_over(job for job in usable.jobs if (job[1].table, job[1].key) not in planned.failed)
+    found = list(planned.findings)
+    inspector.read |= {touched.key for touched in planned.plan.inputs} if planned.plan else set()
+    is_ready = planned.plan is not None and not wanted.blocked
+    while planned.plan is None and (usable := leave_out_failed(usable, dict(planned.failed))):
+        planned = workspace.build(usable)
+        found += keep_findings_on_rows(planned.findings, usable.jobs)
+    return is_ready, found
 
 
 def _findings_at(workspace: Workspace, revision: str) -> tuple[Finding, ...]:

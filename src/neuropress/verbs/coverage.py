@@ -235,7 +235,9 @@ def list_places(config: Config, results: Results, cell: str) -> list[Place]:
     rows = [row for row in raw_rows(tables[table]) if key in (row.key, row.cells.get(named))] if named else []
     if not any(column in row.cells for row in rows):
         raise problem("coverage.no_cell", f"the tables have no cell {cell}; it is written table.key.column", value=cell)
-    if column in config.profile.tables[table].private:
+    spec = config.profile.tables[table]
+    is_known = column in (*spec.columns, *spec.optional)
+    if column in spec.private or not (is_known or any(row.cells.get(column) for row in rows)):
         return []
     paths = dict.fromkeys(path for row in rows for path in results.carried.get(row_text(row), (NAME,)))
     reached = (place for row in rows for place in results.fields.get((table, row.key, column), ()))

@@ -159,8 +159,7 @@ def _make_tables(contents: tuple[Content, ...], key: str, stated: Stated, target
     record = replace(record, parents={SESSION: session} if "session_id" in data.columns else {})
     rows = {record.table: {record.key: record}, SESSION: {session.key: session}}
     rows["subject"] = {row.key: row for row in session.parents.values()}
-    referencing = {(SESSION, session.key): [record]}
-    return Tables(rows, {}, {}, {}, (), {}, referencing, {})
+    return Tables.of_sound_rows(rows, {(SESSION, session.key): [record]})
 
 
 def _choose_table(contents: tuple[Content, ...], target: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -27,7 +28,17 @@ def describe_status(workspace: Workspace, select: Selection = EVERYTHING) -> Rep
     outcomes = list(_describe_targets(workspace, select))
     outcomes += [replace(row, facts=UNKNOWN) for row in workspace.rows_without_target(select, "blocked")]
     findings = workspace.unknown_names(select) + workspace.results_without_row(select)
-    return Report.of("status", outcomes, findings)
+    return replace(Report.of("status", outcomes, findings), note=_count_table_findings(workspace))
+
+
+def _count_table_findings(workspace: Workspace) -> str:
+    """How much `check` has to say of the tables; it is not repeated here."""
+    counts = Counter(found.severity for found in workspace.tables.findings)
+    parts = []
+    for severity in (Severity.ERROR, Severity.WARNING):
+        if number := counts[severity]:
+            parts.append(f"{number} {severity}{'s' if number != 1 else ''}")
+    return f"{' and '.join(parts)} in the tables: neuropress check shows them" if parts else ""
 
 
 def _describe_targets(workspace: Workspace, select: Selection) -> Iterator[Outcome]:

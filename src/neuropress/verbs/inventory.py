@@ -1,0 +1,73 @@
+"""``status --files``: raw files and path cells, both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePosixPath
+
+from ..model.finding import Problem
+from ..model.report import Outcome, Report
+from ..planning.inspect import list_expected_keys
+from ..planning.raw import PathCell, list_named_keys, list_unnamed_files
+from ..workspace import Workspace
+
+UNNAMED, MISSING, UNREAD, WITHHELD, READ = "named by no row", "missing", "named, not read", "withheld", "read"
+_FEW = 20
+"""Files of one folder that are listed one by one; of more, the folder is."""
+
+
+def list_files(workspace: Workspace) -> Report:
+    """One outcome for each raw file that no row names, each file that is missing, and each that is named.
+
+    A file that is named is read, or withheld with its row, or nothing is made from it (`file_path_script`).
+
+    Facts of an outcome are the `cells` that name it (table, line, column), or the `files` of a folder.
+    """
+    named = list_named_keys(workspace.config)
+    read = _list_read_keys(workspace)
+    unnamed = list_unnamed_files(workspace.config, [*named, *read], remote=True)
+    outcomes = [*_group_unnamed(sorted(unnamed)), *_describe_named(workspace, named, read)]
+    order = [UNNAMED, MISSING, WITHHELD, UNREAD, READ]
+    outcomes.sort(key=lambda outcome: (order.index(outcome.done), outcome.target))
+    return Report.of("files", outcomes, [])
+
+
+def _list_read_keys(workspace: Workspace) -> set[str]:
+    """Keys of all files that plans read, and of the folders and sets that they belong to."""
+    read: set[str] = set()
+    for wanted in workspace.targets():
+        usable = wanted.usable(keep_going=True)
+        planned = workspace.build(usable) if usable else None
+        if planned and planned.plan:
+            read |= {touched.key for touched in planned.plan.inputs} | set(planned.plan.sources)
+    return read
+
+
+def _describe_named(workspace: Workspace, named: Mapping[str, Sequence[PathCell]], read: set[str]) -> Iterator[Outcome]:
+    """Whether the file that cells name is there, and whether a result is made from it."""
+    roots = workspace.config.sources()
+    expected = list_expected_keys(workspace.tables, workspace.config)
+    for key, cells in named.items():
+        table, line, column = cells[0]
+        more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
+        where = f"{table} line {line} {column}{more}"
+        facts = {"cells": [{"table": table, "line": line, "column": column} for table, line, column in cells]}
+        try:
+            roots.locate(key)
+        except Problem as bad:
+            why = "" if bad.finding.id == "file.missing" else f": {bad.finding.message}"
+            yield Outcome(key, MISSING, f"{where}{why}", (), facts)
+            continue
+        done = READ if key in read else WITHHELD if key in expected else UNREAD
+        yield Outcome(key, done, where, (), facts)
+
+
+def _group_unnamed(keys: Sequence[str]) -> Iterator[Outcome]:
+    folders: dict[str, list[str]] = {}
+    for key in keys:
+        folders.setdefault(str(PurePosixPath(key).parent), []).append(key)
+    for folder, files in folders.items():
+        if len(files) > _FEW:
+            yield Outcome(f"{folder}/", UNNAMED, f"{len(files)} files", (), {"files": files})
+        else:
+            yield from (Outcome(key, UNNAMED, "", (), {"files": [key]}) for key in files)
