@@ -20,7 +20,7 @@ from . import Built, Job
 from ._clamp import CURRENT, SERIES, VOLTAGE, assign_roles, parse_si_unit
 
 NAME = "patch_clamp"
-REVISION = 3
+REVISION = 4
 TABLES: tuple[str, ...] = ("ephys",)
 COLUMN: Mapping[str, str] = {"ephys": "file_path_raw"}
 TARGET = "session"
@@ -110,9 +110,10 @@ class _RecordingConverter:
     def add_nodes(self) -> None:
         """All nodes and findings of the recording."""
         self._report_assumptions()
+        cells = self._name_cells()
         for channel in self.recording.adc:
-            if self.roles[channel.index].mode:
-                self._add_electrode(channel)
+            if channel.index in cells:
+                self._add_electrode(channel, cells[channel.index])
         simultaneous = [row for sweep in self.recording.sweeps if (row := self._add_sweep(sweep))]
         if simultaneous:
             self._add_hierarchy(simultaneous)
@@ -156,13 +157,41 @@ class _RecordingConverter:
         """A field that the header gives, with the facts it came from."""
         return Field(value, f"{NAME}:{name}", via, tuple(self.job.make_fact_ref(f, t) for f, t in facts))
 
-    def _add_electrode(self, channel: Channel) -> None:
-        """One electrode for each clamped channel; cell ids are unique by the row and the channel."""
+    def _name_cells(self) -> dict[int, Field]:
+        """Channel -> id of its cell: as the row names it, else one of its own for each clamped channel.
+
+        Raises
+        ------
+        Problem
+            ``ephys.cells``: the row names several cells, but not one for each clamped channel.
+        """
+        clamped = [channel for channel in self.recording.adc if self.roles[channel.index].mode]
+        stated = self.job.fields.get("electrode", {}).get("cell_id")
+        if stated is None:
+            names = {}
+            for channel in clamped:
+                refs = (
+                    self.job.record.ref("ephys_id"),
+                    self.job.make_fact_ref(f"adc{channel.index}.name", channel.name),
+                )
+                names[channel.index] = Field(
+                    f"{self.key}_ch{channel.index}", f"{NAME}:cell_id", "row_and_channel", refs
+                )
+            return names
+        cells = [name.strip() for name in str(stated.value).split(";") if name.strip()]
+        if len(cells) == 1:  # soma and dendrite of one cell have an electrode each
+            return {channel.index: stated for channel in clamped}
+        if len(cells) != len(clamped):
+            channels = ", ".join(channel.name for channel in clamped) or "none"
+            message = f"{self.key} names {len(cells)} cells, and {len(clamped)} channels of {self.job.source} are clamped ({channels})"
+            raise problem("ephys.cells", message, **self.job.locate("cell"))
+        pairs = zip(clamped, cells, strict=True)
+        return {channel.index: Field(cell, f"{NAME}:cells", "split", stated.sources) for channel, cell in pairs}
+
+    def _add_electrode(self, channel: Channel, cell: Field) -> None:
+        """One electrode for each clamped channel of each recording."""
         fields = dict(self.job.fields.get("electrode", {}))
-        prefix = fields.get("cell_id")
-        cell = f"{self.key}_ch{channel.index}"
-        refs = (*(prefix.sources if prefix else ()), self.job.make_fact_ref(f"adc{channel.index}.name", channel.name))
-        fields["cell_id"] = Field(cell, f"{NAME}:cell_id", "copy", refs)
+        fields["cell_id"] = cell
         path = f"{ICEPHYS}/{self.key}_electrode_ch{channel.index}"
         device = self.session.add_device(self.job.fields.get("device", {}))
         self.session.nodes.append(Node(path, "IntracellularElectrode", fields, {"device": device}))
@@ -234,7 +263,9 @@ class _RecordingConverter:
             "starting_time", float(self.start + sweep.start), (f"sweep{sweep.index}.start", sweep.start)
         )
         fields = {
-            "description": self._make_field("description", description, (f"{label}.name", channel.name)),
+            "description": self._make_field(
+                "description", description, (f"{label}.name", channel.name), via="template"
+            ),
             "rate": self._make_field("rate", float(recording.rate), ("sampling_rate", recording.rate)),
             "starting_time": Field(start.value, start.rule, "session_seconds", start.sources + self.clock),
             "conversion": self._make_field("conversion", float(channel.gain * factor), *scale[:2], via="si_scale"),
@@ -244,7 +275,9 @@ class _RecordingConverter:
             fields["unit"] = self._make_field("unit", channel.unit or "unknown", scale[0])
         comments = [comment, f"alignment unknown: {self.unaligned}" if self.unaligned else ""]
         if any(comments):
-            fields["comments"] = self._make_field("comments", "; ".join(filter(None, comments)), scale[0])
+            fields["comments"] = self._make_field(
+                "comments", "; ".join(filter(None, comments)), scale[0], via="template"
+            )
         return fields
 
     def _build_clamp_fields(self, sweep: Sweep, mode: str) -> dict[str, Field]:

@@ -68,8 +68,10 @@ def make_recording(
     )  # fmt: skip
 
 
-def make_job(content: Any, key: str = KEY, started: datetime | None = STARTED, kind: str = "somatic patch") -> Job:
-    cells = {"ephys_id": key, "session_id": "RY_S_0001", "recording_type": kind, "file_path_raw": FILE}
+def make_job(
+    content: Any, key: str = KEY, started: datetime | None = STARTED, kind: str = "somatic patch", **more: str
+) -> Job:
+    cells = {"ephys_id": key, "session_id": "RY_S_0001", "recording_type": kind, "file_path_raw": FILE} | more
     record = Record("ephys", key, 2, {k: Cell(v) for k, v in cells.items()}, dict(cells))
     profile = load_profile("dendritic-consortium")
     fields = apply_mapping(load_mapping("patch_clamp"), Scope(record, profile, content.facts, FILE))
@@ -122,12 +124,33 @@ def test_electrode_and_device_come_from_the_table_and_the_header() -> None:
     electrode = nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"]
     assert get_values(electrode) == {
         "cell_id": "RY_E_0001_ch0", "location": "VISp",
-        "description": "Electrode of a recording of type: somatic patch",
+        "description": "Electrode of recording RY_E_0001 in session RY_S_0001 of type: somatic patch",
     }  # fmt: skip
     assert electrode.fields["location"].sources[0].origin == "default"
     device = nodes["/general/devices/patch_clamp_rig"]
     assert get_values(device) == {"description": "Amplifier: MultiClamp 700; Digitizer: Digidata 1440"}
     assert electrode.links == {"device": device.path}
+
+
+def list_cells(nodes: dict[str, Node]) -> list[str]:
+    return [node.fields["cell_id"].value for node in nodes.values() if node.type == "IntracellularElectrode"]
+
+
+def test_a_cell_is_named_by_the_row_or_by_row_and_channel() -> None:
+    two = make_recording((make_adc(0, "pA"), make_adc(1, "pA")), (make_dac(0, "mV"), make_dac(1, "mV")), (0, 1))
+    assert list_cells(build_nodes(two)[0]) == ["RY_E_0001_ch0", "RY_E_0001_ch1"]
+    nodes, _ = build_nodes(two, cell="c7")
+    assert list_cells(nodes) == ["c7", "c7"], "soma and dendrite of one cell"
+    assert nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"].fields["cell_id"].via == "copy"
+    assert list_cells(build_nodes(two, cell="c7; c8")[0]) == ["c7", "c8"]
+    with pytest.raises(Problem) as bad:
+        build_nodes(two, cell="c7; c8; c9")
+    assert (bad.value.finding.id, bad.value.finding.location.column) == ("ephys.cells", "cell")
+
+
+def test_two_recordings_of_one_cell_are_one_cell() -> None:
+    built = patch_clamp.build([make_job(make_recording(), key=f"RY_E_000{n}", cell="c7") for n in (1, 2)])
+    assert list_cells({node.path: node for node in built.nodes}) == ["c7", "c7"]
 
 
 def test_tables_from_recordings_up_to_conditions() -> None:

@@ -16,6 +16,7 @@ from ..planning.build import collect_rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted, list_rivals
 from ..results import KINDS, load_kind
+from ..results.fields import find_unmatched_fields
 from ..tables import read_tables
 from ..workspace import Workspace
 
@@ -56,7 +57,7 @@ class Results:
 
 
 def read_results(config: Config, current: Iterable[Wanted]) -> Results:
-    """Read the provenance of every current result."""
+    """Read the provenance of every current result, and see which of its fields the result bears out."""
     fields: dict[CellId, list[Place]] = {}
     carried: dict[RowText, list[str]] = {}
     kinds = {}
@@ -68,11 +69,14 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         for name, job in wanted.jobs:
             row_id = (path, job.table, job.key)
             takers[row_id] = takers.get(row_id, frozenset()) | {*list_rivals(name, job)}
-        made = load_kind(wanted.target.kind).read_provenance(config.output / path)
+        module = load_kind(wanted.target.kind)
+        made = module.read_provenance(config.output / path)
+        unmatched = find_unmatched_fields(module, config.output / path, made.fields)
         for row in made.records:
             carried.setdefault(row_text(row), []).append(path)
         for cell, place in _list_reached_cells(made, path):
-            fields.setdefault(cell, []).append(place)
+            if place.field not in unmatched:
+                fields.setdefault(cell, []).append(place)
     return Results(
         {cell: tuple(places) for cell, places in fields.items()},
         {row: tuple(paths) for row, paths in carried.items()},

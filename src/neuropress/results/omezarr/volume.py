@@ -11,11 +11,11 @@ levels are made: `pyramid`; where everything lies: `layout`; the units of work: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ...model.finding import Finding
 from ...model.plan import Plan, digest
@@ -99,6 +99,11 @@ def list_sample_arrays(path: Path) -> list[str]:
     return [f"/{LEVEL0}"]
 
 
+def read_fields(path: Path, names: Collection[str]) -> Mapping[str, Any]:
+    """What the root's ``zarr.json`` holds under each of these names."""
+    return metadata.find_values(stored.read_attributes(path), names)
+
+
 def digest_derived(path: Path) -> Mapping[str, str]:
     """Digests of the levels above 0, computed anew from the result.
 
@@ -128,6 +133,7 @@ __all__ = [
     "finish",
     "list_sample_arrays",
     "open_arrays",
+    "read_fields",
     "read_provenance",
     "stream_provenance",
     "validate",
