@@ -183,7 +183,9 @@ class _RecordingConverter:
             return {channel.index: stated for channel in clamped}
         if len(cells) != len(clamped):
             channels = ", ".join(channel.name for channel in clamped) or "none"
-            message = f"{self.key} names {len(cells)} cells, and {len(clamped)} channels of {self.job.source} are clamped ({channels})"
+            message = (
+                f"{self.key} names {len(cells)} cells; {len(clamped)} channels of its file are clamped: {channels}"
+            )
             raise problem("ephys.cells", message, **self.job.locate("cell"))
         pairs = zip(clamped, cells, strict=True)
         return {channel.index: Field(cell, f"{NAME}:cells", "split", stated.sources) for channel, cell in pairs}

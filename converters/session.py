@@ -12,11 +12,12 @@ from dataclasses import replace
 from neuropress.converters import Built, Job
 from neuropress.mapping.rules import Slots
 from neuropress.model.finding import Finding, finding, problem
+from neuropress.model.people import find_person
 from neuropress.model.plan import Field, Node, digest
 from neuropress.model.record import Record
 
 NAME = "session"
-REVISION = 2
+REVISION = 3
 TABLES = ("session",)
 COLUMN: Mapping[str, str] = {}
 TARGET = "session"
@@ -61,20 +62,18 @@ def build(jobs: Sequence[Job]) -> Built:
     """
     (job,) = jobs
     fields = dict(job.fields.get("file", {}))
-    findings: list[Finding] = []
     if "session_start_time" not in fields:
         raise problem("session.no_start", f"{job.record.key} has no start time", **job.locate("start_time"))
     fields["identifier"] = _build_identifier(job)
     if "experimenter" in fields:
-        fields["experimenter"], more = _format_names(job, fields["experimenter"])
-        findings += more
+        fields["experimenter"] = _name_people(job, fields["experimenter"])
     if "keywords" in fields:
         fields["keywords"] = _split_keywords(fields["keywords"])
     virus = _join_virus_lines(job)
     if virus:
         fields["virus"] = virus
     subject, more = _build_subject(job)
-    return Built((Node("/", "NWBFile", fields), subject), (*findings, *more))
+    return Built((Node("/", "NWBFile", fields), subject), tuple(more))
 
 
 def _build_identifier(job: Job) -> Field:
@@ -92,23 +91,13 @@ def _build_identifier(job: Job) -> Field:
     return Field(value, "session:identifier", "digest", (job.record.ref("session_id"),))
 
 
-def _format_names(job: Job, field: Field) -> tuple[Field, list[Finding]]:
-    """``Last, First``, from the profile's people, else split at the last space, with a warning."""
-    names, findings = [], []
-    for name in field.value:
-        person = job.profile.people.get(name)
-        first, _, last = name.strip().rpartition(" ")
-        if person:
-            formal = person.formal
-        elif first:
-            formal = f"{last}, {first.strip()}"
-        else:
-            formal = last
-        names.append(formal)
-        if person is None:
-            message = f"{name!r} is written as {formal!r}"
-            findings.append(finding("session.name_split", message, **job.locate("experimenter")))
-    return replace(field, value=names, rule="session:experimenter", via="people"), findings
+def _name_people(job: Job, field: Field) -> Field:
+    """``Family, Given`` of those whom the list of people knows; any other name exactly as typed."""
+    people = [find_person(job.profile.people, name) for name in field.value]
+    if not any(people):
+        return field
+    names = [person.name if person else typed for person, typed in zip(people, field.value, strict=True)]
+    return replace(field, value=names, rule="session:experimenter", via="people")
 
 
 def _split_keywords(field: Field) -> Field:

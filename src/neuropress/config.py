@@ -11,7 +11,9 @@ from typing import Any
 
 from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, Problem, finding, problem
+from .model.people import Person, check_people, merge_people
 from .model.profile import SHIPPED, Profile, check_split, is_zone, load_profile
+from .model.serial import from_json
 from .model.source import SourceRoots
 from .readers import check_reader_options
 from .results import TARGETS
@@ -35,6 +37,7 @@ KNOWN = {
     "options": dict,
     "publish": dict,
     "split": dict,
+    "people": list,
 }
 
 TEMPLATE = """\
@@ -63,6 +66,12 @@ roots = ["source"]
 # What a raw file does not say about itself, by its key (docs/formats.md lists the options):
 # [options."yuste/20250620/image/raw/movie.tif"]
 # axes = "tyx"
+
+# How names in the tables are written in standards; a name that is not listed is written as typed:
+# [[people]]
+# name = "Lovelace, Ada"
+# typed = ["Ada Lovelace", "A. Lovelace"]
+# orcid = "0000-0002-1825-0097"
 
 # Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
 # [split]
@@ -95,6 +104,8 @@ class Config:
         What `check` tells about the settings themselves.
     endpoint
         Of the buckets among the roots; None for that of the AWS environment.
+    people
+        Those whom ``neuropress.toml`` itself lists; the profile has them too.
     """
 
     root: Path
@@ -105,6 +116,7 @@ class Config:
     publish: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     endpoint: str | None = None
+    people: tuple[Person, ...] = ()
 
     @property
     def output(self) -> Path:
@@ -145,6 +157,8 @@ def load_config(root: Path) -> Config:
     profile = open_profile(data.get("profile", DEFAULT_PROFILE), root)
     _check_entries(data, profile, path)
     profile = _with_split(profile, data.get("split", {}), path)
+    people = _read_people(data.get("people", []), path)
+    profile = dataclasses.replace(profile, people=merge_people(people, profile.people))
     version = data.get("profile_version", profile.version)
     return Config(
         root.resolve(),
@@ -153,8 +167,12 @@ def load_config(root: Path) -> Config:
         _tables(root.resolve(), data.get("tables", {}), path),
         data.get("options", {}),
         data.get("publish", {}),
-        () if version == profile.version else (_other_version(version, profile, path),),
+        (
+            *(() if version == profile.version else (_other_version(version, profile, path),)),
+            *check_people(profile.people, path.name),
+        ),
         data.get("source", {}).get("endpoint"),
+        people,
     )
 
 
@@ -290,6 +308,14 @@ def _with_overrides(profile: Profile, overrides: Mapping[str, Any], path: Path) 
         lab = labs[initials]
         labs[initials] = dataclasses.replace(lab, overrides={**lab.overrides, **others}, **own)
     return dataclasses.replace(profile, labs=labs, local=overrides)
+
+
+def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
+    """The entries ``[[people]]``."""
+    try:
+        return tuple(from_json(Person, entry) for entry in entries)
+    except TypeError as error:
+        raise problem("dataset.config", f"{path}: [[people]]: {error}", file=str(path)) from error
 
 
 def _with_split(profile: Profile, split: Mapping[str, Any], path: Path) -> Profile:

@@ -52,6 +52,7 @@ TABLE_CHECKS: Mapping[TableCheck, Mapping[str, tuple[str, ...]]] = {
     biology.check_virus_names: {"virus": ("virus_name",)},
     sessions.check_dates_after_birth: {"mouse": ("birth_date",), **_SESSION_DATE},
     sessions.check_empty_sessions: {"session": ("session_id",)},
+    sessions.check_listed_people: {"session": ("experimenter",)},
     sessions.check_session_overlaps: {
         "session": ("session_date", "start_time", "end_time", "mouse_id", "experimenter")
     },

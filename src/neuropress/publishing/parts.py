@@ -218,6 +218,9 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
             if any(text.endswith(key) for text in texts)  # a cell may hold the address of a bucket before the key
         },
     }
+    people = [person for person in config.people if texts & {person.name, *person.typed}]
+    if people:
+        settings["people"] = to_json(people)
     if config.profile.split:
         settings["split"] = dict(config.profile.split)
     return settings

@@ -100,7 +100,9 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     labs: dict[str, Any] = {}
     options: dict[str, Any] = {}
     split: dict[str, Any] = {}
+    people: dict[str, dict[str, Any]] = {}
     for part in parts:
+        people |= {person["name"]: person for person in part.settings.get("people", [])}
         split |= part.settings.get("split", {})
         labs |= part.settings["labs"]
         options |= part.settings["options"]
@@ -119,6 +121,8 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
         for name, values in entries.items():
             lines += ["", f"[{table}.{_format_toml_text(name)}]"]
             lines += [f"{_format_toml_text(key)} = {_format_toml_value(value)}" for key, value in values.items()]
+    for person in people.values():
+        lines += ["", "[[people]]", *(f"{key} = {_format_toml_value(value)}" for key, value in person.items())]
     return "\n".join(lines) + "\n"
 
 
