@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from neuropress.model.finding import Finding, finding, problem
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job
+from . import Built, Job, make_constant
 from ._clamp import CURRENT, SERIES, VOLTAGE, assign_roles, parse_si_unit
 
 NAME = "patch_clamp"
@@ -28,6 +28,8 @@ SLOTS: Slots = {
     "device": frozenset({"description"}),
     "electrode": frozenset({"cell_id", "description", "location", "filtering", "slice"}),
     "condition": frozenset({"recording_type"}),
+    "series": frozenset({"comments"}),
+    "amplifier": frozenset({"model_number"}),
 }
 BINDINGS: Mapping[str, str] = {}
 
@@ -82,14 +84,24 @@ class _Session:
         self.nodes.append(Node(path, type, fields or {}, links))
         return path
 
-    def add_device(self, fields: Mapping[str, Field]) -> str:
-        """The rig; a second one where a recording's header names other instruments."""
+    def add_device(self, fields: Mapping[str, Field], amplifier: Mapping[str, Field]) -> str:
+        """The rig, with its amplifier as the model; a second one where a recording's header names other instruments."""
         key = tuple((name, value.value) for name, value in sorted(fields.items()))
         if key not in self.devices:
             count = len(self.devices)
-            path = "/general/devices/patch_clamp_rig" + (f"_{count + 1}" if count else "")
+            end = f"_{count + 1}" if count else ""
+            path, model = (
+                f"/general/devices/patch_clamp_rig{end}",
+                f"/general/devices/models/patch_clamp_amplifier{end}",
+            )
             self.devices[key] = path
-            self.nodes.append(Node(path, "Device", fields))
+            if amplifier:
+                stated = {
+                    "description": make_constant(NAME, "amplifier", "Amplifier, as the recording's header names it."),
+                    "manufacturer": make_constant(NAME, "manufacturer", "not recorded"),
+                }
+                self.nodes.append(Node(model, "DeviceModel", {**amplifier, **stated}))
+            self.nodes.append(Node(path, "Device", fields, {"model": model} if amplifier else {}))
         return self.devices[key]
 
 
@@ -195,7 +207,7 @@ class _RecordingConverter:
         fields = dict(self.job.fields.get("electrode", {}))
         fields["cell_id"] = cell
         path = f"{ICEPHYS}/{self.key}_electrode_ch{channel.index}"
-        device = self.session.add_device(self.job.fields.get("device", {}))
+        device = self.session.add_device(self.job.fields.get("device", {}), self.job.fields.get("amplifier", {}))
         self.session.nodes.append(Node(path, "IntracellularElectrode", fields, {"device": device}))
         self.electrodes[channel.index] = path
 
@@ -256,7 +268,7 @@ class _RecordingConverter:
         self, sweep: Sweep, channel: Channel, kind: str, description: str, comment: str, clamp: bool | None = None
     ) -> dict[str, Field]:
         """What every series has. Clamp series are in volts or amperes, plain ones in the header's unit."""
-        recording, label = self.recording, f"{kind}{channel.index}"
+        label = f"{kind}{channel.index}"
         clamp = bool(self.roles[channel.index].mode) if clamp is None else clamp
         known = parse_si_unit(channel.unit)
         factor = known[1] if known and clamp else Decimal(1)
@@ -268,19 +280,35 @@ class _RecordingConverter:
             "description": self._make_field(
                 "description", description, (f"{label}.name", channel.name), via="template"
             ),
-            "rate": self._make_field("rate", float(recording.rate), ("sampling_rate", recording.rate)),
+            "rate": self._build_rate(),
             "starting_time": Field(start.value, start.rule, "session_seconds", start.sources + self.clock),
             "conversion": self._make_field("conversion", float(channel.gain * factor), *scale[:2], via="si_scale"),
             "offset": self._make_field("offset", float(channel.offset * factor), scale[0], scale[2], via="si_scale"),
         }
         if not clamp:
             fields["unit"] = self._make_field("unit", channel.unit or "unknown", scale[0])
-        comments = [comment, f"alignment unknown: {self.unaligned}" if self.unaligned else ""]
-        if any(comments):
-            fields["comments"] = self._make_field(
-                "comments", "; ".join(filter(None, comments)), scale[0], via="template"
-            )
+        alignment = f"alignment unknown: {self.unaligned}" if self.unaligned else ""
+        remarks = "; ".join(filter(None, [comment, alignment]))
+        notes = self.job.fields.get("series", {}).get("comments") if kind == "adc" else None
+        if remarks:
+            fields["comments"] = self._make_field("comments", remarks, scale[0], via="template")
+        if notes and remarks:
+            sources = (*notes.sources, *fields["comments"].sources)
+            fields["comments"] = Field(f"{notes.value}\n{remarks}", f"{NAME}:comments", "lines", sources)
+        elif notes:
+            fields["comments"] = notes
         return fields
+
+    def _build_rate(self) -> Field:
+        """The header's rate; a cell that says the same is borne out by it."""
+        rate, stated = self.recording.rate, self.job.record.values.get("sampling_rate")
+        field = self._make_field("rate", float(rate), ("sampling_rate", rate), via="number")
+        if stated is None:
+            return field
+        cell = self.job.record.ref("sampling_rate")
+        if Decimal(str(stated)) != rate:
+            cell = replace(cell, origin="replaced")
+        return replace(field, sources=(*field.sources, cell))
 
     def _build_clamp_fields(self, sweep: Sweep, mode: str) -> dict[str, Field]:
         """Sweep number and protocol; NWB allows no protocol where the current is held at 0."""

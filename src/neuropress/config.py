@@ -26,6 +26,8 @@ FILE = "neuropress.toml"
 DEFAULT_PROFILE = SHIPPED
 LAB_ENTRIES = ("name", "institution", "timezone")
 """What ``neuropress.toml`` may say of a lab itself, beside defaults."""
+LAB_DEFAULTS = ("keywords",)
+"""Defaults that only a lab can have."""
 _NO_ENCODING = ("idna", "punycode", "unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape")
 _MOST_TEXT = 4096
 KNOWN = {
@@ -244,7 +246,7 @@ def _other_version(stated: str, profile: Profile, path: Path) -> Finding:
 
 def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> None:
     """Refuse misspelt entries: ignored, they would change results without a word."""
-    defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
+    defaults = {*profile.defaults, *LAB_ENTRIES, *LAB_DEFAULTS, *(c for spec in profile.tables.values() for c in spec.optional)}
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:

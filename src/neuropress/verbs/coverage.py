@@ -48,12 +48,15 @@ class Results:
     ----------
     takers
         Result, table and key of a row that asks for a converter -> those that may have taken it.
+    replaced
+        Cells in place of which a result has the header's value; they stand in its record.
     """
 
     fields: Mapping[CellId, tuple[Place, ...]]
     carried: Mapping[RowText, tuple[str, ...]]
     kinds: Mapping[str, str]
     takers: Mapping[tuple[str, str, str], frozenset[str]]
+    replaced: frozenset[CellId] = frozenset()
 
 
 def read_results(config: Config, current: Iterable[Wanted]) -> Results:
@@ -62,6 +65,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
     carried: dict[RowText, list[str]] = {}
     kinds = {}
     takers: dict[tuple[str, str, str], frozenset[str]] = {}
+    replaced: set[CellId] = set()
     for wanted in current:
         path = wanted.target.path
         kinds[path] = wanted.target.kind
@@ -77,11 +81,14 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         for cell, place in _list_reached_cells(made, path):
             if place.field not in unmatched:
                 fields.setdefault(cell, []).append(place)
+        refs = (ref for field in made.fields.values() for ref in field.sources)
+        replaced |= {(ref.table, ref.key, ref.column) for ref in refs if ref.origin == "replaced"}
     return Results(
         {cell: tuple(places) for cell, places in fields.items()},
         {row: tuple(paths) for row, paths in carried.items()},
         kinds,
         takers,
+        frozenset(replaced),
     )
 
 
@@ -197,7 +204,7 @@ def _find_lost_cells(
     What a converter's rules promise binds only the rows that it took: of converters among which the file
     itself chose, the one whose rules are found; a row that none took has its record alone.
     """
-    if not row.cells[column]:
+    if not row.cells[column] or (row.table, row.key, column) in results.replaced:
         return
     places = results.fields.get((row.table, row.key, column), ())
     for path in paths:
@@ -208,6 +215,7 @@ def _find_lost_cells(
             cells = (results.fields.get((row.table, row.key, name), ()) for name in row.cells)
             names = frozenset(place.rule.partition("/")[0] for places_of in cells for place in places_of)
         if names is not None:
+            names |= {KINDS[kind].frame}
             promised = tuple(rule for rule in promised if rule.partition("/")[0] in names)
         if promised and not any(place.file == path for place in places):
             cell = f"{row.table}.{row.key}.{column}"

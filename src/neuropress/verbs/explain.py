@@ -23,6 +23,7 @@ ORIGINS = {
     "fix": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
     "header": "header of {0.key}, {0.column}: {0.text!r}",
     "default": "dataset default of profile {0.table}, {0.column}: {0.text!r}",
+    "replaced": "table {0.table}, row {0.key}, column {0.column}: {0.text!r} (not written: the header says it better)",
     "constant": "constant of mapping {0.key}: {0.text!r}",
 }
 
