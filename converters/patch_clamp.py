@@ -326,8 +326,9 @@ class _RecordingConverter:
 
         Electrodes belong to one row, so no other row can repeat a protocol on the same ones.
         """
-        protocol = self.recording.protocol or "protocol not stated"
-        kind = {"stimulus_type": self._make_field("stimulus_type", protocol, ("protocol", self.recording.protocol))}
+        protocol = self.recording.protocol
+        stated = self._make_field("stimulus_type", protocol, ("protocol", protocol))
+        kind = {"stimulus_type": stated if protocol else make_constant(NAME, "stimulus_type", "protocol not stated")}
         sequence = self.session.add_row(
             "sequential_recordings", "SequentialRecording", {"simultaneous_recordings": tuple(simultaneous)}, kind
         )

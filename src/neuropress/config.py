@@ -246,7 +246,12 @@ def _other_version(stated: str, profile: Profile, path: Path) -> Finding:
 
 def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> None:
     """Refuse misspelt entries: ignored, they would change results without a word."""
-    defaults = {*profile.defaults, *LAB_ENTRIES, *LAB_DEFAULTS, *(c for spec in profile.tables.values() for c in spec.optional)}
+    defaults = {
+        *profile.defaults,
+        *LAB_ENTRIES,
+        *LAB_DEFAULTS,
+        *(c for spec in profile.tables.values() for c in spec.optional),
+    }
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:

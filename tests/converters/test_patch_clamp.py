@@ -123,13 +123,38 @@ def test_electrode_and_device_come_from_the_table_and_the_header() -> None:
     nodes, _ = build_nodes(make_recording())
     electrode = nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"]
     assert get_values(electrode) == {
-        "cell_id": "RY_E_0001_ch0", "location": "VISp",
-        "description": "Electrode of recording RY_E_0001 in session RY_S_0001 of type: somatic patch",
+        "cell_id": "RY_E_0001_ch0", "location": "unknown",
+        "description": "Electrode of recording RY_E_0001 in session RY_S_0001 of type: somatic patch "
+        "(region by dataset default: VISp)",
     }  # fmt: skip
-    assert electrode.fields["location"].sources[0].origin == "default"
     device = nodes["/general/devices/patch_clamp_rig"]
     assert get_values(device) == {"description": "Amplifier: MultiClamp 700; Digitizer: Digidata 1440"}
     assert electrode.links == {"device": device.path}
+    model = nodes[device.links["model"]]
+    assert get_values(model) | {"description": ""} == {
+        "model_number": "MultiClamp 700", "manufacturer": "not recorded", "description": "",
+    }  # fmt: skip
+
+
+def test_cells_of_the_row_in_their_homes() -> None:
+    more = {"processing_methods": "low-pass filter 4 kHz", "notes": "sealed at 3 GOhm", "region": "VISp5"}
+    nodes, _ = build_nodes(make_recording(), kind="ex vivo; somatic patch", **more)
+    electrode = get_values(nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"])
+    assert electrode["location"] == "VISp5"
+    assert electrode["slice"] == "Slice: ex vivo; somatic patch; its preparation is not recorded"
+    assert electrode["filtering"] == "Of the processed file, not of the samples here: low-pass filter 4 kHz"
+    assert nodes["/acquisition/RY_E_0001_sweep000_ch0"].fields["comments"].value == "sealed at 3 GOhm"
+    nodes, _ = build_nodes(make_recording(), processing_methods="spike sorting")
+    assert not {"slice", "filtering"} & nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"].fields.keys()
+
+
+@pytest.mark.parametrize(("rate", "origin"), [(Decimal(20000), "cell"), (Decimal("20000.01"), "replaced")])
+def test_a_rate_is_the_header_s_and_the_cell_only_where_they_are_equal(rate: Decimal, origin: str) -> None:
+    job = make_job(make_recording(), sampling_rate=str(rate))
+    record = replace(job.record, values={**job.record.values, "sampling_rate": rate})
+    built = patch_clamp.build([replace(job, record=record)])
+    (field,) = {n.fields["rate"] for n in built.nodes if n.path == "/acquisition/RY_E_0001_sweep000_ch0"}
+    assert (field.value, [ref.origin for ref in field.sources]) == (20000.0, ["header", origin])
 
 
 def list_cells(nodes: dict[str, Node]) -> list[str]:

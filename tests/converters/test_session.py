@@ -59,7 +59,7 @@ def make_job(animal: Record | None = None, profile: Profile = PROFILE, **changes
 def build_nodes(*args: Any, **changes: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Values of the file, values of the subject, ids of the findings."""
     result = session_converter.build([make_job(*args, **changes)])
-    file, subject = result.nodes
+    file, subject, *_ = result.nodes
     assert (file.path, file.type) == ("/", "NWBFile")
     assert (subject.path, subject.type) == ("/general/subject", "Subject")
     return get_values(file), get_values(subject), [f.id for f in result.findings]
@@ -90,8 +90,7 @@ def test_a_whole_row() -> None:
         "experimenter": ["Ada Lovelace"],
         "institution": "Columbia University",
         "lab": "Rafael Yuste",
-        "keywords": ["dendrites", "voltage imaging", "pyramidal neurons", "Baz1a", "primary visual cortex"],
-        "experiment_description": PROFILE.defaults["experiment_description"],
+        "experiment_description": f"{PROFILE.defaults['experiment_description']} (dataset default)",
         "pharmacology": "anesthesia: isoflurane",
         "notes": "first day,\nquiet room",
         "virus": "virus_id=RY_V_0001; name=AAV1%3B hSyn%3DJEDI2P; serotype=AAV1; floxed=TRUE; titer_GC_per_mL=1.2e13; "
@@ -106,7 +105,7 @@ def test_a_whole_row() -> None:
         "weight": "24.50 g",
         "strain": "Camk2a-Cre;Ai162",
         "genotype": "Camk2a-Cre +/-; Ai162 +/-",
-        "description": "Mouse RY_M_0001; litter RY_L_0001; Cre line Camk2a-Cre; notes: calm",
+        "description": "Mouse RY_M_0001; litter RY_L_0001; Cre line Camk2a-Cre; virus RY_V_0001; notes: calm",
     }
     assert findings == []
 
@@ -117,7 +116,9 @@ def test_every_field_names_its_rule_and_cells() -> None:
         for name, field in node.fields.items():
             assert field.rule.startswith(("session/", "session:")), name
             assert field.sources, name
-    file, subject = result.nodes
+    file, subject, bounds = result.nodes
+    assert get_values(bounds)["timestamp"] == [0.0, 8100.0]
+    assert {ref.column for ref in bounds.fields["timestamp"].sources} >= {"session_date", "start_time", "end_time"}
     assert file.fields["experimenter"].sources == (CellRef("session", "RY_S_0001", "experimenter", "Ada Lovelace"),)
     assert file.fields["institution"].sources[0].origin == "default"
     assert {ref.table for ref in file.fields["virus"].sources} == {"virus", "plasmid"}
@@ -138,18 +139,65 @@ def test_blank_cells_stay_absent() -> None:
     assert findings == ["session.age_unknown"]
 
 
-def test_virus_and_own_plasmid_are_a_line_each() -> None:
-    known = {**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None}
+def test_a_plasmid_of_its_own_is_the_subject_s_and_no_virus() -> None:
+    known = {**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None, "notes": "from a friend"}
     own = make_record("plasmid", "EN_P_0002", **{k: v for k, v in known.items() if k != "plasmid_id"})
-    file, _, _ = build_nodes(make_mouse({"virus": VIRUS, "plasmid": own}))
-    first, second = file["virus"].split("\n")
-    assert first.startswith("virus_id=RY_V_0001; ")
-    assert second == (
+    file, subject, _ = build_nodes(make_mouse({"virus": VIRUS, "plasmid": own}))
+    assert file["virus"].startswith("virus_id=RY_V_0001; ")
+    assert "\n" not in file["virus"]
+    line = (
         "plasmid_id=EN_P_0002; plasmid=pAAV-syn-JEDI-2P; gene=JEDI-2P; kind=voltage indicator; promoter=syn; "
-        "tuning=negative; wavelength_nm=509"
+        "tuning=negative; wavelength_nm=509; plasmid_notes=from a friend"
     )
+    assert subject["description"].split("\n")[1] == f"Plasmid of the mouse: {line}"
     file, _, _ = build_nodes(make_mouse({"plasmid": own}))
-    assert file["virus"] == second
+    assert "virus" not in file
+
+
+def test_each_virus_stands_once_and_injections_are_surgery() -> None:
+    mouse = make_mouse()
+    other = make_record("virus", "RY_V_0002", virus_name="AAV9-Cre", notes="a; b")
+    rows = []
+    for number, virus in enumerate((VIRUS, other, VIRUS, None), 1):
+        parents = {"mouse": mouse} | ({"virus": virus} if virus else {})
+        given = {"mouse_id": mouse.key, "virus_id": virus.key if virus else None, "volume": Decimal(300)}
+        rows.append(make_record("injection", f"RY_INJ_000{number}", parents, **given))
+    file, _, _ = build_nodes(dataclasses.replace(mouse, companions=tuple(rows)))
+    assert [line.partition(";")[0] for line in file["virus"].split("\n")] == [
+        "virus_id=RY_V_0001",
+        "virus_id=RY_V_0002",
+    ]
+    assert file["virus"].endswith("name=AAV9-Cre; notes=a%3B b")
+    assert file["surgery"].split("\n") == [
+        "injection_id=RY_INJ_0001; volume_nL=300; virus_id=RY_V_0001",
+        "injection_id=RY_INJ_0002; volume_nL=300; virus_id=RY_V_0002",
+        "injection_id=RY_INJ_0003; volume_nL=300; virus_id=RY_V_0001",
+        "injection_id=RY_INJ_0004; volume_nL=300",
+    ]
+
+
+def test_the_end_past_midnight_and_over_a_change_of_clocks() -> None:
+    def measure(**cells: Value) -> float:
+        *_, bounds = session_converter.build([make_job(**cells)]).nodes
+        return float(get_values(bounds)["timestamp"][1])
+
+    assert measure(start_time="23:30", end_time="00:30") == 3600
+    assert measure(session_date="20250308", start_time="23:30", end_time="03:30") == 3 * 3600
+    assert len(session_converter.build([make_job(end_time=None)]).nodes) == 2
+
+
+def test_a_lab_s_default_is_a_fact_and_the_dataset_s_is_marked() -> None:
+    labs = {
+        **PROFILE.labs,
+        "RY": dataclasses.replace(
+            PROFILE.labs["RY"], overrides={"experiment_description": "Ours.", "keywords": "a; b"}
+        ),
+    }
+    file, _, _ = build_nodes(profile=dataclasses.replace(PROFILE, labs=labs))
+    assert (file["experiment_description"], file["keywords"]) == ("Ours.", ["a", "b"])
+    defaults = {**PROFILE.defaults, "keywords": "c"}
+    file, _, _ = build_nodes(profile=dataclasses.replace(PROFILE, defaults=defaults))
+    assert "keywords" not in file
 
 
 PEOPLE = (

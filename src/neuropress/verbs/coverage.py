@@ -23,21 +23,28 @@ from ..workspace import Workspace
 type CellId = tuple[str, str, str]
 """Table, key and column."""
 
-CLASSES = (*(kind.label for kind in KINDS.values()), "record", "catalogue only", "private", "empty")
+FREE_TEXT = "free text"
+CLASSES = (*(kind.label for kind in KINDS.values()), FREE_TEXT, "record", "catalogue only", "private", "empty")
 """Fates of a cell, of which each has exactly one, the first that holds.
 
-``record``: it travels verbatim in a result; ``catalogue only``: no result holds its row,
+The label of a kind: it is the value of a field, or one of its values. ``free text``: it stands in a field's text
+among other words. ``record``: it travels verbatim in a result; ``catalogue only``: no result holds its row,
 so it stands in records.jsonl.
 """
 
 
+SENTENCES = frozenset({"template", "key_values", "if_named", "lines", "join"})
+"""Transforms whose value is a text in which cells stand among other words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place that a cell reached: result file, field (or ``record``) and rule."""
+    """One place that a cell reached: result file, field (or ``record``), rule and transform."""
 
     file: str
     field: str
     rule: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +103,7 @@ def _list_reached_cells(made: Provenance, path: str) -> Iterator[tuple[CellId, P
     for name, value in made.fields.items():
         for ref in value.sources:
             if ref.origin in ("cell", "fix"):
-                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule)
+                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule, value.via)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +117,11 @@ class Coverage:
     def totals(self) -> dict[str, int]:
         """Cells in each class over all columns."""
         return {name: sum(row.get(name, 0) for row in self.counts.values()) for name in CLASSES}
+
+    def best_classes(self) -> dict[str, int]:
+        """Columns by the best class that a cell of theirs reached; those without rows are left out."""
+        best = [next(name for name in CLASSES if row.get(name)) for row in self.counts.values() if any(row.values())]
+        return {name: best.count(name) for name in CLASSES}
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -192,8 +204,8 @@ def _classify_cell(row: SourceRow, column: str, paths: Sequence[str], results: R
     if not paths:
         return "catalogue only"
     places = results.fields.get((row.table, row.key, column), ())
-    reached = {results.kinds[place.file] for place in places}
-    return next((kind.label for kind in KINDS.values() if kind.name in reached), "record")
+    reached = {results.kinds[place.file] for place in places if place.via not in SENTENCES}
+    return next((kind.label for kind in KINDS.values() if kind.name in reached), FREE_TEXT if places else "record")
 
 
 def _find_lost_cells(
