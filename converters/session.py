@@ -152,7 +152,8 @@ def _build_bounds(job: Job, start: Field) -> list[Node]:
         zone = ZoneInfo(lab.timezone) if lab else last.tzinfo
         last = (last.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
     seconds = (last.astimezone(UTC) - first.astimezone(UTC)).total_seconds()
-    sources = tuple(dict.fromkeys((*stated.sources, *start.sources)))
+    refs = dict.fromkeys((*stated.sources, *start.sources))
+    sources = tuple(ref for ref in refs if ref.column != "session_date")  # seconds do not bear the day
     fields = {
         "description": make_constant(NAME, "bounds", "Start and end of the session, as its row states them."),
         "timestamp": Field([0.0, seconds], "session:bounds", "session_seconds", sources),

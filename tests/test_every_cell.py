@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import datetime
 from decimal import Decimal
@@ -203,6 +203,14 @@ def is_borne(column: str, row: Mapping[str, str], place: str, value: Any) -> boo
     return any(float(value) == float(Decimal(text) * Decimal(factor)) for factor in SCALES[column])
 
 
+def is_borne_by_chance(column: str, row: Mapping[str, str], place: str, value: Any) -> bool:
+    """Whether the comparison would be content with another cell."""
+    try:
+        return is_borne(column, {**row, column: f"{row[column]}9"}, place, value)
+    except ValueError:
+        return False
+
+
 def is_in_text(text: str, value: str) -> bool:
     """As it is, escaped as in name=value lines, or part by part (Camk2a-Cre +/-; Ai162 +/-)."""
     escaped = text.replace("%", "%25").replace(";", "%3B").replace("=", "%3D")
@@ -275,6 +283,11 @@ class Reader:
         return objects[table][name][int(row)]
 
 
+def list_cells(labs: Builder) -> Iterator[tuple[str, Mapping[str, str], str]]:
+    for table, rows in labs.rows.items():
+        yield from ((table, row, column) for row in rows for column in row)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_each_cell_is_in_every_place_that_coverage_claims(labs: Builder) -> None:
     config = labs.dataset.config
@@ -283,18 +296,13 @@ def test_each_cell_is_in_every_place_that_coverage_claims(labs: Builder) -> None
     lost: list[str] = []
     with ExitStack() as stack:
         reader = Reader(config.output, stack)
-        for table, rows in labs.rows.items():
-            key = config.profile.tables[table].key
-            for row in rows:
-                for column in row:
-                    for place in list_places(config, results, f"{table}.{row[key]}.{column}"):
-                        if place.rule:
-                            for library, value in reader.read(place).items():
-                                looked[library] += 1
-                                if not is_borne(column, row, place.field, value):
-                                    lost.append(
-                                        f"{library}: {table}.{row[key]}.{column} {row[column]!r}: {place} {value!r}"
-                                    )
+        for table, row, column in list_cells(labs):
+            key = row[config.profile.tables[table].key]
+            places = [p for p in list_places(config, results, f"{table}.{key}.{column}") if p.rule]
+            for place, (library, value) in ((p, found) for p in places for found in reader.read(p).items()):
+                looked[library] += 1
+                if not is_borne(column, row, place.field, value) or is_borne_by_chance(column, row, place.field, value):
+                    lost.append(f"{library}: {table}.{key}.{column} {row[column]!r}: {place} {value!r}")
     assert lost == []
     assert looked["h5py"] == looked["pynwb"] > 300
     assert looked["zarr"] > 5
@@ -311,7 +319,8 @@ def test_every_column_is_in_its_best_home(labs: Builder, capsys: pytest.CaptureF
     assert not any(line["empty"] for line in lines if "column" in line), "every column is filled"
     (best,) = (line["columns"] for line in lines if "columns" in line)
     assert best == {
-        "core NWB": 0, "OME-Zarr": 0, "asset record": 0, "free text": 0, "record": 0, "catalogue only": 0, "private": 3, "empty": 0,
+        "core NWB": 25, "OME-Zarr": 4, "asset record": 7, "free text": 48, "record": 15, "catalogue only": 13,
+        "private": 3, "empty": 0,
     }  # fmt: skip
 
 
@@ -321,3 +330,33 @@ def test_nothing_is_left_to_explain(labs: Builder, capsys: pytest.CaptureFixture
     assert main(["validate", str(labs.root), "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [line for line in lines if line.get("severity") in ("warning", "error")] == []
+
+
+def test_within_the_tolerance_the_header_s_value_is_written_and_the_cell_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = Builder(tmp_path / "ds")
+    build.session(1)
+    frames = movie(tmp_path / "m.tif", imagej=True, metadata={"axes": "TYX", "finterval": 0.01, "unit": "um"})
+    build.movie(frames, (12, 20, 16), frame_rate="100.2")
+    assert main(["convert", str(build.root)]) == 0
+    path = build.output("RY_S_0001.nwb")
+    with h5py.File(path) as file:
+        assert file["acquisition/RY_IMG_0001/starting_time"].attrs["rate"] == 100.0
+        rows = json.loads(file["general/neuropress/records_json"][()])
+        assert [row["cells"]["frame_rate"] for row in rows if row["table"] == "image"] == ["100.2"]
+    capsys.readouterr()
+    assert main(["coverage", str(build.root), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (row,) = (line for line in lines if line.get("column") == "image.frame_rate")
+    assert (row["record"], row["core NWB"]) == (1, 0)
+    assert main(["explain", str(path), "/acquisition/RY_IMG_0001/rate"]) == 0
+    said = capsys.readouterr().out
+    assert "header of yuste/" in said
+    assert "'100.2' (not written" in said
+    assert main(["check", str(build.root), "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (told,) = (line["message"] for line in lines if line.get("id") == "header.agrees" and "100.2" in line["message"])
+    assert told.endswith(
+        "100.2 in the table, 100 in the file; a difference of 5 % is allowed, one above 0.5 % is a warning; the file's is written"
+    )

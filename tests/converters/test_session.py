@@ -118,7 +118,7 @@ def test_every_field_names_its_rule_and_cells() -> None:
             assert field.sources, name
     file, subject, bounds = result.nodes
     assert get_values(bounds)["timestamp"] == [0.0, 8100.0]
-    assert {ref.column for ref in bounds.fields["timestamp"].sources} >= {"session_date", "start_time", "end_time"}
+    assert {ref.column for ref in bounds.fields["timestamp"].sources} >= {"start_time", "end_time"}
     assert file.fields["experimenter"].sources == (CellRef("session", "RY_S_0001", "experimenter", "Ada Lovelace"),)
     assert file.fields["institution"].sources[0].origin == "default"
     assert {ref.table for ref in file.fields["virus"].sources} == {"virus", "plasmid"}

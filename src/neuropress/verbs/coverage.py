@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from ..config import Config
 from ..model.finding import Finding, finding, problem
-from ..model.plan import SourceRow
+from ..model.plan import Field, SourceRow
 from ..model.profile import Profile
 from ..model.provenance import Provenance
+from ..model.record import CellRef
 from ..model.report import Report
 from ..planning.build import collect_rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
@@ -33,7 +34,7 @@ so it stands in records.jsonl.
 """
 
 
-SENTENCES = frozenset({"template", "key_values", "if_named", "lines", "join"})
+SENTENCES = frozenset({"template", "key_values", "if_named", "lines", "join", "row_and_channel"})
 """Transforms whose value is a text in which cells stand among other words."""
 
 
@@ -103,7 +104,15 @@ def _list_reached_cells(made: Provenance, path: str) -> Iterator[tuple[CellId, P
     for name, value in made.fields.items():
         for ref in value.sources:
             if ref.origin in ("cell", "fix"):
-                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule, value.via)
+                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule, _get_transform(value, ref))
+
+
+def _get_transform(value: Field, ref: CellRef) -> str:
+    """The transform of a field; of words of a list, whether the cell is some of them or stands among other words."""
+    if value.via == "split" and isinstance(value.value, list):
+        whole = all(part.strip() in value.value for part in ref.text.split(";"))
+        return value.via if whole else "template"
+    return value.via
 
 
 @dataclass(frozen=True, slots=True)
