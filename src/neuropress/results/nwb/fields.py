@@ -44,6 +44,7 @@ class FieldReader:
     def __init__(self, file: h5py.File, spare: int) -> None:
         self._file, self._spare = file, spare
         self._columns: dict[str, list[Any]] = {}
+        self._last: tuple[str, Any] = "", file["/"]
 
     def read(self, names: Collection[str]) -> dict[str, Any]:
         """Path of each field that is there -> its value as plain JSON."""
@@ -56,7 +57,9 @@ class FieldReader:
 
     def _list_values(self, name: str) -> Iterator[Any]:
         parent, _, field = name.rpartition("/")
-        holder = self._file.get(parent or "/")
+        if parent != self._last[0]:  # fields of one object follow each other
+            self._last = parent, self._file.get(parent or "/")
+        holder = self._last[1]
         if holder is None:
             yield from self._read_row(parent, field)
             return
@@ -87,12 +90,14 @@ class FieldReader:
 
 def _list_places(holder: h5py.Group | h5py.Dataset, field: str) -> Iterator[_Place]:
     """Where a field can lie, the likeliest first; only what is there."""
-    if isinstance(holder, h5py.Group):
-        for path in (field, f"general/{field}", _RENAMED.get(field, "")):
-            if path and (path == field or holder.name == "/") and isinstance(holder.get(path), h5py.Dataset):
-                yield holder[path], ""
     if field in holder.attrs:
         yield holder, field
+    if isinstance(holder, h5py.Group):
+        general = [f"general/{field}", _RENAMED.get(field, "")] if holder.name == "/" else []
+        for path in (field, *filter(None, general)):
+            item = holder.get(path)
+            if isinstance(item, h5py.Dataset):
+                yield item, ""
     if isinstance(holder, h5py.Dataset):
         return
     whole, _, unit = field.rpartition("_")
