@@ -28,6 +28,7 @@ SLOTS: Slots = {
     "device": frozenset({"description"}),
     "electrode": frozenset({"cell_id", "description", "location", "filtering", "slice"}),
     "condition": frozenset({"recording_type"}),
+    "recording": frozenset({"ephys_id"}),
     "series": frozenset({"comments"}),
     "amplifier": frozenset({"model_number"}),
 }
@@ -225,7 +226,8 @@ class _RecordingConverter:
                 ties = {"electrode": electrode, "response": path}
                 if channel.index in stimuli:
                     ties["stimulus"] = stimuli[channel.index]
-                rows.append(self.session.add_row("intracellular_recordings", "IntracellularRecording", ties))
+                about = self.job.fields.get("recording", {})
+                rows.append(self.session.add_row("intracellular_recordings", "IntracellularRecording", ties, about))
         if not rows:
             return None
         return self.session.add_row("simultaneous_recordings", "SimultaneousRecording", {"recordings": tuple(rows)})
@@ -328,7 +330,9 @@ class _RecordingConverter:
         """
         protocol = self.recording.protocol
         stated = self._make_field("stimulus_type", protocol, ("protocol", protocol))
-        kind = {"stimulus_type": stated if protocol else make_constant(NAME, "stimulus_type", "protocol not stated")}
+        kind = {
+            "stimulus_type": stated if protocol else Field("protocol not stated", f"{NAME}:stimulus_type", "constant")
+        }
         sequence = self.session.add_row(
             "sequential_recordings", "SequentialRecording", {"simultaneous_recordings": tuple(simultaneous)}, kind
         )

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from neuropress.converters import Built, Job, make_constant
+from neuropress.converters import Built, Job
 from neuropress.mapping.rules import Slots
 from neuropress.model.finding import Finding, finding, problem
 from neuropress.model.people import find_person
 from neuropress.model.plan import Field, Node, digest
-from neuropress.model.record import Record
+from neuropress.model.record import CellRef, Record
 
 NAME = "session"
 REVISION = 3
@@ -42,7 +42,7 @@ SLOTS: Slots = {
 }  # fmt: skip
 BINDINGS: Mapping[str, str] = {}
 
-BOUNDS = "/events/session_bounds"
+BOUNDS = "/events/session"
 AGE_UNKNOWN = "P0D/"
 """ISO 8601: from 0 days to open, that is any age; DANDI demands an age or a date of birth."""
 
@@ -112,6 +112,7 @@ def _join_lines(job: Job, fields: Mapping[str, Field]) -> dict[str, Field]:
     words = [fields[name] for name in ("keywords",) if name in fields] + list(made.get("words", {}).values())
     drugs = [fields[name] for name in ("pharmacology",) if name in fields] + list(made.get("drugs", {}).values())
     joined = {
+        "slices": _join_fields("slices", [fields["slices"]] if "slices" in fields else []),
         "keywords": _join_fields("keywords", words, ";"),
         "pharmacology": _join_fields("pharmacology", drugs),
         "virus": _join_fields("virus", [reagents[name] for name in ("virus", "injected_virus") if name in reagents]),
@@ -153,11 +154,13 @@ def _build_bounds(job: Job, start: Field) -> list[Node]:
         last = (last.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
     seconds = (last.astimezone(UTC) - first.astimezone(UTC)).total_seconds()
     refs = dict.fromkeys((*stated.sources, *start.sources))
-    sources = tuple(ref for ref in refs if ref.column != "session_date")  # seconds do not bear the day
+    # Seconds bear neither the day nor the zone.
+    sources = tuple(ref for ref in refs if ref.column not in ("session_date", "timezone"))
+    stated_here = (CellRef("converter", NAME, "bounds", "", "constant"),)
     fields = {
-        "description": make_constant(NAME, "bounds", "Start and end of the session, as its row states them."),
+        "description": Field("Start and end of the session", "session:bounds", "constant", stated_here),
         "timestamp": Field([0.0, seconds], "session:bounds", "session_seconds", sources),
-        "annotation": make_constant(NAME, "bounds_names", ["session start", "session end"]),
+        "annotation": Field(["start", "end"], "session:bounds", "constant", stated_here),
     }
     return [Node(BOUNDS, "EventsTable", fields)]
 

@@ -108,7 +108,7 @@ def test_one_photon_movie(tmp_path: Path) -> None:
     assert found[objective].fields["description"].value == "Objective: magnification 16x, numerical aperture 0.8"
     plane = found["/general/optophysiology/RY_IMG_0001_plane"]
     assert {k: f.value for k, f in plane.fields.items()} == {
-        "description": "Imaging plane of RY_IMG_0001 (region by dataset default: VISp)",
+        "description": "Imaging plane of RY_IMG_0001",
         "location": "unknown",
         "indicator": "JEDI-2P",
         "excitation_lambda": 488.0,

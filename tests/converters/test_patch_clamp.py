@@ -124,8 +124,7 @@ def test_electrode_and_device_come_from_the_table_and_the_header() -> None:
     electrode = nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"]
     assert get_values(electrode) == {
         "cell_id": "RY_E_0001_ch0", "location": "unknown",
-        "description": "Electrode of recording RY_E_0001 in session RY_S_0001 of type: somatic patch "
-        "(region by dataset default: VISp)",
+        "description": "Electrode of RY_S_0001; recording type: somatic patch",
     }  # fmt: skip
     device = nodes["/general/devices/patch_clamp_rig"]
     assert get_values(device) == {"description": "Amplifier: MultiClamp 700; Digitizer: Digidata 1440"}
@@ -141,11 +140,10 @@ def test_cells_of_the_row_in_their_homes() -> None:
     nodes, _ = build_nodes(make_recording(), kind="ex vivo; somatic patch", **more)
     electrode = get_values(nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"])
     assert electrode["location"] == "VISp5"
-    assert electrode["slice"] == "Slice: ex vivo; somatic patch; its preparation is not recorded"
     assert electrode["filtering"] == "Of the processed file, not of the samples here: low-pass filter 4 kHz"
     assert nodes["/acquisition/RY_E_0001_sweep000_ch0"].fields["comments"].value == "sealed at 3 GOhm"
     nodes, _ = build_nodes(make_recording(), processing_methods="spike sorting")
-    assert not {"slice", "filtering"} & nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"].fields.keys()
+    assert "filtering" not in nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"].fields
 
 
 @pytest.mark.parametrize(("rate", "origin"), [(Decimal(20000), "cell"), (Decimal("20000.01"), "replaced")])

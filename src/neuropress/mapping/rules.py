@@ -374,8 +374,8 @@ def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
         value, ref = cell
         values.append(ref.text if transform.verbatim else value)
         refs = (*refs, ref)
-    if transform.first:  # a foreign key and the key that it points to say the same
-        refs = tuple(ref for ref in refs if ref.text == refs[0].text)
+    if transform.first:
+        refs = refs[:1]
     identifier = f"{mapping}/{rule.to}"
     if refs or not rule.source:
         try:

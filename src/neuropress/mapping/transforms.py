@@ -124,8 +124,11 @@ def _fill_template(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
 def _format_key_values(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
     """``name=value; name=value`` in the order of ``args.keys``; ``; = %`` and line ends escaped.
 
-    A key that stands twice (a foreign key and the key it points to) is written once.
+    A key that stands twice (a foreign key and the key it points to) is written once; of fewer than ``args.least``
+    values nothing is written.
     """
+    if sum(value is not None for value in values) < args.get("least", 1):
+        return ABSENT
     pairs: dict[str, Value] = {}
     for key, value in zip(args["keys"], values, strict=True):
         if value is not None:
