@@ -44,8 +44,8 @@ def tree(tmp_path: Path) -> Path:
     edit(package / "readers/__init__.py", "from . import ", "from . import tracks, ")
     edit(package / "readers/__init__.py", "BUILT_IN = (", "BUILT_IN = (tracks.FORMAT, ")
     edit(copy / "converters/__init__.py", "CONVERTERS = (", 'CONVERTERS = ("tracking", ')
-    promise = '[coverage.nwb]\n"behavior.task" = ["tracking/series.comments"]\n'
-    edit(package / "data/profiles/dendritic-consortium.toml", "[coverage.nwb]\n", promise)
+    promise = '"behavior.task" = ["tracking/series.comments", '
+    edit(package / "data/profiles/dendritic-consortium.toml", '"behavior.task" = [', promise)
     return copy
 
 

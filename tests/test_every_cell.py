@@ -358,5 +358,6 @@ def test_within_the_tolerance_the_header_s_value_is_written_and_the_cell_kept(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (told,) = (line["message"] for line in lines if line.get("id") == "header.agrees" and "100.2" in line["message"])
     assert told.endswith(
-        "100.2 in the table, 100 in the file; a difference of 5 % is allowed, one above 0.5 % is a warning; the file's is written"
+        "100.2 in the table, 100 in the file, a difference of 0.2 %; "
+        "up to 5 % is allowed, one above 0.5 % is a warning; the file's is written"
     )

@@ -13,6 +13,8 @@ from .rule import make_cell_finding
 
 PLAIN_DIGITS = 30
 """Numbers beyond are not written out."""
+LEAST, MOST = Decimal("0.000001"), Decimal(100)
+"""Relative differences between which a number says more than "less" and "more"."""
 
 
 def compare_cells(
@@ -55,7 +57,10 @@ def _compare_cell(record: Record, comparison: Comparison, facts: Mapping[str, st
     else:
         severity = _rate_difference(difference, comparison)
         limit = _describe_limit(comparison)
-    message = f"{format_cell(value)}{scaled} in the table, {_format_number(fact)} in the file; {limit}"
+    message = f"{format_cell(value)}{scaled} in the table, {_format_number(fact)} in the file"
+    if difference:
+        message += f", a difference of {_format_difference(difference)}"
+    message += f"; {limit}"
     if severity is None:
         return make_cell_finding("header.agrees", record, column, message, file=file, expected=fact)
     return make_cell_finding("header.disagrees", record, column, message, severity=severity, file=file, expected=fact)
@@ -65,13 +70,11 @@ def _describe_limit(comparison: Comparison) -> str:
     """What is allowed, and which of the two is written, in plain digits."""
     error, warn = Decimal(comparison.error), Decimal(comparison.warn)
     if not error.is_finite():
-        return (
-            f"no difference withholds the row, one above {_format_percent(warn)} is a warning; the table's is written"
-        )
+        return f"any is allowed, one above {_format_percent(warn)} is a warning; the table's is written"
     if not error:
         return "they must be equal"
     warning = f", one above {_format_percent(warn)} is a warning" if 0 < warn < error else ""
-    return f"a difference of {_format_percent(error)} is allowed{warning}; the file's is written"
+    return f"up to {_format_percent(error)} is allowed{warning}; the file's is written"
 
 
 def is_replaced_by_header(value: Value, fact: str, comparison: Comparison) -> bool:
@@ -110,6 +113,15 @@ def _rate_difference(difference: Decimal, comparison: Comparison) -> Severity | 
 def _format_percent(ratio: Decimal) -> str:
     """In digits, without an exponent: 0.0001 %."""
     return f"{format_decimal(ratio * 100)} %"
+
+
+def _format_difference(ratio: Decimal) -> str:
+    """To three digits, without an exponent."""
+    if not ratio.is_finite() or ratio >= MOST:
+        return f"more than {_format_percent(MOST)}"
+    if ratio < LEAST:
+        return f"less than {_format_percent(LEAST)}"
+    return _format_percent(Decimal(f"{ratio:.3g}"))
 
 
 def _format_number(text: str) -> str:
