@@ -1,10 +1,11 @@
 """Movies: rows of ``image`` with a frame rate, to imaging planes and photon series of NWB.
 
-Profile defaults in use: ``region``, and ``modality_<image_type>`` (``one-photon``,
+Profile defaults in use: ``region`` (a lab's only), and ``modality_<image_type>`` (``one-photon``,
 ``two-photon``, ``confocal``, ``light-sheet``), the lab's own first. Where the profile
 does not say, a laser above the limit ``multiphoton_nm_above`` means two photons, one
 below it one photon; without a laser line a stated exposure time means a camera, thus one
-photon, else two. That ruling is a warning.
+photon. Where both are blank nothing tells: the movie is a plain ImageSeries, which says nothing
+of photons, beside its imaging plane. That ruling is a warning.
 """
 
 from __future__ import annotations
@@ -27,24 +28,25 @@ from neuropress.model.record import CellRef, Record
 from . import Built, Job, describe_image_choice, make_constant
 
 NAME = "imaging"
-REVISION = 3
+REVISION = 4
 TABLES: tuple[str, ...] = ("image",)
 COLUMN: Mapping[str, str] = {"image": "file_path_raw"}
 TARGET = "session"
 SLOTS: Slots = {
-    "device": frozenset({"description"}),
+    "objective": frozenset({"description"}),
     "plane": frozenset(
         {"description", "excitation_lambda", "indicator", "location", "grid_spacing", "imaging_rate", "reference_frame"}
     ),
     "channel": frozenset({"description", "emission_lambda"}),
-    "series": frozenset({"description", "comments", "rate", "exposure_time", "power"}),
+    "series": frozenset({"description", "comments", "rate", "exposure_time", "power", "field_of_view"}),
 }
 BINDINGS: Mapping[str, str] = {"indicator": "plasmid"}
 
-ONE, TWO = "OnePhotonSeries", "TwoPhotonSeries"
+ONE, TWO, PLAIN = "OnePhotonSeries", "TwoPhotonSeries", "ImageSeries"
 MODALITIES = {"one-photon": ONE, "confocal": ONE, "light-sheet": ONE, "two-photon": TWO, "multiphoton": TWO}
 _ONE_PHOTON_FIELDS = {"exposure_time": "exposure {} ms", "power": "laser power {} mW"}
 """Fields that only a one-photon series has, and how the description of another says them."""
+_TWO_PHOTON_FIELDS = ("field_of_view",)
 
 
 def takes(record: Record) -> bool:
@@ -123,7 +125,7 @@ class _MovieConverter:
                     f"/acquisition/{self.id}_{name}" if name else f"/acquisition/{self.id}",
                     kind,
                     {**self._add_channel_name(shared, name), "dimension": self._make_dimension(depth)},
-                    {"imaging_plane": self.plane},
+                    {"device": device} if kind == PLAIN else {"imaging_plane": self.plane},
                     {"data": self._make_array(index)},
                 )
             )
@@ -162,7 +164,7 @@ class _MovieConverter:
             kind = TWO if is_above else ONE
             reason = f"laser_line {line} is {'above' if is_above else 'not above'} {limit} nm"
         else:
-            kind = ONE if exposure is not None else TWO
+            kind = ONE if exposure is not None else PLAIN
             reason = f"laser_line is blank and exposure_time is {'set' if exposure is not None else 'blank'}"
         default = f"{modality!r} is none of {', '.join(MODALITIES)}" if modality else "is not set"
         message = f"modality_{image_type} {default} for lab {record.lab}; {kind} is taken, because {reason}"
@@ -183,15 +185,27 @@ class _MovieConverter:
 
     def _add_device(self) -> str:
         """The lab's microscope; another one for each other objective in the session."""
-        fields = dict(self.job.fields.get("device", {}))
-        description = str(fields["description"].value)
+        objective = self.job.fields.get("objective", {}).get("description")
+        key = (self.record.lab, str(objective.value) if objective else "")
         known = self.session.devices
-        if (self.record.lab, description) not in known:
+        if key not in known:
             count = sum(lab == self.record.lab for lab, _ in known) + 1
-            path = f"/general/devices/{self.record.lab}_microscope" + (f"_{count}" if count > 1 else "")
-            known[self.record.lab, description] = path
-            self.session.nodes.append(Node(path, "Device", fields))
-        return known[self.record.lab, description]
+            end = f"_{count}" if count > 1 else ""
+            known[key] = f"/general/devices/{self.record.lab}_microscope{end}"
+            name = self._add_objective(objective, end) if objective else "not recorded"
+            about = make_constant(NAME, "microscope", f"Microscope; its objective is {name}")
+            self.session.nodes.append(Node(known[key], "Device", {"description": about}))
+        return known[key]
+
+    def _add_objective(self, about: Field, end: str) -> str:
+        """The objective as a device and its model, which has what is the same of all such objectives; its name."""
+        name = f"{self.record.lab}_objective{end}"
+        model = f"/general/devices/models/{name}"
+        maker = make_constant(NAME, "manufacturer", "not recorded")
+        owner = make_constant(NAME, "objective", f"Objective of {self.record.lab}_microscope{end}")
+        self.session.nodes.append(Node(model, "DeviceModel", {"description": about, "manufacturer": maker}))
+        self.session.nodes.append(Node(f"/general/devices/{name}", "Device", {"description": owner}, {"model": model}))
+        return name
 
     def _build_plane_fields(self) -> dict[str, Field]:
         fields = dict(self.job.fields.get("plane", {}))
@@ -210,7 +224,7 @@ class _MovieConverter:
                 "image.unrecorded", "laser_line is blank: excitation_lambda is written as NaN", "laser_line"
             )
         if fields["location"].via == "absent":
-            self._add_finding("image.unrecorded", "neither the row nor the profile states a region", "session_id")
+            self._add_finding("image.unrecorded", "neither the row nor its lab states a region", "session_id")
         fields["reference_frame"] = make_constant(
             NAME, "reference_frame", "image axes; anatomical orientation not recorded"
         )
@@ -228,7 +242,10 @@ class _MovieConverter:
 
     def _build_series_fields(self, kind: str) -> dict[str, Field]:
         given = self.job.fields.get("series", {})
-        fields = {k: v for k, v in given.items() if kind == ONE or k not in _ONE_PHOTON_FIELDS}
+        left_out = {ONE: _TWO_PHOTON_FIELDS, TWO: _ONE_PHOTON_FIELDS}.get(
+            kind, (*_ONE_PHOTON_FIELDS, *_TWO_PHOTON_FIELDS)
+        )
+        fields = {name: value for name, value in given.items() if name not in left_out}
         if kind != ONE:
             fields["description"] = _describe_illumination(given)
         fields["unit"] = make_constant(NAME, "unit", "a.u.")
@@ -284,8 +301,11 @@ class _MovieConverter:
     def _make_dimension(self, depth: bool) -> Field:
         axes = ("x", "y", "z") if depth else ("x", "y")
         extent = [self.pixels.shape[self.pixels.axes.index(a)] for a in axes]
-        refs = tuple(self.job.make_fact_ref(a, str(n)) for a, n in zip(axes, extent, strict=True))
-        return Field(extent, "imaging:dimension", "shape", refs)
+        refs = [self.job.make_fact_ref(a, str(n)) for a, n in zip(axes, extent, strict=True)]
+        # A z stack in time has as many images as planes and frames together: z is no extent of an image.
+        same = zip(axes[:2], extent, strict=False)
+        refs += [self.record.ref(a) for a, n in same if self.record.values.get(a) == n]
+        return Field(extent, "imaging:dimension", "shape", tuple(refs))
 
     def _make_array(self, index: IndexMap) -> ArraySpec:
         stored = np.dtype(self.pixels.dtype)

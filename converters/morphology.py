@@ -15,7 +15,7 @@ REVISION = 1
 TABLES = ("model",)
 COLUMN: Mapping[str, str] = {"model": "file_path_model"}
 TARGET = "asset"
-SLOTS: Slots = {"asset": frozenset(("id", "type", "version", "description", "notes"))}
+SLOTS: Slots = {"asset": frozenset(("id", "type", "version", "description", "notes", "model_file", "script"))}
 BINDINGS: Mapping[str, str] = {}
 
 COUNTS = ("points", "soma_points", "roots", "sections")

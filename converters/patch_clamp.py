@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,7 @@ from neuropress.model.finding import Finding, finding, problem
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job
+from . import Built, Job, make_constant
 from ._clamp import CURRENT, SERIES, VOLTAGE, assign_roles, parse_si_unit
 
 NAME = "patch_clamp"
@@ -28,6 +28,9 @@ SLOTS: Slots = {
     "device": frozenset({"description"}),
     "electrode": frozenset({"cell_id", "description", "location", "filtering", "slice"}),
     "condition": frozenset({"recording_type"}),
+    "recording": frozenset({"ephys_id"}),
+    "series": frozenset({"comments"}),
+    "amplifier": frozenset({"model_number"}),
 }
 BINDINGS: Mapping[str, str] = {}
 
@@ -82,14 +85,24 @@ class _Session:
         self.nodes.append(Node(path, type, fields or {}, links))
         return path
 
-    def add_device(self, fields: Mapping[str, Field]) -> str:
-        """The rig; a second one where a recording's header names other instruments."""
+    def add_device(self, fields: Mapping[str, Field], amplifier: Mapping[str, Field]) -> str:
+        """The rig, with its amplifier as the model; a second one where a recording's header names other instruments."""
         key = tuple((name, value.value) for name, value in sorted(fields.items()))
         if key not in self.devices:
             count = len(self.devices)
-            path = "/general/devices/patch_clamp_rig" + (f"_{count + 1}" if count else "")
+            end = f"_{count + 1}" if count else ""
+            path, model = (
+                f"/general/devices/patch_clamp_rig{end}",
+                f"/general/devices/models/patch_clamp_amplifier{end}",
+            )
             self.devices[key] = path
-            self.nodes.append(Node(path, "Device", fields))
+            if amplifier:
+                stated = {
+                    "description": make_constant(NAME, "amplifier", "Amplifier, as the recording's header names it."),
+                    "manufacturer": make_constant(NAME, "manufacturer", "not recorded"),
+                }
+                self.nodes.append(Node(model, "DeviceModel", {**amplifier, **stated}))
+            self.nodes.append(Node(path, "Device", fields, {"model": model} if amplifier else {}))
         return self.devices[key]
 
 
@@ -110,9 +123,10 @@ class _RecordingConverter:
     def add_nodes(self) -> None:
         """All nodes and findings of the recording."""
         self._report_assumptions()
+        cells = self._name_cells()
         for channel in self.recording.adc:
-            if self.roles[channel.index].mode:
-                self._add_electrode(channel)
+            if channel.index in cells:
+                self._add_electrode(channel, cells[channel.index])
         simultaneous = [row for sweep in self.recording.sweeps if (row := self._add_sweep(sweep))]
         if simultaneous:
             self._add_hierarchy(simultaneous)
@@ -156,15 +170,45 @@ class _RecordingConverter:
         """A field that the header gives, with the facts it came from."""
         return Field(value, f"{NAME}:{name}", via, tuple(self.job.make_fact_ref(f, t) for f, t in facts))
 
-    def _add_electrode(self, channel: Channel) -> None:
-        """One electrode for each clamped channel; cell ids are unique by the row and the channel."""
+    def _name_cells(self) -> dict[int, Field]:
+        """Channel -> id of its cell: as the row names it, else one of its own for each clamped channel.
+
+        Raises
+        ------
+        Problem
+            ``ephys.cells``: the row names several cells, but not one for each clamped channel.
+        """
+        clamped = [channel for channel in self.recording.adc if self.roles[channel.index].mode]
+        stated = self.job.fields.get("electrode", {}).get("cell_id")
+        if stated is None:
+            names = {}
+            for channel in clamped:
+                refs = (
+                    self.job.record.ref("ephys_id"),
+                    self.job.make_fact_ref(f"adc{channel.index}.name", channel.name),
+                )
+                names[channel.index] = Field(
+                    f"{self.key}_ch{channel.index}", f"{NAME}:cell_id", "row_and_channel", refs
+                )
+            return names
+        cells = [name.strip() for name in str(stated.value).split(";") if name.strip()]
+        if len(cells) == 1:  # soma and dendrite of one cell have an electrode each
+            return {channel.index: stated for channel in clamped}
+        if len(cells) != len(clamped):
+            channels = ", ".join(channel.name for channel in clamped) or "none"
+            message = (
+                f"{self.key} names {len(cells)} cells; {len(clamped)} channels of its file are clamped: {channels}"
+            )
+            raise problem("ephys.cells", message, **self.job.locate("cell"))
+        pairs = zip(clamped, cells, strict=True)
+        return {channel.index: Field(cell, f"{NAME}:cells", "split", stated.sources) for channel, cell in pairs}
+
+    def _add_electrode(self, channel: Channel, cell: Field) -> None:
+        """One electrode for each clamped channel of each recording."""
         fields = dict(self.job.fields.get("electrode", {}))
-        prefix = fields.get("cell_id")
-        cell = f"{self.key}_ch{channel.index}"
-        refs = (*(prefix.sources if prefix else ()), self.job.make_fact_ref(f"adc{channel.index}.name", channel.name))
-        fields["cell_id"] = Field(cell, f"{NAME}:cell_id", "copy", refs)
+        fields["cell_id"] = cell
         path = f"{ICEPHYS}/{self.key}_electrode_ch{channel.index}"
-        device = self.session.add_device(self.job.fields.get("device", {}))
+        device = self.session.add_device(self.job.fields.get("device", {}), self.job.fields.get("amplifier", {}))
         self.session.nodes.append(Node(path, "IntracellularElectrode", fields, {"device": device}))
         self.electrodes[channel.index] = path
 
@@ -182,7 +226,8 @@ class _RecordingConverter:
                 ties = {"electrode": electrode, "response": path}
                 if channel.index in stimuli:
                     ties["stimulus"] = stimuli[channel.index]
-                rows.append(self.session.add_row("intracellular_recordings", "IntracellularRecording", ties))
+                about = self.job.fields.get("recording", {})
+                rows.append(self.session.add_row("intracellular_recordings", "IntracellularRecording", ties, about))
         if not rows:
             return None
         return self.session.add_row("simultaneous_recordings", "SimultaneousRecording", {"recordings": tuple(rows)})
@@ -227,7 +272,7 @@ class _RecordingConverter:
         self, sweep: Sweep, channel: Channel, kind: str, description: str, comment: str, clamp: bool | None = None
     ) -> dict[str, Field]:
         """What every series has. Clamp series are in volts or amperes, plain ones in the header's unit."""
-        recording, label = self.recording, f"{kind}{channel.index}"
+        label = f"{kind}{channel.index}"
         clamp = bool(self.roles[channel.index].mode) if clamp is None else clamp
         known = parse_si_unit(channel.unit)
         factor = known[1] if known and clamp else Decimal(1)
@@ -236,18 +281,38 @@ class _RecordingConverter:
             "starting_time", float(self.start + sweep.start), (f"sweep{sweep.index}.start", sweep.start)
         )
         fields = {
-            "description": self._make_field("description", description, (f"{label}.name", channel.name)),
-            "rate": self._make_field("rate", float(recording.rate), ("sampling_rate", recording.rate)),
+            "description": self._make_field(
+                "description", description, (f"{label}.name", channel.name), via="template"
+            ),
+            "rate": self._build_rate(),
             "starting_time": Field(start.value, start.rule, "session_seconds", start.sources + self.clock),
             "conversion": self._make_field("conversion", float(channel.gain * factor), *scale[:2], via="si_scale"),
             "offset": self._make_field("offset", float(channel.offset * factor), scale[0], scale[2], via="si_scale"),
         }
         if not clamp:
             fields["unit"] = self._make_field("unit", channel.unit or "unknown", scale[0])
-        comments = [comment, f"alignment unknown: {self.unaligned}" if self.unaligned else ""]
-        if any(comments):
-            fields["comments"] = self._make_field("comments", "; ".join(filter(None, comments)), scale[0])
+        alignment = f"alignment unknown: {self.unaligned}" if self.unaligned else ""
+        remarks = "; ".join(filter(None, [comment, alignment]))
+        notes = self.job.fields.get("series", {}).get("comments") if kind == "adc" else None
+        if remarks:
+            fields["comments"] = self._make_field("comments", remarks, scale[0], via="template")
+        if notes and remarks:
+            sources = (*notes.sources, *fields["comments"].sources)
+            fields["comments"] = Field(f"{notes.value}\n{remarks}", f"{NAME}:comments", "lines", sources)
+        elif notes:
+            fields["comments"] = notes
         return fields
+
+    def _build_rate(self) -> Field:
+        """The header's rate; a cell that says the same is borne out by it."""
+        rate, stated = self.recording.rate, self.job.record.values.get("sampling_rate")
+        field = self._make_field("rate", float(rate), ("sampling_rate", rate), via="number")
+        if stated is None:
+            return field
+        cell = self.job.record.ref("sampling_rate")
+        if Decimal(str(stated)) != rate:
+            cell = replace(cell, origin="replaced")
+        return replace(field, sources=(*field.sources, cell))
 
     def _build_clamp_fields(self, sweep: Sweep, mode: str) -> dict[str, Field]:
         """Sweep number and protocol; NWB allows no protocol where the current is held at 0."""
@@ -265,8 +330,11 @@ class _RecordingConverter:
 
         Electrodes belong to one row, so no other row can repeat a protocol on the same ones.
         """
-        protocol = self.recording.protocol or "protocol not stated"
-        kind = {"stimulus_type": self._make_field("stimulus_type", protocol, ("protocol", self.recording.protocol))}
+        protocol = self.recording.protocol
+        stated = self._make_field("stimulus_type", protocol, ("protocol", protocol))
+        kind = {
+            "stimulus_type": stated if protocol else Field("protocol not stated", f"{NAME}:stimulus_type", "constant")
+        }
         sequence = self.session.add_row(
             "sequential_recordings", "SequentialRecording", {"simultaneous_recordings": tuple(simultaneous)}, kind
         )

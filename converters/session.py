@@ -1,39 +1,48 @@
 """The session itself: the NWB file's own fields and its subject.
 
-Profile defaults in use: ``dataset_name``, ``species``, ``experiment_description`` and
-``keywords`` (a list with semicolons); people's formal names come from the profile's people.
+Profile defaults in use: ``dataset_name``, ``species``, ``experiment_description`` (marked, unless it is the lab's) and
+``keywords`` (a list with semicolons, a lab's only); how names are written comes from the list of people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from neuropress.converters import Built, Job
 from neuropress.mapping.rules import Slots
 from neuropress.model.finding import Finding, finding, problem
+from neuropress.model.people import find_person
 from neuropress.model.plan import Field, Node, digest
-from neuropress.model.record import Record
+from neuropress.model.record import CellRef, Record
 
 NAME = "session"
-REVISION = 2
+REVISION = 3
 TABLES = ("session",)
 COLUMN: Mapping[str, str] = {}
 TARGET = "session"
 SLOTS: Slots = {
     "file": frozenset(
         (
-            "experiment_description", "experimenter", "institution", "keywords", "lab", "notes", "pharmacology",
-            "protocol", "session_description", "session_id", "session_start_time", "surgery",
+            "data_collection", "experiment_description", "experimenter", "institution", "keywords", "lab", "notes",
+            "pharmacology", "protocol", "session_description", "session_id", "session_start_time", "slices", "surgery",
         )
     ),
     "subject": frozenset(
         ("age", "date_of_birth", "description", "genotype", "sex", "species", "strain", "subject_id", "weight")
     ),
-    "reagents": frozenset(("injection", "plasmid", "virus")),
+    "reagents": frozenset(("injected_virus", "plasmid", "virus")),
+    "collection": frozenset(("behavior", "ephys", "image")),
+    "drugs": frozenset(("behavior",)),
+    "words": frozenset(("behavior", "ephys", "image")),
+    "end": frozenset(("time",)),
 }  # fmt: skip
 BINDINGS: Mapping[str, str] = {}
 
+BOUNDS = "/events/session"
 AGE_UNKNOWN = "P0D/"
 """ISO 8601: from 0 days to open, that is any age; DANDI demands an age or a date of birth."""
 
@@ -61,20 +70,15 @@ def build(jobs: Sequence[Job]) -> Built:
     """
     (job,) = jobs
     fields = dict(job.fields.get("file", {}))
-    findings: list[Finding] = []
     if "session_start_time" not in fields:
         raise problem("session.no_start", f"{job.record.key} has no start time", **job.locate("start_time"))
     fields["identifier"] = _build_identifier(job)
     if "experimenter" in fields:
-        fields["experimenter"], more = _format_names(job, fields["experimenter"])
-        findings += more
-    if "keywords" in fields:
-        fields["keywords"] = _split_keywords(fields["keywords"])
-    virus = _join_virus_lines(job)
-    if virus:
-        fields["virus"] = virus
-    subject, more = _build_subject(job)
-    return Built((Node("/", "NWBFile", fields), subject), (*findings, *more))
+        fields["experimenter"] = _name_people(job, fields["experimenter"])
+    fields |= _join_lines(job, fields)
+    subject, findings = _build_subject(job)
+    bounds = _build_bounds(job, fields["session_start_time"])
+    return Built((Node("/", "NWBFile", fields), subject, *bounds), tuple(findings))
 
 
 def _build_identifier(job: Job) -> Field:
@@ -92,38 +96,73 @@ def _build_identifier(job: Job) -> Field:
     return Field(value, "session:identifier", "digest", (job.record.ref("session_id"),))
 
 
-def _format_names(job: Job, field: Field) -> tuple[Field, list[Finding]]:
-    """``Last, First``, from the profile's people, else split at the last space, with a warning."""
-    names, findings = [], []
-    for name in field.value:
-        person = job.profile.people.get(name)
-        first, _, last = name.strip().rpartition(" ")
-        if person:
-            formal = person.formal
-        elif first:
-            formal = f"{last}, {first.strip()}"
-        else:
-            formal = last
-        names.append(formal)
-        if person is None:
-            message = f"{name!r} is written as {formal!r}"
-            findings.append(finding("session.name_split", message, **job.locate("experimenter")))
-    return replace(field, value=names, rule="session:experimenter", via="people"), findings
+def _name_people(job: Job, field: Field) -> Field:
+    """``Family, Given`` of those whom the list of people knows; any other name exactly as typed."""
+    people = [find_person(job.profile.people, name) for name in field.value]
+    if not any(people):
+        return field
+    names = [person.name if person else typed for person, typed in zip(people, field.value, strict=True)]
+    return replace(field, value=names, rule="session:experimenter", via="people")
 
 
-def _split_keywords(field: Field) -> Field:
-    words = [word.strip() for text in field.value for word in text.split(";")]
-    return replace(field, value=[word for word in words if word], rule="session:keywords", via="split")
+def _join_lines(job: Job, fields: Mapping[str, Field]) -> dict[str, Field]:
+    """Fields that several rules and rows give: keywords, drugs, viruses, notes on files; each line once."""
+    made = job.fields
+    reagents, collected = made.get("reagents", {}), made.get("collection", {})
+    words = [fields[name] for name in ("keywords",) if name in fields] + list(made.get("words", {}).values())
+    drugs = [fields[name] for name in ("pharmacology",) if name in fields] + list(made.get("drugs", {}).values())
+    joined = {
+        "slices": _join_fields("slices", [fields["slices"]] if "slices" in fields else []),
+        "keywords": _join_fields("keywords", words, ";"),
+        "pharmacology": _join_fields("pharmacology", drugs),
+        "virus": _join_fields("virus", [reagents[name] for name in ("virus", "injected_virus") if name in reagents]),
+        "data_collection": _join_fields("data_collection", list(collected.values())),
+    }
+    return {name: field for name, field in joined.items() if field is not None}
 
 
-def _join_virus_lines(job: Job) -> Field | None:
-    """One line for the virus with its plasmid, one for the mouse's own plasmid, one for each injection."""
-    lines = [job.fields.get("reagents", {}).get(name) for name in ("virus", "plasmid", "injection")]
-    stated = [line for line in lines if line is not None]
-    if not stated:
+def _join_fields(name: str, parts: Sequence[Field], separator: str = "") -> Field | None:
+    """One text of all lines, or one list of all words where they are separated; sources each once."""
+    if not parts:
         return None
-    text = "\n".join(line.value for line in stated)
-    return Field(text, "session:virus", "lines", tuple(ref for line in stated for ref in line.sources))
+    texts = [text for part in parts for text in (part.value if isinstance(part.value, list) else [part.value])]
+    lines = [line for text in texts for line in text.split("\n")]
+    if separator:
+        lines = [word.strip() for line in lines for word in line.split(separator)]
+    known = list(dict.fromkeys(line for line in lines if line))
+    if not known:
+        return None
+    value: Any = known if separator else "\n".join(known)
+    if len(parts) == 1 and value == parts[0].value:
+        return parts[0]
+    sources = tuple(dict.fromkeys(ref for part in parts for ref in part.sources))
+    return Field(value, f"session:{name}", "split" if separator else "lines", sources)
+
+
+def _build_bounds(job: Job, start: Field) -> list[Node]:
+    """The session's start and end as an events table: NWB has no field for the end.
+
+    An interval would be a table of one row, which nwbinspector does not want.
+    """
+    stated = job.fields.get("end", {}).get("time")
+    if stated is None:
+        return []
+    first, last = datetime.fromisoformat(start.value), datetime.fromisoformat(stated.value)
+    if last <= first:  # past midnight, when the zone's offset may be another one: the local date is put forward
+        lab = job.profile.lab_of(job.record.key)
+        zone = ZoneInfo(lab.timezone) if lab else last.tzinfo
+        last = (last.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=zone)
+    seconds = (last.astimezone(UTC) - first.astimezone(UTC)).total_seconds()
+    refs = dict.fromkeys((*stated.sources, *start.sources))
+    # Seconds bear neither the day nor the zone.
+    sources = tuple(ref for ref in refs if ref.column not in ("session_date", "timezone"))
+    stated_here = (CellRef("converter", NAME, "bounds", "", "constant"),)
+    fields = {
+        "description": Field("Start and end of the session", "session:bounds", "constant", stated_here),
+        "timestamp": Field([0.0, seconds], "session:bounds", "session_seconds", sources),
+        "annotation": Field(["start", "end"], "session:bounds", "constant", stated_here),
+    }
+    return [Node(BOUNDS, "EventsTable", fields)]
 
 
 def _build_subject(job: Job) -> tuple[Node, list[Finding]]:
@@ -136,4 +175,9 @@ def _build_subject(job: Job) -> tuple[Node, list[Finding]]:
         who = fields["subject_id"].value if "subject_id" in fields else job.record.key
         message = f"{who} has no birth_date; the file says {AGE_UNKNOWN}, that is any age"
         findings.append(finding("session.age_unknown", message, table="mouse", key=who, column="birth_date"))
+    plasmid = job.fields.get("reagents", {}).get("plasmid")
+    if plasmid and "description" in fields:
+        whole = f"{fields['description'].value}\nPlasmid of the mouse: {plasmid.value}"
+        stated = (*fields["description"].sources, *plasmid.sources)
+        fields["description"] = Field(whole, "session:description", "lines", stated)
     return Node("/general/subject", "Subject", fields), findings

@@ -32,7 +32,7 @@ from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 from neuropress.model.record import CellRef, Record
 
 NAME = "volume"
-REVISION = 2
+REVISION = 3
 TABLES = ("sem_dataset", "micro_ct_dataset", "image")
 COLUMN: Mapping[str, str] = {
     "sem_dataset": "file_path_raw",
@@ -57,11 +57,12 @@ TRANSFORM = "multiscales/0/datasets/0/coordinateTransformations/0"
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """An axis of the result: where it lies in the source, and how its name is known."""
+    """An axis of the result: where it lies in the source, and how its name is known: by the file, or by its length."""
 
     name: str
     source: int
     known: tuple[CellRef, ...]
+    via: str = "axes"
 
 
 def takes(record: Record) -> bool:
@@ -93,7 +94,7 @@ def build(jobs: Sequence[Job]) -> Built:
     scales = [_compute_scale(job, content, axis) for axis in axes]
     for i, (axis, (_, unit)) in enumerate(zip(axes, scales, strict=True)):
         place = f"multiscales/0/axes/{i}"
-        fields[f"{place}/name"] = Field(axis.name, "volume:axes", "copy", axis.known)
+        fields[f"{place}/name"] = Field(axis.name, "volume:axes", axis.via, axis.known)
         fields[f"{place}/type"] = Field(TYPES.get(axis.name, "space"), "volume:axes")
         if unit is not None:
             fields[f"{place}/unit"] = unit
@@ -129,13 +130,12 @@ def _build_axes(job: Job, pixels: LazyArray) -> list[_Axis]:
     for i, (letter, extent) in enumerate(zip(pixels.axes, pixels.shape, strict=True)):
         if letter in ("t", "c", "s", "q") and extent == 1:
             continue
-        name = letter
         known: tuple[CellRef, ...] = (job.make_fact_ref("axes", "".join(pixels.axes)),)
         if letter == "q":
-            name, known = "z", (*known, *_confirm_z_axis(job, pixels, extent))
-        elif letter == "s":
-            name = "c"
-        axes.append(_Axis(name, i, known))
+            confirmed = _confirm_z_axis(job, pixels, extent)
+            axes.append(_Axis("z", i, (*known, *confirmed), "length" if confirmed else "axes"))
+            continue
+        axes.append(_Axis("c" if letter == "s" else letter, i, known))
     names = [axis.name for axis in axes]
     if len(set(names)) < len(names) or not set(names) <= set(ORDER) or not {"y", "x"} <= set(names):
         shape = " x ".join(str(n) for n in pixels.shape)

@@ -2,11 +2,17 @@
 
 import csv
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from neuropress.model.people import Person
 from neuropress.model.profile import Profile, load_profile
 
-PROFILE: Profile = load_profile("dendritic-consortium")
+PEOPLE = tuple(
+    Person(f"{family}, {given}", (f"{given} {family}",))
+    for given, family in (("Ada", "Lovelace"), ("Grace", "Hopper"), ("Alan", "Turing"))
+)
+PROFILE: Profile = replace(load_profile("dendritic-consortium"), people=PEOPLE)
 
 type Rows = dict[str, list[dict[str, str]]]
 

@@ -150,7 +150,8 @@ def test_all_columns_are_in_the_matrix_and_it_adds_up(lab: Builder, capsys: pyte
     assert found["sem_dataset.resolution"]["OME-Zarr"] == 1
     assert found["model.description"]["catalogue only"] == 1
     assert found["sem_dataset.file_path_local"]["private"] == 1
-    assert found["ephys.file_path_script"]["record"] == 1
+    assert found["ephys.file_path_script"]["free text"] == 1
+    assert found["sem_dataset.section"]["record"] == 1
 
 
 def test_tokens_are_where_coverage_says_and_nowhere_else(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,7 +171,10 @@ def test_tokens_are_where_coverage_says_and_nowhere_else(lab: Builder, capsys: p
             else:
                 assert there, (table, column)
                 assert "records.jsonl" not in there, (table, column, there)
-                assert any(name.endswith(".nwb" if fate == "core NWB" else ("zarr.json", ".nwb")) for name in there)
+                assert any(
+                    name.endswith(".nwb" if fate in ("core NWB", "free text") else ("zarr.json", ".nwb"))
+                    for name in there
+                )
 
 
 def carried(output: Path) -> dict[tuple[str, str, str, str], set[str]]:

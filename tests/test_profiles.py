@@ -50,7 +50,7 @@ def west(tmp_path: Path) -> Path:
     build.session(1)
     build.ephys(abf(tmp_path / "e.abf"), "20000")
     root = build.root
-    overrides, _split, own, mapping, entries = blocks("toml")
+    overrides, _people, _split, own, mapping, entries = blocks("toml")
     session, slices = blocks("json")
     (root / "consortium-west.toml").write_text(own, encoding="utf-8")
     (root / "schemas").mkdir()
@@ -181,10 +181,12 @@ def test_all_injections_of_a_mouse_are_told_and_their_plasmids_known(lab: Builde
     fields = planned(lab)
     assert str(fields["/virus"]).splitlines()[0] == without["/virus"]
     lines = str(fields["/virus"]).splitlines()[1:]
-    assert [line.split("; ")[0] for line in lines] == ["injection_id=RY_INJ_0001", "injection_id=RY_INJ_0002"]
-    assert "volume_nL=300" in lines[0]
-    assert "virus_id=RY_V_0002" in lines[1]
-    assert "gene=jGCaMP8s" in lines[1]
+    assert [line.split("; ")[0] for line in lines] == ["virus_id=RY_V_0002"], "each virus once"
+    assert "gene=jGCaMP8s" in lines[0]
+    surgery = str(fields["/surgery"]).splitlines()
+    assert [line.split("; ")[0] for line in surgery] == ["injection_id=RY_INJ_0001", "injection_id=RY_INJ_0002"]
+    assert "volume_nL=300" in surgery[0]
+    assert "virus_id=RY_V_0002" in surgery[1]
     assert fields["/general/optophysiology/RY_IMG_0001_plane/indicator"] == "see NWBFile.virus"
     rows = {(r["table"], r["key"]) for r in neuropress.open(lab.root).plan().outcomes[0].facts["plan"]["rows"]}
     assert rows >= {("injection", "RY_INJ_0001"), ("injection", "RY_INJ_0002"), ("virus", "RY_V_0002")}

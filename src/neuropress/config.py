@@ -14,7 +14,9 @@ from typing import Any
 
 from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, Problem, finding, problem
+from .model.people import Person, check_people, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_split, list_shipped_profiles, load_profile
+from .model.serial import from_json
 from .model.source import SourceRoots
 from .readers import check_reader_options
 from .results import KINDS, TARGETS, find_kind_by_suffix
@@ -33,6 +35,8 @@ LAB_REQUIRED = ("name", "institution", "timezone")
 LAB_ENTRIES = (*LAB_REQUIRED, "folder")
 """What ``neuropress.toml`` may say of a lab itself, beside defaults."""
 DATASET_ENTRIES = ("title", "license")
+LAB_DEFAULTS = ("keywords",)
+"""Defaults that only a lab can have."""
 _NO_ENCODING = ("idna", "punycode", "unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape")
 _MOST_TEXT = 4096
 KNOWN = {
@@ -46,6 +50,7 @@ KNOWN = {
     "options": dict,
     "publish": dict,
     "split": dict,
+    "people": list,
 }
 
 TEMPLATE = """\
@@ -93,6 +98,12 @@ roots = ["source"]
 # [options."yuste/*/ephys/raw/*.ibw"]
 # clamp = "current clamp"
 
+# How names in the tables are written in standards; a name that is not listed is written as typed:
+# [[people]]
+# name = "Lovelace, Ada"
+# typed = ["Ada Lovelace", "A. Lovelace"]
+# orcid = "0000-0002-1825-0097"
+
 # Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
 # [split]
 # imaging = "ophys"
@@ -130,6 +141,8 @@ class Config:
         Of those buckets; None for that of the AWS environment.
     scratch
         Folder of the state where there is no dataset: the results lie in `root` itself then.
+    people
+        Those whom ``neuropress.toml`` itself lists; the profile has them too.
     """
 
     root: Path
@@ -143,6 +156,7 @@ class Config:
     buckets: Mapping[str, str] = field(default_factory=dict)
     output_endpoint: str | None = None
     scratch: Path | None = None
+    people: tuple[Person, ...] = ()
 
     @property
     def output(self) -> Path:
@@ -207,6 +221,8 @@ def load_config(root: Path) -> Config:
     _check_entries(data, profile, path)
     profile = dataclasses.replace(profile, **data.get("dataset", {}))
     profile = _with_split(profile, data.get("split", {}), path)
+    people = _read_people(data.get("people", []), path)
+    profile = dataclasses.replace(profile, people=merge_people(people, profile.people))
     version = data.get("profile_version", profile.version)
     config = Config(
         root.resolve(),
@@ -215,10 +231,14 @@ def load_config(root: Path) -> Config:
         _tables(root.resolve(), data.get("tables", {}), path),
         data.get("options", {}),
         data.get("publish", {}),
-        () if version == profile.version else (_other_version(version, profile, path),),
+        (
+            *(() if version == profile.version else (_other_version(version, profile, path),)),
+            *check_people(profile.people, path.name),
+        ),
         data.get("source", {}).get("endpoint"),
-        _parse_output(data.get("output", {}), path),
-        data.get("output", {}).get("endpoint"),
+        buckets=_parse_output(data.get("output", {}), path),
+        output_endpoint=data.get("output", {}).get("endpoint"),
+        people=people,
     )
     _check_apart(config, path)
     return config
@@ -325,7 +345,12 @@ def _other_version(stated: str, profile: Profile, path: Path) -> Finding:
 
 def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> None:
     """Refuse misspelt entries: ignored, they would change results without a word."""
-    defaults = {*profile.defaults, *LAB_ENTRIES, *(c for spec in profile.tables.values() for c in spec.optional)}
+    defaults = {
+        *profile.defaults,
+        *LAB_ENTRIES,
+        *LAB_DEFAULTS,
+        *(c for spec in profile.tables.values() for c in spec.optional),
+    }
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups.append(("dataset", data.get("dataset", {}), set(DATASET_ENTRIES)))
     groups += [("output", data.get("output", {}), {"endpoint", *TARGETS})]
@@ -431,6 +456,14 @@ def format_toml_value(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(format_toml_value(one) for one in value)}]"
     return format_toml_text(value)
+
+
+def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
+    """The entries ``[[people]]``."""
+    try:
+        return tuple(from_json(Person, entry) for entry in entries)
+    except TypeError as error:
+        raise problem("dataset.config", f"{path}: [[people]]: {error}", file=str(path)) from error
 
 
 def _with_split(profile: Profile, split: Mapping[str, Any], path: Path) -> Profile:

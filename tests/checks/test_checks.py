@@ -192,6 +192,7 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
     "two places at once": (SECOND_SESSION | SECOND_MOUSE | {
         "session[2].start_time": "11:00", "session[2].mouse_id": "RY_M_0002",
         "session[2].experimenter": "Ada Lovelace"}, "session.overlap", "experimenter"),
+    "nobody on the list": ({"session.experimenter": "Juan de la Cruz"}, "people.unlisted", "experimenter"),
     "empty session": ({"session[2].session_id": "RY_S_0003", "session[2].mouse_id": "RY_M_0001",
                        "session[2].experimenter": "Ada Lovelace", "session[2].session_date": "20250701"},
                       "session.empty", "session_id"),

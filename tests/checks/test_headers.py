@@ -60,3 +60,15 @@ def test_the_message_names_cell_file_value_and_limit() -> None:
     assert compared.location.value == "550"
     assert compared.location.expected == "500"
     assert "they must be equal" in compare(WIDTH, 513, {"x": "512"}).message
+
+
+@pytest.mark.parametrize(
+    ("fact", "words"),
+    [
+        ("500.00000000000008", "500.00000000000008 in the file, a difference of less than 0.0001 %"),
+        ("5E+2", "500 in the table, 500 in the file; up to 5 %"),
+        ("1e-40", "1e-40 in the file, a difference of more than 10000 %"),
+    ],
+)
+def test_numbers_stand_in_plain_digits(fact: str, words: str) -> None:
+    assert words in compare(RATE, Decimal("500"), {"frame_rate": fact}).message

@@ -90,22 +90,26 @@ def test_takes_movies_only() -> None:
 
 def test_one_photon_movie(tmp_path: Path) -> None:
     built = imaging.build([make_job(tmp_path, make_row(JEDI), profile=with_modality(PROFILE, "voltage", "one-photon"))])
-    assert list_ids(built) == ["image.alignment"]
+    assert list_ids(built) == ["image.alignment", "image.unrecorded"]
     found = get_nodes(built)
     assert list(found) == [
+        "/general/devices/models/RY_objective",
+        "/general/devices/RY_objective",
         "/general/devices/RY_microscope",
         "/general/optophysiology/RY_IMG_0001_plane/optical_channel",
         "/general/optophysiology/RY_IMG_0001_plane",
         "/acquisition/RY_IMG_0001",
     ]
-    device = found["/general/devices/RY_microscope"]
-    assert device.fields["description"].value == (
-        "Microscope with an objective of magnification 16x, numerical aperture 0.8"
+    assert (
+        found["/general/devices/RY_microscope"].fields["description"].value
+        == "Microscope; its objective is RY_objective"
     )
+    objective = found["/general/devices/RY_objective"].links["model"]
+    assert found[objective].fields["description"].value == "Objective: magnification 16x, numerical aperture 0.8"
     plane = found["/general/optophysiology/RY_IMG_0001_plane"]
     assert {k: f.value for k, f in plane.fields.items()} == {
         "description": "Imaging plane of RY_IMG_0001",
-        "location": "VISp",
+        "location": "unknown",
         "indicator": "JEDI-2P",
         "excitation_lambda": 488.0,
         "imaging_rate": 500.0,
@@ -122,7 +126,7 @@ def test_one_photon_movie(tmp_path: Path) -> None:
     series = found["/acquisition/RY_IMG_0001"]
     assert series.type == "OnePhotonSeries"
     assert {k: f.value for k, f in series.fields.items()} == {
-        "description": "Raw frames of voltage imaging; tuning of the indicator: negative",
+        "description": "Raw frames of voltage imaging; 6 images; tuning of the indicator: negative",
         "comments": "cell 3\nalignment unknown: starting_time 0 is no measurement",
         "rate": 500.0,
         "exposure_time": 0.0019,
@@ -229,7 +233,7 @@ def test_several_images_in_one_file(tmp_path: Path) -> None:
     [
         ({"laser_line": "920"}, "TwoPhotonSeries", "laser_line 920 is above 680 nm"),
         ({"laser_line": "488"}, "OnePhotonSeries", "laser_line 488 is not above 680 nm"),
-        ({"laser_line": "", "exposure_time": ""}, "TwoPhotonSeries", "exposure_time is blank"),
+        ({"laser_line": "", "exposure_time": ""}, "ImageSeries", "exposure_time is blank"),
         ({"laser_line": ""}, "OnePhotonSeries", "exposure_time is set"),
     ],
 )
@@ -247,6 +251,15 @@ def test_two_photon_series_has_no_power(tmp_path: Path) -> None:
     series = get_nodes(imaging.build([make_job(tmp_path, make_row(), profile=profile)]))["/acquisition/RY_IMG_0001"]
     assert series.type == "TwoPhotonSeries"
     assert not {"power", "exposure_time"} & set(series.fields)
+    assert {ref.column for ref in series.fields["field_of_view"].sources} == {"x", "y", "pixel_size"}
+
+
+def test_a_movie_of_unknown_light_is_a_plain_series_beside_its_plane(tmp_path: Path) -> None:
+    found = get_nodes(imaging.build([make_job(tmp_path, make_row(JEDI, laser_line="", exposure_time=""))]))
+    series = found["/acquisition/RY_IMG_0001"]
+    assert (series.type, series.links) == ("ImageSeries", {"device": "/general/devices/RY_microscope"})
+    assert series.fields["description"].value.endswith("; laser power 30.5 mW")
+    assert found["/general/optophysiology/RY_IMG_0001_plane"].fields["indicator"].value == "JEDI-2P"
 
 
 def test_absent_stays_absent_and_is_reported(tmp_path: Path) -> None:
@@ -258,7 +271,7 @@ def test_absent_stays_absent_and_is_reported(tmp_path: Path) -> None:
     assert plane["indicator"].value == "not recorded"
     assert "grid_spacing" not in plane
     assert "grid_spacing_unit" not in plane
-    assert list_ids(built) == ["image.alignment", "image.kind", "image.unrecorded", "image.unrecorded"]
+    assert list_ids(built) == ["image.alignment", "image.kind", *["image.unrecorded"] * 3]
     device = get_nodes(built)["/general/devices/RY_microscope"].fields["description"]
     assert device.value == "Microscope; its objective is not recorded"
 
@@ -307,8 +320,7 @@ def test_each_objective_is_a_device(tmp_path: Path) -> None:
     third = make_job(tmp_path, replace(make_row(), key="RY_IMG_0003"))
     built = imaging.build([first, second, third])
     assert [n.path for n in built.nodes if n.type == "Device"] == [
-        "/general/devices/RY_microscope",
-        "/general/devices/RY_microscope_2",
+        f"/general/devices/RY_{name}" for name in ("objective", "microscope", "objective_2", "microscope_2")
     ]
     planes = {n.path: n.links["device"] for n in built.nodes if n.type == "ImagingPlane"}
     assert planes["/general/optophysiology/RY_IMG_0003_plane"] == "/general/devices/RY_microscope"

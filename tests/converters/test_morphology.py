@@ -152,7 +152,9 @@ def test_a_record_of_another_shape_is_not_valid(made: Builder, change, capsys: p
 
 def test_a_record_of_another_id_is_not_valid(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     path = made.root / "output" / RECORD
-    path.write_text(path.read_text().replace('"id": "IS_MOD_0001",\n  "notes"', '"id": "IS_MOD_0002",\n  "notes"'))
+    path.write_text(
+        path.read_text().replace('"id": "IS_MOD_0001",\n  "model_file"', '"id": "IS_MOD_0002",\n  "model_file"')
+    )
     assert main(["validate", str(path)]) == 1
     assert "asset.invalid" in capsys.readouterr().out
 

@@ -68,8 +68,10 @@ def make_recording(
     )  # fmt: skip
 
 
-def make_job(content: Any, key: str = KEY, started: datetime | None = STARTED, kind: str = "somatic patch") -> Job:
-    cells = {"ephys_id": key, "session_id": "RY_S_0001", "recording_type": kind, "file_path_raw": FILE}
+def make_job(
+    content: Any, key: str = KEY, started: datetime | None = STARTED, kind: str = "somatic patch", **more: str
+) -> Job:
+    cells = {"ephys_id": key, "session_id": "RY_S_0001", "recording_type": kind, "file_path_raw": FILE} | more
     record = Record("ephys", key, 2, {k: Cell(v) for k, v in cells.items()}, dict(cells))
     profile = load_profile("dendritic-consortium")
     fields = apply_mapping(load_mapping("patch_clamp"), Scope(record, profile, content.facts, FILE))
@@ -121,13 +123,57 @@ def test_electrode_and_device_come_from_the_table_and_the_header() -> None:
     nodes, _ = build_nodes(make_recording())
     electrode = nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"]
     assert get_values(electrode) == {
-        "cell_id": "RY_E_0001_ch0", "location": "VISp",
-        "description": "Electrode of a recording of type: somatic patch",
+        "cell_id": "RY_E_0001_ch0", "location": "unknown",
+        "description": "Electrode of RY_S_0001; recording type: somatic patch",
     }  # fmt: skip
-    assert electrode.fields["location"].sources[0].origin == "default"
     device = nodes["/general/devices/patch_clamp_rig"]
     assert get_values(device) == {"description": "Amplifier: MultiClamp 700; Digitizer: Digidata 1440"}
     assert electrode.links == {"device": device.path}
+    model = nodes[device.links["model"]]
+    assert get_values(model) | {"description": ""} == {
+        "model_number": "MultiClamp 700", "manufacturer": "not recorded", "description": "",
+    }  # fmt: skip
+
+
+def test_cells_of_the_row_in_their_homes() -> None:
+    more = {"processing_methods": "low-pass filter 4 kHz", "notes": "sealed at 3 GOhm", "region": "VISp5"}
+    nodes, _ = build_nodes(make_recording(), kind="ex vivo; somatic patch", **more)
+    electrode = get_values(nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"])
+    assert electrode["location"] == "VISp5"
+    assert electrode["filtering"] == "Of the processed file, not of the samples here: low-pass filter 4 kHz"
+    assert nodes["/acquisition/RY_E_0001_sweep000_ch0"].fields["comments"].value == "sealed at 3 GOhm"
+    nodes, _ = build_nodes(make_recording(), processing_methods="spike sorting")
+    assert "filtering" not in nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"].fields
+
+
+@pytest.mark.parametrize(("rate", "origin"), [(Decimal(20000), "cell"), (Decimal("20000.01"), "replaced")])
+def test_a_rate_is_the_header_s_and_the_cell_only_where_they_are_equal(rate: Decimal, origin: str) -> None:
+    job = make_job(make_recording(), sampling_rate=str(rate))
+    record = replace(job.record, values={**job.record.values, "sampling_rate": rate})
+    built = patch_clamp.build([replace(job, record=record)])
+    (field,) = {n.fields["rate"] for n in built.nodes if n.path == "/acquisition/RY_E_0001_sweep000_ch0"}
+    assert (field.value, [ref.origin for ref in field.sources]) == (20000.0, ["header", origin])
+
+
+def list_cells(nodes: dict[str, Node]) -> list[str]:
+    return [node.fields["cell_id"].value for node in nodes.values() if node.type == "IntracellularElectrode"]
+
+
+def test_a_cell_is_named_by_the_row_or_by_row_and_channel() -> None:
+    two = make_recording((make_adc(0, "pA"), make_adc(1, "pA")), (make_dac(0, "mV"), make_dac(1, "mV")), (0, 1))
+    assert list_cells(build_nodes(two)[0]) == ["RY_E_0001_ch0", "RY_E_0001_ch1"]
+    nodes, _ = build_nodes(two, cell="c7")
+    assert list_cells(nodes) == ["c7", "c7"], "soma and dendrite of one cell"
+    assert nodes["/general/intracellular_ephys/RY_E_0001_electrode_ch0"].fields["cell_id"].via == "copy"
+    assert list_cells(build_nodes(two, cell="c7; c8")[0]) == ["c7", "c8"]
+    with pytest.raises(Problem) as bad:
+        build_nodes(two, cell="c7; c8; c9")
+    assert (bad.value.finding.id, bad.value.finding.location.column) == ("ephys.cells", "cell")
+
+
+def test_two_recordings_of_one_cell_are_one_cell() -> None:
+    built = patch_clamp.build([make_job(make_recording(), key=f"RY_E_000{n}", cell="c7") for n in (1, 2)])
+    assert list_cells({node.path: node for node in built.nodes}) == ["c7", "c7"]
 
 
 def test_tables_from_recordings_up_to_conditions() -> None:

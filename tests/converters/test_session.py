@@ -10,8 +10,9 @@ from neuropress.converters import Job, load_converter
 from neuropress.converters import session as session_converter
 from neuropress.mapping.rules import Scope, apply_mapping, check_mapping, load_mapping
 from neuropress.model.finding import Problem
+from neuropress.model.people import Person
 from neuropress.model.plan import Field, Node
-from neuropress.model.profile import Person, Profile, load_profile
+from neuropress.model.profile import Profile, load_profile
 from neuropress.model.record import Cell, CellRef, Record, Value
 
 PROFILE = load_profile("dendritic-consortium")
@@ -58,7 +59,7 @@ def make_job(animal: Record | None = None, profile: Profile = PROFILE, **changes
 def build_nodes(*args: Any, **changes: Any) -> tuple[dict[str, Any], dict[str, Any], list[str]]:
     """Values of the file, values of the subject, ids of the findings."""
     result = session_converter.build([make_job(*args, **changes)])
-    file, subject = result.nodes
+    file, subject, *_ = result.nodes
     assert (file.path, file.type) == ("/", "NWBFile")
     assert (subject.path, subject.type) == ("/general/subject", "Subject")
     return get_values(file), get_values(subject), [f.id for f in result.findings]
@@ -86,11 +87,10 @@ def test_a_whole_row() -> None:
         "session_id": "RY_S_0001",
         "session_description": "Recording session RY_S_0001 of mouse RY_M_0001",
         "session_start_time": "2025-06-20T09:30:00-04:00",
-        "experimenter": ["Lovelace, Ada"],
+        "experimenter": ["Ada Lovelace"],
         "institution": "Columbia University",
         "lab": "Rafael Yuste",
-        "keywords": ["dendrites", "voltage imaging", "pyramidal neurons", "Baz1a", "primary visual cortex"],
-        "experiment_description": PROFILE.defaults["experiment_description"],
+        "experiment_description": f"{PROFILE.defaults['experiment_description']} (dataset default)",
         "pharmacology": "anesthesia: isoflurane",
         "notes": "first day,\nquiet room",
         "virus": "virus_id=RY_V_0001; name=AAV1%3B hSyn%3DJEDI2P; serotype=AAV1; floxed=TRUE; titer_GC_per_mL=1.2e13; "
@@ -105,9 +105,9 @@ def test_a_whole_row() -> None:
         "weight": "24.50 g",
         "strain": "Camk2a-Cre;Ai162",
         "genotype": "Camk2a-Cre +/-; Ai162 +/-",
-        "description": "Mouse RY_M_0001; litter RY_L_0001; Cre line Camk2a-Cre; notes: calm",
+        "description": "Mouse RY_M_0001; litter RY_L_0001; Cre line Camk2a-Cre; virus RY_V_0001; notes: calm",
     }
-    assert findings == ["session.name_split"]
+    assert findings == []
 
 
 def test_every_field_names_its_rule_and_cells() -> None:
@@ -116,7 +116,9 @@ def test_every_field_names_its_rule_and_cells() -> None:
         for name, field in node.fields.items():
             assert field.rule.startswith(("session/", "session:")), name
             assert field.sources, name
-    file, subject = result.nodes
+    file, subject, bounds = result.nodes
+    assert get_values(bounds)["timestamp"] == [0.0, 8100.0]
+    assert {ref.column for ref in bounds.fields["timestamp"].sources} >= {"start_time", "end_time"}
     assert file.fields["experimenter"].sources == (CellRef("session", "RY_S_0001", "experimenter", "Ada Lovelace"),)
     assert file.fields["institution"].sources[0].origin == "default"
     assert {ref.table for ref in file.fields["virus"].sources} == {"virus", "plasmid"}
@@ -134,50 +136,107 @@ def test_blank_cells_stay_absent() -> None:
         "age": "P0D/",
         "description": "Mouse RY_M_0001",
     }
-    assert findings == ["session.name_split", "session.age_unknown"]
+    assert findings == ["session.age_unknown"]
 
 
-def test_virus_and_own_plasmid_are_a_line_each() -> None:
-    known = {**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None}
+def test_a_plasmid_of_its_own_is_the_subject_s_and_no_virus() -> None:
+    known = {**PLASMID.values, "plasmid_id": "EN_P_0002", "backbone": None, "notes": "from a friend"}
     own = make_record("plasmid", "EN_P_0002", **{k: v for k, v in known.items() if k != "plasmid_id"})
-    file, _, _ = build_nodes(make_mouse({"virus": VIRUS, "plasmid": own}))
-    first, second = file["virus"].split("\n")
-    assert first.startswith("virus_id=RY_V_0001; ")
-    assert second == (
+    file, subject, _ = build_nodes(make_mouse({"virus": VIRUS, "plasmid": own}))
+    assert file["virus"].startswith("virus_id=RY_V_0001; ")
+    assert "\n" not in file["virus"]
+    line = (
         "plasmid_id=EN_P_0002; plasmid=pAAV-syn-JEDI-2P; gene=JEDI-2P; kind=voltage indicator; promoter=syn; "
-        "tuning=negative; wavelength_nm=509"
+        "tuning=negative; wavelength_nm=509; plasmid_notes=from a friend"
     )
+    assert subject["description"].split("\n")[1] == f"Plasmid of the mouse: {line}"
     file, _, _ = build_nodes(make_mouse({"plasmid": own}))
-    assert file["virus"] == second
+    assert "virus" not in file
+
+
+def test_each_virus_stands_once_and_injections_are_surgery() -> None:
+    mouse = make_mouse()
+    other = make_record("virus", "RY_V_0002", virus_name="AAV9-Cre", notes="a; b")
+    rows = []
+    for number, virus in enumerate((VIRUS, other, VIRUS, None), 1):
+        parents = {"mouse": mouse} | ({"virus": virus} if virus else {})
+        given = {"mouse_id": mouse.key, "virus_id": virus.key if virus else None, "volume": Decimal(300)}
+        rows.append(make_record("injection", f"RY_INJ_000{number}", parents, **given))
+    file, _, _ = build_nodes(dataclasses.replace(mouse, companions=tuple(rows)))
+    assert [line.partition(";")[0] for line in file["virus"].split("\n")] == [
+        "virus_id=RY_V_0001",
+        "virus_id=RY_V_0002",
+    ]
+    assert file["virus"].endswith("name=AAV9-Cre; notes=a%3B b")
+    assert file["surgery"].split("\n") == [
+        "injection_id=RY_INJ_0001; volume_nL=300; virus_id=RY_V_0001",
+        "injection_id=RY_INJ_0002; volume_nL=300; virus_id=RY_V_0002",
+        "injection_id=RY_INJ_0003; volume_nL=300; virus_id=RY_V_0001",
+        "injection_id=RY_INJ_0004; volume_nL=300",
+    ]
+
+
+def test_the_end_past_midnight_and_over_a_change_of_clocks() -> None:
+    def measure(**cells: Value) -> float:
+        *_, bounds = session_converter.build([make_job(**cells)]).nodes
+        return float(get_values(bounds)["timestamp"][1])
+
+    assert measure(start_time="23:30", end_time="00:30") == 3600
+    assert measure(session_date="20250308", start_time="23:30", end_time="03:30") == 3 * 3600
+    assert len(session_converter.build([make_job(end_time=None)]).nodes) == 2
+
+
+def test_a_lab_s_default_is_a_fact_and_the_dataset_s_is_marked() -> None:
+    labs = {
+        **PROFILE.labs,
+        "RY": dataclasses.replace(
+            PROFILE.labs["RY"], overrides={"experiment_description": "Ours.", "keywords": "a; b"}
+        ),
+    }
+    file, _, _ = build_nodes(profile=dataclasses.replace(PROFILE, labs=labs))
+    assert (file["experiment_description"], file["keywords"]) == ("Ours.", ["a", "b"])
+    defaults = {**PROFILE.defaults, "keywords": "c"}
+    file, _, _ = build_nodes(profile=dataclasses.replace(PROFILE, defaults=defaults))
+    assert "keywords" not in file
+
+
+PEOPLE = (
+    Person("Ram\u00f3n y Cajal, Santiago", ("Santiago Ram\u00f3n y Cajal", "S. Cajal"), "0000-0002-1825-0097"),
+    Person("N\u00fa\u00f1ez Yuste, Rafael", ("Rafael N\u00fa\u00f1ez Yuste",)),
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ada Lovelace",
+        "Juan de la Cruz",
+        "Rafael N\u00fa\u00f1ez Yuste",
+        "\u738b\u5c0f\u660e",
+        "Plato",
+        " Ada  Lovelace ",
+    ],
+)
+def test_a_name_outside_the_people_list_stays_as_typed(name: str) -> None:
+    result = session_converter.build([make_job(experimenter=name)])
+    assert result.nodes[0].fields["experimenter"].value == [name]
+    assert result.findings == ()
 
 
 @pytest.mark.parametrize(
     ("name", "formal"),
     [
-        ("Ada Lovelace", "Lovelace, Ada"),
-        ("Santiago Ram\u00f3n y Cajal", "Cajal, Santiago Ram\u00f3n y"),
-        ("Plato", "Plato"),
-        (" Ada  Lovelace ", "Lovelace, Ada"),
+        ("Santiago Ram\u00f3n y Cajal", "Ram\u00f3n y Cajal, Santiago"),
+        ("Santiago  Ramo\u0301n y Cajal", "Ram\u00f3n y Cajal, Santiago"),
+        ("S. Cajal", "Ram\u00f3n y Cajal, Santiago"),
+        ("Rafael N\u00fa\u00f1ez Yuste", "N\u00fa\u00f1ez Yuste, Rafael"),
+        ("N\u00fa\u00f1ez Yuste, Rafael", "N\u00fa\u00f1ez Yuste, Rafael"),
     ],
 )
-def test_a_name_outside_the_people_table_is_split_and_reported(name: str, formal: str) -> None:
-    result = session_converter.build([make_job(experimenter=name)])
-    assert result.nodes[0].fields["experimenter"].value == [formal]
-    (finding,) = result.findings
-    assert finding.message == f"{name!r} is written as {formal!r}"
-    assert (finding.location.table, finding.location.key, finding.location.column) == (
-        "session",
-        "RY_S_0001",
-        "experimenter",
-    )
-
-
-def test_people_of_the_profile_go_first() -> None:
-    name = "Santiago Ram\u00f3n y Cajal"
-    people = {name: Person(name, "Ram\u00f3n y Cajal, Santiago")}
-    file, _, findings = build_nodes(profile=dataclasses.replace(PROFILE, people=people), experimenter=name)
-    assert file["experimenter"] == ["Ram\u00f3n y Cajal, Santiago"]
-    assert findings == []
+def test_listed_people_are_written_as_standards_want_them(name: str, formal: str) -> None:
+    profile = dataclasses.replace(PROFILE, people=PEOPLE)
+    file, _, _ = build_nodes(profile=profile, experimenter=name)
+    assert file["experimenter"] == [formal]
 
 
 def test_no_start_is_refused_and_a_given_one_is_taken() -> None:

@@ -51,6 +51,7 @@ TABLE_CHECKS: Mapping[TableCheck, Mapping[str, tuple[str, ...]]] = {
     biology.check_litter_birth_dates: {"mouse": ("litter_id", "birth_date")},
     biology.check_virus_names: {"virus": ("virus_name",)},
     sessions.check_empty_sessions: {"session": ("session_id",)},
+    sessions.check_listed_people: {"session": ("experimenter",)},
     sessions.check_session_overlaps: {
         "session": ("session_date", "start_time", "end_time", "mouse_id", "experimenter")
     },

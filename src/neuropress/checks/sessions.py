@@ -13,6 +13,7 @@ from ..mapping.transforms import (
     localize_time,
 )
 from ..model.finding import Finding, Severity
+from ..model.people import find_person, normalize_name
 from ..model.profile import Lab, Profile
 from ..model.reagents import fold
 from ..model.record import Record
@@ -177,6 +178,19 @@ def check_empty_sessions(tables: Tables, profile: Profile) -> Iterator[CheckResu
                 ),
                 [],
             )
+
+
+def check_listed_people(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
+    """Every experimenter is on the list of people; each unknown name once a lab, at its first session."""
+    unknown: dict[tuple[str, str], list[Record]] = {}
+    for session in tables.get_rows("session").values():
+        typed = session.values["experimenter"]
+        if typed is not None and find_person(profile.people, str(typed)) is None:
+            unknown.setdefault((session.lab, normalize_name(str(typed))), []).append(session)
+    for (_, name), sessions in unknown.items():
+        count = f" ({len(sessions)} sessions)" if len(sessions) > 1 else ""
+        message = f"{name}{count} is not on the list of people, so the name is written as typed, without an ORCID"
+        yield make_cell_finding("people.unlisted", sessions[0], "experimenter", message), []
 
 
 def check_session_overlaps(tables: Tables, profile: Profile) -> Iterator[CheckResult]:

@@ -162,6 +162,12 @@ def make_stack(folder: Path) -> str:
 SETTINGS = """
 [labs.RY]
 modality_voltage = "one-photon"
+region = "VISp"
+
+[[people]]
+name = "Example, Ada"
+typed = ["Ada Example"]
+orcid = "0000-0002-1825-0097"
 """
 
 

@@ -170,6 +170,7 @@ class Output:
             for column, counts in covered.counts.items():
                 self.record({"column": column, **{name: counts.get(name, 0) for name in CLASSES}})
             self.record({"cells": covered.cells, **covered.totals()})
+            self.record({"columns": covered.best_classes()})
             return
         width = max(len(column) for column in covered.counts) + 2
         tables: dict[str, dict[str, Mapping[str, int]]] = {}
@@ -184,12 +185,12 @@ class Output:
         if without:
             print(f"without rows: {', '.join(without)}\n")
         print(_counts("all cells", covered.totals(), width))
+        print(_counts("columns by their best", covered.best_classes(), width))
         labels = ", ".join(kind.label for kind in KINDS.values())
-        print(f"{labels}: in a field of the standard. record: verbatim in a result. catalogue only: verbatim")
-        print(
-            "in records.jsonl, no result carries its row. private: never leaves. Each cell is counted once, the first"
-        )
-        print(f"that holds; {covered.cells} cells were read.")
+        print(f"{labels}: the value of a field of the standard, looked up in the result.")
+        print("free text: among other words in a field of the standard. record: verbatim in a result, in no field.")
+        print("catalogue only: verbatim in records.jsonl, no result carries its row. private: never leaves.")
+        print(f"Each cell is counted once, the first that holds; {covered.cells} cells were read.")
 
     def progress(self, verb: str) -> Callable[[int], None]:
         """A line on standard error that says how far the work is, if that is a terminal."""

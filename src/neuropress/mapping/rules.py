@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from importlib.resources import files
@@ -16,9 +16,9 @@ from ..model.record import CellRef, Record, Value
 from ..model.serial import from_json
 from .transforms import TRANSFORMS, Absent
 
-RESERVED = ("default", "lab", "file")
-"""First parts of a `from` path that are no relation: dataset defaults, the lab's
-entry in the profile, facts of the raw file's header."""
+RESERVED = ("default", "stated", "dataset", "lab", "file")
+"""First parts of a `from` path that are no relation: defaults of any sort; those that a row or the lab states;
+those of the whole dataset, where neither does; the lab's entry in the profile; facts of the raw file's header."""
 
 OPTIONAL = "?"
 MOST_TIMES = 100
@@ -38,7 +38,8 @@ class Rule:
         ``slot.field``; the converter declares its slots.
     source
         ``from`` in the file: a column of the row, a dotted path over relations
-        (``session.mouse.weight``), ``default.NAME``, ``lab.NAME`` or ``file.FACT``; or several.
+        (``session.mouse.weight``), ``default.NAME``, ``stated.NAME``, ``dataset.NAME``, ``lab.NAME`` or
+        ``file.FACT``; or several.
         ``?`` before a path: a profile may lack it; it is blank then.
     via, args
         A named transform and its arguments.
@@ -47,8 +48,8 @@ class Rule:
     tables
         The mapping's tables whose rows it is for; empty: all of them.
     each
-        A table that accompanies the row or one that it depends on: the rule is applied to each
-        of those rows, `source` begins there, and the texts are joined line by line.
+        A table that accompanies the row or one that it depends on; of a session also a table of its data rows.
+        The rule is applied to each of those rows, `source` begins there, and the texts are joined line by line.
     """
 
     to: str
@@ -64,7 +65,8 @@ class Rule:
 class Comparison:
     """A cell that must agree with the raw file's header.
 
-    Relative differences above `error` withhold the row, those above `warn` are warnings.
+    Relative differences above `error` withhold the row, those above `warn` are warnings. Up to `error` the header's
+    value is written in place of the cell's; where `error` is ``Infinity`` nothing is withheld, and the cell is written.
     `scale` brings the column's unit to the fact's (``0.001``: nm to um). `tables`: see `Rule`.
     """
 
@@ -246,7 +248,7 @@ def _locate_source(path: str, table: str, bindings: Mapping[str, str], profile: 
 def _check_reserved(head: str, name: str, profile: Profile, place: str) -> None:
     """Names of defaults and of a lab's entries; a header's facts are known to its reader only."""
     known = {field.name for field in fields(Lab)}
-    if head == "default":
+    if head in ("default", "stated", "dataset"):
         known = {*profile.defaults, *(k for lab in profile.labs.values() for k in lab.overrides)}
         known |= {column for spec in profile.tables.values() for column in spec.optional}
     if head != "file" and name not in known:
@@ -258,7 +260,14 @@ class Scope:
     """What the paths of a mapping resolve against, for one row.
 
     ``default.NAME`` is the first of: a column NAME of the row or of a row that it
-    depends on, the lab's entry in ``neuropress.toml``, the lab's in the profile, the profile's.
+    depends on, the lab's entry in ``neuropress.toml``, the lab's in the profile, the profile's. The last one
+    alone is ``dataset.NAME``, the others are ``stated.NAME``: what other tools read as a fact of this recording
+    takes only those.
+
+    Attributes
+    ----------
+    measured
+        Column of the row -> the header's value, in the column's unit, that is written in its place.
     """
 
     record: Record
@@ -266,13 +275,14 @@ class Scope:
     facts: Mapping[str, str] = field(default_factory=dict)
     file: str = ""
     bindings: Mapping[str, Record | None] = field(default_factory=dict)
+    measured: Mapping[str, tuple[Value, CellRef]] = field(default_factory=dict)
 
     def resolve_path(self, path: str) -> tuple[Value, CellRef] | None:
         """The typed value and its reference; None where it is blank or unknown."""
         *relations, column = path.removeprefix(OPTIONAL).split(".")
         head = relations[0] if relations else ""
-        if head == "default":
-            return self._resolve_default(column)
+        if head in ("default", "stated", "dataset"):
+            return self._resolve_default(head, column)
         if head == "lab":
             return self._make_default(column, getattr(self.profile.lab_of(self.record.key), column, None))
         if head == "file":
@@ -285,13 +295,15 @@ class Scope:
         row = record.related(".".join(relations)) if record else None
         return self._read_cell(row, column) if row else None
 
-    def _resolve_default(self, column: str) -> tuple[Value, CellRef] | None:
+    def _resolve_default(self, head: str, column: str) -> tuple[Value, CellRef] | None:
         """The nearest row's own value; where none has the column, what the lab or the profile states."""
-        for row in self.record.lineage():
-            cell = self._read_cell(row, column)
-            if cell:
-                return cell
-        return self._make_default(column, self.profile.default(column, self.profile.lab_of(self.record.key)))
+        lab = self.profile.lab_of(self.record.key)
+        stated = next((cell for row in self.record.lineage() if (cell := self._read_cell(row, column))), None)
+        if stated is None and lab is not None:
+            stated = self._make_default(column, lab.overrides.get(column))
+        if head == "stated" or (head == "default" and stated):
+            return stated
+        return self._make_default(column, self.profile.defaults.get(column)) if stated is None else None
 
     def _make_default(self, column: str, text: str | None) -> tuple[Value, CellRef] | None:
         if not text:
@@ -302,7 +314,14 @@ class Scope:
     def _read_cell(self, record: Record, column: str) -> tuple[Value, CellRef] | None:
         if record.values.get(column) is None or self._is_private(record, column):
             return None
+        if record is self.record and column in self.measured:
+            return self.measured[column]
         return record.values[column], record.ref(column)
+
+    def list_replaced(self, paths: Iterable[str]) -> tuple[CellRef, ...]:
+        """Cells among these paths in whose place the header's value is written."""
+        columns = [path.removeprefix(OPTIONAL) for path in paths]
+        return tuple(replace(self.record.ref(c), origin="replaced") for c in columns if c in self.measured)
 
     def _is_private(self, record: Record, column: str) -> bool:
         """Whether a cell stays in its table, whatever a rule says: paths with ``?`` are not checked before."""
@@ -365,7 +384,7 @@ def apply_rule(mapping: str, rule: Rule, scope: Scope) -> Field | None:
             message = f"transform {rule.via!r} with args {dict(rule.args)} cannot take {values}"
             raise MappingError(f"mappings/{identifier}: {message} ({type(error).__name__}: {error})") from error
         if not isinstance(content, Absent):
-            return Field(content, identifier, rule.via, refs)
+            return Field(content, identifier, rule.via, (*refs, *scope.list_replaced(rule.source)))
     if rule.absent is None:
         return None
     constant = CellRef("mapping", mapping, rule.to, str(rule.absent), "constant")

@@ -108,7 +108,12 @@ def _look_up_text(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
 
 
 def _fill_template(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    """One sentence for each value that is there, from ``args.parts``, joined by ``args.sep``."""
+    """One sentence for each value that is there, from ``args.parts``, joined by ``args.sep``.
+
+    With ``args.all`` there is nothing to write where one of them is blank.
+    """
+    if args.get("all") and any(value is None for value in values):
+        return ABSENT
     sentences = []
     for part, value in zip(args["parts"], values, strict=True):
         if value is not None:
@@ -117,9 +122,34 @@ def _fill_template(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
 
 
 def _format_key_values(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
-    """``name=value; name=value`` in the order of ``args.keys``; ``; = %`` and line ends escaped."""
-    pairs = zip(args["keys"], values, strict=True)
-    return "; ".join(f"{k}={escape_value(format_cell(v))}" for k, v in pairs if v is not None)
+    """``name=value; name=value`` in the order of ``args.keys``; ``; = %`` and line ends escaped.
+
+    A key that stands twice (a foreign key and the key it points to) is written once; of fewer than ``args.least``
+    values nothing is written.
+    """
+    if sum(value is not None for value in values) < args.get("least", 1):
+        return ABSENT
+    pairs: dict[str, Value] = {}
+    for key, value in zip(args["keys"], values, strict=True):
+        if value is not None:
+            pairs.setdefault(key, value)
+    return "; ".join(f"{key}={escape_value(format_cell(value))}" for key, value in pairs.items())
+
+
+def _fill_if_named(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    """``args.text``, where ``{}`` is the cell's text, if the cell holds one of ``args.words``."""
+    text = format_cell(_get_first(values))
+    if not any(word.casefold() in text.casefold() for word in args["words"]):
+        return ABSENT
+    return args["text"].replace("{}", text)
+
+
+def _compute_extent(values: Sequence[Value], args: Mapping[str, Any]) -> Any:
+    """Sources: numbers of steps along the axes, and the size of a step: extent of each axis, in ``args.scale``."""
+    if any(value is None for value in values):
+        return ABSENT
+    *counts, step = (parse_decimal(value) for value in values)
+    return [float(count * step * Decimal(args.get("scale", "1"))) for count in counts]
 
 
 def escape_value(text: str) -> str:
@@ -185,6 +215,8 @@ _ALL = (
     Transform("lookup", _look_up_text, first=True),
     Transform("template", _fill_template, verbatim=True),
     Transform("key_values", _format_key_values, verbatim=True),
+    Transform("if_named", _fill_if_named, verbatim=True, first=True),
+    Transform("extent", _compute_extent),
     Transform("zoned", _format_moment),
     Transform("genotype", _pair_genotype),
 )

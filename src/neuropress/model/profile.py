@@ -12,6 +12,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, parse_toml, read_file
+from .people import Person
 from .serial import from_json
 
 PACKAGE_PROFILES = "neuropress.data.profiles"
@@ -82,15 +83,6 @@ class TableSpec:
     schema: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """How a name in a table is written in standards: ``Last, First`` and, if known, ORCID."""
-
-    name: str
-    formal: str
-    orcid: str = ""
-
-
 @dataclass(frozen=True)
 class Profile:
     """A consortium's labs, tables, defaults and layout.
@@ -112,7 +104,7 @@ class Profile:
     tables: Mapping[str, TableSpec]
     defaults: Mapping[str, str]
     buckets: tuple[str, ...] = ()
-    people: Mapping[str, Person] = field(default_factory=dict)
+    people: tuple[Person, ...] = ()
     limits: Mapping[str, str] = field(default_factory=dict)
     paths: Mapping[str, str] = field(default_factory=dict)
     coverage: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
@@ -239,6 +231,9 @@ def _over(below: Any, above: Any, place: str) -> Any:
     if isinstance(above, dict) and isinstance(below, dict):
         merged = {k: _over(below.get(k), v, f"{place}.{k}".lstrip(".")) for k, v in above.items()}
         return {**below, **merged}
+    if place == "people" and isinstance(above, list) and isinstance(below, list):
+        names = {entry.get("name") for entry in above if isinstance(entry, dict)}
+        return [*above, *(entry for entry in below if entry["name"] not in names)]
     if isinstance(above, list) and INHERITED in above:
         if not isinstance(below, list):
             raise ValueError(f"{place}: there is nothing that {INHERITED!r} could stand for")
@@ -256,8 +251,6 @@ def _with_names(data: dict[str, Any], folder: Path | None) -> dict[str, Any]:
         schema = folder / "schemas" / f"{name}.schema.json" if folder else None
         if schema and schema.exists():
             table["schema"] = _text(schema, SETTING_BYTES)
-    for name, person in data.get("people", {}).items():
-        person["name"] = name
     return data
 
 

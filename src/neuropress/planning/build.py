@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -23,7 +24,7 @@ from neuropress.converters import (
 )
 from neuropress.converters import session as session_converter
 
-from ..checks.headers import compare_cells
+from ..checks.headers import compare_cells, is_replaced_by_header
 from ..checks.sessions import get_session_interval
 from ..config import Config
 from ..mapping.rules import MappingRules, Scope, apply_mapping, check_mapping, list_rule_sources
@@ -33,7 +34,7 @@ from ..model.finding import Finding, MappingError, Problem, Severity, finding, h
 from ..model.plan import Field, Node, Plan, canonical
 from ..model.privacy import hide_for
 from ..model.profile import Profile
-from ..model.record import CellRef, Record
+from ..model.record import CellRef, Record, Value
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers import list_broken_readers
@@ -435,10 +436,22 @@ def _describe_export_difference(first: Node, second: Node) -> str:
 
 def _make_job(module: Converter, opened: _Opened, profile: Profile, started: datetime | None) -> Job:
     facts = opened.contents[0].facts if opened.contents else {}
-    scope = Scope(opened.record, profile, facts, opened.source.key, module.bindings(opened.record))
+    measured = _list_measured(opened, facts)
+    scope = Scope(opened.record, profile, facts, opened.source.key, module.bindings(opened.record), measured)
     column = module.COLUMN[opened.record.table]
     fields = apply_mapping(opened.rules, scope)
     return Job(opened.record, column, opened.source.key, opened.contents, fields, profile, started)
+
+
+def _list_measured(opened: _Opened, facts: Mapping[str, str]) -> dict[str, tuple[Value, CellRef]]:
+    """Columns in place of whose cells the header's value is written, in the column's unit."""
+    measured: dict[str, tuple[Value, CellRef]] = {}
+    for comparison in opened.rules.compare:
+        value, fact = opened.record.values.get(comparison.column), facts.get(comparison.fact)
+        if value is not None and fact is not None and is_replaced_by_header(value, fact, comparison):
+            reference = CellRef("file", opened.source.key, comparison.fact, fact, "header")
+            measured[comparison.column] = Decimal(fact) / Decimal(comparison.scale), reference
+    return measured
 
 
 def _collect_headers(contents: Iterable[Content]) -> dict[str, Any]:
@@ -447,8 +460,12 @@ def _collect_headers(contents: Iterable[Content]) -> dict[str, Any]:
 
 def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) -> tuple[Job, list[Finding]]:
     record = wanted.record
-    fields = apply_mapping(load_profile_mapping("session", profile), Scope(record, profile))
-    job = Job(record, "", "", (), fields, profile, part=wanted.part)
+    # What its data rows say of the whole session is said once, by rules with `each`.
+    rows = (*(row for _, row in wanted.jobs), *wanted.others)
+    data = {(row.table, row.key): row for row in rows if "session" in row.parents}
+    whole = replace(record, companions=(*record.companions, *(row for _, row in sorted(data.items()))))
+    fields = apply_mapping(load_profile_mapping("session", profile), Scope(whole, profile))
+    job = Job(whole, "", "", (), fields, profile, part=wanted.part)
     if "session_start_time" in fields.get("file", {}):
         return job, []
     place = record.place("start_time")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from neuropress.converters import list_converter_names, load_converter
 
 from ..model.finding import Finding, Severity, finding
+from ..model.people import find_person
 from ..model.plan import SourceRow, Target, digest
 from ..model.profile import Profile
 from ..model.record import Record
@@ -278,6 +279,6 @@ def digest_rows(rows: Iterable[SourceRow], profile: Profile) -> str:
     return digest({
         "rows": to_json(rows),
         "labs": {name: to_json(profile.labs[name]) for name in labs if name in profile.labs},
-        "people": {name: to_json(profile.people[name]) for name in sorted(names) if name in profile.people},
+        "people": [to_json(person) for name in sorted(names) if (person := find_person(profile.people, name))],
         "defaults": to_json(profile.defaults),
     })  # fmt: skip

@@ -19,7 +19,8 @@ from ..model.provenance import Provenance
 from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
 from ..model.source import SourceRoots
 from ..readers.raw import RawArrays
-from ..results import StoredArray, detect_kind
+from ..results import KindModule, StoredArray, detect_kind
+from ..results.fields import find_unmatched_fields
 from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
 
@@ -99,6 +100,7 @@ def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, prog
         if made.receipt.grafts and not bad_inputs:
             findings += module.compare_grafts(path, roots)
         findings += _compare_derived(made, module.digest_derived(path))
+        findings += _check_fields(module, path, made)
         findings += _check_unproven(made, module.list_sample_arrays(path))
     except Problem as bad:
         findings.append(bad.finding)
@@ -254,6 +256,12 @@ def _check_unproven(made: Provenance, samples: Sequence[str]) -> Iterator[Findin
         if name not in made.receipt.arrays and not find_above(name, made.receipt.grafts):
             message = f"{name} holds samples, and no entry of the receipt leads them back to a raw file"
             yield finding("verify.unproven", message, array=name)
+
+
+def _check_fields(module: KindModule, path: ResultPath, made: Provenance) -> Iterator[Finding]:
+    """Every value that the provenance leads back to a cell, looked up in the result."""
+    for name, reason in find_unmatched_fields(module, path, made.fields).items():
+        yield finding("verify.field", f"{name}: {reason}", array=name)
 
 
 def _compare_derived(made: Provenance, now: Mapping[str, str]) -> Iterator[Finding]:

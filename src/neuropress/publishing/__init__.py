@@ -4,6 +4,7 @@
 module           what it holds
 ===============  =====================================================================
 :mod:`.scope`    `Scope`: which part of the dataset is published anew
+:mod:`.creators`  who recorded it, with ORCIDs
 :mod:`.gate`     `check_results`: current, proven and valid, or not published
 :mod:`.parts`    `Part`: one lab's tables, fixes, waivers, profile and rules
 :mod:`.selection`  what is published anew, and what is inherited
@@ -28,11 +29,13 @@ from ..model.report import Outcome, Report
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import PublishResult, check_destination, draft_release, open_destination, publish_draft
+from ..release.manifest import Release
 from ..storage.aws import find_endpoint
 from ..storage.folder import get_local_folder, normalise_bucket_url, overlap_prefixes
 from ..storage.state import StateFile
 from ..workspace import Workspace
 from .changes import Change, ChangeKind, make_change_outcomes, make_loss_findings
+from .creators import list_creators
 from .gate import GateResult, check_results, redact_finding
 from .parts import find_lab_initials
 from .scope import Scope
@@ -119,7 +122,7 @@ def _publish_selected(workspace: Workspace, request: PublishRequest, progress: P
         draft,
         title=profile.title,
         license=profile.license,
-        notes=_make_notes(workspace, request, passed, changes),
+        notes=_make_notes(workspace, request, passed, changes, destination.parent),
         progress=progress,
         dry_run=request.dry_run,
     )
@@ -179,15 +182,24 @@ def _collect_blocking_findings(
 
 
 def _make_notes(
-    workspace: Workspace, request: PublishRequest, passed: GateResult, changes: Sequence[Change]
+    workspace: Workspace,
+    request: PublishRequest,
+    passed: GateResult,
+    changes: Sequence[Change],
+    parent: Release | None,
 ) -> dict[str, Any]:
-    """What a reader of the release must know: errors passed over, waivers, accepted losses, what was selected."""
+    """What a reader of the release must know: creators, errors passed over, waivers, losses, what was selected."""
     lost = [change.name for change in changes if change.what is ChangeKind.LOST]
     # A finding that was waived names its waiver.
     messages = [one.message for one in (*request.findings, *passed.findings)]
     used = [waiver for waiver in workspace.waivers if any(str(waiver) in message for message in messages)]
     columns = ("finding", "row", "reason", "person", "expiry")
+    sessions = workspace.tables.get_rows("session").values()
+    chosen = [row for row in sessions if not request.scope.sessions or row.key in request.scope.sessions]
+    included = [row for row in chosen if request.scope.includes_lab(row.lab)]
+    before = parent.notes.get("creators", []) if parent else []
     notes = {
+        "creators": list_creators(included, workspace.profile, before),
         "errors": [redact_finding(error, workspace).to_json() for error in passed.errors],
         "waivers": [{column: getattr(waiver, column) for column in columns} for waiver in used],
         "accepted_losses": lost,

@@ -208,9 +208,8 @@ def find_waiver_lab(waiver: Waiver, profile: Profile) -> str:
 
 def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRow]]) -> dict[str, Any]:
     """What ``neuropress.toml`` says that results depend on; options of this lab's raw objects only."""
-    keys = {
-        normalise_key(text, config.profile) for table in rows.values() for row in table for text in row.cells.values()
-    }
+    texts = {text for table in rows.values() for row in table for text in row.cells.values()}
+    keys = {normalise_key(text, config.profile) for text in texts}
     settings = {
         "profile": {"name": config.profile.name, "version": config.profile.version},
         "dataset": {"title": config.profile.title, "license": config.profile.license},
@@ -219,6 +218,9 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
             key: to_json(entry) for key, entry in config.options.items() if any(matches_key(key, text) for text in keys)
         },
     }
+    people = [person for person in config.people if texts & {person.name, *person.typed}]
+    if people:
+        settings["people"] = to_json(people)
     if config.profile.split:
         settings["split"] = dict(config.profile.split)
     return settings

@@ -101,7 +101,9 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     options: dict[str, Any] = {}
     split: dict[str, Any] = {}
     about = chosen.settings.get("dataset", {})
+    people: dict[str, dict[str, Any]] = {}
     for part in parts:
+        people |= {person["name"]: person for person in part.settings.get("people", [])}
         split |= part.settings.get("split", {})
         labs |= part.settings["labs"]
         options |= part.settings["options"]
@@ -122,4 +124,6 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
         for name, values in entries.items():
             lines += ["", f"[{table}.{format_toml_text(name)}]"]
             lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
+    for person in people.values():
+        lines += ["", "[[people]]", *(f"{key} = {format_toml_value(value)}" for key, value in person.items())]
     return "\n".join(lines) + "\n"

@@ -190,7 +190,7 @@ def format_readme(release: Release, url: str) -> str:
     files = sum(entry.files for entry in release.assets.values())
     before = release.parent.number if release.parent else "none, this is the first"
     origin = f"`{url}`" if "://" in url else "the folder that holds `releases/`"
-    notes = {name: note if isinstance(note, str) else canonical(note) for name, note in release.notes.items()}
+    notes = {name: _format_note(note) for name, note in release.notes.items()}
     lines = [
         f"# {_escape_cell(release.title) or 'Release'} {release.number}",
         "",
@@ -224,6 +224,19 @@ def format_readme(release: Release, url: str) -> str:
             "",
         ]
     )
+
+
+def _format_note(note: Any) -> str:
+    """A note for people: names with their identifiers, texts as they are, all else as JSON."""
+    if isinstance(note, str):
+        return note
+    if not isinstance(note, list) or not all(isinstance(one, dict) and "nameType" in one for one in note):
+        return canonical(note)
+    names = []
+    for person in note:
+        identifiers = [str(one.get("nameIdentifier")) for one in person.get("nameIdentifiers", [])]
+        names.append(f"{person.get('name')} ({', '.join(identifiers)})" if identifiers else str(person.get("name")))
+    return "; ".join(names)
 
 
 def _escape_cell(text: str) -> str:

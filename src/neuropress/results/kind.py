@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -267,6 +267,13 @@ class KindModule(Protocol):
 
     def list_sample_arrays(self, path: ResultPath) -> Sequence[str]:
         """Every array of the result that should come from a raw file, by its path."""
+        ...
+
+    def read_fields(self, path: ResultPath, names: Collection[str]) -> Mapping[str, Any]:
+        """What stands in the result under each name of a field that its provenance has; names that are not there lack.
+
+        Values are plain JSON: texts, numbers, truths and lists of them.
+        """
         ...
 
     def digest_derived(self, path: ResultPath) -> Mapping[str, str]:

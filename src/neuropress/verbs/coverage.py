@@ -8,35 +8,44 @@ from dataclasses import dataclass
 
 from ..config import Config
 from ..model.finding import Finding, finding, problem
-from ..model.plan import SourceRow
+from ..model.plan import Field, SourceRow
 from ..model.profile import Profile
 from ..model.provenance import Provenance
+from ..model.record import CellRef
 from ..model.report import Report
 from ..planning.build import collect_rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted, list_rivals
 from ..results import KINDS, load_kind
+from ..results.fields import find_unmatched_fields
 from ..tables import read_tables
 from ..workspace import Workspace
 
 type CellId = tuple[str, str, str]
 """Table, key and column."""
 
-CLASSES = (*(kind.label for kind in KINDS.values()), "record", "catalogue only", "private", "empty")
+FREE_TEXT = "free text"
+CLASSES = (*(kind.label for kind in KINDS.values()), FREE_TEXT, "record", "catalogue only", "private", "empty")
 """Fates of a cell, of which each has exactly one, the first that holds.
 
-``record``: it travels verbatim in a result; ``catalogue only``: no result holds its row,
+The label of a kind: it is the value of a field, or one of its values. ``free text``: it stands in a field's text
+among other words. ``record``: it travels verbatim in a result; ``catalogue only``: no result holds its row,
 so it stands in records.jsonl.
 """
 
 
+SENTENCES = frozenset({"template", "key_values", "if_named", "lines", "join", "row_and_channel"})
+"""Transforms whose value is a text in which cells stand among other words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One place that a cell reached: result file, field (or ``record``) and rule."""
+    """One place that a cell reached: result file, field (or ``record``), rule and transform."""
 
     file: str
     field: str
     rule: str = ""
+    via: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +56,24 @@ class Results:
     ----------
     takers
         Result, table and key of a row that asks for a converter -> those that may have taken it.
+    replaced
+        Cells in place of which a result has the header's value; they stand in its record.
     """
 
     fields: Mapping[CellId, tuple[Place, ...]]
     carried: Mapping[RowText, tuple[str, ...]]
     kinds: Mapping[str, str]
     takers: Mapping[tuple[str, str, str], frozenset[str]]
+    replaced: frozenset[CellId] = frozenset()
 
 
 def read_results(config: Config, current: Iterable[Wanted]) -> Results:
-    """Read the provenance of every current result."""
+    """Read the provenance of every current result, and see which of its fields the result bears out."""
     fields: dict[CellId, list[Place]] = {}
     carried: dict[RowText, list[str]] = {}
     kinds = {}
     takers: dict[tuple[str, str, str], frozenset[str]] = {}
+    replaced: set[CellId] = set()
     for wanted in current:
         path = wanted.target.path
         kinds[path] = wanted.target.kind
@@ -68,16 +81,23 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         for name, job in wanted.jobs:
             row_id = (path, job.table, job.key)
             takers[row_id] = takers.get(row_id, frozenset()) | {*list_rivals(name, job)}
-        made = load_kind(wanted.target.kind).read_provenance(config.locate_result(wanted.target.kind, path))
+        module = load_kind(wanted.target.kind)
+        place = config.locate_result(wanted.target.kind, path)
+        made = module.read_provenance(place)
+        unmatched = find_unmatched_fields(module, place, made.fields)
         for row in made.records:
             carried.setdefault(row_text(row), []).append(path)
-        for cell, place in _list_reached_cells(made, path):
-            fields.setdefault(cell, []).append(place)
+        for cell, reached in _list_reached_cells(made, path):
+            if reached.field not in unmatched:
+                fields.setdefault(cell, []).append(reached)
+        refs = (ref for field in made.fields.values() for ref in field.sources)
+        replaced |= {(ref.table, ref.key, ref.column) for ref in refs if ref.origin == "replaced"}
     return Results(
         {cell: tuple(places) for cell, places in fields.items()},
         {row: tuple(paths) for row, paths in carried.items()},
         kinds,
         takers,
+        frozenset(replaced),
     )
 
 
@@ -85,7 +105,15 @@ def _list_reached_cells(made: Provenance, path: str) -> Iterator[tuple[CellId, P
     for name, value in made.fields.items():
         for ref in value.sources:
             if ref.origin in ("cell", "fix"):
-                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule)
+                yield (ref.table, ref.key, ref.column), Place(path, name, value.rule, _get_transform(value, ref))
+
+
+def _get_transform(value: Field, ref: CellRef) -> str:
+    """The transform of a field; of words of a list, whether the cell is some of them or stands among other words."""
+    if value.via == "split" and isinstance(value.value, list):
+        whole = all(part.strip() in value.value for part in ref.text.split(";"))
+        return value.via if whole else "template"
+    return value.via
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +127,11 @@ class Coverage:
     def totals(self) -> dict[str, int]:
         """Cells in each class over all columns."""
         return {name: sum(row.get(name, 0) for row in self.counts.values()) for name in CLASSES}
+
+    def best_classes(self) -> dict[str, int]:
+        """Columns by the best class that a cell of theirs reached; those without rows are left out."""
+        best = [next(name for name in CLASSES if row.get(name)) for row in self.counts.values() if any(row.values())]
+        return {name: best.count(name) for name in CLASSES}
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -181,8 +214,8 @@ def _classify_cell(row: SourceRow, column: str, paths: Sequence[str], results: R
     if not paths:
         return "catalogue only"
     places = results.fields.get((row.table, row.key, column), ())
-    reached = {results.kinds[place.file] for place in places}
-    return next((kind.label for kind in KINDS.values() if kind.name in reached), "record")
+    reached = {results.kinds[place.file] for place in places if place.via not in SENTENCES}
+    return next((kind.label for kind in KINDS.values() if kind.name in reached), FREE_TEXT if places else "record")
 
 
 def _find_lost_cells(
@@ -193,7 +226,7 @@ def _find_lost_cells(
     What a converter's rules promise binds only the rows that it took: of converters among which the file
     itself chose, the one whose rules are found; a row that none took has its record alone.
     """
-    if not row.cells[column]:
+    if not row.cells[column] or (row.table, row.key, column) in results.replaced:
         return
     places = results.fields.get((row.table, row.key, column), ())
     for path in paths:
@@ -204,6 +237,7 @@ def _find_lost_cells(
             cells = (results.fields.get((row.table, row.key, name), ()) for name in row.cells)
             names = frozenset(place.rule.partition("/")[0] for places_of in cells for place in places_of)
         if names is not None:
+            names |= {KINDS[kind].frame}
             promised = tuple(rule for rule in promised if rule.partition("/")[0] in names)
         if promised and not any(place.file == path for place in places):
             cell = f"{row.table}.{row.key}.{column}"

@@ -17,7 +17,8 @@ from ..model.receipt import ArrayReceipt
 from ..model.record import CellRef, Fix
 from ..model.report import Report
 from ..model.serial import to_json
-from ..results import detect_kind
+from ..results import KindModule, detect_kind
+from ..results.fields import find_unmatched_fields
 from ..storage.remote import ResultPath
 from ..workspace import Workspace
 from .verify import name_result
@@ -27,6 +28,7 @@ ORIGINS = {
     "fix": "table {0.table}, row {0.key}, column {0.column}: {0.text!r}",
     "header": "header of {0.key}, {0.column}: {0.text!r}",
     "default": "dataset default of profile {0.table}, {0.column}: {0.text!r}",
+    "replaced": "table {0.table}, row {0.key}, column {0.column}: {0.text!r} (not written: the header says it better)",
     "constant": "constant of mapping {0.key}: {0.text!r}",
     "export": "{0.key}, which another program exported, {0.column}",
 }
@@ -37,7 +39,13 @@ LISTED = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why one field or array of a result is what it is."""
+    """Why one field or array of a result is what it is.
+
+    Attributes
+    ----------
+    unmatched
+        Why the result does not bear out what its provenance says of the field; empty where it does.
+    """
 
     path: str
     version: str
@@ -46,6 +54,7 @@ class Explanation:
     profile: str = ""
     second: tuple[SecondReading, ...] = ()
     fixes: Mapping[tuple[str, str, str], Fix] = dataclasses.field(default_factory=dict)
+    unmatched: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """A plain object."""
@@ -54,7 +63,8 @@ class Explanation:
             made["independent"] = to_json(self.second)
         tool = {"name": "neuropress", "version": self.version}
         fixes = [to_json(fix) for fix in self._fixes() if fix]
-        return {"field": self.path, **made, "fixes": fixes, "tool": tool, "profile": self.profile}
+        unmatched = {"unmatched": self.unmatched} if self.unmatched else {}
+        return {"field": self.path, **made, **unmatched, "fixes": fixes, "tool": tool, "profile": self.profile}
 
     def lines(self) -> list[str]:
         """The answer in words."""
@@ -74,6 +84,7 @@ class Explanation:
         sources = [_describe_source(ref, fix) for ref, fix in zip(self.field.sources, self._fixes(), strict=True)]
         return [
             f"{self.path} = {self.field.value!r}",
+            *([f"  NOT in the result: {self.unmatched} (verify.field)"] if self.unmatched else []),
             *(f"  from {line}" for line in sources or ["the software itself"]),
             f"  by rule {self.field.rule}, transform {self.field.via}",
             written,
@@ -134,7 +145,8 @@ def explain_result(path: ResultPath, name: str | None = None) -> list[Explanatio
     Problem
         ``result.unreadable`` or ``explain.no_field``, with the closest names.
     """
-    made = detect_kind(path).load().read_provenance(path)
+    module = detect_kind(path).load()
+    made = module.read_provenance(path)
     version, profile = made.receipt.version, made.profile
     fixes = {(row.table, row.key, column): fix for row in made.records for column, fix in row.fixes.items()}
     whole = [Explanation(p, version, field=f, profile=profile, fixes=fixes) for p, f in made.fields.items()]
@@ -143,12 +155,19 @@ def explain_result(path: ResultPath, name: str | None = None) -> list[Explanatio
         readings = tuple(reading for reading in second if reading.source == a.spec.source)
         whole.append(Explanation(p, version, array=a, profile=profile, second=readings))
     if name is None:
-        return whole
+        return _look_up_fields(module, path, whole)
     end = "/" + name.strip("/")
     exact = [e for e in whole if e.path == end] or [e for e in whole if e.path.endswith(end)]
     if exact:
-        return exact
+        return _look_up_fields(module, path, exact)
     names = {e.path for e in whole} | {e.path.rsplit("/", 1)[-1] for e in whole}
     close = get_close_matches(name, sorted(names)[:LISTED], n=3, cutoff=0.5)
     hint = f"Did you mean {', '.join(close)}?" if close else ""
     raise problem("explain.no_field", f"{path.name} has no field {name!r}", hint=hint, file=str(path))
+
+
+def _look_up_fields(module: KindModule, path: ResultPath, explanations: list[Explanation]) -> list[Explanation]:
+    """With what the result itself holds in the place of each field, where that is something else."""
+    fields = {explanation.path: explanation.field for explanation in explanations if explanation.field}
+    unmatched = find_unmatched_fields(module, path, fields)
+    return [dataclasses.replace(one, unmatched=unmatched.get(one.path, "")) for one in explanations]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -25,6 +25,7 @@ from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import NAME, parse_provenance
 
 CONTENT = "/asset"
+MISSING = object()
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -130,6 +131,18 @@ def describe_arrays(path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayM
 def list_sample_arrays(path: Path) -> list[str]:
     """None: nothing in a record comes from a raw file sample by sample."""
     return []
+
+
+def read_fields(path: Path, names: Collection[str]) -> Mapping[str, Any]:
+    """What the record holds under each of these names."""
+    asset, found = _load_record(path)["asset"], {}
+    for name in names:
+        place: Any = asset
+        for part in name.removeprefix(f"{CONTENT}/").split("/"):
+            place = place.get(part, MISSING) if isinstance(place, dict) else MISSING
+        if place is not MISSING:
+            found[name] = place
+    return found
 
 
 def digest_derived(path: Path) -> Mapping[str, str]:

@@ -37,14 +37,26 @@ def load_explanations() -> tuple[Explanation, ...]:
 def explain_finding(finding: Finding, file: h5py.File) -> Finding:
     """The finding itself, or with severity info and the reason where the list explains it."""
     place, _, about = (finding.location.array or "").partition("(")
-    type_name = about.partition(" ")[0]
+    type_name, _, name = about.rstrip(")").partition(" ")
     for entry in load_explanations():
         if entry.check != finding.id or type_name not in entry.types:
             continue
-        item = file.get(place.strip() or "/")
+        item = file.get(place.strip()) if place.strip() else _find_object(file, type_name, name)
         if not entry.when or (isinstance(item, h5py.Group) and CONDITIONS[entry.when](item)):
             return replace(finding, severity=Severity.INFO, hint=f"Explained by rule {entry.rule}: {entry.reason}")
     return finding
+
+
+def _find_object(file: h5py.Group, type_name: str, name: str) -> h5py.Group | None:
+    """An object whose place nwbinspector does not tell, by its type and name; None where that is several."""
+    found: list[h5py.Group] = []
+
+    def collect(path: str, item: h5py.Group) -> None:
+        if path.rpartition("/")[2] == name and item.attrs.get("neurodata_type") == type_name:
+            found.append(item)
+
+    file.visititems(collect)
+    return found[0] if len(found) == 1 else None
 
 
 def _has_frames_first(series: h5py.Group) -> bool:

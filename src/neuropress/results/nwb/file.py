@@ -7,7 +7,7 @@ enters. pynwb is imported only for writing; what reads back needs h5py alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from glob import escape
@@ -29,6 +29,7 @@ from ...readers.hdf5.guard import DAMAGE, check_members, read_texts, translate_e
 from ...readers.raw import RawArrays
 from .. import Request, Seal, StoredArray, Work, durable
 from .digest import digest_objects
+from .fields import FieldReader
 from .grafts import add_grafts, check_stand_ins
 from .grafts import compare_grafts as compare_with_fragments
 from .meaning import describe_arrays
@@ -212,6 +213,12 @@ def list_sample_arrays(path: Path) -> list[str]:
         file.visit(lambda name: names.append(f"/{name}") if name.endswith("/data") else None)
         series = [name for name in names if "neurodata_type" in file[name.rpartition("/")[0]].attrs]
         return [name for name in series if isinstance(file[name], h5py.Dataset) and file[name].size]
+
+
+def read_fields(path: Path, names: Collection[str]) -> Mapping[str, Any]:
+    """What the file holds under each of these names. Raises `Problem` (``result.unreadable``)."""
+    with open_checked(path) as (file, spare), translate_errors(path):
+        return FieldReader(file, spare).read(names)
 
 
 def digest_derived(path: Path) -> Mapping[str, str]:

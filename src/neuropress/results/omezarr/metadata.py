@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -57,6 +57,21 @@ def get_ome_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
 def get_own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
     """What the plan says of our own attribute."""
     return expand_paths({name.removeprefix(OURS): f.value for name, f in fields.items() if name.startswith(OURS)})
+
+
+def find_values(attributes: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
+    """The reverse of `expand_paths`: what the root's attributes hold under each name of a field that is there."""
+    found = {}
+    for name in names:
+        path = name.strip("/")
+        place: Any = attributes if path.startswith(OURS) else attributes.get("ome")
+        try:
+            for part in path.split("/"):
+                place = place[int(part)] if isinstance(place, list) else place[part]
+        except (KeyError, IndexError, TypeError, ValueError):
+            continue
+        found[name] = place
+    return found
 
 
 def make_array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:

@@ -11,7 +11,7 @@ levels are made: `pyramid`; where everything lies: `layout`; the units of work: 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -142,6 +142,11 @@ def list_sample_arrays(path: ResultPath) -> list[str]:
     return [f"/{LEVEL0}"]
 
 
+def read_fields(path: ResultPath, names: Collection[str]) -> Mapping[str, Any]:
+    """What the root's ``zarr.json`` holds under each of these names."""
+    return metadata.find_values(stored.read_attributes(path), names)
+
+
 def digest_derived(path: ResultPath) -> Mapping[str, str]:
     """Digests of the levels above 0, computed anew from the result.
 
@@ -177,6 +182,7 @@ __all__ = [
     "finish",
     "list_sample_arrays",
     "open_arrays",
+    "read_fields",
     "read_provenance",
     "stream_provenance",
     "validate",
