@@ -79,7 +79,7 @@ def test_any_lab_goes_from_files_to_a_release(tmp_path: Path, capsys: pytest.Cap
         assert file["general/subject/species"][()] == b"Rattus norvegicus"
         text = json.dumps([str(file[name][()]) for name in ("general/institution", "session_description")])
         assert not {"Columbia", "VISp", "Baz1a"} & set(text.replace(",", " ").split())
-        assert "general/keywords" not in file
+        assert "Baz1a" not in str(file["general/keywords"][:]) if "general/keywords" in file else True
         for place in file["general/intracellular_ephys"].values():
             if "location" in place:
                 assert place["location"][()] == b"unknown"
@@ -332,7 +332,7 @@ def test_a_terminal_of_80_columns_sees_progress_and_a_pipe_none(tmp_path: Path) 
     os.close(ours)
     assert run.returncode == 0, seen
     lines = [part.removeprefix(b"\x1b[K") for part in seen.split(b"\r")]
-    assert any(line.startswith((b"convert em.ome.zarr", b"verify em.ome.zarr")) for line in lines), seen
+    assert any(line.startswith(b"convert") for line in lines), seen
     assert max(map(len, lines)) < 80
     quiet = subprocess.run(command, capture_output=True, check=True)
     assert b"\r" not in quiet.stderr

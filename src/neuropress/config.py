@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -442,20 +441,6 @@ def _hint_at_lab(initials: str) -> str:
 def matches_key(pattern: str, key: str) -> bool:
     """Whether the key of a raw object is the one meant: ``*`` stands for any characters, ``?`` for one."""
     return pattern == key or fnmatchcase(key, pattern.replace("[", "[[]"))
-
-
-def format_toml_text(text: str) -> str:
-    """A basic string: JSON's, but for characters that TOML wants escaped too."""
-    return json.dumps(str(text), ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def format_toml_value(value: Any) -> str:
-    """A text, number, truth or list of such as TOML writes it."""
-    if isinstance(value, bool | int | float):
-        return json.dumps(value)
-    if isinstance(value, list):
-        return f"[{', '.join(format_toml_value(one) for one in value)}]"
-    return format_toml_text(value)
 
 
 def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:

@@ -118,8 +118,9 @@ def test_one_of_several_records_is_chosen(made: Builder) -> None:
 def test_a_date_that_is_none_is_a_warning(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     made.put(KEY, MAP.replace("05-MAR", "31-FEB").encode())
     capsys.readouterr()
-    assert main(["convert", str(made.root)]) == 0
+    assert main(["check", str(made.root)]) == 0
     assert "31-FEB-2024" in capsys.readouterr().out
+    assert main(["convert", str(made.root)]) == 0
     assert "date" not in json.loads((made.root / "output" / RECORD).read_text())["asset"]
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
-from ..config import DATASET_ENTRIES, FILE, format_toml_text, format_toml_value
+from ..config import DATASET_ENTRIES, FILE
 from ..model.finding import Finding, finding, problem
 from ..model.source import check_key
+from ..model.toml import format_toml_text, format_toml_value
 from ..storage.state import write_atomic
 from ..tables import FIXES
 from ..tables.canonical import format_canonical_csv

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ..config import FILE, TEMPLATE, add_labs, format_toml_text, open_profile
+from ..config import FILE, TEMPLATE, add_labs, open_profile
 from ..model.finding import problem
+from ..model.toml import format_toml_text
 from ..storage.state import write_atomic
 from ..tables import write_headers
 from ..workspace import Workspace

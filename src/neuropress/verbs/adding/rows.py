@@ -13,9 +13,10 @@ from typing import Any
 
 from neuropress.converters import list_converter_names, load_converter
 
-from ...config import FILE, Config, format_toml_text, format_toml_value
+from ...config import FILE, Config
 from ...model.finding import problem
 from ...model.profile import TableSpec
+from ...model.toml import format_toml_text, format_toml_value
 from ...storage.state import write_atomic
 from ...tables import RawTable, read_tables
 
