@@ -1,0 +1,42 @@
+"""What the pages show is run, and prints what they say. ``NEUROPRESS_DOCS=write`` rewrites what they say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from doc_pages import DOCS, KINDS, PAGES, Page, is_as_shown, is_writing, make_raw_files, mask_varying, parse_blocks
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pages show paths as POSIX systems write them")
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_prints_what_it_shows(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    make_raw_files(tmp_path)
+    page = Page(name, tmp_path)
+    text = page.run()
+    if is_writing():
+        page.path.write_text(text, "utf-8")
+        page.wrong = [wrong for wrong in page.wrong if "prints now" not in wrong]
+    assert not page.wrong, "\n\n".join([*page.wrong, "NEUROPRESS_DOCS=write pytest tests/test_docs_run.py rewrites it"])
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_block_of_a_page_is_one_that_runs(name: str) -> None:
+    text = (DOCS / name).read_text("utf-8")
+    blocks = parse_blocks(text)
+    assert text.count("```") == 2 * len(blocks)
+    for block, above in zip(blocks, [None, *blocks], strict=False):
+        assert block.kind in KINDS, block
+        assert bool(block.title) == (block.kind in ("csv", "toml")), block
+        assert block.kind != "text" or (above and above.kind == "python"), block
+
+
+def test_a_shown_line_is_compared_but_for_what_varies() -> None:
+    assert is_as_shown(["made in ... s", "a ... b"], ["made in 0.31 s", "a ... b"])
+    assert not is_as_shown(["made in ... s"], ["made in 0.31 s", "more"])
+    assert not is_as_shown(["1 converted"], ["1 converted, 1 warning"])
+    assert not is_as_shown(["a.b"], ["axb"])
+    assert mask_varying("/tmp/x/a.nwb in 3 s " + "0f" * 32, Path("/tmp/x")) == [".../a.nwb in ... s ..."]
