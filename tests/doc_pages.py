@@ -14,10 +14,14 @@ import io
 import os
 import re
 import shlex
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import tifffile
 
 from neuropress.cli.demo_data import make_movie, make_recording, make_stack
 from neuropress.cli.main import main
@@ -78,8 +82,11 @@ def make_raw_files(folder: Path) -> None:
     """What the pages call somebody's own files."""
     make_recording(folder / "cell1.abf")
     make_movie(folder / "movie.tif")
-    (folder / "stack").mkdir()
-    make_stack(folder / "stack")
+    with tempfile.TemporaryDirectory() as slices:
+        make_stack(Path(slices))
+        pixels = np.stack([tifffile.imread(path) for path in sorted(Path(slices).iterdir())])
+    metadata = {"axes": "ZYX", "spacing": 0.03, "unit": "um"}
+    tifffile.imwrite(folder / "stack.tif", pixels, imagej=True, resolution=(250, 250), metadata=metadata)
 
 
 def mask_varying(text: str, folder: Path) -> list[str]:

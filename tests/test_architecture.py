@@ -39,6 +39,7 @@ ALLOWED = {
     "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
+    "verbs/docs": set(),
     "verbs/drafting": {"results", "storage"},
     "verbs/explain": {"results"},
     "verbs/export": {"config", "planning", "publishing", "release", "results", "storage", "tables"},
@@ -60,7 +61,7 @@ ALLOWED = {
     "verbs/validate": {"proof", "results", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "readers", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/docs", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree_files() -> set[str]:
     """Every file that belongs to the package, by its place in it."""
     found = set()
-    links = {"converters": "converters", "data/schemas": "schemas", "data/mappings": "mappings"}
+    links = {"converters": "converters", "data/schemas": "schemas", "data/mappings": "mappings", "data/docs": "docs"}
     places = {"": ROOT / "src/neuropress"} | {f"{link}/": ROOT / folder for link, folder in links.items()}
     for prefix, folder in places.items():
         for path in folder.rglob("*"):
@@ -68,3 +68,4 @@ def test_the_installed_wheel_is_one_name_and_works(wheel: Path, tmp_path: Path) 
 def test_relative_links_stand_in_the_source_tree() -> None:
     for name in ("converters", "data/schemas", "data/mappings"):
         assert (ROOT / "src/neuropress" / name / "__init__.py").is_file()
+    assert (ROOT / "src/neuropress/data/docs/index.md").is_file()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -93,9 +94,22 @@ class ExplainReport(Report):
         return "\n".join(line for explanation in self.explanations for line in explanation.lines())
 
 
-def explain_file(path: Path, name: str | None = None) -> ExplainReport:
-    """A report on one field, or all, of a result; see `explain_result`."""
-    return ExplainReport("explain", explanations=tuple(explain_result(path, name)))
+def explain_file(path: str | os.PathLike[str], name: str | None = None) -> ExplainReport:
+    """Which cell, rule and version made a value of a result; all values without `name`. The file alone is asked.
+
+    Parameters
+    ----------
+    path
+        A result: an NWB file, an OME-Zarr folder or an asset record.
+    name
+        Full path (``/general/subject/weight``) or its end (``weight``); all that match are explained.
+
+    Raises
+    ------
+    Problem
+        ``result.none``, ``result.unreadable``, or ``explain.no_field`` with the closest names.
+    """
+    return ExplainReport("explain", explanations=tuple(explain_result(Path(path), name)))
 
 
 def explain_result(path: Path, name: str | None = None) -> list[Explanation]:
