@@ -142,6 +142,12 @@ def type_cells(block: Block) -> None:
         writer.writerows(rows)
 
 
+def add_lines(block: Block) -> None:
+    """Write the lines of a toml block at the end of its file."""
+    with Path(block.title).open("a", encoding="utf-8") as file:
+        file.write("\n" + "\n".join(block.lines) + "\n")
+
+
 class Page:
     """One page while it runs: what is typed, and what came out."""
 
@@ -163,8 +169,7 @@ class Page:
             elif block.kind == "csv":
                 type_cells(block)
             elif block.kind == "toml":
-                with Path(block.title).open("a", encoding="utf-8") as file:
-                    file.write("\n" + "\n".join(block.lines) + "\n")
+                add_lines(block)
             elif block.kind == "python":
                 printed = self._run_python(block)
                 if below and below.kind == "text":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from doc_pages import DOCS, Page, make_raw_files, run_command
 
-DRAWN = {"recording.png": "cell1.abf", "slice.png": "stack.tif", "frame.png": "movie.tif"}
+DRAWN = {"recording.png": "cell1.abf", "frame.png": "movie.tif"}
 """Picture -> the raw file that ``neuropress inspect --png`` draws."""
 PLOTTED = "sweeps.png"
 """What the first cells of start/programmer.md plot."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import first_hour
+import numpy as np
 import pytest
 from doc_pages import DOCS, KINDS, PAGES, Page, is_as_shown, is_writing, make_raw_files, mask_varying, parse_blocks
+from doc_pictures import DRAWN, PLOTTED, draw_raw_files
+from imagecodecs import png_decode
 
 
 @pytest.mark.skipif(os.name == "nt", reason="pages show paths as POSIX systems write them")
@@ -40,3 +44,26 @@ def test_a_shown_line_is_compared_but_for_what_varies() -> None:
     assert not is_as_shown(["1 converted"], ["1 converted, 1 warning"])
     assert not is_as_shown(["a.b"], ["axb"])
     assert mask_varying("/tmp/x/a.nwb in 3 s " + "0f" * 32, Path("/tmp/x")) == [".../a.nwb in ... s ..."]
+
+
+def test_the_first_hour_is_counted_and_short() -> None:
+    recording, stack, dataset = first_hour.list_tasks()
+    text = (DOCS / "first-hour.md").read_text("utf-8")
+    for task, most in ((recording, 2), (stack, 2), (dataset, 8)):
+        assert len(task.commands) <= most, task.title
+        assert first_hour.format_row(task, "").removesuffix(" |") in text, "python tests/first_hour.py"
+
+
+@pytest.mark.parametrize("picture", [*DRAWN, PLOTTED])
+def test_pictures_are_small(picture: str) -> None:
+    assert 0 < (DOCS / "pictures" / picture).stat().st_size < 60_000
+
+
+def test_pictures_are_what_is_drawn_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_raw_files(tmp_path)
+    (tmp_path / "drawn").mkdir()
+    draw_raw_files(tmp_path / "drawn")
+    for name in DRAWN:
+        drawn, shown = (png_decode((folder / name).read_bytes()) for folder in (tmp_path / "drawn", DOCS / "pictures"))
+        assert np.array_equal(drawn, shown), "python tests/doc_pictures.py"

@@ -106,7 +106,9 @@ def _docs(args: argparse.Namespace, output: Output) -> int:
         return 0
     for name, title in list_topics().items():
         output.say(f"{name:20}  {title}")
-    output.say("\nneuropress docs TOPIC prints one; begin with start/lab-member, start/data-manager or start/programmer.")
+    output.say(
+        "\nneuropress docs TOPIC prints one; begin with start/lab-member, start/data-manager or start/programmer."
+    )
     return 0
 
 
@@ -299,7 +301,15 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
     return output.report(report)
 
 
-_USAGE = ("dataset.none", "dataset.config", "dataset.exists", "docs.topic", "fixes.none", "single.target", "single.unstated")
+_USAGE = (
+    "dataset.none",
+    "dataset.config",
+    "dataset.exists",
+    "docs.topic",
+    "fixes.none",
+    "single.target",
+    "single.unstated",
+)
 """Findings on what was asked for, not on data."""
 
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {

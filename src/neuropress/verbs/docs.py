@@ -91,7 +91,9 @@ def _take_while(lines: list[str], start: str) -> list[str]:
 def _take_paragraph(lines: list[str]) -> list[str]:
     """The first line and those that continue it: neither blank nor the begin of something else."""
     taken = [lines.pop(0)]
-    while lines and lines[0].strip() and not lines[0].lstrip().startswith(("|", "#", "```")) and not ITEM.match(lines[0]):
+    while (
+        lines and lines[0].strip() and not lines[0].lstrip().startswith(("|", "#", "```")) and not ITEM.match(lines[0])
+    ):
         taken.append(lines.pop(0))
     return taken
 
