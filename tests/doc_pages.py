@@ -2,7 +2,8 @@
 
 A page holds fenced blocks. ``console``: lines ``$ command`` and below each what it prints. ``python``: is run, in one
 namespace a page; the ``text`` block right below it is what it prints. ``csv title="FILE"``: cells that a person types
-into the rows of that table, found by the first column. ``toml title="FILE"``: lines that a person adds to that file.
+into the rows of that table, found by the first column. ``toml title="FILE"``: lines that a person adds to that file, below
+their heading.
 A comment ``<!-- status 1 -->`` above a block says that its last command ends so.
 """
 
@@ -143,9 +144,13 @@ def type_cells(block: Block) -> None:
 
 
 def add_lines(block: Block) -> None:
-    """Write the lines of a toml block at the end of its file."""
-    with Path(block.title).open("a", encoding="utf-8") as file:
-        file.write("\n" + "\n".join(block.lines) + "\n")
+    """Write the lines of a toml block at the end of its file, or below their heading where that is there already."""
+    path = Path(block.title)
+    lines = path.read_text("utf-8").splitlines()
+    heading, *below = block.lines
+    place = lines.index(heading) + 1 if heading in lines else len(lines)
+    lines[place:place] = below if heading in lines else ["", *block.lines]
+    path.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 class Page:
