@@ -45,7 +45,7 @@ def tree(tmp_path: Path) -> Path:
     edit(package / "readers/__init__.py", "BUILT_IN = (", "BUILT_IN = (tracks.FORMAT, ")
     edit(copy / "converters/__init__.py", "CONVERTERS = (", 'CONVERTERS = ("tracking", ')
     promise = '[coverage.nwb]\n"behavior.task" = ["tracking/series.comments"]\n'
-    edit(package / "data/profiles/dendritic-consortium.toml", "[coverage.nwb]\n", promise)
+    edit(package / "data/profiles/generic.toml", "[coverage.nwb]\n", promise)
     return copy
 
 

@@ -59,9 +59,10 @@ def test_the_installed_wheel_is_one_name_and_works(wheel: Path, tmp_path: Path) 
     names = {p.name for p in site.iterdir()} - {"bin", "Scripts"}
     assert {n for n in names if not n.endswith(".dist-info")} == {"neuropress"}
     environment = os.environ | {"PYTHONPATH": str(site)}
-    code = "import neuropress, sys; from neuropress.cli.main import main; print(neuropress.__file__); sys.exit(main(['init', 'ds']))"
+    code = "import neuropress, sys; from neuropress.cli.main import main; print(neuropress.__file__); sys.exit(main(['init', 'ds', '--profile', 'dendritic-consortium']) or main(['docs', 'lab-member']))"
     done = run(sys.executable, "-c", code, cwd=tmp_path, env=environment)
     assert str(site) in done.stdout
+    assert "$ neuropress inspect cell1.abf" in done.stdout
     assert len(list((tmp_path / "ds/tables").glob("*.csv"))) >= 12
 
 
