@@ -1,5 +1,6 @@
 """Documents that are made from the code are what the code would make now."""
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def test_every_page_fits_a_terminal(topic: str) -> None:
     lines = [*format_page(read_page(topic))]
     assert max(map(len, lines)) <= WIDTH
     assert lines[0].startswith("# ")
+    for named in re.findall(r"\(neuropress docs (\S+)\)", " ".join(line.strip() for line in lines)):
+        assert read_page(named)
 
 
 def test_docs_lists_and_prints_pages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -90,8 +93,6 @@ def test_the_readme_names_every_command_and_the_two_lines() -> None:
 
 
 def test_linked_documents_exist() -> None:
-    import re
-
     pages = [page for page in (ROOT / "docs").rglob("*.md") if not page.is_symlink()]
     for document in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *pages]:
         for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text("utf-8")):

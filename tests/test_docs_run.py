@@ -43,6 +43,8 @@ def test_a_shown_line_is_compared_but_for_what_varies() -> None:
     assert not is_as_shown(["made in ... s"], ["made in 0.31 s", "more"])
     assert not is_as_shown(["1 converted"], ["1 converted, 1 warning"])
     assert not is_as_shown(["a.b"], ["axb"])
+    assert is_as_shown(["file, 120 bytes"], ["file, 124 bytes"])
+    assert not is_as_shown(["120 bytes equal"], ["124 bytes equal"])
     assert mask_varying("/tmp/x/a.nwb in 3 s " + "0f" * 32, Path("/tmp/x")) == [".../a.nwb in ... s ..."]
 
 

@@ -131,10 +131,10 @@ def _show_links(text: str) -> str:
 
     def show(link: re.Match[str]) -> str:
         page = link[2].partition("#")[0]
-        name = page.rpartition("/")[2]
-        if not page:
-            return link[1]
-        shown = f"neuropress docs {name.removesuffix('.md').lower()}" if name.endswith(".md") else name
-        return f"{link[1]} ({shown})"
+        if not page.endswith(".md"):
+            return f"{link[1]} ({page.rpartition('/')[2]})" if page else link[1]
+        topic = page.rpartition("/")[2].removesuffix(".md").lower()
+        # The README of the repository does not travel with the package; the index says the same.
+        return f"{link[1]} (neuropress docs {'index' if topic == 'readme' else topic})"
 
     return LINK.sub(show, text)
