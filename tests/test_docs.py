@@ -57,7 +57,7 @@ def test_every_page_fits_a_terminal(topic: str) -> None:
     lines = [*format_page(read_page(topic))]
     assert max(map(len, lines)) <= WIDTH
     assert lines[0].startswith("# ")
-    for named in re.findall(r"\(neuropress docs (\S+)\)", " ".join(line.strip() for line in lines)):
+    for named in re.findall(r"neuropress docs ([a-z/-]+)[)`]", " ".join(line.strip() for line in lines)):
         assert read_page(named)
 
 

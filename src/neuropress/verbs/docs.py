@@ -38,9 +38,9 @@ def read_page(topic: str) -> str:
     return pages[name].read_text("utf-8")
 
 
-def _wrap(text: str, indent: str = "", deeper: str = "") -> list[str]:
-    """Lines of at most `WIDTH` columns; options keep their hyphens, a blank text is one blank line."""
-    wrapper = TextWrapper(WIDTH, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False)
+def _wrap(text: str, indent: str = "", deeper: str = "", width: int = WIDTH) -> list[str]:
+    """Lines of at most `width` columns; options keep their hyphens, a blank text is one blank line."""
+    wrapper = TextWrapper(width, initial_indent=indent, subsequent_indent=deeper, break_on_hyphens=False)
     return wrapper.wrap(text) or [""]
 
 
@@ -99,11 +99,14 @@ def _take_paragraph(lines: list[str]) -> list[str]:
 
 
 def _format_code(lines: Sequence[str]) -> Iterator[str]:
-    """As it stands, four columns in; what is longer goes on below, further in."""
+    """As it stands, four columns in; what is longer goes on below, further in, and a command as a shell takes it."""
     for line in lines:
         margin = 4 + len(line) - len(line.lstrip())
         indent, deeper = " " * margin, " " * min(margin + 4, WIDTH // 2)
-        yield from _wrap(line.strip(), indent, deeper)
+        *broken, last = _wrap(line.strip(), indent, deeper, WIDTH - 2 if line.startswith("$ ") else WIDTH)
+        ending = " \\" if line.startswith("$ ") else ""
+        yield from (f"{part}{ending}" for part in broken)
+        yield last
 
 
 def _format_table(rows: Sequence[str]) -> Iterator[str]:
@@ -135,6 +138,7 @@ def _show_links(text: str) -> str:
             return f"{link[1]} ({page.rpartition('/')[2]})" if page else link[1]
         topic = page.rpartition("/")[2].removesuffix(".md").lower()
         # The README of the repository does not travel with the package; the index says the same.
-        return f"{link[1]} (neuropress docs {'index' if topic == 'readme' else topic})"
+        command = f"neuropress docs {'index' if topic == 'readme' else topic}"
+        return f"`{command}`" if link[1].endswith(".md") else f"{link[1]} ({command})"
 
     return LINK.sub(show, text)
