@@ -48,6 +48,51 @@ def test_a_shown_line_is_compared_but_for_what_varies() -> None:
     assert mask_varying("/tmp/x/a.nwb in 3 s " + "0f" * 32, Path("/tmp/x")) == [".../a.nwb in ... s ..."]
 
 
+WRONG = """\
+# A page
+
+```console
+$ neuropress formats ibw | head -1
+what it never printed
+in two lines
+$ neuropress docs \\
+    nothing
+```
+
+```csv title="t.csv"
+id,name
+b,Bo
+a,Ann
+```
+
+```python
+from pathlib import Path
+print(Path("t.csv").read_text("utf-8"), 1 + 1)
+```
+
+```text
+3
+```
+"""
+
+
+def test_a_page_is_rewritten_from_a_real_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    written = tmp_path / "page.md"
+    written.write_text(WRONG.replace("```console", "<!-- status 2 -->\n```console"), "utf-8")
+    (tmp_path / "t.csv").write_text("id,size,name\na,1,\n", "utf-8")
+    page = Page(str(written), tmp_path)
+    written.write_text(page.run(), "utf-8")
+    assert len(page.wrong) == 3
+    text = written.read_text("utf-8")
+    assert "never printed" not in text
+    assert "there is no topic 'nothing'" in text
+    assert "```text\nid,size,name\na,1,Ann\nb,,Bo\n 2\n```\n" in text
+    again = Page(str(written), tmp_path)
+    assert again.run() == text
+    assert not again.wrong
+
+
 def test_the_first_hour_is_counted_and_short() -> None:
     recording, stack, dataset = first_hour.list_tasks()
     text = (DOCS / "first-hour.md").read_text("utf-8")
