@@ -38,9 +38,9 @@ ALLOWED = {
     "publishing": {"checks", "config", "independent", "planning", "proof", "release", "results", "storage", "tables", "workspace"},
     "verbs/adding": {"config", "converters", "planning", "readers", "storage", "tables", "workspace"},
     "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
-    "verbs/add": {"config", "converters", "readers", "storage", "tables", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
+    "verbs/docs": set(),
     "verbs/drafting": {"results", "storage"},
     "verbs/explain": {"config", "independent", "results", "storage", "verbs/verify", "workspace"},
     "verbs/export": {"config", "planning", "publishing", "release", "results", "storage", "tables"},
@@ -63,7 +63,7 @@ ALLOWED = {
     "verbs/validate": {"config", "proof", "results", "storage", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "readers", "storage", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/inventory", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/inventory", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/docs", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/inventory", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

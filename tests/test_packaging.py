@@ -36,7 +36,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tree_files() -> set[str]:
     """Every file that belongs to the package, by its place in it."""
     found = set()
-    links = {"converters": "converters", "data/schemas": "schemas", "data/mappings": "mappings"}
+    links = {"converters": "converters", "data/schemas": "schemas", "data/mappings": "mappings", "data/docs": "docs"}
     places = {"": ROOT / "src/neuropress"} | {f"{link}/": ROOT / folder for link, folder in links.items()}
     for prefix, folder in places.items():
         for path in folder.rglob("*"):
@@ -59,12 +59,14 @@ def test_the_installed_wheel_is_one_name_and_works(wheel: Path, tmp_path: Path) 
     names = {p.name for p in site.iterdir()} - {"bin", "Scripts"}
     assert {n for n in names if not n.endswith(".dist-info")} == {"neuropress"}
     environment = os.environ | {"PYTHONPATH": str(site)}
-    code = "import neuropress, sys; from neuropress.cli.main import main; print(neuropress.__file__); sys.exit(main(['init', 'ds', '--profile', 'dendritic-consortium']))"
+    code = "import neuropress, sys; from neuropress.cli.main import main; print(neuropress.__file__); sys.exit(main(['init', 'ds', '--profile', 'dendritic-consortium']) or main(['docs', 'lab-member']))"
     done = run(sys.executable, "-c", code, cwd=tmp_path, env=environment)
     assert str(site) in done.stdout
+    assert "$ neuropress inspect cell1.abf" in done.stdout
     assert len(list((tmp_path / "ds/tables").glob("*.csv"))) >= 12
 
 
 def test_relative_links_stand_in_the_source_tree() -> None:
     for name in ("converters", "data/schemas", "data/mappings"):
         assert (ROOT / "src/neuropress" / name / "__init__.py").is_file()
+    assert (ROOT / "src/neuropress/data/docs/index.md").is_file()

@@ -20,17 +20,36 @@ if TYPE_CHECKING:
     from .api import Dataset
     from .model.finding import Finding, Problem
     from .model.report import Report
+    from .verbs.adding import Occasion
+    from .verbs.explain import explain_file
+    from .verbs.single import Stated, convert_file
     from .workspace import Selection
 
 __version__ = "0.1.0"
-__all__ = ["Dataset", "Finding", "Problem", "Report", "Selection", "__version__", "open"]
+__all__ = [
+    "Dataset",
+    "Finding",
+    "Occasion",
+    "Problem",
+    "Report",
+    "Selection",
+    "Stated",
+    "__version__",
+    "convert_file",
+    "explain_file",
+    "open",
+]
 
 _HOMES = {
     "Dataset": ".api",
     "Finding": ".model.finding",
+    "Occasion": ".verbs.adding",
     "Problem": ".model.finding",
     "Report": ".model.report",
     "Selection": ".workspace",
+    "Stated": ".verbs.single",
+    "convert_file": ".verbs.single",
+    "explain_file": ".verbs.explain",
 }
 """Imported when first asked for: ``neuropress --help`` needs none of them."""
 

@@ -80,7 +80,7 @@ roots = ["source"]
 # delimiter = ";"
 
 # Each lab, by the initials that its keys begin with; what it states beside its name holds where no table says
-# otherwise, and is marked "dataset default" in the results (docs/profiles.md):
+# otherwise, and is marked "dataset default" in the results (neuropress docs profiles):
 # [labs.AB]
 # name = "Smith lab"
 # institution = "University of X"
@@ -90,7 +90,7 @@ roots = ["source"]
 # modality_calcium = "two-photon"
 
 {labs}
-# What a raw file does not say about itself, by its key (docs/formats.md lists the options):
+# What a raw file does not say about itself, by its key (neuropress docs formats lists the options):
 # [options."yuste/20250620/image/raw/movie.tif"]
 # axes = "tyx"
 # or of all whose key a pattern matches:

@@ -17,6 +17,7 @@ VERBS = {
     "demo": "make an example dataset on the spot and take it through every step",
     "init": "make an empty dataset folder",
     "profiles": "what a dataset can begin with: labs, tables, defaults",
+    "docs": "list the documentation's pages, or print one in the terminal",
     "formats": "which raw formats are read, with the options and facts of each",
     "inspect": "what a raw file holds, as its reader sees it; --png draws it",
     "add": "copy raw files to their place and draft a row for each",
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
-    for name in made.keys() - {"completion", "demo", "init", "schema", "releases"}:
+    for name in made.keys() - {"completion", "demo", "docs", "init", "schema", "releases"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     for name in ("convert", "run"):
         made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
+    made["docs"].add_argument("topic", nargs="?", metavar="TOPIC", help="the page to print; default: list all")
     made["completion"].add_argument("shell", choices=SHELLS, help="whose")
     _single_options(made["convert"])
     _inspect_options(made["inspect"])

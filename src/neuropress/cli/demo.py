@@ -74,4 +74,4 @@ def _account(dataset: Dataset, release: Path, seconds: float, status: int, outpu
     output.say(f"  neuropress convert {name}          (nothing to do: all is up to date)")
     output.say(f"  edit the weight in {name}/tables/mouse.csv, then: neuropress plan {name}")
     output.say(f"  neuropress status {name}")
-    output.say("  neuropress init my-dataset          (your own data)")
+    output.say("  neuropress docs lab-member          (ten minutes with your own files)")

@@ -9,6 +9,7 @@ EXAMPLES = {
         "neuropress init ds --profile dendritic-consortium --with injection",
     ),
     "profiles": ("neuropress profiles", "neuropress profiles ds --json"),
+    "docs": ("neuropress docs", "neuropress docs lab-member", "neuropress docs columns"),
     "formats": ("neuropress formats", "neuropress formats tiff"),
     "inspect": ("neuropress inspect cell1.abf", "neuropress inspect movie.tif --png frame.png"),
     "add": (

@@ -100,6 +100,21 @@ def _add(args: argparse.Namespace, output: Output) -> int:
     return output.report(_dataset(args).add(args.files, occasion))
 
 
+def _docs(args: argparse.Namespace, output: Output) -> int:
+    from ..verbs.docs import format_page, list_topics, read_page
+
+    if args.topic:
+        for line in format_page(read_page(args.topic)):
+            output.say(line)
+        return 0
+    for name, title in list_topics().items():
+        output.say(f"{name:20}  {title}")
+    output.say(
+        "\nneuropress docs TOPIC prints one; begin with start/lab-member, start/data-manager or start/programmer."
+    )
+    return 0
+
+
 def _formats(args: argparse.Namespace, output: Output) -> int:
     from ..readers import list_broken_readers
     from ..verbs.formats import format_lines, list_formats
@@ -296,7 +311,15 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
     return output.report(report)
 
 
-_USAGE = ("dataset.none", "dataset.config", "dataset.exists", "fixes.none", "single.target", "single.unstated")
+_USAGE = (
+    "dataset.none",
+    "dataset.config",
+    "dataset.exists",
+    "docs.topic",
+    "fixes.none",
+    "single.target",
+    "single.unstated",
+)
 """Findings on what was asked for, not on data."""
 
 _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
@@ -304,6 +327,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "init": _init,
     "profiles": _profiles,
     "status": _status,
+    "docs": _docs,
     "formats": _formats,
     "completion": _complete,
     "inspect": _inspect,

@@ -128,7 +128,20 @@ class ExplainReport(Report):
 
 
 def explain_file(path: Named, name: str | None = None) -> ExplainReport:
-    """A report on one field, or all, of a result; see `explain_result`."""
+    """Which cell, rule and version made a value of a result; all values without `name`. The file alone is asked.
+
+    Parameters
+    ----------
+    path
+        A result: an NWB file, an OME-Zarr folder or an asset record.
+    name
+        Full path (``/general/subject/weight``) or its end (``weight``); all that match are explained.
+
+    Raises
+    ------
+    Problem
+        ``result.none``, ``result.unreadable``, or ``explain.no_field`` with the closest names.
+    """
     return ExplainReport("explain", explanations=tuple(explain_result(find_result(path), name)))
 
 

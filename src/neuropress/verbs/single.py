@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -65,7 +66,9 @@ class Stated:
     institution: str = ""
 
 
-def convert_file(path: Path, to: Path, stated: Stated, progress: Progress = no_progress) -> Report:
+def convert_file(
+    path: str | os.PathLike[str], to: str | os.PathLike[str], stated: Stated, progress: Progress = no_progress
+) -> Report:
     """Convert one raw file or folder, verify and validate the result.
 
     Nothing is invented: what neither the file's header nor `stated` says is absent, and what is needed all the same is
@@ -77,6 +80,7 @@ def convert_file(path: Path, to: Path, stated: Stated, progress: Progress = no_p
         ``single.target``: `to` is called like no result; ``single.unstated``: what a person must say;
         ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
     """
+    path, to = Path(path), Path(to)
     kind = find_kind_by_suffix(to.name)
     if kind is None:
         known = ", ".join(one.suffix for one in KINDS.values())
