@@ -18,7 +18,8 @@ from .model.finding import Finding, finding
 from .model.profile import Profile
 from .model.report import Outcome, Report
 from .model.waiver import Waiver
-from .planning.build import Planned, build_plan, check_mappings, list_broken_plugins
+from .planning.build import Planned, build_plan
+from .planning.mappings import check_mappings, list_broken_plugins
 from .planning.stale import Standing, State, find_standing
 from .planning.targets import Wanted, list_stray_results, list_unplaced_rows, wanted_targets
 from .proof import Proofs

@@ -12,13 +12,10 @@ from zoneinfo import ZoneInfo
 
 from neuropress.converters import (
     LATEST,
-    SESSION_CONVERTER,
     Built,
     Converter,
     Job,
     Selective,
-    list_broken_converters,
-    list_converter_names,
     load_converter,
     load_profile_mapping,
 )
@@ -27,20 +24,20 @@ from neuropress.converters import session as session_converter
 from ..checks.headers import compare_cells, is_replaced_by_header
 from ..checks.sessions import get_session_interval
 from ..config import Config
-from ..mapping.rules import MappingRules, Scope, apply_mapping, check_mapping, list_rule_sources
+from ..mapping.rules import MappingRules, Scope, apply_mapping
 from ..mapping.transforms import localize_time
 from ..model.content import Content, Image, describe_contents
-from ..model.finding import Finding, MappingError, Problem, Severity, finding, has_errors, problem
-from ..model.plan import Field, Node, Plan, canonical
+from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
+from ..model.plan import Field, Plan
 from ..model.privacy import hide_for
 from ..model.profile import Profile
 from ..model.record import CellRef, Record, Value
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
-from ..readers import list_broken_readers
 from ..readers.raw import RawArrays
-from ..results import KINDS
 from ..tables import normalise_key
+from .mappings import collect_revisions, find_frame
+from .nodes import PlanNodes
 from .targets import Wanted, list_rivals, source_rows
 from .writable import check_writable
 
@@ -67,74 +64,6 @@ class _Opened:
     held: tuple[Content, ...]
     contents: tuple[Content, ...]
     rules: MappingRules
-
-
-def check_mappings(profile: Profile) -> None:
-    """Check every name in every mapping before any raw file is opened. Raises `MappingError`.
-
-    Of a profile without some of the shipped tables, what is only for these is left out.
-    """
-    list_broken_plugins()  # loads them all: a waiver may name a finding that only a plug-in describes
-    names = (SESSION_CONVERTER, *list_converter_names())
-    for name in profile.split:
-        if name not in names or load_converter(name).TARGET != "session":
-            known = ", ".join(n for n in list_converter_names() if load_converter(n).TARGET == "session")
-            raise MappingError(f"[split] {name}: no converter of sessions has this name; known: {known}")
-    for name in profile.mappings:
-        if name not in names:
-            known = ", ".join(names)
-            raise MappingError(f"mappings/{name}.toml: there is no mapping {name!r}; known: {known}")
-    for name in names:
-        module, mapping = load_converter(name), load_profile_mapping(name, profile)
-        there = tuple(table for table in mapping.table if table in profile.tables)
-        if there:
-            lacking = set(mapping.table) - set(there)
-            rules = tuple(rule for rule in mapping.rules if lacking.isdisjoint(rule.tables))
-            compare = tuple(one for one in mapping.compare if lacking.isdisjoint(one.tables))
-            narrowed = replace(mapping, table=there, rules=rules, compare=compare)
-            check_mapping(narrowed, module.SLOTS, module.BINDINGS, profile)
-            for table in there:
-                _check_raw_columns(name, table, profile)
-
-
-def _check_raw_columns(name: str, table: str, profile: Profile) -> None:
-    """A result names the raw file that it was made from, so that column cannot be private."""
-    column = getattr(load_converter(name), "COLUMN", {}).get(table, "")
-    if column in profile.tables[table].private:
-        message = f"profile {profile.name!r}: {table}.{column} names what {name!r} reads; it cannot be private"
-        raise MappingError(message)
-
-
-def list_broken_plugins() -> tuple[Finding, ...]:
-    """A finding for each reader and converter of another package that cannot be used."""
-    return (*list_broken_readers(), *list_broken_converters())
-
-
-def collect_rule_sources(profile: Profile) -> set[tuple[str, str]]:
-    """All pairs of a mapping rule and a column that it takes, as `list_rule_sources` names them."""
-    pairs: set[tuple[str, str]] = set()
-    for name in (SESSION_CONVERTER, *list_converter_names()):
-        pairs.update(list_rule_sources(load_profile_mapping(name, profile), load_converter(name).BINDINGS, profile))
-    return pairs
-
-
-def collect_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
-    """Revisions of the mappings and converters that one result is made with, by name."""
-    names = {rival for job in (*wanted.jobs, *wanted.clocks) for rival in list_rivals(*job)} | _find_frame(wanted)
-    found = {}
-    for name in sorted(names):
-        mapping = load_profile_mapping(name, profile)
-        found[f"mapping:{name}"] = mapping.revision
-        found[f"converter:{name}"] = load_converter(name).REVISION
-        if mapping.own:
-            found[f"mapping:{name} of {profile.name}"] = mapping.own
-    return found
-
-
-def _find_frame(wanted: Wanted) -> set[str]:
-    """The converter that every result of a kind begins with, if there is one."""
-    frame = KINDS[wanted.target.kind].frame
-    return {frame} if frame else set()
 
 
 def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) -> Planned:
@@ -344,10 +273,10 @@ def _assemble_plan(
 ) -> tuple[Plan, list[Finding]]:
     """The plan; `heard` are files of the session's other results, of which only the clocks are used."""
     profile = config.profile
-    nodes = _Nodes()
+    nodes = PlanNodes()
     remarks: list[Finding] = []
     started = None
-    if _find_frame(wanted):
+    if find_frame(wanted):
         job, found = _session_job(wanted, (*opened, *heard), profile)
         remarks += found
         started = localize_start(job)
@@ -381,57 +310,6 @@ def _with_options(built: Built, config: Config) -> Built:
         arrays = {n: replace(s, options=config.find_options(s.source)) for n, s in node.arrays.items()}
         nodes.append(replace(node, arrays=arrays))
     return Built(tuple(nodes), built.findings)
-
-
-class _Nodes:
-    """The nodes of a plan by path, and which converter made each."""
-
-    def __init__(self) -> None:
-        self.made: dict[str, Node] = {}
-        self._makers: dict[str, str] = {}
-
-    def add(self, maker: str, built: Built) -> tuple[Finding, ...]:
-        """Add nodes; what several want alike (a processing module, a device) is one. Returns the findings.
-
-        Raises
-        ------
-        Problem
-            ``plan.collision``: two different objects at one path.
-        """
-        for node in built.nodes:
-            first = self._makers.setdefault(node.path, maker)
-            known = self.made.get(node.path, node)
-            if difference := _describe_difference(known, node):
-                message = f"{first} and {maker} want different objects at {node.path} of the result: {difference}"
-                raise problem("plan.collision", message, array=node.path)
-            # What only the second states is added: a module may be described by either.
-            self.made[node.path] = replace(known, fields={**node.fields, **known.fields}) if known != node else node
-        return built.findings
-
-
-def _describe_difference(first: Node, second: Node) -> str:
-    """In what two nodes of one path cannot be one; where each value came from makes no difference."""
-    if first.type != second.type:
-        return f"a {first.type} and a {second.type}"
-    if (first.links, first.arrays) != (second.links, second.arrays):
-        return "their links or arrays differ"
-    if first.graft != second.graft:
-        return _describe_export_difference(first, second)
-    for name in first.fields.keys() & second.fields.keys():
-        values = first.fields[name].value, second.fields[name].value
-        if canonical(values[0]) != canonical(values[1]):
-            return f"{name} is {values[0]!r} and {values[1]!r}"
-    return ""
-
-
-def _describe_export_difference(first: Node, second: Node) -> str:
-    """In what two nodes differ that are not of the same export; a device that two exports state alike is one."""
-    if not (first.graft and second.graft):
-        return "one of them was exported by another program, and nothing is added to that"
-    if first.graft.references or second.graft.references:
-        return f"{first.graft.source} and {second.graft.source} both have it, and it refers to other objects"
-    stated = [{name: one.value for name, one in node.fields.items()} for node in (first, second)]
-    return "" if canonical(stated[0]) == canonical(stated[1]) else "two exports state it differently"
 
 
 def _make_job(module: Converter, opened: _Opened, profile: Profile, started: datetime | None) -> Job:

@@ -14,7 +14,8 @@ from ..model.receipt import Receipt
 from ..model.source import SourceRoots
 from ..results import load_kind
 from ..storage.state import DigestCache
-from .build import collect_revisions, raw_key
+from .build import raw_key
+from .mappings import collect_revisions
 from .targets import Wanted, digest_rows, source_rows
 
 

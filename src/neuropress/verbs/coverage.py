@@ -13,7 +13,7 @@ from ..model.profile import Profile
 from ..model.provenance import Provenance
 from ..model.record import CellRef
 from ..model.report import Report
-from ..planning.build import collect_rule_sources
+from ..planning.mappings import collect_rule_sources
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted, list_rivals
 from ..results import KINDS, load_kind
