@@ -18,7 +18,7 @@ from neuropress.cli.main import main
 from neuropress.converters import CONVERTERS, imaging
 from neuropress.mapping import rules
 from neuropress.model.plan import Field
-from neuropress.planning import build as planning
+from neuropress.planning import mappings as planning
 from neuropress.verbs.coverage import CLASSES, find_lost_rules, list_places, read_results
 
 TOKENS = {  # table: columns that take any text

@@ -359,7 +359,7 @@ def test_a_misspelt_mapping_is_told_before_any_file_is_opened(
     made: Builder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from neuropress.mapping import rules
-    from neuropress.planning import build
+    from neuropress.planning import mappings as build
 
     good = rules.load_mapping("imaging")
     bad = rules.Rule("series.wieght", ("frame_rate",))
