@@ -18,6 +18,7 @@ from neuropress.cli.main import main
 from neuropress.converters import CONVERTERS, imaging
 from neuropress.mapping import rules
 from neuropress.model.plan import Field
+from neuropress.planning import build
 from neuropress.planning import mappings as planning
 from neuropress.verbs.coverage import CLASSES, find_lost_rules, list_places, read_results
 
@@ -310,9 +311,10 @@ def test_a_removed_rule_makes_coverage_fail(
 ) -> None:
     whole = rules.load_mapping("session")
     less = replace(whole, rules=tuple(r for r in whole.rules if r.to != "subject.weight"))
-    monkeypatch.setattr(
-        planning, "load_profile_mapping", lambda n, _: less if n == "session" else rules.load_mapping(n)
-    )
+    for module in (planning, build):
+        monkeypatch.setattr(
+            module, "load_profile_mapping", lambda n, _: less if n == "session" else rules.load_mapping(n)
+        )
     shutil.rmtree(lab.root / "output")
     assert main(["convert", str(lab.root)]) == 0
     assert main(["coverage", str(lab.root)]) == 1

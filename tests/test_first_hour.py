@@ -365,3 +365,45 @@ def test_options_of_a_pattern_hold_for_all_its_files(tmp_path: Path, capsys: pyt
     status, said = run(capsys, "check", ds)
     assert "no row names xy/*" in said
     assert "no row names ab" not in said
+
+
+def test_output_has_three_levels_and_fits_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ds = tmp_path / "ds"
+    run(capsys, "init", ds, *LAB, "--species", "Mus musculus")
+    run(capsys, "add", abf(tmp_path / "cell1.abf"), "--lab", "AB", "--date", DATE, "--dataset", ds)
+    fill(ds, "session", experimenter="Ada Lovelace")
+    fill(ds, "ephys", recording_type="ex vivo; somatic patch")
+    status, said = run(capsys, "check", ds)
+    assert "people.unlisted" in said
+    assert "header." not in said
+    assert "header." in run(capsys, "check", ds, "-v")[1]
+    errors = run(capsys, "check", ds, "-q")[1]
+    assert "people.unlisted" not in errors
+    assert (status == 0) is (errors == "")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    wide = [line for line in run(capsys, "check", ds, "-v")[1].splitlines() if len(line) >= 80 and " " in line.strip()]
+    assert not wide
+
+
+def test_a_result_is_explained_on_a_page_and_coverage_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ds = tmp_path / "ds"
+    run(capsys, "init", ds, *LAB, "--species", "Mus musculus")
+    run(capsys, "add", abf(tmp_path / "cell1.abf"), "--lab", "AB", "--date", DATE, "--dataset", ds)
+    fill(ds, "session", experimenter="Ada Lovelace", start_time="09:30")
+    fill(ds, "ephys", recording_type="ex vivo; somatic patch")
+    assert run(capsys, "convert", ds)[0] == 0
+    (result,) = neuropress.open(ds).results()
+    status, said = run(capsys, "explain", result)
+    assert (status, "and 2 like it" in said, "/general/subject" in said) == (0, True, True)
+    assert len(said.splitlines()) < 25
+    assert said.count("by rule") == 0
+    assert run(capsys, "explain", result, "--all")[1].count("by rule") > 20
+    status, said = run(capsys, "coverage", ds)
+    assert status == 0, said
+    assert max(map(len, said.splitlines())) <= 80
+    page = run(capsys, "coverage", ds, "--html")[1]
+    assert page.startswith("<!doctype html>")
+    assert "<td>experimenter</td>" in page

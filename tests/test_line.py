@@ -228,7 +228,7 @@ def test_explain_tells_the_cell_behind_a_value(made: Builder, capsys: pytest.Cap
     assert told["sources"] == [
         {"table": "mouse", "key": "RY_M_0001", "column": "weight", "text": "24.50", "origin": "cell"}
     ]
-    assert main(["explain", str(volume(made))]) == 0
+    assert main(["explain", str(volume(made)), "--all"]) == 0
     assert "column resolution: '4'" in capsys.readouterr().out
     assert main(["explain", str(nwb(made)), "wieght"]) == 1
     assert "weight" in capsys.readouterr().out

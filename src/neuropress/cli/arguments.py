@@ -62,6 +62,9 @@ def parser() -> argparse.ArgumentParser:
         _add_selection(made[name])
     for name in made.keys() - {"completion", "demo", "docs", "init", "schema", "releases"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+        loud = made[name].add_mutually_exclusive_group()
+        loud.add_argument("-q", "--quiet", action="store_true", help="errors only, no progress")
+        loud.add_argument("-v", "--verbose", action="store_true", help="infos, too")
     for name in ("convert", "run"):
         made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
         made[name].add_argument("--keep-going", action="store_true", help="write sessions without their bad rows")
@@ -69,6 +72,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
+    made["coverage"].add_argument("--html", action="store_true", help="as a page on standard output")
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
     made["docs"].add_argument("topic", nargs="?", metavar="TOPIC", help="the page to print; default: list all")
     made["completion"].add_argument("shell", choices=SHELLS, help="whose")
@@ -192,6 +196,7 @@ def _schema_options(verb: argparse.ArgumentParser) -> None:
 def _explain_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("file", metavar="FILE", help="an NWB file or an OME-Zarr folder; with --cell, a dataset")
     verb.add_argument("field", nargs="?", metavar="FIELD", help="as /general/subject/weight, or its end")
+    verb.add_argument("--all", action="store_true", help="every field, not a summary")
     verb.add_argument("--cell", metavar="CELL", help="of a dataset: where mouse.RY_M_0001.weight went")
 
 

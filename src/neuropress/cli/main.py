@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from ..model.report import FINDINGS, MACHINE, USAGE
     from .render import Output
 
-    output = Output(args.verb, as_json=getattr(args, "json", False))
+    chosen = {name: getattr(args, name, False) for name in ("quiet", "verbose")}
+    output = Output(args.verb, as_json=getattr(args, "json", False), **chosen)
     try:
         return _VERBS[args.verb](args, output)
     except Problem as bad:
@@ -271,13 +272,22 @@ def _explain(args: argparse.Namespace, output: Output) -> int:
     if args.cell:
         args.dir = args.file
         return output.places(args.cell, _dataset(args).find_cell(args.cell))
-    for explanation in explain_file(args.file, args.field).explanations:
+    explanations = explain_file(args.file, args.field).explanations
+    if not args.field and not args.all:
+        output.explanations(args.file, explanations)
+        return 0
+    for explanation in explanations:
         output.explanation(explanation)
     return 0
 
 
 def _coverage(args: argparse.Namespace, output: Output) -> int:
     report = _dataset(args).coverage()
+    if args.html:
+        from .summary import format_coverage_html
+
+        sys.stdout.write(format_coverage_html(report.coverage, f"Coverage of {Path(args.dir).resolve().name}"))
+        return report.exit_status
     output.coverage(report.coverage)
     return output.report(report)
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import textwrap
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..model.finding import Finding, Severity
+from ..model.finding import Finding, Severity, has_errors
 from ..model.progress import no_progress
 from ..model.report import Outcome, Report
-from ..results import KINDS
 from ..verbs.coverage import CLASSES, Coverage, Place
 from ..verbs.explain import Explanation
 from ..verbs.inventory import READ
 from . import formats
 from .progress import ProgressLine
+from .summary import format_coverage, summarize_explanations
 
 MOST_LISTED = 10
 """Warnings of one kind that are listed for people; errors are listed all."""
@@ -28,17 +30,27 @@ COLOURS = {Severity.ERROR: "31", Severity.WARNING: "33", Severity.INFO: "36"}
 class Output:
     """Standard output of one command; progress goes to standard error and only to a terminal."""
 
-    def __init__(self, verb: str, *, as_json: bool) -> None:
+    def __init__(self, verb: str, *, as_json: bool, quiet: bool = False, verbose: bool = False) -> None:
         self._verb = verb
+        self._least = Severity.ERROR if quiet else Severity.INFO if verbose else Severity.WARNING
+        self._quiet = quiet
         self._json = as_json
         self._colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
         self._line: ProgressLine | None = None
         self._shown: set[Finding] = set()
 
     def say(self, text: str = "") -> None:
-        """A line for people; nothing in JSON mode."""
-        if not self._json:
-            print(text)
+        """A line for people; nothing in JSON mode, nor where only errors are wanted."""
+        if not (self._json or self._quiet):
+            self.write(text)
+
+    def write(self, line: str) -> None:
+        """A line for people, folded where it is wider than their terminal; a pipe gets it whole, to be searched."""
+        if not sys.stdout.isatty() or len(line) < (width := shutil.get_terminal_size().columns):
+            print(line)
+            return
+        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        print(textwrap.fill(line, width - 1, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
 
     def record(self, data: Any) -> None:
         """A line for programs."""
@@ -51,10 +63,10 @@ class Output:
             return
         label = self._paint(f"{found.severity:7}", COLOURS[found.severity])
         where = str(found.location)
-        print(f"{label} {found.id}{': ' + where if where else ''}")
-        print(f"        {found.message}")
+        self.write(f"{label} {found.id}{': ' + where if where else ''}")
+        self.write(f"        {found.message}")
         if found.hint and found.severity is not Severity.INFO:
-            print(f"        -> {found.hint}")
+            self.write(f"        -> {found.hint}")
 
     def report(self, report: Report) -> int:
         """Findings, outcomes and a summary; returns the exit status.
@@ -70,12 +82,14 @@ class Output:
             self._show_findings([found for found in report.findings if found not in self._shown], report.verb)
         self._shown.update(report.findings)
         for outcome in report.outcomes:
-            self._outcome(outcome)
+            if not self._quiet or has_errors(outcome.findings):
+                self._outcome(outcome)
         self.say(report.summary())
         return report.exit_status
 
     def _show_findings(self, findings: Sequence[Finding], verb: str) -> None:
-        shown = [found for found in findings if found.severity is not Severity.INFO]
+        order = list(Severity)
+        shown = [found for found in findings if order.index(found.severity) <= order.index(self._least)]
         repeated = [found for found in shown if verb in REPEATING and _is_of_check(found)]
         groups: dict[tuple[Severity, str], list[Finding]] = {}
         for found in shown:
@@ -88,23 +102,25 @@ class Output:
                 self._show_group(severity, group)
         if repeated:
             kinds = len({found.id for found in repeated})
-            print(f"{_count(len(repeated), 'warning')} of {_count(kinds, 'kind')} on rows: neuropress check shows them")
+            self.write(
+                f"{_count(len(repeated), 'warning')} of {_count(kinds, 'kind')} on rows: neuropress check shows them"
+            )
 
     def _show_group(self, severity: Severity, group: Sequence[Finding]) -> None:
         """Findings of one kind: how many, each in a line, and what to do, once where that is the same for all."""
         label = self._paint(f"{severity:7}", COLOURS[severity])
-        print(f"{label} {group[0].id}: {len(group)} findings")
+        self.write(f"{label} {group[0].id}: {len(group)} findings")
         hints = {found.hint for found in group}
         listed = group if severity is Severity.ERROR else group[:MOST_LISTED]
         for found in listed:
             where = str(found.location)
-            print(f"        {where}{': ' if where else ''}{found.message}")
+            self.write(f"        {where}{': ' if where else ''}{found.message}")
             if len(hints) > 1 and found.hint:
-                print(f"          -> {found.hint}")
+                self.write(f"          -> {found.hint}")
         if len(listed) < len(group):
-            print(f"        and {len(group) - len(listed)} more; --json lists all")
+            self.write(f"        and {len(group) - len(listed)} more; --json lists all")
         if len(hints) == 1 and group[0].hint:
-            print(f"        -> {group[0].hint}")
+            self.write(f"        -> {group[0].hint}")
 
     def formatted(self, report: Report, form: str) -> int:
         """Findings only, for another program."""
@@ -115,7 +131,7 @@ class Output:
 
     def _outcome(self, outcome: Outcome) -> None:
         if not self._json:
-            print(outcome)
+            self.write(str(outcome))
         elif self._verb == "plan" and "plan" in outcome.facts:
             self.record(outcome.facts["plan"])
         else:
@@ -127,14 +143,14 @@ class Output:
             return self.report(report)
         self._show_findings(report.findings, report.verb)
         widths = {"checked": 8, "converted": 10, "verified": 9, "independent": 12, "validated": 10, "released": 9}
-        print("".join(f"{name:{width}}" for name, width in widths.items()) + "  target")
+        self.write("".join(f"{name:{width}}" for name, width in widths.items()) + "  target")
         for outcome in report.outcomes:
             facts = outcome.facts
             texts = {name: "yes" if facts[name] is True else facts[name] or "-" for name in widths}
             marks = "".join(f"{texts[name]:{width}}" for name, width in widths.items())
-            print(f"{marks}  {outcome.target}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
+            self.write(f"{marks}  {outcome.target}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
         if report.note:
-            print(report.note)
+            self.write(report.note)
         return report.exit_status
 
     def files(self, report: Report) -> int:
@@ -143,16 +159,26 @@ class Output:
             return self.report(report)
         for outcome in report.outcomes:
             if outcome.done != READ:
-                print(outcome)
-        print(report.summary())
+                self.write(str(outcome))
+        self.write(report.summary())
         return report.exit_status
+
+    def explanations(self, file: str, explanations: Sequence[Explanation]) -> None:
+        """What a result as a whole is made of."""
+        if self._json:
+            for explanation in explanations:
+                self.explanation(explanation)
+            return
+        for line in summarize_explanations(file, explanations):
+            self.write(line)
 
     def explanation(self, explanation: Explanation) -> None:
         """Why a value is what it is."""
         if self._json:
             self.record(explanation.to_json())
         else:
-            print("\n".join(explanation.lines()))
+            for line in explanation.lines():
+                self.write(line)
 
     def places(self, cell: str, places: Sequence[Place]) -> int:
         """Where a cell went."""
@@ -160,7 +186,7 @@ class Output:
             if self._json:
                 self.record({"cell": cell, "file": place.file, "field": place.field, "rule": place.rule})
             else:
-                print(f"{place.file}  {place.field}{'  by rule ' + place.rule if place.rule else ''}")
+                self.write(f"{place.file}  {place.field}{'  by rule ' + place.rule if place.rule else ''}")
         self.say(f"{cell}: {len(places)} places" if places else f"{cell} is private and left nothing behind")
         return 0
 
@@ -172,29 +198,12 @@ class Output:
             self.record({"cells": covered.cells, **covered.totals()})
             self.record({"columns": covered.best_classes()})
             return
-        width = max(len(column) for column in covered.counts) + 2
-        tables: dict[str, dict[str, Mapping[str, int]]] = {}
-        for column, counts in covered.counts.items():
-            tables.setdefault(column.partition(".")[0], {})[column] = counts
-        print(" " * width + "".join(f"{name:>16}" for name in CLASSES))
-        for columns in (columns for columns in tables.values() if any(map(len, columns.values()))):
-            for column, counts in columns.items():
-                print(_counts(column, counts, width))
-            print()
-        without = [table for table, columns in tables.items() if not any(map(len, columns.values()))]
-        if without:
-            print(f"without rows: {', '.join(without)}\n")
-        print(_counts("all cells", covered.totals(), width))
-        print(_counts("columns by their best", covered.best_classes(), width))
-        labels = ", ".join(kind.label for kind in KINDS.values())
-        print(f"{labels}: the value of a field of the standard, looked up in the result.")
-        print("free text: among other words in a field of the standard. record: verbatim in a result, in no field.")
-        print("catalogue only: verbatim in records.jsonl, no result carries its row. private: never leaves.")
-        print(f"Each cell is counted once, the first that holds; {covered.cells} cells were read.")
+        for line in format_coverage(covered):
+            self.write(line)
 
     def progress(self, verb: str) -> Callable[[int], None]:
         """A line on standard error that says how far the work is, if that is a terminal."""
-        if not sys.stderr.isatty():
+        if self._quiet or not sys.stderr.isatty():
             return no_progress
         self._line = self._line or ProgressLine()
         self._line.begin_item(verb, "", 1, 1)
@@ -222,7 +231,3 @@ def _rank_group(kind: tuple[Severity, str], group: Sequence[Finding]) -> tuple[i
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'s' if number != 1 else ''}"
-
-
-def _counts(label: str, counts: Mapping[str, int], width: int) -> str:
-    return f"{label:{width}}" + "".join(f"{counts.get(name, 0) or '-':>16}" for name in CLASSES)
