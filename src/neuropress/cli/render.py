@@ -221,7 +221,8 @@ class Output:
 def _is_of_check(found: Finding) -> bool:
     """Whether it is a warning on a row of a table, which `check` shows as well."""
     of_records = found.id.startswith("records.")
-    return found.severity is Severity.WARNING and found.location.line is not None and not of_records
+    has_line = bool(found.location.line)  # one file without a dataset has rows that stand in no table
+    return found.severity is Severity.WARNING and has_line and not of_records
 
 
 def _rank_group(kind: tuple[Severity, str], group: Sequence[Finding]) -> tuple[int, int]:
