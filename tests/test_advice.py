@@ -122,7 +122,7 @@ def run_batch(seed: int, dataset: Path, capsys: pytest.CaptureFixture[str]) -> t
 def test_no_advice_on_seeded_defects_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """docs/proof.md states the figures of the 500."""
     dataset = tmp_path / "ds"
-    Dataset.init(dataset)
+    Dataset.init(dataset, "dendritic-consortium")
     outcomes: Outcomes = Counter()
     wrong: list[str] = []
     for seed in range(campaign(DEFECTS, ALL_DEFECTS) // BATCH):
@@ -137,7 +137,7 @@ def test_no_advice_on_seeded_defects_is_wrong(tmp_path: Path, capsys: pytest.Cap
 
 def test_the_dataset_of_the_campaign_is_clean(tmp_path: Path) -> None:
     for seed in range(5):
-        Dataset.init(tmp_path / str(seed))
+        Dataset.init(tmp_path / str(seed), "dendritic-consortium")
         write_tables(tmp_path / str(seed) / "tables", build_rows(random.Random(seed)))
         findings = Dataset.open(tmp_path / str(seed)).check(tables_only=True).findings
         assert [str(found) for found in findings if found.severity == "error"] == []
@@ -145,7 +145,7 @@ def test_the_dataset_of_the_campaign_is_clean(tmp_path: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    Dataset.init(tmp_path / "ds")
+    Dataset.init(tmp_path / "ds", "dendritic-consortium")
     return tmp_path / "ds"
 
 

@@ -30,7 +30,7 @@ def list_errors(build: Builder, capsys: pytest.CaptureFixture[str]) -> dict[Plac
         where = found["location"]
         column = where.get("column", "")
         if found["id"] == "table.column_unknown":
-            column = found["hint"].removeprefix("Rename it to ").removesuffix(".")
+            column = found["message"].rpartition(", and ")[2].removesuffix(" is missing")
         places[where.get("table", ""), where.get("line", 1) - 2, column] = f"{found['id']}: {found['message']}"
     return places
 

@@ -113,7 +113,7 @@ def test_one_kind_of_finding_stands_together_and_is_told_once(lab: Builder, caps
     assert sum("column weight" in line for line in lines) == 10
     assert "        and 8 more; --json lists all" in lines
     assert main(["status", str(lab.root)]) == 0
-    assert "1 error and 19 warnings in the tables: neuropress check shows them" in capsys.readouterr().out
+    assert "1 error and 20 warnings in the tables: neuropress check shows them" in capsys.readouterr().out
     main(["convert", str(lab.root)])
     out = capsys.readouterr().out
     assert "warnings of" in out

@@ -25,7 +25,7 @@ def fill(root: Path, scratch: Path) -> Builder:
 
 def point_to(root: Path, server: Target, endpoint: str | None = None) -> None:
     """Have the volumes go into the bucket."""
-    settings = f'[output]\nvolume = "{server.url}"\nendpoint = "{endpoint or server.endpoint}"\n'
+    settings = f'profile = "dendritic-consortium"\n[output]\nvolume = "{server.url}"\nendpoint = "{endpoint or server.endpoint}"\n'
     (root / "neuropress.toml").write_text(settings, encoding="utf-8")
 
 

@@ -249,6 +249,6 @@ def test_settings_that_are_none_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], entry: str, named: str
 ) -> None:
     root = Builder(tmp_path / "ds").root
-    (root / "neuropress.toml").write_text(f"[output]\n{entry}\n", encoding="utf-8")
+    (root / "neuropress.toml").write_text(f'profile = "dendritic-consortium"\n[output]\n{entry}\n', encoding="utf-8")
     status, text = run(capsys, "check", str(root))
     assert (status, "[output]" in text, named in text, "secret" in text) == (2, True, True, False), text

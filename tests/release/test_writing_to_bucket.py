@@ -190,7 +190,7 @@ def test_changed_raw_data_never_show_a_mixture(
     point_to(root, one)
     after = read_volume(one)
     local = make_twin(build, tmp_path / "local", one)
-    (local / "neuropress.toml").write_text("")
+    (local / "neuropress.toml").write_text('profile = "dendritic-consortium"\n')
     assert main(["convert", str(local)]) == 0
     assert after == files(local / "output" / VOLUME)
     assert before.keys() - after.keys()

@@ -55,7 +55,9 @@ def proposed(build: Builder) -> Path:
 
 
 def ids(build: Builder) -> list[str]:
-    return [f.id for f in neuropress.open(build.root).check(tables_only=True).findings if f.severity != "info"]
+    """What is wrong with the tables; that nobody has listed the people is another matter."""
+    found = neuropress.open(build.root).check(tables_only=True).findings
+    return [f.id for f in found if f.severity != "info" and f.id != "people.unlisted"]
 
 
 def test_a_signed_fix_reaches_the_result_and_says_who_and_why(
@@ -347,7 +349,7 @@ def test_fixes_are_laid_over_every_kind_of_source(tmp_path: Path, make: Callable
     sign(tmp_path / "fixes.csv")
     assert [o.done for o in dataset.apply_fixes(tmp_path / "fixes.csv").outcomes] == ["applied", "applied"]
     report = dataset.check(tables_only=True)
-    assert [f.id for f in report.findings if f.severity != "info"] == []
+    assert {f.id for f in report.findings if f.severity != "info"} <= {"people.unlisted"}
     assert dataset.records("session")[0].values["start_time"] == "09:00"
     assert dataset.records("mouse")[0].values["birth_date"] == "20250101"
     assert {p: p.read_bytes() for p in before} == before

@@ -13,7 +13,7 @@ from ...readers.hdf5.guard import translate_errors
 from .. import ArrayMeaning
 from .opening import open_checked
 
-_PHOTONS = ("OnePhotonSeries", "TwoPhotonSeries")
+_IMAGES = ("ImageSeries", "OnePhotonSeries", "TwoPhotonSeries")
 _UNALIGNED = "alignment unknown"
 """How the comments of a series begin or go on whose time is counted from its own first sample."""
 
@@ -30,7 +30,7 @@ def _describe(data: h5py.Dataset, session_start: datetime) -> ArrayMeaning:
     series = data.parent
     start = series.get("starting_time")
     times = isinstance(start, h5py.Dataset)
-    is_image = _decode(series.attrs.get("neurodata_type", "")) in _PHOTONS
+    is_image = _decode(series.attrs.get("neurodata_type", "")) in _IMAGES
     return ArrayMeaning(
         axes=tuple("txyz"[: data.ndim]) if is_image else ("t",),
         rate=float(start.attrs["rate"]) if times else None,
