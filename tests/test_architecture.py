@@ -37,6 +37,7 @@ ALLOWED = {
     "release": {"storage"},
     "publishing": {"checks", "config", "independent", "planning", "proof", "release", "results", "storage", "tables", "workspace"},
     "verbs/adding": {"config", "converters", "planning", "readers", "storage", "tables", "workspace"},
+    "verbs/changed": {"config", "tables"},
     "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
@@ -61,7 +62,7 @@ ALLOWED = {
     "verbs/validate": {"proof", "results", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "readers", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/changed", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

@@ -143,7 +143,7 @@ class Dataset:
         Parameters
         ----------
         tables_only
-            Open no raw file; compare cells with ``facts.jsonl`` instead.
+            Open no raw file; compare cells with ``facts.jsonl`` instead. Nothing is written then, not even to the log.
         since
             A git revision: findings that it had already only inform. Implies `tables_only`.
 
@@ -153,7 +153,7 @@ class Dataset:
             ``since.revision`` or ``facts.unreadable``.
         """
         report = check_dataset(self._fresh(), select, tables_only=tables_only, since=since, progress=progress)
-        return self._log(report)
+        return report if tables_only or since else self._log(report)
 
     def letter(self, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False) -> Letter:
         """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""

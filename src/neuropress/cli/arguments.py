@@ -148,6 +148,9 @@ def _check_options(verb: argparse.ArgumentParser) -> None:
     what.add_argument("--propose", metavar="FILE", help="write fixes of damaged cells, for a person to edit and sign")
     what.add_argument("--apply", metavar="FILE", help="take over the signed fixes; the tables stay as they are")
     what.add_argument("--since", metavar="REF", help="fail only on what git revision REF did not have")
+    verb.add_argument(
+        "--changed", nargs="*", metavar="FILE", help="check the datasets that these files belong to, wherever they lie"
+    )
     verb.add_argument("--html", action="store_true", help="the letter as a page")
     verb.add_argument("--format", choices=FORMATS, default="text", help="of the findings; default: %(default)s")
 

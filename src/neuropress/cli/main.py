@@ -128,15 +128,21 @@ def _inspect(args: argparse.Namespace, output: Output) -> int:
 
 
 def _check(args: argparse.Namespace, output: Output) -> int:
+    from .checking import check_changed, check_formatted
+
+    if args.changed is not None:
+        return check_changed(args, _selection(args), output)
     if args.letter:
         return _letter(args)
     if args.propose:
         return output.report(_dataset(args).propose_fixes(args.propose))
     if args.apply:
         return output.report(_dataset(args).apply_fixes(args.apply))
+    if args.format != "text":
+        return check_formatted(_dataset(args), args, _selection(args), output)
     progress = output.progress("check")
     report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since, progress=progress)
-    return output.formatted(report, args.format) if args.format != "text" else output.report(report)
+    return output.report(report)
 
 
 def _letter(args: argparse.Namespace) -> int:

@@ -12,7 +12,9 @@ from ..model.finding import Finding, Severity
 from ..model.progress import no_progress
 from ..model.report import Outcome, Report
 from ..results import KINDS
-from ..verbs.coverage import CLASSES, Coverage, Place
+from ..verbs.changed import Place
+from ..verbs.coverage import CLASSES, Coverage
+from ..verbs.coverage import Place as CellPlace
 from ..verbs.explain import Explanation
 from . import formats
 from .progress import ProgressLine
@@ -66,12 +68,15 @@ class Output:
         self.say(report.summary())
         return report.exit_status
 
-    def formatted(self, report: Report, form: str) -> int:
-        """Findings only, for another program."""
+    def formatted(self, placed: Sequence[tuple[Finding, Place | None]], form: str) -> None:
+        """Findings only, for another program; `placed` are they with their places in the repository."""
         self.close()
-        writers = {"jsonl": formats.jsonl, "junit": formats.junit, "github": formats.github}
-        sys.stdout.write(writers[form](report.findings))
-        return report.exit_status
+        if form == "github":
+            sys.stdout.write(formats.github(placed))
+            return
+        writers = {"jsonl": formats.jsonl, "junit": formats.junit}
+        found = [place.name_file(one) if place else one for one, place in placed]
+        sys.stdout.write(writers[form](found))
 
     def _outcome(self, outcome: Outcome) -> None:
         if not self._json:
@@ -103,7 +108,7 @@ class Output:
         else:
             print("\n".join(explanation.lines()))
 
-    def places(self, cell: str, places: Sequence[Place]) -> int:
+    def places(self, cell: str, places: Sequence[CellPlace]) -> int:
         """Where a cell went."""
         for place in places:
             if self._json:
