@@ -55,18 +55,19 @@ class RepositoryPlaces:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._repository = find_repository(config.root)
+        self._files: dict[tuple[str | None, str | None], tuple[Path, str] | None] = {}
         self._texts: dict[str, TextTable] = {}
 
     def find(self, found: Finding) -> Place | None:
         """The place of a finding; None where no file of the repository is at fault."""
         where = found.location
-        path = self._find_file(where)
-        if path is None:
+        asked = (where.table, None if where.table else where.file)
+        if asked not in self._files:  # tens of thousands of findings are about a dozen files
+            self._files[asked] = self._find_file(where)
+        known = self._files[asked]
+        if known is None:
             return None
-        try:
-            file = path.relative_to(self._repository).as_posix()
-        except ValueError:
-            return None
+        path, file = known
         if path.suffix not in _TEXTS:  # a workbook has no lines that could be shown
             return Place(file, where.line if path.name == FILE else None)
         if where.table and where.line and where.column:
@@ -74,17 +75,21 @@ class RepositoryPlaces:
             return Place(file, line, column)
         return Place(file, where.line)
 
-    def _find_file(self, where: Location) -> Path | None:
-        root, tables = self._config.root, self._config.profile.tables
+    def _find_file(self, where: Location) -> tuple[Path, str] | None:
+        """The file that a finding is about, and its path in the repository."""
+        root = self._config.root
+        path: Path | None = None
         if where.table in BESIDE:
-            return root / BESIDE[where.table]
-        if where.table and where.table in tables:
-            return find_table_file(self._config.tables, where.table)
-        if not where.file:
+            path = root / BESIDE[where.table]
+        elif where.table:
+            path = find_table_file(self._config.tables, where.table)
+        elif where.file:
+            beside = Path(self._config.tables.location) / where.file
+            candidates = (root / where.file, Path(where.file).absolute(), beside)
+            path = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if path is None or not path.is_relative_to(self._repository):
             return None
-        beside = Path(self._config.tables.location) / where.file
-        candidates = (root / where.file, Path(where.file).absolute(), beside)
-        return next((path for path in candidates if path.is_file()), None)
+        return path, path.relative_to(self._repository).as_posix()
 
     def _open_text(self, table: str, path: Path) -> TextTable:
         if table not in self._texts:
