@@ -25,6 +25,7 @@ ALLOWED = {
     "readers": {"registry"},
     "mapping": set(),
     "tables": {"mapping"},
+    "tools": set(),
     "results": {"readers"},
     "independent": {"registry", "results"},
     "execution": {"readers", "results"},
@@ -59,10 +60,10 @@ ALLOWED = {
     "verbs/since": set(),
     "verbs/single": {"config", "planning", "readers", "results", "storage", "tables", "verbs/convert", "verbs/validate", "verbs/verify"},
     "verbs/status": {"independent", "planning", "proof", "publishing", "storage", "workspace"},
-    "verbs/validate": {"proof", "results", "verbs/verify", "workspace"},
+    "verbs/validate": {"proof", "results", "tools", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "readers", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/changed", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "tools", "verbs/adding", "verbs/changed", "verbs/coverage", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

@@ -246,10 +246,27 @@ class Dataset:
         return self._log(verify_dataset(self._fresh(), chosen, select, progress, independent=independent))
 
     def validate(
-        self, paths: Sequence[PathLike] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
+        self,
+        paths: Sequence[PathLike] = (),
+        select: Selection = EVERYTHING,
+        progress: Progress = no_progress,
+        *,
+        dandi: bool = False,
     ) -> Report:
-        """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
-        return self._log(validate_dataset(self._fresh(), [Path(path) for path in paths], select, progress))
+        """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF.
+
+        Parameters
+        ----------
+        dandi
+            Have ``dandi validate`` read NWB results, too, from the environment of ``neuropress tools install dandi``.
+
+        Raises
+        ------
+        Problem
+            ``tool.*``: dandi cannot be used.
+        """
+        results = [Path(path) for path in paths]
+        return self._log(validate_dataset(self._fresh(), results, select, progress, dandi=dandi))
 
     def run(
         self,

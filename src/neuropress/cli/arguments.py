@@ -10,6 +10,7 @@ from ..results import PUBLISHED
 from .completion import SHELLS
 from .examples import format_examples
 from .releases import add_releases
+from .tools import add_tools
 
 FORMATS = ("text", "jsonl", "junit", "github")
 
@@ -33,6 +34,7 @@ VERBS = {
     "coverage": "where every cell of every table went, and that none was dropped",
     "export-tables": "rebuild the metadata tables from results or a release",
     "publish": "publish raw files and proven results as one immutable release",
+    "tools": "programs that run in environments of their own: make, check and remove these",
     "completion": "write a script that completes verbs and options in a shell",
     "releases": "list, compare, verify, fetch and rebuild releases",
 }
@@ -59,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
-    for name in made.keys() - {"completion", "demo", "init", "schema", "releases"}:
+    for name in made.keys() - {"completion", "demo", "init", "schema", "releases", "tools"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     for name in ("convert", "run"):
         made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
@@ -68,6 +70,9 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
+    made["validate"].add_argument(
+        "--dandi", action="store_true", help="have dandi validate NWB files, too (neuropress tools install dandi)"
+    )
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
     made["completion"].add_argument("shell", choices=SHELLS, help="whose")
     _single_options(made["convert"])
@@ -82,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
     _export_tables_options(made["export-tables"])
     _publish_options(made["publish"])
     add_releases(made["releases"])
+    add_tools(made["tools"])
     return top
 
 

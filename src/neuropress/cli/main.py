@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import parser
 from .releases import run_releases
+from .tools import run_tools
 
 if TYPE_CHECKING:
     from ..api import Dataset
@@ -211,8 +212,9 @@ def _validate(args: argparse.Namespace, output: Output) -> int:
     progress = output.progress("validate")
     for folder in datasets:
         args.dir = folder
-        status = max(status, output.report(_dataset(args).validate(select=_selection(args), progress=progress)))
-    return max(status, output.report(validate_files(files, progress))) if files else status
+        report = _dataset(args).validate(select=_selection(args), dandi=args.dandi, progress=progress)
+        status = max(status, output.report(report))
+    return max(status, output.report(validate_files(files, progress, dandi=args.dandi))) if files else status
 
 
 def _split(paths: Sequence[str]) -> tuple[list[Path], list[str]]:
@@ -325,6 +327,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "export-tables": _export,
     "publish": _publish,
     "releases": run_releases,
+    "tools": run_tools,
 }
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..model.finding import Problem, Severity, has_errors
+from ..model.finding import Finding, Problem, Severity, has_errors
 from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.waiver import Waiver, waive_result
 from ..proof import Proofs, digest_files, keep_validation
 from ..results import detect_kind
+from ..tools.dandi import validate_with_dandi
 from ..workspace import EVERYTHING, Selection, Workspace
 from .verify import name_result
 
@@ -20,25 +21,50 @@ def validate_dataset(
     paths: Sequence[Path] = (),
     select: Selection = EVERYTHING,
     progress: Progress = no_progress,
+    *,
+    dandi: bool = False,
 ) -> Report:
-    """Validate results (the selected, or the given ones), and remember what was found in these very files."""
+    """Validate results (the selected, or the given ones), and remember what was found in these very files.
+
+    Parameters
+    ----------
+    dandi
+        Have dandi validate NWB results, too. What it finds is reported and not remembered: a release does not depend
+        on a program that few people have installed.
+
+    Raises
+    ------
+    Problem
+        ``tool.*``: dandi cannot be used.
+    """
+    results = paths or workspace.results(select)
+    of_dandi, others = validate_with_dandi(results) if dandi else ({}, [])
     outcomes = [
-        _validate_result(path, name_result(path, workspace), workspace.proofs, workspace.waivers)
-        for path in track(progress, "validate", paths or workspace.results(select), lambda path: path.name)
+        _validate_result(
+            path, name_result(path, workspace), workspace.proofs, workspace.waivers, of_dandi.get(path, ())
+        )
+        for path in track(progress, "validate", results, lambda path: path.name)
     ]
-    return Report.of("validate", outcomes, [])
+    return Report.of("validate", outcomes, others)
 
 
-def validate_files(paths: Sequence[Path], progress: Progress = no_progress) -> Report:
-    """Validate single results, wherever they lie."""
-    return Report.of(
-        "validate",
-        [_validate_result(path, str(path)) for path in track(progress, "validate", paths, lambda path: path.name)],
-        [],
-    )
+def validate_files(paths: Sequence[Path], progress: Progress = no_progress, *, dandi: bool = False) -> Report:
+    """Validate single results, wherever they lie. Raises as `validate_dataset`."""
+    of_dandi, others = validate_with_dandi(paths) if dandi else ({}, [])
+    outcomes = [
+        _validate_result(path, str(path), of_dandi=of_dandi.get(path, ()))
+        for path in track(progress, "validate", paths, lambda path: path.name)
+    ]
+    return Report.of("validate", outcomes, others)
 
 
-def _validate_result(path: Path, name: str, proofs: Proofs | None = None, waivers: Sequence[Waiver] = ()) -> Outcome:
+def _validate_result(
+    path: Path,
+    name: str,
+    proofs: Proofs | None = None,
+    waivers: Sequence[Waiver] = (),
+    of_dandi: Sequence[Finding] = (),
+) -> Outcome:
     try:
         kind = detect_kind(path)
         files = digest_files(path, proofs.load(name, path)) if proofs else ()
@@ -47,6 +73,7 @@ def _validate_result(path: Path, name: str, proofs: Proofs | None = None, waiver
         return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
     if proofs:
         keep_validation(proofs, name, path, files, found)
+    found += tuple(one.at(file=str(path)) for one in of_dandi)
     found = tuple(waive_result(found, name, waivers))
     warnings = sum(f.severity is not Severity.INFO for f in found)
     why = f"{warnings} findings" if warnings else "no unexplained finding"
