@@ -40,9 +40,7 @@ def validate_dataset(
     results = paths or workspace.results(select)
     of_dandi, others = validate_with_dandi(results) if dandi else ({}, [])
     outcomes = [
-        _validate_result(
-            path, name_result(path, workspace), workspace.proofs, workspace.waivers, of_dandi.get(path, ())
-        )
+        _validate_result(path, name_result(path, workspace), workspace.proofs, workspace.waivers, of_dandi.get(path))
         for path in track(progress, "validate", results, lambda path: path.name)
     ]
     return Report.of("validate", outcomes, others)
@@ -52,7 +50,7 @@ def validate_files(paths: Sequence[Path], progress: Progress = no_progress, *, d
     """Validate single results, wherever they lie. Raises as `validate_dataset`."""
     of_dandi, others = validate_with_dandi(paths) if dandi else ({}, [])
     outcomes = [
-        _validate_result(path, str(path), of_dandi=of_dandi.get(path, ()))
+        _validate_result(path, str(path), of_dandi=of_dandi.get(path))
         for path in track(progress, "validate", paths, lambda path: path.name)
     ]
     return Report.of("validate", outcomes, others)
@@ -63,8 +61,9 @@ def _validate_result(
     name: str,
     proofs: Proofs | None = None,
     waivers: Sequence[Waiver] = (),
-    of_dandi: Sequence[Finding] = (),
+    of_dandi: Sequence[Finding] | None = None,
 ) -> Outcome:
+    """What the validators find in a result; `of_dandi` is what dandi found, None where it was not asked."""
     try:
         kind = detect_kind(path)
         files = digest_files(path, proofs.load(name, path)) if proofs else ()
@@ -73,8 +72,10 @@ def _validate_result(
         return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
     if proofs:
         keep_validation(proofs, name, path, files, found)
-    found += tuple(one.at(file=str(path)) for one in of_dandi)
+    found += tuple(one.at(file=str(path)) for one in of_dandi or ())
     found = tuple(waive_result(found, name, waivers))
     warnings = sum(f.severity is not Severity.INFO for f in found)
     why = f"{warnings} findings" if warnings else "no unexplained finding"
+    if of_dandi is not None:
+        why += f"; dandi: {len(of_dandi) or 'none'}"
     return Outcome(name, "has errors" if has_errors(found) else "valid", why, found)
