@@ -25,7 +25,7 @@ def main():
     if sys.argv[1] == "--version":
         print("stub, version", "2.0" if mode == "other" else "1.0")
         return 0
-    paths = sys.argv[4:]
+    paths = sorted(map(str, pathlib.Path(sys.argv[4]).glob("sub-*/*.nwb")))
     (folder / "seen").write_text(json.dumps([sorted(os.environ), [os.path.realpath(p) for p in paths], sys.path]))
     if mode == "huge":
         while True:
@@ -205,7 +205,8 @@ def test_the_environment_of_another_declaration_is_told_and_replaced(
     installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = tmp_path / "cache"
-    (folder / "dandi-000000000000").mkdir(parents=True)
+    for name in ("dandi-000000000000", ".dandi.partial-x", ".dandi-0.1.removed"):
+        (folder / name).mkdir(parents=True)
     monkeypatch.setenv("NEUROPRESS_TOOLS", str(folder))
     assert states(capsys) == ["wrong version"]
     assert main(["validate", str(result(tmp_path)), "--dandi"]) == 1

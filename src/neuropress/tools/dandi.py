@@ -50,10 +50,11 @@ def validate_with_dandi(results: Sequence[Path]) -> tuple[Mapping[Path, list[Fin
     if not taken:
         return found, others
     with TemporaryDirectory(prefix="neuropress-dandi-") as folder:
-        links = _lay_out_dandiset(Path(folder), taken)
+        dandiset = Path(folder).resolve()  # dandi names files so
+        links = _lay_out_dandiset(dandiset, taken)
         seconds = START_SECONDS + sum(FILE_SECONDS + path.stat().st_size / BYTES_A_SECOND for path in taken)
         try:
-            arguments = ["validate", "--format", "json_lines", *map(str, links)]
+            arguments = ["validate", "--format", "json_lines", str(dandiset)]
             done = run_tool(NAME, arguments, seconds=seconds, environment=environment)
             for path, one in _read_findings(done, links, environment):
                 if path is None:

@@ -53,6 +53,8 @@ def install_tool(name: str) -> Environment:
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder / f".{name}.lock", timeout=0):
+            for left in (*folder.glob(f".{name}.partial-*"), *folder.glob(f".{name}-*.removed")):
+                shutil.rmtree(left, ignore_errors=True)  # of an attempt that was killed
             if look_at_tool(tool).state is ToolState.READY:
                 return find_tool(name)
             _make_environment(tool, folder)
