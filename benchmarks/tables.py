@@ -109,7 +109,7 @@ def make_tables(folder: Path, rows: int) -> None:
 
 
 def schema(table: str) -> dict:
-    return json.loads(files("neuropress.schemas").joinpath(f"{table}.schema.json").read_text("utf-8"))
+    return json.loads(files("neuropress.data.schemas").joinpath(f"{table}.schema.json").read_text("utf-8"))
 
 
 def table_schema(table: str) -> dict:

@@ -237,6 +237,11 @@ def load_converter(name: str) -> Converter:
     """The converter module of that name."""
     if name not in (SESSION_CONVERTER, *CONVERTERS) and (plugin := _find_plugin(name)):
         return plugin.value.module
+    return _import_converter(name)
+
+
+@cache
+def _import_converter(name: str) -> Converter:
     return cast(Converter, importlib.import_module(f"neuropress.converters.{name}"))
 
 

@@ -16,8 +16,6 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 
-import numpy as np
-
 from neuropress.mapping.rules import Slots
 from neuropress.model.content import Image, LazyArray
 from neuropress.model.finding import Finding, Problem, finding, problem
@@ -308,7 +306,7 @@ class _MovieConverter:
         return Field(extent, "imaging:dimension", "shape", tuple(refs))
 
     def _make_array(self, index: IndexMap) -> ArraySpec:
-        stored = np.dtype(self.pixels.dtype)
+        stored = self.pixels.dtype
         if stored.kind not in "biuf":
             message = f"{self.job.source} has pixels of type {stored}, which NWB movies cannot hold"
             raise self._make_problem("image.type", message)

@@ -8,8 +8,6 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-import numpy as np
-
 from neuropress.mapping.rules import Slots
 from neuropress.model.content import Channel, Recording, Stimulus, Sweep
 from neuropress.model.finding import Finding, finding, problem
@@ -367,6 +365,8 @@ class _RecordingConverter:
 
 def _measure_largest_floats(recording: Recording) -> dict[int, Decimal]:
     """Largest absolute sample of each float channel: no header limits it, so the samples are read."""
+    import numpy as np  # not above: checking tables imports every converter, and needs no array
+
     largest_samples: dict[int, Decimal] = {}
     for channel in recording.adc:
         if channel.dtype.kind != "f":

@@ -19,9 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from neuropress.converters import Built, Job, describe_image_choice
 from neuropress.mapping.rules import Slots
@@ -30,6 +28,9 @@ from neuropress.model.content import Image, LazyArray
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 from neuropress.model.record import CellRef, Record
+
+if TYPE_CHECKING:
+    import numpy as np
 
 NAME = "volume"
 REVISION = 3
@@ -200,6 +201,8 @@ def _compute_time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
 
 def _build_channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> dict[str, Field]:
     """``omero`` for images with channels, complete or not at all: floats have no range to show."""
+    import numpy as np  # not above: checking tables imports every converter, and needs no array
+
     axis = next((a for a in axes if a.name == "c"), None)
     if axis is None or pixels.dtype.kind == "f":
         return {}
@@ -236,6 +239,9 @@ def _make_array(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axi
 
 
 def _get_written_dtype(pixels: LazyArray) -> np.dtype[Any]:
+    """The pixels' type, with bytes in place of bits."""
+    import numpy as np
+
     return np.dtype(np.uint8) if pixels.dtype.kind == "b" else pixels.dtype
 
 

@@ -27,6 +27,7 @@ ALLOWED = {
     "tables": {"mapping"},
     "results": {"readers", "storage"},
     "independent": {"registry", "results", "storage"},
+    "tools": set(),
     "execution": {"readers", "results"},
     "checks": {"mapping", "results", "tables"},
     "converters": {"mapping", "registry", "results"},
@@ -37,6 +38,7 @@ ALLOWED = {
     "release": {"storage"},
     "publishing": {"checks", "config", "independent", "planning", "proof", "release", "results", "storage", "tables", "workspace"},
     "verbs/adding": {"config", "converters", "planning", "readers", "storage", "tables", "workspace"},
+    "verbs/changed": {"config", "tables"},
     "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
     "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
@@ -60,10 +62,10 @@ ALLOWED = {
     "verbs/since": set(),
     "verbs/single": {"config", "planning", "readers", "results", "storage", "tables", "verbs/convert", "verbs/validate", "verbs/verify"},
     "verbs/status": {"independent", "planning", "proof", "publishing", "storage", "workspace"},
-    "verbs/validate": {"config", "proof", "results", "storage", "verbs/verify", "workspace"},
+    "verbs/validate": {"config", "proof", "results", "storage", "tools", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "readers", "storage", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/inventory", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "storage", "verbs/adding", "verbs/coverage", "verbs/docs", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/inventory", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "tools", "verbs/adding", "verbs/changed", "verbs/coverage", "verbs/docs", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/inventory", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "workspace"},
     "data": set(),
 }  # fmt: skip
 

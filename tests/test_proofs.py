@@ -104,14 +104,16 @@ def test_a_proof_of_other_files_is_none(made: Builder, change, capsys) -> None:
 
 
 def test_a_result_that_changes_while_it_is_verified_is_not_proven(made: Builder, monkeypatch, capsys) -> None:
-    real = proofs.verify_result
+    from neuropress.proof import verify
+
+    real = verify.verify_result
 
     def touching(path: Path, *rest):
         done = real(path, *rest)
         os.utime(path, ns=(0, 0))
         return done
 
-    monkeypatch.setattr(proofs, "verify_result", touching)
+    monkeypatch.setattr(verify, "verify_result", touching)
     assert main(["verify", str(made.root), "--json"]) == 1
     assert "verify.changed" in capsys.readouterr().out
     assert read_state(made, capsys)[0] is False

@@ -145,7 +145,7 @@ class Dataset:
         Parameters
         ----------
         tables_only
-            Open no raw file; compare cells with ``facts.jsonl`` instead.
+            Open no raw file; compare cells with ``facts.jsonl`` instead. Nothing is written then, not even to the log.
         since
             A git revision: findings that it had already only inform. Implies `tables_only`.
 
@@ -155,7 +155,7 @@ class Dataset:
             ``since.revision`` or ``facts.unreadable``.
         """
         report = check_dataset(self._fresh(), select, tables_only=tables_only, since=since, progress=progress)
-        return self._log(report)
+        return report if tables_only or since else self._log(report)
 
     def letter(self, lab: str, select: Selection = EVERYTHING, *, tables_only: bool = False) -> Letter:
         """What one lab should mend, to be forwarded; `lab` "-" is for what belongs to no lab."""
@@ -247,10 +247,26 @@ class Dataset:
         return self._log(verify_dataset(self._fresh(), paths, select, progress, independent=independent))
 
     def validate(
-        self, paths: Sequence[Named] = (), select: Selection = EVERYTHING, progress: Progress = no_progress
+        self,
+        paths: Sequence[Named] = (),
+        select: Selection = EVERYTHING,
+        progress: Progress = no_progress,
+        *,
+        dandi: bool = False,
     ) -> Report:
-        """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF."""
-        return self._log(validate_dataset(self._fresh(), paths, select, progress))
+        """Validate results against their standards: pynwb, nwbinspector (default and DANDI), OME-NGFF.
+
+        Parameters
+        ----------
+        dandi
+            Have ``dandi validate`` read NWB results, too, from the environment of ``neuropress tools install dandi``.
+
+        Raises
+        ------
+        Problem
+            ``tool.*``: dandi cannot be used.
+        """
+        return self._log(validate_dataset(self._fresh(), paths, select, progress, dandi=dandi))
 
     def run(
         self,

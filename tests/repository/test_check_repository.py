@@ -16,6 +16,7 @@ from neuropress.cli.arguments import parser
 from neuropress.cli.formats import github, junit
 from neuropress.cli.main import main
 from neuropress.model.finding import finding
+from neuropress.verbs.changed import Place
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -145,7 +146,7 @@ def test_junit_is_sound_xml_whatever_a_cell_holds() -> None:
 
 
 def test_github_annotations_are_one_escaped_line_each() -> None:
-    (line,) = github([HOSTILE]).splitlines()
+    (line,) = github([(HOSTILE, Place("tables/mouse.csv", 3))]).splitlines()
     assert line.startswith("::error file=tables/mouse.csv,line=3,title=cell.type::")
     assert "%0Anew line, 100 %25 : ok" in line
 
@@ -162,11 +163,11 @@ def test_the_hook_and_the_workflow_use_options_that_exist() -> None:
     import yaml
 
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text("utf-8"))
-    workflow = yaml.safe_load((ROOT / "docs/examples/check-tables.yml").read_text("utf-8"))
-    commands = [hook["entry"]] + [
-        s["run"] for s in workflow["jobs"]["check"]["steps"] if "neuropress check" in s.get("run", "")
-    ]
-    assert len(commands) == 3
-    for command in commands:
-        assert parser().parse_args(shlex.split(command)[1:]).tables_only
+    arguments = parser().parse_args(shlex.split(hook["entry"])[1:])
+    assert arguments.tables_only
+    assert arguments.changed == []
     assert tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]["neuropress"]
+    workflow = yaml.safe_load((ROOT / "docs/examples/check-tables.yml").read_text("utf-8"))
+    action = yaml.safe_load((ROOT / "action.yml").read_text("utf-8"))
+    (step,) = [s for s in workflow["jobs"]["check"]["steps"] if "/neuropress@" in s["uses"]]
+    assert set(step["with"]) <= set(action["inputs"])

@@ -10,6 +10,7 @@ from ..results import PUBLISHED
 from .completion import SHELLS
 from .examples import format_examples
 from .releases import add_releases
+from .tools import add_tools
 
 FORMATS = ("text", "jsonl", "junit", "github")
 
@@ -34,6 +35,7 @@ VERBS = {
     "coverage": "where every cell of every table went, and that none was dropped",
     "export-tables": "rebuild the metadata tables from results or a release",
     "publish": "publish raw files and proven results as one immutable release",
+    "tools": "programs that run in environments of their own: make, check and remove these",
     "completion": "write a script that completes verbs and options in a shell",
     "releases": "list, compare, verify, fetch and rebuild releases",
 }
@@ -60,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
-    for name in made.keys() - {"completion", "demo", "docs", "init", "schema", "releases"}:
+    for name in made.keys() - {"completion", "demo", "docs", "init", "schema", "releases", "tools"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
         loud = made[name].add_mutually_exclusive_group()
         loud.add_argument("-q", "--quiet", action="store_true", help="errors only, no progress")
@@ -73,6 +75,9 @@ def parser() -> argparse.ArgumentParser:
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
         made[name].add_argument("paths", nargs="*", metavar=f"DIR|{what}", help="a dataset, or single results")
     made["coverage"].add_argument("--html", action="store_true", help="as a page on standard output")
+    made["validate"].add_argument(
+        "--dandi", action="store_true", help="have dandi validate NWB files, too (neuropress tools install dandi)"
+    )
     made["formats"].add_argument("format", nargs="?", metavar="FORMAT", help="all about one of them")
     made["docs"].add_argument("topic", nargs="?", metavar="TOPIC", help="the page to print; default: list all")
     made["completion"].add_argument("shell", choices=SHELLS, help="whose")
@@ -89,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     _export_tables_options(made["export-tables"])
     _publish_options(made["publish"])
     add_releases(made["releases"])
+    add_tools(made["tools"])
     return top
 
 
@@ -155,6 +161,9 @@ def _check_options(verb: argparse.ArgumentParser) -> None:
     what.add_argument("--propose", metavar="FILE", help="write fixes of damaged cells, for a person to edit and sign")
     what.add_argument("--apply", metavar="FILE", help="take over the signed fixes; the tables stay as they are")
     what.add_argument("--since", metavar="REF", help="fail only on what git revision REF did not have")
+    verb.add_argument(
+        "--changed", nargs="*", metavar="FILE", help="check the datasets that these files belong to, wherever they lie"
+    )
     verb.add_argument("--html", action="store_true", help="the letter as a page")
     verb.add_argument("--format", choices=FORMATS, default="text", help="of the findings; default: %(default)s")
 

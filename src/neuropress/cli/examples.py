@@ -31,7 +31,7 @@ EXAMPLES = {
         "neuropress convert stack.tif --to stack.ome.zarr --pixel-size 0.5",
     ),
     "verify": ("neuropress verify ds", "neuropress verify cell1.nwb --source ."),
-    "validate": ("neuropress validate ds", "neuropress validate cell1.nwb"),
+    "validate": ("neuropress validate ds", "neuropress validate cell1.nwb", "neuropress validate ds --dandi"),
     "run": ("neuropress run ds", "neuropress run ds --lab AB --workers 4"),
     "schema": ("neuropress schema import lists/ --to ds --name mine",),
     "explain": (
@@ -50,6 +50,7 @@ EXAMPLES = {
         "neuropress releases verify s3://bucket/prefix --deep",
         "neuropress releases get ../release copy --lab AB",
     ),
+    "tools": ("neuropress tools list", "neuropress tools install dandi", "neuropress tools remove dandi"),
     "completion": ("neuropress completion bash > ~/.local/share/bash-completion/completions/neuropress",),
 }
 

@@ -9,6 +9,7 @@ from itertools import groupby
 from xml.etree import ElementTree
 
 from ..model.finding import Finding, Severity
+from ..verbs.changed import Place
 
 NOT_XML = re.compile("[^\t\n\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -48,17 +49,19 @@ def _plain(text: str) -> str:
     return NOT_XML.sub("\ufffd", text)
 
 
-def github(findings: Iterable[Finding]) -> str:
-    """Workflow commands that GitHub shows beside the lines of a pull request."""
+def github(findings: Iterable[tuple[Finding, Place | None]]) -> str:
+    """Workflow commands that GitHub shows beside the lines of a pull request; one without a place in its summary."""
     lines = []
-    for found in findings:
+    for found, place in findings:
         if found.severity is Severity.INFO:
             continue
         where = found.location
-        file = f"tables/{where.table}.csv" if where.table and where.table != "waivers" else where.file or ""
-        properties = {"file": file, "line": str(where.line or 1), "title": found.id}
-        stated = ",".join(f"{name}={_escape(text, properties=True)}" for name, text in properties.items() if text)
-        message = _escape(f"{where.key or ''} {where.column or ''}: {found.message} {found.hint}".strip())
+        properties: dict[str, object] = {"title": found.id}
+        if place:
+            properties = {"file": place.file, "line": place.line, "col": place.column, "title": found.id}
+        stated = ",".join(f"{name}={_escape(str(p), properties=True)}" for name, p in properties.items() if p)
+        subject = f"{where.key or ''} {where.column or ''}".strip() if place and place.line else str(where)
+        message = _escape(f"{subject}: {found.message} {found.hint}".strip())
         lines.append(f"::{_LEVELS[found.severity]} {stated}::{message}\n")
     return "".join(lines)
 

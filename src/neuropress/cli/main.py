@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .arguments import parser
 from .releases import run_releases
+from .tools import run_tools
 
 if TYPE_CHECKING:
     from ..api import Dataset
@@ -144,15 +145,21 @@ def _inspect(args: argparse.Namespace, output: Output) -> int:
 
 
 def _check(args: argparse.Namespace, output: Output) -> int:
+    from .checking import check_changed, check_formatted
+
+    if args.changed is not None:
+        return check_changed(args, _selection(args), output)
     if args.letter:
         return _letter(args)
     if args.propose:
         return output.report(_dataset(args).propose_fixes(args.propose))
     if args.apply:
         return output.report(_dataset(args).apply_fixes(args.apply))
+    if args.format != "text":
+        return check_formatted(_dataset(args), args, _selection(args), output)
     progress = output.progress("check")
     report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since, progress=progress)
-    return output.formatted(report, args.format) if args.format != "text" else output.report(report)
+    return output.report(report)
 
 
 def _letter(args: argparse.Namespace) -> int:
@@ -221,8 +228,9 @@ def _validate(args: argparse.Namespace, output: Output) -> int:
     progress = output.progress("validate")
     for folder in datasets:
         args.dir = folder
-        status = max(status, output.report(_dataset(args).validate(select=_selection(args), progress=progress)))
-    return max(status, output.report(validate_files(files, progress))) if files else status
+        report = _dataset(args).validate(select=_selection(args), dandi=args.dandi, progress=progress)
+        status = max(status, output.report(report))
+    return max(status, output.report(validate_files(files, progress, dandi=args.dandi))) if files else status
 
 
 def _split(paths: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -355,6 +363,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "export-tables": _export,
     "publish": _publish,
     "releases": run_releases,
+    "tools": run_tools,
 }
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ from typing import Any
 from ..model.finding import Finding, Severity, has_errors
 from ..model.progress import no_progress
 from ..model.report import Outcome, Report
-from ..verbs.coverage import CLASSES, Coverage, Place
+from ..verbs.changed import Place
+from ..verbs.coverage import CLASSES, Coverage
+from ..verbs.coverage import Place as CellPlace
 from ..verbs.explain import Explanation
 from ..verbs.inventory import READ
 from . import formats
@@ -122,12 +124,15 @@ class Output:
         if len(hints) == 1 and group[0].hint:
             self.write(f"        -> {group[0].hint}")
 
-    def formatted(self, report: Report, form: str) -> int:
-        """Findings only, for another program."""
+    def formatted(self, placed: Sequence[tuple[Finding, Place | None]], form: str) -> None:
+        """Findings only, for another program; `placed` are they with their places in the repository."""
         self.close()
-        writers = {"jsonl": formats.jsonl, "junit": formats.junit, "github": formats.github}
-        sys.stdout.write(writers[form](report.findings))
-        return report.exit_status
+        if form == "github":
+            sys.stdout.write(formats.github(placed))
+            return
+        writers = {"jsonl": formats.jsonl, "junit": formats.junit}
+        found = [place.name_file(one) if place else one for one, place in placed]
+        sys.stdout.write(writers[form](found))
 
     def _outcome(self, outcome: Outcome) -> None:
         if not self._json:
@@ -180,7 +185,7 @@ class Output:
             for line in explanation.lines():
                 self.write(line)
 
-    def places(self, cell: str, places: Sequence[Place]) -> int:
+    def places(self, cell: str, places: Sequence[CellPlace]) -> int:
         """Where a cell went."""
         for place in places:
             if self._json:

@@ -7,8 +7,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
-import numpy as np
+if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
+    import numpy as np
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?(/[0-9]{1,30})?")
 _EXACT = 2**53
@@ -45,6 +47,8 @@ class Clock:
 
         An element's value does not depend on its neighbours, whichever of the ways below a block takes.
         """
+        import numpy as np
+
         scale, offset = Fraction(self.scale), Fraction(self.offset)
         if stored.dtype.kind == "f":
             quick = _of_floats(stored.astype("<f8"), scale, offset)
@@ -59,6 +63,8 @@ class Clock:
 
 
 def _are_whole(stored: np.ndarray) -> bool:
+    import numpy as np
+
     return bool(np.all((np.abs(stored) < _EXACT) & (stored == np.rint(stored))))
 
 
@@ -73,6 +79,8 @@ def _of_floats(stored: np.ndarray, scale: Fraction, offset: Fraction) -> np.ndar
 
 def _of_integers(stored: np.ndarray, scale: Fraction, offset: Fraction) -> np.ndarray | None:
     """``(stored*a + b) / c`` with all parts below 2**53: the division is the only rounding."""
+    import numpy as np
+
     below = math.lcm(scale.denominator, offset.denominator)
     factor, shift = int(scale * below), int(offset * below)
     ends = [int(stored.min()) * factor + shift, int(stored.max()) * factor + shift]

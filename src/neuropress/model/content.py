@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .graft import Graft
+
+if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
+    import numpy as np
 
 type Selection = tuple[slice, ...]
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
+    import numpy as np
 
 TEXT = "text"
 TEXT_BYTES = 16
@@ -22,6 +23,8 @@ _MEMBERS = 32
 
 def element_type(text: str) -> np.dtype[Any]:
     """The numpy type; of texts numpy's ``StringDType``. Raises `ValueError`."""
+    import numpy as np
+
     if text == TEXT:
         return np.dtypes.StringDType()
     if ":" not in text:
@@ -62,6 +65,8 @@ def digest_elements(data: np.ndarray) -> bytes:
 
 
 def _digest_numbers(data: np.ndarray) -> bytes:
+    import numpy as np
+
     little = data.dtype.newbyteorder("<")
     known = hashlib.sha256()
     # A part of a larger array is copied page by page: as a whole it takes as much memory again, on every thread.
@@ -73,6 +78,8 @@ def _digest_numbers(data: np.ndarray) -> bytes:
 
 def differing(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Where two arrays of one type and shape differ in any bit: NaN equals itself, 0 is not -0."""
+    import numpy as np
+
     if a.dtype.kind == "T":
         return np.asarray(a != b)
     a, b = np.ascontiguousarray(a), np.ascontiguousarray(b)

@@ -7,9 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .clock import Clock
 from .content import Content
@@ -18,6 +16,9 @@ from .graft import Graft
 from .record import CellRef, Fix
 from .serial import SPARSE
 from .source import Input
+
+if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -7,15 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from .budget import BLOCK_BYTES, BLOCK_LEAST, BLOCKS, EXTENT, RANK
 from .elements import digest_elements
 from .graft import Graft
 from .plan import ArraySpec
 from .serial import SPARSE
+
+if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
+    import numpy as np
 
 
 @dataclass(frozen=True, slots=True)

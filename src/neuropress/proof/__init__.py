@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from stat import S_ISREG
+from typing import TYPE_CHECKING
 
 from ..independent import SecondReading
 from ..model.budget import parse_json
@@ -27,7 +28,9 @@ from ..storage.files import digest_file
 from ..storage.remote import BucketPath, ResultPath
 from ..storage.roots import get_file_stamp
 from ..storage.state import DigestCache, write_atomic
-from .verify import Verification, verify_result
+
+if TYPE_CHECKING:
+    from .verify import Verification
 
 FOLDER = "proofs"
 FORMAT = 2
@@ -176,6 +179,8 @@ def prove_result(
     """
     detect_kind(path)
     proof = Proof(digest_files(path), verified=True)
+    from .verify import verify_result  # its numpy is for arrays alone: whoever asks how results stand needs none
+
     verification = verify_result(path, roots, cache, progress)
     changed = tuple(f.at(file=str(path)) for f in _check_unchanged(proof, path))
     verification = replace(verification, findings=(*verification.findings, *changed))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from ..model.content import Content, LazyArray, content_names, list_contents
 from ..model.finding import Problem, problem
@@ -16,6 +14,9 @@ from ..registry import CORE
 from . import COMMON, Format, get_registered_formats
 from .format import Claim, check_options
 from .unread import find_unread_format
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def find_format(name: str) -> Format:

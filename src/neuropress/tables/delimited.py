@@ -51,7 +51,7 @@ def read_csv(
         text = data.decode(encoding).removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         return make_broken_table(spec, path.name, _make_encoding_finding(data, error, spec, path.name, encoding))
-    separator = _detect_delimiter(text, spec, delimiter)
+    separator = detect_delimiter(text, spec, delimiter)
     if separator is None:
         return make_broken_table(spec, path.name, _make_header_finding(text, spec, path.name))
     try:
@@ -110,7 +110,7 @@ class _BadQuotes(Exception):
 def _split_rows(text: str, delimiter: str) -> Iterator[RawRow]:
     """Rows that hold anything: spreadsheets append empty ones at will."""
     # strict: else csv takes text after a closing quote, or a file that ends within quotes, for a part of the cell.
-    reader = csv.reader(_split_lines(text), delimiter=delimiter, strict=True)
+    reader = csv.reader(split_lines(text), delimiter=delimiter, strict=True)
     line = 1
     size = None
     try:
@@ -126,7 +126,7 @@ def _split_rows(text: str, delimiter: str) -> Iterator[RawRow]:
         raise _BadQuotes(error, line) from error
 
 
-def _split_lines(text: str) -> Iterator[str]:
+def split_lines(text: str) -> Iterator[str]:
     """Lines with their ends; `io.StringIO` would take four bytes a character.
 
     `str.splitlines` would also split at U+2028 and the like, which cells may hold.
@@ -139,7 +139,7 @@ def _split_lines(text: str) -> Iterator[str]:
             yield line
 
 
-def _detect_delimiter(text: str, spec: TableSpec, stated: str) -> str | None:
+def detect_delimiter(text: str, spec: TableSpec, stated: str) -> str | None:
     """The delimiter that makes most columns known; None when none makes any."""
     known = {*spec.columns, *spec.optional}
     # Not csv.Sniffer: it guesses from the frequency of characters, and free text is full of commas.

@@ -1,0 +1,62 @@
+"""``neuropress tools``: programs that run in environments of their own."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .. import tools
+    from .render import Output
+
+ACTIONS = {
+    "list": "every tool: how it stands, its version, its size, and why it needs an environment of its own",
+    "install": "make the environment of a tool, or make it anew where it is broken or holds another version",
+    "remove": "remove every environment of a tool",
+}
+
+
+def add_tools(verb: argparse.ArgumentParser) -> None:
+    """The actions of ``neuropress tools`` and their options."""
+    actions = verb.add_subparsers(dest="action", metavar="ACTION", required=True)
+    made = {name: actions.add_parser(name, help=text, description=f"{text}.") for name, text in ACTIONS.items()}
+    for action in made.values():
+        action.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+    for name in ("install", "remove"):
+        made[name].add_argument("name", metavar="NAME", help="of a tool, as dandi")
+
+
+def run_tools(args: argparse.Namespace, output: Output) -> int:
+    """One action on the environments of tools."""
+    from .. import tools
+
+    if args.action == "remove":
+        removed = tools.remove_tool(args.name)
+        output.say(f"{args.name} is removed" if removed else f"{args.name} was not installed")
+        return 0
+    if args.action == "install":
+        output.say(f"installing {args.name} into {tools.get_tools_folder()} (this takes minutes)")
+        found = [tools.install_tool(args.name)]
+    else:
+        found = [tools.look_at_tool(tool) for tool in tools.list_tools()]
+    for one in found:
+        if args.json:
+            output.record(_describe(one))
+        else:
+            size = f"{one.size / 1e6:,.0f} MB" if one.size else ""
+            output.say(f"{one.tool.name:12} {one.state:14} {one.tool.version:10} {size:>8}  {one.tool.why}")
+        if one.reason and one.size:
+            output.say(f"{'':12} {one.reason}: neuropress tools install {one.tool.name}")
+    return 0
+
+
+def _describe(one: tools.Environment) -> dict[str, object]:
+    return {
+        "name": one.tool.name,
+        "state": str(one.state),
+        "version": one.tool.version,
+        "size": one.size,
+        "folder": str(one.folder),
+        "reason": one.reason,
+        "why": one.tool.why,
+    }

@@ -1,0 +1,131 @@
+"""``dandi validate`` over results, by the dandi of an environment of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ..model.budget import LINE_CHARS, SHOWN_CHARS, parse_json
+from ..model.finding import Finding, Location, Problem, Severity, problem
+from .environment import Environment, find_tool
+from .process import hide_secrets
+from .run import Ran, run_tool
+
+NAME = "dandi"
+TAKES = ".nwb"
+"""Results that it validates; of OME-Zarr it knows nothing that our own validators do not say."""
+
+START_SECONDS = 120.0
+FILE_SECONDS = 30.0
+BYTES_A_SECOND = 2_000_000
+"""What it may take: a demonstration's session takes 3 s in all, nearly all of it for the start."""
+
+# dandi asks for a dandiset around every file, and checks nothing without.
+_DANDISET = "identifier: '000000'\nname: results of neuropress\n"
+_SEVERITIES = {"INFO": Severity.INFO, "HINT": Severity.INFO, "WARNING": Severity.WARNING}
+_ID_CHARS = 200
+
+
+def validate_with_dandi(results: Sequence[Path]) -> tuple[Mapping[Path, list[Finding]], list[Finding]]:
+    """What dandi finds in NWB results; others are passed over.
+
+    Returns
+    -------
+    by_result, others
+        Findings of each result, without their file; and those on no result, as ``tool.failed``.
+
+    Raises
+    ------
+    Problem
+        As `neuropress.tools.find_tool`: dandi is not installed, or its environment cannot be used.
+    """
+    taken = [path for path in results if path.name.endswith(TAKES) and path.is_file()]
+    environment = find_tool(NAME)
+    found: dict[Path, list[Finding]] = {path: [] for path in taken}
+    others: list[Finding] = []
+    if not taken:
+        return found, others
+    with TemporaryDirectory(prefix="neuropress-dandi-") as folder:
+        dandiset = Path(folder).resolve()  # dandi names files so
+        links = _lay_out_dandiset(dandiset, taken)
+        seconds = START_SECONDS + sum(FILE_SECONDS + path.stat().st_size / BYTES_A_SECOND for path in taken)
+        try:
+            arguments = ["validate", "--format", "json_lines", str(dandiset)]
+            done = run_tool(NAME, arguments, seconds=seconds, environment=environment)
+            for path, one in _read_findings(done, links, environment):
+                if path is None:
+                    others.append(one)
+                else:
+                    found[path].append(one)
+        except Problem as bad:
+            return {}, [bad.finding]
+    return found, others
+
+
+def _lay_out_dandiset(folder: Path, results: Sequence[Path]) -> dict[Path, Path]:
+    """A dandiset of links to the results, named as dandi wants files named: link -> result."""
+    (folder / "dandiset.yaml").write_text(_DANDISET, "utf-8")
+    links = {}
+    for number, result in enumerate(results):
+        link = folder / f"sub-{number:05}" / f"sub-{number:05}{TAKES}"
+        link.parent.mkdir()
+        try:
+            os.symlink(result.resolve(), link)
+        except OSError:  # Windows lets few people make links
+            shutil.copyfile(result, link)
+        links[link] = result
+    return links
+
+
+def _read_findings(
+    done: Ran, links: Mapping[Path, Path], environment: Environment
+) -> list[tuple[Path | None, Finding]]:
+    """Results and what was found in them; None where a record is about none. Raises `Problem` (``tool.failed``)."""
+    found = []
+    for line in done.out.split(b"\n"):
+        if line.strip():
+            found.append(_read_record(line, links, environment))
+    # 1 is how it ends when it found something; without a finding it did not get that far.
+    if done.status not in (0, 1) or (done.status and not found):
+        message = f"dandi validate ended with status {done.status}: {done.describe_errors()}"
+        raise problem("tool.failed", message, value=NAME)
+    return found
+
+
+def _read_record(line: bytes, links: Mapping[Path, Path], environment: Environment) -> tuple[Path | None, Finding]:
+    try:
+        record = parse_json(line, LINE_CHARS)
+        if not isinstance(record, dict) or not all(isinstance(record.get(k), str) for k in ("id", "severity")):
+            raise ValueError("it is no finding")
+    except (ValueError, RecursionError) as error:
+        shown = hide_secrets(line[:80].decode("utf-8", "replace"))
+        message = f"dandi validate wrote {shown!r}, which cannot be read: {error}"
+        raise problem("tool.failed", message[:SHOWN_CHARS], value=NAME) from error
+    link = Path(record["path"]) if isinstance(record.get("path"), str) else None
+    result = links.get(link) if link else None
+    message = _shorten_message(record)
+    if link and result:
+        message = message.replace(str(link), result.name)
+    within = record.get("within_asset_paths")
+    place = ", ".join(str(p) for p in within.values()) if isinstance(within, dict) else None
+    found = Finding(
+        # Some ids are whole sentences: the first word says which check it was, and a waiver can name it.
+        id=f"{NAME}:{(record['id'].split() or ['unknown'])[0][:_ID_CHARS]}",
+        origin=f"{NAME} {environment.version}",
+        severity=_SEVERITIES.get(record["severity"], Severity.ERROR),
+        message=message,
+        location=Location(array=place[:SHOWN_CHARS] if place else None),
+    )
+    return result, found
+
+
+def _shorten_message(record: Mapping[str, Any]) -> str:
+    """What a record says; of a traceback its end, and never more than a finding may show."""
+    text = str(record.get("message") or record["id"]).strip()
+    if text.startswith("Traceback"):
+        text = text.splitlines()[-1]
+    return hide_secrets(text)[:SHOWN_CHARS]

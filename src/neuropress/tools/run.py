@@ -1,0 +1,49 @@
+"""Tools at work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..model.finding import problem
+from .environment import Environment, find_tool, make_command
+from .process import Ended, ProcessError, run_limited
+
+type Ran = Ended
+
+TOOL_BYTES = 64 * 2**20
+"""What a tool may write: findings on ten thousand results have a tenth of it."""
+
+
+def run_tool(
+    name: str,
+    arguments: Sequence[str],
+    *,
+    seconds: float,
+    most_bytes: int = TOOL_BYTES,
+    environment: Environment | None = None,
+) -> Ran:
+    """Run a tool in its environment, with a scratch folder for its home and few of our variables.
+
+    Parameters
+    ----------
+    arguments
+        Paths among them must be absolute.
+    environment
+        Where `find_tool` found it just now; looked for anew without.
+
+    Returns
+    -------
+    Ran
+        Exit status, standard output, and the end of standard error.
+
+    Raises
+    ------
+    Problem
+        As `find_tool`; ``tool.failed``: it took too long, said too much or could not be started.
+    """
+    found = environment or find_tool(name)
+    command = make_command(found.tool, found.folder, tuple(arguments))
+    try:
+        return run_limited(command, seconds, most_bytes, found.tool.environment)
+    except ProcessError as error:
+        raise problem("tool.failed", f"{name}: {error}", value=name) from error
