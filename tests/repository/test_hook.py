@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from builder import git
-from clean_tables import write_clean
+from clean_tables import PEOPLE, write_clean
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,6 +32,9 @@ def repository(tmp_path: Path) -> Path:
     for name in ("east/ds", "west"):
         dataset = Dataset.init(root / name, "dendritic-consortium")
         write_clean(dataset.config.root / "tables")
+        with (root / name / "neuropress.toml").open("a", encoding="utf-8") as settings:
+            for person in PEOPLE:
+                settings.write(f'\n[[people]]\nname = "{person.name}"\ntyped = ["{person.typed[0]}"]\n')
     git(root, "add", ".")
     git(root, "commit", "-q", "-m", "first")
     return root
