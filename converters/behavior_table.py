@@ -9,19 +9,22 @@ from fractions import Fraction
 from neuropress.mapping.rules import Slots
 from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
+from neuropress.model.finding import Finding, finding
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
 
 NAME = "behavior_table"
-REVISION = 1
+REVISION = 2
 TABLES = ("behavior",)
 COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
 TARGET = "session"
 SLOTS: Slots = {"object": frozenset({"description", "comments"})}
 BINDINGS: Mapping[str, str] = {}
 MODULE = "/processing/behavior"
+OFFSET = "clock_offset"
+"""What a person states of the file's time 0, in the header that the reader gives."""
 SUFFIXES = (".csv", ".tsv")
 RESERVED = {"id", "name", "description", "colnames", "columns", "timestamp", "duration", "annotation", "start_time",
             "stop_time", "tags", "timeseries", "timeseries_index", "tags_index"}  # fmt: skip
@@ -47,14 +50,20 @@ def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:
 def build(jobs: Sequence[Job]) -> Built:
     """Nodes of every row: series in the module "behavior", events and trials in places of their own."""
     nodes: dict[str, Node] = {}
+    findings: list[Finding] = []
     for job in jobs:
+        if any(OFFSET not in content.header for content in job.contents):
+            message = (
+                f"{job.source} counts from a time of its own that nobody states; the session's start is taken for it"
+            )
+            findings.append(finding("behavior.alignment", message, **job.locate()))
         for content in job.contents:
             if isinstance(content, Series):
                 nodes |= {node.path: node for node in _build_series(job, content)}
             elif isinstance(content, DataTable):
                 node = _build_table(job, content)
                 nodes[node.path] = node
-    return Built(tuple(nodes.values()))
+    return Built(tuple(nodes.values()), tuple(findings))
 
 
 def _build_series(job: Job, content: Series) -> list[Node]:
@@ -109,7 +118,7 @@ def _clean(name: str) -> str:
 
 
 def _time_array(job: Job, content: Content, array: str) -> ArraySpec:
-    clock = Clock(content.header["clock"], content.header["clock_offset"])
+    clock = Clock(content.header["clock"], content.header.get(OFFSET, "0"))
     return ArraySpec.of(job.source, content, array, clock=clock)
 
 
@@ -127,5 +136,7 @@ def _describe(job: Job, content: Content) -> Field:
         parts, columns = [stated["description"]], content.header["columns"]
     listed = ", ".join(columns)
     texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
+    if OFFSET not in content.header:
+        texts.append("Alignment unknown: time 0 of the file is taken for the session's start")
     sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("columns", listed))
     return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)

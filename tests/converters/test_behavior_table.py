@@ -72,7 +72,8 @@ def test_every_kind_of_table(ds: Builder, capsys: pytest.CaptureFixture[str]) ->
         assert (pupil.rate, pupil.starting_time, pupil.unit, pupil.data.shape) == (25, 0, "pixels", (20,))
         events = file.events["JB_B_0003_events"]
         assert events.description == (
-            "Behaviour: event; injected: saline; i.p.. left spout. Columns of the file: time_ms, event, size"
+            "Behaviour: event; injected: saline; i.p.. left spout. Columns of the file: time_ms, event, size. "
+            "Alignment unknown: time 0 of the file is taken for the session's start"
         )
         assert events["timestamp"][:].tolist() == [0.005, 0.017, 0.04]
         assert list(events["event"][:]) == ["lick", "left, ü", "reward"]
@@ -87,6 +88,17 @@ def test_every_kind_of_table(ds: Builder, capsys: pytest.CaptureFixture[str]) ->
         stored["/events/JB_B_0003_events/event"][2] = "rewarD"
     assert main(["verify", str(ds.root), "--json"]) != 0
     assert "verify.different" in capsys.readouterr().out
+
+
+def test_an_assumed_start_is_a_warning_until_it_is_stated(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    add_table(ds, WALK)
+    assert main(["check", str(ds.root)]) == 0
+    assert "behavior.alignment" in capsys.readouterr().out
+    settings = ds.root / "neuropress.toml"
+    with settings.open("a", encoding="utf-8") as file:
+        file.write('\n[options."basu/*/behavior/raw/*"]\nclock_offset = "0"\n')
+    assert main(["check", str(ds.root)]) == 0
+    assert "behavior.alignment" not in capsys.readouterr().out
 
 
 def test_every_cell_that_is_promised_is_bound(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:

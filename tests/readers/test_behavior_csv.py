@@ -77,7 +77,7 @@ def read_data(content: Content, name: str = "data") -> np.ndarray:
 def measure_seconds(content: Series) -> np.ndarray:
     """Seconds of each row, from times or from rate and start."""
     if content.rate is None:
-        return Clock(content.scale, content.header["clock_offset"]).seconds(read_data(content, "time"))
+        return Clock(content.scale, content.header.get("clock_offset", "0")).seconds(read_data(content, "time"))
     return float(Fraction(content.header["start"])) + np.arange(len(read_data(content))) / float(content.rate)
 
 

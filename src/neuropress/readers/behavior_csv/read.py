@@ -180,7 +180,9 @@ def _make_contents(key: str, table: Table, options: Mapping[str, Any]) -> tuple[
     """One table of events or trials, or a series for each place and each other column."""
     axes = table.find("time", "start", "stop", "frame")
     times, step = _measure_times(table, axes, options)
-    header = {"clock": step, "clock_offset": options.get("clock_offset", "0")}
+    header = {"clock": step}
+    if "clock_offset" in options:
+        header["clock_offset"] = options["clock_offset"]
     facts = {"rows": str(len(table.lines))}
     if not table.find("text", "stop") and table.find("value"):
         _check_ascending(key, table, axes, times[0])
@@ -267,7 +269,7 @@ def _make_series(
     steps = np.unique(np.diff(times))
     if times.dtype.kind == "i" and len(times) > 2 and len(steps) == 1 and steps[0] > 0:
         scale = Fraction(clock["clock"])
-        header["start"] = str(int(times[0]) * scale + parse_ratio(clock["clock_offset"]))
+        header["start"] = str(int(times[0]) * scale + parse_ratio(clock.get("clock_offset", "0")))
         step = int(steps[0]) * scale
         rate = Decimal(step.denominator) / Decimal(step.numerator)
         return Series(name, FORMAT.name, facts, header, arrays, array="data", rate=rate, channels=channels)
