@@ -66,7 +66,7 @@ def test_the_whole_line(made: Builder, tmp_path: Path, capsys: pytest.CaptureFix
     capsys.readouterr()
     assert main(["explain", root, "--cell", "file_asset.ML_FA_0001.source_id"]) == 0
     assert RECORD in capsys.readouterr().out
-    assert main(["explain", str(made.root / "output" / RECORD)]) == 0
+    assert main(["explain", str(made.root / "output" / RECORD), "--all"]) == 0
     assert "topology" in capsys.readouterr().out
     assert main(["coverage", root, "--json"]) == 0
     found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]

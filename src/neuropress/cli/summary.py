@@ -31,6 +31,9 @@ EXPLAINED = (
 
 def summarize_explanations(file: str, explanations: Sequence[Explanation]) -> Iterator[str]:
     """A line an object; objects with the same fields that differ in a number only, as sweeps do, share one."""
+    if not explanations:
+        yield f"{file} states no field and no array"
+        return
     first = explanations[0]
     yield f"{file}: written by neuropress {first.version}, profile {first.profile}"
     yield f"{_describe_origins(explanations)}"
