@@ -8,7 +8,7 @@ from datetime import timedelta
 from ..model.profile import Profile
 from ..model.record import Record
 from ..tables import Tables
-from ..tables.keys import ObjectKey, is_date, normalise_key, parse_object_key
+from ..tables.keys import ObjectKey, is_date, normalise_key, parse_key_prefix, parse_object_key
 from .rule import CheckResult, get_limit, get_row_id, make_cell_finding
 from .sessions import is_overnight, parse_day
 
@@ -35,17 +35,19 @@ def _iterate_path_cells(tables: Tables, profile: Profile) -> Iterator[tuple[Reco
 def check_path_labs(tables: Tables, profile: Profile) -> Iterator[CheckResult]:
     """The first level of a path is the folder of the row's own lab."""
     for record, column, parts in _iterate_path_cells(tables, profile):
-        lab = profile.lab_of(record.key) if _has_sure_lab(record, tables) else None
+        lab = profile.lab_of(record.key) if _has_sure_lab(record, tables, profile) else None
         if lab and parts.folder != lab.folder and column not in tables.get_error_columns(record):
             message = f"is under {parts.folder!r}, but the row belongs to {lab.name} ({lab.folder!r})"
             wrong_lab = make_cell_finding("path.lab", record, column, message, expected=lab.folder)
             yield wrong_lab, [get_row_id(record)]
 
 
-def _has_sure_lab(record: Record, tables: Tables) -> bool:
+def _has_sure_lab(record: Record, tables: Tables, profile: Profile) -> bool:
     """Whether a row's key tells its lab: of a key that stands there twice, only where the row's parents agree."""
     if tables.has_key(record):
         return True
+    if parse_key_prefix(record.key) != profile.tables[record.table].prefix:  # it is the key of some other row
+        return False
     parents = record.parents.values()
     return bool(parents) and all(parent.lab == record.lab for parent in parents)
 
