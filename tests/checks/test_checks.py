@@ -393,4 +393,6 @@ def test_one_spoilt_cell_gives_at_most_one_error(
     table, column = place
     findings = check_damaged_tables(tmp_path_factory.mktemp("t"), {f"{table}.{column}": text})
     errors = [f for f in findings if f.severity is Severity.ERROR]
-    assert len(errors) <= 1, [(f.id, f.message) for f in errors]
+    # Of a key that was changed to another good one nobody knows it: each row that still has the old one says so.
+    causes = {(f.id, f.location.value) if f.id == "link.dangling" else f for f in errors}
+    assert len(causes) <= 1, [(f.id, f.message) for f in errors]
