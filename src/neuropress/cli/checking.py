@@ -10,11 +10,11 @@ from ..api import Dataset
 from ..config import FILE
 from ..model.finding import Finding, Problem, Severity
 from ..model.report import FINDINGS, Report
-from ..verbs.changed import Place, RepositoryPlaces, find_repository, list_changed_datasets
+from ..verbs.changed import RepositoryPlace, RepositoryPlaces, find_repository, list_changed_datasets
 from ..workspace import Selection
 from .render import Output
 
-type Placed = list[tuple[Finding, Place | None]]
+type Placed = list[tuple[Finding, RepositoryPlace | None]]
 
 
 def check_changed(args: argparse.Namespace, select: Selection, output: Output) -> int:
@@ -42,7 +42,7 @@ def _check_folder(folder: Path, args: argparse.Namespace, select: Selection) -> 
     try:
         dataset = Dataset.open(folder)
     except Problem as bad:
-        place = Place((folder.resolve() / FILE).relative_to(find_repository(folder)).as_posix())
+        place = RepositoryPlace((folder.resolve() / FILE).relative_to(find_repository(folder)).as_posix())
         return Report.of("check", [], [bad.finding]), [(bad.finding, place)]
     return check_placed(dataset, args, select)
 

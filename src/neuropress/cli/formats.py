@@ -9,7 +9,7 @@ from itertools import groupby
 from xml.etree import ElementTree
 
 from ..model.finding import Finding, Severity
-from ..verbs.changed import Place
+from ..verbs.changed import RepositoryPlace
 
 NOT_XML = re.compile("[^\t\n\r\\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
@@ -49,7 +49,7 @@ def _plain(text: str) -> str:
     return NOT_XML.sub("\ufffd", text)
 
 
-def github(findings: Iterable[tuple[Finding, Place | None]]) -> str:
+def github(findings: Iterable[tuple[Finding, RepositoryPlace | None]]) -> str:
     """Workflow commands that GitHub shows beside the lines of a pull request; one without a place in its summary."""
     lines = []
     for found, place in findings:

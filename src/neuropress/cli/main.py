@@ -335,6 +335,7 @@ _USAGE = (
     "dataset.exists",
     "docs.topic",
     "fixes.none",
+    "single.occupied",
     "single.target",
     "single.unstated",
 )

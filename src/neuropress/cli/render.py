@@ -13,9 +13,8 @@ from typing import Any
 from ..model.finding import Finding, Severity, has_errors
 from ..model.progress import no_progress
 from ..model.report import Outcome, Report
-from ..verbs.changed import Place
-from ..verbs.coverage import CLASSES, Coverage
-from ..verbs.coverage import Place as CellPlace
+from ..verbs.changed import RepositoryPlace
+from ..verbs.coverage import CLASSES, Coverage, Place
 from ..verbs.explain import Explanation
 from ..verbs.inventory import READ
 from . import formats
@@ -124,7 +123,7 @@ class Output:
         if len(hints) == 1 and group[0].hint:
             self.write(f"        -> {group[0].hint}")
 
-    def formatted(self, placed: Sequence[tuple[Finding, Place | None]], form: str) -> None:
+    def formatted(self, placed: Sequence[tuple[Finding, RepositoryPlace | None]], form: str) -> None:
         """Findings only, for another program; `placed` are they with their places in the repository."""
         self.close()
         if form == "github":
@@ -185,7 +184,7 @@ class Output:
             for line in explanation.lines():
                 self.write(line)
 
-    def places(self, cell: str, places: Sequence[CellPlace]) -> int:
+    def places(self, cell: str, places: Sequence[Place]) -> int:
         """Where a cell went."""
         for place in places:
             if self._json:

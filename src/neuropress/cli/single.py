@@ -60,11 +60,21 @@ def inspect_one(args: argparse.Namespace, output: Output) -> int:
             for content in seen.contents:
                 output.say(json.dumps(content.header, indent=2, ensure_ascii=False))
         if args.png:
-            write_atomic(Path(args.png), seen.draw())
+            write_atomic(_check_picture(Path(args.png), Path(args.file)), seen.draw())
             output.say(f"{args.png} shows it")
     finally:
         seen.close()
     return 0
+
+
+def _check_picture(to: Path, raw: Path) -> Path:
+    """A path that a picture may be written to. Raises `Problem` (``single.occupied``, ``dataset.config``)."""
+    from ..verbs.single import check_outside
+
+    if to.suffix.lower() != ".png":
+        raise problem("dataset.config", f"--png {to} is not called like a PNG", hint=f"As {to}.png.", value=str(to))
+    check_outside(raw, to)
+    return to
 
 
 def _split_pairs(texts: list[str], form: str) -> Iterator[tuple[str, str]]:

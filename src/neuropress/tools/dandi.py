@@ -13,7 +13,7 @@ from ..model.budget import LINE_CHARS, SHOWN_CHARS, parse_json
 from ..model.finding import Finding, Location, Problem, Severity, problem
 from .environment import Environment, find_tool
 from .process import hide_secrets
-from .run import Ran, run_tool
+from .run import Ended, run_tool
 
 NAME = "dandi"
 TAKES = ".nwb"
@@ -82,7 +82,7 @@ def _lay_out_dandiset(folder: Path, results: Sequence[Path]) -> dict[Path, Path]
 
 
 def _read_findings(
-    done: Ran, links: Mapping[Path, Path], environment: Environment
+    done: Ended, links: Mapping[Path, Path], environment: Environment
 ) -> list[tuple[Path | None, Finding]]:
     """Results and what was found in them; None where a record is about none. Raises `Problem` (``tool.failed``)."""
     found = []

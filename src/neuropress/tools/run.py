@@ -8,8 +8,6 @@ from ..model.finding import problem
 from .environment import Environment, find_tool, make_command
 from .process import Ended, ProcessError, run_limited
 
-type Ran = Ended
-
 TOOL_BYTES = 64 * 2**20
 """What a tool may write: findings on ten thousand results have a tenth of it."""
 
@@ -21,7 +19,7 @@ def run_tool(
     seconds: float,
     most_bytes: int = TOOL_BYTES,
     environment: Environment | None = None,
-) -> Ran:
+) -> Ended:
     """Run a tool in its environment, with a scratch folder for its home and few of our variables.
 
     Parameters
@@ -33,7 +31,7 @@ def run_tool(
 
     Returns
     -------
-    Ran
+    Ended
         Exit status, standard output, and the end of standard error.
 
     Raises

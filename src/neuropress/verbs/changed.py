@@ -34,7 +34,7 @@ def find_repository(folder: Path) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RepositoryPlace:
     """A file by its path from the repository's root, and the line and character in it, from 1, where they are known."""
 
     file: str
@@ -58,7 +58,7 @@ class RepositoryPlaces:
         self._files: dict[tuple[str | None, str | None], tuple[Path, str] | None] = {}
         self._texts: dict[str, TextTable] = {}
 
-    def find(self, found: Finding) -> Place | None:
+    def find(self, found: Finding) -> RepositoryPlace | None:
         """The place of a finding; None where no file of the repository is at fault."""
         where = found.location
         asked = (where.table, None if where.table else where.file)
@@ -69,11 +69,11 @@ class RepositoryPlaces:
             return None
         path, file = known
         if path.suffix not in _TEXTS:  # a workbook has no lines that could be shown
-            return Place(file, where.line if path.name == FILE else None)
+            return RepositoryPlace(file, where.line if path.name == FILE else None)
         if where.table and where.line and where.column:
             line, column = self._open_text(where.table, path).find_cell(where.line, where.column) or (where.line, None)
-            return Place(file, line, column)
-        return Place(file, where.line)
+            return RepositoryPlace(file, line, column)
+        return RepositoryPlace(file, where.line)
 
     def _find_file(self, where: Location) -> tuple[Path, str] | None:
         """The file that a finding is about, and its path in the repository."""

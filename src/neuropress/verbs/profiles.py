@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import open_profile
+from ..model.budget import TOML_BYTES, OverBudget, read_file
 from ..model.profile import Profile, list_shipped_profiles
 
 
@@ -25,8 +26,8 @@ def list_profiles(folder: Path) -> list[dict[str, Any]]:
 def _is_profile(path: Path) -> bool:
     """Whether a file states a name and a version: a folder may hold any other TOML."""
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, ValueError):
+        lines = read_file(path, TOML_BYTES).decode().splitlines()
+    except (OSError, ValueError, OverBudget):
         return False
     return {line.partition("=")[0].strip() for line in lines} >= {"name", "version"} and path.stem != "pyproject"
 

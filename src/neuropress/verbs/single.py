@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from .. import __version__
 from ..config import Config
 from ..model.content import Content, Image, Recording
-from ..model.finding import has_errors, problem
+from ..model.finding import Problem, has_errors, problem
 from ..model.profile import GENERIC, Lab, Profile, TableSpec, is_zone, load_profile
 from ..model.progress import Progress, no_progress, track
 from ..model.record import Cell, Record, Value
@@ -24,12 +24,12 @@ from ..planning.facts import read_header_cells
 from ..planning.stale import find_standing
 from ..planning.targets import SESSION, Wanted, wanted_targets
 from ..readers import raw as raw_objects
-from ..results import KINDS, find_kind_by_suffix
+from ..results import KINDS, find_kind_by_suffix, load_kind
 from ..storage.roots import Folder
 from ..storage.state import DigestCache
 from ..tables import Tables, TableSource
 from ..tables.cells import FlaggedCell, build_cell_parser
-from .convert import Options, convert_one
+from .convert import Options, check_place, convert_one
 from .validate import validate_files
 from .verify import verify_files
 
@@ -77,7 +77,8 @@ def convert_file(
     Raises
     ------
     Problem
-        ``single.target``: `to` is called like no result; ``single.unstated``: what a person must say;
+        ``single.target``: `to` is called like no result; ``single.occupied``: something else lies there, or raw files
+        do; ``single.unstated``: what a person must say;
         ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
     """
     path, to = Path(path), Path(to)
@@ -85,9 +86,11 @@ def convert_file(
     if kind is None:
         known = ", ".join(one.suffix for one in KINDS.values())
         raise problem("single.target", f"{to.name} is called like no result", hint=f"End it in one of {known}.")
-    path, to = path.resolve(), to.resolve()
+    path, to = path.resolve(), to.parent.resolve() / to.name  # a link at `to` itself is not followed
+    key = path.name + ("/" if path.is_dir() else "")
+    check_outside(path, to)
+    _check_standing(to, kind.name, key)
     with TemporaryDirectory(prefix="neuropress-") as scratch:
-        key = path.name + ("/" if path.is_dir() else "")
         contents = _read_contents(Source(key, Folder(path.parent)), stated.options)
         profile = _make_profile(stated, path, to, kind.target)
         config = Config(
@@ -100,6 +103,27 @@ def convert_file(
         )
         wanted = _find_wanted(_make_tables(contents, key, stated, kind.target, profile), to, kind.name, profile)
         return Report.of_steps("convert", list(_run_steps(wanted, config, path, progress)))
+
+
+def check_outside(raw: Path, to: Path) -> None:
+    """Refuse to write over a raw file, or among the files of a raw folder. Raises `Problem` (``single.occupied``)."""
+    if raw.resolve() in (to.resolve(), *to.resolve().parents):
+        what = "lies in the raw folder" if raw.is_dir() else "is the raw file"
+        raise problem("single.occupied", f"{to} {what}; raw files are never written to", file=str(to))
+
+
+def _check_standing(to: Path, kind: str, key: str) -> None:
+    """Refuse what is no result of this very raw object: a dataset's folder is ours, any other place is a person's."""
+    check_place(to.parent, to.name, kind)
+    if not to.exists():
+        return
+    try:
+        sources = set(load_kind(kind).read_provenance(to).receipt.sources)
+    except Problem as bad:
+        raise problem("single.occupied", f"{to} is there, and no result of ours", file=str(to)) from bad
+    if sources != {key}:
+        made_of = " and ".join(sorted(sources)) or "no raw file"
+        raise problem("single.occupied", f"{to} is there, made of {made_of}, not of {key}", file=str(to))
 
 
 def _read_contents(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:

@@ -20,7 +20,7 @@ from ...workspace import Workspace
 from .data_rows import draft_data_row, find_rows_of_file
 from .files import copy_files, get_first_folder, holds_same_files
 from .occasion import Occasion, choose_table, find_occasion
-from .rows import Draft, Drafts, list_converters, note_options
+from .rows import Draft, Drafts, check_options, list_converters, note_options
 
 __all__ = ["Occasion", "add_files"]
 
@@ -69,12 +69,14 @@ def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> tuple[list
     spec = config.profile.tables[choose_table(contents, occasion, config)]
     drafts = Drafts(config)
     if before := _find_added(workspace, path, spec, drafts, occasion.lab):
+        check_options(config, before.path, occasion.options, stated_only=False)
         return [before], Outcome(f"{before.table} {before.key}", "added before", before.path)
     meant = find_occasion(contents, spec, occasion, workspace.tables, drafts)
     lab = config.profile.labs[occasion.lab]
     key = f"{lab.folder}/{meant.date}/{spec.name}/raw/{path.name}"
     check_key(key)
     row = draft_data_row(drafts, spec, contents, key + ("/" if path.is_dir() else ""), meant)
+    check_options(config, row.path, occasion.options)
     sha256 = copy_files(path, get_first_folder(config) / key, key)
     if occasion.options:
         note_options(config, row.path, occasion.options)

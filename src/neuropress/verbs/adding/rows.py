@@ -125,6 +125,25 @@ def _append_row(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
     return True
 
 
+def check_options(config: Config, key: str, options: Mapping[str, Any], *, stated_only: bool = True) -> None:
+    """Refuse options of a file that stands in ``neuropress.toml`` with others: a person has written these.
+
+    Parameters
+    ----------
+    stated_only
+        Whether only an entry of this very key is in the way, not those of patterns, which a new entry overrides.
+
+    Raises
+    ------
+    Problem
+        ``add.options``.
+    """
+    known = config.find_options(key)
+    if options and dict(options) != known and not (stated_only and key not in config.options):
+        message = f"{FILE} has the options {known or 'none'} for {key}, and here are {dict(options)}"
+        raise problem("add.options", message, file=key)
+
+
 def note_options(config: Config, key: str, options: Mapping[str, Any]) -> None:
     """Append what a person said of a file to ``neuropress.toml``; what stands there stays as it is."""
     if config.find_options(key) == dict(options):

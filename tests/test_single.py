@@ -1,0 +1,112 @@
+"""One file, one command: where its result may be written, and where not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import h5py
+import pytest
+from builder import DATE, Builder, abf, movie, slices
+
+from neuropress.cli.main import main
+
+ANIMAL = ("--timezone", "Europe/Berlin", "--subject", "rat 7", "--species", "Rattus norvegicus")
+ANIMAL += ("--session-start", "2025-06-20T09:30")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
+    status = main([*map(str, arguments)])
+    said = capsys.readouterr()
+    return status, said.out + said.err
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_nothing_of_somebody_else_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw, to = abf(tmp_path / "cell1.abf"), tmp_path / "precious.nwb"
+    with h5py.File(to, "w") as file:
+        file["years of work"] = 1
+    before = tree(tmp_path)
+    status, said = run(capsys, "convert", raw, "--to", to, *ANIMAL)
+    assert (status, tree(tmp_path)) == (2, before)
+    assert "no result of ours" in said
+
+
+def test_a_result_of_another_file_stays(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    to = tmp_path / "cell1.nwb"
+    assert run(capsys, "convert", abf(tmp_path / "cell1.abf"), "--to", to, *ANIMAL)[0] == 0
+    other = abf(tmp_path / "cell2.abf")
+    before = tree(tmp_path)
+    status, said = run(capsys, "convert", other, "--to", to, *ANIMAL)
+    assert (status, tree(tmp_path)) == (2, before)
+    assert "made of cell1.abf, not of cell2.abf" in " ".join(said.split())
+    # Its own is written anew where what a person says of it has changed.
+    assert run(capsys, "convert", tmp_path / "cell1.abf", "--to", to, *ANIMAL, "--sex", "F")[0] == 0
+    assert to.read_bytes() != before["cell1.nwb"]
+
+
+@pytest.mark.parametrize("to", ["stack/volume.ome.zarr", "stack/below/volume.ome.zarr"])
+def test_a_raw_folder_is_not_written_to(tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str) -> None:
+    stack = slices(tmp_path / "stack")
+    before = tree(tmp_path)
+    status, said = run(capsys, "convert", stack, "--to", tmp_path / to)
+    assert (status, tree(tmp_path)) == (2, before)
+    assert "raw files are never written to" in said
+
+
+def test_a_link_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    raw, outside = abf(tmp_path / "cell1.abf"), tmp_path / "outside"
+    outside.write_bytes(b"precious")
+    (tmp_path / "out.nwb").symlink_to(outside)
+    status, said = run(capsys, "convert", raw, "--to", tmp_path / "out.nwb", *ANIMAL)
+    assert (status, outside.read_bytes()) == (1, b"precious")
+    assert "is a link" in said
+
+
+@pytest.mark.parametrize(
+    ("to", "told"),
+    [
+        ("stack/0000.tif", "not called like a PNG"),
+        ("stack/new.png", "never written to"),
+        ("frame.tif", "not called like a PNG"),
+    ],
+)
+def test_a_picture_is_not_drawn_over_raw_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], to: str, told: str
+) -> None:
+    stack = slices(tmp_path / "stack")
+    movie(tmp_path / "frame.tif")
+    before = tree(tmp_path)
+    status, said = run(capsys, "inspect", stack, "--png", tmp_path / to)
+    assert (status, tree(tmp_path)) == (2, before)
+    assert told in said
+
+
+def test_options_that_a_person_wrote_are_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    build = Builder(tmp_path / "ds")
+    build.session(12)
+    raw = movie(tmp_path / "m.tif")
+    text = (build.root / "neuropress.toml").read_text("utf-8")
+    text += f'\n[options."yuste/{DATE}/image/raw/m.tif"]\naxes = "tyx"\n'
+    (build.root / "neuropress.toml").write_text(text, "utf-8")
+    before = tree(build.root)
+    arguments = ("add", raw, "--lab", "RY", "--session", "RY_S_0012", "--dataset", build.root)
+    status, said = run(capsys, *arguments, "--option", "axes=zyx")
+    assert status == 1
+    assert tree(build.root).items() >= before.items()
+    assert not list(build.root.rglob("m.tif"))
+    assert "add.options" in said
+    assert run(capsys, *arguments, "--option", "axes=tyx")[0] == 0
+    status, said = run(capsys, *arguments, "--option", "axes=zyx")  # added before, with other options
+    assert (status, "add.options" in said) == (1, True)
+    assert run(capsys, "check", build.root)[0] != 2
+
+
+def test_profiles_waits_for_no_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo(tmp_path / "pipe.toml")
+    status, said = run(capsys, "profiles", tmp_path)
+    assert status == 0
+    assert "generic" in said
