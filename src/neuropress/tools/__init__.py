@@ -7,7 +7,8 @@ name when its check has passed, so that there is none that is half made.
 from .declared import Tool, list_tools
 from .environment import Environment, find_tool, get_tools_folder, look_at_tool, remove_tool
 from .install import install_tool
-from .run import Ended, run_tool
+from .process import Ended
+from .run import run_tool
 
 __all__ = [
     "Ended",

@@ -12,8 +12,8 @@ from typing import Any
 from ..model.budget import LINE_CHARS, SHOWN_CHARS, parse_json
 from ..model.finding import Finding, Location, Problem, Severity, problem
 from .environment import Environment, find_tool
-from .process import hide_secrets
-from .run import Ended, run_tool
+from .process import Ended, hide_secrets
+from .run import run_tool
 
 NAME = "dandi"
 TAKES = ".nwb"
