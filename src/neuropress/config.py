@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import dataclasses
 import os
 from collections.abc import Mapping
@@ -23,7 +22,8 @@ from .storage.aws import check_endpoint, find_endpoint
 from .storage.folder import get_local_folder, normalise_bucket_url, overlap_prefixes
 from .storage.remote import BucketPath, ResultPath
 from .storage.roots import Bucket, open_root
-from .tables import FIXES, TableSource, check_schemas
+from .tables import TableSources, check_schemas
+from .tables.settings import parse_table_sources
 
 type Named = str | os.PathLike[str] | BucketPath
 """A result as a person names it; see `find_result`."""
@@ -36,15 +36,14 @@ LAB_ENTRIES = (*LAB_REQUIRED, "folder")
 DATASET_ENTRIES = ("title", "license")
 LAB_DEFAULTS = ("keywords",)
 """Defaults that only a lab can have."""
-_NO_ENCODING = ("idna", "punycode", "unicode-escape", "unicode_escape", "raw-unicode-escape", "raw_unicode_escape")
 _MOST_TEXT = 4096
-KNOWN = {
+KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "profile": str,
     "profile_version": str,
     "dataset": dict,
     "source": dict,
     "output": dict,
-    "tables": dict,
+    "tables": (dict, list),
     "labs": dict,
     "options": dict,
     "publish": dict,
@@ -78,6 +77,11 @@ roots = ["source"]
 #                            # or postgresql://user@host:5432/database
 # encoding = "utf-8"
 # delimiter = ";"
+# Tables may be kept in several places, as a file for each lab; their rows are read one after the other:
+# [[tables]]
+# source = "tables/smith.xlsx"
+# [[tables]]
+# source = "tables/jones"
 
 # Each lab, by the initials that its keys begin with; what it states beside its name holds where no table says
 # otherwise, and is marked "dataset default" in the results (neuropress docs profiles):
@@ -147,7 +151,7 @@ class Config:
     root: Path
     profile: Profile
     roots: tuple[Path | str, ...]
-    tables: TableSource
+    tables: TableSources
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     publish: Mapping[str, Any] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
@@ -227,7 +231,7 @@ def load_config(root: Path) -> Config:
         root.resolve(),
         add_labs(profile, data.get("labs", {}), path),
         _roots(root, data.get("source", {}), path),
-        _tables(root.resolve(), data.get("tables", {}), path),
+        parse_table_sources(root.resolve(), data.get("tables", {}), path),
         data.get("options", {}),
         data.get("publish", {}),
         (
@@ -374,30 +378,6 @@ def _check_reader_options(name: str, entry: Any, path: Path) -> None:
     if complaint := check_reader_options(entry):
         hint = "neuropress formats lists every reader with its options."
         raise problem("dataset.config", f"{path}: {name} {complaint}", hint=hint, file=str(path))
-
-
-def _tables(root: Path, entry: Mapping[str, Any], path: Path) -> TableSource:
-    """The ``[tables]`` entry; a location that is no URL starts at the dataset folder."""
-    known = {"source", "encoding", "delimiter", "schema"}
-    wrong = next((k for k, v in entry.items() if k not in known or not isinstance(v, str)), None)
-    if wrong:
-        raise problem(
-            "dataset.config", f"{path}: [tables] {wrong} is none of {', '.join(sorted(known))}", file=str(path)
-        )
-    options = {k: v for k, v in entry.items() if k != "source"}
-    delimiter = options.get("delimiter", ",")
-    if len(delimiter) != 1 or delimiter in ' "\r\n' or delimiter.isalnum():
-        message = f"{path}: [tables] delimiter must be one character, no letter, digit, space or quote: {delimiter!r}"
-        raise problem("dataset.config", message, file=str(path))
-    location = entry.get("source", "tables")
-    if "encoding" in options:
-        try:
-            "a".encode(options["encoding"])
-            if codecs.lookup(options["encoding"]).name in _NO_ENCODING:
-                raise LookupError(f"{options['encoding']} is not how texts are stored")
-        except (LookupError, ValueError) as error:
-            raise problem("dataset.config", f"{path}: [tables] encoding: {error}", file=str(path)) from error
-    return TableSource(location if "://" in location else str(root / location), fixes=str(root / FIXES), **options)
 
 
 def add_labs(profile: Profile, stated: Mapping[str, Mapping[str, str]], path: Path) -> Profile:

@@ -16,7 +16,7 @@ from neuropress.cli.arguments import parser
 from neuropress.cli.formats import github, junit
 from neuropress.cli.main import main
 from neuropress.model.finding import finding
-from neuropress.verbs.changed import Place
+from neuropress.verbs.changed import RepositoryPlace
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -146,7 +146,7 @@ def test_junit_is_sound_xml_whatever_a_cell_holds() -> None:
 
 
 def test_github_annotations_are_one_escaped_line_each() -> None:
-    (line,) = github([(HOSTILE, Place("tables/mouse.csv", 3))]).splitlines()
+    (line,) = github([(HOSTILE, RepositoryPlace("tables/mouse.csv", 3))]).splitlines()
     assert line.startswith("::error file=tables/mouse.csv,line=3,title=cell.type::")
     assert "%0Anew line, 100 %25 : ok" in line
 

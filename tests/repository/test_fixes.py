@@ -367,3 +367,18 @@ def test_a_fix_is_part_of_the_revision_that_since_compares_with(lab: Builder) ->
     (lab.root / "applied_fixes.csv").unlink()
     report = neuropress.open(lab.root).check(since="HEAD")
     assert [f.id for f in report.findings if f.severity == "error"] == ["cell.damaged", "cell.damaged"]
+
+
+def test_a_fix_of_one_cell_hides_no_formula_in_another(tmp_path: Path) -> None:
+    root = tmp_path / "ds"
+    Dataset.init(root, "dendritic-consortium")
+    write_clean(root / "tables", {"session.start_time": "0.375", "session.notes": "=1+1"})
+    source = to_workbook(contents(root / "tables"), root / "source_of_tables")
+    with (root / "neuropress.toml").open("a", encoding="utf-8") as config:
+        config.write(f'\n[tables]\nsource = "{Path(source.location).as_posix()}"\n')
+    dataset = Dataset.open(root)
+    dataset.propose_fixes(tmp_path / "fixes.csv")
+    sign(tmp_path / "fixes.csv")
+    assert dataset.apply_fixes(tmp_path / "fixes.csv").outcomes[0].done == "applied"
+    errors = [f for f in Dataset.open(root).check(tables_only=True).findings if f.severity == "error"]
+    assert [(f.location.table, f.location.column) for f in errors] == [("session", "notes")]

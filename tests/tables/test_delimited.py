@@ -125,7 +125,7 @@ def test_new_tables_are_empty_and_good(tmp_path: Path) -> None:
     assert load_tables(tmp_path, PROFILE).findings == ()
     (tmp_path / "virus.csv").write_text(HEADER + "\n" + ROW, "utf-8")
     assert write_headers(tmp_path, PROFILE) == []
-    assert len(read_tables(tmp_path, PROFILE)["virus"].rows) == 1
+    assert len(read_tables(tmp_path, PROFILE)["virus"][0].rows) == 1
 
 
 @pytest.mark.parametrize("table", PROFILE.tables)

@@ -112,11 +112,11 @@ def test_endless_views_end_and_the_other_tables_are_read(
         "INSERT INTO %.plasmid VALUES ('ML_P_0001', 'p')",
     )
     tables = read_tables(TableSource(as_reader(postgres, "endless"), schema="endless"), PROFILE)
-    ids = {name: tables[name].findings[0].id for name in ("virus", "mouse", "session", "image")}
+    ids = {name: tables[name][0].findings[0].id for name in ("virus", "mouse", "session", "image")}
     assert ids == {
         "virus": "table.budget", "mouse": "table.budget", "session": "table.unreadable", "image": "table.budget",
     }  # fmt: skip
-    assert tables["plasmid"].rows[0].cells[:2] == ("ML_P_0001", "p")
+    assert tables["plasmid"][0].rows[0].cells[:2] == ("ML_P_0001", "p")
     assert budget.CELL_CHARS < 100000000
 
 
@@ -129,7 +129,7 @@ def test_a_locked_table_does_not_wait_for_ever(postgres: str, monkeypatch: pytes
     with psycopg.connect(postgres) as holder:
         holder.execute("LOCK TABLE locked.virus IN ACCESS EXCLUSIVE MODE")
         tables = read_tables(TableSource(url, schema="locked"), PROFILE)
-    assert tables["virus"].findings[0].id in ("table.unreadable", "table.budget")
+    assert tables["virus"][0].findings[0].id in ("table.unreadable", "table.budget")
 
 
 def test_a_table_that_looks_like_another_is_told(

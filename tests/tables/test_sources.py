@@ -101,11 +101,11 @@ def test_a_table_that_may_not_be_read_is_told_and_not_taken_for_absent(postgres:
         connection.execute("DROP ROLE IF EXISTS guest")
         connection.execute("CREATE ROLE guest LOGIN")
     tables = read_tables(TableSource(postgres.replace("tester:planted-secret", "guest"), schema="closed"), PROFILE)
-    (unreadable,) = tables["mouse"].findings
+    (unreadable,) = tables["mouse"][0].findings
     assert unreadable.id == "table.unreadable"
     assert "user guest" in unreadable.message
     assert "GRANT SELECT ON closed.mouse TO guest;" in unreadable.hint
-    assert not tables["virus"].present
+    assert not tables["virus"][0].present
 
 
 @pytest.mark.postgres
@@ -202,7 +202,7 @@ def test_junk_is_no_source(tmp_path: Path, name: str) -> None:
 def test_a_damaged_database_is_told_for_each_table(tmp_path: Path) -> None:
     (tmp_path / "x.sqlite").write_bytes(b"SQLite format 3\0" + b"junk" * 99)
     tables = read_tables(TableSource(str(tmp_path / "x.sqlite")), PROFILE)
-    assert {t.findings[0].id for t in tables.values()} == {"table.unreadable"}
+    assert {t.findings[0].id for (t,) in tables.values()} == {"table.unreadable"}
 
 
 def test_rows_in_a_journal_are_not_overlooked(folder: Path, tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_a_time_with_seconds_keeps_them(postgres: str) -> None:
         connection.execute("CREATE SCHEMA clock")
         connection.execute("CREATE TABLE clock.session (session_id text, start_time time, end_time time)")
         connection.execute("INSERT INTO clock.session VALUES ('RY_S_0001', '09:30:15', '10:00')")
-    table = read_tables(TableSource(as_reader(postgres, "clock"), schema="clock"), PROFILE)["session"]
+    table = read_tables(TableSource(as_reader(postgres, "clock"), schema="clock"), PROFILE)["session"][0]
     assert table.rows[0].cells == ("RY_S_0001", "09:30:15", "10:00")
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from ..model.finding import Finding, Severity
 from ..model.privacy import hide_for, withhold_text
 from ..model.profile import Profile
-from ..model.record import Record
+from ..model.record import Record, RowPlace
 from ..model.waiver import Waiver, waive
-from ..tables import Tables, TableSource, load_tables, pause_garbage_collection
+from ..tables import Tables, TableSource, TableSources, load_tables, pause_garbage_collection
 from .registry import ROW_CHECKS, SESSION_DATE, TABLE_CHECKS
 from .rule import CheckResult, RowCheck, get_row_id, has_columns, make_cell_finding, resolve_column
 from .sessions import make_birth_check, make_future_session_check
@@ -24,7 +24,10 @@ _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
 
 
 def check_tables(
-    source: TableSource | Path, profile: Profile, today: date | None = None, waivers: Sequence[Waiver] = ()
+    source: TableSources | TableSource | Path,
+    profile: Profile,
+    today: date | None = None,
+    waivers: Sequence[Waiver] = (),
 ) -> Tables:
     """Read all tables and check every rule: `blocked` of the result is final.
 
@@ -84,7 +87,7 @@ def _keep_gravest(results: Sequence[CheckResult], known: Iterable[Finding]) -> l
 
     Of equally grave findings on a cell the first stays; what is `known` already comes before all of them.
     """
-    gravest: dict[tuple[str | None, int | None, str | None], int] = {}
+    gravest: dict[tuple[RowPlace, str | None], int] = {}
     for finding in known:
         cell = _locate_cell(finding)
         gravest[cell] = min(_RANKS[finding.severity], gravest.get(cell, len(_RANKS)))
@@ -97,9 +100,9 @@ def _keep_gravest(results: Sequence[CheckResult], known: Iterable[Finding]) -> l
     return [result for result in results if result[0] in kept]
 
 
-def _locate_cell(finding: Finding) -> tuple[str | None, int | None, str | None]:
-    """Table, line and column: keys do not identify rows where one of them is there twice."""
-    return finding.location.table, finding.location.line, finding.location.column
+def _locate_cell(finding: Finding) -> tuple[RowPlace, str | None]:
+    """Row and column: keys do not identify rows where one of them is there twice."""
+    return finding.location.row_place, finding.location.column
 
 
 def _run_row_checks(tables: Tables, profile: Profile) -> Iterator[CheckResult]:

@@ -54,16 +54,8 @@ def resolve_column(profile: Profile, table: str, path: str) -> tuple[TableSpec |
 
 def make_cell_finding(id: str, record: Record, column: str, message: str, **more: Any) -> Finding:
     """A finding on one cell of a row."""
-    return finding(
-        id,
-        f"{column}: {message}",
-        table=record.table,
-        line=record.line,
-        key=record.key,
-        column=column,
-        value=record.cells[column].text or None,
-        **more,
-    )
+    place = record.place(column)
+    return finding(id, f"{column}: {message}", **place | {"value": place["value"] or None}, **more)
 
 
 def get_row_id(record: Record) -> RowId:

@@ -10,6 +10,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from .record import RowPlace
+
 
 class Severity(StrEnum):
     """ERROR withholds the target; WARNING is shown; INFO is only recorded."""
@@ -21,7 +23,10 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a finding points to; only what is known is set."""
+    """Where a finding points to; only what is known is set.
+
+    `source` is the file that the row stands in, where a table is kept in several; `file` is what is wrong itself.
+    """
 
     table: str | None = None
     line: int | None = None
@@ -32,6 +37,12 @@ class Location:
     file: str | None = None
     array: str | None = None
     index: tuple[int, ...] | None = None
+    source: str | None = None
+
+    @property
+    def row_place(self) -> RowPlace:
+        """The row, whatever its key; of what is on no row, the table alone or nothing."""
+        return self.table or "", self.source or "", self.line or 0
 
     def __str__(self) -> str:
         place = self.file or ""
@@ -39,7 +50,8 @@ class Location:
             row = f" line {self.line}" if self.line else ""
             key = f" {self.key}" if self.key else ""
             column = f", column {self.column}" if self.column else ""
-            place = f"table {self.table}{row}{key}{column}" + (f" ({self.file})" if self.file else "")
+            files = ", ".join(dict.fromkeys(name for name in (self.source, self.file) if name))
+            place = f"table {self.table}{row}{key}{column}" + (f" ({files})" if files else "")
         if self.array:
             place += f" {self.array}"
         if self.index is not None:

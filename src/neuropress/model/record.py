@@ -60,6 +60,10 @@ class CellRef:
     origin: Origin = "cell"
 
 
+type RowPlace = tuple[str, str, int]
+"""Table, source, line."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A validated row with its joined parents.
@@ -80,6 +84,8 @@ class Record:
     companions
         Rows of tables that accompany this one's (``injection``: those of a mouse). The row
         does not depend on them.
+    source
+        File that the row stands in, where its table is kept in several; else empty.
     """
 
     table: str
@@ -89,11 +95,17 @@ class Record:
     values: Mapping[str, Value]
     parents: Mapping[str, Record] = field(default_factory=dict)
     companions: Sequence[Record] = field(default=(), compare=False, repr=False)
+    source: str = ""
 
     @property
     def lab(self) -> str:
         """The lab's initials: the first token of the key."""
         return self.key.split("_", 1)[0]
+
+    @property
+    def row_place(self) -> RowPlace:
+        """What tells rows apart whatever their keys."""
+        return self.table, self.source, self.line
 
     def related(self, path: str) -> Record | None:
         """Follow a dotted path of relations (``session.mouse.virus``); None where a key is blank."""
@@ -109,7 +121,9 @@ class Record:
 
     def place(self, column: str | None = None) -> dict[str, Any]:
         """Where the row, or one of its cells, stands: parts of a `Location`."""
-        row = {"table": self.table, "line": self.line, "key": self.key}
+        row: dict[str, Any] = {"table": self.table, "line": self.line, "key": self.key}
+        if self.source:
+            row["source"] = self.source
         return row if column is None else {**row, "column": column, "value": self.cells[column].text}
 
     def lineage(self) -> Iterator[Record]:

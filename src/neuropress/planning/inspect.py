@@ -9,20 +9,20 @@ from neuropress.converters import list_converter_names, load_converter
 
 from ..config import Config
 from ..model.finding import Finding, Severity
-from ..model.record import Record
+from ..model.record import Record, RowPlace
 from ..model.waiver import waive_all
 from ..tables import Tables
 from .build import inspect_row, raw_column, raw_key
 from .facts import Facts, compare_row_with_facts
 from .targets import Wanted, list_rivals, list_takers
 
-type CellPlace = tuple[str | None, int | None, str | None]
-"""Table, line and column."""
+type CellPlace = tuple[RowPlace, str | None]
+"""Row and column."""
 
 
 def locate_cell(found: Finding) -> CellPlace:
     """The cell that a finding is on."""
-    return found.location.table, found.location.line, found.location.column
+    return found.location.row_place, found.location.column
 
 
 def list_wrong_cells(findings: Iterable[Finding]) -> set[CellPlace]:
@@ -47,18 +47,18 @@ class RowInspector:
 
     def pass_over(self, jobs: Iterable[tuple[str, Record]]) -> None:
         """Leave out rows that a plan has looked at."""
-        self.seen |= {(row.table, row.line, raw_column(name, row)) for name, row in jobs}
+        self.seen |= {(row.row_place, raw_column(name, row)) for name, row in jobs}
 
     def inspect_jobs(self, jobs: Iterable[tuple[str, Record]]) -> list[Finding]:
         """What is wrong between rows and their raw files; of a cell that is known to be wrong, nothing more."""
         found: list[Finding] = []
         for name, record in jobs:
-            place = (record.table, record.line, raw_column(name, record))
+            place = (record.row_place, raw_column(name, record))
             if place in self.seen:
                 continue
             self.seen.add(place)
             errors = self._tables.get_error_columns(record)
-            if place in self._wrong or place[2] in errors or not record.cells[raw_column(name, record)].text:
+            if place in self._wrong or place[1] in errors or not record.cells[raw_column(name, record)].text:
                 continue
             if self._facts is None:
                 found += inspect_row(name, record, self._config, build=_is_taken_for_sure(record, errors))
@@ -74,10 +74,10 @@ class RowInspector:
     def list_jobs(self, rows: set[tuple[str, str]] | None = None) -> Iterator[tuple[str, Record]]:
         """Rows that were not looked at yet, each with a converter that may take it."""
         tables = {table for name in list_converter_names() for table in load_converter(name).TABLES}
-        seen = {(table, line) for table, line, _ in self.seen}  # nearly all rows; asking who takes one costs more
+        seen = {row_place for row_place, _ in self.seen}  # nearly all rows; asking who takes one costs more
         for table in self._config.profile.tables:
             for record in self._tables.iterate_rows(table) if table in tables else ():
-                if (table, record.line) not in seen and (rows is None or (table, record.key) in rows):
+                if record.row_place not in seen and (rows is None or (table, record.key) in rows):
                     yield from ((name, record) for name in list_takers(record)[:1])
 
 

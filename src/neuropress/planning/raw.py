@@ -9,7 +9,7 @@ from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding
 from ..model.privacy import hide_for
 from ..model.profile import Profile
-from ..model.record import Record
+from ..model.record import Record, RowPlace
 from ..model.source import SourceRoots
 from ..tables import Tables, normalise_key, read_tables
 from ..tables.keys import ObjectKey, parse_object_key
@@ -41,7 +41,7 @@ def check_files(
             if rows is not None and (table, record.key) not in rows:
                 continue
             for position, column in enumerate(spec.paths):
-                place = (table, record.line, column)
+                place = (record.row_place, column)
                 if place not in opened and place not in wrong and column not in tables.get_error_columns(record):
                     found += _check_file(record, column, position == 0, roots, config.profile)
     return found
@@ -63,20 +63,22 @@ def _check_file(record: Record, column: str, holds_data: bool, roots: SourceRoot
     return []
 
 
-type PathCell = tuple[str, int, str]
-"""Table, line and column."""
+type PathCell = tuple[RowPlace, str]
+"""Row and column."""
 
 
 def list_named_keys(config: Config) -> dict[str, list[PathCell]]:
     """Keys that path cells name, whether their rows are understood or not, and the cells of each."""
     named: dict[str, list[PathCell]] = {}
-    for table, raw in read_tables(config.tables, config.profile).items():
+    everything = [raw for parts in read_tables(config.tables, config.profile).values() for raw in parts]
+    for raw in everything:
         places = [(name, place) for name, place in raw.positions.items() if name in raw.spec.paths]
         for row in raw.rows:
             for name, place in places:
                 text = row.cells[place] if place < len(row.cells) else ""
                 if text:
-                    named.setdefault(normalise_key(text, config.profile), []).append((table, row.line, name))
+                    row_place = (raw.spec.name, raw.source, row.line)
+                    named.setdefault(normalise_key(text, config.profile), []).append((row_place, name))
     return named
 
 

@@ -109,8 +109,8 @@ def write_records(config: Config, current: Iterable[Wanted]) -> list[Finding]:
     list of Finding
         ``records.kept``: a table cannot be read; ``records.withheld``: cells that may be private.
     """
-    tables = read_tables(config.tables, config.profile)
-    unread = [table.file for table in tables.values() if table.present and not table.columns]
+    tables = _read_all_tables(config)
+    unread = [table.file for table in tables if table.present and not table.columns]
     if unread:
         message = f"{NAME} stays as it is, because {', '.join(unread)} cannot be read"
         return [finding("records.kept", message, file=NAME)]
@@ -120,17 +120,21 @@ def write_records(config: Config, current: Iterable[Wanted]) -> list[Finding]:
         left.unlink()
     if not path.is_file() or path.read_bytes() != text.encode("ascii"):
         write_atomic(path, text)
-    return [withheld for table in tables.values() for withheld in _find_withheld(table)]
+    return [withheld for table in tables for withheld in _find_withheld(table)]
 
 
 def is_current(config: Config, current: Iterable[Wanted]) -> bool:
     """Whether ``output/records.jsonl`` is what the tables and the current results say now."""
     path = config.output / NAME
-    text = _format_records(config, current, read_tables(config.tables, config.profile))
+    text = _format_records(config, current, _read_all_tables(config))
     return path.is_file() and path.read_bytes() == text.encode("ascii")
 
 
-def _format_records(config: Config, current: Iterable[Wanted], tables: Mapping[str, RawTable]) -> str:
+def _read_all_tables(config: Config) -> list[RawTable]:
+    return [table for parts in read_tables(config.tables, config.profile).values() for table in parts]
+
+
+def _format_records(config: Config, current: Iterable[Wanted], tables: Sequence[RawTable]) -> str:
     results: dict[str, str] = {}
     carried: set[RowText] = set()
     for wanted in current:
@@ -138,13 +142,13 @@ def _format_records(config: Config, current: Iterable[Wanted], tables: Mapping[s
         results[wanted.target.path] = digest_carried_rows(rows)
         carried |= {row_text(row) for row in rows}
     kept = []
-    for row in (row for table in tables.values() for row in raw_rows(table)):
+    for row in (row for table in tables for row in raw_rows(table)):
         if row_text(row) in carried:
             carried.remove(row_text(row))  # a second row of the same text is kept
         else:
             kept.append(row)
     kept.sort(key=lambda row: (row.table, row.key, row_text(row)))
-    layouts = {name: table.spec for name, table in tables.items() if table.present}
+    layouts = {table.spec.name: table.spec for table in tables if table.present}
     return Records(config.profile.name, config.profile.version, results, tuple(kept), layouts).text()
 
 
@@ -202,9 +206,9 @@ def _find_withheld(table: RawTable) -> Iterator[Finding]:
     private = ", ".join(spec.private)
     if reason and table.rows:
         message = f"rows of {table.file} are kept without their cells: {reason}, so it cannot be told which are private"
-        yield finding("records.withheld", message, table=spec.name, file=table.file)
+        yield finding("records.withheld", message, file=table.file, **table.place)
     elif ragged:
         message = (
             f"{len(ragged)} rows are kept without their cells: too many or too few, so {private} may be among them"
         )
-        yield finding("records.withheld", message, table=spec.name, line=ragged[0], file=table.file)
+        yield finding("records.withheld", message, line=ragged[0], file=table.file, **table.place)

@@ -35,7 +35,7 @@ from ..model.serial import to_json
 from ..model.waiver import Waiver
 from ..planning.records import raw_rows
 from ..release.assets import FileDigest, format_manifest
-from ..tables import FIXES, RawTable, normalise_key
+from ..tables import FIXES, RawParts, normalise_key
 from ..tables.canonical import format_canonical_csv, parse_canonical_csv
 from ..tables.fixes import FixLine, format_fixes
 
@@ -160,7 +160,7 @@ def _parse_signed_fixes(data: bytes) -> SignedFixes:
     return fixes
 
 
-def make_parts(config: Config, tables: Mapping[str, RawTable], waivers: Iterable[Waiver]) -> dict[str, Part]:
+def make_parts(config: Config, tables: Mapping[str, RawParts], waivers: Iterable[Waiver]) -> dict[str, Part]:
     """The parts of a dataset as its tables stand now, by lab; a lab without a row has none.
 
     Parameters
@@ -170,18 +170,18 @@ def make_parts(config: Config, tables: Mapping[str, RawTable], waivers: Iterable
     waivers
         Those that hold.
     """
-    present = {name: table for name, table in tables.items() if table.present}
+    present = {name: parts for name, parts in tables.items() if parts[0].present}
     rows: dict[str, dict[str, list[SourceRow]]] = {}
-    for name, table in present.items():
-        for row in raw_rows(table):
+    for name, sources in present.items():
+        for row in (row for table in sources for row in raw_rows(table)):
             rows.setdefault(find_lab_initials(row.key, config.profile), {}).setdefault(name, []).append(row)
     shared = {PROFILE: _format_json(_read_profile_texts(config)), RULES: _format_json(read_shipped_rules())}
     waived = list(waivers)
     parts = {}
     for lab, by_table in sorted(rows.items()):
         part_tables = {}
-        for name, table in present.items():
-            spec, rows_of_table = table.spec, tuple(by_table.get(name, ()))
+        for name, sources in present.items():
+            spec, rows_of_table = sources[0].spec, tuple(by_table.get(name, ()))
             part_tables[name] = PartTable(spec.key, spec.columns, spec.optional, rows_of_table)
         others = dict(shared)
         own_waivers = [waiver for waiver in waived if find_waiver_lab(waiver, config.profile) in (lab, NOBODY)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..model.finding import Finding, finding
@@ -14,9 +14,9 @@ from .fixes import attach_fixes, read_tables, report_applied_fixes
 from .keys import normalise_key
 from .link import RowId, Tables, link_tables
 from .memory import pause_garbage_collection
-from .raw import RawRow, RawTable, TableSource, number_names
+from .raw import RawParts, RawRow, RawTable, TableSource, TableSources, number_names
 from .schema import ColumnSchema, check_schemas, compile_table_schema
-from .sources import read_source
+from .sources import read_sources
 from .unknown import check_unknown_columns, is_private_cell
 from .unread_files import check_unread_files
 from .validate import parse_table
@@ -24,9 +24,11 @@ from .write import write_headers
 
 __all__ = [
     "FIXES",
+    "RawParts",
     "RawTable",
     "RowId",
     "TableSource",
+    "TableSources",
     "Tables",
     "check_schemas",
     "is_private_cell",
@@ -35,14 +37,14 @@ __all__ = [
     "normalise_key",
     "number_names",
     "pause_garbage_collection",
-    "read_source",
+    "read_sources",
     "read_tables",
     "write_headers",
 ]
 
 
-def load_tables(source: TableSource | Path, profile: Profile, waivers: Sequence[Waiver] = ()) -> Tables:
-    """Read, understand and join all tables of a source; rules between rows are `neuropress.checks`' task.
+def load_tables(source: TableSources | TableSource | Path, profile: Profile, waivers: Sequence[Waiver] = ()) -> Tables:
+    """Read, understand and join all tables of one source or several; rules between rows are `neuropress.checks`' task.
 
     Nothing raises on bad input: everything that is wrong is in the result's `findings`, without the text of
     private cells.
@@ -55,32 +57,34 @@ def load_tables(source: TableSource | Path, profile: Profile, waivers: Sequence[
     Raises
     ------
     Problem
-        As `read_source`.
+        As `read_tables`.
     OSError
         The machine could not read a file that is there.
     """
-    source = TableSource(str(source)) if isinstance(source, Path) else source
-    raw = read_tables(source, profile)
-    typed = {name: parse_table(table, profile, waivers) for name, table in raw.items()}
+    sources = TableSources.of(source)
+    raw = read_tables(sources, profile)
+    typed = {name: parse_table(parts, profile, waivers) for name, parts in raw.items()}
     for table in typed.values():
         attach_fixes(table)
     tables = link_tables(typed, profile, waivers)
-    findings = list(_check_absent_tables(raw, tables.findings))
-    for raw_table in raw.values():
+    everything = [table for parts in raw.values() for table in parts]
+    findings = list(_check_absent_tables(everything, tables.findings))
+    for raw_table in everything:
         findings += raw_table.remarks
         findings += check_unknown_columns(raw_table)
-    findings += report_applied_fixes(raw)
-    findings += check_unread_files(source, raw)
+    findings += report_applied_fixes(everything)
+    findings += check_unread_files(sources, raw)
     return tables.with_findings([(waive(hide_for(reported, profile), waivers), ()) for reported in findings])
 
 
-def _check_absent_tables(raw: Mapping[str, RawTable], known: Sequence[Finding]) -> Iterator[Finding]:
+def _check_absent_tables(tables: Iterable[RawTable], known: Sequence[Finding]) -> Iterator[Finding]:
     """A finding for each published table that is not there, unless rows that point to it are one already."""
     missing = {reported.location.file for reported in known if reported.id == "table.missing"}
-    for table in raw.values():
+    for table in tables:
         if table.present or table.spec.optional_table or table.file in missing:
             continue
-        message = f"there is no {table.file}, so table {table.spec.name} is taken to be empty"
+        what = "source with it" if table.source else table.file
+        message = f"there is no {what}, so table {table.spec.name} is taken to be empty"
         yield finding("table.absent", message, table=table.spec.name, file=table.file)
 
 
@@ -88,7 +92,7 @@ def list_row_gaps(spec: TableSpec, row: Mapping[str, str], profile: Profile) -> 
     """What a row by itself still lacks: column -> what it should say; rules between rows are not looked at."""
     columns = tuple(row)
     cells = tuple(row.values())
-    typed = parse_table(RawTable(spec, "", columns, [RawRow(2, cells)]), profile)
+    typed = parse_table([RawTable(spec, "", columns, [RawRow(2, cells)])], profile)
     described = compile_table_schema(spec.name, spec.schema).columns
     gaps = {}
     for found in typed.findings:

@@ -19,8 +19,8 @@ from ..model.profile import Profile, TableSpec
 from ..model.record import Cell, Fix
 from .cells import FlaggedCell, build_cell_parser
 from .delimited import read_csv
-from .raw import RawRow, RawTable, TableSource
-from .sources import read_source
+from .raw import RawParts, RawRow, RawTable, TableSource, TableSources
+from .sources import read_sources
 from .validate import RowValues, TypedTable
 
 FILE = "applied_fixes.csv"
@@ -102,50 +102,58 @@ def format_fixes(lines: Iterable[FixLine]) -> str:
     return text.getvalue()
 
 
-type CellPosition = tuple[str, int, int]
-"""Table, position of the row, position of the cell."""
+type CellPosition = tuple[str, int, int, int]
+"""Table, position of its source, position of the row, position of the cell."""
 
 
 class CellLocator:
     """Finds the cells that fixes are about, in the tables as they stand."""
 
-    def __init__(self, tables: Mapping[str, RawTable], profile: Profile, file: str) -> None:
+    def __init__(self, tables: Mapping[str, RawParts], profile: Profile, file: str) -> None:
         self.tables, self.profile, self.file = tables, profile, file
-        self._rows: dict[str, dict[str, list[int]]] = {}
+        self._rows: dict[str, dict[str, list[tuple[int, int]]]] = {}
 
     def locate_cell(self, line: FixLine) -> CellPosition | Finding:
         """The one cell that a fix is about, or why there is none."""
-        table = self.tables.get(line.table)
-        if table is None:
+        parts = self.tables.get(line.table)
+        if parts is None:
             known = ", ".join(self.tables)
             return line.make_finding(
                 "fix.invalid", f"there is no table {line.table!r}", self.file, "table", expected=known
             )
-        own = (*table.spec.columns, *table.spec.optional)
-        if table.columns.count(line.column) != 1 or line.column not in own:
-            message = f"{table.file} has not one column {line.column!r}"
-            return line.make_finding("fix.invalid", message, self.file, "column", expected=", ".join(table.columns))
-        if line.column in table.spec.private:
-            message = f"{line.table}.{line.column} is private: it is in no result, correct it in {table.file}"
+        spec, files = parts[0].spec, " and ".join(table.file for table in parts)
+        own = (*spec.columns, *spec.optional)
+        columns = [table.columns.index(line.column) if table.columns.count(line.column) == 1 else -1 for table in parts]
+        if max(columns) < 0 or line.column not in own:
+            message = f"{files} has not one column {line.column!r}"
+            return line.make_finding("fix.invalid", message, self.file, "column", expected=", ".join(parts[0].columns))
+        if line.column in spec.private:
+            message = f"{line.table}.{line.column} is private: it is in no result, correct it in {files}"
             return line.make_finding("fix.invalid", message, self.file, "column")
-        column = table.columns.index(line.column)
-        rows = [p for p in self._find_rows(table, line.key) if self._get_text(table.rows[p], column) == line.text]
+        rows = [
+            (part, row)
+            for part, row in self._find_rows(line.table, line.key)
+            if self._get_text(parts[part].rows[row], columns[part]) == line.text
+        ]
         if len(rows) > 1:
             # Only now: lines move when rows are added above, keys and texts do not.
-            rows = [p for p in rows if str(table.rows[p].line) == line.line]
+            rows = [(part, row) for part, row in rows if str(parts[part].rows[row].line) == line.line]
         if len(rows) == 1:
-            return line.table, rows[0], column
+            part, row = rows[0]
+            return line.table, part, row, columns[part]
         message = f"{line.table} {line.key or 'row without a key'} has no {line.column} {line.text!r} any more"
         return line.make_finding("fix.stale", message, self.file, "text")
 
-    def _find_rows(self, table: RawTable, key: str) -> Sequence[int]:
-        known = self._rows.get(table.spec.name)
+    def _find_rows(self, name: str, key: str) -> Sequence[tuple[int, int]]:
+        """Rows whose key cell holds a text: positions of the source and of the row in it."""
+        known = self._rows.get(name)
         if known is None:
-            known = self._rows[table.spec.name] = {}
-            has_key = table.columns.count(table.spec.key) == 1
-            key_column = table.columns.index(table.spec.key) if has_key else -1
-            for position, row in enumerate(table.rows):
-                known.setdefault(self._get_text(row, key_column) or "", []).append(position)
+            known = self._rows[name] = {}
+            for part, table in enumerate(self.tables[name]):
+                has_key = table.columns.count(table.spec.key) == 1
+                key_column = table.columns.index(table.spec.key) if has_key else -1
+                for position, row in enumerate(table.rows):
+                    known.setdefault(self._get_text(row, key_column) or "", []).append((part, position))
         return known.get(key, ())
 
     @staticmethod
@@ -162,8 +170,8 @@ def check_fix_text(line: FixLine, profile: Profile, file: str) -> Finding | None
     return line.make_finding("fix.wrong", f"{line.column}: {fault.message}", file, "fix", expected=fault.expected)
 
 
-def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
-    """All tables of a profile with the signed fixes of the dataset laid over them.
+def read_tables(source: TableSources | TableSource | Path, profile: Profile) -> Mapping[str, RawParts]:
+    """All tables of a profile, as their sources have them, with the signed fixes of the dataset laid over them.
 
     A fix that cannot be used changes nothing; why is in the table's `remarks`, and what is
     wrong with the file of fixes as a whole in those of the first table.
@@ -171,30 +179,41 @@ def read_tables(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
     Raises
     ------
     Problem, OSError
-        As `read_source`.
+        As `read_sources`.
     """
-    tables = read_source(source, profile)
-    path = Path(source.fixes) if isinstance(source, TableSource) and source.fixes else None
+    sources = TableSources.of(source)
+    tables = read_sources(sources, profile)
+    path = Path(sources.fixes) if sources.fixes else None
     if path is None or not path.exists():
         return tables
     lines, findings = read_fixes(path)
     first = next(iter(tables))
     remarks: dict[str, list[Finding]] = {first: findings}
-    fixes: dict[str, dict[int, dict[int, Fix]]] = {}
+    fixes: dict[tuple[str, int], FixesOfRows] = {}
     locator = CellLocator(tables, profile, path.name)
     for line in lines:
         position = _locate_usable_fix(line, locator, fixes)
         if isinstance(position, Finding):
             remarks.setdefault(line.table if line.table in tables else first, []).append(position)
             continue
-        table, row, column = position
+        table, part, row, column = position
         fix = Fix(line.text, line.fix, line.person.strip(), line.reason)
-        fixes.setdefault(table, {}).setdefault(row, {})[column] = fix
-    return {name: _apply_fixes(raw, fixes.get(name, {}), remarks.get(name, ())) for name, raw in tables.items()}
+        fixes.setdefault((table, part), {}).setdefault(row, {})[column] = fix
+    corrected = {}
+    for name, parts in tables.items():
+        own = [remarks.get(name, ()), *[()] * (len(parts) - 1)]
+        corrected[name] = tuple(
+            _apply_fixes(raw, fixes.get((name, part), {}), own[part]) for part, raw in enumerate(parts)
+        )
+    return corrected
+
+
+type FixesOfRows = dict[int, dict[int, Fix]]
+"""Position of the row -> position of the cell -> its correction."""
 
 
 def _locate_usable_fix(
-    line: FixLine, locator: CellLocator, taken: Mapping[str, Mapping[int, Mapping[int, Fix]]]
+    line: FixLine, locator: CellLocator, taken: Mapping[tuple[str, int], FixesOfRows]
 ) -> CellPosition | Finding:
     """The cell of a signed fix that its column may hold and no line before has corrected; else why it is not used."""
     if not line.is_signed:
@@ -204,8 +223,8 @@ def _locate_usable_fix(
     position = locator.locate_cell(line)
     if isinstance(position, Finding):
         return position
-    table, row, column = position
-    if column in taken.get(table, {}).get(row, ()):
+    table, part, row, column = position
+    if column in taken.get((table, part), {}).get(row, ()):
         message = f"{table} {line.key} {line.column} is corrected twice"
         return line.make_finding("fix.invalid", message, locator.file, "column")
     return check_fix_text(line, locator.profile, locator.file) or position
@@ -218,20 +237,25 @@ def _apply_fixes(table: RawTable, fixes: Mapping[int, Mapping[int, Fix]], remark
         cells = list(row.cells)
         for column, fix in by_column.items():
             cells[column] = fix.text
-        rows[position] = RawRow(row.line, tuple(cells), by_column)
+        faults = {at: fault for at, fault in row.faults.items() if at not in by_column}
+        rows[position] = RawRow(row.line, tuple(cells), by_column, faults)
     return replace(table, rows=rows, remarks=(*table.remarks, *remarks)) if fixes or remarks else table
 
 
 def attach_fixes(typed: TypedTable) -> None:
     """Give the cells of corrected rows what stood there and who answers for it."""
-    raw = typed.raw
-    corrected = {row.line: row.fixes for row in raw.rows if row.fixes}
+    corrected = {}
+    for raw in typed.parts:
+        for row in raw.rows:
+            if row.fixes:
+                fixes = {raw.columns[position]: fix for position, fix in row.fixes.items()}
+                corrected[raw.source, row.line] = fixes
     if not corrected:
         return  # as in nearly every table: its rows need not be looked through
     for key, record in typed.rows.items():
-        if record.line not in corrected:
+        if (record.source, record.line) not in corrected:
             continue
-        fixes = {raw.columns[position]: fix for position, fix in corrected[record.line].items()}
+        fixes = corrected[record.source, record.line]
         index = {name: position for position, name in enumerate(record.cells)}
         cells = []
         for name, cell in record.cells.items():
@@ -239,9 +263,9 @@ def attach_fixes(typed: TypedTable) -> None:
         typed.rows[key] = replace(record, cells=RowValues(index, cells))
 
 
-def report_applied_fixes(tables: Mapping[str, RawTable]) -> Iterator[Finding]:
+def report_applied_fixes(tables: Iterable[RawTable]) -> Iterator[Finding]:
     """One finding a table, so that nobody forgets that some of its cells are read otherwise."""
-    for name, table in tables.items():
+    for table in tables:
         fixes = [(row, position, fix) for row in table.rows for position, fix in row.fixes.items()]
         if not fixes:
             continue
@@ -252,4 +276,4 @@ def report_applied_fixes(tables: Mapping[str, RawTable]) -> Iterator[Finding]:
             examples.append(f"{cell} {fix.original!r} as {fix.text!r} ({fix.person})")
         more = f" and {len(fixes) - _EXAMPLES} more" if len(fixes) > _EXAMPLES else ""
         message = f"{table.file}: read as {FILE} says: {', '.join(examples)}{more}"
-        yield finding("fix.applied", message, table=name, file=FILE)
+        yield finding("fix.applied", message, file=FILE, **table.place)

@@ -8,12 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
 
 from ..model.budget import NUMBER_CHARS
 from ..model.finding import Finding, Severity, finding
 from ..model.profile import Profile
-from ..model.record import Record
+from ..model.record import Record, RowPlace
 from ..model.waiver import Waiver, waive
 from .keys import parse_key_prefix
 from .validate import TypedTable, UnkeyedRow
@@ -40,9 +39,9 @@ class Tables:
     keyless
         Table -> those rows, whose cells are checked like all others. A copy of a whole row is not among them.
     keyless_errors
-        (table, line) -> columns of such a row with an error of their own.
+        Its place -> columns of such a row with an error of their own.
     broken
-        Table -> what is wrong with the table as a whole.
+        Tables that are wrong as a whole, in a source at least.
     findings
         Everything that is wrong, in the order of tables and lines.
     causes
@@ -64,8 +63,8 @@ class Tables:
     error_columns: Mapping[RowId, frozenset[str]]
     unkeyed: Mapping[str, Sequence[Finding]]
     keyless: Mapping[str, Sequence[Record]]
-    keyless_errors: Mapping[tuple[str, int], frozenset[str]]
-    broken: Mapping[str, Finding]
+    keyless_errors: Mapping[RowPlace, frozenset[str]]
+    broken: frozenset[str]
     findings: tuple[Finding, ...]
     causes: Mapping[RowId, Finding]
     referencing: Mapping[RowId, Sequence[Record]] = field(repr=False)
@@ -78,7 +77,7 @@ class Tables:
         cls, rows: Mapping[str, Mapping[str, Record]], referencing: Mapping[RowId, Sequence[Record]]
     ) -> Tables:
         """Rows that come from no table and have no error."""
-        return cls(rows, {}, {}, {}, {}, {}, (), {}, referencing, {}, {})
+        return cls(rows, {}, {}, {}, {}, frozenset(), (), {}, referencing, {}, {})
 
     @cached_property
     def records(self) -> Mapping[str, Mapping[str, Record]]:
@@ -120,7 +119,7 @@ class Tables:
         """Columns of a row with an error of their own."""
         if self.has_key(record):
             return self.error_columns.get((record.table, record.key), frozenset())
-        return self.keyless_errors.get((record.table, record.line), frozenset())
+        return self.keyless_errors.get(record.row_place, frozenset())
 
     def list_referencing(self, record: Record) -> list[Record]:
         """All rows that point to a row, those without a key of their own at the end."""
@@ -173,7 +172,12 @@ class Tables:
         known = (instead.get(reported, reported) for reported in self.findings)
         everything = dict.fromkeys((*known, *(reported for reported, _ in results)))
         order = {table: position for position, table in enumerate(self.rows)}
-        findings = sorted(everything, key=lambda f: (order.get(f.location.table or "", -1), f.location.line or 0))
+
+        def rank(found: Finding) -> tuple[int, str, int]:
+            where = found.location
+            return order.get(where.table or "", -1), where.source or "", where.line or 0
+
+        findings = sorted(everything, key=rank)
         return replace(self, findings=tuple(findings), causes=causes)
 
 
@@ -230,10 +234,8 @@ def link_tables(tables: Mapping[str, TypedTable], profile: Profile, waivers: Seq
         },
         unkeyed={name: [row.finding for row in typed.unkeyed] for name, typed in tables.items()},
         keyless={name: [row.record for row in _list_keyless(typed)] for name, typed in tables.items()},
-        keyless_errors={
-            (name, row.record.line): row.error_columns for name, typed in tables.items() for row in typed.unkeyed
-        },
-        broken={name: typed.broken for name, typed in tables.items() if typed.broken},
+        keyless_errors={row.record.row_place: row.error_columns for typed in tables.values() for row in typed.unkeyed},
+        broken=frozenset(name for name, typed in tables.items() if typed.broken),
         findings=tuple(reported for typed in tables.values() for reported in typed.findings),
         causes=causes,
         referencing=referencing,
@@ -316,8 +318,9 @@ def _collect_unkeyed_children(
 
 def _collect_own_causes(tables: Mapping[str, TypedTable]) -> Iterator[tuple[RowId, Finding]]:
     for name, typed in tables.items():
-        for key in typed.rows:
-            cause = typed.broken or typed.causes.get(key)
+        broken = typed.broken
+        for key, row in typed.rows.items():
+            cause = broken.get(row.source) or typed.causes.get(key)
             if cause is not None:
                 yield (name, key), cause
 
@@ -327,14 +330,14 @@ def _check_missing_rows(
 ) -> Iterator[tuple[Finding, Sequence[RowId]]]:
     """Rows that point to nothing, and why: a missing or broken table, a row whose key is unreadable, a wrong key."""
     rows = [row for reference in references for row in reference.withheld]
-    spec = target.raw.spec
-    if not target.raw.present:
+    spec, absent = target.spec, target.parts[0]
+    if not absent.present:
         first = references[0]
-        message = f"there is no {target.raw.file}, but {first.row.table} {first.row.key} points to {first.key}"
-        yield finding("table.missing", message, table=spec.name, file=target.raw.file), rows
+        message = f"there is no {absent.file}, but {first.row.table} {first.row.key} points to {first.key}"
+        yield finding("table.missing", message, table=spec.name, file=absent.file), rows
         return
-    if target.broken and not target.has_keys:
-        yield target.broken, rows
+    if target.without_keys:
+        yield target.without_keys, rows
         return
     by_key: dict[str, list[_Reference]] = {}
     for reference in references:
@@ -347,7 +350,7 @@ def _check_missing_rows(
         for reference in group:
             row, column = reference.row, reference.column
             message = f"{column}: {spec.name} has no row {key}"
-            place: dict[str, Any] = {"table": row.table, "line": row.line, "key": row.key or None}
+            place = row.place() | {"key": row.key or None}
             yield finding("link.dangling", message, column=column, value=key, **place), reference.withheld
 
 
@@ -388,7 +391,7 @@ def _parse_lab(key: str) -> str:
 def _names_other_lab(row: UnkeyedRow, key: str, target: TypedTable) -> bool:
     """Whether what stands in a row's key cell is of another lab than a key."""
     initials = _parse_lab(row.record.key)
-    return initials in target.raw.spec.labs and initials != _parse_lab(key)
+    return initials in target.spec.labs and initials != _parse_lab(key)
 
 
 def _list_gaps(lab: str, target: TypedTable, unkeyed: Mapping[int, UnkeyedRow]) -> list[tuple[int, int, int]]:
@@ -397,13 +400,13 @@ def _list_gaps(lab: str, target: TypedTable, unkeyed: Mapping[int, UnkeyedRow]) 
     Numbers are given one after the other: behind 0003, the second row without a key has at most 0005, and less than
     the next key that can be read.
     """
-    places = [(row.line, int(key[-4:]), -1) for key, row in target.rows.items() if _parse_lab(key) == lab]
-    places += [(row.record.line, 0, position) for position, row in unkeyed.items()]
-    places.sort()
+    lines = [(row.row_place, int(key[-4:]), -1) for key, row in target.rows.items() if _parse_lab(key) == lab]
+    lines += [(row.record.row_place, 0, position) for position, row in unkeyed.items()]
+    places = [(number, position) for _, number, position in sorted(lines)]
     gaps = []
     before, waiting = 0, 0
     after = _list_next_numbers(places)
-    for (_, number, position), following in zip(places, after, strict=True):
+    for (number, position), following in zip(places, after, strict=True):
         if position < 0:
             before, waiting = number, 0
         else:
@@ -412,10 +415,10 @@ def _list_gaps(lab: str, target: TypedTable, unkeyed: Mapping[int, UnkeyedRow]) 
     return gaps
 
 
-def _list_next_numbers(places: Sequence[tuple[int, int, int]]) -> list[int]:
+def _list_next_numbers(places: Sequence[tuple[int, int]]) -> list[int]:
     """For each place, the number of the next key that can be read."""
     numbers, following = [], 10_000
-    for _, number, position in reversed(places):
+    for number, position in reversed(places):
         numbers.append(following)
         following = number if position < 0 else following
     return numbers[::-1]
@@ -428,7 +431,7 @@ def _strip_zeros(digits: str) -> str:
 
 def _check_circles(typed: TypedTable, relation: str) -> Iterator[tuple[Finding, Sequence[RowId]]]:
     """Rows of one table that depend on themselves; the link of the first is cut."""
-    table = typed.raw.spec.name
+    table = typed.spec.name
     done: set[str] = set()
     for start in typed.rows:
         path: dict[str, None] = {}  # a set that keeps its order
@@ -442,7 +445,5 @@ def _check_circles(typed: TypedTable, relation: str) -> Iterator[tuple[Finding, 
             del typed.parents[first.key][relation]
             chain = " -> ".join((*keys, keys[0])) if len(keys) > 1 else f"{first.key} points to itself"
             column = f"{relation}_id"
-            place: dict[str, Any] = {"table": table, "line": first.line, "key": first.key, "column": column}
-            value = first.cells[column].text
-            yield finding("link.circle", f"{column}: {chain}", value=value, **place), [(table, k) for k in keys]
+            yield finding("link.circle", f"{column}: {chain}", **first.place(column)), [(table, k) for k in keys]
         done.update(path)

@@ -12,8 +12,14 @@ from pathlib import Path
 from ..model.budget import TABLE_BYTES, OverBudget, read_file
 from ..model.profile import TableSpec
 from .delimited import detect_delimiter, split_lines
-from .raw import TableSource
+from .raw import TableSource, TableSources
 from .unread_files import SUFFIXES
+
+
+def find_source(sources: TableSources, file: str) -> TableSource:
+    """The source of a row, by the file that it stands in; where there are several and none is named, the first."""
+    own = (one for one in sources.parts if one.label and file.startswith((f"{one.label}/", f"{one.label}!")))
+    return next(own, sources.parts[0])
 
 
 def find_table_file(source: TableSource, table: str) -> Path | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ _NO_FAULTS: Mapping[int, Finding] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """The ``[tables]`` entry of ``neuropress.toml``.
+    """Where tables are kept: one of the ``[tables]`` of ``neuropress.toml``.
 
     Attributes
     ----------
@@ -36,15 +36,15 @@ class TableSource:
         Of text files; UTF-8, and found out from the header, unless stated.
     schema
         Of a PostgreSQL database.
-    fixes
-        File of a dataset's signed fixes, which are laid over the tables wherever they come from.
+    label
+        What its tables go by where there are several sources; empty for the only one.
     """
 
     location: str
     encoding: str = "utf-8"
     delimiter: str = ""
     schema: str = "public"
-    fixes: str = ""
+    label: str = ""
 
     @property
     def display_name(self) -> str:
@@ -53,6 +53,29 @@ class TableSource:
             return Path(self.location).name
         scheme, _, rest = self.location.partition("://")
         return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+
+
+@dataclass(frozen=True, slots=True)
+class TableSources:
+    """The whole ``[tables]`` entry: a table may be kept in several sources, as one file for each lab.
+
+    Attributes
+    ----------
+    parts
+        In the order in which rows are read.
+    fixes
+        File of a dataset's signed fixes, which are laid over the tables wherever they come from.
+    """
+
+    parts: tuple[TableSource, ...]
+    fixes: str = ""
+
+    @classmethod
+    def of(cls, source: TableSources | TableSource | Path) -> TableSources:
+        """One source, or a folder of tables, as all that there is."""
+        if isinstance(source, Path):
+            source = TableSource(str(source))
+        return cls((source,)) if isinstance(source, TableSource) else source
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +104,7 @@ class RawRow:
 
 @dataclass(frozen=True)
 class RawTable:
-    """One table as its source holds it.
+    """One table as one source holds it.
 
     Attributes
     ----------
@@ -95,6 +118,10 @@ class RawTable:
         False when there is no such source.
     remarks
         What withholds no row: unknown columns, and what is wrong with fixes of this table.
+    source
+        The file again, by which its rows are told from those of other sources; empty for the only source.
+    label
+        Of its `TableSource`.
     """
 
     spec: TableSpec
@@ -104,11 +131,49 @@ class RawTable:
     findings: tuple[Finding, ...] = ()
     present: bool = True
     remarks: tuple[Finding, ...] = ()
+    source: str = ""
+    label: str = ""
 
     @cached_property
     def positions(self) -> Mapping[str, int]:
         """Column of the table -> where it stands; a misspelt one under the name that is meant."""
         return map_columns(self.columns, self.spec)
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """The table: parts of a `Location`."""
+        return {"table": self.spec.name, **({"source": self.source} if self.source else {})}
+
+    def under(self, label: str) -> RawTable:
+        """The same table as one of several, its file named by the source's label."""
+        _, mark, name = self.file.partition("!")
+        file = f"{label}!{name}" if mark else f"{label}/{self.file}"  # a sheet or a database's table, or a file
+
+        def relabel(found: Finding) -> Finding:
+            where = found.location
+            return replace(found, location=replace(where, source=file, file=None)) if where.table else found
+
+        rows = self.rows
+        if any(row.faults for row in rows):
+            rows = [replace(row, faults={at: relabel(fault) for at, fault in row.faults.items()}) for row in rows]
+        return replace(
+            self,
+            file=file,
+            rows=rows,
+            findings=tuple(map(relabel, self.findings)),
+            remarks=tuple(map(relabel, self.remarks)),
+            source=file,
+            label=label,
+        )
+
+
+type RawParts = Sequence[RawTable]
+"""One table as it stands in each source that has it."""
+
+
+def choose_part(parts: RawParts, label: str) -> RawTable:
+    """A table as one source has it; one that is not present, if that source does not have it."""
+    return next((table for table in parts if table.label == label), None) or replace(parts[0], present=False)
 
 
 def make_broken_table(spec: TableSpec, file: str, *findings: Finding) -> RawTable:

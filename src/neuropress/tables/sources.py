@@ -16,10 +16,12 @@ from ..model.profile import Profile, TableSpec
 from .delimited import read_csv
 from .postgres import read_postgres
 from .raw import (
+    RawParts,
     RawRow,
     RawTable,
     TableSize,
     TableSource,
+    TableSources,
     find_close_columns,
     make_broken_table,
     make_over_budget_table,
@@ -30,8 +32,25 @@ from .unread_files import SUFFIXES
 from .workbook import read_workbook
 
 
-def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, RawTable]:
-    """All tables of a profile, as they stand in their source. The source is only ever read.
+def read_sources(sources: TableSources, profile: Profile) -> Mapping[str, RawParts]:
+    """All tables of a profile, each as it stands in every source that has it. Sources are only ever read.
+
+    Of a table that no source has there is one, which is not `present`.
+
+    Raises
+    ------
+    Problem, OSError
+        As `read_source`.
+    """
+    parts: dict[str, list[RawTable]] = {}
+    for source in sources.parts:
+        for name, table in read_source(source, profile).items():
+            parts.setdefault(name, []).append(table.under(source.label) if source.label else table)
+    return {name: tuple(t for t in tables if t.present) or (tables[0],) for name, tables in parts.items()}
+
+
+def read_source(source: TableSource, profile: Profile) -> Mapping[str, RawTable]:
+    """All tables of a profile, as they stand in one source.
 
     Raises
     ------
@@ -40,7 +59,6 @@ def read_source(source: TableSource | Path, profile: Profile) -> Mapping[str, Ra
     OSError
         The machine or the database could not be read.
     """
-    source = TableSource(str(source)) if isinstance(source, Path) else source
     specs = profile.tables.values()
     if source.location.startswith(("postgresql://", "postgres://")):
         return read_postgres(source, specs)

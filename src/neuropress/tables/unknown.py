@@ -41,4 +41,4 @@ def check_unknown_columns(table: RawTable) -> Iterator[Finding]:
             for fault in find_personal_text(text)[:1]:
                 # Without the text: findings are sent on, and nobody has said that it is public.
                 message = f"{name}: {_WORDS[fault.id]} stands in a column that is not known: the cell is in no result"
-                yield finding(fault.id, message, table=spec.name, line=row.line, column=name)
+                yield finding(fault.id, message, line=row.line, column=name, **table.place)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from pathlib import Path
 
 from ..model.finding import Finding, finding
-from .raw import RawTable, TableSource
+from .raw import RawParts, RawTable, TableSource, TableSources, choose_part
 
 SUFFIXES = (".csv", ".tsv", ".jsonl")
 """Of a table's file, in the order in which they are looked for."""
@@ -27,8 +27,17 @@ _BACKUP_END = re.compile(r"(?i)(?:\.(?:bak|old|orig|backup|save|swp|tmp|partial)
 _BACKUP_START = re.compile(r"(?i)^(?:copy of |kopie von |~\$|#)")
 
 
-def check_unread_files(source: TableSource, tables: Mapping[str, RawTable]) -> Iterator[Finding]:
+def check_unread_files(sources: TableSources, tables: Mapping[str, RawParts]) -> Iterator[Finding]:
     """A finding for each file, sheet or table of a source that looks like something and is read by nobody."""
+    beside = {Path(sources.fixes).parent / name for name in BESIDE} if sources.fixes else set()
+    beside |= {Path(source.location) for source in sources.parts}
+    for source in sources.parts:
+        own = {name: choose_part(parts, source.label) for name, parts in tables.items()}
+        yield from _check_source(source, own, beside)
+
+
+def _check_source(source: TableSource, tables: Mapping[str, RawTable], beside: Set[Path]) -> Iterator[Finding]:
+    """`beside`: files of the dataset and other sources, which may lie among the tables."""
     path = Path(source.location)
     known = {name for name, table in tables.items() if table.present}
     if "://" in source.location:
@@ -42,8 +51,7 @@ def check_unread_files(source: TableSource, tables: Mapping[str, RawTable]) -> I
 
         yield from _check_near_names(list_table_names(path), path.name, "table", known, tables)
     elif path.is_dir():
-        own = bool(source.fixes) and Path(source.fixes).parent == path
-        yield from _check_files_beside(path, own, known, tables)
+        yield from _check_files_beside(path, beside, known, tables)
 
 
 def _check_sheets(path: Path, known: Collection[str], tables: Mapping[str, RawTable]) -> Iterator[Finding]:
@@ -82,15 +90,16 @@ def _guess_table(stem: str, tables: Collection[str]) -> str:
 
 
 def _check_files_beside(
-    folder: Path, own: bool, known: Collection[str], tables: Mapping[str, RawTable]
+    folder: Path, beside: Set[Path], known: Collection[str], tables: Mapping[str, RawTable]
 ) -> Iterator[Finding]:
-    """`own`: the tables lie in the dataset's own folder, among its settings and results."""
+    # Where tables lie in the dataset's own folder, its settings and results do, too.
+    own = folder / BESIDE[0] in beside
     read = {f"{name}{suffix}" for name in tables for suffix in SUFFIXES}
     count = 0
     for path in sorted(folder.iterdir()):
         if path.name in read or path.name.startswith(".") or path.name.casefold().startswith("readme"):
             continue
-        if own and (path.name in BESIDE or path.suffix == ".toml" or path.is_dir()):
+        if path in beside or (own and (path.suffix == ".toml" or path.is_dir())):
             continue
         namesakes = [folder / name for name in read if name.casefold() == path.name.casefold()]
         if any(_is_same_file(path, namesake) for namesake in namesakes):

@@ -8,12 +8,12 @@ from typing import Any, TypeGuard
 
 from ..model.finding import Finding, Severity, finding
 from ..model.privacy import hide_private, shorten
-from ..model.profile import Profile
+from ..model.profile import Profile, TableSpec
 from ..model.record import Cell, Record, Value
 from ..model.waiver import Waiver, waive
 from .cells import FlaggedCell, build_cell_parser
 from .keys import find_key_fault
-from .raw import RawRow, RawTable, number_names
+from .raw import RawParts, RawRow, RawTable, number_names
 from .schema import Conditional, compile_table_schema
 
 _NO_COLUMNS: frozenset[str] = frozenset()
@@ -87,10 +87,12 @@ class UnkeyedRow:
 
 @dataclass(slots=True)
 class TypedTable:
-    """One table's rows while they are being understood.
+    """One table's rows, of all sources, while they are being understood.
 
     Attributes
     ----------
+    spec, parts
+        The table, and it as each source has it.
     rows
         Key -> row, also rows with faulty cells, whose value there is None. The parents
         and companions are filled in by linking; nobody changes them afterwards.
@@ -104,11 +106,10 @@ class TypedTable:
         Key -> what keeps the row from being used; a waived error where the row cannot be understood.
     waivers
         Errors that they cover become warnings.
-    broken
-        What is wrong with the table as a whole.
     """
 
-    raw: RawTable
+    spec: TableSpec
+    parts: RawParts
     rows: dict[str, Record] = field(default_factory=dict)
     parents: dict[str, dict[str, Record]] = field(default_factory=dict)
     companions: dict[str, list[Record]] | None = None
@@ -119,22 +120,29 @@ class TypedTable:
     waivers: Sequence[Waiver] = ()
 
     @property
-    def broken(self) -> Finding | None:
-        """The first finding on the table as a whole."""
-        return self.raw.findings[0] if self.raw.findings else None
+    def broken(self) -> Mapping[str, Finding]:
+        """Source -> what is wrong with the table there as a whole, the first of it."""
+        return {raw.source: raw.findings[0] for raw in self.parts if raw.findings}
 
     @property
-    def has_keys(self) -> bool:
-        """Whether its keys can be read: what they do not name is not there."""
-        return self.raw.spec.key in self.raw.positions
+    def without_keys(self) -> Finding | None:
+        """Why keys of a source cannot be read: what the others do not name may be there."""
+        unread = (raw.findings[0] for raw in self.parts if raw.findings and self.spec.key not in raw.positions)
+        return next(unread, None)
 
     def add_row(
-        self, key: str, line: int, cells: Mapping[str, Cell], values: Mapping[str, Value], error_columns: frozenset[str]
+        self,
+        key: str,
+        row: RawRow,
+        source: str,
+        cells: Mapping[str, Cell],
+        values: Mapping[str, Value],
+        error_columns: frozenset[str],
     ) -> None:
         """Take a row that has a key of its own."""
         parents: dict[str, Record] = {}
         companions = self.companions.setdefault(key, []) if self.companions is not None else ()
-        self.rows[key] = Record(self.raw.spec.name, key, line, cells, values, parents, companions)
+        self.rows[key] = Record(self.spec.name, key, row.line, cells, values, parents, companions, source)
         self.parents[key] = parents
         if error_columns:
             self.error_columns[key] = error_columns
@@ -142,7 +150,8 @@ class TypedTable:
     def add_unkeyed_row(
         self,
         key: str,
-        line: int,
+        row: RawRow,
+        source: str,
         cells: Mapping[str, Cell],
         values: Mapping[str, Value],
         error_columns: frozenset[str],
@@ -150,20 +159,27 @@ class TypedTable:
     ) -> None:
         """Take a row that has no key of its own."""
         parents: dict[str, Record] = {}
-        record = Record(self.raw.spec.name, key, line, cells, values, parents)
+        record = Record(self.spec.name, key, row.line, cells, values, parents, source=source)
         first = self.rows.get(key)
         is_copy = first is not None and first.cells == cells
         self.unkeyed.append(UnkeyedRow(record, reason, error_columns, parents, is_copy))
 
 
-def parse_table(raw: RawTable, profile: Profile, waivers: Sequence[Waiver] = ()) -> TypedTable:
-    """Understand every row of a raw table."""
-    raw = replace(raw, findings=tuple(waive(shorten(reported), waivers) for reported in raw.findings))
-    typed = TypedTable(raw, findings=list(raw.findings), waivers=waivers)
-    if raw.spec.name in profile.accompanied:
+def parse_table(parts: RawParts, profile: Profile, waivers: Sequence[Waiver] = ()) -> TypedTable:
+    """Understand every row of a table, in the order of its sources; a key is taken once in all of them."""
+    parts = tuple(
+        replace(raw, findings=tuple(waive(shorten(reported), waivers) for reported in raw.findings)) for raw in parts
+    )
+    typed = TypedTable(parts[0].spec, parts, findings=[one for raw in parts for one in raw.findings], waivers=waivers)
+    if typed.spec.name in profile.accompanied:
         typed.companions = {}
-    if not raw.columns:
-        return typed
+    for raw in parts:
+        if raw.columns:
+            _parse_rows(raw, typed, profile)
+    return typed
+
+
+def _parse_rows(raw: RawTable, typed: TypedTable, profile: Profile) -> None:
     layout = _TableLayout.of(raw)
     parsers = []
     for name in layout.values:
@@ -175,16 +191,16 @@ def parse_table(raw: RawTable, profile: Profile, waivers: Sequence[Waiver] = ())
     for row in raw.rows:
         texts = row.cells
         if len(texts) != len(raw.columns):
-            _add_ragged_row(row, typed, profile)
+            _add_ragged_row(row, raw, typed, profile)
             continue
         _add_row(row, [parse(texts[position]) for parse, position in parsers] + nothing, layout, typed)
-    return typed
 
 
 @dataclass(frozen=True, slots=True)
 class _TableLayout:
     """What the rows of a table share: where texts and values stand, and the conditions within a row."""
 
+    raw: RawTable
     texts: Mapping[str, int]
     values: Mapping[str, int]
     conditionals: tuple[Conditional, ...]
@@ -204,6 +220,7 @@ class _TableLayout:
         # Beyond the cells of a row stands one more, which is blank.
         texts |= dict.fromkeys(absent, len(raw.columns))
         return cls(
+            raw=raw,
             texts=texts,
             values={name: position for position, name in enumerate((*names, *absent))},
             conditionals=compile_table_schema(spec.name, spec.schema).conditionals,
@@ -232,10 +249,10 @@ def _is_unflagged(parsed: list[Value | FlaggedCell]) -> TypeGuard[list[Value]]:
 def _add_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLayout, typed: TypedTable) -> None:
     """A row without any finding is taken as it is, which nearly all rows are; the others are judged."""
     if _is_unflagged(parsed) and not layout.absent and not row.faults:
-        key = row.cells[layout.texts[typed.raw.spec.key]]
+        key = row.cells[layout.texts[typed.spec.key]]
         values = RowValues(layout.values, parsed)
         if key not in typed.rows and not layout.has_conflict(values):
-            typed.add_row(key, row.line, layout.make_cells(row.cells), values, _NO_COLUMNS)
+            typed.add_row(key, row, layout.raw.source, layout.make_cells(row.cells), values, _NO_COLUMNS)
             return
     _judge_row(row, parsed, layout, typed)
 
@@ -243,12 +260,12 @@ def _add_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLayou
 class _JudgedRow:
     """The findings on one row, and its columns with an error that nobody answers for."""
 
-    def __init__(self, row: RawRow, key: str, typed: TypedTable, absent: frozenset[str]) -> None:
+    def __init__(self, row: RawRow, key: str, typed: TypedTable, layout: _TableLayout) -> None:
         self.findings: list[Finding] = []
-        self.error_columns: set[str] = set(absent)
-        self._private = typed.raw.spec.private
+        self.error_columns: set[str] = set(layout.absent)
+        self._private = typed.spec.private
         self._waivers = typed.waivers
-        self._place: dict[str, Any] = {"table": typed.raw.spec.name, "line": row.line, "key": key or None}
+        self._place: dict[str, Any] = {"line": row.line, "key": key or None, **layout.raw.place}
 
     def add_finding(self, id: str, message: str, column: str, **more: Any) -> bool:
         """Add a finding on a cell; whether it is an error that nobody answers for."""
@@ -280,10 +297,10 @@ class _JudgedRow:
 
 
 def _judge_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLayout, typed: TypedTable) -> None:
-    spec, position = typed.raw.spec, layout.texts
+    spec, position = typed.spec, layout.texts
     texts = (*row.cells, "")
     key = texts[position[spec.key]]
-    judged = _JudgedRow(row, key, typed, layout.absent)
+    judged = _JudgedRow(row, key, typed, layout)
     resolved: list[Value] = []
     for name, cell in zip(layout.values, parsed, strict=True):
         refused = row.faults.get(position[name])
@@ -301,7 +318,8 @@ def _judge_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLay
     _judge_conditions(judged, values, texts, layout)
     first = typed.rows.get(key)
     if first is not None and spec.key not in judged.error_columns:
-        message = f"{spec.key}: {key} is already the key of line {first.line}"
+        where = f" of {first.source}" if first.source != layout.raw.source else ""
+        message = f"{spec.key}: {key} is already the key of line {first.line}{where}"
         judged.add_finding("key.duplicate", message, spec.key, value=key)
         judged.error_columns.add(spec.key)  # waived or not: two rows cannot have one key
     typed.findings += judged.findings
@@ -310,11 +328,11 @@ def _judge_row(row: RawRow, parsed: list[Value | FlaggedCell], layout: _TableLay
         typed.causes.setdefault(key, cause)
     cells, error_columns = layout.make_cells(row.cells), frozenset(judged.error_columns)
     if spec.key not in error_columns:
-        typed.add_row(key, row.line, cells, values, error_columns)
+        typed.add_row(key, row, layout.raw.source, cells, values, error_columns)
         return
     of_key = (reported for reported in judged.findings if reported.location.column == spec.key)
-    reason = next(of_key, None) or typed.raw.findings[0]
-    typed.add_unkeyed_row(key, row.line, cells, values, error_columns, reason)
+    reason = next(of_key, None) or layout.raw.findings[0]
+    typed.add_unkeyed_row(key, row, layout.raw.source, cells, values, error_columns, reason)
 
 
 def _judge_conditions(judged: _JudgedRow, values: RowValues[Value], texts: Sequence[str], layout: _TableLayout) -> None:
@@ -333,14 +351,13 @@ def _judge_conditions(judged: _JudgedRow, values: RowValues[Value], texts: Seque
             judged.error_columns.add(column)
 
 
-def _add_ragged_row(row: RawRow, typed: TypedTable, profile: Profile) -> None:
+def _add_ragged_row(row: RawRow, raw: RawTable, typed: TypedTable, profile: Profile) -> None:
     """A row whose cells cannot be assigned to columns: kept with its key, where that can be read."""
-    raw = typed.raw
     message = f"the row has {len(row.cells)} cells, the header {len(raw.columns)}"
     position = raw.positions.get(raw.spec.key, len(row.cells))
     text = row.cells[position] if position < len(row.cells) else ""
     has_key = bool(text) and find_key_fault(text, (raw.spec.name,), profile) is None and text not in typed.rows
-    place: dict[str, Any] = {"table": raw.spec.name, "line": row.line, "key": text if has_key else None}
+    place: dict[str, Any] = {"line": row.line, "key": text if has_key else None, **raw.place}
     ragged = waive(finding("table.row_ragged", message, **place), typed.waivers)
     typed.findings.append(ragged)
     # Nothing but the key is trusted; it has all columns nevertheless.
@@ -350,7 +367,8 @@ def _add_ragged_row(row: RawRow, typed: TypedTable, profile: Profile) -> None:
     nothing: RowValues[Value] = RowValues(index, [None] * len(index))
     if has_key:
         typed.causes.setdefault(text, ragged)
-        typed.add_row(text, row.line, cells, nothing, frozenset(index))
+        typed.add_row(text, row, raw.source, cells, nothing, frozenset(index))
     else:
         # What stands in the key's place may be a private cell: the row goes by its line.
-        typed.add_unkeyed_row("" if raw.spec.private else text, row.line, cells, nothing, frozenset(index), ragged)
+        key = "" if raw.spec.private else text
+        typed.add_unkeyed_row(key, row, raw.source, cells, nothing, frozenset(index), ragged)

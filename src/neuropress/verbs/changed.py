@@ -9,7 +9,7 @@ from pathlib import Path
 from ..config import FILE, Config
 from ..model.finding import Finding, Location
 from ..tables import FIXES
-from ..tables.places import TextTable, find_table_file
+from ..tables.places import TextTable, find_source, find_table_file
 
 BESIDE = {"waivers": "waivers.csv", "fixes": FIXES}
 """Files of a dataset that findings name like tables."""
@@ -56,12 +56,12 @@ class RepositoryPlaces:
         self._config = config
         self._repository = find_repository(config.root)
         self._files: dict[tuple[str | None, str | None], tuple[Path, str] | None] = {}
-        self._texts: dict[str, TextTable] = {}
+        self._texts: dict[Path, TextTable] = {}
 
     def find(self, found: Finding) -> RepositoryPlace | None:
         """The place of a finding; None where no file of the repository is at fault."""
         where = found.location
-        asked = (where.table, None if where.table else where.file)
+        asked = (where.table, where.source if where.table else where.file)
         if asked not in self._files:  # tens of thousands of findings are about a dozen files
             self._files[asked] = self._find_file(where)
         known = self._files[asked]
@@ -71,7 +71,7 @@ class RepositoryPlaces:
         if path.suffix not in _TEXTS:  # a workbook has no lines that could be shown
             return RepositoryPlace(file, where.line if path.name == FILE else None)
         if where.table and where.line and where.column:
-            line, column = self._open_text(where.table, path).find_cell(where.line, where.column) or (where.line, None)
+            line, column = self._open_text(where, path).find_cell(where.line, where.column) or (where.line, None)
             return RepositoryPlace(file, line, column)
         return RepositoryPlace(file, where.line)
 
@@ -82,19 +82,19 @@ class RepositoryPlaces:
         if where.table in BESIDE:
             path = root / BESIDE[where.table]
         elif where.table:
-            path = find_table_file(self._config.tables, where.table)
+            path = find_table_file(find_source(self._config.tables, where.source or ""), where.table)
         elif where.file:
-            beside = Path(self._config.tables.location) / where.file
-            candidates = (root / where.file, Path(where.file).absolute(), beside)
+            beside = [Path(source.location) / where.file for source in self._config.tables.parts]
+            candidates = (root / where.file, Path(where.file).absolute(), *beside)
             path = next((candidate for candidate in candidates if candidate.is_file()), None)
         if path is None or not path.is_relative_to(self._repository):
             return None
         return path, path.relative_to(self._repository).as_posix()
 
-    def _open_text(self, table: str, path: Path) -> TextTable:
-        if table not in self._texts:
-            source = self._config.tables
-            spec = self._config.profile.tables.get(table)
+    def _open_text(self, where: Location, path: Path) -> TextTable:
+        if path not in self._texts:
+            source = find_source(self._config.tables, where.source or "")
+            spec = self._config.profile.tables.get(where.table or "")
             stated = (source.encoding, source.delimiter) if spec else ("utf-8", "")
-            self._texts[table] = TextTable(path, spec, *stated)
-        return self._texts[table]
+            self._texts[path] = TextTable(path, spec, *stated)
+        return self._texts[path]

@@ -179,11 +179,11 @@ def classify_cells(config: Config, results: Results) -> Coverage:
     cells = 0
     tables = read_tables(config.tables, config.profile)
     for name, spec in config.profile.tables.items():
-        table = tables[name]
-        for column in spec.columns if table.present or not spec.optional_table else ():
+        parts = tables[name]
+        for column in spec.columns if parts[0].present or not spec.optional_table else ():
             counts[f"{name}.{column}"] = Counter()
-        cells += sum(len(row.cells) for row in table.rows)
-        for row, raw in zip(raw_rows(table), table.rows, strict=True):
+        cells += sum(len(row.cells) for table in parts for row in table.rows)
+        for row, raw in ((row, raw) for table in parts for row, raw in zip(raw_rows(table), table.rows, strict=True)):
             paths = results.carried.get(row_text(row), ())
             for column, text in zip(row.cells, raw.cells, strict=True):
                 held = text and not row.cells[column]  # blanked, because it is or may be private
@@ -266,7 +266,8 @@ def list_places(config: Config, results: Results, cell: str) -> list[Place]:
     key, _, column = rest.rpartition(".")
     tables = read_tables(config.tables, config.profile)
     named = config.profile.tables[table].key if table in tables else ""
-    rows = [row for row in raw_rows(tables[table]) if key in (row.key, row.cells.get(named))] if named else []
+    everything = (row for part in tables.get(table, ()) for row in raw_rows(part))
+    rows = [row for row in everything if key in (row.key, row.cells.get(named))]
     if not any(column in row.cells for row in rows):
         raise problem("coverage.no_cell", f"the tables have no cell {cell}; it is written table.key.column", value=cell)
     spec = config.profile.tables[table]

@@ -147,7 +147,8 @@ def export_tables(found: Gathered, to: Path, folder: Path | None = None) -> Mapp
         ``export.profile``: the tables are not known.
     """
     for dataset in (find_dataset(to), folder):
-        if dataset and to.resolve() == Path(load_config(dataset).tables.location).resolve():
+        sources = load_config(dataset).tables.parts if dataset else ()
+        if to.resolve() in (Path(source.location).resolve() for source in sources):
             raise problem("export.over_tables", f"{to} holds the tables of a dataset", file=str(to))
     counts = {}
     specs = found.tables or _find_profile(found, folder).tables
@@ -170,9 +171,10 @@ def _list_fixes(rows: Iterable[SourceRow], specs: Mapping[str, TableSpec]) -> It
 
 def canonical_tables(folder: Path, profile: Profile) -> Iterator[tuple[str, str]]:
     """Canonical form of the tables in a folder, to compare an export with."""
-    for name, table in read_tables(folder, profile).items():
-        if table.present:
-            yield name, format_canonical_csv(table.spec, raw_rows(table))
+    for name, parts in read_tables(folder, profile).items():
+        if parts[0].present:
+            rows = [row for table in parts for row in raw_rows(table)]
+            yield name, format_canonical_csv(parts[0].spec, rows)
 
 
 def _find_profile(found: Gathered, folder: Path | None) -> Profile:

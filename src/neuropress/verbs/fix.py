@@ -15,13 +15,14 @@ from ..config import Config
 from ..model.finding import Finding, Severity, problem
 from ..model.plan import digest
 from ..model.profile import Profile, TableSpec
-from ..model.record import Value
+from ..model.record import RowPlace, Value
 from ..model.report import Outcome, Report
 from ..storage.state import lock_dataset, write_atomic
-from ..tables import Tables, load_tables, read_source
+from ..tables import RawTable, Tables, load_tables, read_sources
 from ..tables.cells import FlaggedCell, build_cell_parser
 from ..tables.fixes import FILE, CellLocator, CellPosition, FixLine, check_fix_text, format_fixes, read_fixes
 from ..tables.keys import parse_key_prefix
+from ..tables.raw import RawRow
 from ..workspace import Workspace
 
 MENDED = ("cell.damaged", "cell.format", "cell.type", "cell.choice", "cell.date", "key.format")
@@ -32,21 +33,23 @@ def propose_lines(config: Config) -> list[FixLine]:
     """A line for every cell that is damaged or misspelt; `fix` is blank where it is not certain what was meant."""
     plain = replace(config.tables, fixes="")
     tables = load_tables(plain, config.profile)
-    raw = read_source(plain, config.profile)
-    rows = {(name, row.line): row.cells for name, table in raw.items() for row in table.rows}
+    rows: dict[RowPlace, tuple[RawTable, RawRow]] = {}
+    for parts in read_sources(plain, config.profile).values():
+        rows |= {(raw.spec.name, raw.source, row.line): (raw, row) for raw in parts for row in raw.rows}
     made = []
     for found in tables.findings:
-        table, column, line = found.location.table or "", found.location.column or "", found.location.line or 0
-        if found.id not in MENDED or found.severity is not Severity.ERROR or (table, line) not in rows:
+        place, column = found.location.row_place, found.location.column or ""
+        if found.id not in MENDED or found.severity is not Severity.ERROR or place not in rows:
             continue
-        spec, cells = config.profile.tables[table], rows[table, line]
+        raw, row = rows[place]
+        spec, table = raw.spec, raw.spec.name
         if column in spec.private:
             continue
-        text, key = (cells[raw[table].columns.index(name)] for name in (column, spec.key))
+        text, key = (row.cells[raw.columns.index(name)] for name in (column, spec.key))
         fix = _find_certain_text(text, column, spec, tables, config.profile)
         reason = found.message.removeprefix(f"{column}: ").removeprefix(f"{text!r} is ")
         id = _name_cell(table, key, column, text)
-        made.append(FixLine(id, table, key, str(line), column, text, fix, reason, found.id, person=""))
+        made.append(FixLine(id, table, key, str(row.line), column, text, fix, reason, found.id, person=""))
     return _drop_repeated_keys(made, config.profile)
 
 
@@ -134,7 +137,7 @@ def _apply_fixes(config: Config, path: Path) -> list[Outcome]:
     before, unreadable = read_fixes(record)
     if unreadable:
         return [Outcome(FILE, "not applied", unreadable[0].message, tuple(unreadable))]
-    finder = CellLocator(read_source(config.tables, config.profile), config.profile, path.name)
+    finder = CellLocator(read_sources(config.tables, config.profile), config.profile, path.name)
     held: dict[CellPosition | str, FixLine] = {}
     for line in before:
         spot = finder.locate_cell(line)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
+from typing import Any
 
 from ..model.finding import Problem
 from ..model.report import Outcome, Report
@@ -43,15 +44,20 @@ def _list_read_keys(workspace: Workspace) -> set[str]:
     return read
 
 
+def _describe_cell(cell: PathCell) -> dict[str, Any]:
+    (table, source, line), column = cell
+    return {"table": table, **({"source": source} if source else {}), "line": line, "column": column}
+
+
 def _describe_named(workspace: Workspace, named: Mapping[str, Sequence[PathCell]], read: set[str]) -> Iterator[Outcome]:
     """Whether the file that cells name is there, and whether a result is made from it."""
     roots = workspace.config.sources()
     expected = list_expected_keys(workspace.tables, workspace.config)
     for key, cells in named.items():
-        table, line, column = cells[0]
+        (table, source, line), column = cells[0]
         more = f" and {len(cells) - 1} more" if len(cells) > 1 else ""
-        where = f"{table} line {line} {column}{more}"
-        facts = {"cells": [{"table": table, "line": line, "column": column} for table, line, column in cells]}
+        where = f"{table} line {line}{f' of {source}' if source else ''} {column}{more}"
+        facts = {"cells": [_describe_cell(cell) for cell in cells]}
         try:
             roots.locate(key)
         except Problem as bad:

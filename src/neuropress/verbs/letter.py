@@ -165,7 +165,8 @@ def _make_entries(group: Sequence[Finding], *, shared: bool) -> tuple[Entry, ...
 
 
 def _describe_row(found: Finding) -> str:
-    line = f"line {found.location.line}" if found.location.line else ""
+    source = f" of {found.location.source}" if found.location.source else ""
+    line = f"line {found.location.line}{source}" if found.location.line else ""
     key = found.location.key or ""
     if not key.isprintable() or key != key.strip():
         key = repr(key)  # a line end in a damaged key would break the letter's lines

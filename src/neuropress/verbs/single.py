@@ -27,7 +27,7 @@ from ..readers import raw as raw_objects
 from ..results import KINDS, find_kind_by_suffix, load_kind
 from ..storage.roots import Folder
 from ..storage.state import DigestCache
-from ..tables import Tables, TableSource
+from ..tables import Tables, TableSources
 from ..tables.cells import FlaggedCell, build_cell_parser
 from .convert import Options, check_place, convert_one
 from .validate import validate_files
@@ -97,7 +97,7 @@ def convert_file(
             to.parent,
             profile,
             (path.parent,),
-            TableSource(""),
+            TableSources(()),
             {key: stated.options} if stated.options else {},
             scratch=Path(scratch),
         )

@@ -32,7 +32,7 @@ def draft_data_row(drafts: Drafts, spec: TableSpec, contents: tuple[Content, ...
 
 def find_rows_of_file(drafts: Drafts, spec: TableSpec, name: str, lab: str) -> Iterator[Draft]:
     """Rows of a lab that name a raw object of this name."""
-    raw = drafts.get_raw(spec.name)
+    raw = drafts.get_raw(spec.name, lab)
     for converter in list_converters(spec.name):
         column = load_converter(converter).COLUMN[spec.name]
         if column not in raw.columns or spec.key not in raw.columns:
@@ -41,4 +41,4 @@ def find_rows_of_file(drafts: Drafts, spec: TableSpec, name: str, lab: str) -> I
             cells = dict(zip(raw.columns, row.cells, strict=False))
             path = cells.get(column, "")
             if path.rstrip("/").endswith(f"/{name}") and cells.get(spec.key, "").startswith(f"{lab}_"):
-                yield Draft(spec.name, cells[spec.key], cells, path.rstrip("/"), written=True)
+                yield Draft(spec.name, lab, cells[spec.key], cells, path.rstrip("/"), written=True)

@@ -140,7 +140,7 @@ def _draft_session(contents: tuple[Content, ...], stated: Occasion, tables: Tabl
 
 def _find_subject(stated: Occasion, spec: TableSpec, tables: Tables, drafts: Drafts) -> str:
     """The stated subject; of a lab that has none yet, a drafted one. Empty: a person must say which of several."""
-    homes = [name for column in _list_subject_columns(spec, drafts) for name in spec.foreign[column]]
+    homes = [name for column in _list_subject_columns(spec, stated.lab, drafts) for name in spec.foreign[column]]
     prefixes = {drafts.config.profile.tables[name].prefix: name for name in homes}
     if not stated.subject:
         own = [key for name in homes for key in drafts.list_keys(name) if key.startswith(f"{stated.lab}_")]
@@ -155,10 +155,10 @@ def _find_subject(stated: Occasion, spec: TableSpec, tables: Tables, drafts: Dra
     return _draft_subject(prefixes[match[1]], stated, drafts, stated.subject)
 
 
-def _list_subject_columns(spec: TableSpec, drafts: Drafts) -> Iterator[str]:
+def _list_subject_columns(spec: TableSpec, lab: str, drafts: Drafts) -> Iterator[str]:
     """Columns of a table's file that name an animal."""
     names = spec.either or tuple(column for column in spec.foreign if column != "session_id")
-    yield from (column for column in names if column in drafts.get_raw(spec.name).columns)
+    yield from (column for column in names if column in drafts.get_raw(spec.name, lab).columns)
 
 
 def _draft_subject(table: str, stated: Occasion, drafts: Drafts, key: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,8 @@ from ...model.finding import problem
 from ...model.profile import TableSpec
 from ...model.toml import format_toml_text, format_toml_value
 from ...storage.state import write_atomic
-from ...tables import RawTable, read_tables
+from ...tables import RawParts, RawTable, TableSource, read_tables
+from ...tables.raw import choose_part
 
 HIGHEST = 9999
 
@@ -36,6 +38,7 @@ class Draft:
     """
 
     table: str
+    lab: str
     key: str
     row: Mapping[str, str]
     path: str = ""
@@ -50,18 +53,24 @@ class Drafts:
         self.made: list[Draft] = []
 
     @cached_property
-    def _raw(self) -> Mapping[str, RawTable]:
+    def _raw(self) -> Mapping[str, RawParts]:
         return read_tables(self.config.tables, self.config.profile)
 
-    def get_raw(self, table: str) -> RawTable:
-        """A table as it stands."""
-        return self._raw[table]
+    def get_raw(self, table: str, lab: str) -> RawTable:
+        """A table as it stands where the lab's rows are kept."""
+        return choose_part(self._raw[table], self._find_home(lab).label)
+
+    def _find_home(self, lab: str) -> TableSource:
+        """The source that has most rows of a lab, or else the first."""
+        counts: Counter[str] = Counter()
+        for parts in self._raw.values():
+            for raw in parts:
+                counts[raw.label] += sum(key.startswith(f"{lab}_") for key in _list_keys(raw))
+        return max(self.config.tables.parts, key=lambda source: counts[source.label])
 
     def list_keys(self, table: str) -> list[str]:
-        """What stands in a table's key column, also of faulty rows."""
-        raw = self._raw[table]
-        position = raw.columns.index(raw.spec.key) if raw.spec.key in raw.columns else 0
-        return [row.cells[position] for row in raw.rows if position < len(row.cells)]
+        """What stands in a table's key column, in all sources, also of faulty rows."""
+        return [key for raw in self._raw[table] for key in _list_keys(raw)]
 
     def draft(self, table: str, lab: str, cells: Mapping[str, str], *, key: str | None = None, path: str = "") -> Draft:
         """Draft a row; columns that its table's file does not have are left out.
@@ -71,10 +80,10 @@ class Drafts:
         Problem
             ``add.full``: the lab's numbers are used up.
         """
-        raw = self._raw[table]
+        raw = self.get_raw(table, lab)
         own = key or self._get_next_key(raw.spec, lab)
         row = dict.fromkeys(raw.columns, "") | {name: text for name, text in cells.items() if name in raw.columns}
-        draft = Draft(table, own, row | {raw.spec.key: own}, path)
+        draft = Draft(table, lab, own, row | {raw.spec.key: own}, path)
         self.made.append(draft)
         return draft
 
@@ -97,11 +106,15 @@ class Drafts:
 
     def write(self) -> None:
         """Append the rows, those that others refer to first."""
-        tables = self.config.tables
-        plain = tables.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
         for draft in self.made:
-            raw = self._raw[draft.table]
-            draft.written = plain and _append_row(Path(tables.location) / f"{draft.table}.csv", raw, draft.row)
+            source, raw = self._find_home(draft.lab), self.get_raw(draft.table, draft.lab)
+            plain = source.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
+            draft.written = plain and _append_row(Path(source.location) / f"{draft.table}.csv", raw, draft.row)
+
+
+def _list_keys(raw: RawTable) -> list[str]:
+    position = raw.columns.index(raw.spec.key) if raw.spec.key in raw.columns else 0
+    return [row.cells[position] for row in raw.rows if position < len(row.cells)]
 
 
 def list_converters(table: str) -> list[str]:
