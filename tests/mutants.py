@@ -4,7 +4,8 @@
 
 ``mutants.toml`` says which modules are tried with which tests, and which faults are known to survive
 and why. A sample drawn by the seed is tried in copies of the tree; a fault that no test notices and
-that is not on the list ends the run with 1.
+that is not on the list ends the run with 1. Each fault is tried with those tests that run its statement,
+also in child processes, the quickest first.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import ast
 import copy
+import json
 import os
 import queue
 import random
@@ -19,16 +21,18 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from mutant_lines import FOLDER, LINES
+from mutant_plugin import CHOSEN, TIMES
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "src/neuropress"
@@ -51,19 +55,20 @@ SWAPPED: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.IsNot: ast.Is,
 }
 EXACT = (ast.Eq, ast.NotEq, ast.In, ast.NotIn, ast.Is, ast.IsNot)
-SHORTEST_LIMIT = 60.0
-"""Seconds that a run of tests may always take; otherwise four times what it takes without a fault."""
+HANGS = -signal.SIGALRM
+"""Exit status of tests that do not come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A fault: the node at a place in a file, replaced by other code."""
+    """A fault: the node at a place in a file, replaced by other code; `lines` are those of its statement."""
 
     file: str
     line: int
     code: str
     change: str
     source: str
+    lines: range
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.code}   # {self.change}"
@@ -156,14 +161,24 @@ def mutants_of(file: str, text: str) -> Iterator[Mutant]:
     for line in data.splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
     lines = text.splitlines()
-    for parent in walk(ast.parse(text)):
+    tree = ast.parse(text)
+    statements = [(one, _list_own_lines(one)) for one in ast.walk(tree) if isinstance(one, ast.stmt)]
+    for parent in walk(tree):
         for node, new in faults(parent):
             begin = starts[node.lineno - 1] + node.col_offset  # type: ignore[attr-defined]
             end = starts[node.end_lineno - 1] + node.end_col_offset  # type: ignore[attr-defined]
             old = " ".join(data[begin:end].decode().split())
             made = (data[:begin] + new.encode() + data[end:]).decode()
             line = node.lineno  # type: ignore[attr-defined]
-            yield Mutant(file, line, lines[line - 1].strip(), f"{old} -> {new}", made)
+            own = min((own for _, own in statements if line in own), key=len)
+            yield Mutant(file, line, lines[line - 1].strip(), f"{old} -> {new}", made, own)
+
+
+def _list_own_lines(statement: ast.stmt) -> range:
+    """Lines of a statement, without those of the statements in it."""
+    inner = [child.lineno for child in ast.walk(statement) if isinstance(child, ast.stmt) and child is not statement]
+    end = min(inner, default=(statement.end_lineno or statement.lineno) + 1)
+    return range(statement.lineno, max(end, statement.lineno + 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,39 +220,99 @@ class Bench:
                     shutil.copyfile(source, root / name)
             self._copies.put(root)
 
-    def run(self, tests: Iterable[str], mutant: Mutant | None, limit: float | None) -> int | None:
-        """Exit status of the tests with a fault in the code, or without one; None when they do not come to an end."""
+    def time(self, tests: Iterable[str]) -> Coverage:
+        """Run tests without a fault, and note what they take and run."""
+        with self._copy() as root:
+            status = _run_tests(root, [*tests], {})
+            if status != 0:
+                raise SystemExit(f"these tests fail without a fault: {' '.join(tests)}")
+            return Coverage.read(root / "tmp")
+
+    def run(self, tests: Mapping[str, float], mutant: Mutant) -> int:
+        """Exit status of the tests with a fault in the code."""
+        with self._copy() as root:
+            (root / mutant.file).write_text(mutant.source, encoding="utf-8")
+            try:
+                return _run_tests(root, sorted({name.partition("::")[0] for name in tests}), tests)
+            finally:
+                shutil.copyfile(ROOT / mutant.file, root / mutant.file)
+
+    @contextmanager
+    def _copy(self) -> Iterator[Path]:
         root = self._copies.get()
         try:
-            if mutant:
-                (root / mutant.file).write_text(mutant.source, encoding="utf-8")
-            return _run_tests(root, tests, limit)
+            yield root
         finally:
-            if mutant:
-                shutil.copyfile(ROOT / mutant.file, root / mutant.file)
             self._copies.put(root)
 
 
-def _run_tests(root: Path, tests: Iterable[str], limit: float | None) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Seconds of each test, and the tests that run each line of a file."""
+
+    times: Mapping[str, float]
+    tests: Mapping[tuple[str, int], set[str]]
+
+    @classmethod
+    def read(cls, folder: Path) -> Coverage:
+        """What a run of tests has noted."""
+        tests: dict[tuple[str, int], set[str]] = {}
+        for noted in (folder / LINES).read_text("utf-8", errors="replace").split("\n"):
+            file, _, rest = noted.partition("\t")
+            line, _, test = rest.partition("\t")
+            if line.isdigit():
+                tests.setdefault((f"{PACKAGE}/{file}", int(line)), set()).add(test)
+        return cls(json.loads((folder / TIMES).read_text()), tests)
+
+    def choose_tests(self, mutant: Mutant) -> dict[str, float]:
+        """Tests that run the statement, the quickest first; all, where it runs when a module is imported."""
+        found = set().union(*(self.tests.get((mutant.file, line), set()) for line in mutant.lines))
+        chosen = self.times.keys() if "" in found else found & self.times.keys()
+        return {name: self.times[name] for name in sorted(chosen, key=lambda name: self.times[name])}
+
+
+def _run_tests(root: Path, tests: Sequence[str], chosen: Mapping[str, float]) -> int:
     scratch = root / "tmp"
     shutil.rmtree(root / ".hypothesis", ignore_errors=True)
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    changed = {"PYTHONPATH": str(root / "src"), "PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(scratch)}
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--hypothesis-seed=0", *tests]
+    path = [root / "src", root / "tests"]
+    if chosen:
+        (scratch / CHOSEN).write_text(json.dumps(chosen))
+    else:
+        (scratch / "site").mkdir()
+        package = f"{root / PACKAGE}{os.sep}"
+        code = f"from mutant_lines import trace_lines\ntrace_lines({package!r})\n"
+        (scratch / "site/sitecustomize.py").write_text(code)
+        path.append(scratch / "site")
+    changed = {
+        "PYTHONPATH": os.pathsep.join(map(str, path)),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "TMPDIR": str(scratch),
+        FOLDER: str(scratch),
+    }
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "mutant_plugin", "--hypothesis-seed=0"]
     with (root / "tests.out").open("wb") as out:
         # A session of its own, so that servers and children of the tests end with it.
         process = subprocess.Popen(
-            command, cwd=root, env=os.environ | changed, stdout=out, stderr=out, start_new_session=True
+            [sys.executable, "-m", "pytest", *options, *tests],
+            cwd=root,
+            env=os.environ | changed,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
         )
         try:
-            return process.wait(limit)
-        except subprocess.TimeoutExpired:
-            return None
+            status = process.wait()
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+    if status not in (0, 1, HANGS):
+        raise SystemExit(
+            f"tests end with {status}: {(root / 'tests.out').read_text('utf-8', errors='replace')[-2000:]}"
+        )
+    return status
 
 
 def try_mutants(table: Table, chosen: list[Mutant], jobs: int) -> list[Mutant]:
@@ -245,24 +320,19 @@ def try_mutants(table: Table, chosen: list[Mutant], jobs: int) -> list[Mutant]:
     survivors = []
     with TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         bench = Bench(Path(folder), jobs)
-        limits = {}
-        for tests in sorted({table.tests[mutant.file] for mutant in chosen}):
-            start = time.monotonic()
-            if bench.run(tests, None, None) != 0:
-                raise SystemExit(f"these tests fail without a fault: {' '.join(tests)}")
-            limits[tests] = max(SHORTEST_LIMIT, 4 * (time.monotonic() - start))
+        groups = sorted({table.tests[mutant.file] for mutant in chosen})
+        coverage = dict(zip(groups, pool.map(bench.time, groups), strict=True))
 
-        def run(mutant: Mutant) -> int | None:
-            tests = table.tests[mutant.file]
-            return bench.run(tests, mutant, limits[tests])
+        def run(mutant: Mutant) -> tuple[int, int]:
+            tests = coverage[table.tests[mutant.file]].choose_tests(mutant)
+            return len(tests), bench.run(tests, mutant) if tests else 0
 
-        for done, (mutant, status) in enumerate(zip(chosen, pool.map(run, chosen), strict=True), 1):
+        for done, (mutant, (count, status)) in enumerate(zip(chosen, pool.map(run, chosen), strict=True), 1):
             if status == 0:
                 survivors.append(mutant)
-            told = {0: "survives", None: "does not end"}.get(status)
-            if told:
-                listed = ", as listed" if mutant.id in table.survivors else ""
-                print(f"[{done}/{len(chosen)}] {told}{listed}: {mutant}", flush=True)
+            outcome = {0: f"survives {count} tests", 1: "is noticed", HANGS: "does not end"}[status]
+            listed = ", as listed" if status == 0 and mutant.id in table.survivors else ""
+            print(f"[{done}/{len(chosen)}] {outcome}{listed}: {mutant}", flush=True)
     return survivors
 
 
