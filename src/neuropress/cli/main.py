@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = {name: getattr(args, name, False) for name in ("quiet", "verbose")}
     output = Output(args.verb, as_json=getattr(args, "json", False), **chosen)
     try:
-        return _VERBS[args.verb](args, output)
+        try:
+            return _VERBS[args.verb](args, output)
+        finally:
+            output.close()  # before anything is said of what went wrong
     except Problem as bad:
         if bad.finding.id in _USAGE:
             print(f"neuropress {args.verb}: {bad.finding.message}. {bad.finding.hint}", file=sys.stderr)
@@ -52,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nneuropress {args.verb}: interrupted; run it again to continue", file=sys.stderr)
         return 130
-    finally:
-        output.close()
 
 
 def _dataset(args: argparse.Namespace) -> Dataset:
@@ -188,12 +189,13 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
         from .single import run_single
 
         return run_single(args, output)
+    progress = output.progress("convert")  # before the dataset is opened: that takes time, too
     report = _dataset(args).convert(
         _selection(args),
         workers=args.workers,
         keep_going=args.keep_going,
         outdated=args.outdated,
-        progress=output.progress("convert"),
+        progress=progress,
     )
     return output.report(report)
 
@@ -204,18 +206,17 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
 
     files, datasets = _split(args.paths)
     status = 0
+    progress = output.progress("verify")
     for folder in datasets:
         args.dir = folder
         dataset = _dataset(args)
         if args.source:
             dataset = Dataset(replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source)))
-        report = dataset.verify(
-            select=_selection(args), progress=output.progress("verify"), independent=args.independent
-        )
+        report = dataset.verify(select=_selection(args), progress=progress, independent=args.independent)
         status = max(status, output.report(report))
     if files:
         sources = [Path(p) for p in args.source]
-        report = verify_files(files, sources, output.progress("verify"), independent=args.independent)
+        report = verify_files(files, sources, progress, independent=args.independent)
         status = max(status, output.report(report))
     return status
 
@@ -240,12 +241,13 @@ def _split(paths: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("run")
     report = _dataset(args).run(
         _selection(args),
         workers=args.workers,
         keep_going=args.keep_going,
         outdated=args.outdated,
-        progress=output.progress("run"),
+        progress=progress,
         step_done=output.report,
     )
     return report.exit_status
@@ -307,12 +309,13 @@ def _export(args: argparse.Namespace, output: Output) -> int:
 
 
 def _publish(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("publish")
     dataset = _dataset(args)
     to = args.to or dataset.config.publish.get("to")
     if not to:
+        output.close()
         print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
         return 2
-    progress = output.progress("publish")
     from ..workspace import Selection
 
     report = dataset.publish(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import cycle
 from threading import Event, Lock, Thread
 from time import monotonic
 
-SECONDS = 0.5
-"""Between two drawings, whether anything came meanwhile or not: a line that stands still looks dead."""
+SECONDS = 0.25
+"""Between two drawings, whether anything came meanwhile or not."""
+TURNS = "|/-\\"
+"""The last character of each drawing in turn: where nothing else changes, a line that stands still looks dead."""
 
 
 class ProgressLine:
@@ -59,9 +62,9 @@ class ProgressLine:
             self._thread.start()
 
     def _draw(self) -> None:
-        while True:
-            width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\033[K{self.format(width)}")
+        for turn in cycle(TURNS):
+            width = shutil.get_terminal_size().columns - 3
+            sys.stderr.write(f"\r\033[K{self.format(width)} {turn}")
             sys.stderr.flush()
             if self._stop.wait(SECONDS):
                 return

@@ -54,7 +54,9 @@ def run_releases(args: argparse.Namespace, output: Output) -> int:
     if args.action == "diff":
         return output.report(releases.diff_releases(args.url, args.before, args.after, endpoint=args.endpoint))
     if args.action == "verify":
-        report = releases.verify_releases(args.url, args.number, deep=args.deep, endpoint=args.endpoint)
+        report = releases.verify_releases(
+            args.url, args.number, deep=args.deep, endpoint=args.endpoint, progress=progress
+        )
         return output.report(report)
     if args.action == "get":
         report = releases.get_release(
