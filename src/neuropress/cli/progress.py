@@ -23,6 +23,7 @@ class ProgressLine:
         self._step_began = self._item_began = monotonic()
         self._lock, self._stop = Lock(), Event()
         self._thread: Thread | None = None
+        self._turns = cycle(TURNS)
 
     def __call__(self, nbytes: int) -> None:
         """So many bytes more are done."""
@@ -62,7 +63,7 @@ class ProgressLine:
             self._thread.start()
 
     def _draw(self) -> None:
-        for turn in cycle(TURNS):
+        for turn in self._turns:
             width = shutil.get_terminal_size().columns - 3
             sys.stderr.write(f"\r\033[K{self.format(width)} {turn}")
             sys.stderr.flush()
