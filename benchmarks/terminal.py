@@ -5,7 +5,8 @@
 Makes a session with one movie of 500 MB (random noise over tissue, as a camera has it), and takes it through `run`
 (check, convert, verify, validate), `publish` and `releases verify`, `get` and `rebuild`, each in a pseudo-terminal.
 Of each command are printed its seconds and CPU seconds, when anything was first seen, the longest time without a
-change of what is seen (to the command's end), and the widest line of progress, in characters.
+change of what is seen, the time from the last output to the command's end, and the widest line of progress, in
+characters.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def make_dataset(folder: Path, megabytes: int) -> Path:
 
 
 def watch(command: list[str], environment: dict[str, str]) -> tuple[int, list[tuple[float, bytes]]]:
-    """Run a command in a terminal; its exit status, and what it wrote with the seconds since its start."""
+    """Run a command in a terminal; its exit status, and what it wrote with the seconds since its start, last its end."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
     begun, seen = perf_counter(), []
@@ -68,7 +69,7 @@ def watch(command: list[str], environment: dict[str, str]) -> tuple[int, list[tu
 def summarize(seen: list[tuple[float, bytes]]) -> tuple[float, float, float, bytes, int]:
     """Seconds to the first sight, the longest time without change, when it began, after what, and the widest line."""
     times, shown = [seen[0][0]], [seen[0][1]]
-    for seconds, piece in seen[1:]:
+    for seconds, piece in seen[1:-1]:
         if piece not in (shown[-1], CLEAR):  # the same line drawn again is no news
             times.append(seconds)
             shown.append(piece)
@@ -85,9 +86,15 @@ def main() -> None:
     parser.add_argument("--code", type=Path, default=ROOT / "src")
     args = parser.parse_args()
     environment = {**os.environ, "PYTHONPATH": str(args.code), "TERM": "xterm"}
-    environment.pop("COLUMNS", None)
+    for name in ("COLUMNS", "PYTHONDONTWRITEBYTECODE"):
+        environment.pop(name, None)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
+        environment["PYTHONPYCACHEPREFIX"] = str(folder / "code")
+        # Byte code as pip makes it, and pages of the libraries as a second run finds them.
+        subprocess.run(
+            [sys.executable, "-m", "neuropress", "demo", folder / "demo"], env=environment, capture_output=True
+        )
         dataset, release = str(make_dataset(folder, args.megabytes)), str(folder / "release")
         commands = (
             ["run", dataset],
@@ -96,8 +103,8 @@ def main() -> None:
             ["releases", "get", release, str(folder / "got")],
             ["releases", "rebuild", release],
         )
-        print("| command | s | CPU s | first seen, s | longest without change, s | widest line |")
-        print("|---|---|---|---|---|---|")
+        print("| command | s | CPU s | first seen, s | longest without change, s | end, s | widest line |")
+        print("|---|---|---|---|---|---|---|")
         for arguments in commands:
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
             status, seen = watch([sys.executable, "-m", "neuropress", *arguments], environment)
@@ -105,7 +112,9 @@ def main() -> None:
             cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             first, gap, since, text, widest = summarize(seen)
             name = " ".join(word for word in arguments if "/" not in word)
-            print(f"| `{name}` | {seen[-1][0]:.1f} | {cpu:.1f} | {first:.2f} | {gap:.2f} | {widest} |", flush=True)
+            end = seen[-1][0] - seen[-2][0]
+            row = f"{seen[-1][0]:.1f} | {cpu:.1f} | {first:.2f} | {gap:.2f} | {end:.2f} | {widest}"
+            print(f"| `{name}` | {row} |", flush=True)
             if status:
                 sys.exit(b"".join(piece for _, piece in seen).decode())
             print(f"  longest at {since:.1f} s, after {text[-100:]!r}", file=sys.stderr)

@@ -146,9 +146,9 @@ def _inspect(args: argparse.Namespace, output: Output) -> int:
 
 
 def _check(args: argparse.Namespace, output: Output) -> int:
-    from .checking import check_changed, check_formatted
-
     if args.changed is not None:
+        from .checking import check_changed
+
         return check_changed(args, _selection(args), output)
     if args.letter:
         return _letter(args)
@@ -157,6 +157,8 @@ def _check(args: argparse.Namespace, output: Output) -> int:
     if args.apply:
         return output.report(_dataset(args).apply_fixes(args.apply))
     if args.format != "text":
+        from .checking import check_formatted
+
         return check_formatted(_dataset(args), args, _selection(args), output)
     progress = output.progress("check")
     report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since, progress=progress)
@@ -185,11 +187,11 @@ def _plan(args: argparse.Namespace, output: Output) -> int:
 
 
 def _convert(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("convert")  # before anything large is imported and the dataset opened: that takes time
     if args.to:
         from .single import run_single
 
         return run_single(args, output)
-    progress = output.progress("convert")  # before the dataset is opened: that takes time, too
     report = _dataset(args).convert(
         _selection(args),
         workers=args.workers,
@@ -201,12 +203,12 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
 
 
 def _verify(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("verify")
     from ..api import Dataset
     from ..verbs.verify import verify_files
 
     files, datasets = _split(args.paths)
     status = 0
-    progress = output.progress("verify")
     for folder in datasets:
         args.dir = folder
         dataset = _dataset(args)
@@ -222,11 +224,11 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
 
 
 def _validate(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("validate")
     from ..verbs.validate import validate_files
 
     files, datasets = _split(args.paths)
     status = 0
-    progress = output.progress("validate")
     for folder in datasets:
         args.dir = folder
         report = _dataset(args).validate(select=_selection(args), dandi=args.dandi, progress=progress)

@@ -46,9 +46,9 @@ def add_releases(verb: argparse.ArgumentParser) -> None:
 
 def run_releases(args: argparse.Namespace, output: Output) -> int:
     """Run one action; returns the exit status."""
+    progress = output.progress(args.action)
     from ..verbs import releases
 
-    progress = output.progress(args.action)
     if args.action == "list":
         return output.report(releases.list_published(args.url, endpoint=args.endpoint))
     if args.action == "diff":
