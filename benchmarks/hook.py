@@ -1,4 +1,4 @@
-"""The pre-commit hook: seconds of `neuropress check --tables-only --changed` on clean tables.
+"""The pre-commit hook: wall and CPU seconds of `neuropress check --tables-only --changed` on clean tables.
 
     python benchmarks/hook.py [ROWS]
 
@@ -8,6 +8,7 @@ repository's root, and runs what the hook runs, each time in a process of its ow
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
 import tempfile
@@ -30,13 +31,16 @@ def main() -> None:
         make_tables(tables, -(-rows // 12) * 4)
         files = sorted(map(str, tables.glob("*.csv")))
         count = sum(len(dataset.records(table)) for table in ("mouse", "session", "image"))
-        seconds = []
+        seconds, cpu = [], []
         for _ in range(RUNS + 1):
-            begun = perf_counter()
+            before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), perf_counter()
             command = [sys.executable, "-m", "neuropress", "check", "--tables-only", "--changed", *files]
-            subprocess.run(command, check=True, cwd=folder)
+            subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL)
             seconds.append(perf_counter() - begun)
-    print(f"{count} rows: {median(seconds[1:]):.2f} s (from {min(seconds[1:]):.2f} to {max(seconds[1:]):.2f} s)")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    for name, values in (("s", seconds[1:]), ("CPU s", cpu[1:])):
+        print(f"{count} rows: {median(values):.2f} {name} (from {min(values):.2f} to {max(values):.2f} {name})")
 
 
 if __name__ == "__main__":

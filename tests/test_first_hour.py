@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 
 import h5py
@@ -334,8 +335,29 @@ def test_a_terminal_of_80_columns_sees_progress_and_a_pipe_none(tmp_path: Path) 
     lines = [part.removeprefix(b"\x1b[K") for part in seen.split(b"\r")]
     assert any(line.startswith(b"convert") for line in lines), seen
     assert max(map(len, lines)) < 80
+    drawn = [line for line in lines if line]
+    assert all(one != other for one, other in pairwise(drawn)), "a line that stands still looks dead"
     quiet = subprocess.run(command, capture_output=True, check=True)
     assert b"\r" not in quiet.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+def test_an_error_stands_on_a_line_of_its_own_after_the_line_of_progress(tmp_path: Path) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "neuropress", "convert", str(tmp_path / "none")]
+    with subprocess.Popen(command, stdout=theirs, stderr=theirs) as run:
+        os.close(theirs)
+        seen = b""
+        with suppress(OSError):  # the other side is closed
+            while piece := os.read(ours, 65536):
+                seen += piece
+    os.close(ours)
+    assert run.returncode == 2
+    assert seen.startswith(b"\r\x1b[Kconvert")
+    assert seen.count(b"\r\x1b[Kneuropress convert: ") == 1
+    assert not seen.endswith(b"\x1b[K"), "the message is taken away"
 
 
 def test_options_of_a_pattern_hold_for_all_its_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -327,6 +327,12 @@ def test_help_is_quick_and_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_the_line_of_progress_comes_before_anything_large_is_imported() -> None:
+    code = "import sys, neuropress.cli.main, neuropress.cli.render; print([m for m in ('numpy', 'jsonschema', 'regex', 'neuropress.api') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_options_tell_a_reader_what_the_file_does_not(copy: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     key = f"yuste/{DATE}/image/raw/m1.tif"
     config = copy.root / "neuropress.toml"

@@ -6,10 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from neuropress import Dataset
+from neuropress.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -70,3 +76,50 @@ def test_relative_links_stand_in_the_source_tree() -> None:
     for name in ("converters", "data/schemas", "data/mappings"):
         assert (ROOT / "src/neuropress" / name / "__init__.py").is_file()
     assert (ROOT / "src/neuropress/data/docs/index.md").is_file()
+
+
+def list_installed_by(requirements: list[str]) -> set[str]:
+    """Names of all packages that requirements of this platform come to, without extras."""
+    waiting, found = [Requirement(one) for one in requirements], set()
+    while waiting:
+        wanted = waiting.pop()
+        if wanted.name.lower() not in found and (wanted.marker is None or wanted.marker.evaluate({"extra": ""})):
+            found.add(wanted.name.lower())
+            waiting += [Requirement(one) for one in requires(wanted.name) or ()]
+    return found
+
+
+def test_the_base_install_plots_and_tests_nothing_and_all_is_every_extra_of_users() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    base = list_installed_by(project["dependencies"])
+    assert {"pynwb", "zarr", "nwbinspector", "pandas", "aiohttp"} < base
+    heavy = {"matplotlib", "pytest", "tensorstore", "scipy", "pillow", "neo", "pyabf", "boto3", "dask"}
+    assert not base & (heavy | {"openpyxl", "psycopg", "botocore"})
+    extras = project["optional-dependencies"]
+    (everything,) = (Requirement(one) for one in extras["all"])
+    assert everything.extras == extras.keys() - {"all", "docs", "test"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "module", "source"),
+    [("xlsx", "openpyxl", "tables.xlsx"), ("postgres", "psycopg", "postgresql://reader@localhost:1/lab")],
+)
+@pytest.mark.parametrize("verb", ["check", "status", "plan", "convert", "run"])
+def test_a_missing_extra_is_named_with_its_command(
+    verb: str,
+    extra: str,
+    module: str,
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    root = Dataset.init(tmp_path / "ds", "dendritic-consortium").config.root
+    (root / "tables.xlsx").write_bytes(b"PK")
+    with (root / "neuropress.toml").open("a") as file:
+        file.write(f'\n[tables]\nsource = "{source}"\n')
+    monkeypatch.setitem(sys.modules, module, None)
+    assert main([verb, str(root)]) == 1
+    shown = capsys.readouterr()
+    assert f"python -m pip install 'neuropress[{extra}]'" in shown.out
+    assert "Traceback" not in shown.out + shown.err

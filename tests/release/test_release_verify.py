@@ -124,6 +124,24 @@ def test_a_parent_that_is_another_release(line):
     assert findings(line) == [("release.differs", "releases/1.0.0.json")]
 
 
+def test_what_is_read_again_is_counted(published):
+    class Watching:
+        expected, done = 0, 0
+
+        def __call__(self, nbytes):
+            self.done += nbytes
+
+        def begin_item(self, step, name, number, count):
+            raise AssertionError("the verb announces its step")
+
+        def expect(self, nbytes):
+            self.expected += nbytes
+
+    store, watching = open_store(published.url, published.endpoint), Watching()
+    (audit,) = audit_releases(store, ["1.0.0"], deep=True, progress=watching)
+    assert watching.done == watching.expected == audit.size == 9
+
+
 @pytest.mark.parametrize("key", ["l/f.r2.nwb", "releases/1.1.0/README.md"])
 def test_what_only_a_deep_look_finds(line, key):
     is_text = key.endswith(".md")

@@ -30,7 +30,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = {name: getattr(args, name, False) for name in ("quiet", "verbose")}
     output = Output(args.verb, as_json=getattr(args, "json", False), **chosen)
     try:
-        return _VERBS[args.verb](args, output)
+        try:
+            return _VERBS[args.verb](args, output)
+        finally:
+            output.close()  # before anything is said of what went wrong
     except Problem as bad:
         if bad.finding.id in _USAGE:
             print(f"neuropress {args.verb}: {bad.finding.message}. {bad.finding.hint}", file=sys.stderr)
@@ -52,8 +55,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print(f"\nneuropress {args.verb}: interrupted; run it again to continue", file=sys.stderr)
         return 130
-    finally:
-        output.close()
 
 
 def _dataset(args: argparse.Namespace) -> Dataset:
@@ -145,9 +146,9 @@ def _inspect(args: argparse.Namespace, output: Output) -> int:
 
 
 def _check(args: argparse.Namespace, output: Output) -> int:
-    from .checking import check_changed, check_formatted
-
     if args.changed is not None:
+        from .checking import check_changed
+
         return check_changed(args, _selection(args), output)
     if args.letter:
         return _letter(args)
@@ -156,6 +157,8 @@ def _check(args: argparse.Namespace, output: Output) -> int:
     if args.apply:
         return output.report(_dataset(args).apply_fixes(args.apply))
     if args.format != "text":
+        from .checking import check_formatted
+
         return check_formatted(_dataset(args), args, _selection(args), output)
     progress = output.progress("check")
     report = _dataset(args).check(_selection(args), tables_only=args.tables_only, since=args.since, progress=progress)
@@ -184,6 +187,7 @@ def _plan(args: argparse.Namespace, output: Output) -> int:
 
 
 def _convert(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("convert")  # before anything large is imported and the dataset opened: that takes time
     if args.to:
         from .single import run_single
 
@@ -193,12 +197,13 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
         workers=args.workers,
         keep_going=args.keep_going,
         outdated=args.outdated,
-        progress=output.progress("convert"),
+        progress=progress,
     )
     return output.report(report)
 
 
 def _verify(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("verify")
     from ..api import Dataset
     from ..verbs.verify import verify_files
 
@@ -209,23 +214,21 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
         dataset = _dataset(args)
         if args.source:
             dataset = Dataset(replace(dataset.config, roots=tuple(Path(p).resolve() for p in args.source)))
-        report = dataset.verify(
-            select=_selection(args), progress=output.progress("verify"), independent=args.independent
-        )
+        report = dataset.verify(select=_selection(args), progress=progress, independent=args.independent)
         status = max(status, output.report(report))
     if files:
         sources = [Path(p) for p in args.source]
-        report = verify_files(files, sources, output.progress("verify"), independent=args.independent)
+        report = verify_files(files, sources, progress, independent=args.independent)
         status = max(status, output.report(report))
     return status
 
 
 def _validate(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("validate")
     from ..verbs.validate import validate_files
 
     files, datasets = _split(args.paths)
     status = 0
-    progress = output.progress("validate")
     for folder in datasets:
         args.dir = folder
         report = _dataset(args).validate(select=_selection(args), dandi=args.dandi, progress=progress)
@@ -240,12 +243,13 @@ def _split(paths: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def _run(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("run")
     report = _dataset(args).run(
         _selection(args),
         workers=args.workers,
         keep_going=args.keep_going,
         outdated=args.outdated,
-        progress=output.progress("run"),
+        progress=progress,
         step_done=output.report,
     )
     return report.exit_status
@@ -307,12 +311,13 @@ def _export(args: argparse.Namespace, output: Output) -> int:
 
 
 def _publish(args: argparse.Namespace, output: Output) -> int:
+    progress = output.progress("publish")
     dataset = _dataset(args)
     to = args.to or dataset.config.publish.get("to")
     if not to:
+        output.close()
         print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
         return 2
-    progress = output.progress("publish")
     from ..workspace import Selection
 
     report = dataset.publish(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from itertools import cycle
 from threading import Event, Lock, Thread
 from time import monotonic
 
-SECONDS = 0.5
-"""Between two drawings, whether anything came meanwhile or not: a line that stands still looks dead."""
+SECONDS = 0.25
+"""Between two drawings, whether anything came meanwhile or not."""
+TURNS = "|/-\\"
+"""The last character of each drawing in turn: where nothing else changes, a line that stands still looks dead."""
 
 
 class ProgressLine:
@@ -20,6 +23,7 @@ class ProgressLine:
         self._step_began = self._item_began = monotonic()
         self._lock, self._stop = Lock(), Event()
         self._thread: Thread | None = None
+        self._turns = cycle(TURNS)
 
     def __call__(self, nbytes: int) -> None:
         """So many bytes more are done."""
@@ -59,9 +63,9 @@ class ProgressLine:
             self._thread.start()
 
     def _draw(self) -> None:
-        while True:
-            width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\033[K{self.format(width)}")
+        for turn in self._turns:
+            width = shutil.get_terminal_size().columns - 3
+            sys.stderr.write(f"\r\033[K{self.format(width)} {turn}")
             sys.stderr.flush()
             if self._stop.wait(SECONDS):
                 return

@@ -46,15 +46,17 @@ def add_releases(verb: argparse.ArgumentParser) -> None:
 
 def run_releases(args: argparse.Namespace, output: Output) -> int:
     """Run one action; returns the exit status."""
+    progress = output.progress(args.action)
     from ..verbs import releases
 
-    progress = output.progress(args.action)
     if args.action == "list":
         return output.report(releases.list_published(args.url, endpoint=args.endpoint))
     if args.action == "diff":
         return output.report(releases.diff_releases(args.url, args.before, args.after, endpoint=args.endpoint))
     if args.action == "verify":
-        report = releases.verify_releases(args.url, args.number, deep=args.deep, endpoint=args.endpoint)
+        report = releases.verify_releases(
+            args.url, args.number, deep=args.deep, endpoint=args.endpoint, progress=progress
+        )
         return output.report(report)
     if args.action == "get":
         report = releases.get_release(

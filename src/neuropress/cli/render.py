@@ -8,18 +8,17 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..model.finding import Finding, Severity, has_errors
 from ..model.progress import no_progress
 from ..model.report import Outcome, Report
-from ..verbs.changed import RepositoryPlace
-from ..verbs.coverage import CLASSES, Coverage, Place
-from ..verbs.explain import Explanation
-from ..verbs.inventory import READ
-from . import formats
 from .progress import ProgressLine
-from .summary import format_coverage, summarize_explanations
+
+if TYPE_CHECKING:  # a third of a second, before which no line of progress could come
+    from ..verbs.changed import RepositoryPlace
+    from ..verbs.coverage import Coverage, Place
+    from ..verbs.explain import Explanation
 
 MOST_LISTED = 10
 """Warnings of one kind that are listed for people; errors are listed all."""
@@ -125,6 +124,8 @@ class Output:
 
     def formatted(self, placed: Sequence[tuple[Finding, RepositoryPlace | None]], form: str) -> None:
         """Findings only, for another program; `placed` are they with their places in the repository."""
+        from . import formats
+
         self.close()
         if form == "github":
             sys.stdout.write(formats.github(placed))
@@ -159,6 +160,8 @@ class Output:
 
     def files(self, report: Report) -> int:
         """One line for each raw file that somebody should know of; those that are read are counted."""
+        from ..verbs.inventory import READ
+
         if self._json:
             return self.report(report)
         for outcome in report.outcomes:
@@ -173,6 +176,8 @@ class Output:
             for explanation in explanations:
                 self.explanation(explanation)
             return
+        from .summary import summarize_explanations
+
         for line in summarize_explanations(file, explanations):
             self.write(line)
 
@@ -196,6 +201,9 @@ class Output:
 
     def coverage(self, covered: Coverage) -> None:
         """The matrix, one line a column."""
+        from ..verbs.coverage import CLASSES
+        from .summary import format_coverage
+
         if self._json:
             for column, counts in covered.counts.items():
                 self.record({"column": column, **{name: counts.get(name, 0) for name in CLASSES}})

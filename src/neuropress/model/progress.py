@@ -40,6 +40,12 @@ def track[T](
         yield item
 
 
+def begin_step(progress: Progress, step: str) -> None:
+    """Announce a step whose items are not counted yet."""
+    if isinstance(progress, Watcher):
+        progress.begin_item(step, "", 1, 1)
+
+
 def expect_bytes(progress: Progress, nbytes: int) -> None:
     """Say how much the item at hand comes to."""
     if isinstance(progress, Watcher):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 
 from ..model.finding import Finding, Problem, Severity, describe, finding
-from ..model.progress import Progress
+from ..model.progress import Progress, track
 from ..model.report import Outcome
 from ..model.waiver import waive_result
 from ..planning.stale import State
@@ -39,10 +39,10 @@ class GateResult:
     errors: list[Finding] = field(default_factory=list)
 
 
-def check_results(workspace: Workspace, targets: Iterable[Wanted], progress: Progress) -> GateResult:
+def check_results(workspace: Workspace, targets: Sequence[Wanted], progress: Progress) -> GateResult:
     """Look at every result that is to be published; what was not proven or validated yet is so now."""
     passed = GateResult()
-    for wanted in targets:
+    for wanted in track(progress, "prove", targets, lambda wanted: Path(wanted.target.path).name):
         usable = wanted.usable(keep_going=True)
         if usable is None:
             continue

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ..model.finding import Finding, Problem, finding, problem
 from ..model.plan import canonical
+from ..model.progress import Progress, expect_bytes, no_progress
 from ..storage.parallel import run_all
 from ..storage.store import Store, open_store
 from .assets import FileDigest, make_claim, parse_manifest
@@ -37,7 +38,9 @@ def verify_release(
     return audit_releases(store, [number], deep=deep)[0].findings
 
 
-def audit_releases(store: Store, numbers: Sequence[str], *, deep: bool = False) -> list[Audit]:
+def audit_releases(
+    store: Store, numbers: Sequence[str], *, deep: bool = False, progress: Progress = no_progress
+) -> list[Audit]:
     """Compare releases with what lies in the store. What several of them hold is looked at once.
 
     Sizes and existence by listing, manifests and history by their digests; `deep` reads all data
@@ -51,7 +54,7 @@ def audit_releases(store: Store, numbers: Sequence[str], *, deep: bool = False) 
     loaded = {number: _load_release(store, number) for number in numbers}
     releases = [release for release in loaded.values() if isinstance(release, Release)]
     entries = {(name, entry.key, entry.sha256): entry for r in releases for name, entry in r.assets.items()}
-    findings = _check_entries(store, entries, deep=deep)
+    findings = _check_entries(store, entries, progress, deep=deep)
     audits = []
     for number, release in loaded.items():
         if isinstance(release, Finding):
@@ -88,7 +91,9 @@ def _load_release(store: Store, number: str) -> Release | Finding:
     return release
 
 
-def _check_entries(store: Store, entries: Mapping[EntryId, AssetEntry], *, deep: bool) -> dict[EntryId, list[Finding]]:
+def _check_entries(
+    store: Store, entries: Mapping[EntryId, AssetEntry], progress: Progress, *, deep: bool
+) -> dict[EntryId, list[Finding]]:
     """Findings on each asset; `deep` looks at the bytes of all files that nothing else is wrong with."""
 
     def check_entry(item: tuple[EntryId, AssetEntry]) -> tuple[Finding, ...]:
@@ -98,13 +103,13 @@ def _check_entries(store: Store, entries: Mapping[EntryId, AssetEntry], *, deep:
     checked = run_all(check_entry, entries.items(), WORKERS)
     findings = {id: list(of_entry) for id, of_entry in zip(entries, checked, strict=True)}
     if deep:
-        _check_all_bytes(store, entries, findings)
+        _check_all_bytes(store, entries, findings, progress)
         _check_all_claims(store, entries, findings)
     return findings
 
 
 def _check_all_bytes(
-    store: Store, entries: Mapping[EntryId, AssetEntry], findings: dict[EntryId, list[Finding]]
+    store: Store, entries: Mapping[EntryId, AssetEntry], findings: dict[EntryId, list[Finding]], progress: Progress
 ) -> None:
     """Read every file that is there and has its size; what is found is added to `findings`."""
     damaged = {f.location.file for of_entry in findings.values() for f in of_entry}
@@ -117,9 +122,11 @@ def _check_all_bytes(
             if key not in damaged:
                 jobs.append((id, key, file))
 
+    expect_bytes(progress, sum(file.size for _, _, file in jobs))
+
     def check_bytes(job: tuple[EntryId, str, FileDigest]) -> tuple[Finding, ...]:
         (name, _, _), key, file = job
-        return _collect_findings(lambda: _check_bytes(store, name, key, file))
+        return _collect_findings(lambda: _check_bytes(store, name, key, file, progress))
 
     for (id, _, _), of_file in zip(jobs, run_all(check_bytes, jobs, WORKERS), strict=True):
         findings[id] += of_file
@@ -212,8 +219,8 @@ def _compare_size(name: str, key: str, expected: int, size: int | None) -> Itera
         yield finding("release.differs", message, file=key, value=str(size), expected=str(expected))
 
 
-def _check_bytes(store: Store, name: str, key: str, file: FileDigest) -> Iterable[Finding]:
-    actual = store.read_sha256(key)
+def _check_bytes(store: Store, name: str, key: str, file: FileDigest, progress: Progress) -> Iterable[Finding]:
+    actual = store.read_sha256(key, progress)
     if actual != file.sha256:
         message = f"{name}: {key} has other bytes than were published"
         yield finding("release.differs", message, file=key, value=actual, expected=file.sha256)

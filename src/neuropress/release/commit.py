@@ -10,6 +10,7 @@ from typing import Any
 
 from ..model.finding import problem
 from ..model.plan import canonical
+from ..model.progress import begin_step, expect_bytes
 from ..storage.aws import check_endpoint
 from ..storage.files import digest_file
 from ..storage.store import Progress, Store, StoreUnavailable, get_local_folder, open_store, parse_bucket_url
@@ -166,6 +167,8 @@ def publish_draft(
         would = SendCounts(sum(len(d.files) for d in draft.differing), sum(d.size for d in draft.differing))
         return _make_result(destination.url, release, base, draft.differing, would)
     sent = SendCounts()
+    begin_step(progress, "send")
+    expect_bytes(progress, sum(asset.size for asset in draft.differing))
     release = replace(release, assets={**draft.entries, **send_assets(store, draft.differing, sent, progress)})
     committed = commit_release(store, release)
     return replace(_make_result(destination.url, release, base, draft.differing, sent), committed=committed)

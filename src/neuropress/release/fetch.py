@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..model.finding import problem
-from ..model.progress import Progress
+from ..model.progress import Progress, expect_bytes
 from ..storage.files import digest_file
 from ..storage.parallel import run_all
 from .assets import FileDigest
@@ -42,6 +42,7 @@ def download_assets(release: OpenRelease, places: Mapping[str, Path], progress: 
         for name, place in places.items()
         for file in release.list_files(name)
     ]
+    expect_bytes(progress, sum(file.size for _, file, _ in jobs))
     for _ in run_all(lambda job: _download_file(release, *job, progress), jobs, WORKERS):
         pass
     return len(jobs)

@@ -25,7 +25,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, PreconditionError
 from obstore.store import LocalStore, S3Store
 
 from ..model.finding import Unusable, problem
-from ..model.progress import Progress
+from ..model.progress import Progress, no_progress
 from .aws import Access, find_access
 from .content import Readable, check_digest, read_in_thread, read_parts, read_verified_parts
 from .failures import PAUSES, StoreUnavailable, TransientFailure, get_error_code, is_conflict, translate_error
@@ -236,14 +236,20 @@ class Store:
             stated = self._retry_request("looking up", key, lambda: _get_stated_digest(self._get_head(key)))
         return stated or self.read_sha256(key)
 
-    def read_sha256(self, key: str) -> str:
+    def read_sha256(self, key: str, progress: Progress = no_progress) -> str:
         """An object's SHA-256, computed by reading all of it; see `get` on bytes damaged on the way."""
+        counted = 0
 
         def read_object() -> _Reading:
+            nonlocal counted
+            progress(-counted)  # of a reading that has to be made again
+            counted = 0
             answer = obstore.get(self.backend, key)
             total = hashlib.sha256()
             for chunk in answer.stream(min_chunk_size=PART):
                 total.update(chunk)
+                counted += len(chunk)
+                progress(len(chunk))
             return _Reading(b"", total.hexdigest(), _get_stated_digest(answer))
 
         return self._read_until_stable(key, read_object).sha256

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from ..checks.waivers import find_unmatched_waivers
 from ..config import FILE, matches_key
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
-from ..model.progress import Progress, no_progress, track
+from ..model.progress import Progress, begin_step, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
@@ -36,6 +36,7 @@ def check_dataset(
     progress: Progress = no_progress,
 ) -> Report:
     """Check what is selected; see `neuropress.api.Dataset.check` for parameters and errors."""
+    begin_step(progress, "check")
     if tables_only or since:
         outcomes, findings = _check_tables(workspace, select)
     else:

@@ -18,7 +18,7 @@ from ..execution.executor import Executor, LocalExecutor, write_result
 from ..execution.processes import ProcessExecutor, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan, digest
-from ..model.progress import Progress, expect_bytes, no_progress, track
+from ..model.progress import Progress, begin_step, expect_bytes, no_progress, track
 from ..model.receipt import InputDigest
 from ..model.report import Outcome, Report
 from ..model.source import BeforeRead, Input, SourceRoots, Stamp
@@ -54,6 +54,7 @@ def convert_dataset(
     progress: Progress = no_progress,
 ) -> Report:
     """Convert what is new or changed of what is selected, and bring ``records.jsonl`` up to date."""
+    begin_step(progress, "convert")
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
     with lock_dataset(workspace.config.state, "convert"):

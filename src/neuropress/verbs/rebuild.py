@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..model.finding import Finding, Problem, finding, has_errors
-from ..model.progress import Progress, no_progress
+from ..model.progress import Progress, begin_step, no_progress, track
 from ..model.report import Outcome, Report
 from ..proof import list_files, prove_result
 from ..publishing.parts import Part
@@ -114,6 +114,7 @@ def _rebuild_lab(
         for name, entry in release.release.assets.items()
         if entry.kind == "raw" and lab in entry.provenance.get("labs", ())
     }
+    begin_step(progress, f"fetch {lab}")
     download_assets(release, raw, progress)
     workspace = Workspace.open(folder)
     # A result of the release may lack rows with errors; that follows from the tables, as it did then.
@@ -122,7 +123,8 @@ def _rebuild_lab(
     report = convert_dataset(workspace, narrow, Options(keep_going=True, workers=workers), progress)
     refused = {outcome.target: outcome.why for outcome in report.outcomes}
     rebuild = _Rebuild(release, folder, workspace, progress)
-    outcomes = [_compare_result(rebuild, name, entry, refused.get(name, "")) for name, entry in sorted(results.items())]
+    compared = track(progress, "compare", sorted(results.items()), lambda item: Path(item[0]).name)
+    outcomes = [_compare_result(rebuild, name, entry, refused.get(name, "")) for name, entry in compared]
     return outcomes, findings
 
 

@@ -56,7 +56,14 @@ def diff_releases(url: str, before: str, after: str, *, endpoint: str | None = N
     return Report.of("releases diff", make_change_outcomes(compare_contents(*contents)), [])
 
 
-def verify_releases(url: str, number: str | None = None, *, deep: bool = False, endpoint: str | None = None) -> Report:
+def verify_releases(
+    url: str,
+    number: str | None = None,
+    *,
+    deep: bool = False,
+    endpoint: str | None = None,
+    progress: Progress = no_progress,
+) -> Report:
     """Compare releases with what lies in the store, and say which are good.
 
     Parameters
@@ -70,7 +77,7 @@ def verify_releases(url: str, number: str | None = None, *, deep: bool = False, 
     numbers = [number] if number else list(list_releases(url, endpoint))
     if not numbers:
         return Report.of("releases verify", [], [finding("release.none", f"no release has been committed at {url}")])
-    audits = audit_releases(store, numbers, deep=deep)
+    audits = audit_releases(store, numbers, deep=deep, progress=progress)
     how = "every byte" if deep else "sizes, manifests, history"
     outcomes = []
     for one in audits:
