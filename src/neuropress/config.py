@@ -14,16 +14,7 @@ from typing import Any
 from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, Problem, finding, problem
 from .model.people import Person, check_people, merge_people
-from .model.profile import (
-    GENERIC,
-    Lab,
-    Profile,
-    check_lab,
-    check_names,
-    check_split,
-    list_shipped_profiles,
-    load_profile,
-)
+from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
 from .model.serial import from_json
 from .model.source import SourceRoots
 from .readers import check_reader_options
@@ -275,9 +266,7 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
 def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
     """The entries of ``[output]``: targets whose results go into a bucket."""
     found = {}
-    for target, url in entry.items():
-        if target == "names":
-            continue
+    for target, url in ((name, text) for name, text in entry.items() if name != "names"):
         try:
             if target == "endpoint":
                 check_endpoint(url)
@@ -467,8 +456,7 @@ def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profi
     """The profile with what the dataset says of sessions in several files, and of the names of files."""
     split, names = data.get("split", {}), data.get("output", {}).get("names", profile.names)
     try:
-        check_split(split)
-        check_names(names)
+        check_layout(split, names)
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
     return dataclasses.replace(profile, split={**profile.split, **split}, names=names)

@@ -15,7 +15,7 @@ from .checks import check_tables
 from .checks.waivers import load_waivers
 from .config import Config, load_config
 from .model.finding import Finding, finding
-from .model.profile import Profile
+from .model.profile import BY_DANDI, Profile
 from .model.report import Outcome, Report
 from .model.waiver import Waiver
 from .planning.build import Planned, build_plan
@@ -224,8 +224,11 @@ class Workspace:
         """Results that no row asks for; none are named while a table or a key cannot be read."""
         if select or self.tables.broken or any(self.tables.unkeyed.values()):
             return []
+        targets = self.targets()
         excused = {key for _, key, _ in list_unplaced_rows(self.tables, self.profile)}
-        return list(list_stray_results(self.config.list_outputs(), self.targets(), excused))
+        if self.profile.names == BY_DANDI:  # a row that is not understood may be of another modality
+            excused |= {wanted.record.key for wanted in targets if wanted.blocked}
+        return list(list_stray_results(self.config.list_outputs(), targets, excused))
 
     def log(self, report: Report) -> Report:
         """Add a run to ``.neuropress/log.jsonl``: the only place where times are kept."""

@@ -264,8 +264,7 @@ def _check(profile: Profile) -> None:
         check_lab(lab)
     _check_limits(profile)
     _check_paths(profile)
-    check_split(profile.split)
-    check_names(profile.names)
+    check_layout(profile.split, profile.names)
     prefixes: dict[str, str] = {}
     for name, spec in profile.tables.items():
         for wrong in _faults(spec, profile):
@@ -290,17 +289,13 @@ def _check_limits(profile: Profile) -> None:
             raise ValueError(f"limits.{name}: {text[:40]!r} is no number as 16 or 1e8")
 
 
-def check_split(split: Mapping[str, str]) -> None:
-    """See that parts can stand in the names of files. Raises `ValueError`."""
+def check_layout(split: Mapping[str, str], names: object) -> None:
+    """See that parts can stand in the names of files, and that files are named in a known way. Raises `ValueError`."""
+    if names not in (BY_PATHS, BY_DANDI):
+        raise ValueError(f"names: {names!r} is neither {BY_PATHS} nor {BY_DANDI}")
     for name, part in split.items():
         if not isinstance(part, str) or not re.fullmatch("[a-z][a-z0-9]{0,31}", part):
             raise ValueError(f"split.{name}: {part!r} must be small letters and digits, as ophys")
-
-
-def check_names(names: object) -> None:
-    """See that it is a way of naming. Raises `ValueError`."""
-    if names not in (BY_PATHS, BY_DANDI):
-        raise ValueError(f"names: {names!r} is neither {BY_PATHS} nor {BY_DANDI}")
 
 
 def _check_paths(profile: Profile) -> None:

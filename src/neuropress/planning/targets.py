@@ -199,13 +199,21 @@ def list_stray_results(
         Keys of rows that may ask for theirs once they are understood.
     """
     targets = list(targets)
-    stems = {stem for key in excused for stem in (key, replace_characters(key))}
+    stems = {stem for key in excused for stem in _list_stems(key)}
     for output, homes in outputs.items():
-        wanted = {one.target.path for one in targets if KINDS[one.target.kind].target in homes}
-        yield from _list_strays(output, wanted, stems)
+        here = [one for one in targets if KINDS[one.target.kind].target in homes]
+        places = {stem: one.target.path for one in here if one.jobs for stem in _list_stems(one.target.id)}
+        yield from _list_strays(output, {one.target.path for one in here}, places, stems)
 
 
-def _list_strays(output: ResultPath, wanted: Container[str], excused: Set[str]) -> Iterator[Finding]:
+def _list_stems(key: str) -> tuple[str, str]:
+    """What of a result's file name tells whose it is, by either way of naming."""
+    return key, replace_characters(key)
+
+
+def _list_strays(
+    output: ResultPath, wanted: Container[str], places: Mapping[str, str], excused: Set[str]
+) -> Iterator[Finding]:
     for folder, folders, files in output.walk():
         results = [name for name in sorted(folders) if find_kind_by_suffix(name, is_folder=True)]
         folders[:] = sorted(set(folders) - set(results))
@@ -214,10 +222,11 @@ def _list_strays(output: ResultPath, wanted: Container[str], excused: Set[str]) 
             place = folder / name
             path = place.key if isinstance(place, BucketPath) else place.relative_to(str(output)).as_posix()
             stem = name.split(".")[0]
-            is_excused = bool({stem, stem.rpartition("_")[0], find_session_in_name(name)} & excused)
-            if path not in wanted and not is_excused:
+            stems = (find_session_in_name(name), stem, stem.rpartition("_")[0])
+            if path not in wanted and excused.isdisjoint(stems):
                 where = f" at {output}" if isinstance(output, BucketPath) else ""
-                yield finding("result.stray", f"{path}{where} is asked for by no row of the tables", file=path)
+                now = next((f"; the result of {stem} is {places[stem]}" for stem in stems if stem in places), "")
+                yield finding("result.stray", f"{path}{where} is asked for by no row of the tables{now}", file=path)
 
 
 def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[Wanted]:

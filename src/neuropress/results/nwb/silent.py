@@ -136,10 +136,10 @@ def check_dandi_name(path: Path, file: h5py.File) -> Iterator[Finding]:
     file.visititems(visit)
     ids = [_read_text(file, name) for name in ("general/subject/subject_id", "general/session_id")]
     wanted = make_dandi_path(*ids, find_modalities(types))
-    stands = f"{path.parent.name}/{path.name}"
-    if wanted and wanted != stands:
-        message = f"{stands}: by what is in it dandi organize would name it {wanted}"
-        yield finding("nwb.dandi_name", message, value=stands, expected=wanted)
+    name = wanted.rpartition("/")[2] if wanted else path.name
+    if name != path.name:
+        message = f"{path.name}: by what is in it dandi organize would name it {name}"
+        yield finding("nwb.dandi_name", message, value=path.name, expected=name)
 
 
 CHECKS: tuple[Check, ...] = (
