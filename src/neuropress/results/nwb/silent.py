@@ -134,8 +134,8 @@ def check_dandi_name(path: Path, file: h5py.File) -> Iterator[Finding]:
             types.add(str(item.attrs.get("neurodata_type")))
 
     file.visititems(visit)
-    ids = [_read_text(file, name) for name in ("general/subject/subject_id", "general/session_id")]
-    wanted = make_dandi_path(*ids, find_modalities(types))
+    subject, session = _read_text(file, "general/subject/subject_id"), _read_text(file, "general/session_id")
+    wanted = make_dandi_path(subject, session, find_modalities(types))
     name = wanted.rpartition("/")[2] if wanted else path.name
     if name != path.name:
         message = f"{path.name}: by what is in it dandi organize would name it {name}"
