@@ -6,12 +6,10 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import h5py
 
-from ...model.dandi_names import find_modalities, find_session_in_name, make_dandi_path
 from ...model.finding import Finding, finding
 
 _METRES = {"meters": 1.0, "millimeters": 1e-3, "micrometers": 1e-6, "nanometers": 1e-9}
@@ -121,25 +119,6 @@ def check_wavelengths(file: h5py.File) -> Iterator[Finding]:
         for name in ("excitation_lambda", "emission_lambda"):
             if name in item and math.isnan(float(item[name][()])):
                 yield finding("nwb.wavelength", f"{path}: {name} is not known", array=f"{path}/{name}", value="NaN")
-
-
-def check_dandi_name(path: Path, file: h5py.File) -> Iterator[Finding]:
-    """A file that is named as by ``dandi organize``, which would name what is really in it otherwise."""
-    if not find_session_in_name(path.name):
-        return
-    types: set[str] = set()
-
-    def visit(_: str, item: Any) -> None:
-        if isinstance(item, h5py.Group):
-            types.add(str(item.attrs.get("neurodata_type")))
-
-    file.visititems(visit)
-    subject, session = _read_text(file, "general/subject/subject_id"), _read_text(file, "general/session_id")
-    wanted = make_dandi_path(subject, session, find_modalities(types))
-    name = wanted.rpartition("/")[2] if wanted else path.name
-    if name != path.name:
-        message = f"{path.name}: by what is in it dandi organize would name it {name}"
-        yield finding("nwb.dandi_name", message, value=path.name, expected=name)
 
 
 CHECKS: tuple[Check, ...] = (

@@ -12,8 +12,9 @@ from nwbinspector import Importance, InspectorMessage, inspect_nwbfile, load_con
 from ...model.finding import Finding, Location, Severity
 from ...readers.hdf5.guard import translate_errors
 from .explained import explain_finding
+from .naming import check_dandi_name
 from .opening import open_checked
-from .silent import check_dandi_name, find_silent_mistakes
+from .silent import find_silent_mistakes
 
 _ERRORS = (Importance.ERROR, Importance.PYNWB_VALIDATION, Importance.CRITICAL)
 
