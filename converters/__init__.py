@@ -211,6 +211,15 @@ class Selective(Converter, Protocol):
         ...
 
 
+@runtime_checkable
+class Typed(Converter, Protocol):
+    """A converter that says which NWB types a row becomes: the name of a file may hang on them, and opens no file."""
+
+    def list_types(self, record: Record, profile: Profile) -> frozenset[str]:
+        """Types by which the row's modality is known, as far as its cells tell."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _PluginConverter:
     """A converter of another package, and the text of its mapping."""
@@ -261,6 +270,7 @@ _CONSTANTS: Mapping[str, type | tuple[type, ...]] = {
     "BINDINGS": Mapping,
 }  # fmt: skip
 _FUNCTIONS = ("takes", "bindings", "build")
+_OPTIONAL = ("list_types", "select")
 
 
 def _check_converter(name: str, package: str, module: Any) -> _PluginConverter:
@@ -278,7 +288,7 @@ def _check_converter(name: str, package: str, module: Any) -> _PluginConverter:
     if missing := sorted(set(module.TABLES) - set(module.COLUMN)):
         raise PluginError(f"its COLUMN does not say which column of {missing[0]!r} names the raw file")
     parts = {part: getattr(module, part) for part in dir(module) if not part.startswith("__")}
-    parts |= {part: _guard_function(package, name, parts[part]) for part in (*_FUNCTIONS, "select") if part in parts}
+    parts |= {part: _guard_function(package, name, parts[part]) for part in (*_FUNCTIONS, *_OPTIONAL) if part in parts}
     return _PluginConverter(cast(Converter, SimpleNamespace(**parts)), _read_mapping_text(name, module))
 
 

@@ -11,6 +11,7 @@ from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
 from neuropress.model.finding import Finding, finding
 from neuropress.model.plan import ArraySpec, Field, Node
+from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
@@ -40,6 +41,11 @@ def takes(record: Record) -> bool:
 def bindings(record: Record) -> Mapping[str, Record | None]:
     """None: the row's own parents suffice."""
     return {}
+
+
+def list_types(record: Record, profile: Profile) -> frozenset[str]:
+    """A series of behaviour; a file of nothing but events or trials has none, which its row does not say."""
+    return frozenset({"BehavioralTimeSeries"})
 
 
 def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:

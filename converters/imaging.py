@@ -20,6 +20,7 @@ from neuropress.mapping.rules import Slots
 from neuropress.model.content import Image, LazyArray
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
+from neuropress.model.profile import Profile
 from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
@@ -68,6 +69,30 @@ def list_indicators(record: Record) -> list[Record]:
     return [plasmid for plasmid in carried if str(plasmid.values.get("indicator")).endswith("indicator")]
 
 
+def list_types(record: Record, profile: Profile) -> frozenset[str]:
+    """The imaging plane, and the series."""
+    return frozenset({"ImagingPlane", choose_series_type(record, profile)[0]})
+
+
+def choose_series_type(record: Record, profile: Profile) -> tuple[str, str]:
+    """One or two photons: the profile says, else the ruling in the module's text, with its reason in words."""
+    image_type = str(record.values.get("image_type"))
+    modality = profile.default(f"modality_{image_type}", profile.lab_of(record.key))
+    if modality in MODALITIES:
+        return MODALITIES[modality], ""
+    limit = Decimal(profile.limits.get("multiphoton_nm_above", "680"))
+    line, exposure = record.values.get("laser_line"), record.values.get("exposure_time")
+    if line is not None:
+        is_above = Decimal(str(line)) > limit
+        kind = TWO if is_above else ONE
+        reason = f"laser_line {line} is {'above' if is_above else 'not above'} {limit} nm"
+    else:
+        kind = ONE if exposure is not None else PLAIN
+        reason = f"laser_line is blank and exposure_time is {'set' if exposure is not None else 'blank'}"
+    default = f"{modality!r} is none of {', '.join(MODALITIES)}" if modality else "is not set"
+    return kind, f"modality_{image_type} {default} for lab {record.lab}; {kind} is taken, because {reason}"
+
+
 def build(jobs: Sequence[Job]) -> Built:
     """Device, imaging plane, optical channels and series of each movie of a session.
 
@@ -107,7 +132,9 @@ class _MovieConverter:
     def add_nodes(self) -> None:
         """All nodes of the movie."""
         time = self._find_time_axis()
-        kind = self._choose_series_type()
+        kind, ruling = choose_series_type(self.record, self.job.profile)
+        if ruling:
+            self._add_finding("image.kind", ruling, "image_type")
         names = dict(self._list_channels(self.pixels))
         device = self._add_device()
         optical = tuple(f"{self.plane}/{name or 'optical_channel'}" for name in names)
@@ -147,27 +174,6 @@ class _MovieConverter:
             message = f"{stated_axes}; the row has a frame_rate, so the {planes} planes are frames"
             self._add_finding("image.depth_as_time", message, "frame_rate")
         return next(axes.index(a) for a in ("t", "q", "z") if a in rest)
-
-    def _choose_series_type(self) -> str:
-        """One or two photons: the profile says, else the ruling in the module's text."""
-        record, profile = self.record, self.job.profile
-        image_type = str(record.values.get("image_type"))
-        modality = profile.default(f"modality_{image_type}", profile.lab_of(record.key))
-        if modality in MODALITIES:
-            return MODALITIES[modality]
-        limit = Decimal(profile.limits.get("multiphoton_nm_above", "680"))
-        line, exposure = record.values.get("laser_line"), record.values.get("exposure_time")
-        if line is not None:
-            is_above = Decimal(str(line)) > limit
-            kind = TWO if is_above else ONE
-            reason = f"laser_line {line} is {'above' if is_above else 'not above'} {limit} nm"
-        else:
-            kind = ONE if exposure is not None else PLAIN
-            reason = f"laser_line is blank and exposure_time is {'set' if exposure is not None else 'blank'}"
-        default = f"{modality!r} is none of {', '.join(MODALITIES)}" if modality else "is not set"
-        message = f"modality_{image_type} {default} for lab {record.lab}; {kind} is taken, because {reason}"
-        self._add_finding("image.kind", message, "image_type")
-        return kind
 
     def _list_channels(self, pixels: LazyArray) -> Iterator[tuple[str, tuple[int | None, int]]]:
         """Name of each channel's series -> the axis and index of the channel; '' where there is one only."""

@@ -12,6 +12,7 @@ from neuropress.mapping.rules import Slots
 from neuropress.model.content import Channel, Recording, Stimulus, Sweep
 from neuropress.model.finding import Finding, finding, problem
 from neuropress.model.plan import ArraySpec, Field, Node
+from neuropress.model.profile import Profile
 from neuropress.model.record import CellRef, Record
 
 from . import Built, Job, make_constant
@@ -44,6 +45,11 @@ def takes(record: Record) -> bool:
 def bindings(record: Record) -> Mapping[str, Record | None]:
     """None: the row's own parents suffice."""
     return {}
+
+
+def list_types(record: Record, profile: Profile) -> frozenset[str]:
+    """An electrode, which only a recording without any clamped channel lacks."""
+    return frozenset({"IntracellularElectrode"})
 
 
 def build(jobs: Sequence[Job]) -> Built:

@@ -50,7 +50,7 @@ def west(tmp_path: Path) -> Path:
     build.session(1)
     build.ephys(abf(tmp_path / "e.abf"), "20000")
     root = build.root
-    overrides, _people, _split, own, mapping, entries = blocks("toml")
+    overrides, _people, _split, _names, own, mapping, entries = blocks("toml")
     session, slices = blocks("json")
     (root / "consortium-west.toml").write_text(own, encoding="utf-8")
     (root / "schemas").mkdir()

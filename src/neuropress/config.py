@@ -13,7 +13,7 @@ from typing import Any
 from .model.budget import TOML_BYTES, parse_toml, read_file
 from .model.finding import Finding, Problem, finding, problem
 from .model.people import Person, check_people, merge_people
-from .model.profile import GENERIC, Lab, Profile, check_lab, check_split, list_shipped_profiles, load_profile
+from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
 from .model.serial import from_json
 from .model.source import SourceRoots
 from .readers import check_reader_options
@@ -69,6 +69,7 @@ roots = ["source"]
 # endpoint = "https://s3.example.org"     # of a bucket that is not at AWS
 
 # [output]
+# names = "dandi"                         # files of sessions are named as dandi organize names them
 # volume = "s3://bucket/prefix"           # OME-Zarr volumes go there; everything else goes to output/
 # endpoint = "https://s3.example.org"
 
@@ -223,7 +224,7 @@ def load_config(root: Path) -> Config:
     profile = open_profile(data.get("profile", DEFAULT_PROFILE), root)
     _check_entries(data, profile, path)
     profile = dataclasses.replace(profile, **data.get("dataset", {}))
-    profile = _with_split(profile, data.get("split", {}), path)
+    profile = _with_layout(profile, data, path)
     people = _read_people(data.get("people", []), path)
     profile = dataclasses.replace(profile, people=merge_people(people, profile.people))
     version = data.get("profile_version", profile.version)
@@ -269,7 +270,7 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
 def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
     """The entries of ``[output]``: targets whose results go into a bucket."""
     found = {}
-    for target, url in entry.items():
+    for target, url in ((name, text) for name, text in entry.items() if name != "names"):
         try:
             if target == "endpoint":
                 check_endpoint(url)
@@ -356,7 +357,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     }
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups.append(("dataset", data.get("dataset", {}), set(DATASET_ENTRIES)))
-    groups += [("output", data.get("output", {}), {"endpoint", *TARGETS})]
+    groups += [("output", data.get("output", {}), {"endpoint", "names", *TARGETS})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
@@ -431,13 +432,14 @@ def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
         raise problem("dataset.config", f"{path}: [[people]]: {error}", file=str(path)) from error
 
 
-def _with_split(profile: Profile, split: Mapping[str, Any], path: Path) -> Profile:
-    """The profile with what the dataset says of sessions in several files."""
+def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:
+    """The profile with what the dataset says of sessions in several files, and of the names of files."""
+    split, names = data.get("split", {}), data.get("output", {}).get("names", profile.names)
     try:
-        check_split(split)
+        check_layout(split, names)
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
-    return dataclasses.replace(profile, split={**profile.split, **split})
+    return dataclasses.replace(profile, split={**profile.split, **split}, names=names)
 
 
 def find_dataset(path: Path) -> Path | None:

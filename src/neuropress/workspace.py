@@ -15,13 +15,13 @@ from .checks import check_tables
 from .checks.waivers import load_waivers
 from .config import Config, load_config
 from .model.finding import Finding, finding
-from .model.profile import Profile
+from .model.profile import BY_DANDI, Profile
 from .model.report import Outcome, Report
 from .model.waiver import Waiver
 from .planning.build import Planned, build_plan
 from .planning.mappings import check_mappings, list_broken_plugins
 from .planning.stale import Standing, State, find_standing
-from .planning.targets import Wanted, list_stray_results, list_unplaced_rows, wanted_targets
+from .planning.targets import Wanted, list_name_findings, list_stray_results, list_unplaced_rows, wanted_targets
 from .proof import Proofs
 from .storage.remote import ResultPath
 from .storage.state import DigestCache
@@ -198,12 +198,14 @@ class Workspace:
 
     def table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
         """Findings on tables: all of them, or those that touch the selected targets; and unknown names."""
+        targets = list(targets)
+        named = list_name_findings(targets, self.profile)
         if not select:
-            return [*self.config.findings, *list_broken_plugins(), *self.tables.findings]
+            return [*self.config.findings, *list_broken_plugins(), *self.tables.findings, *named]
         rows = {(row.table, row.key) for wanted in targets for row in wanted.records()}
         rows |= {row for wanted in targets for row in wanted.blocked}
         found = [f for f in self.tables.findings if not f.location.key or (f.location.table, f.location.key) in rows]
-        return self.unknown_names(select) + found
+        return self.unknown_names(select) + found + named
 
     def unknown_names(self, select: Selection) -> list[Finding]:
         """Names in a selection that are in no table."""
@@ -222,8 +224,11 @@ class Workspace:
         """Results that no row asks for; none are named while a table or a key cannot be read."""
         if select or self.tables.broken or any(self.tables.unkeyed.values()):
             return []
+        targets = self.targets()
         excused = {key for _, key, _ in list_unplaced_rows(self.tables, self.profile)}
-        return list(list_stray_results(self.config.list_outputs(), self.targets(), excused))
+        if self.profile.names == BY_DANDI:  # a row that is not understood may be of another modality
+            excused |= {wanted.record.key for wanted in targets if wanted.blocked}
+        return list(list_stray_results(self.config.list_outputs(), targets, excused))
 
     def log(self, report: Report) -> Report:
         """Add a run to ``.neuropress/log.jsonl``: the only place where times are kept."""

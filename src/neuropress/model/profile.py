@@ -20,6 +20,8 @@ GENERIC = "generic"
 """The profile of any lab, which states the limits of checks that another does not."""
 MOST_EXTENDED = 8
 """Profiles that extend one another."""
+BY_PATHS, BY_DANDI = "profile", "dandi"
+"""How files of sessions are named: by `Profile.paths`, or as ``dandi organize`` names them."""
 _PATH_NAMES = {"lab", "date", "table", "id", "part"}
 INHERITED = "..."
 """Stands in a list of a profile that `extends` another for the entries of that one."""
@@ -93,7 +95,8 @@ class Profile:
     (``session/subject.weight``) that take it to a field of the standard. `extends` names the profile that
     this one adds to, `mappings` holds the texts of its own mapping files by name, `local`
     what ``neuropress.toml`` says in place of both, by lab. `split` names converters (``imaging``) whose rows
-    of a session go into a file of their own, and the part of its name that says so (``ophys``).
+    of a session go into a file of their own, and the part of its name that says so (``ophys``). `names` is ``dandi``
+    where files of sessions are named as ``dandi organize`` names them, else ``profile``: as `paths` says.
     """
 
     name: str
@@ -112,6 +115,7 @@ class Profile:
     mappings: Mapping[str, str] = field(default_factory=dict)
     local: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     split: Mapping[str, str] = field(default_factory=dict)
+    names: str = BY_PATHS
 
     @cached_property
     def accompanied(self) -> frozenset[str]:
@@ -260,7 +264,7 @@ def _check(profile: Profile) -> None:
         check_lab(lab)
     _check_limits(profile)
     _check_paths(profile)
-    check_split(profile.split)
+    check_layout(profile.split, profile.names)
     prefixes: dict[str, str] = {}
     for name, spec in profile.tables.items():
         for wrong in _faults(spec, profile):
@@ -285,8 +289,10 @@ def _check_limits(profile: Profile) -> None:
             raise ValueError(f"limits.{name}: {text[:40]!r} is no number as 16 or 1e8")
 
 
-def check_split(split: Mapping[str, str]) -> None:
-    """See that parts can stand in the names of files. Raises `ValueError`."""
+def check_layout(split: Mapping[str, str], names: object) -> None:
+    """See that parts can stand in the names of files, and that files are named in a known way. Raises `ValueError`."""
+    if names not in (BY_PATHS, BY_DANDI):
+        raise ValueError(f"names: {names!r} is neither {BY_PATHS} nor {BY_DANDI}")
     for name, part in split.items():
         if not isinstance(part, str) or not re.fullmatch("[a-z][a-z0-9]{0,31}", part):
             raise ValueError(f"split.{name}: {part!r} must be small letters and digits, as ophys")

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
-from neuropress.converters import list_converter_names, load_converter
+from neuropress.converters import (
+    SESSION_CONVERTER,
+    Typed,
+    list_converter_names,
+    load_converter,
+    load_profile_mapping,
+)
 
+from ..mapping.rules import Scope, apply_mapping
+from ..model.dandi_names import find_modalities, find_session_in_name, make_dandi_path, replace_characters
 from ..model.finding import Finding, Severity, finding
 from ..model.people import find_person
 from ..model.plan import SourceRow, Target, digest
-from ..model.profile import Profile
+from ..model.profile import BY_DANDI, Profile
 from ..model.record import Record
 from ..model.serial import to_json
 from ..model.waiver import Waiver
@@ -20,6 +28,9 @@ from ..tables import RowId, Tables, is_private_cell
 
 SESSION = "session"
 """The table, and the target, that gathers rows of other tables; all other results are of one row each."""
+
+_IDS = ("subject.subject_id", "file.session_id")
+"""Fields of a session's file that its name is made of, where ``dandi organize`` names it."""
 
 MAIN = "main"
 """What ``{part}`` of a path is for the file of a session that has no part of its own."""
@@ -104,7 +115,35 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
             mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[0] == name)
             results = (_row_target(name, row, tables, profile) for row in mine)
             found += [result for result in results if result]
-    return sorted(found, key=lambda wanted: wanted.target.path)
+    return sorted(_withhold_equal_paths(found), key=lambda wanted: wanted.target.path)
+
+
+def _withhold_equal_paths(targets: Sequence[Wanted]) -> Iterator[Wanted]:
+    """The targets; those that would lie at one place are withheld, for one would be written over the other."""
+    by_path: dict[str, list[Wanted]] = {}
+    for wanted in targets:
+        by_path.setdefault(wanted.target.path, []).append(wanted)
+    for path, rivals in by_path.items():
+        if len(rivals) == 1:
+            yield rivals[0]
+            continue
+        names = [f"{one.record.key} (part {one.part})" if one.part else one.record.key for one in rivals]
+        message = f"{' and '.join(names)} would be one file, {path}"
+        for one in rivals:
+            clash = finding("result.same_path", message, file=path, **one.record.place())
+            yield replace(one, blocked={**one.blocked, (one.record.table, one.record.key): clash})
+
+
+def list_name_findings(targets: Iterable[Wanted], profile: Profile) -> list[Finding]:
+    """What is wrong with the paths of results: two at one place, and sessions that cannot be named as was asked for."""
+    found: list[Finding] = []
+    for wanted in targets:
+        found += [one for one in wanted.blocked.values() if one.id == "result.same_path"]
+        is_asked = profile.names == BY_DANDI and KINDS[wanted.target.kind].target == SESSION
+        if is_asked and not find_session_in_name(wanted.target.path):
+            message = f"{wanted.record.key} lies at {wanted.target.path}: its ids make no name of dandi organize"
+            found.append(finding("result.no_dandi_name", message, file=wanted.target.path, **wanted.record.place()))
+    return list(dict.fromkeys(found))
 
 
 def list_takers(record: Record) -> list[str]:
@@ -148,7 +187,7 @@ def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, 
 
 
 def list_stray_results(
-    outputs: Mapping[ResultPath, Container[str]], targets: Iterable[Wanted], excused: Container[str]
+    outputs: Mapping[ResultPath, Container[str]], targets: Iterable[Wanted], excused: Iterable[str]
 ) -> Iterator[Finding]:
     """Results that no row asks for any more: their row was deleted, or its date, lab or key changed.
 
@@ -160,12 +199,21 @@ def list_stray_results(
         Keys of rows that may ask for theirs once they are understood.
     """
     targets = list(targets)
+    stems = {stem for key in excused for stem in _list_stems(key)}
     for output, homes in outputs.items():
-        wanted = {one.target.path for one in targets if KINDS[one.target.kind].target in homes}
-        yield from _list_strays(output, wanted, excused)
+        here = [one for one in targets if KINDS[one.target.kind].target in homes]
+        places = {stem: one.target.path for one in here if one.jobs for stem in _list_stems(one.target.id)}
+        yield from _list_strays(output, {one.target.path for one in here}, places, stems)
 
 
-def _list_strays(output: ResultPath, wanted: Container[str], excused: Container[str]) -> Iterator[Finding]:
+def _list_stems(key: str) -> tuple[str, str]:
+    """What of a result's file name tells whose it is, by either way of naming."""
+    return key, replace_characters(key)
+
+
+def _list_strays(
+    output: ResultPath, wanted: Container[str], places: Mapping[str, str], excused: Set[str]
+) -> Iterator[Finding]:
     for folder, folders, files in output.walk():
         results = [name for name in sorted(folders) if find_kind_by_suffix(name, is_folder=True)]
         folders[:] = sorted(set(folders) - set(results))
@@ -174,9 +222,11 @@ def _list_strays(output: ResultPath, wanted: Container[str], excused: Container[
             place = folder / name
             path = place.key if isinstance(place, BucketPath) else place.relative_to(str(output)).as_posix()
             stem = name.split(".")[0]
-            if path not in wanted and stem not in excused and stem.rpartition("_")[0] not in excused:
+            stems = (find_session_in_name(name), stem, stem.rpartition("_")[0])
+            if path not in wanted and excused.isdisjoint(stems):
                 where = f" at {output}" if isinstance(output, BucketPath) else ""
-                yield finding("result.stray", f"{path}{where} is asked for by no row of the tables", file=path)
+                now = next((f"; the result of {stem} is {places[stem]}" for stem in stems if stem in places), "")
+                yield finding("result.stray", f"{path}{where} is asked for by no row of the tables{now}", file=path)
 
 
 def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[Wanted]:
@@ -205,9 +255,31 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
         rows = [record, *(row for _, row in (*mine, *clocks)), *without]
         foreign = {(row.table, row.key) for _, row in elsewhere}
         blocked = {row: why for row, why in withheld.items() if row not in foreign} | _find_blocked(rows, tables)
-        target = Target(TARGETS[SESSION].name, record.key, _result_path(SESSION, record, profile, part))
+        path = _find_dandi_path(record, mine, profile) if profile.names == BY_DANDI else None
+        path = path or _result_path(SESSION, record, profile, part)
+        target = Target(TARGETS[SESSION].name, record.key, path)
         found.append(Wanted(target, record, mine, without, blocked, tables.waivers, part, clocks))
     return found
+
+
+def _find_dandi_path(record: Record, jobs: Iterable[tuple[str, Record]], profile: Profile) -> str | None:
+    """The path that ``dandi organize`` would give a session's file, from its rows alone; None where it has none.
+
+    Raw files are not opened for it: with one that is missing or damaged, a result would have another name.
+    """
+    rules = load_profile_mapping(SESSION_CONVERTER, profile)
+    of_names = replace(rules, rules=tuple(rule for rule in rules.rules if rule.to in _IDS))
+    fields = apply_mapping(of_names, Scope(record, profile))
+    ids = [
+        fields[slot][name].value if name in fields.get(slot, {}) else ""
+        for slot, name in (to.split(".") for to in _IDS)
+    ]
+    types: set[str] = set()
+    for name, row in jobs:
+        modules = map(load_converter, list_rivals(name, row))
+        typed = next((module for module in modules if isinstance(module, Typed)), None)
+        types |= typed.list_types(row, profile) if typed else set()
+    return make_dandi_path(str(ids[0]), str(ids[1]), find_modalities(types))
 
 
 def _find_part(job: tuple[str, Record], profile: Profile) -> str:

@@ -29,7 +29,7 @@ from ..config import Config, matches_key
 from ..model.budget import parse_toml
 from ..model.finding import problem
 from ..model.plan import SourceRow, canonical
-from ..model.profile import PACKAGE_PROFILES, Profile, TableSpec
+from ..model.profile import BY_PATHS, PACKAGE_PROFILES, Profile, TableSpec
 from ..model.record import Fix
 from ..model.serial import to_json
 from ..model.waiver import Waiver
@@ -223,6 +223,8 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
         settings["people"] = to_json(people)
     if config.profile.split:
         settings["split"] = dict(config.profile.split)
+    if config.profile.names != BY_PATHS:
+        settings["names"] = config.profile.names
     return settings
 
 

@@ -118,6 +118,8 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     ]
     if about:
         lines += ["", "[dataset]", *(f"{name} = {format_toml_text(about[name])}" for name in DATASET_ENTRIES)]
+    if "names" in chosen.settings:
+        lines += ["", "[output]", f"names = {format_toml_text(chosen.settings['names'])}"]
     if split:
         lines += ["", "[split]"]
         lines += [f"{format_toml_text(name)} = {format_toml_text(part)}" for name, part in split.items()]

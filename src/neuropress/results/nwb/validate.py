@@ -12,6 +12,7 @@ from nwbinspector import Importance, InspectorMessage, inspect_nwbfile, load_con
 from ...model.finding import Finding, Location, Severity
 from ...readers.hdf5.guard import translate_errors
 from .explained import explain_finding
+from .naming import check_dandi_name
 from .opening import open_checked
 from .silent import find_silent_mistakes
 
@@ -27,7 +28,7 @@ def validate_nwb(path: Path) -> list[Finding]:
         ``result.unreadable``: the file is no HDF5 file; ``result.unsafe``: it leads outside of itself.
     """
     with open_checked(path) as (file, _), translate_errors(path):
-        findings = [*find_silent_mistakes(file), *_run_validators(path)]
+        findings = [*find_silent_mistakes(file), *check_dandi_name(path, file), *_run_validators(path)]
         explained = [explain_finding(finding, file) for finding in findings]
     return [finding.at(file=str(path)) for finding in explained]
 
