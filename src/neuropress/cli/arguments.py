@@ -122,6 +122,8 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
     one.add_argument("--experimenter", default="", metavar="NAME", help="first and last name")
     one.add_argument("--lab-name", default="", metavar="NAME", help="of the lab")
     one.add_argument("--institution", default="", metavar="NAME", help="of the lab")
+    one.add_argument("--experiment-description", default="", metavar="TEXT", help="what it was done for")
+    one.add_argument("--keywords", default="", metavar="WORDS", help='as "patch clamp; cortex"')
     one.add_argument("--pixel-size", default="", metavar="UM", help="um a pixel, where the header does not tell")
     one.add_argument("--frame-rate", default="", metavar="HZ", help="of a movie, where the header does not tell")
     one.add_argument(

@@ -55,6 +55,8 @@ class Stated:
         Identifier of the session; the file's name where it is not stated.
     lab, institution
         Names of the lab and its institution.
+    defaults
+        What a dataset's lab states once for all its results: ``{"keywords": "patch clamp; cortex"}``.
     """
 
     start: str = ""
@@ -64,6 +66,7 @@ class Stated:
     session: str = ""
     lab: str = ""
     institution: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 def convert_file(
@@ -86,6 +89,7 @@ def convert_file(
     if kind is None:
         known = ", ".join(one.suffix for one in KINDS.values())
         raise problem("single.target", f"{to.name} is called like no result", hint=f"End it in one of {known}.")
+    named = to
     path, to = path.resolve(), to.parent.resolve() / to.name  # a link at `to` itself is not followed
     key = path.name + ("/" if path.is_dir() else "")
     check_outside(path, to)
@@ -102,7 +106,7 @@ def convert_file(
             scratch=Path(scratch),
         )
         wanted = _find_wanted(_make_tables(contents, key, stated, kind.target, profile), to, kind.name, profile)
-        return Report.of_steps("convert", list(_run_steps(wanted, config, path, progress)))
+        return Report.of_steps("convert", list(_run_steps(wanted, config, path, named, progress)))
 
 
 def check_outside(raw: Path, to: Path) -> None:
@@ -137,7 +141,7 @@ def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
     """The generic profile with one lab, which says nothing but what was stated, and the result's own path."""
     generic = load_profile(GENERIC)
     initials = _name_session(stated, path).split("_", 1)[0]
-    lab = Lab(initials, stated.lab, initials, stated.institution, stated.timezone)
+    lab = Lab(initials, stated.lab, initials, stated.institution, stated.timezone, stated.defaults)
     paths = {**generic.paths, target: to.name.replace("{", "{{").replace("}", "}}")}
     return replace(generic, name=NAME, version=__version__, labs={initials: lab}, paths=paths)
 
@@ -146,16 +150,17 @@ def _name_session(stated: Stated, path: Path) -> str:
     return stated.session or path.name.split(".")[0]
 
 
-def _run_steps(wanted: Wanted, config: Config, path: Path, progress: Progress) -> Iterator[Report]:
+def _run_steps(wanted: Wanted, config: Config, path: Path, named: Path, progress: Progress) -> Iterator[Report]:
+    """Convert, verify and validate; the result is called as the person `named` it."""
     now = find_standing(wanted, config, DigestCache(config.state))
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
     for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
         outcome = convert_one(config, one, now, Options(), progress)
-    yield Report.of("convert", [outcome], [])
+    yield Report.of("convert", [replace(outcome, target=str(named))], [])
     result = config.output / wanted.target.path
     if not has_errors(outcome.findings) and result.exists():
-        yield verify_files([result], [path.parent], progress)
-        yield validate_files([result], progress)
+        yield verify_files([named], [path.parent], progress)
+        yield validate_files([named], progress)
 
 
 def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wanted:
