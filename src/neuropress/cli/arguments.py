@@ -192,6 +192,9 @@ def _init_options(verb: argparse.ArgumentParser) -> None:
     lab.add_argument("--institution", metavar="NAME", help='as "University of X"')
     lab.add_argument("--timezone", metavar="ZONE", help="of its clocks, as Europe/Berlin")
     lab.add_argument("--species", metavar="NAME", help='of all its animals, if it is one, as "Mus musculus"')
+    whole = verb.add_argument_group("its releases (asked for on a terminal; may be stated later)")
+    whole.add_argument("--title", metavar="TEXT", help='what they are called, as "Dendrites of layer 5"')
+    whole.add_argument("--license", metavar="NAME", help="of the data, by its SPDX name, as CC-BY-4.0")
     verb.add_argument(
         "--with", action="append", default=[], metavar="TABLE", dest="optional", help="an optional table of the profile"
     )

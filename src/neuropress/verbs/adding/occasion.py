@@ -118,7 +118,9 @@ def _list_other_days(occasion: Occasion) -> str:
     """The days among which nobody chose, with their files; empty where there is no such choice."""
     if occasion.date or not occasion.days:
         return ""
-    first = {day: file for file, day in reversed(occasion.days.items())}
+    first: dict[str, str] = {}
+    for file, day in occasion.days.items():
+        first.setdefault(day, file)
     listed = ", ".join(f"{day} ({first[day]})" for day in sorted(first))
     return f"; the files beside it tell different days: {listed}"
 
