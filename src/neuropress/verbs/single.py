@@ -26,7 +26,7 @@ from ..planning.targets import SESSION, Wanted, wanted_targets
 from ..readers import raw as raw_objects
 from ..results import KINDS, find_kind_by_suffix, load_kind
 from ..storage.roots import Folder
-from ..storage.state import DigestCache
+from ..storage.state import DigestCache, lock_result
 from ..tables import Tables, TableSource
 from ..tables.cells import FlaggedCell, build_cell_parser
 from .convert import Options, check_place, convert_one
@@ -80,6 +80,7 @@ def convert_file(
     Raises
     ------
     Problem
+        ``dataset.locked``: another run is writing `to`;
         ``single.target``: `to` is called like no result; ``single.occupied``: something else lies there, or raw files
         do; ``single.unstated``: what a person must say;
         ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
@@ -93,8 +94,8 @@ def convert_file(
     path, to = path.resolve(), to.parent.resolve() / to.name  # a link at `to` itself is not followed
     key = path.name + ("/" if path.is_dir() else "")
     check_outside(path, to)
-    _check_standing(to, kind.name, key)
-    with TemporaryDirectory(prefix="neuropress-") as scratch:
+    with lock_result(to), TemporaryDirectory(prefix="neuropress-") as scratch:
+        _check_standing(to, kind.name, key)
         contents = _read_contents(Source(key, Folder(path.parent)), stated.options)
         profile = _make_profile(stated, path, to, kind.target)
         config = Config(
