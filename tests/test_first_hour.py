@@ -222,7 +222,7 @@ def test_one_stack_becomes_a_proven_volume(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("--to", "x.xyz"), 2, "single.target|called like no result"),
+        (("--to", "x.xyz"), 2, "single.target|does not say what to write"),
         (("--to", "x.nwb", *ANIMAL, "--session-start", "yesterday"), 2, "ISO 8601"),
         (("--to", "x.nwb", "--timezone", "Mars/Base"), 2, "no time zone"),
         (("--to", "x.nwb", *ANIMAL, "--species", "rat"), 2, "Latin name"),

@@ -81,7 +81,7 @@ def convert_file(
     ------
     Problem
         ``dataset.locked``: another run is writing `to`;
-        ``single.target``: `to` is called like no result; ``single.occupied``: something else lies there, or raw files
+        ``single.target``: the name of `to` does not say what to write; ``single.occupied``: something else lies there, or raw files
         do; ``single.unstated``: what a person must say;
         ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
     """
@@ -89,7 +89,10 @@ def convert_file(
     kind = find_kind_by_suffix(to.name)
     if kind is None:
         known = ", ".join(one.suffix for one in KINDS.values())
-        raise problem("single.target", f"{to.name} is called like no result", hint=f"End it in one of {known}.")
+        message = f"the name {to.name} does not say what to write"
+        raise problem("single.target", message, hint=f"End it in one of {known}, as {to / path.stem}.nwb.")
+    if not path.exists():
+        raise problem("file.missing", f"{path} does not exist", hint="Correct the path.", file=str(path))
     named = to
     path, to = path.resolve(), to.parent.resolve() / to.name  # a link at `to` itself is not followed
     key = path.name + ("/" if path.is_dir() else "")
