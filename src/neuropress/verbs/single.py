@@ -80,9 +80,9 @@ def convert_file(
     Raises
     ------
     Problem
-        ``dataset.locked``: another run is writing `to`;
-        ``single.target``: the name of `to` does not say what to write; ``single.occupied``: something else lies there, or raw files
-        do; ``single.unstated``: what a person must say;
+        ``dataset.locked``: another run is writing `to`; ``single.target``: the name of `to` does not say what to
+        write; ``single.occupied``: something else lies there, or raw files do; ``single.unstated``: what a person must
+        say; ``file.missing``: there is no `path`;
         ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
     """
     path, to = Path(path), Path(to)
