@@ -222,7 +222,9 @@ class _MovieConverter:
             )
             fields["indicator"] = Field("see NWBFile.virus", "imaging:indicator", "several", refs)
         elif fields["indicator"].via == "absent":
-            self._add_finding("image.unrecorded", "no indicator is reachable from the session's mouse", "session_id")
+            message = f"no indicator is reachable from {self._describe_animal()}"
+            hint = "If it is known, name it in a column indicator of the image's row."
+            self._add_finding("image.unrecorded", message, "session_id", hint)
         if fields["excitation_lambda"].via == "absent":
             self._add_finding(
                 "image.unrecorded", "laser_line is blank: excitation_lambda is written as NaN", "laser_line"
@@ -235,6 +237,12 @@ class _MovieConverter:
         if "grid_spacing" in fields:
             fields["grid_spacing_unit"] = make_constant(NAME, "grid_spacing_unit", "meters")
         return fields
+
+    def _describe_animal(self) -> str:
+        """The row of the session's animal, in the word of its own table."""
+        session = self.record.related("session")
+        animal = session and (session.related("mouse") or session.related("subject"))
+        return f"{animal.table} {animal.key}" if animal else "the session, which names no animal"
 
     def _build_channel_fields(self, channels: int) -> dict[str, Field]:
         """Of several channels it is not known which one shows the indicator."""
@@ -319,8 +327,8 @@ class _MovieConverter:
         spec = ArraySpec.of(self.job.source, self.image, self.pixels.name, index)
         return replace(spec, dtype="|u1") if stored.kind == "b" else spec  # NWB has no boolean movies: 0 and 1
 
-    def _add_finding(self, id: str, message: str, column: str) -> None:
-        self.session.findings.append(finding(id, f"{self.id}: {message}", **self.job.locate(column)))
+    def _add_finding(self, id: str, message: str, column: str, hint: str = "") -> None:
+        self.session.findings.append(finding(id, f"{self.id}: {message}", hint=hint, **self.job.locate(column)))
 
     def _make_problem(self, id: str, message: str) -> Problem:
         return problem(id, f"{self.id}: {message}", **self.job.locate())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
@@ -131,3 +132,46 @@ def test_the_numbers_end_at_9999(lab: Builder, tmp_path: Path, capsys: pytest.Ca
     lab.row("ephys", ephys_id="RY_E_9999", session_id="RY_S_0012")
     assert add(lab, abf(tmp_path / "a.abf"), "--lab", "RY", "--session", "RY_S_0012") == 1
     assert "add.full" in capsys.readouterr().out
+
+
+def dated(path: Path, when: str) -> Path:
+    """A movie that tells when it began."""
+    start = f"{when[:4]}-{when[4:6]}-{when[6:]}T10:00:00"
+    return movie(path, ome=True, metadata={"axes": "TYX", "AcquisitionDate": start})
+
+
+def test_a_day_that_one_file_tells_holds_for_the_others_of_the_call(
+    lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent, telling = movie(tmp_path / "a.tif"), dated(tmp_path / "b.tif", "20240131")
+    assert add(lab, silent, telling, "--lab", "RY", "--subject", "RY_M_0001", "--json") == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    first, second = (line for line in lines if line.get("done") == "added")
+    assert first["key"] == "yuste/20240131/image/raw/a.tif"
+    assert first["date_from"] == str(telling)
+    assert str(telling) in first["why"]
+    assert "date_from" not in second
+    assert {row["session_id"] for row in rows(lab, "image")} == {rows(lab, "session")[-1]["session_id"]}
+
+
+def test_no_day_is_taken_where_files_tell_different_ones(
+    lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    silent = movie(tmp_path / "a.tif")
+    telling = [dated(tmp_path / f"{day}.tif", day) for day in ("20240131", "20240201")]
+    assert add(lab, silent, *telling, "--lab", "RY", "--subject", "RY_M_0001") == 1
+    said = capsys.readouterr().out
+    assert "not added          " + str(silent) in said
+    assert all(f"{path.stem} ({path})" in said for path in telling)
+    assert [row["session_date"] for row in rows(lab, "session")][1:] == ["20240131", "20240201"]
+    assert add(lab, silent, *telling, "--lab", "RY", "--date", "20240131") == 0
+    assert "date_from" not in capsys.readouterr().out
+
+
+def test_the_day_of_a_named_session_is_its_own(
+    lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = movie(tmp_path / "a.tif"), dated(tmp_path / "b.tif", "20240131")
+    assert add(lab, *files, "--lab", "RY", "--session", "RY_S_0012") == 0
+    assert "its day is that of" not in capsys.readouterr().out
+    assert [row["file_path_raw"].split("/")[1] for row in rows(lab, "image")] == [DATE, DATE]

@@ -61,7 +61,7 @@ ALLOWED = {
     "verbs/run": {"verbs/check", "verbs/convert", "verbs/validate", "verbs/verify", "workspace"},
     "verbs/since": set(),
     "verbs/single": {"config", "planning", "readers", "results", "storage", "tables", "verbs/convert", "verbs/validate", "verbs/verify"},
-    "verbs/status": {"independent", "planning", "proof", "publishing", "storage", "workspace"},
+    "verbs/status": {"config", "independent", "planning", "proof", "publishing", "storage", "workspace"},
     "verbs/validate": {"config", "proof", "results", "storage", "tools", "verbs/verify", "workspace"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
     "api": {"config", "planning", "publishing", "readers", "storage", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/inventory", "verbs/letter", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},

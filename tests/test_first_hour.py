@@ -123,12 +123,43 @@ def test_init_asks_for_the_lab_or_names_what_is_missing(
     for bad in (("--lab", "ab"), ("--timezone", "Europe/Nowhere")):
         assert run(capsys, "init", tmp_path / "a", *LAB, *bad)[0] == 2
         assert not (tmp_path / "a").exists()
-    answers = iter(["CD", "Doe lab", "Y College", "UTC"])
+    answers = iter(["CD", "Doe lab", "Y College", "UTC", "", "CC0-1.0"])
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True)
     monkeypatch.setattr("builtins.input", lambda _: next(answers))
     assert run(capsys, "init", tmp_path / "a")[0] == 0
     assert neuropress.open(tmp_path / "a").config.profile.labs["CD"].institution == "Y College"
     assert "/source/" in (tmp_path / "a/.gitignore").read_text()
+    assert neuropress.open(tmp_path / "a").config.profile.license == "CC0-1.0"
+
+
+def test_a_missing_licence_is_heard_of_before_the_last_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True)  # a whole command line asks nothing, there either
+    ds = tmp_path / "ds"
+    assert "license" in run(capsys, "init", ds, *LAB)[1]
+    assert "license" in run(capsys, "status", ds)[1]
+    status, said = run(capsys, "check", ds, "--json")
+    assert (status, severities(said, "release.license")) == (0, ["info"])
+    settings = ds / "neuropress.toml"
+    settings.write_text(settings.read_text("utf-8") + 'to = "release"\n', "utf-8")
+    status, said = run(capsys, "check", ds, "--json")
+    assert (status, severities(said, "release.license")) == (0, ["warning"])
+    assert run(capsys, "add", abf(tmp_path / "c.abf"), "--lab", "AB", "--dataset", ds, "--date", "20200101")[0] == 0
+    for dry in ((), ("--dry-run",)):
+        status, said = run(capsys, "publish", ds, "--to", tmp_path / "r", "--release", "1.0.0", *dry, "--json")
+        assert (status, severities(said, "release.license")) == (1, ["error"])
+        assert not (tmp_path / "r").exists()
+    whole = tmp_path / "whole"
+    said = run(capsys, "init", whole, *LAB, "--license", "CC-BY-4.0", "--title", 'Dendrites "in vivo"')[1]
+    assert "license" not in said + run(capsys, "status", whole)[1]
+    assert neuropress.open(whole).config.profile.title == 'Dendrites "in vivo"'
+    assert severities(run(capsys, "check", whole, "--json")[1], "release.license") == []
+
+
+def severities(said: str, id: str) -> list[str]:
+    found = (json.loads(line) for line in said.splitlines())
+    return [one["severity"] for one in found if one.get("id") == id]
 
 
 def test_a_lab_that_is_not_known_says_how_to_add_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,7 +223,7 @@ def test_one_stack_becomes_a_proven_volume(tmp_path: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (("--to", "x.xyz"), 2, "single.target|called like no result"),
+        (("--to", "x.xyz"), 2, "single.target|does not say what to write"),
         (("--to", "x.nwb", *ANIMAL, "--session-start", "yesterday"), 2, "ISO 8601"),
         (("--to", "x.nwb", "--timezone", "Mars/Base"), 2, "no time zone"),
         (("--to", "x.nwb", *ANIMAL, "--species", "rat"), 2, "Latin name"),

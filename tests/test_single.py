@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from builder import DATE, Builder, abf, movie, slices
 
 from neuropress.cli.main import main
+from neuropress.storage.state import lock_result
 
 ANIMAL = ("--timezone", "Europe/Berlin", "--subject", "rat 7", "--species", "Rattus norvegicus")
 ANIMAL += ("--session-start", "2025-06-20T09:30")
@@ -110,3 +112,39 @@ def test_profiles_waits_for_no_pipe(tmp_path: Path, capsys: pytest.CaptureFixtur
     status, said = run(capsys, "profiles", tmp_path)
     assert status == 0
     assert "generic" in said
+
+
+def test_two_runs_do_not_write_one_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    locks = tmp_path / "tmp"
+    locks.mkdir()
+    monkeypatch.setattr("neuropress.storage.state.gettempdir", lambda: str(locks))
+    raw, to = abf(tmp_path / "cell1.abf"), tmp_path / "cell1.nwb"
+    with lock_result(to):
+        status, said = run(capsys, "convert", raw, "--to", to, *ANIMAL)
+        assert (status, to.exists()) == (1, False)
+        assert "dataset.locked" in said
+        assert run(capsys, "convert", raw, "--to", tmp_path / "other.nwb", *ANIMAL)[0] == 0
+    assert run(capsys, "convert", raw, "--to", to, *ANIMAL)[0] == 0
+    assert list(locks.iterdir()) == []
+
+
+def test_a_result_is_called_as_it_was_named_and_its_gaps_have_a_way_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    abf(tmp_path / "cell1.abf")
+    monkeypatch.chdir(tmp_path)
+    status, said = run(capsys, "convert", "cell1.abf", "--to", "cell1.nwb", *ANIMAL)
+    assert (status, str(tmp_path) in said) == (0, False)
+    for option in ("--experiment-description", "--experimenter", "--institution", "--keywords"):
+        assert option in said
+    gaps = ("--experiment-description", "Steps.", "--keywords", "patch clamp; cortex", "--institution", "University")
+    status, said = run(capsys, "convert", "cell1.abf", "--to", "cell1.nwb", *ANIMAL, *gaps)
+    assert (status, "check_keywords" in said, "check_experiment_description" in said) == (0, False, False)
+    with h5py.File("cell1.nwb") as file:
+        assert file["general/experiment_description"].asstr()[()] == "Steps."
+        assert list(file["general/keywords"].asstr()[()])[:2] == ["patch clamp", "cortex"]
+    said = run(capsys, "validate", "cell1.nwb", "--json")[1]
+    found = [json.loads(line) for line in said.splitlines()]
+    assert {one["location"]["file"] for one in found if "location" in one} == {"cell1.nwb"}

@@ -76,6 +76,7 @@ class Dataset:
         optional: Collection[str] = (),
         *,
         labs: Mapping[str, Mapping[str, str]] | None = None,
+        about: Mapping[str, str] | None = None,
     ) -> Dataset:
         """Make an empty dataset: ``neuropress.toml``, all tables with their headers, ``source/``, ``output/``.
 
@@ -88,6 +89,8 @@ class Dataset:
         labs
             Initials -> ``name``, ``institution``, ``timezone`` (``Europe/Berlin``) and what else holds for the
             lab's rows where no table says otherwise (``species``, ``region``).
+        about
+            ``title`` and ``license`` of its releases; either may be stated later.
 
         Raises
         ------
@@ -95,7 +98,7 @@ class Dataset:
             ``dataset.exists``: the folder is a dataset already; ``dataset.config``: no such profile or table, or a
             lab lacks an entry.
         """
-        return cls(make_dataset(Path(path), profile, optional, labs).config)
+        return cls(make_dataset(Path(path), profile, optional, labs, about).config)
 
     @property
     def config(self) -> Config:

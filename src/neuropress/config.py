@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .model.budget import TOML_BYTES, parse_toml, read_file
-from .model.finding import Finding, Problem, finding, problem
+from .model.finding import Finding, Problem, Severity, finding, problem
 from .model.people import Person, check_people, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
 from .model.serial import from_json
@@ -57,10 +57,8 @@ TEMPLATE = """\
 profile = "{profile}"
 profile_version = "{version}"
 
-# What a release says of the whole:
-# [dataset]
-# title = "Dendrites of layer 5"
-# license = "CC-BY-4.0"
+# What a release says of the whole; without a licence nothing is published:
+{dataset}
 
 [source]
 # Where raw files are looked up, in this order: folders, shares, read-only folders, and
@@ -412,6 +410,14 @@ def add_labs(profile: Profile, stated: Mapping[str, Mapping[str, str]], path: Pa
         message = f"{path} names no lab, and profile {profile.name} has none: no row could belong to anybody"
         raise problem("dataset.config", message, hint=_hint_at_lab("AB"), file=str(path))
     return profile.with_labs(labs, stated)
+
+
+def check_license(profile: Profile, severity: Severity | None = None) -> list[Finding]:
+    """The finding that no licence is stated, without which nothing is published; an error, or of another severity."""
+    if profile.license.strip():
+        return []
+    message = f"no license stands below [dataset] in {FILE}: publish refuses without"
+    return [finding("release.license", message, severity=severity, file=FILE)]
 
 
 def _hint_at_lab(initials: str) -> str:

@@ -14,6 +14,7 @@ import pytest
 from builder import Builder, abf, movie, slices
 from campaigns import campaign
 
+import neuropress
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
 from neuropress.model.plan import digest
@@ -339,3 +340,14 @@ def test_a_folder_that_only_looks_finished_is_written_anew(lab: Builder) -> None
     assert main(["convert", str(lab.root)]) == 0
     assert main(["verify", str(lab.root)]) == 0
     assert np.all([p.name != "foreign" for p in volume.rglob("*")])
+
+
+def test_an_unfinished_file_that_another_run_took_away_is_a_finding(lab: Builder) -> None:
+    def progress(nbytes: int) -> None:
+        for left in (lab.root / "output").rglob("*.nwb.*.partial"):
+            left.unlink()
+
+    report = neuropress.open(lab.root).convert(progress=progress)
+    assert [one.id for one in report.errors] == ["dataset.locked"]
+    assert report.exit_status == 1
+    assert not list((lab.root / "output").rglob("*.nwb"))

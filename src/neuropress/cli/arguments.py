@@ -122,6 +122,8 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
     one.add_argument("--experimenter", default="", metavar="NAME", help="first and last name")
     one.add_argument("--lab-name", default="", metavar="NAME", help="of the lab")
     one.add_argument("--institution", default="", metavar="NAME", help="of the lab")
+    one.add_argument("--experiment-description", default="", metavar="TEXT", help="what it was done for")
+    one.add_argument("--keywords", default="", metavar="WORDS", help='as "patch clamp; cortex"')
     one.add_argument("--pixel-size", default="", metavar="UM", help="um a pixel, where the header does not tell")
     one.add_argument("--frame-rate", default="", metavar="HZ", help="of a movie, where the header does not tell")
     one.add_argument(
@@ -190,6 +192,9 @@ def _init_options(verb: argparse.ArgumentParser) -> None:
     lab.add_argument("--institution", metavar="NAME", help='as "University of X"')
     lab.add_argument("--timezone", metavar="ZONE", help="of its clocks, as Europe/Berlin")
     lab.add_argument("--species", metavar="NAME", help='of all its animals, if it is one, as "Mus musculus"')
+    whole = verb.add_argument_group("its releases (asked for on a terminal; may be stated later)")
+    whole.add_argument("--title", metavar="TEXT", help='what they are called, as "Dendrites of layer 5"')
+    whole.add_argument("--license", metavar="NAME", help="of the data, by its SPDX name, as CC-BY-4.0")
     verb.add_argument(
         "--with", action="append", default=[], metavar="TABLE", dest="optional", help="an optional table of the profile"
     )

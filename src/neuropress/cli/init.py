@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from ..config import LAB_REQUIRED, open_profile
+from ..config import FILE, LAB_REQUIRED, open_profile
 from ..model.finding import problem
 from .render import Output
 
@@ -16,6 +17,10 @@ QUESTIONS = {
     "institution": "Its institution (University of X)",
     "timezone": "Its time zone (Europe/Berlin)",
 }
+ABOUT = {
+    "title": "Title of its releases (Dendrites of layer 5; blank: later)",
+    "license": "Licence of the data, that its owners agreed on (CC-BY-4.0; blank: later)",
+}
 
 
 def run_init(args: argparse.Namespace, output: Output) -> int:
@@ -23,7 +28,7 @@ def run_init(args: argparse.Namespace, output: Output) -> int:
     from ..api import Dataset
 
     labs = _collect_lab(args)
-    dataset = Dataset.init(args.dir, args.profile, args.optional, labs=labs)
+    dataset = Dataset.init(args.dir, args.profile, args.optional, labs=labs, about=_collect_about(args, labs))
     folders = ", ".join(sorted(lab.folder for lab in dataset.config.profile.labs.values()))
     output.say(f"{dataset.config.root} is ready. Next:")
     output.say(f"  neuropress add FILE... --lab {next(iter(dataset.config.profile.labs))} --dataset {args.dir}")
@@ -31,7 +36,21 @@ def run_init(args: argparse.Namespace, output: Output) -> int:
     output.say("      raw files under source/<lab>/<YYYYMMDD>/<table>/raw/ yourself")
     output.say(f"      (<lab>: {folders})")
     output.say(f"  neuropress check {args.dir}")
+    if not dataset.config.profile.license:
+        output.say(f"Before publish: write license, and a title, below [dataset] in {Path(args.dir) / FILE}")
     return 0
+
+
+def _collect_about(args: argparse.Namespace, labs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Title and licence of the options; who was asked for the lab is asked for them, too, unless the profile has them.
+
+    A whole command line asks nothing, so that a script that runs on a terminal does not wait.
+    """
+    given = {name: getattr(args, name) or "" for name in ABOUT}
+    was_asked = bool(labs) and sys.stdin.isatty() and not all(getattr(args, name) for name in QUESTIONS)
+    if was_asked and not open_profile(args.profile, Path(args.dir)).license:
+        given |= {name: input(f"{ABOUT[name]}: ").strip() for name, text in given.items() if not text}
+    return given
 
 
 def _collect_lab(args: argparse.Namespace) -> dict[str, dict[str, str]]:

@@ -50,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         output.finding(refused.finding)
         return FINDINGS
     except OSError as error:
-        print(f"neuropress {args.verb}: {error}", file=sys.stderr)
+        said = f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        print(f"neuropress {args.verb}: {said}", file=sys.stderr)
         return MACHINE
     except KeyboardInterrupt:
         print(f"\nneuropress {args.verb}: interrupted; run it again to continue", file=sys.stderr)

@@ -154,8 +154,8 @@ class Output:
             texts = {name: "yes" if facts[name] is True else facts[name] or "-" for name in widths}
             marks = "".join(f"{texts[name]:{width}}" for name, width in widths.items())
             self.write(f"{marks}  {outcome.target}  {outcome.done}{': ' + outcome.why if outcome.why else ''}")
-        if report.note:
-            self.write(report.note)
+        for line in report.note.splitlines():
+            self.write(line)
         return report.exit_status
 
     def files(self, report: Report) -> int:

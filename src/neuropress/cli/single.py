@@ -23,6 +23,8 @@ CELLS = {
     "frame_rate": "image.frame_rate",
 }
 """Option -> the cell that a dataset would have it in."""
+DEFAULTS = ("experiment_description", "keywords")
+"""Options that a dataset's lab would state in ``neuropress.toml``."""
 
 
 def run_single(args: argparse.Namespace, output: Output) -> int:
@@ -39,6 +41,7 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         session=args.session_id,
         lab=args.lab_name,
         institution=args.institution,
+        defaults={name: text for name in DEFAULTS if (text := getattr(args, name))},
     )
     report = convert_file(Path(args.dir), Path(args.to), stated, output.progress("convert"))
     for step in report.steps:

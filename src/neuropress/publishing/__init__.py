@@ -22,6 +22,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..config import check_license
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, machine_finding, problem
 from ..model.plan import digest
 from ..model.progress import Progress
@@ -98,7 +99,8 @@ def _publish_selected(workspace: Workspace, request: PublishRequest, progress: P
     targets = [wanted for wanted in workspace.targets() if request.scope.includes_target(wanted, profile)]
     results = [w for w in targets if request.scope.includes_kind(w.target.kind)]
     passed = check_results(workspace, results, progress)
-    findings = passed.findings + _collect_blocking_findings(workspace, request, targets, passed)
+    findings = check_license(profile) + passed.findings
+    findings += _collect_blocking_findings(workspace, request, targets, passed)
     if has_errors(findings) and not request.dry_run:
         return Report.of("publish", passed.outcomes, findings)
     destination = open_destination(request.to, request.release, endpoint=request.endpoint, dry_run=request.dry_run)

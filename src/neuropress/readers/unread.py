@@ -35,6 +35,12 @@ UNREAD = (
     UnreadFormat("a Nikon ND2", _AS_TIFF.format("NIS-Elements: Export, or Fiji"), ((0, b"\xda\xce\xbe\x0a"),)),
     UnreadFormat("a Leica LIF", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, b"\x70\x00\x00\x00"),)),
     UnreadFormat("an Olympus OIB or another OLE file", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, _OLE),)),
+    UnreadFormat(
+        "a single PNG",
+        "PNGs are read as the slices of a folder: name the folder. Save a single picture as TIFF.",
+        ((0, b"\x89PNG\r\n\x1a\n"),),
+    ),
+    UnreadFormat("a JPEG", "It has lost detail: name the file that the microscope wrote.", ((0, b"\xff\xd8\xff"),)),
     UnreadFormat("an NRRD", _AS_TIFF.format("Fiji"), ((0, b"NRRD000"),)),
     UnreadFormat("a NIfTI-1", _AS_TIFF.format("Fiji"), ((344, b"n+1\0"), (344, b"ni1\0"))),
     UnreadFormat("an MRC map", _AS_TIFF.format("IMOD: mrc2tif, or Fiji"), ((208, b"MAP "),)),

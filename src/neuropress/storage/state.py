@@ -7,6 +7,7 @@ whoever holds it looks whether it is still there before a result gets its name.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -15,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -85,6 +87,36 @@ def lock_dataset(folder: Path, verb: str) -> Iterator[None]:
         _HELD.pop(folder, None)
         with suppress(OSError):
             holder.unlink()
+        lock.release()
+
+
+@contextmanager
+def lock_result(path: Path) -> Iterator[None]:
+    """One writer at a time for a result outside of any dataset, among the runs of one user on one machine.
+
+    The lock lies in the folder for temporary files and goes with the run: nothing is left beside the result. Where no
+    lock can be made the run goes on without; a result is whole all the same.
+
+    Raises
+    ------
+    Problem
+        ``dataset.locked``.
+    """
+    name = hashlib.sha256(f"{os.path.expanduser('~')}\0{path}".encode()).hexdigest()[:32]
+    file = Path(gettempdir()) / f"neuropress-{name}.lock"
+    lock = FileLock(file, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise problem("dataset.locked", f"another neuropress is writing {path.name}", file=str(path)) from None
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps a file that is open
+            file.unlink()
         lock.release()
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from ..model.advice import add_advice
 from ..model.budget import LINE_CHARS, SHOWN_CHARS, parse_json
 from ..model.finding import Finding, Location, Problem, Severity, problem
 from .environment import Environment, find_tool
@@ -120,7 +121,7 @@ def _read_record(line: bytes, links: Mapping[Path, Path], environment: Environme
         message=message,
         location=Location(array=place[:SHOWN_CHARS] if place else None),
     )
-    return result, found
+    return result, add_advice(found)
 
 
 def _shorten_message(record: Mapping[str, Any]) -> str:

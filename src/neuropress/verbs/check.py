@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..checks.waivers import find_unmatched_waivers
-from ..config import FILE, matches_key
+from ..config import FILE, check_license, matches_key
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
 from ..model.progress import Progress, begin_step, no_progress, track
 from ..model.report import Outcome, Report
@@ -46,6 +46,8 @@ def check_dataset(
     if not select:
         of_waivers += find_unmatched_waivers(workspace.waivers, found)
         found += _find_unused_options(workspace)
+        # Who has said where to publish wants to know; a lab that never publishes need not be told each time.
+        found += check_license(workspace.profile, Severity.WARNING if workspace.config.publish else Severity.INFO)
     findings = list(dict.fromkeys(waive_all([*of_waivers, *found], workspace.waivers)))
     if since:
         findings = demote_known_findings(findings, _findings_at(workspace, since), since)

@@ -297,7 +297,12 @@ def _write_result(
 
         seal = Seal(__version__, digest_rows(plan.rows, config.profile), inputs, watch.confirm, stamps)
         request = Request(plan, path, seal, path if bucket is None and path.exists() else None, bucket)
-        write_result(request, raw, executor, report)
+        try:
+            write_result(request, raw, executor, report)
+        except FileNotFoundError as error:
+            watch.confirm()  # a raw file that went away is another matter
+            message = f"an unfinished file of {path.name} was taken away; another neuropress may be writing it, too"
+            raise problem("dataset.locked", message, file=wanted.target.path) from error
     return plan.nbytes
 
 

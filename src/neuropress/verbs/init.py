@@ -18,10 +18,15 @@ IGNORED = """\
 /output/
 /.neuropress/
 """
+EXAMPLES = {"title": "Dendrites of layer 5", "license": "CC-BY-4.0"}
 
 
 def make_dataset(
-    root: Path, profile: str, optional: Collection[str] = (), labs: Mapping[str, Mapping[str, str]] | None = None
+    root: Path,
+    profile: str,
+    optional: Collection[str] = (),
+    labs: Mapping[str, Mapping[str, str]] | None = None,
+    about: Mapping[str, str] | None = None,
 ) -> Workspace:
     """Make an empty dataset; see `neuropress.api.Dataset.init` for parameters and errors."""
     if (root / FILE).exists():
@@ -38,8 +43,16 @@ def make_dataset(
     if not (root / ".gitignore").exists():
         write_atomic(root / ".gitignore", IGNORED)
     stated = "".join(_format_lab(initials, entries) for initials, entries in (labs or {}).items())
-    write_atomic(root / FILE, TEMPLATE.format(profile=profile, version=loaded.version, labs=stated))
+    dataset = _format_about(about or {})
+    write_atomic(root / FILE, TEMPLATE.format(profile=profile, version=loaded.version, dataset=dataset, labs=stated))
     return Workspace.open(root)
+
+
+def _format_about(about: Mapping[str, str]) -> str:
+    """The section of the whole dataset; what is not stated stands there as a commented example."""
+    entries = [f"{name} = {format_toml_text(text)}" for name, text in about.items() if text]
+    examples = [f'# {name} = "{text}"' for name, text in EXAMPLES.items() if not about.get(name)]
+    return "\n".join(["[dataset]" if entries else "# [dataset]", *entries, *examples])
 
 
 def _format_lab(initials: str, entries: Mapping[str, str]) -> str:

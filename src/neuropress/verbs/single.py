@@ -26,7 +26,7 @@ from ..planning.targets import SESSION, Wanted, wanted_targets
 from ..readers import raw as raw_objects
 from ..results import KINDS, find_kind_by_suffix, load_kind
 from ..storage.roots import Folder
-from ..storage.state import DigestCache
+from ..storage.state import DigestCache, lock_result
 from ..tables import Tables, TableSources
 from ..tables.cells import FlaggedCell, build_cell_parser
 from .convert import Options, check_place, convert_one
@@ -55,6 +55,8 @@ class Stated:
         Identifier of the session; the file's name where it is not stated.
     lab, institution
         Names of the lab and its institution.
+    defaults
+        What a dataset's lab states once for all its results: ``{"keywords": "patch clamp; cortex"}``.
     """
 
     start: str = ""
@@ -64,6 +66,7 @@ class Stated:
     session: str = ""
     lab: str = ""
     institution: str = ""
+    defaults: Mapping[str, str] = field(default_factory=dict)
 
 
 def convert_file(
@@ -77,20 +80,25 @@ def convert_file(
     Raises
     ------
     Problem
-        ``single.target``: `to` is called like no result; ``single.occupied``: something else lies there, or raw files
-        do; ``single.unstated``: what a person must say;
+        ``dataset.locked``: another run is writing `to`; ``single.target``: the name of `to` does not say what to
+        write; ``single.occupied``: something else lies there, or raw files do; ``single.unstated``: what a person must
+        say; ``file.missing``: there is no `path`;
         ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
     """
     path, to = Path(path), Path(to)
     kind = find_kind_by_suffix(to.name)
     if kind is None:
         known = ", ".join(one.suffix for one in KINDS.values())
-        raise problem("single.target", f"{to.name} is called like no result", hint=f"End it in one of {known}.")
+        message = f"the name {to.name} does not say what to write"
+        raise problem("single.target", message, hint=f"End it in one of {known}, as {to / path.stem}.nwb.")
+    if not path.exists():
+        raise problem("file.missing", f"{path} does not exist", hint="Correct the path.", file=str(path))
+    named = to
     path, to = path.resolve(), to.parent.resolve() / to.name  # a link at `to` itself is not followed
     key = path.name + ("/" if path.is_dir() else "")
     check_outside(path, to)
-    _check_standing(to, kind.name, key)
-    with TemporaryDirectory(prefix="neuropress-") as scratch:
+    with lock_result(to), TemporaryDirectory(prefix="neuropress-") as scratch:
+        _check_standing(to, kind.name, key)
         contents = _read_contents(Source(key, Folder(path.parent)), stated.options)
         profile = _make_profile(stated, path, to, kind.target)
         config = Config(
@@ -102,7 +110,7 @@ def convert_file(
             scratch=Path(scratch),
         )
         wanted = _find_wanted(_make_tables(contents, key, stated, kind.target, profile), to, kind.name, profile)
-        return Report.of_steps("convert", list(_run_steps(wanted, config, path, progress)))
+        return Report.of_steps("convert", list(_run_steps(wanted, config, path, named, progress)))
 
 
 def check_outside(raw: Path, to: Path) -> None:
@@ -137,7 +145,7 @@ def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
     """The generic profile with one lab, which says nothing but what was stated, and the result's own path."""
     generic = load_profile(GENERIC)
     initials = _name_session(stated, path).split("_", 1)[0]
-    lab = Lab(initials, stated.lab, initials, stated.institution, stated.timezone)
+    lab = Lab(initials, stated.lab, initials, stated.institution, stated.timezone, stated.defaults)
     paths = {**generic.paths, target: to.name.replace("{", "{{").replace("}", "}}")}
     return replace(generic, name=NAME, version=__version__, labs={initials: lab}, paths=paths)
 
@@ -146,16 +154,17 @@ def _name_session(stated: Stated, path: Path) -> str:
     return stated.session or path.name.split(".")[0]
 
 
-def _run_steps(wanted: Wanted, config: Config, path: Path, progress: Progress) -> Iterator[Report]:
+def _run_steps(wanted: Wanted, config: Config, path: Path, named: Path, progress: Progress) -> Iterator[Report]:
+    """Convert, verify and validate; the result is called as the person `named` it."""
     now = find_standing(wanted, config, DigestCache(config.state))
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
     for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
         outcome = convert_one(config, one, now, Options(), progress)
-    yield Report.of("convert", [outcome], [])
+    yield Report.of("convert", [replace(outcome, target=str(named))], [])
     result = config.output / wanted.target.path
     if not has_errors(outcome.findings) and result.exists():
-        yield verify_files([result], [path.parent], progress)
-        yield validate_files([result], progress)
+        yield verify_files([named], [path.parent], progress)
+        yield validate_files([named], progress)
 
 
 def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wanted:

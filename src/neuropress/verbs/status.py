@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ..config import check_license
 from ..independent import describe_standing
 from ..model.finding import Severity, has_errors
 from ..model.report import Outcome, Report
@@ -28,7 +29,13 @@ def describe_status(workspace: Workspace, select: Selection = EVERYTHING) -> Rep
     outcomes = list(_describe_targets(workspace, select))
     outcomes += [replace(row, facts=UNKNOWN) for row in workspace.rows_without_target(select, "blocked")]
     findings = workspace.unknown_names(select) + workspace.results_without_row(select)
-    return replace(Report.of("status", outcomes, findings), note=_count_table_findings(workspace))
+    return replace(Report.of("status", outcomes, findings), note=_make_note(workspace))
+
+
+def _make_note(workspace: Workspace) -> str:
+    """What else stands in the way, a line each: of the tables, and of a release."""
+    missing = (found.message for found in check_license(workspace.profile))
+    return "\n".join(filter(None, (_count_table_findings(workspace), *missing)))
 
 
 def _count_table_findings(workspace: Workspace) -> str:

@@ -15,7 +15,7 @@ from ..results import detect_kind
 from ..storage.remote import ResultPath
 from ..tools.dandi import validate_with_dandi
 from ..workspace import EVERYTHING, Selection, Workspace
-from .verify import name_result
+from .verify import name_file, name_result
 
 
 def validate_dataset(
@@ -82,15 +82,15 @@ def _validate_result(
     try:
         kind = detect_kind(path)
         files = digest_files(path, proofs.load(name, path)) if proofs else ()
-        found = tuple(kind.load().validate(path))
+        found = name_file(kind.load().validate(path), path, name)
     except Problem as bad:
-        return Outcome(name, "not validated", bad.finding.message, (bad.finding,))
+        return Outcome(name, "not validated", bad.finding.message, name_file([bad.finding], path, name))
     if proofs:
         keep_validation(proofs, name, path, files, found)
-    found += tuple(one.at(file=str(path)) for one in of_dandi or ())
+    found += tuple(one.at(file=name) for one in of_dandi or ())
     found = tuple(waive_result(found, name, waivers))
     warnings = sum(f.severity is not Severity.INFO for f in found)
-    why = f"{warnings} findings" if warnings else "no unexplained finding"
+    why = f"{warnings} finding{'s' if warnings != 1 else ''}" if warnings else "no unexplained finding"
     if of_dandi is not None:
         why += f"; dandi: {len(of_dandi) or 'none'}"
     return Outcome(name, "has errors" if has_errors(found) else "valid", why, found)

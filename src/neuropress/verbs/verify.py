@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,14 @@ def name_result(path: ResultPath, workspace: Workspace) -> str:
     return whole.relative_to(output).as_posix() if whole.is_relative_to(output) else str(path)
 
 
+def name_file(findings: Iterable[Finding], path: ResultPath, name: str) -> tuple[Finding, ...]:
+    """Findings on a result, which is called as its outcome is and not by its place on this machine."""
+    return tuple(
+        replace(found, location=replace(found.location, file=name)) if found.location.file == str(path) else found
+        for found in findings
+    )
+
+
 def _verify_result(
     path: ResultPath, name: str, roots: SourceRoots, digests: DigestCache, progress: Progress, independent: bool
 ) -> tuple[Outcome, Proof | None]:
@@ -116,11 +124,11 @@ def _verify_result(
             second, findings = read_independently(path, roots)
             proof = replace(proof, second=second)
     except Problem as bad:
-        return Outcome(name, NOT_VERIFIED, bad.finding.message, (bad.finding,)), None
+        return Outcome(name, NOT_VERIFIED, bad.finding.message, name_file([bad.finding], path, name)), None
     facts: dict[str, Any] = {"arrays": proven.arrays, "bytes": proven.nbytes}
     if independent:
         facts["independent"] = to_json(second)
     state, why = ("verified", proven.summarize()) if proof and not proof.is_refuted else ("differs", "")
     if second:
         why = "; ".join(filter(None, (why, summarize_readings(second))))
-    return Outcome(name, state, why, (*proven.findings, *findings), facts), proof
+    return Outcome(name, state, why, name_file((*proven.findings, *findings), path, name), facts), proof

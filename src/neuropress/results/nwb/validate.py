@@ -9,6 +9,7 @@ from pathlib import Path
 
 from nwbinspector import Importance, InspectorMessage, inspect_nwbfile, load_config
 
+from ...model.advice import add_advice
 from ...model.finding import Finding, Location, Severity
 from ...readers.hdf5.guard import translate_errors
 from .explained import explain_finding
@@ -30,7 +31,7 @@ def validate_nwb(path: Path) -> list[Finding]:
     with open_checked(path) as (file, _), translate_errors(path):
         findings = [*find_silent_mistakes(file), *check_dandi_name(path, file), *_run_validators(path)]
         explained = [explain_finding(finding, file) for finding in findings]
-    return [finding.at(file=str(path)) for finding in explained]
+    return [add_advice(finding).at(file=str(path)) for finding in explained]
 
 
 def _run_validators(path: Path) -> list[Finding]:
@@ -64,16 +65,22 @@ def _get_last_line(traceback: str) -> str:
     return traceback.strip().splitlines()[-1]
 
 
+def _describe_place(message: InspectorMessage) -> str:
+    """Path and type of an object, and its name where the path does not end in it."""
+    path, name = message.location or "", str(message.object_name)
+    is_named = path == "/" or path.rpartition("/")[2] == name
+    return f"{path} ({message.object_type}{'' if is_named else f' {name}'})".strip()
+
+
 def _make_finding(message: InspectorMessage) -> Finding:
     origin = "pynwb" if message.importance is Importance.PYNWB_VALIDATION else "nwbinspector"
     check = (message.check_function_name or "validation").split(" ", 1)[0]
     if message.importance is Importance.ERROR:
         check = "failure"
-    place = f"{message.location or ''} ({message.object_type} {message.object_name})".strip()
     return Finding(
         id=f"{origin}:{check}",
         origin=f"{origin} {version(origin)}",
         severity=Severity.ERROR if message.importance in _ERRORS else Severity.WARNING,
         message=_get_last_line(message.message) if message.importance is Importance.ERROR else message.message,
-        location=Location(array=place),
+        location=Location(array=_describe_place(message)),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from ...tables import list_row_gaps
 from ...workspace import Workspace
 from .data_rows import draft_data_row, find_rows_of_file
 from .files import copy_files, get_first_folder, holds_same_files
-from .occasion import Occasion, choose_table, find_occasion
+from .occasion import Occasion, choose_table, find_header_day, find_occasion
 from .rows import Draft, Drafts, check_options, list_converters, note_options
 
 __all__ = ["Occasion", "add_files"]
@@ -34,20 +35,38 @@ def add_files(workspace: Workspace, paths: Iterable[Path], occasion: Occasion) -
     A session and a subject that no row describes yet get a row, too. Nothing is invented: what only a person knows
     stays blank, and a finding (``add.incomplete``) names it. A file that is in its place and has its row is left alone.
     """
+    paths = list(paths)
     outcomes: list[Outcome] = []
     touched: dict[tuple[str, str], Draft] = {}
     with lock_dataset(workspace.config.state, "add"):
+        occasion = replace(occasion, days=_find_header_days(paths, occasion, workspace.config))
         for path in paths:
             try:
                 # Each file adds a row, whose key the next one must not take.
                 drafts, outcome = _add_one(workspace.reload(), path, occasion)
             except Problem as bad:
-                outcomes.append(Outcome(str(path), "not added", bad.finding.message, (bad.finding,)))
+                found = bad.finding.at(file=str(path))
+                outcomes.append(Outcome(str(path), "not added", found.message, (found,)))
                 continue
             touched |= {(draft.table, draft.key): draft for draft in drafts}
             outcomes.append(outcome)
     gaps = [gap for draft in touched.values() for gap in _list_gaps(workspace, draft)]
     return Report.of("add", outcomes, gaps)
+
+
+def _find_header_days(paths: Sequence[Path], occasion: Occasion, config: Config) -> dict[str, str]:
+    """The days that the files' headers tell, where one file's day may be needed for another; bad files tell none."""
+    days: dict[str, str] = {}
+    if occasion.date or len(paths) < 2 or occasion.lab not in config.profile.labs:
+        return days
+    for path in paths:
+        try:
+            contents = _read_contents(path, _find_options(path, occasion, config))
+        except Problem:
+            continue  # `_add_one` reports it
+        if day := find_header_day(contents, occasion.lab, config):
+            days[str(path)] = day
+    return days
 
 
 def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> tuple[list[Draft], Outcome]:
@@ -84,8 +103,12 @@ def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> tuple[list
     done = "added" if row.written else "type these rows"
     more = [f"{draft.table} {draft.key}" for draft in drafts.made if draft is not row]
     why = f"{key}; with {' and '.join(more)}" if more else key
+    if meant.date_from:
+        why += f"; its day is that of {meant.date_from}"
     rows = [{"table": draft.table, "row": draft.row} for draft in drafts.made]
-    facts = {"key": key, "sha256": sha256, "rows": rows}
+    facts: dict[str, Any] = {"key": key, "sha256": sha256, "rows": rows}
+    if meant.date_from:
+        facts["date_from"] = meant.date_from
     return drafts.made, Outcome(f"{row.table} {row.key}", done, why, (), facts)
 
 

@@ -35,6 +35,11 @@ class Occasion:
         Of a session that is drafted.
     options
         Of the files' reader; they are noted in ``neuropress.toml``.
+    days
+        Days (YYYYMMDD) that headers of the same call's files tell, by file. All belong to one occasion, so a single
+        day holds for a file that does not tell its own.
+    date_from
+        The file whose header told `date`, where it is another one.
     """
 
     lab: str
@@ -44,6 +49,8 @@ class Occasion:
     date: str | None = None
     experimenter: str | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    days: Mapping[str, str] = field(default_factory=dict)
+    date_from: str = ""
 
 
 def choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
@@ -75,29 +82,52 @@ def find_occasion(
     """
     if stated.date and not re.fullmatch(r"\d{8}", stated.date):
         raise problem("add.occasion", f"--date {stated.date} is no YYYYMMDD", value=stated.date)
+    dated = _find_day(contents, stated, drafts.config)
     if "session_id" not in spec.columns:
         subject = _find_subject(stated, spec, tables, drafts)
-        date = stated.date or _find_header_day(contents, stated, drafts.config)
-        if not subject or not date:
-            message = f"a row of {spec.name} has no session"
+        if not subject or not dated.date:
+            message = f"a row of {spec.name} has no session" + _list_other_days(dated)
             raise problem("add.occasion", message, hint="Say --subject ID and --date YYYYMMDD.")
-        return replace(stated, subject=subject, date=date)
+        return replace(dated, subject=subject)
     session = tables.get_rows("session").get(stated.session or "")
-    if session is None and not stated.session:
-        session = _choose_session(contents, stated, tables, drafts.config)
+    if session is not None:
+        dated = stated  # its day is the session's own
+    elif not stated.session:
+        session = _choose_session(dated, tables)
     if session is None:
-        return _draft_session(contents, stated, tables, drafts)
+        return _draft_session(dated, tables, drafts)
     if session.lab != stated.lab:
         message = f"session {session.key} belongs to lab {session.lab}, not to {stated.lab}"
         raise problem("add.occasion", message, value=stated.lab)
     if session.values["session_date"] is None:
         raise problem("add.occasion", f"session {session.key} has no session_date", value=session.key)
-    return replace(stated, session=session.key, date=str(session.values["session_date"]))
+    return replace(dated, session=session.key, date=str(session.values["session_date"]))
 
 
-def _find_header_day(contents: tuple[Content, ...], occasion: Occasion, config: Config) -> str:
+def _find_day(contents: tuple[Content, ...], stated: Occasion, config: Config) -> Occasion:
+    """The occasion with its day: as stated, else the header's, else the only one that the call's other files tell."""
+    if date := stated.date or find_header_day(contents, stated.lab, config):
+        return replace(stated, date=date)
+    days = sorted(set(stated.days.values()))
+    if len(days) != 1:
+        return stated
+    return replace(stated, date=days[0], date_from=next(iter(stated.days)))
+
+
+def _list_other_days(occasion: Occasion) -> str:
+    """The days among which nobody chose, with their files; empty where there is no such choice."""
+    if occasion.date or not occasion.days:
+        return ""
+    first: dict[str, str] = {}
+    for file, day in occasion.days.items():
+        first.setdefault(day, file)
+    listed = ", ".join(f"{day} ({first[day]})" for day in sorted(first))
+    return f"; the files beside it tell different days: {listed}"
+
+
+def find_header_day(contents: tuple[Content, ...], lab: str, config: Config) -> str:
     """The first day that the headers tell, in the lab's zone; empty where they tell none."""
-    zone = ZoneInfo(config.profile.labs[occasion.lab].timezone)
+    zone = ZoneInfo(config.profile.labs[lab].timezone)
     days = []
     for content in contents:
         clock = content.acquired if isinstance(content, Image) else content.started
@@ -106,36 +136,38 @@ def _find_header_day(contents: tuple[Content, ...], occasion: Occasion, config: 
     return min(days, default="")
 
 
-def _choose_session(contents: tuple[Content, ...], stated: Occasion, tables: Tables, config: Config) -> Record | None:
+def _choose_session(dated: Occasion, tables: Tables) -> Record | None:
     """The lab's only session of the day, and of the subject if one is stated. Raises `Problem` where it has more."""
-    day = stated.date or _find_header_day(contents, stated, config)
+    day = dated.date
     found = [
         session
         for session in tables.get_rows("session").values()
-        if session.lab == stated.lab and session.values["session_date"] == day
-        if not stated.subject or stated.subject in {row.key for row in session.parents.values()}
+        if session.lab == dated.lab and session.values["session_date"] == (day or "")
+        if not dated.subject or dated.subject in {row.key for row in session.parents.values()}
     ]
     if len(found) > 1:
         keys = ", ".join(session.key for session in found)
-        message = f"lab {stated.lab} has several sessions on {day}: {keys}"
+        message = f"lab {dated.lab} has several sessions on {day}: {keys}"
         raise problem("add.occasion", message, hint="Say which: --session ID.", value=day)
     return found[0] if found else None
 
 
-def _draft_session(contents: tuple[Content, ...], stated: Occasion, tables: Tables, drafts: Drafts) -> Occasion:
+def _draft_session(stated: Occasion, tables: Tables, drafts: Drafts) -> Occasion:
     spec = drafts.config.profile.tables["session"]
     if stated.session and not re.fullmatch(rf"{stated.lab}_{spec.prefix}_(?!0000)\d{{4}}", stated.session):
         message = f"there is no session {stated.session}, and {stated.lab} could have none of that name"
         raise problem("add.occasion", message, hint=f"As {stated.lab}_{spec.prefix}_0001.", value=stated.session)
-    date = stated.date or _find_header_day(contents, stated, drafts.config)
-    if not date:
+    if not stated.date:
         who = f"no session {stated.session}" if stated.session else "no session stated"
         hint = "Say --session ID of one that is in the tables, or --date YYYYMMDD to have one drafted."
-        raise problem("add.occasion", f"there is {who}, and the file does not tell its day", hint=hint)
+        if stated.days:
+            hint = "Add it by itself, with --session ID of one that is in the tables, or with --date YYYYMMDD."
+        message = f"there is {who}, and the file does not tell its day" + _list_other_days(stated)
+        raise problem("add.occasion", message, hint=hint)
     subject = _find_subject(stated, spec, tables, drafts)
-    cells = {"session_date": date, "experimenter": stated.experimenter or ""}
+    cells = {"session_date": stated.date, "experimenter": stated.experimenter or ""}
     draft = drafts.draft("session", stated.lab, cells | drafts.link("session", subject), key=stated.session)
-    return replace(stated, session=draft.key, date=date, subject=subject)
+    return replace(stated, session=draft.key, subject=subject)
 
 
 def _find_subject(stated: Occasion, spec: TableSpec, tables: Tables, drafts: Drafts) -> str:
