@@ -68,7 +68,7 @@ def validate_with_dandi(results: Sequence[Path]) -> tuple[Mapping[Path, list[Fin
 
 
 def take_explanations(found: Sequence[Finding], ours: Sequence[Finding]) -> list[Finding]:
-    """dandi's findings; warnings of its nwbinspector that ours gave too, and explained, are explained alike.
+    """What dandi found; warnings of its nwbinspector that ours gave too, and explained, are explained alike.
 
     dandi does not always name the object: where one of ours with that check and message is not explained, none is.
     """
