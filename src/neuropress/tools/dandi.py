@@ -78,9 +78,10 @@ def take_explanations(found: Sequence[Finding], ours: Sequence[Finding]) -> list
             hints.pop(_name_check(one), None)
     explained = []
     for one in found:
-        hint = hints.get((one.id, one.message))
-        is_explained = hint and one.severity is Severity.WARNING
-        explained.append(replace(one, severity=Severity.INFO, hint=hint) if is_explained else one)
+        hint = hints.get((one.id, one.message), "")
+        if hint and one.severity is Severity.WARNING:
+            one = replace(one, severity=Severity.INFO, hint=hint)
+        explained.append(one)
     return explained
 
 
