@@ -102,7 +102,7 @@ def open_results(results: Sequence[Path]) -> list[dict[str, Any]]:
     python = os.environ.get("NEUROPRESS_OPENERS", sys.executable)
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "COVERAGE"))}
     command = [python, "-B", str(HERE / "opening.py"), *map(str, results)]
-    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, cwd=HERE)
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE)
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith(b"{")]
 
 
@@ -171,4 +171,4 @@ def run(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    run(Path(sys.argv[1]))
+    run(Path(sys.argv[1]).resolve())  # dandi wants absolute paths
