@@ -82,7 +82,7 @@ def _build_series(job: Job, content: Series) -> list[Node]:
         "description": _describe(job, content),
         "unit": _make_fact(job, "unit", content.channels[0].unit),
     }
-    if comments := job.fields["object"].get("comments"):
+    if comments := job.fields.get("object", {}).get("comments"):
         fields["comments"] = comments
     arrays = {"data": ArraySpec.of(job.source, content, content.array)}
     if content.rate is None:
@@ -135,11 +135,11 @@ def _make_fact(job: Job, name: str, value: object) -> Field:
 
 def _describe(job: Job, content: Content) -> Field:
     """What the row says of it, and the columns as the file names them; a table has no field for comments."""
-    stated = job.fields["object"]
+    stated = job.fields.get("object", {})  # a single file's row may have no cell that says anything
     if isinstance(content, DataTable):
         parts, columns = list(stated.values()), [column.name for column in content.columns]
     else:
-        parts, columns = [stated["description"]], content.header["columns"]
+        parts, columns = [stated[name] for name in ("description",) if name in stated], content.header["columns"]
     listed = ", ".join(columns)
     texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
     if OFFSET not in content.header:

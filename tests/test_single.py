@@ -148,3 +148,31 @@ def test_a_result_is_called_as_it_was_named_and_its_gaps_have_a_way_out(
     said = run(capsys, "validate", "cell1.nwb", "--json")[1]
     found = [json.loads(line) for line in said.splitlines()]
     assert {one["location"]["file"] for one in found if "location" in one} == {"cell1.nwb"}
+
+
+def test_two_files_of_one_session_have_identifiers_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """NWB wants them unique, and `dandi organize` refuses two files whose object ids are the same."""
+    identifiers, objects = set(), set()
+    for name in ("cell1", "cell2"):
+        to = tmp_path / f"{name}.nwb"
+        raw = abf(tmp_path / f"{name}.abf")
+        assert run(capsys, "convert", raw, "--to", to, *ANIMAL, "--session-id", "AB_S_0001")[0] == 0
+        with h5py.File(to) as file:
+            identifiers.add(file["identifier"].asstr()[()])
+            objects.add(file.attrs["object_id"])
+    assert len(identifiers) == len(objects) == 2
+
+
+def test_a_table_of_which_no_cell_says_anything_is_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw, to = tmp_path / "run.csv", tmp_path / "run.nwb"
+    raw.write_text("time_ms,speed (cm/s)\n0,1.5\n10,2.5\n", "utf-8")
+    status, said = run(capsys, "convert", raw, "--to", to, *ANIMAL)
+    assert status == 0, said
+    with h5py.File(to) as file:
+        (series,) = file["processing/behavior/BehavioralTimeSeries"].values()
+        assert series["data"][()].tolist() == [1.5, 2.5]
+        assert series.attrs["description"].startswith("Columns of the file: speed (cm/s)")

@@ -13,7 +13,7 @@ import pytest
 
 from neuropress import tools
 from neuropress.cli.main import main
-from neuropress.model.finding import Problem, Severity
+from neuropress.model.finding import Finding, Problem, Severity
 from neuropress.tools import dandi, declared, environment, process
 
 PROGRAM = """
@@ -183,6 +183,27 @@ def test_hostile_output_is_one_finding(
     assert reason in failed.message
     assert "hunter2" not in failed.message
     assert len(failed.message) < 1500
+
+
+def test_what_is_explained_of_nwbinspector_is_explained_of_dandi_s() -> None:
+    def make(id: str, message: str, severity: Severity, hint: str = "") -> Finding:
+        return Finding(id, "", severity, message, hint)
+
+    ours = [
+        make("nwbinspector:few", "a", Severity.INFO, "few frames"),
+        make("nwbinspector:few", "b", Severity.INFO, "few frames"),
+        make("nwbinspector:few", "b", Severity.WARNING),
+        make("nwbinspector:bad", "a", Severity.INFO, "known"),
+    ]
+    theirs = [
+        make("dandi:NWBI.few", "a", Severity.WARNING),
+        make("dandi:NWBI.few", "b", Severity.WARNING),  # of two objects one is not explained: which it is, is open
+        make("dandi:NWBI.few", "c", Severity.WARNING),
+        make("dandi:NWBI.bad", "a", Severity.ERROR),
+    ]
+    explained = dandi.take_explanations(theirs, ours)
+    assert [one.severity for one in explained] == [Severity.INFO, Severity.WARNING, Severity.WARNING, Severity.ERROR]
+    assert explained[0].hint == "few frames"
 
 
 def test_validate_goes_on_where_dandi_fails(stub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -65,6 +66,29 @@ def validate_with_dandi(results: Sequence[Path]) -> tuple[Mapping[Path, list[Fin
         except Problem as bad:
             return {}, [bad.finding]
     return found, others
+
+
+def take_explanations(found: Sequence[Finding], ours: Sequence[Finding]) -> list[Finding]:
+    """What dandi found; warnings of its nwbinspector that ours gave too, and explained, are explained alike.
+
+    dandi does not always name the object: where one of ours with that check and message is not explained, none is.
+    """
+    hints = {_name_check(one): one.hint for one in ours if one.severity is Severity.INFO}
+    for one in ours:
+        if one.severity is not Severity.INFO:
+            hints.pop(_name_check(one), None)
+    explained = []
+    for one in found:
+        hint = hints.get((one.id, one.message), "")
+        if hint and one.severity is Severity.WARNING:
+            one = replace(one, severity=Severity.INFO, hint=hint)
+        explained.append(one)
+    return explained
+
+
+def _name_check(ours: Finding) -> tuple[str, str]:
+    """A finding's check and message, as dandi would name them."""
+    return ours.id.replace("nwbinspector:", f"{NAME}:NWBI."), ours.message
 
 
 def _lay_out_dandiset(folder: Path, results: Sequence[Path]) -> dict[Path, Path]:

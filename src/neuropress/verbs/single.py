@@ -147,7 +147,9 @@ def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
     initials = _name_session(stated, path).split("_", 1)[0]
     lab = Lab(initials, stated.lab, initials, stated.institution, stated.timezone, stated.defaults)
     paths = {**generic.paths, target: to.name.replace("{", "{{").replace("}", "}}")}
-    return replace(generic, name=NAME, version=__version__, labs={initials: lab}, paths=paths)
+    # Identifiers begin with it: two files of one session have one each, as NWB and dandi demand.
+    defaults = {**generic.defaults, "dataset_name": f"{NAME}/{path.name}"}
+    return replace(generic, name=NAME, version=__version__, labs={initials: lab}, paths=paths, defaults=defaults)
 
 
 def _name_session(stated: Stated, path: Path) -> str:

@@ -13,7 +13,7 @@ from ..model.waiver import Waiver, waive_result
 from ..proof import Proofs, digest_files, keep_validation
 from ..results import detect_kind
 from ..storage.remote import ResultPath
-from ..tools.dandi import validate_with_dandi
+from ..tools.dandi import take_explanations, validate_with_dandi
 from ..workspace import EVERYTHING, Selection, Workspace
 from .verify import name_file, name_result
 
@@ -87,7 +87,7 @@ def _validate_result(
         return Outcome(name, "not validated", bad.finding.message, name_file([bad.finding], path, name))
     if proofs:
         keep_validation(proofs, name, path, files, found)
-    found += tuple(one.at(file=name) for one in of_dandi or ())
+    found += tuple(one.at(file=name) for one in take_explanations(of_dandi or (), found))
     found = tuple(waive_result(found, name, waivers))
     warnings = sum(f.severity is not Severity.INFO for f in found)
     why = f"{warnings} finding{'s' if warnings != 1 else ''}" if warnings else "no unexplained finding"
