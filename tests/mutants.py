@@ -225,7 +225,8 @@ class Bench:
         with self._copy() as root:
             status = _run_tests(root, [*tests], {})
             if status != 0:
-                raise SystemExit(f"these tests fail without a fault: {' '.join(tests)}")
+                output = (root / "tests.out").read_text("utf-8", errors="replace")
+                raise SystemExit(f"these tests fail without a fault: {' '.join(tests)}\n{output[-3000:]}")
             return Coverage.read(root / "tmp")
 
     def run(self, tests: Mapping[str, float], mutant: Mutant) -> int:
