@@ -8,6 +8,7 @@ from neuropress.model.finding import Problem
 from neuropress.model.plan import SourceRow
 from neuropress.model.record import Fix
 from neuropress.publishing.changes import (
+    CellText,
     ChangeKind,
     ReleaseContent,
     collect_rows,
@@ -64,9 +65,21 @@ def test_assets() -> None:
     ]
 
 
+def cells(**texts: str) -> dict[str, CellText]:
+    return {column: CellText(text, text) for column, text in texts.items()}
+
+
+def test_a_cell_that_was_damaged_and_put_right_by_signature_has_changed() -> None:
+    before = {"mouse": {"A": cells(weight="24.50")}}
+    after = {"mouse": {"A": {"weight": CellText("24.50", "24.5O")}}}
+    assert list_differences(ReleaseContent(tables=before), ReleaseContent(tables=after)) == [
+        ("cell", "changed", "mouse.A.weight", "24.50", "24.5O read as 24.50"),
+    ]
+
+
 def test_tables_rows_and_cells() -> None:
-    before = {"mouse": {"A": {"sex": "F", "weight": "20", "notes": ""}, "B": {}}, "virus": {"V": {}}}
-    after = {"mouse": {"A": {"sex": "M", "weight": "", "notes": "n"}, "C": {}}, "model": {}}
+    before = {"mouse": {"A": cells(sex="F", weight="20", notes=""), "B": {}}, "virus": {"V": {}}}
+    after = {"mouse": {"A": cells(sex="M", weight="", notes="n"), "C": {}}, "model": {}}
     assert list_differences(ReleaseContent(tables=before), ReleaseContent(tables=after)) == [
         ("table", "added", "model", "", "0 rows"),
         ("cell", "added", "mouse.A.notes", "", "n"),
@@ -81,8 +94,8 @@ def test_tables_rows_and_cells() -> None:
 
 
 def test_texts_of_changes() -> None:
-    before = ReleaseContent({"a": entry(size=5), "b": entry()}, {"mouse": {"A": {"sex": "F", "weight": "20"}}})
-    after = ReleaseContent({"b": entry("b", 4)}, {"mouse": {"A": {"sex": "M", "notes": "n"}}, "model": {}})
+    before = ReleaseContent({"a": entry(size=5), "b": entry()}, {"mouse": {"A": cells(sex="F", weight="20")}})
+    after = ReleaseContent({"b": entry("b", 4)}, {"mouse": {"A": cells(sex="M", notes="n")}, "model": {}})
     texts = {c.name: c.describe() for c in compare_contents(before, after)}
     assert texts == {
         "a": "5 bytes",
@@ -102,10 +115,10 @@ def test_rows_are_compared_as_they_were_signed_and_a_second_one_of_a_key_is_kept
     ]
     assert collect_rows(parts) == {
         "mouse": {
-            "A": {"mouse_id": "A", "notes": "488"},
-            "B": {"mouse_id": "B", "sex": "F"},
-            "B (2)": {"mouse_id": "B", "sex": "M"},
-            "B (3)": {"mouse_id": "B"},
+            "A": {"mouse_id": CellText("A", "A"), "notes": CellText("488", "488 nm")},
+            "B": cells(mouse_id="B", sex="F"),
+            "B (2)": cells(mouse_id="B", sex="M"),
+            "B (3)": cells(mouse_id="B"),
         }
     }
 
@@ -140,9 +153,9 @@ def test_a_loss_is_accepted_by_its_name_and_by_what_holds_it(name: str, accepted
 def test_losses_are_told_by_table_column_and_kind() -> None:
     before = ReleaseContent(
         {"x": entry(), "y": entry()},
-        {"mouse": {k: {"sex": "F", "weight": "1"} for k in "ABCDEFG"}, "virus": {"V": {}}, "model": {"M": {}}},
+        {"mouse": {k: cells(sex="F", weight="1") for k in "ABCDEFG"}, "virus": {"V": {}}, "model": {"M": {}}},
     )
-    after = ReleaseContent({}, {"mouse": {k: {"sex": ""} for k in "ABCDEFG"}, "virus": {}})
+    after = ReleaseContent({}, {"mouse": {k: cells(sex="") for k in "ABCDEFG"}, "virus": {}})
     changes = compare_contents(before, after)
     found = make_loss_findings(changes, ["mouse.*.sex", "x", "nothing"], "1.0.0")
     assert [(f.id, f.location.table, f.location.value) for f in found] == [

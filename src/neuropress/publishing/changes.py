@@ -61,8 +61,19 @@ class Change:
         return {name: str(getattr(self, name)) for name in ("level", "what", "name", "before", "after")}
 
 
-type Rows = Mapping[str, Mapping[str, str]]
-"""Key of a row -> column -> text, signed fixes laid over it."""
+@dataclass(frozen=True, slots=True)
+class CellText:
+    """What is read in a cell, signed fixes laid over it, and what was typed."""
+
+    text: str = ""
+    typed: str = ""
+
+    def __str__(self) -> str:
+        return self.text if self.text == self.typed else f"{self.typed} read as {self.text}"
+
+
+type Rows = Mapping[str, Mapping[str, CellText]]
+"""Key of a row -> column -> cell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +84,15 @@ class ReleaseContent:
     tables: Mapping[str, Rows] = field(default_factory=dict)
 
 
-def collect_rows(parts: Iterable[Part]) -> dict[str, dict[str, Mapping[str, str]]]:
+def collect_rows(parts: Iterable[Part]) -> dict[str, dict[str, Mapping[str, CellText]]]:
     """The rows of several labs' parts, by table and key; a second row of one key is numbered."""
-    tables: dict[str, dict[str, Mapping[str, str]]] = {}
+    tables: dict[str, dict[str, Mapping[str, CellText]]] = {}
     for part in parts:
         for name, table in part.tables.items():
             rows = tables.setdefault(name, {})
             for row in table.rows:
-                cells = {**row.cells, **{column: fix.text for column, fix in row.fixes.items()}}
+                cells = {column: CellText(text, text) for column, text in row.cells.items()}
+                cells |= {column: CellText(fix.text, fix.original) for column, fix in row.fixes.items()}
                 key, number = row.key, 1
                 while key in rows:
                     number += 1
@@ -125,17 +137,20 @@ def _compare_tables(before: Mapping[str, Rows], after: Mapping[str, Rows]) -> It
                 yield from _compare_cells(name, old[key], new[key])
 
 
-def _compare_cells(row: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[Change]:
+def _compare_cells(row: str, before: Mapping[str, CellText], after: Mapping[str, CellText]) -> Iterator[Change]:
     for column in sorted({**before, **after}):
-        old, new = before.get(column, ""), after.get(column, "")
-        if old != new:
-            if not new:
+        old, new = before.get(column, CellText()), after.get(column, CellText())
+        name = f"{row}.{column}"
+        if old.text != new.text:
+            if not new.text:
                 what = ChangeKind.LOST
-            elif old:
+            elif old.text:
                 what = ChangeKind.CHANGED
             else:
                 what = ChangeKind.ADDED
-            yield Change("cell", what, f"{row}.{column}", old, new)
+            yield Change("cell", what, name, old.text, new.text)
+        elif old != new:  # somebody answers for it now, or did
+            yield Change("cell", ChangeKind.CHANGED, name, str(old), str(new))
 
 
 def is_accepted(change: Change, accepted: Iterable[str]) -> bool:
