@@ -320,6 +320,7 @@ def try_mutants(table: Table, chosen: list[Mutant], jobs: int) -> list[Mutant]:
     """The mutants that no test notices. Tests must pass without a fault first."""
     survivors = []
     with TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
+        os.chmod(folder, 0o755)  # servers that the tests start have users of their own
         bench = Bench(Path(folder), jobs)
         groups = sorted({table.tests[mutant.file] for mutant in chosen})
         coverage = dict(zip(groups, pool.map(bench.time, groups), strict=True))
