@@ -38,16 +38,14 @@ class Times:
 
 
 class Chosen:
-    """Runs chosen tests only, in their order."""
+    """Runs chosen tests only."""
 
     def __init__(self, path: Path) -> None:
         self._times: dict[str, float] = json.loads(path.read_text())
-        self._order = {name: position for position, name in enumerate(self._times)}
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Leave the others out."""
-        chosen = [item for item in items if item.nodeid in self._order]
-        items[:] = sorted(chosen, key=lambda item: self._order[item.nodeid])
+        items[:] = [item for item in items if item.nodeid in self._times]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:

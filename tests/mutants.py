@@ -5,7 +5,7 @@
 ``mutants.toml`` says which modules are tried with which tests, and which faults are known to survive
 and why. A sample drawn by the seed is tried in copies of the tree; a fault that no test notices and
 that is not on the list ends the run with 1. Each fault is tried with those tests that run its statement,
-also in child processes, the quickest first.
+also in child processes.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class Bench:
         with self._copy() as root:
             (root / mutant.file).write_text(mutant.source, encoding="utf-8")
             try:
-                return _run_tests(root, sorted({name.partition("::")[0] for name in tests}), tests)
+                return _run_tests(root, list(dict.fromkeys(name.partition("::")[0] for name in tests)), tests)
             finally:
                 shutil.copyfile(ROOT / mutant.file, root / mutant.file)
 
@@ -266,10 +266,9 @@ class Coverage:
         return cls(json.loads((folder / TIMES).read_text()), tests)
 
     def choose_tests(self, mutant: Mutant) -> dict[str, float]:
-        """Tests that run the statement, the quickest first; all, where it runs when a module is imported."""
+        """Tests that run the statement, in their order; all, where it runs when a module is imported."""
         found = set().union(*(self.tests.get((mutant.file, line), set()) for line in mutant.lines))
-        chosen = self.times.keys() if "" in found else found & self.times.keys()
-        return {name: self.times[name] for name in sorted(chosen, key=lambda name: self.times[name])}
+        return {name: seconds for name, seconds in self.times.items() if name in found or "" in found}
 
 
 def _run_tests(root: Path, tests: Sequence[str], chosen: Mapping[str, float]) -> int:
@@ -309,7 +308,7 @@ def _run_tests(root: Path, tests: Sequence[str], chosen: Mapping[str, float]) ->
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-    if status not in (0, 1, HANGS):
+    if status > 1:
         raise SystemExit(
             f"tests end with {status}: {(root / 'tests.out').read_text('utf-8', errors='replace')[-2000:]}"
         )
@@ -332,7 +331,7 @@ def try_mutants(table: Table, chosen: list[Mutant], jobs: int) -> list[Mutant]:
         for done, (mutant, (count, status)) in enumerate(zip(chosen, pool.map(run, chosen), strict=True), 1):
             if status == 0:
                 survivors.append(mutant)
-            outcome = {0: f"survives {count} tests", 1: "is noticed", HANGS: "does not end"}[status]
+            outcome = {0: f"survives {count} tests", 1: "is noticed", HANGS: "does not end"}.get(status, "crashes")
             listed = ", as listed" if status == 0 and mutant.id in table.survivors else ""
             print(f"[{done}/{len(chosen)}] {outcome}{listed}: {mutant}", flush=True)
     return survivors
@@ -356,7 +355,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=120, help="so many are drawn; 0 for all")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--only", default="", help="modules whose path holds this text")
+    parser.add_argument("--only", default="", help="of what is drawn, modules whose path holds this text")
     parser.add_argument("--list", action="store_true", help="print what is drawn, try nothing")
     options = parser.parse_args()
     table = Table.load()
@@ -364,8 +363,7 @@ def main() -> int:
     gone = table.survivors.keys() - {mutant.id for mutant in known}
     for file, code, change in sorted(gone):
         print(f"{TABLE.name} lists what {file} does not have: {code}   # {change}")
-    known = [mutant for mutant in known if options.only in mutant.file]
-    chosen = draw(known, table, options.seed, options.count)
+    chosen = [m for m in draw(known, table, options.seed, options.count) if options.only in m.file]
     if options.list:
         for mutant in chosen:
             print(mutant)
