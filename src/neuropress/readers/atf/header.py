@@ -140,7 +140,7 @@ def _split_cells(line: bytes, delimiter: bytes) -> list[str]:
     """Cells of a line, quotes taken off."""
     text = decode(line)
     try:
-        return next(csv.reader([text], delimiter=delimiter.decode(), strict=True), [])
+        return next(csv.reader([text], delimiter=delimiter.decode(), strict=True), []) or [text]
     except csv.Error:  # a quote within a text, a text beyond the reader's limit
         return text.split(delimiter.decode())
 

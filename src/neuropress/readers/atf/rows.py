@@ -21,7 +21,7 @@ NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
 EXACT_DIGITS = 17
 """No float64 tells decimals of more digits apart."""
 LOOKED_AT = 512
-"""Times of each block whose digits are counted, to learn how the program printed them."""
+"""Times at either end of a block whose digits are counted, to learn how the program printed them."""
 
 
 @dataclass(slots=True)
@@ -123,7 +123,8 @@ class Rows:
             raise self._find_problem(rows, line) from error
         if parsed.shape != (count, len(self._header.titles)) or not np.isfinite(parsed).all():
             raise self._find_problem(rows, line)
-        for text in rows.split(b"\n", LOOKED_AT)[:LOOKED_AT]:
+        first, last = rows.split(b"\n", LOOKED_AT)[:LOOKED_AT], rows.rsplit(b"\n", LOOKED_AT)[-LOOKED_AT:]
+        for text in (*first, *last):
             self.printed.learn(text.split(delimiter, 1)[0])
         if longest > EXACT_DIGITS:
             self.most_digits = max(self.most_digits, _count_most_digits(rows))

@@ -52,28 +52,29 @@ def measure_timing(header: Header, blocks: Sequence[Block], printed: Print) -> T
         raise _make_times_problem(header, header.data_line, "is the only row: one time gives no rate")
     if not abs(first) + abs(last) < 1e12 or last - first < SHORTEST_STEP * count:
         raise _make_times_problem(header, header.data_line, f"times go from {first:g} to {last:g}")
-    step = _find_exact_step(blocks)
-    if step is not None:
-        return Timing(_to_decimal(first), _to_decimal(step))
     lowest, highest = _find_bounds(header, blocks, printed, (last - first) / (count - 1))
-    if lowest <= 0 or highest - lowest > WIDEST * lowest:
+    if lowest > 0 and highest - lowest <= WIDEST * lowest:
+        step = _choose_step(lowest, highest)
+        return Timing(_to_decimal(first), step, None if _is_exact(blocks, step) else (lowest, highest))
+    # Few times leave much open; as multiples of one step they are believed all the same.
+    start = np.concatenate([block.times[:2] for block in blocks[:2]])
+    step = _to_decimal(start[1]) - _to_decimal(start[0])
+    if step <= 0 or not _is_exact(blocks, step):
         what = f"times are printed so coarsely that samples may be {max(lowest, 0):.4g} to {highest:.4g} apart"
         raise _make_times_problem(header, header.data_line, what)
-    return Timing(_to_decimal(first), _choose_step(lowest, highest), (lowest, highest))
+    return Timing(_to_decimal(first), step)
 
 
-def _find_exact_step(blocks: Sequence[Block]) -> float | None:
-    """The step from the first to the second time, where all others are multiples of it."""
-    head = np.concatenate([block.times[:2] for block in blocks[:2]])
-    step = float(_to_decimal(head[1]) - _to_decimal(head[0]))
-    row = 0
+def _is_exact(blocks: Sequence[Block], step: Decimal) -> bool:
+    """Whether all times are the first one and multiples of the step."""
+    first, row = blocks[0].times[0], 0
     for block in blocks:
-        expected = head[0] + step * np.arange(row, row + len(block.times))
-        slack = JITTER * step + 4 * np.finfo("f8").eps * np.abs(block.times)
-        if step <= 0 or not (np.abs(block.times - expected) <= slack).all():
-            return None
+        expected = first + float(step) * np.arange(row, row + len(block.times))
+        slack = JITTER * float(step) + 4 * np.finfo("f8").eps * np.abs(block.times)
+        if not (np.abs(block.times - expected) <= slack).all():
+            return False
         row += len(block.times)
-    return step
+    return True
 
 
 def _find_bounds(header: Header, blocks: Sequence[Block], printed: Print, mean: float) -> tuple[float, float]:
