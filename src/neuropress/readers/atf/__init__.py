@@ -35,6 +35,7 @@ FORMAT = Format(
         ),
         Option("sweep_interval", "Seconds from one sweep's start to the next, where the header does not say.",
                kind="number", least=0),
+        Option("whole", "That the file is whole, although its last line has no end.", kind="yes/no"),
     ),
     facts=(Fact("sampling_rate", "samples a second of each channel, from the sample interval", "Hz"),),
     findings=(

@@ -41,7 +41,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
     ------
     Problem
         ``atf.statement``: a person must say what the file does not, or said otherwise; ``atf.command``: it looks like
-        a command waveform; ``atf.empty``, ``atf.times``; and as `read_header` and `Rows` do.
+        a command waveform; ``atf.empty``, ``atf.times``, ``atf.truncated``; and as `read_header` and `Rows` do.
     """
     if source.size() > ATF_BYTES:
         raise problem("atf.unsupported", f"{source.key} has more than {ATF_BYTES} bytes", file=source.key)
@@ -55,6 +55,10 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
         blocks = list(rows.iterate_blocks(file))
     if not blocks:
         raise problem("atf.empty", f"{source.key} has a header and no rows", file=source.key)
+    if not rows.is_ended and not options.get("whole"):
+        what = "its last line has no end, so the file may be cut, within a number or long before its end"
+        hint = "Copy the file again; if it is whole, state whole = true in neuropress.toml under its [options]."
+        raise problem("atf.truncated", f"{source.key}: {what}", hint=hint, file=source.key)
     timing = measure_timing(header, blocks, rows.printed)
     seconds = Decimal(SECONDS[header.titles[0].unit or options["x_unit"]])
     length = sum(len(block.times) for block in blocks)
@@ -196,5 +200,3 @@ def _list_warnings(header: Header, timing: Timing, seconds: Decimal, rows: Rows)
         yield f"{header.key}: its times begin at {timing.first:f}; they count from the first sample"
     if rows.most_digits:
         yield f"{header.key}: numbers of up to {rows.most_digits} digits are kept as the nearest float64, of 15 to 17"
-    if not rows.is_ended:
-        yield f"{header.key}: its last line has no end, so its last number may be cut"
