@@ -70,16 +70,11 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
     # A float64 in the result: it has no more digits.
     rate = Decimal(np.format_float_positional(float(1 / step), trim="-"))
     samples = Samples(source, header, stamp, [block.values for block in blocks])
-    block = (min(length, MAX_BLOCK_SAMPLES),)
     arrays: dict[str, LazyArray] = {}
-    sweeps = []
-    for number, (columns, start) in enumerate(zip(layout.sweeps, starts, strict=True)):
-        responses = {}
-        for index, column in enumerate(columns):
-            name = responses[index] = f"sweep{number:03d}/adc{index}"
-            read_block = partial(samples.read, column)
-            arrays[name] = LazyArray(name, (length,), np.dtype("f8"), ("sample",), read_block, block)
-        sweeps.append(Sweep(number, start + max(first, Decimal(0)), length, responses))
+    sweeps = [
+        Sweep(number, start + max(first, Decimal(0)), length, _add_arrays(arrays, number, columns, length, samples))
+        for number, (columns, start) in enumerate(zip(layout.sweeps, starts, strict=True))
+    ]
     recording = Recording(
         name="",
         format=FORMAT.name,
@@ -151,6 +146,18 @@ class Samples:
         return sum(block.size for block in self._blocks)
 
 
+def _add_arrays(
+    arrays: dict[str, LazyArray], sweep: int, columns: Sequence[int], length: int, samples: Samples
+) -> dict[int, str]:
+    """The columns of a sweep, added to `arrays`; their names by channel."""
+    names = {index: f"sweep{sweep:03d}/adc{index}" for index in range(len(columns))}
+    block = (min(length, MAX_BLOCK_SAMPLES),)
+    for name, column in zip(names.values(), columns, strict=True):
+        read_block = partial(samples.read, column)
+        arrays[name] = LazyArray(name, (length,), np.dtype("f8"), ("sample",), read_block, block)
+    return names
+
+
 def _list_overlaps(starts: Sequence[Decimal], shortest: Decimal) -> Iterator[tuple[int, int]]:
     """Numbers of sweeps of which the second begins before the first one ends."""
     for number, (first, second) in enumerate(pairwise(starts)):
@@ -164,7 +171,7 @@ def _check_no_command(header: Header, blocks: Sequence[Block]) -> None:
     if count < MIN_STEADY:
         return
     repeats = sum((block.values[:, 1:] == block.values[:, :-1]).sum(axis=1) for block in blocks)
-    share = float(np.min(repeats)) / (count - len(blocks))
+    share = float(np.min(repeats)) / max(count - len(blocks), 1)
     if share >= STEADY:
         what = f"in each column {share:.2%} of the samples repeat the one before, as in no signal that was recorded"
         raise problem("atf.command", f"{header.key} looks like a command waveform: {what}", file=header.key)
