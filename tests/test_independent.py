@@ -13,7 +13,8 @@ import pytest
 import tifffile
 import wrong_readers
 from abf_files import make_epoch, write_abf2
-from builder import Builder
+from atf_files import make_atf, make_columns
+from builder import DATE, Builder
 from campaigns import campaign
 from PIL import Image as Pillow
 
@@ -57,6 +58,17 @@ def build_recording(root: Path) -> Builder:
     return build
 
 
+def build_text(root: Path) -> Builder:
+    """Two sweeps of two channels as an Axon text file."""
+    build = Builder(root / "ds")
+    build.session()
+    key = f"yuste/{DATE}/ephys/raw/e1.atf"
+    build.put(key, make_atf(make_columns(300)))
+    cells = {"recording_type": "somatic patch; ex vivo", "sampling_rate": "20000", "file_path_raw": key}
+    build.row("ephys", ephys_id="RY_E_0001", session_id="RY_S_0001", **cells)
+    return build
+
+
 def build_movie(root: Path) -> Builder:
     build = Builder(root / "ds")
     build.session(1)
@@ -78,12 +90,14 @@ def build_stack(root: Path) -> Builder:
 
 BUILDS: dict[str, tuple[str, Callable[[Path], Builder]]] = {
     "recording": ("abf", build_recording),
+    "text": ("atf", build_text),
     "movie": ("tiff", build_movie),
     "volume": ("tiff", build_volume),
     "stack": ("slices", build_stack),
 }
 CASES = [
     *(("recording", wrong) for wrong in wrong_readers.RECORDINGS),
+    *(("text", wrong) for wrong in (wrong_readers.shift_sweep, wrong_readers.double_rate, wrong_readers.lose_sweep)),
     *(("stack", wrong) for wrong in wrong_readers.ANY_IMAGE),
     *((name, wrong) for name in ("movie", "volume") for wrong in wrong_readers.ANY_IMAGE),
     *((name, wrong) for name in ("movie", "volume") for wrong in wrong_readers.HYPERSTACKS),
@@ -115,8 +129,8 @@ def test_the_right_reader_is_agreed_with(tmp_path: Path, kind: str) -> None:
     report = dataset.verify(independent=True)
     assert report.ok, report.findings
     assert set(list_verdicts(report).values()) == {"agrees"}, report.findings
-    libraries = {"neo", "pyABF"} if kind == "recording" else {"Pillow"}
-    assert list_verdicts(report).keys() == libraries
+    libraries = {"recording": {"neo", "pyABF"}, "text": {"pyABF"}}
+    assert list_verdicts(report).keys() == libraries.get(kind, {"Pillow"})
 
 
 @pytest.mark.parametrize(("kind", "wrong"), CHOSEN, ids=lambda x: getattr(x, "__name__", x))

@@ -10,8 +10,9 @@ import numpy as np
 import pyabf.stimulus
 import pytest
 from abf_files import COUNT, make_epoch, write_abf2
+from atf_files import WHOLE, make_one, make_times
 
-from neuropress.independent import neo_abf, pyabf_abf
+from neuropress.independent import neo_abf, pyabf_abf, pyabf_atf
 from neuropress.independent.reading import SecondRecording
 from neuropress.independent.tally import Tally
 
@@ -72,6 +73,27 @@ def test_a_field_decides(tmp_path: Path, module: Any, more: dict[str, Any], subj
     second = read(module, write(tmp_path / "a.abf", **more))
     assert list(second.mistakes) == [subject]
     assert field in second.mistakes[subject]
+
+
+STARTED = {"records": ("SweepStartTimesMS=0.000",)}
+
+
+@pytest.mark.parametrize(
+    ("raw", "subject", "field"),
+    [
+        (make_one(make_times(900, "0.00248"), **STARTED), "rate", "Time (s): 0, 0.00248"),
+        (make_one(make_times(900)[10:], **STARTED), "rate", "Time (s): 0.0005"),
+        (make_one(make_times(900), **STARTED).replace(b"Time (s)", b"Time (ms)"), "rate", "Time (ms)"),
+        (WHOLE.replace(b"0.000,250.500", b"0.000"), "start", "SweepStartTimesMS"),
+    ],
+)
+def test_a_line_of_a_text_file_decides(tmp_path: Path, raw: bytes, subject: str, field: str) -> None:
+    (tmp_path / "a.atf").write_bytes(raw)
+    second = read(pyabf_atf, tmp_path / "a.atf")
+    assert list(second.mistakes) == [subject]
+    assert field in second.mistakes[subject]
+    (tmp_path / "a.atf").write_bytes(WHOLE)
+    assert read(pyabf_atf, tmp_path / "a.atf").mistakes == {}
 
 
 @pytest.mark.parametrize("module", [neo_abf, pyabf_abf])

@@ -343,12 +343,12 @@ def test_a_command_file_may_be_an_abf(tmp_path: Path) -> None:
     assert r.sweeps[2].stimuli[0].how == "file CMD.ABF"
 
 
-ATF = b'ATF\t1.0\r\n1\t%d\r\n"Signals="\t"Cmd"\r\n"Time (s)"\t"Trace"\r\n'
+ATF = b'ATF\t1.0\r\n1\t%d\r\n"Signals="\t"Cmd"\r\n"Time (s)"%s\r\n'
 
 
 def make_atf(columns: int, samples: int) -> bytes:
     lines = (b"\t".join(b"%d" % (i + c) for c in range(columns + 1)) for i in range(samples))
-    return ATF % (columns + 1) + b"\r\n".join(lines) + b"\r\n"
+    return ATF % (columns + 1, b'\t"Trace"' * columns) + b"\r\n".join(lines) + b"\r\n"
 
 
 def test_a_command_file_with_a_sweep_each(tmp_path: Path) -> None:
@@ -361,12 +361,13 @@ def test_a_command_file_with_a_sweep_each(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"", "is no Axon text file"),
-        (b"hello\nworld\n", "is no Axon text file"),
+        (b"", "cannot be read"),
+        (b"hello\nworld\n", "not with ATF"),
         (make_atf(1, COUNT - 1), "has 639 samples, the sweep 640"),
-        (make_atf(1, COUNT) + b"x\ty\r\n", "is damaged"),
-        (make_atf(1, 1) + b"1\tnan\r\n", "holds no finite numbers"),
-        (make_atf(1, 3).replace(b'"Signals="', b'"SignalsExported=a,b"'), "holds 2 signals"),
+        (make_atf(1, COUNT) + b"x\ty\r\n", "line 645: 'x'"),
+        (make_atf(1, 1) + b"1\tnan\r\n", "'nan' under 'Trace' is no number"),
+        (make_atf(2, 3).replace(b'"Trace"', b'"Pump"', 1), "holds 2 signals"),
+        (make_atf(1, 0), "holds no rows"),
         (b"ABF \0\0", "cannot be read"),
     ],
 )

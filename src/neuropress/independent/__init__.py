@@ -120,6 +120,7 @@ _ADAPTERS = "neuropress.independent"
 BUILT_IN = (
     SecondReader("neo", "neo", ("abf",), f"{_ADAPTERS}.neo_abf"),
     SecondReader("pyABF", "pyabf", ("abf",), f"{_ADAPTERS}.pyabf_abf"),
+    SecondReader("pyABF", "pyabf", ("atf",), f"{_ADAPTERS}.pyabf_atf"),
     SecondReader("Pillow", "pillow", ("tiff", "slices"), f"{_ADAPTERS}.pillow_images"),
 )
 
@@ -179,7 +180,7 @@ def check_libraries() -> None:
     Problem
         ``independent.missing``
     """
-    missing = [reader.distribution for reader in list_second_readers() if not reader.version]
+    missing = dict.fromkeys(reader.distribution for reader in list_second_readers() if not reader.version)
     if missing:
         message = f"verify --independent needs {', '.join(missing)}: python -m pip install 'neuropress[independent]'"
         raise problem("independent.missing", message)

@@ -135,6 +135,16 @@ SWC_SAMPLES = 1_000_000
 SWC_COMMENTS = 2**20
 """Characters of its comments, which travel in the result."""
 
+ATF_BYTES = 2**31
+ATF_HEADER_BYTES = 2**20
+"""A recording as text, and the lines above its rows."""
+
+ATF_COLUMNS = 10_001
+"""Its columns: one of times, and one for each sweep of each channel."""
+
+ATF_CELLS = 32_000_000
+"""Its numbers, of 8 bytes each in memory, where so many of all such files stay: 100 MB of text have half of it."""
+
 XML_BYTES = 64 * 2**20
 """An OME-XML document: one of ten thousand planes has three million bytes."""
 

@@ -49,7 +49,6 @@ UNREAD = (
     UnreadFormat("a NumPy array", "Save images as TIFF: tifffile.imwrite(path, array).", ((0, b"\x93NUMPY"),)),
     UnreadFormat("a MATLAB file", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 5.0 MAT-file"),)),
     UnreadFormat("a MATLAB 7.3 file (HDF5)", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 7.3 MAT-file"),)),
-    UnreadFormat("an Axon text file (ATF)", "Name the ABF that it was made from.", ((0, b"ATF\t"),)),
     UnreadFormat("an AxoGraph file", _AS_ABF, ((0, b"AxGr"), (0, b"axgx"))),
     UnreadFormat("a HEKA PatchMaster bundle", _AS_ABF, ((0, b"DAT1"), (0, b"DAT2"))),
     UnreadFormat("a Spike2 SMR or SMRX", _AS_ABF, (), (".smr", ".smrx")),

@@ -16,6 +16,9 @@ import numpy as np
 
 from ...model.finding import Problem
 from ...model.source import Source
+from ..atf.columns import arrange_columns
+from ..atf.header import read_header
+from ..atf.rows import Rows
 from .header import Epoch, Header, UserList, Waveform
 
 OFF, STEP, RAMP, PULSE, TRIANGLE, COSINE, BIPHASIC = 0, 1, 2, 3, 4, 5, 7
@@ -230,25 +233,17 @@ def read_atf(source: Source, key: str) -> list[Render]:
     Raises
     ------
     UndeterminedCommand
-        It is no such file, or holds several signals.
+        It holds several signals.
+    Problem
+        ``atf.*``: it is no such file, or damaged.
     """
     with source.open(key) as file:
-        first, second = file.readline().split(), file.readline().split()
-        if first[:1] != [b"ATF"] or len(second) < 2 or not all(n.isdigit() for n in second[:2]):
-            raise UndeterminedCommand(f"{key} is no Axon text file")
-        signals = 1
-        for _ in range(min(int(second[0]), 10_000)):
-            line = file.readline()
-            if line.startswith(b'"SignalsExported='):
-                signals = line.count(b",") + 1
-        if signals != 1:
-            raise UndeterminedCommand(f"the command file {key} holds {signals} signals")
-        file.readline()
-        try:
-            values = np.loadtxt(file, ndmin=2)
-        except ValueError as error:
-            raise UndeterminedCommand(f"the command file {key} is damaged: {error}") from error
-    if values.shape[1] < 2 or not np.isfinite(values).all():
-        raise UndeterminedCommand(f"the command file {key} holds no finite numbers behind its time column")
-    columns = [np.ascontiguousarray(values[:, i]) for i in range(1, values.shape[1])]
-    return [lambda _, column=column: column for column in columns]  # type: ignore[misc]
+        header = read_header(file, key)
+        layout = arrange_columns(header)
+        if len(layout.names) != 1:
+            raise UndeterminedCommand(f"the command file {key} holds {len(layout.names)} signals")
+        blocks = [block.values for block in Rows(header).iterate_blocks(file)]
+    if not blocks:
+        raise UndeterminedCommand(f"the command file {key} holds no rows")
+    values = np.concatenate(blocks, axis=1)
+    return [lambda _, column=values[number]: column for (number,) in layout.sweeps]  # type: ignore[misc]
