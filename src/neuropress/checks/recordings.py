@@ -81,6 +81,19 @@ def check_roi_tool(image: Record, profile: Profile) -> Finding | None:
     return make_cell_finding("image.roi_tool", image, "roi_tool", "is blank, but file_path_roi is given")
 
 
+def check_roi_file(image: Record, profile: Profile) -> Finding | None:
+    """Regions of interest are converted where they are ImageJ's, and the image is a movie."""
+    name = str(image.values["file_path_roi"] or "")
+    if not name or (name.lower().endswith((".roi", ".zip")) and image.values["frame_rate"] is not None):
+        return None
+    if image.values["frame_rate"] is None:
+        why = "belongs to an image without a frame_rate, and regions are converted with movies only"
+    else:
+        why = "is no ImageJ region (.roi, or a .zip of them), and no other format of regions is read"
+    message = f"{why}; the file is kept as it is, and not converted"
+    return make_cell_finding("image.roi_kept", image, "file_path_roi", message)
+
+
 def check_processing_methods(image: Record, profile: Profile) -> Finding | None:
     """A processed file was processed in some way."""
     if image.values["file_path_processed"] is None or image.values["processing_methods"] is not None:

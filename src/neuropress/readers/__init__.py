@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, behavior_csv, genbank, ibw, slices, swc, tiff
+from . import abf, behavior_csv, genbank, ibw, imagej_roi, slices, swc, tiff
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -36,7 +36,16 @@ __all__ = [
 GROUP = "neuropress.readers"
 """Entry point of other packages' formats."""
 
-BUILT_IN = (abf.FORMAT, tiff.FORMAT, slices.FORMAT, swc.FORMAT, genbank.FORMAT, ibw.FORMAT, behavior_csv.FORMAT)
+BUILT_IN = (
+    abf.FORMAT,
+    tiff.FORMAT,
+    slices.FORMAT,
+    swc.FORMAT,
+    genbank.FORMAT,
+    ibw.FORMAT,
+    imagej_roi.FORMAT,
+    behavior_csv.FORMAT,
+)
 
 COMMON = (
     Option("reader", "The reader's name, where two readers claim the file or none does."),
