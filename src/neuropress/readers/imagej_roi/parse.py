@@ -26,6 +26,8 @@ MOST_COORDINATE = 2**20
 RECTANGLE, OVAL, LINE, POINT = 1, 2, 3, 10
 POLYGONS = {0: "polygon", 4: "freeline", 5: "polyline", 7: "freehand", 8: "traced", 9: "angle"}
 OPEN = ("freeline", "polyline", "angle")
+CLOSED = (0, 7, 8, POINT)
+"""Types that ImageJ takes the mask of from its own float32 copy."""
 TEXT, ARROW, ELLIPSE, IMAGE, ROTATED = 1, 2, 3, 4, 5
 """Subtypes."""
 SPLINE, SUB_PIXEL = 1, 128
@@ -191,12 +193,16 @@ class _Fields:
         if whole + part > len(self.data):
             raise DamagedRoi(f"it has {len(self.data)} bytes; {count} coordinates take {whole + part}")
         if part:
-            floats: Path = np.frombuffer(self.data, ">f4", 2 * count, whole).reshape(2, count).T.astype("f8")
-            return floats
+            floats = np.frombuffer(self.data, ">f4", 2 * count, whole).reshape(2, count).T.astype("f4")
+            # ImageJ keeps them relative to the smallest as float32, which decides on what side of an edge a middle is.
+            with np.errstate(over="ignore", invalid="ignore"):
+                base = floats.min(axis=0) if self.type in CLOSED else np.zeros(2, "f4")
+                vertices: Path = np.add(floats - base, base, dtype="f8")
+            return vertices
         shorts = np.frombuffer(self.data, ">i2", 2 * count, HEADER_BYTES).reshape(2, count).T.astype("i8")
         shorts = np.where(shorts < -5000, shorts + 65536, np.maximum(shorts, 0))
-        vertices: Path = (shorts + np.array(self.box[:2])).astype("f8")
-        return vertices
+        whole_pixels: Path = (shorts + np.array(self.box[:2])).astype("f8")
+        return whole_pixels
 
     def _read_composite(self, size: int, most_vertices: int) -> tuple[Path, ...]:
         if self.type != RECTANGLE:
