@@ -113,8 +113,8 @@ def _check_extents(job: Job, content: Content, movie: Image) -> None:
     if beyond := [region for region in regions if _reaches_beyond(region.get("bounds"), width, height)]:
         left, top, right, bottom = beyond[0]["bounds"]
         place = f"columns {left} to {right - 1}, rows {top} to {bottom - 1}"
-        way_out = f'to end masks at its edges, add to neuropress.toml: [options."{job.source}"] image_size = "{size}"'
-        message = f"{_describe(beyond)} of {job.source} ({place}) beyond the movie of {size}; {way_out}"
+        message = f"of {job.source}, {_describe(beyond)} with pixels beyond the movie of {size} ({place})"
+        message += f'; to end masks at its edges, state [options."{job.source}"] image_size = "{size}"'
         raise _make_problem(job, message)
 
 

@@ -116,22 +116,23 @@ def _describe_region(region: _Region) -> dict[str, Any]:
 def _list_warnings(key: str, regions: Sequence[_Region], notes: Sequence[str], others: Sequence[str]) -> Iterator[str]:
     lines = [region for region in regions if region.roi.shape == "line"]
     reasons = {
-        "without an area (lines or points); their masks are the pixels along them": [
+        "regions are lines or points without an area: their masks are the pixels along them": [
             region.name for region in regions if region.roi.shape in ("line", "points")
         ],
-        "drawn as lines wider than a pixel; their masks are one pixel wide": [
+        "regions are lines drawn wider than a pixel: their masks are one pixel wide": [
             region.name for region in lines if region.roi.stroke_width > 1
         ],
-        "without a pixel": [region.name for region in regions if not len(region.runs)],
-        "with points on several images, all of which are in one mask": [
+        "regions have no pixel": [region.name for region in regions if not len(region.runs)],
+        "regions have points on several images: all are in one mask": [
             region.name for region in regions if region.roi.point_slices > 1
         ],
-        "left out: annotations that lie over the image": notes,
-        "left out of the zip: no .roi": others,
+        "are annotations that lie over the image, and are left out": notes,
+        "members of the zip are no .roi, and are left out": others,
     }
+    total = len(regions) + len(notes) + len(others)
     for reason, names in reasons.items():
         if names:
-            yield f"{key}: {len(names)} {reason} ({_list_names(names)})"
+            yield f"{key}: {len(names)} of {total} {reason} ({_list_names(names)})"
 
 
 def _list_names(names: Sequence[str]) -> str:
