@@ -134,6 +134,8 @@ def test_regions_beyond_the_movie_are_refused_until_its_size_is_stated(
 
 
 def test_a_bad_file_of_regions_is_a_finding_on_its_cell(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    ds.raw(KEY).unlink()
+    assert run(capsys, "check", ds)[1]["file.missing"]["severity"] == "error"
     for data, id in (
         (b"no zip at all", "imagej_roi.damaged"),
         (rf.make_set({"mask.tif": b"II"}), "imagej_roi.empty"),
@@ -164,7 +166,7 @@ def test_other_formats_are_kept_and_said(ds: Builder, name: str, capsys: pytest.
 def test_regions_of_an_image_without_frame_rate_are_kept_and_said(
     ds: Builder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ds.change("image", frame_rate="", exposure_time="")
+    ds.change("image", frame_rate="", exposure_time="", image_type="structural")
     found = run(capsys, "check", ds)[1]
     assert "without a frame_rate" in found["image.roi_kept"]["message"]
     main(["status", str(ds.root), "--files"])

@@ -83,10 +83,12 @@ def check_roi_tool(image: Record, profile: Profile) -> Finding | None:
 
 def check_roi_file(image: Record, profile: Profile) -> Finding | None:
     """Regions of interest are converted where they are ImageJ's, and the image is a movie."""
-    name = str(image.values["file_path_roi"] or "")
-    if not name or (name.lower().endswith((".roi", ".zip")) and image.values["frame_rate"] is not None):
+    name, is_movie = str(image.values["file_path_roi"] or ""), image.values["frame_rate"] is not None
+    if not name or (is_movie and name.lower().endswith((".roi", ".zip"))):
         return None
-    if image.values["frame_rate"] is None:
+    if not is_movie and image.values["image_type"] in ("voltage", "calcium"):
+        return None  # that its frame_rate is blank is an error of its own
+    if not is_movie:
         why = "belongs to an image without a frame_rate, and regions are converted with movies only"
     else:
         why = "is no ImageJ region (.roi, or a .zip of them), and no other format of regions is read"
