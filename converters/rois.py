@@ -106,7 +106,7 @@ def _check_extents(job: Job, content: Content, movie: Image) -> None:
         message = f"image_size of {job.source} is stated as {stated[0]}x{stated[1]}; its movie is {size}"
         raise _make_problem(job, message)
     regions = content.header["rois"]
-    if gone := [region for region in regions if stated and not region["pixels"]]:
+    if gone := [region for region in regions if not region["pixels"] and region.get("cut_off")]:
         raise _make_problem(
             job, f"{_describe(gone)} of {job.source}: no pixel lies on the movie of {size}; remove what is not of it"
         )

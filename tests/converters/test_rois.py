@@ -129,6 +129,12 @@ def test_regions_beyond_the_movie_are_refused_until_its_size_is_stated(
     with h5py.File(ds.output(NWB)) as file:
         edge = file[f"{TABLE}/pixel_mask"][16:]
         assert [(int(x), int(y)) for x, y, _ in edge] == [(14, 0), (15, 0), (14, 1), (15, 1)]
+    ds.put(KEY, rf.make_set({"none.roi": rf.make_polygon([(1, 1), (4, 4)]), **ROIS}))
+    for verb in ("check", "convert", "verify", "validate"):
+        assert main([verb, str(ds.root)]) == 0, capsys.readouterr().out
+    with NWBHDF5IO(str(ds.output(NWB)), "r") as io:
+        table = io.read().processing["ophys"]["ImageSegmentation"]["RY_IMG_0001_rois"]
+        assert [len(table["pixel_mask"][row]) for row in range(4)] == [0, 8, 4, 4]
     ds.put(KEY, rf.make_set(ROIS | {"gone.roi": rf.make_roi(rf.RECT, (30, 30, 32, 32))}))
     assert "'gone'" in run(capsys, "check", ds)[1]["imagej_roi.outside"]["message"]
 

@@ -139,8 +139,8 @@ ROI_UNPACKED = 64 * 2**20
 ROI_PIXELS = 2**25
 """Pixels of all masks of a file: 1,000 regions of 180 x 180, or two of a whole camera of 16 megapixels."""
 
-ROI_RUNS = 2**22
-"""Runs of pixels of all masks, one a row mostly: 20,000 cells of 50 rows have a quarter of it."""
+ROI_RUNS = 2**21
+"""Runs of pixels of all masks, one a row mostly: 20,000 cells of 50 rows have half of it."""
 
 ROI_VERTICES = 2**18
 """Vertices that the curves of composite regions are flattened into."""

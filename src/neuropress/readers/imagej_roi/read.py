@@ -31,11 +31,12 @@ SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """A ROI with its name and its pixels."""
+    """A ROI with its name and its pixels, of which `cut_off` more lay beyond the stated size of the image."""
 
     name: str
     roi: Roi
     runs: Runs
+    cut_off: int
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[DataTable, ...]:
@@ -97,7 +98,8 @@ def _fill_members(
         runs_room -= len(runs)
         pixels_room -= count_pixels(runs)
         vertices_room -= sum(len(path) for path in roi.paths) if roi.kind == "composite" else 0
-        regions.append(_Region(roi.name or member.name, roi, clip_runs(runs, *size) if size else runs))
+        kept = clip_runs(runs, *size) if size else runs
+        regions.append(_Region(roi.name or member.name, roi, kept, count_pixels(runs) - count_pixels(kept)))
     return regions, notes
 
 
@@ -108,6 +110,8 @@ def _describe_region(region: _Region) -> dict[str, Any]:
     if len(runs):
         low, high = runs.min(axis=0), runs.max(axis=0)
         about["bounds"] = [int(low[1]), int(low[0]), int(high[2]), int(high[0]) + 1]
+    if region.cut_off:
+        about["cut_off"] = region.cut_off
     if region.roi.stroke_width > 1:
         about["stroke_width"] = region.roi.stroke_width
     return about
