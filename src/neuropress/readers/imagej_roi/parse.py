@@ -221,7 +221,7 @@ class _Fields:
         if start + HEADER2_BYTES > size:
             raise DamagedRoi(f"it has {size} bytes; its second header begins at byte {start}")
         found |= {name: max(self.get_int(start + at), 0) for name, at in PLACES.items()}
-        found["group"] = self.data[start + 30]
+        found["group"] = self.data[start + 30] if self.version >= 228 else 0
         if self.version >= 229 and not found["group"] and start + 54 <= size:
             found["group"] = struct.unpack_from(">H", self.data, start + 52)[0]
         if start + 40 <= size and 0 < (width := self.get_float(start + 36)) <= MOST_COORDINATE:
