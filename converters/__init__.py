@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache, wraps
 from importlib.resources import files
@@ -28,7 +28,9 @@ from neuropress.results import TARGETS
 
 GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
-CONVERTERS = ("patch_clamp", "imaging", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared")
+CONVERTERS = (
+    "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
+)  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
 """The converter of what every session has, whatever its rows are; it takes no row by itself."""
@@ -59,6 +61,8 @@ class Job:
         The session's start with its zone (session targets only).
     part
         Which of several files of the session it goes into; empty for the main or only one.
+    beside
+        What the files in other columns of the row hold, as other converters take it, by column.
     """
 
     record: Record
@@ -69,6 +73,7 @@ class Job:
     profile: Profile
     started: datetime | None = None
     part: str = ""
+    beside: Mapping[str, tuple[Content, ...]] = field(default_factory=dict)
 
     def make_fact_ref(self, name: str, text: object) -> CellRef:
         """Reference to a fact of the raw file's header."""

@@ -127,7 +127,7 @@ class _MovieConverter:
             raise self._make_problem("image.contents", describe_image_choice(job))
         self.image: Image = job.contents[0]
         self.pixels = self.image.arrays["pixels"]
-        self.plane = f"/general/optophysiology/{self.id}_plane"
+        self.plane, self.series = list_places(job.record, self.image)
 
     def add_nodes(self) -> None:
         """All nodes of the movie."""
@@ -135,7 +135,7 @@ class _MovieConverter:
         kind, ruling = choose_series_type(self.record, self.job.profile)
         if ruling:
             self._add_finding("image.kind", ruling, "image_type")
-        names = dict(self._list_channels(self.pixels))
+        names = dict(_list_channels(self.image))
         device = self._add_device()
         optical = tuple(f"{self.plane}/{name or 'optical_channel'}" for name in names)
         self.session.nodes += [Node(path, "OpticalChannel", self._build_channel_fields(len(names))) for path in optical]
@@ -143,11 +143,11 @@ class _MovieConverter:
             Node(self.plane, "ImagingPlane", self._build_plane_fields(), {"device": device, "optical_channel": optical})
         )
         shared = self._build_series_fields(kind)
-        for name, (axis, number) in names.items():
+        for place, (name, (axis, number)) in zip(self.series, names.items(), strict=True):
             index, depth = _build_index_map(self.pixels, time, axis, number)
             self.session.nodes.append(
                 Node(
-                    f"/acquisition/{self.id}_{name}" if name else f"/acquisition/{self.id}",
+                    place,
                     kind,
                     {**self._add_channel_name(shared, name), "dimension": self._make_dimension(depth)},
                     {"device": device} if kind == PLAIN else {"imaging_plane": self.plane},
@@ -174,18 +174,6 @@ class _MovieConverter:
             message = f"{stated_axes}; the row has a frame_rate, so the {planes} planes are frames"
             self._add_finding("image.depth_as_time", message, "frame_rate")
         return next(axes.index(a) for a in ("t", "q", "z") if a in rest)
-
-    def _list_channels(self, pixels: LazyArray) -> Iterator[tuple[str, tuple[int | None, int]]]:
-        """Name of each channel's series -> the axis and index of the channel; '' where there is one only."""
-        axis = next((i for i, a in enumerate(pixels.axes) if a in "cs"), None)
-        if axis is None:
-            yield "", (None, 0)
-            return
-        count = pixels.shape[axis]
-        given = [re.sub(r"[/:\s]+", "_", n).strip("_") for n in self.image.channels]
-        usable = len(given) == count == len(set(given)) and all(given)
-        for number in range(count):
-            yield (given[number] if usable else f"channel{number + 1}"), (axis, number)
 
     def _add_device(self) -> str:
         """The lab's microscope; another one for each other objective in the session."""
@@ -332,6 +320,27 @@ class _MovieConverter:
 
     def _make_problem(self, id: str, message: str) -> Problem:
         return problem(id, f"{self.id}: {message}", **self.job.locate())
+
+
+def list_places(record: Record, image: Image) -> tuple[str, tuple[str, ...]]:
+    """Where a movie's imaging plane and the series of its channels lie in the result."""
+    names = [name for name, _ in _list_channels(image)]
+    series = (f"/acquisition/{record.key}_{name}" if name else f"/acquisition/{record.key}" for name in names)
+    return f"/general/optophysiology/{record.key}_plane", tuple(series)
+
+
+def _list_channels(image: Image) -> Iterator[tuple[str, tuple[int | None, int]]]:
+    """Name of each channel's series -> the axis and index of the channel; '' where there is one only."""
+    pixels = image.arrays["pixels"]
+    axis = next((i for i, a in enumerate(pixels.axes) if a in "cs"), None)
+    if axis is None:
+        yield "", (None, 0)
+        return
+    count = pixels.shape[axis]
+    given = [re.sub(r"[/:\s]+", "_", n).strip("_") for n in image.channels]
+    usable = len(given) == count == len(set(given)) and all(given)
+    for number in range(count):
+        yield (given[number] if usable else f"channel{number + 1}"), (axis, number)
 
 
 def _describe_illumination(given: Mapping[str, Field]) -> Field:

@@ -34,8 +34,9 @@ def lab(tmp_path: Path) -> Builder:
     build.ephys(abf(tmp_path / "e.abf"), "20000")
     script = f"yuste/{DATE}/image/script/run.py"
     build.put(script, b"print()")
-    roi = f"yuste/{DATE}/image/roi/none.zip"
-    build.movie(movie(tmp_path / "m.tif"), (12, 20, 16), file_path_script=script, file_path_roi=roi, roi_tool="x")
+    gone = f"yuste/{DATE}/image/processed/none.tif"
+    more = {"file_path_script": script, "file_path_processed": gone, "processing_methods": "x"}
+    build.movie(movie(tmp_path / "m.tif"), (12, 20, 16), **more)
     return build
 
 
@@ -52,7 +53,7 @@ def test_files_and_rows_both_ways(lab: Builder, tmp_path: Path, capsys: pytest.C
     assert states == {
         lone: "named by no row",
         f"yuste/{DATE}/image/raw/kept/": "named by no row",
-        f"yuste/{DATE}/image/roi/none.zip": "missing",
+        f"yuste/{DATE}/image/processed/none.tif": "missing",
         f"yuste/{DATE}/ephys/raw/e2.abf": "withheld",
         f"yuste/{DATE}/image/script/run.py": "named, not read",
         f"yuste/{DATE}/ephys/raw/e1.abf": "read",

@@ -158,7 +158,7 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
     "another version": ({"ephys.file_path_raw": "yuste/20250620/ephys/processed/a.abf"}, "path.version", "file_path_raw"),
     "another date": ({"ephys.file_path_raw": "yuste/20250621/ephys/raw/a.abf"}, "path.date", "file_path_raw"),
     "all paths of one row on another date": (
-        {f"image.file_path_{v}": f"yuste/20250621/image/{v}/a.x" for v in ("raw", "processed", "roi", "script")},
+        {f"image.file_path_{v}": f"yuste/20250621/image/{v}/a.zip" for v in ("raw", "processed", "roi", "script")},
         "path.date", "file_path_raw"),
     "next day": ({"session[1].start_time": "23:00", "session[1].end_time": "01:00",
                   "behavior.file_path_raw": "basu/20250622/behavior/raw/run.csv"}, "path.next_day", "file_path_raw"),
@@ -223,6 +223,7 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
     "calcium from voltage": ({"image.image_type": "calcium"}, "image.indicator", "image_type"),
     "red laser": ({"image.laser_line": "640"}, "image.laser", "laser_line"),
     "roi without tool": ({"image.roi_tool": ""}, "image.roi_tool", "roi_tool"),
+    "roi of another program": ({"image.file_path_roi": "yuste/20250620/image/roi/stat.npy"}, "image.roi_kept", "file_path_roi"),
     "unknown processing": ({"image.processing_methods": ""}, "image.processing", "processing_methods"),
     "injected anaesthetic": ({"behavior.injection": "Ketamine; 100 mg/kg", "session[1].anesthesia": "ketamine"},
                              "behavior.injection", "injection"),

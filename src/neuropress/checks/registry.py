@@ -39,6 +39,7 @@ ROW_CHECKS: tuple[RowCheck, ...] = (
     RowCheck("image", ("image_type", *_PLASMIDS), recordings.check_image_indicator),
     RowCheck("image", ("laser_line", *_PLASMIDS, *_WAVELENGTHS), recordings.check_laser_line),
     RowCheck("image", ("file_path_roi", "roi_tool"), recordings.check_roi_tool),
+    RowCheck("image", ("file_path_roi", "frame_rate", "image_type"), recordings.check_roi_file),
     RowCheck("image", ("file_path_processed", "processing_methods"), recordings.check_processing_methods),
     RowCheck("behavior", ("injection", "session.anesthesia"), recordings.check_injected_agent),
     RowCheck("sem_dataset", ("resolution",), recordings.check_sem_resolution),

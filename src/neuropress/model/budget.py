@@ -126,6 +126,25 @@ SEGMENT_RATIO = 100
 SEGMENT_LIMIT = 2**32
 """Decoded bytes of one strip, tile or PNG, whatever is stored."""
 
+ROI_BYTES = 16 * 2**20
+"""A file of ImageJ's regions of interest: 1,000 cells have a megabyte."""
+
+ROI_MEMBERS = 20_000
+"""Regions of one file."""
+
+ROI_MEMBER_BYTES = 4 * 2**20
+ROI_UNPACKED = 64 * 2**20
+"""What one region, and what all of them, may unpack to."""
+
+ROI_PIXELS = 2**25
+"""Pixels of all masks of a file: 1,000 regions of 180 x 180, or two of a whole camera of 16 megapixels."""
+
+ROI_RUNS = 2**21
+"""Runs of pixels of all masks, one a row mostly: 20,000 cells of 50 rows have half of it."""
+
+ROI_VERTICES = 2**18
+"""Vertices that the curves of composite regions are flattened into."""
+
 SWC_BYTES = 64 * 2**20
 """A morphology as text."""
 

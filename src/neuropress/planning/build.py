@@ -283,7 +283,11 @@ def _assemble_plan(
         remarks += nodes.add("session", session_converter.build([job]))
     for name in dict.fromkeys(one.name for one in opened):
         module = load_converter(name)
-        jobs = [_make_job(module, one, profile, started) for one in opened if one.name == name]
+        jobs = [
+            replace(_make_job(module, one, profile, started), beside=_list_beside(one, opened))
+            for one in opened
+            if one.name == name
+        ]
         remarks += nodes.add(name, _with_options(module.build(jobs), config))
     touched = (*opened, *heard)
     inputs: dict[str, Input] = {i.key: i for one in touched for i in one.source.inputs}
@@ -319,6 +323,12 @@ def _make_job(module: Converter, opened: _Opened, profile: Profile, started: dat
     column = module.COLUMN[opened.record.table]
     fields = apply_mapping(opened.rules, scope)
     return Job(opened.record, column, opened.source.key, opened.contents, fields, profile, started)
+
+
+def _list_beside(opened: _Opened, everything: Iterable[_Opened]) -> dict[str, tuple[Content, ...]]:
+    """What the files in other columns of one row hold, by column."""
+    others = (other for other in everything if other.record is opened.record and other is not opened)
+    return {raw_column(other.name, other.record): other.contents for other in others}
 
 
 def _list_measured(opened: _Opened, facts: Mapping[str, str]) -> dict[str, tuple[Value, CellRef]]:

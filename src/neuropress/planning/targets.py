@@ -283,8 +283,12 @@ def _find_dandi_path(record: Record, jobs: Iterable[tuple[str, Record]], profile
 
 
 def _find_part(job: tuple[str, Record], profile: Profile) -> str:
-    """The part of a session that a job goes into: no file is opened for that, so rivals share one."""
-    return next((profile.split[name] for name in list_rivals(*job) if name in profile.split), "")
+    """The part of a session that a job goes into: no file is opened for that, so rivals share one.
+
+    What converters make of other files of the row goes there, too, where nothing else is said: it may link to it.
+    """
+    names = (*list_rivals(*job), *list_takers(job[1]))
+    return next((profile.split[name] for name in names if name in profile.split), "")
 
 
 def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple[list[Record], dict[RowId, Finding]]:

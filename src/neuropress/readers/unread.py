@@ -57,9 +57,6 @@ UNREAD = (
     UnreadFormat(
         "an HDF5 file", "Which of its datasets are meant, nobody has said; save images as TIFF.", ((0, _HDF5),)
     ),
-    UnreadFormat(
-        "an ImageJ ROI or a set of them", "It travels as it is, as a file of the row.", (), (".roi", "roiset.zip")
-    ),
     UnreadFormat("an AVI or MP4 video", "Save its frames as TIFF.", ((8, b"AVI "), (4, b"ftyp"))),
     UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),
     UnreadFormat(
