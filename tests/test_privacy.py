@@ -48,6 +48,12 @@ def test_a_very_long_text_is_cut_and_says_how_long_it_is(where: str, length: int
     assert told == texts | ({where: f"{'x' * SHOWN_CHARS}... ({length} characters)"} if is_cut else {})
 
 
+def test_what_is_short_enough_stays_beside_what_is_not() -> None:
+    found = finding("cell.range", "x" * 2 * SHOWN_CHARS, hint="h" * SHOWN_CHARS, value="v" * SHOWN_CHARS)
+    short = shorten(found)
+    assert (short.hint, short.location.value) == (found.hint, found.location.value)
+
+
 def test_no_value_stays_no_value() -> None:
     found = finding("cell.range", "x" * 2 * SHOWN_CHARS, table=TABLE)
     assert shorten(found).location.value is None

@@ -27,6 +27,14 @@ CODECS: dict[str, Callable[[], bytes]] = {
 OTHER = {"JPEG XL, small": (24, 16), "JPEG XL, ratio": (400, 300)}
 
 
+@pytest.mark.parametrize(
+    ("high", "wide"), [(21, 50), (300, 300), (300, 360), (300, 400), (300, 450), (270, 480), (300, 375), (300, 600)]
+)
+def test_every_ratio_of_jpeg_xl(high: int, wide: int) -> None:
+    data = bytes(imagecodecs.jpegxl_encode(np.zeros((high, wide), np.uint8)))
+    assert read_stated_extent(data) == (wide, high)
+
+
 @pytest.mark.parametrize("name", CODECS)
 def test_a_codec_is_believed_exactly(name: str) -> None:
     assert read_stated_extent(bytes(CODECS[name]())) == OTHER.get(name, (WIDE, HIGH))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 from builder import Builder
-from tiff_files import expect_refusal, read_one
+from tiff_files import expect_refusal, read_all, read_one
 
 GIB = 2**30
 MEMORY = 500 * 2**20
@@ -118,6 +118,33 @@ def write_jpeg_bomb(path: Path) -> None:
 def write_one_strip(path: Path) -> None:
     data = compress_zeros(GIB)
     write_tiff(path, [make_page(32768, 8, len(data))] * 4, data)
+
+
+def write_exif(path: Path, values: int) -> None:
+    """A page whose EXIF directory has one tag, with so many LONG values behind it, of which four are there."""
+    entry = struct.pack("<H", 1) + make_entry(37510, values, 8 + 2 + 12 * 10 + 4 + 16 + 18) + bytes(4)
+    write_tiff(path, [make_page(4, 1, 16) | {34665: (1, -1 - 16)}], bytes(16) + entry + bytes(16))
+
+
+def write_metamorph(path: Path, values: int) -> None:
+    """A page with MetaMorph's tag of so many values, for each of which it has 24 bytes whatever it says."""
+    write_tiff(path, [make_page(4, 1, 16) | {33629: (values, -1 - 16)}], bytes(16 + 240))
+    path.write_bytes(path.read_bytes().replace(struct.pack("<HH", 33629, 4), struct.pack("<HH", 33629, 5)))  # RATIONAL
+
+
+@pytest.mark.parametrize(("write", "most"), [(write_exif, 4), (write_metamorph, 10)])
+def test_what_tags_point_to_is_whole_or_the_file_is_cut(
+    tmp_path: Path, write: Callable[[Path, int], None], most: int
+) -> None:
+    write(tmp_path / "whole.tif", most)
+    read_all(tmp_path / "whole.tif")
+    write(tmp_path / "cut.tif", most + 1)
+    assert expect_refusal(tmp_path / "cut.tif").finding.id == "tiff.truncated"
+
+
+def test_a_sub_directory_at_no_place_is_none(tmp_path: Path) -> None:
+    write_tiff(tmp_path / "a.tif", [make_page(4, 1, 16) | {330: (1, 0)}], bytes(16))
+    assert read_one(tmp_path / "a.tif")[1].shape == (4, 4)
 
 
 HOSTILE: dict[str, tuple[Callable[[Path], None], set[str]]] = {

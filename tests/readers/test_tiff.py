@@ -119,6 +119,8 @@ def test_scanimage_clock_and_negative_samples(corpus: Path) -> None:
         {"bigtiff": True, "byteorder": ">", "compression": "zstd"},
         {"tile": (16, 16)},
         {"tile": (16, 16), "compression": "zlib", "predictor": True},
+        {"tile": (16, 32)},
+        {"tile": (32, 16), "compression": "zlib"},
         {"compression": "lzw", "rowsperstrip": 5},
         {"compression": "packbits", "rowsperstrip": 1},
         {"predictor": True, "compression": "zlib", "byteorder": ">"},
@@ -398,3 +400,14 @@ def test_missing_or_outside_member_of_an_ome_set(tmp_path: Path, name: str) -> N
     found = expect_refusal(folder / "a.ome.tif").finding
     assert found.id == "tiff.member"
     assert repr(name) in found.message
+
+
+def test_pages_in_tiles_of_different_width(tmp_path: Path) -> None:
+    frames = np.random.default_rng(1).integers(0, 255, (2, 40, 50), np.uint8)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as out:
+        for frame, tile in zip(frames, ((16, 32), (16, 16)), strict=True):
+            out.write(frame, contiguous=False, metadata=None, tile=tile)
+    images = load_images(tmp_path / "a.tif")
+    assert [np.array_equal(read_whole(image), frame) for image, frame in zip(images, frames, strict=True)] == [True] * 2
+    for image in images:
+        image.close()

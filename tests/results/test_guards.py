@@ -41,6 +41,22 @@ def test_more_elements_than_may_be_handed_over_are_refused(tmp_path: Path, monke
             nwb_guard.read_elements(file["texts6"], 1, pieces.append)
 
 
+@pytest.mark.parametrize("shape", [(40,), (10, 4)])
+def test_texts_are_handed_over_a_bounded_number_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...]
+) -> None:
+    monkeypatch.setattr(budget, "TEXT_BYTES", 100)
+    texts = np.array([f"text {number}" for number in range(40)], dtype=object).reshape(shape)
+    with h5py.File(tmp_path / "texts.nwb", "w") as file:
+        file.create_dataset("texts", data=texts, dtype=h5py.string_dtype())
+        pieces: list[np.ndarray] = []
+        nwb_guard.read_elements(file["texts"], 10, pieces.append)
+        assert [piece.size for piece in pieces] == ([10] * 4 if len(shape) == 1 else [8] * 5)
+        assert [text.decode() for piece in pieces for text in piece.ravel()] == texts.ravel().tolist()
+        with pytest.raises(OverBudget, match="may take more than 100 bytes"):
+            nwb_guard.read_elements(file["texts"], 101 if len(shape) > 1 else 10**9, pieces.append)
+
+
 def write_shard(path: Path, packed: list[bytes], entries: list[tuple[int, int]] | None = None) -> None:
     """Chunks one after the other, then their index and four bytes of checksum, which the guard leaves to others."""
     starts = np.cumsum([0, *map(len, packed)])
