@@ -15,6 +15,7 @@ from neuropress.release import (
     read_release,
     verify_release,
 )
+from neuropress.release.audit import check_hint
 from neuropress.storage.store import open_store
 
 
@@ -153,6 +154,14 @@ def test_what_only_a_deep_look_finds(line, key):
         line.overwrite(place, data)
         assert findings(line) == []
         assert findings(line, deep=True) == [(id, place)]
+
+
+@pytest.mark.parametrize("data", [None, b"{}", b'{"number":"1.0.0"}\n'])
+def test_a_hint_that_names_no_newest_release_is_told(line, data):
+    store, newest = open_store(line.url, line.endpoint), read_release(line.url, endpoint=line.endpoint)
+    assert list(check_hint(store, newest)) == []
+    line.overwrite("releases/latest.json", data)
+    assert [f.id for f in check_hint(store, newest)] == ["release.text"]
 
 
 def test_several_releases_are_told_apart(line):
