@@ -12,6 +12,7 @@ from builder import Builder
 from neuropress import Problem
 from neuropress.config import load_config
 from neuropress.model.finding import finding
+from neuropress.publishing import PublishRequest, check_target_apart
 from neuropress.publishing.gate import redact_finding
 from neuropress.publishing.parts import PROFILE, Part, make_parts
 from neuropress.publishing.restore import restore_dataset
@@ -62,6 +63,31 @@ def test_a_part_whose_profile_is_no_text_is_refused(lab: Builder, tmp_path: Path
     with pytest.raises(Problem, match="holds something that is no text"):
         restore_dataset(parts, tmp_path / "again", "RY")
     assert not (tmp_path / "again/neuropress.toml").exists()
+
+
+@pytest.mark.parametrize(
+    ("roots", "output", "to", "refused"),
+    [
+        ('"s3://lab/raw"', "", "s3://lab/raw/releases", True),
+        ('"s3://lab/raw"', "", "s3://lab", True),
+        ('"source", "s3://lab/raw"', "", "s3://lab/raw", True),
+        ('"source", "s3://lab/raw"', "", "s3://lab/rawer", False),
+        ('"source"', "s3://lab/volumes", "s3://lab/volumes/x", True),
+        ('"source"', "s3://lab/volumes", "s3://other/volumes", False),
+    ],
+)
+def test_a_release_lies_apart_from_raw_files_and_results(
+    lab: Builder, roots: str, output: str, to: str, refused: bool
+) -> None:
+    text = (lab.root / "neuropress.toml").read_text("utf-8").replace('roots = ["source"]', f"roots = [{roots}]")
+    text += f'\n[output]\nvolume = "{output}"\n' if output else ""
+    (lab.root / "neuropress.toml").write_text(text, "utf-8")
+    workspace, request = Workspace(load_config(lab.root)), PublishRequest(to, "1.0.0")
+    if not refused:
+        check_target_apart(workspace, request)
+        return
+    with pytest.raises(Problem, match="lie inside one another"):
+        check_target_apart(workspace, request)
 
 
 def test_no_text_of_a_private_cell_leaves_with_a_finding(lab: Builder) -> None:
