@@ -115,6 +115,7 @@ def test_the_profile_works_once_the_decisions_are_made(tmp_path: Path, capsys: p
         ("cell.choice", "ZZ_F_0002", "sex"),
         ("cell.type", "ZZ_F_0002", "length"),
         ("link.dangling", "ZZ_F_0002", "tank_id"),
+        ("release.license", None, None),
     ]
 
 

@@ -52,7 +52,7 @@ class Dataset:
     >>> report.ok
     True
     >>> dataset.run().steps[0]
-    <Report of check: nothing to do>
+    <Report of check: 1 info>
     """
 
     def __init__(self, config: Config) -> None:
