@@ -195,6 +195,19 @@ def test_what_nobody_reads_is_named_for_each_source(tmp_path: Path, capsys: pyte
     assert [one["location"].get("file") for one in unread] == ["mouse_old.csv"]
 
 
+def test_tables_between_the_sources_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = make(tmp_path / "ds")
+    header = (root / "tables/others/mouse.csv").read_text("utf-8").split("\n")[0]
+    (root / "tables/virus.csv").write_text(f"{header}\n", "utf-8")  # as `init` made it
+    assert "table.unread_file" not in run(capsys, "check", root, "--tables-only")[1]
+    (root / "tables/mouse.csv").write_text(f"{header}\nJB_M_0009", "utf-8")
+    (root / "tables/new.xlsx").write_bytes((root / "tables/yuste.xlsx").read_bytes())
+    write_tables(root / "tables/later", {"mouse": [{"mouse_id": "JB_M_0010"}]})
+    _, said = run(capsys, "check", root, "--tables-only", "--json")
+    unread = [json.loads(line)["location"]["file"] for line in said.splitlines() if "table.unread_file" in line]
+    assert unread == ["tables/later", "tables/mouse.csv", "tables/new.xlsx"]
+
+
 @pytest.mark.parametrize(
     ("entries", "told"),
     [
@@ -215,7 +228,7 @@ def test_what_sources_cannot_be_is_said(
     assert told in " ".join(said.split())
 
 
-def test_a_release_of_several_sources_is_rebuilt(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_records_have_the_rows_of_all_sources(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = make(tmp_path / "ds")
     tables = read_tables(load_config(root).tables, load_config(root).profile)
     assert [raw.source for raw in tables["session"]] == ["tables/others/session.csv", "tables/yuste.xlsx!session"]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Set
 from difflib import get_close_matches
 from pathlib import Path
 
+from ..model.budget import TABLE_BYTES, OverBudget, read_file
 from ..model.finding import Finding, finding
 from .raw import RawParts, RawTable, TableSource, TableSources, choose_part
 
@@ -34,6 +35,36 @@ def check_unread_files(sources: TableSources, tables: Mapping[str, RawParts]) ->
     for source in sources.parts:
         own = {name: choose_part(parts, source.label) for name, parts in tables.items()}
         yield from _check_source(source, own, beside)
+    if len(sources.parts) > 1 and sources.fixes:
+        yield from _check_between_sources(Path(sources.fixes).parent, beside)
+
+
+def _check_between_sources(root: Path, beside: Set[Path]) -> Iterator[Finding]:
+    """Tables that lie in the dataset where sources do, or where a single one would, and are none of them."""
+    folders = {root / "tables", *(path.parent for path in beside if root in path.parent.parents)}
+    for folder in sorted(folders - beside):
+        for path in sorted(_list_folder(folder)):
+            if path in beside or path.name.startswith((".", "~$")) or not _holds_rows(path):
+                continue
+            place = path.relative_to(root).as_posix()
+            message = f"{place} holds tables and is none of the [[tables]] of {BESIDE[0]}: its rows are not read"
+            hint = f"Name it as a source below [[tables]] in {BESIDE[0]}, or move it out of {folder.name}."
+            yield finding("table.unread_file", message, hint=hint, file=place)
+
+
+def _holds_rows(path: Path) -> bool:
+    """Whether it is a workbook, a folder of tables, or a text with more than a header."""
+    if path.is_dir():
+        children = [child for child in _list_folder(path) if child.suffix.lower() in SUFFIXES and not child.is_dir()]
+        return any(map(_holds_rows, children))
+    if path.suffix.lower() not in SUFFIXES:
+        return path.suffix.lower() == ".xlsx"
+    try:
+        lines = read_file(path, TABLE_BYTES).splitlines()
+    except (OSError, OverBudget):
+        return True
+    header = 0 if path.suffix.lower() == ".jsonl" else 1
+    return sum(1 for line in lines if line.strip()) > header
 
 
 def _check_source(source: TableSource, tables: Mapping[str, RawTable], beside: Set[Path]) -> Iterator[Finding]:
