@@ -101,7 +101,11 @@ def test_options_that_a_person_wrote_are_not_written_over(tmp_path: Path, capsys
     assert tree(build.root).items() >= before.items()
     assert not list(build.root.rglob("m.tif"))
     assert "add.options" in said
+    with (build.root / "neuropress.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[options."yuste/*/image/raw/*.tif"]\nimage = "1"\n')  # beside the file's own
     assert run(capsys, *arguments, "--option", "axes=tyx")[0] == 0
+    status, said = run(capsys, *arguments, "--option", "axes=tyx")
+    assert (status, "added before" in said) == (0, True)
     status, said = run(capsys, *arguments, "--option", "axes=zyx")  # added before, with other options
     assert (status, "add.options" in said) == (1, True)
     assert run(capsys, "check", build.root)[0] != 2

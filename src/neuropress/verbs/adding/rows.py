@@ -152,14 +152,15 @@ def check_options(config: Config, key: str, options: Mapping[str, Any], *, state
         ``add.options``.
     """
     known = config.find_options(key)
-    if options and dict(options) != known and not (stated_only and key not in config.options):
-        message = f"{FILE} has the options {known or 'none'} for {key}, and here are {dict(options)}"
-        raise problem("add.options", message, file=key)
+    if options.items() <= known.items() or (stated_only and key not in config.options):
+        return
+    message = f"{FILE} has the options {known or 'none'} for {key}, and here are {dict(options)}"
+    raise problem("add.options", message, file=key)
 
 
 def note_options(config: Config, key: str, options: Mapping[str, Any]) -> None:
     """Append what a person said of a file to ``neuropress.toml``; what stands there stays as it is."""
-    if config.find_options(key) == dict(options):
+    if options.items() <= config.find_options(key).items():
         return
     path = config.root / FILE
     lines = [
