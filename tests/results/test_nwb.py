@@ -269,7 +269,7 @@ def make_closed_raw() -> ex.Memory:
 
 
 def test_new_metadata_takes_the_samples_over(result: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage, "_deflate_chunk", None)
+    monkeypatch.setattr(storage, "pack_chunk", None)
     path = shutil.copy(result, tmp_path / "RY_S_0001.nwb")
     plan = ex.make_example_plan(file=ex.make_file_node(notes="corrected"))
     seen: list[int] = []

@@ -33,11 +33,14 @@ class ArrayReceipt:
 
     `sha256` is taken over the digests of the result's blocks of extent `block`, in C
     order; a block's digest is the SHA-256 of its C-order little-endian bytes, or of its texts.
+    `codec` names the library and level that packed its chunks, of a kind of result that chooses it; "" where it
+    was not packed. No reader needs it: another machine's library may give other bytes of the same values.
     """
 
     spec: ArraySpec
     block: tuple[int, ...]
     sha256: str
+    codec: str = field(default="", metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,6 @@ KIND = Kind(
     recognises=_is_hdf5_file,
     package="neuropress.results.nwb.file",
     frame="session",
-    libraries=("h5py",),
+    libraries=("h5py", "imagecodecs"),
     checked_by=("hdmf", "pynwb"),
 )

@@ -2,15 +2,14 @@
 
 Chunks are plain shuffle + gzip that any HDF5 reader opens. They are compressed on a few
 threads and written with HDF5's direct chunk writes, always in the same order, so that the
-same plan gives the same bytes on any machine with the same zlib.
+same plan gives the same bytes on any machine with the same codecs (`codecs`).
 """
 
 from __future__ import annotations
 
 import os
-import zlib
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from math import prod
@@ -25,8 +24,8 @@ from ...model.plan import ArraySpec, canonical
 from ...model.receipt import ArrayReceipt, InputDigest, Receipt, block_digest, blocks, root_digest
 from ...model.serial import to_json
 from ...readers.raw import RawArrays
+from .codecs import GZIP_LEVEL, Codec, choose_codec, pack_chunk
 
-GZIP_LEVEL = 4
 SMALL = 64 * 1024
 """Arrays up to this size in bytes are stored contiguously, uncompressed."""
 CHUNK = 2 * 1024**2
@@ -149,6 +148,7 @@ def fill_datasets(
     """
     receipts: dict[str, ArrayReceipt] = {}
     digests: dict[str, list[bytes]] = {}
+    codecs: dict[str, Codec | None] = {}
     with ThreadPoolExecutor(WORKERS) as pool:
         queue = _PackQueue(pool, WORKERS + 1)
         for path, spec in specs.items():
@@ -159,15 +159,37 @@ def fill_datasets(
                 receipts[path] = kept[1]
                 progress(spec.nbytes)
             else:
-                digests[path] = _queue_blocks(file[path], spec, raw, queue, progress)
+                codecs[path] = _choose_codec(spec, raw)
+                digests[path] = _queue_blocks(file[path], spec, raw, codecs[path], queue, progress)
         queue.drain()
     for path, block_digests in digests.items():
-        receipts[path] = ArrayReceipt(specs[path], choose_layout(specs[path]).block, root_digest(block_digests))
+        codec, block = codecs[path], choose_layout(specs[path]).block
+        receipts[path] = ArrayReceipt(specs[path], block, root_digest(block_digests), codec.name if codec else "")
     return {path: receipts[path] for path in specs}
 
 
+def _choose_codec(spec: ArraySpec, raw: RawArrays) -> Codec | None:
+    """The codec of an array's chunks; None where it is stored as it is."""
+    chunks = choose_layout(spec).chunks
+    return choose_codec(spec.nbytes, _read_samples(spec, chunks, raw)) if chunks else None
+
+
+def _read_samples(spec: ArraySpec, chunks: Sequence[int], raw: RawArrays) -> Iterator[np.ndarray]:
+    """The first, the middle and the last whole chunk along the first axis."""
+    last = max(0, spec.shape[0] // chunks[0] - 1)
+    for number in sorted({0, last // 2, last}):
+        start = number * chunks[0]
+        rest = tuple(slice(0, min(n, chunk)) for n, chunk in zip(spec.shape[1:], chunks[1:], strict=True))
+        yield _read_block(spec, (slice(start, min(start + chunks[0], spec.shape[0])), *rest), raw)
+
+
 def _queue_blocks(
-    dataset: h5py.Dataset, spec: ArraySpec, raw: RawArrays, queue: _PackQueue, progress: Callable[[int], None]
+    dataset: h5py.Dataset,
+    spec: ArraySpec,
+    raw: RawArrays,
+    codec: Codec | None,
+    queue: _PackQueue,
+    progress: Callable[[int], None],
 ) -> list[bytes]:
     """Queue all blocks of one array; the list of digests is complete when the queue is drained."""
     stored = choose_layout(spec)
@@ -187,7 +209,7 @@ def _queue_blocks(
                 dataset[selection] = packed.samples if spec.type.kind != "T" else packed.samples.astype(object)
             progress(packed.samples.nbytes)
 
-        queue.put(lambda data=data: _pack_block(data, spec.type, stored.chunks), done)  # type: ignore[misc]
+        queue.put(lambda data=data: _pack_block(data, spec.type, stored.chunks, codec), done)  # type: ignore[misc]
     return digests
 
 
@@ -203,23 +225,21 @@ def _read_block(spec: ArraySpec, selection: tuple[slice, ...], raw: RawArrays) -
     return data
 
 
-def _pack_block(data: np.ndarray, dtype: np.dtype[Any], chunks: tuple[int, ...] | None) -> _PackedBlock:
+def _pack_block(
+    data: np.ndarray, dtype: np.dtype[Any], chunks: tuple[int, ...] | None, codec: Codec | None
+) -> _PackedBlock:
     samples = np.ascontiguousarray(data, dtype=dtype if dtype.kind == "T" else dtype.newbyteorder("<"))
-    packed = []
-    for part in blocks(samples.shape, chunks) if chunks else ():
+    packed: list[tuple[tuple[int, ...], bytes]] = []
+    if chunks is None or codec is None:
+        return _PackedBlock(block_digest(samples), packed, samples)
+    for part in blocks(samples.shape, chunks):
         piece = samples[part]
         if piece.shape != chunks:
-            whole = np.zeros(chunks or (), piece.dtype)  # np.pad takes no records
+            whole = np.zeros(chunks, piece.dtype)  # np.pad takes no records
             whole[tuple(slice(n) for n in piece.shape)] = piece
             piece = whole
-        packed.append((tuple(s.start for s in part), _deflate_chunk(piece)))
+        packed.append((tuple(s.start for s in part), pack_chunk(piece, codec)))
     return _PackedBlock(block_digest(samples), packed, samples)
-
-
-def _deflate_chunk(chunk: np.ndarray) -> bytes:
-    """HDF5's shuffle and gzip filters."""
-    octets = np.ascontiguousarray(chunk).reshape(-1).view(np.uint8).reshape(-1, chunk.dtype.itemsize)
-    return zlib.compress(np.ascontiguousarray(octets.T), GZIP_LEVEL)
 
 
 def _has_same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:
