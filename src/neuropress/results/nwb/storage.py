@@ -31,7 +31,7 @@ SMALL = 64 * 1024
 CHUNK = 2 * 1024**2
 """Aim of a chunk's size in bytes; a whole frame may exceed it up to `LARGE_FRAME`."""
 LARGE_FRAME = 16 * 1024**2
-BLOCK = 8 * 1024**2
+BLOCK = 4 * 1024**2
 """Aim of the size in bytes of what is read, digested and compressed at a time."""
 TEXTS = 16_384
 """Texts that are read, digested and written at a time."""
@@ -104,8 +104,9 @@ class _PackedBlock:
     """A block ready to be written: its digest and its chunks, or its samples as they are."""
 
     digest: bytes
-    chunks: Sequence[tuple[tuple[int, ...], bytes]]
-    samples: np.ndarray
+    nbytes: int
+    chunks: Sequence[tuple[tuple[int, ...], bytes]] = ()
+    samples: np.ndarray | None = None
 
 
 class _PackQueue:
@@ -205,9 +206,9 @@ def _queue_blocks(
             for offset, chunk in packed.chunks:
                 corner = tuple(s.start + o for s, o in zip(selection, offset, strict=True))
                 dataset.id.write_direct_chunk(corner, chunk)
-            if stored.chunks is None:
+            if packed.samples is not None:
                 dataset[selection] = packed.samples if spec.type.kind != "T" else packed.samples.astype(object)
-            progress(packed.samples.nbytes)
+            progress(packed.nbytes)
 
         queue.put(lambda data=data: _pack_block(data, spec.type, stored.chunks, codec), done)  # type: ignore[misc]
     return digests
@@ -231,7 +232,7 @@ def _pack_block(
     samples = np.ascontiguousarray(data, dtype=dtype if dtype.kind == "T" else dtype.newbyteorder("<"))
     packed: list[tuple[tuple[int, ...], bytes]] = []
     if chunks is None or codec is None:
-        return _PackedBlock(block_digest(samples), packed, samples)
+        return _PackedBlock(block_digest(samples), samples.nbytes, samples=samples)
     for part in blocks(samples.shape, chunks):
         piece = samples[part]
         if piece.shape != chunks:
@@ -239,7 +240,7 @@ def _pack_block(
             whole[tuple(slice(n) for n in piece.shape)] = piece
             piece = whole
         packed.append((tuple(s.start for s in part), pack_chunk(piece, codec)))
-    return _PackedBlock(block_digest(samples), packed, samples)
+    return _PackedBlock(block_digest(samples), samples.nbytes, packed)
 
 
 def _has_same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:
