@@ -77,6 +77,42 @@ def test_a_changed_file_is_digested_again_whatever_its_time_says(tmp_path: Path)
     assert cache.get_file_digest(path) != before
 
 
+def test_digests_of_several_processes_are_kept_and_lines_that_are_none_cost_time_only(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abcd"]
+    caches = [DigestCache(tmp_path / "state") for _ in paths]
+    for path, cache in zip(paths, caches, strict=True):
+        path.write_bytes(path.name.encode())
+        cache.get_file_digest(path)
+        cache.save()
+    file = tmp_path / "state/digests.jsonl"
+    file.write_bytes(file.read_bytes()[:-20])  # the last one died while it wrote
+    for left in (["d"], []):
+        read: list[str] = []
+        cache = DigestCache(tmp_path / "state")
+        for path in paths:
+            cache.get_file_digest(path, lambda nbytes, name=path.name, read=read: read.append(name))
+        cache.save()
+        assert sorted(set(read)) == left
+
+
+def test_what_is_saved_grows_with_what_is_new_and_is_rewritten_where_most_of_it_is_old(tmp_path: Path) -> None:
+    path, file = tmp_path / "raw", tmp_path / "state/digests.jsonl"
+    for number in range(120):
+        path.write_bytes(b"x" * number)
+        cache = DigestCache(tmp_path / "state")
+        assert cache.get_file_digest(path).size == number
+        cache.save()
+    assert len(file.read_text().splitlines()) < 40  # rewritten after a hundred
+    (tmp_path / "other").write_text("as it was")
+    file.unlink()
+    file.symlink_to(tmp_path / "other")
+    cache = DigestCache(tmp_path / "state")
+    cache.get_file_digest(path)
+    cache.save()
+    assert (tmp_path / "other").read_text() == "as it was"
+    assert DigestCache(tmp_path / "state").get_file_digest(path).size == 119
+
+
 def test_an_input_that_is_not_the_planned_one_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "raw"
     path.write_bytes(b"a" * 10)
@@ -154,7 +190,7 @@ def test_a_link_in_the_place_of_the_state_is_written_through_by_no_verb(
 
 
 @pytest.mark.parametrize("text", ["[]", "5", '"x"', "[" * 90_000, '{"a": ' * 9000, "{", "\xff"])
-@pytest.mark.parametrize("name", ["digests.json", "verified.json", "released.json", "holder.json"])
+@pytest.mark.parametrize("name", ["digests.jsonl", "verified.json", "released.json", "holder.json"])
 def test_a_memory_of_any_shape_is_as_none(lab: Builder, name: str, text: str) -> None:
     (lab.root / ".neuropress").mkdir()
     (lab.root / ".neuropress" / name).write_text(text, "latin-1")
@@ -164,8 +200,12 @@ def test_a_memory_of_any_shape_is_as_none(lab: Builder, name: str, text: str) ->
 
 def test_entries_of_any_shape_in_a_memory_are_as_none(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(lab.root)]) == 0
+    digests = lab.root / ".neuropress/digests.jsonl"
+    names = [json.loads(line)[0] for line in digests.read_text().splitlines() if line]
     for entry in (5, None, [], {}, "x", [1, 2], [1, 2, 3, 4, None], {"release": 5}, {"fingerprint": 1}):
-        for name in ("digests.json", "verified.json", "released.json"):
+        more = entry if isinstance(entry, list) else [entry]
+        digests.write_text("".join(f"{json.dumps([name, *more])}\n" for name in names) + json.dumps(entry))
+        for name in ("verified.json", "released.json"):
             path = lab.root / ".neuropress" / name
             known = json.loads(path.read_text()) if path.is_file() else {}
             keys = known or {p.relative_to(lab.root / "output").as_posix(): 0 for p in results(lab)}

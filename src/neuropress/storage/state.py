@@ -194,7 +194,6 @@ def _is_release_entry(entry: Any) -> bool:
 
 
 _ENTRY_CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    "digests.json": _is_digest_entry,
     "released.json": _is_release_entry,
 }
 """State file -> whether an entry has the form it must have; entries of others are compared whole."""
@@ -223,10 +222,24 @@ class StateFile:
 
 
 class DigestCache:
-    """SHA-256 of files and objects, computed again only when their `Stamp` changed."""
+    """SHA-256 of files and objects, computed again only when their `Stamp` changed.
+
+    On disk a line each, appended: several processes may save, and saving after each of many results costs what is
+    new. The last line on a file holds; one that is no entry, as a process that died in the middle leaves it, was never
+    known.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._state = StateFile(folder / "digests.json")
+        self._path = folder / "digests.jsonl"
+        self._entries: dict[str, list[Any]] = {}
+        self._unsaved: dict[str, list[Any]] = {}
+        lines = _read_lines(self._path)
+        for line in lines:
+            with suppress(ValueError):
+                entry = parse_json(line)
+                if isinstance(entry, list) and entry and isinstance(entry[0], str) and _is_digest_entry(entry[1:]):
+                    self._entries[entry[0]] = entry[1:]
+        self._is_stale = len(lines) > 2 * len(self._entries) + 100
 
     def get_file_digest(self, path: Path, before_read: BeforeRead = no_wait) -> InputDigest:
         """Size and digest of a file of this machine, from the cache where its stamp is unchanged.
@@ -250,18 +263,46 @@ class DigestCache:
         )
 
     def _get_digest(self, name: str, get_stamp: Callable[[], Stamp], read_digest: Callable[[], str]) -> InputDigest:
-        before, known = get_stamp(), self._state.data.get(name)
+        before, known = get_stamp(), self._entries.get(name)
         if known and tuple(known[:4]) == before:
             return InputDigest(before[0], known[4])
         sha256 = read_digest()
         if get_stamp() != before:
             raise problem("file.changed", f"{name} changed while it was read", file=name)
-        self._state.data[name] = [*before, sha256]
+        self._entries[name] = self._unsaved[name] = [*before, sha256]
         return InputDigest(before[0], sha256)
 
     def save(self) -> None:
-        """Keep what was computed."""
-        self._state.save()
+        """Keep what was computed. Raises `OSError`, also where the folder or the file is a link."""
+        if not self._unsaved:
+            return
+        if not _is_state_folder(self._path.parent):
+            raise NotADirectoryError(f"{self._path.parent} is not the folder that neuropress made")
+        entries = dict(self._entries if self._is_stale else self._unsaved)
+        text = "".join(f"{json.dumps([name, *entry])}\n" for name, entry in entries.items())
+        if self._is_stale or self._path.is_symlink() or not self._path.is_file():
+            write_atomic(self._path, text)
+        else:
+            _append(self._path, f"\n{text}")  # what a process that died left of a line ends here
+        self._is_stale = False
+        self._unsaved.clear()
+
+
+def _read_lines(path: Path) -> list[bytes]:
+    """The lines of a file of state that are not blank; none where it is missing, or is no file."""
+    with suppress(OSError):
+        if _is_state_folder(path.parent) and path.is_file():
+            return [line for line in path.read_bytes().split(b"\n") if line]
+    return []
+
+
+def _append(path: Path, text: str) -> None:
+    """Append in one write, so that processes do not mix their lines. Raises `OSError` of a link."""
+    handle = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0))
+    try:
+        os.write(handle, text.encode())
+    finally:
+        os.close(handle)
 
 
 def _get_raw_stamp(root: Root, key: str) -> Stamp:

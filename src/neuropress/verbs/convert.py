@@ -119,7 +119,7 @@ def _convert_all(
             if in_units:
                 futures.append(planners.submit(convert_one, config, wanted, now, options, progress, None, workers))
             else:
-                futures.append(workers.submit(convert_one, config, wanted, now, options, progress=progress))
+                futures.append(workers.submit(_convert_in_worker, config, wanted, now, options, progress=progress))
         try:
             named = [(wanted, future) for (wanted, _), future in zip(waiting, futures, strict=True)]
             for wanted, future in track(progress, "convert", named, lambda item: Path(item[0].target.path).name):
@@ -129,6 +129,16 @@ def _convert_all(
                     yield _make_failure(wanted, died)
         finally:
             planners.shutdown(wait=False, cancel_futures=True)
+
+
+_DIGESTS: dict[Path, DigestCache] = {}
+"""What a worker knows of each dataset: read once, and not for each of its results."""
+
+
+def _convert_in_worker(config: Config, wanted: Wanted, now: Standing, options: Options, progress: Progress) -> Outcome:
+    if config.state not in _DIGESTS:
+        _DIGESTS[config.state] = DigestCache(config.state)
+    return convert_one(config, wanted, now, options, progress, _DIGESTS[config.state])
 
 
 def convert_one(
