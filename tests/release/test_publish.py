@@ -15,7 +15,17 @@ from typing import Any
 import pytest
 
 from neuropress.model.finding import Problem
-from neuropress.release import Asset, PublishResult, list_releases, publish_assets, read_release, verify_release
+from neuropress.release import (
+    Asset,
+    PublishResult,
+    draft_release,
+    list_releases,
+    open_destination,
+    publish_assets,
+    publish_draft,
+    read_release,
+    verify_release,
+)
 from neuropress.storage.store import SMALL, Store
 
 NWB = "yuste/20250620/session/nwb/RY_S_0001.nwb"
@@ -400,6 +410,13 @@ def refusal(*args: Any, **options: Any) -> str:
     with pytest.raises(Problem) as caught:
         publish_assets(*args, **{"title": "T", "license": "CC0-1.0", **options})
     return caught.value.finding.id
+
+
+def test_a_draft_without_a_licence_is_not_sent(tmp_path, ds):
+    draft = draft_release(open_destination(str(tmp_path / "out"), "1.0.0"), [Asset("a/x", "raw", ds / "s.nwb")])
+    with pytest.raises(Problem, match="has no licence"):
+        publish_draft(draft, title="T", license=" ")
+    assert list_releases(str(tmp_path / "out")) == ()
 
 
 def test_refusals_before_anything_is_written(tmp_path, assets, ds):

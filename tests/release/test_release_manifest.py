@@ -151,6 +151,13 @@ def test_revision_key(name, folder, expected):
     assert make_revision_key(name, 1, folder=folder) == name
 
 
+def test_readme_names_people_with_their_identifiers():
+    ada = {"nameType": "Personal", "name": "Example, Ada", "nameIdentifiers": [{"nameIdentifier": "0000-0001"}]}
+    notes = {"creators": [ada, {"nameType": "Personal", "name": "Sample, Bea"}]}
+    text = format_readme(dataclasses.replace(RELEASE, notes=notes), "s3://b/p")
+    assert "- creators: Example, Ada (0000-0001); Sample, Bea" in text
+
+
 def test_readme_keeps_its_table():
     entry = dataclasses.replace(ENTRY, key="a|b\nc")
     text = format_readme(dataclasses.replace(RELEASE, assets={"a|b\nc": entry}), "s3://b/p")

@@ -83,6 +83,17 @@ def test_manifest_lost_or_changed(published):
     assert findings(published, deep=True) == [("release.lost", manifest)]
 
 
+def test_a_manifest_that_is_none_though_its_digest_is_right(published):
+    before = read_release(published.url, endpoint=published.endpoint).assets["l/v.zarr"]
+    forged = b"[1, 2]\n"
+    sha256 = hashlib.sha256(forged).hexdigest()
+    text = published.objects()["releases/1.0.0.json"].decode()
+    manifest = before.manifest.replace(before.sha256, sha256)  # it is called by its digest
+    published.overwrite(manifest, forged)
+    published.overwrite("releases/1.0.0.json", text.replace(before.sha256, sha256).encode())
+    assert ("release.unreadable", manifest) in findings(published)
+
+
 def test_damaged_release(published):
     published.overwrite("releases/1.0.0.json", b"{}")
     with pytest.raises(Problem) as caught:
