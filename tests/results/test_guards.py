@@ -95,3 +95,14 @@ def test_chunks_that_do_not_fit_into_their_shard_are_refused(tmp_path: Path, ent
     write_shard(path, [b"x" * 50], entries)
     with pytest.raises(ValueError, match="larger than itself"):
         zarr_guard.check_shard(path, 2, 30, ["bytes"])
+
+
+def test_metadata_of_a_node_are_read_up_to_a_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "zarr.json"
+    text = '{"zarr_format": 3}'
+    path.write_text(text)
+    monkeypatch.setattr(budget, "JSON_BYTES", len(text))
+    assert zarr_guard.read_node(path) == {"zarr_format": 3}
+    path.write_text(text + " ")
+    with pytest.raises(OverBudget, match=f"has {len(text) + 1} bytes, more than {len(text)}"):
+        zarr_guard.read_node(path)
