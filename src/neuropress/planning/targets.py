@@ -139,7 +139,7 @@ def list_name_findings(targets: Iterable[Wanted], profile: Profile) -> list[Find
     found: list[Finding] = []
     for wanted in targets:
         found += [one for one in wanted.blocked.values() if one.id == "result.same_path"]
-        is_asked = profile.names == BY_DANDI and KINDS[wanted.target.kind].target == SESSION
+        is_asked = profile.names == BY_DANDI and wanted.record.table == SESSION
         if is_asked and not find_session_in_name(wanted.target.path):
             message = f"{wanted.record.key} lies at {wanted.target.path}: its ids make no name of dandi organize"
             found.append(finding("result.no_dandi_name", message, file=wanted.target.path, **wanted.record.place()))
@@ -305,10 +305,10 @@ def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple
 
 def _row_target(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
     """The result of a row by itself; None where the day that its path needs is not understood."""
-    kind = TARGETS[load_converter(name).TARGET]
-    if "{date}" in _find_template(kind.target, profile) and not _find_day(record):
+    goal = load_converter(name).TARGET
+    if "{date}" in _find_template(goal, profile) and not _find_day(record):
         return None
-    target = Target(kind.name, record.key, _result_path(kind.target, record, profile))
+    target = Target(TARGETS[goal].name, record.key, _result_path(goal, record, profile))
     return Wanted(target, record, ((name, record),), (), _find_blocked([record], tables), tables.waivers)
 
 
@@ -324,7 +324,8 @@ def _find_blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str
 
 
 def _find_template(target: str, profile: Profile) -> str:
-    return profile.paths.get(target) or TARGETS[target].template
+    kind = TARGETS[target]
+    return profile.paths.get(target) or (kind.template if target == kind.target else kind.row_template)
 
 
 def _result_path(target: str, record: Record, profile: Profile, part: str = "") -> str:

@@ -71,7 +71,27 @@ def _has_unknown_location(item: h5py.Group) -> bool:
     return "location" in item and item["location"].asstr()[()] == "unknown"
 
 
+def _is_simulated(item: h5py.Group) -> bool:
+    """The file holds output of a simulation: its places, which no recording has."""
+    return "processing/simulation" in item.file or "units/node_id" in item.file
+
+
+def _is_simulation_module(item: h5py.Group) -> bool:
+    return str(item.name) == "/processing/simulation"
+
+
+def _has_elements_last(series: h5py.Group) -> bool:
+    """The table beside the series has a row for each entry of the second axis."""
+    table = series.file.get(f"{series.name}_elements")
+    if not isinstance(table, h5py.Group) or "id" not in table or "data" not in series:
+        return False
+    return bool(series["data"].shape[1:] == table["id"].shape)
+
+
 CONDITIONS: Mapping[str, Condition] = {
     "frames_first": _has_frames_first,
     "location_unknown": _has_unknown_location,
+    "simulated": _is_simulated,
+    "simulation_module": _is_simulation_module,
+    "elements_last": _has_elements_last,
 }
