@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from itertools import count
 
-from neuropress.mapping.rules import Fields, Slots
+from neuropress.mapping.rules import Slots
 from neuropress.mapping.units import parse_unit
 from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
@@ -34,6 +36,8 @@ SLOTS: Slots = {
 }  # fmt: skip
 BINDINGS: Mapping[str, str] = {}
 WANTS = "spikes or reports of simulated nodes"
+AS_STORED = "as stored"
+"""The order of spikes that the reader did not have to sort."""
 MODULE = "/processing/simulation"
 SUFFIXES = (".h5", ".hdf5")
 _STATED = ("model_type", "asset_type", "description", "notes")
@@ -84,7 +88,7 @@ def build(jobs: Sequence[Job]) -> Built:
     (job,) = jobs
     nodes: dict[str, Node] = {"/": _build_file(job)}
     for content in job.contents:
-        built = _build_units(job, content) if isinstance(content, DataTable) else _build_report(job, content)
+        built = _build_units(job, content) if isinstance(content, DataTable) else _build_report(job, content, nodes)
         nodes |= {node.path: node for node in built}
     return Built(tuple(nodes.values()))
 
@@ -122,9 +126,9 @@ def _list_conditions(job: Job, content: Content) -> Field | None:
 def _build_units(job: Job, content: DataTable) -> list[Node]:
     """A unit for each node that spiked."""
     silent = "Nodes that never spiked are not in the file: the circuit alone knows them"
-    orders = {one["order"] for one in content.header["populations"] if one["spikes"]}
-    order = f"Spikes were stored {' and '.join(sorted(orders))}" if orders != {"as stored"} else "Spikes are as stored"
-    text = f"Spikes of simulated nodes, a row each. {silent}. {order.replace('were stored by', 'were sorted by')}."
+    is_sorted = any(one["spikes"] and one["order"] != AS_STORED for one in content.header["populations"])
+    order = "Spikes were sorted by node and time" if is_sorted else "Spikes are in the order in which they were stored"
+    text = f"Spikes of simulated nodes, a row each. {silent}. {order}."
     fields = {"description": _make_fact(job, "units", text)}
     arrays = {
         "spike_times": ArraySpec.of(job.source, content, "spike_times", clock=Clock(content.header["scale"])),
@@ -139,17 +143,17 @@ def _build_units(job: Job, content: DataTable) -> list[Node]:
 def _state_resolution(job: Job, step: str) -> dict[str, Field]:
     """The simulation's step, in ms by the format, as the smallest difference of two spikes' times."""
     try:
-        seconds = float(Fraction(step) / 1000)
-    except (ValueError, ZeroDivisionError, OverflowError):
+        seconds = float(step) / 1000
+    except ValueError:
         return {}
-    return {"resolution": _make_fact(job, "resolution", seconds)} if seconds > 0 else {}
+    return {"resolution": _make_fact(job, "resolution", seconds)} if 0 < seconds < math.inf else {}
 
 
-def _build_report(job: Job, content: Content) -> list[Node]:
+def _build_report(job: Job, content: Content, taken: Container[str]) -> list[Node]:
     """A series of all elements, and the table of what they are, in the module "simulation"."""
     header = content.header
     variable = header["variable"] or ("ecp" if header["is_extracellular"] else "report")
-    name = _clean("_".join(part for part in (variable, header["population"]) if part))
+    name = _choose_name("_".join(part for part in (variable, header["population"]) if part), taken)
     unit, conversion = _find_si_unit(header["unit"])
     table = f"{name}_elements"
     what = "Extracellular potential" if header["is_extracellular"] else f"Report of {variable}"
@@ -186,7 +190,7 @@ def _take(job: Job, content: Content, names: Sequence[str]) -> dict[str, ArraySp
     return {name: ArraySpec.of(job.source, content, name) for name in names}
 
 
-def _describe_columns(job: Job, names: Sequence[str]) -> Fields | dict[str, Field]:
+def _describe_columns(job: Job, names: Sequence[str]) -> dict[str, Field]:
     return {
         f"{name}/description": _make_fact(job, name, f"{_MEANINGS.get(name, f'Entry {name} of the mapping')}.")
         for name in names
@@ -201,9 +205,14 @@ def _find_si_unit(symbol: str) -> tuple[str, float]:
     return _SI[unit.base], float(Decimal(1).scaleb(unit.exponent))
 
 
-def _clean(name: str) -> str:
-    """A name without what NWB does not allow in it."""
-    return re.sub(r"[/:\\]", "_", name)
+def _choose_name(wanted: str, taken: Container[str]) -> str:
+    """A name without what NWB does not allow in it, with a number behind it where it is taken."""
+    name = clean = re.sub(r"[/:\\]", "_", wanted)
+    for number in count(2):
+        if f"{MODULE}/{name}" not in taken and f"{MODULE}/{name}_elements" not in taken:
+            break
+        name = f"{clean}_{number}"
+    return name
 
 
 def _make_fact(job: Job, name: str, value: object) -> Field:

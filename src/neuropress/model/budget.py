@@ -165,7 +165,7 @@ ATF_CELLS = 32_000_000
 """Its numbers, of 8 bytes each in memory, where so many of all such files stay: 100 MB of text have half of it."""
 
 SONATA_SORTED = 2**24
-"""Spikes of one population that do not stand node by node, and are sorted in memory: 40 bytes each while that is done."""
+"""Spikes of one population that do not stand node by node: sorting takes 40 bytes each in memory, for a while."""
 
 SONATA_NODES = 1_000_000
 """Nodes of one population that spiked, each a row of a table with texts."""

@@ -23,7 +23,7 @@ from ...model import budget
 from ...model.budget import OverBudget
 from ...model.content import Exported, Fragment, LazyArray
 from ...model.elements import TEXT, digest_elements, element_text, element_type
-from ...model.finding import Problem, problem
+from ...model.finding import problem
 from ...model.graft import Graft, Reference
 from ...model.source import Source
 from ..stamp import check_unchanged

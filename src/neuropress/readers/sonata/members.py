@@ -18,6 +18,8 @@ NODES = ("node_ids", "gids")
 """What the ids of nodes are called, today and in the first files of the Allen Institute."""
 BLOCK = 2**18
 """Elements of a column that are read at once."""
+LONGEST = 200
+"""Characters of an attribute; symbols of units and the like are shorter."""
 _LONG = {"millisecond": "ms", "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s"}
 
 
@@ -72,7 +74,8 @@ def read_text(item: h5py.HLObject, *names: str) -> str:
         enumeration = h5py.check_enum_dtype(item.attrs.get_id(name).dtype)
         known = {number: text for text, number in enumeration.items()} if enumeration else {}
         text = known.get(int(one), str(one)) if known else one
-        return (text.decode("utf-8", "replace") if isinstance(text, bytes) else clean_name(str(text))).strip()
+        text = text.decode("utf-8", "replace") if isinstance(text, bytes) else clean_name(str(text))
+        return text.strip()[:LONGEST]
     return ""
 
 
@@ -99,4 +102,3 @@ def find_time_unit(item: h5py.HLObject, key: str, options: Mapping[str, Any]) ->
 def make_array(name: str, data: np.ndarray, axis: str) -> LazyArray:
     """A column that lies in memory."""
     return LazyArray(name, data.shape, data.dtype, (axis,), data.__getitem__, data.shape)
-

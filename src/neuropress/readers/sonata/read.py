@@ -49,41 +49,65 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     """
     stamp = source.stamp()
     stream = RawStream(source, IDS)
-    try:
-        with stream.translate_errors():
-            file = h5py.File(stream, "r")
-            check_file(file, PurePosixPath(source.key), IDS)
-            spikes = find_member(file, "spikes")
-            populations = read_populations(spikes, source.key, options) if isinstance(spikes, h5py.Group) else []
-            reports = list(read_reports(file, source.key, options))
-        if len(populations) + len(reports) > SONATA_POPULATIONS:
-            message = f"{source.key} has more than {SONATA_POPULATIONS} populations"
-            raise problem("sonata.limit", message, file=source.key)
-        if not reports and not any(len(one.times) for one in populations):
-            what = "its populations have no spike" if populations else "it has no spikes and no report"
-            raise problem("sonata.empty", f"{source.key}: {what}", file=source.key)
-    except BaseException:
+    opened: list[h5py.File] = []
+
+    def close() -> None:
+        for file in opened:
+            file.close()
         stream.close()
-        raise
 
     def run(read: Callable[[], np.ndarray]) -> np.ndarray:
         check_unchanged(source.stamp(), stamp, source.key)
         with stream.translate_errors():
             return read()
 
-    def close() -> None:
-        file.close()
-        stream.close()
-
-    conditions = read_conditions(source)
-    started = parse_moment(options["started"]) if "started" in options else None
-    common: dict[str, Any] = {"format": FORMAT.name, "close": close, "started": started}
-    contents: list[Content] = []
-    if any(len(one.times) for one in populations):
-        contents.append(_make_table(source.key, populations, conditions, run, common))
-    for report in reports:
-        contents.append(_make_series(report, options, conditions, run, common))
+    try:
+        with stream.translate_errors():
+            opened.append(h5py.File(stream, "r"))
+            populations, reports = _read_members(opened[0], source.key, options)
+        conditions = read_conditions(source)
+        started = parse_moment(options["started"]) if "started" in options else None
+        common: dict[str, Any] = {"format": FORMAT.name, "close": close, "started": started}
+        contents: list[Content] = []
+        if any(len(one.times) for one in populations):
+            contents.append(_make_table(source.key, populations, conditions, run, common))
+        for report in reports:
+            contents.append(_make_series(report, options, conditions, run, common))
+    except BaseException:
+        close()
+        raise
     return tuple(contents)
+
+
+def _read_members(
+    file: h5py.File, key: str, options: Mapping[str, Any]
+) -> tuple[Sequence[Population], Sequence[Report]]:
+    """Populations with spikes and reports, after the file was looked at."""
+    check_file(file, PurePosixPath(key), IDS)
+    spikes = find_member(file, "spikes")
+    populations = read_populations(spikes, key, options) if isinstance(spikes, h5py.Group) else []
+    reports = list(read_reports(file, key, options))
+    _check_names([f"spikes/{one.name}" for one in populations])
+    _check_names([_name_content(one) for one in reports])
+    if len(populations) + len(reports) > SONATA_POPULATIONS:
+        message = f"{key} has more than {SONATA_POPULATIONS} populations"
+        raise problem("sonata.limit", message, file=key)
+    if not reports and not any(len(one.times) for one in populations):
+        what = "its populations have no spike" if populations else "it has no spikes and no report"
+        raise problem("sonata.empty", f"{key}: {what}", file=key)
+    return populations, reports
+
+
+def _name_content(report: Report) -> str:
+    kind = "ecp" if report.is_extracellular else "report"
+    return f"{kind}/{report.name}" if report.name else kind
+
+
+def _check_names(names: Sequence[str]) -> None:
+    """Refuse contents that could not be told apart: bytes that are no UTF-8 may leave two names alike."""
+    twice = [name for name in names if names.count(name) > 1] if len(names) > len(set(names)) else []
+    if twice:
+        raise ValueError(f"it has two of {twice[0]}")
 
 
 def _describe_conditions(conditions: Conditions) -> dict[str, Any]:
@@ -163,7 +187,9 @@ def _make_table(
         },
         arrays=arrays,
         warnings=tuple(_list_warnings(key, populations, conditions)),
-        columns=tuple(Column(name, name, ends="ends" if name == "spike_times" else "") for name in arrays if name != "ends"),
+        columns=tuple(
+            Column(name, name, ends="ends" if name == "spike_times" else "") for name in arrays if name != "ends"
+        ),
         **common,
     )
 
@@ -217,7 +243,7 @@ def _make_series(
     }
     seconds = report.step.numerator * Decimal(scale) / report.step.denominator
     return Series(
-        name=f"report/{report.name}" if report.name else "report",
+        name=_name_content(report),
         facts={"frames": str(frames), "elements": str(elements)},
         header=header,
         arrays={"data": read} | {name: make_array(name, column, "element") for name, column in report.columns.items()},

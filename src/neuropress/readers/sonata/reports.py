@@ -1,4 +1,4 @@
-"""Reports: values of elements (compartments, synapses, channels) at evenly spaced moments, in every dialect's layout."""
+"""Reports: values of elements (compartments, synapses, channels) at evenly spaced moments, in every dialect."""
 
 from __future__ import annotations
 
@@ -17,7 +17,11 @@ from .members import NODES, clean_name, find_member, find_time_unit, find_vector
 POINTERS = ("index_pointers", "index_pointer")
 """Where the elements of each node begin, and where the last ends: Blue Brain's name and the Allen Institute's."""
 ELEMENTS = ("element_ids", "element_id")
-_NOT_COLUMNS = {*NODES, *POINTERS, *ELEMENTS, "time"}
+_READ = {*NODES, *POINTERS, *ELEMENTS, "time"}
+_TAKEN = {"node_id", "element_id", "id", "name", "description", "columns", "colnames"}
+"""Names of columns that are made here, and those that NWB's tables use themselves."""
+LEAST, MOST = Fraction(1, 10**12), 10**15
+"""The shortest step that is believed, and the longest time, in whatever unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,18 +116,15 @@ def _read_report(group: h5py.Group, name: str, key: str, options: Mapping[str, A
     )
 
 
-def _read_elements(
-    mapping: h5py.Group, where: str, count: int, notes: list[str]
-) -> tuple[dict[str, np.ndarray], int]:
+def _read_elements(mapping: h5py.Group, where: str, count: int, notes: list[str]) -> tuple[dict[str, np.ndarray], int]:
     """What the mapping knows of each column of the data, and of how many nodes."""
     nodes, pointers = find_vector(mapping, *NODES), find_vector(mapping, *POINTERS)
     elements = find_vector(mapping, *ELEMENTS, needed=False)
     if nodes is None or pointers is None:
         raise ValueError(f"{where} does not map its columns to nodes")
     if len(nodes) > count or len(pointers) != len(nodes) + 1:
-        raise ValueError(
-            f"{where} has {count} columns, {len(nodes)} nodes and {len(pointers)} index pointers, not one more than nodes"
-        )
+        counts = f"{count} columns, {len(nodes)} nodes and {len(pointers)} index pointers"
+        raise ValueError(f"{where} has {counts}; each node has a column, and there is one pointer more than nodes")
     ids, begins = nodes[()], pointers[()]
     if ids.size and ids.min() < 0:
         raise ValueError(f"{where} has the node {ids.min()}; ids count from 0")
@@ -135,15 +136,18 @@ def _read_elements(
     others = []
     for name in sorted(mapping):
         item = find_member(mapping, name)
-        if name in _NOT_COLUMNS:
+        if name in _READ:
             continue
         is_column = isinstance(item, h5py.Dataset) and item.shape == (count,) and item.dtype.kind in "iuf"
-        if is_column and item.dtype.itemsize <= 8 and name.isidentifier() and name.isascii() and name not in columns:
+        is_name = name.isidentifier() and name.isascii() and name not in _TAKEN
+        if is_column and is_name and item.dtype.itemsize <= 8:
             columns[name] = _read_column(item, count)
         else:
             others.append(clean_name(name))
     if others:
-        notes.append(f"{where}/mapping has {', '.join(others[:10])}, which is no number for each element and is left out")
+        notes.append(
+            f"{where}/mapping has {', '.join(others[:10])}, which is no number for each element and is left out"
+        )
     return columns, len(ids)
 
 
@@ -164,10 +168,10 @@ def _read_times(time: h5py.Dataset | None, where: str, frames: int, notes: list[
         raise ValueError(f"time of {where} is {values.tolist()}")
     # The decimal that was meant: the float64 nearest to 0.1 is no tenth, and the float32 even less.
     start, stop, step = (Fraction(str(value)) for value in values)
-    if step <= 0 or stop < start:
+    if step < LEAST or stop < start or max(abs(start), abs(stop), step) > MOST:
         raise ValueError(f"time of {where} is {values.tolist()}: start, stop and step do not fit together")
     expected = (stop - start) / step
-    if abs(expected - frames) > 1:
+    if abs(expected - frames) >= Fraction(3, 2):  # simulators count the last moment or do not, and stop is rounded
         raise ValueError(f"time of {where} is {values.tolist()}, which does not make the {frames} moments that it has")
     if abs(expected - frames) >= Fraction(1, 2):
         notes.append(f"time of {where} makes {float(expected):g} moments, and it has {frames}; the step is believed")

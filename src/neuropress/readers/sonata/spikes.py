@@ -71,10 +71,7 @@ def read_populations(group: h5py.Group, key: str, options: Mapping[str, Any]) ->
     ValueError
         The file is damaged.
     """
-    if "timestamps" in group:
-        places = {"": group}
-    else:
-        places = list_groups(group)
+    places = {"": group} if "timestamps" in group else list_groups(group)
     return [_read_population(place, clean_name(name), key, options) for name, place in places.items()]
 
 
