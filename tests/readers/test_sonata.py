@@ -78,7 +78,6 @@ def read_all(contents: Sequence[Content]) -> None:
     for content in contents:
         for name in content.arrays:
             read_column(content, name)
-        content.close()
 
 
 # Spikes
