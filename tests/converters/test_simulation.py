@@ -191,13 +191,12 @@ def test_real_files_convert_and_verify(corpus: Path, tmp_path: Path, capsys: pyt
     paths = [path for path in paths if path.parent.name in ("output", "inputs", "reporting")]
     assert len(paths) == 8
     for number, path in enumerate(paths, 1):
-        key = path.relative_to(corpus).as_posix()
+        key = f"segev/20250501/model/raw/{path.relative_to(corpus).as_posix()}"
         build.put(key, path)
         cells = {"model_version": str(number), "description": "SONATA", "file_path_model": key}
         build.row("model", model_id=f"IS_MOD_{number:04d}", model_type="network", **cells)
-    stated = OPTIONS.replace("segev/*.h5", "sonata/*.h5")
     with (build.root / "neuropress.toml").open("a", encoding="utf-8") as config:
-        config.write(f'{stated}\n[options."*/compartment_named.h5"]\ntime_unit = "ms"\n')
+        config.write(f'{OPTIONS}\n[options."*/compartment_named.h5"]\ntime_unit = "ms"\n')
     results = convert(build)
     assert len(results) == 8
     assert main(["verify", str(build.root)]) == 0

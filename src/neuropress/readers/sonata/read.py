@@ -130,6 +130,33 @@ def _make_table(
         ``sonata.limit``, ``sonata.unit``; ``sonata.damaged``: times of different types.
     """
     spiking = [one for one in populations if len(one.times)]
+    unit, dtype = _find_common_type(key, spiking)
+    arrays = _make_columns(spiking, dtype, run)
+    described = [
+        {
+            "name": one.name,
+            "spikes": len(one.times),
+            "spiking_nodes": len(one.nodes),
+            "sorting": one.sorting,
+            "order": one.order,
+        }
+        for one in populations
+    ]
+    times = {"time_unit": unit, "scale": SECONDS[unit]}
+    (total,), (nodes,) = arrays["spike_times"].shape, arrays["ends"].shape
+    return DataTable(
+        name="spikes",
+        facts={"spikes": str(total), "spiking_nodes": str(nodes)},
+        header={**_describe_conditions(conditions), **times, "populations": described},
+        arrays=arrays,
+        warnings=tuple(_list_warnings(key, populations, conditions)),
+        columns=tuple(Column(n, n, ends="ends" if n == "spike_times" else "") for n in arrays if n != "ends"),
+        **common,
+    )
+
+
+def _find_common_type(key: str, spiking: Sequence[Population]) -> tuple[str, np.dtype[Any]]:
+    """Unit and type of the times of all populations, which are one column."""
     units = {one.unit for one in spiking}
     if len(units) > 1:
         message = f"{key}: its populations have times in {' and '.join(sorted(units))}"
@@ -138,26 +165,25 @@ def _make_table(
     if len({dtype.kind for dtype in dtypes}) > 1:
         raise problem("sonata.damaged", f"{key}: times of its populations are of different types", file=key)
     if sum(len(one.nodes) for one in spiking) > SONATA_NODES:
-        message = f"{key}: more than {SONATA_NODES} nodes spiked"
-        raise problem("sonata.limit", message, file=key)
-    total, dtype = sum(len(one.times) for one in spiking), np.result_type(*dtypes)
+        raise problem("sonata.limit", f"{key}: more than {SONATA_NODES} nodes spiked", file=key)
+    return units.pop(), np.result_type(*dtypes)
+
+
+def _make_columns(spiking: Sequence[Population], dtype: np.dtype[Any], run: _Guarded) -> dict[str, LazyArray]:
+    """Times of all nodes one after the other, where those of each end, and whose they are."""
 
     def read_block(selection: Selection) -> np.ndarray:
-        start, stop = selection[0].start, selection[0].stop
-        parts = [part.astype(dtype) for part in read_times(spiking, start, stop)]
+        parts = [part.astype(dtype) for part in read_times(spiking, selection[0].start, selection[0].stop)]
         return np.concatenate(parts) if parts else np.empty(0, dtype)
 
     firsts = np.cumsum([0, *(len(one.times) for one in spiking)])
+    total = int(firsts[-1])
     ends = np.concatenate([one.ends + first for one, first in zip(spiking, firsts, strict=False)])
     ends = ends.astype("<u4" if total < 2**32 else "<u8")  # NWB's indices are unsigned
+    block = (min(total, BLOCK),)
     arrays = {
         "spike_times": LazyArray(
-            "spike_times",
-            (total,),
-            dtype,
-            ("spike",),
-            lambda selection: run(partial(read_block, selection)),
-            (min(total, BLOCK),),
+            "spike_times", (total,), dtype, ("spike",), lambda s: run(partial(read_block, s)), block
         ),
         "ends": make_array("ends", ends, "unit"),
         "node_id": make_array("node_id", np.concatenate([one.nodes for one in spiking]), "unit"),
@@ -165,33 +191,7 @@ def _make_table(
     if any(one.name for one in spiking):
         names = np.repeat(np.array([one.name for one in spiking], TEXT), [len(one.nodes) for one in spiking])
         arrays["population"] = make_array("population", names, "unit")
-    (unit,) = units
-    nodes = len(arrays["node_id"].read((slice(None),)))
-    return DataTable(
-        name="spikes",
-        facts={"spikes": str(total), "spiking_nodes": str(nodes)},
-        header={
-            **_describe_conditions(conditions),
-            "time_unit": unit,
-            "scale": SECONDS[unit],
-            "populations": [
-                {
-                    "name": one.name,
-                    "spikes": len(one.times),
-                    "spiking_nodes": len(one.nodes),
-                    "sorting": one.sorting,
-                    "order": one.order,
-                }
-                for one in populations
-            ],
-        },
-        arrays=arrays,
-        warnings=tuple(_list_warnings(key, populations, conditions)),
-        columns=tuple(
-            Column(name, name, ends="ends" if name == "spike_times" else "") for name in arrays if name != "ends"
-        ),
-        **common,
-    )
+    return arrays
 
 
 def _list_warnings(key: str, populations: Sequence[Population], conditions: Conditions) -> list[str]:
