@@ -168,7 +168,8 @@ STATED = ["--session-start", "2025-05-01T10:00", "--timezone", "Asia/Jerusalem"]
 
 
 def test_a_file_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    raw, to = sf.write_spikes(tmp_path / "spikes.h5", SPIKE_TIMES), tmp_path / "out/spikes.nwb"
+    twice = {**SPIKE_TIMES, "a": ([1, 1, 1], [4, 0.1, 4])}  # equal spikes are kept, and explained
+    raw, to = sf.write_spikes(tmp_path / "spikes.h5", twice), tmp_path / "out/spikes.nwb"
     to.parent.mkdir()
     line = ["convert", str(raw), "--to", str(to)]
     assert main(line) == 2
@@ -180,7 +181,16 @@ def test_a_file_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     with h5py.File(to) as file:
         assert file["session_start_time"].asstr()[()] == "2025-05-01T10:00:00+03:00"
         assert file["session_description"].asstr()[()] == "Simulation output IS_run1"
-        assert np.sort(file["units/spike_times"][()]).tolist() == [0.0001, 0.0005, 0.001, 0.002, 0.003, 0.004, 0.0073]
+        assert np.sort(file["units/spike_times"][()]).tolist() == [
+            0.0001,
+            0.0005,
+            0.001,
+            0.002,
+            0.003,
+            0.004,
+            0.004,
+            0.0073,
+        ]
     assert main(["verify", str(to), "--source", str(tmp_path)]) == 0
 
 
