@@ -355,7 +355,13 @@ def test_settings_that_cannot_be_read_are_told(tmp_path: Path, text: str) -> Non
 
 
 def test_a_flood_of_settings_is_cut(tmp_path: Path) -> None:
-    put_settings(tmp_path, {"run": {f"x{i}": i for i in range(5000)}, "conditions": {"long": "x" * 9000, "e": "a\0b"}})
+    put_settings(
+        tmp_path,
+        {
+            "run": {f"x{i}": i for i in range(5000)},
+            "conditions": {"long": "x" * 9000, "e": "a\0b", "half": "\ud800", "\ud800": 1},
+        },
+    )
     (series,) = open_file(sf.write_report(tmp_path / "r.h5"))
     assert len(series.header["simulation"]["conditions"]) == 400
     assert "5000 settings" in series.warnings[0]
@@ -383,6 +389,17 @@ def test_other_hdf5_files_are_not_claimed(tmp_path: Path) -> None:
     with pytest.raises(Problem, match="an HDF5 file, which no reader takes"):
         choose_format(Source("n.h5", Folder(tmp_path)))
     assert find_problem(tmp_path / "n.h5").id == "sonata.empty"
+
+
+def test_names_that_nothing_can_bear(tmp_path: Path) -> None:
+    for name in ("a\nb", "x" * 300):
+        found = find_problem(sf.write_spikes(tmp_path / "s.h5", {name: ([1], [2.0])}))
+        assert found.id == "sonata.damaged"
+    with h5py.File(sf.write_report(tmp_path / "r.h5"), "a") as file:
+        file["report/cortex/data"].attrs["variable"] = "v\n" * 5
+        file["report/cortex/data"].attrs["units"] = np.arange(3)
+    series = read_report(tmp_path / "r.h5")
+    assert (series.header["variable"], series.header["unit"]) == ("", "")
 
 
 def test_a_file_that_changes_meanwhile_is_noticed(tmp_path: Path) -> None:

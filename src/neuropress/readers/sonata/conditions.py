@@ -10,6 +10,7 @@ from typing import Any
 from ...model.budget import SONATA_CONDITIONS, SONATA_CONFIG, parse_json
 from ...model.finding import Problem
 from ...model.source import Source
+from .members import LONGEST
 
 NAME = "simulation_config.json"
 LEVELS = 3
@@ -94,7 +95,7 @@ def _list_texts(place: str, value: Any) -> Iterator[tuple[str, str]]:
             yield from _list_texts(f"{place}.{number}", below)
     elif value is not None:
         text = str(value).lower() if isinstance(value, bool) else str(value)
-        if not set("/\\$\0") & set(text) and len(text) <= 200 and len(place) <= 200:
+        if _is_plain(text) and _is_plain(place) and not set("/\\$") & set(text):
             yield place, text
 
 
@@ -102,5 +103,10 @@ def _find_report(reports: Any, stem: str) -> dict[str, str]:
     """The report whose file has this name; it bears the report's own where none is stated."""
     for name, entry in reports.items() if isinstance(reports, dict) else ():
         if isinstance(entry, dict) and PurePosixPath(str(entry.get("file_name") or name)).stem == stem:
-            return {one: entry[one] for one in _VARIABLES if isinstance(entry.get(one), str) and len(entry[one]) <= 200}
+            return {one: entry[one] for one in _VARIABLES if isinstance(entry.get(one), str) and _is_plain(entry[one])}
     return {}
+
+
+def _is_plain(text: str) -> bool:
+    """Short, on one line, and without halves of surrogate pairs, which JSON can hold and no file."""
+    return len(text) <= LONGEST and text.isprintable()

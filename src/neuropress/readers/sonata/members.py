@@ -19,7 +19,7 @@ NODES = ("node_ids", "gids")
 BLOCK = 2**18
 """Elements of a column that are read at once."""
 LONGEST = 200
-"""Characters of an attribute; symbols of units and the like are shorter."""
+"""Characters of a name or of an attribute; longer ones, and control characters, are no symbols of units or the like."""
 _LONG = {"millisecond": "ms", "milliseconds": "ms", "second": "s", "seconds": "s", "sec": "s"}
 
 
@@ -75,7 +75,8 @@ def read_text(item: h5py.HLObject, *names: str) -> str:
         known = {number: text for text, number in enumeration.items()} if enumeration else {}
         text = known.get(int(one), str(one)) if known else one
         text = text.decode("utf-8", "replace") if isinstance(text, bytes) else clean_name(str(text))
-        return text.strip()[:LONGEST]
+        text = text.strip()
+        return text if len(text) <= LONGEST and text.isprintable() else ""
     return ""
 
 

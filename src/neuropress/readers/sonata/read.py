@@ -23,7 +23,7 @@ from ..hdf5.stream import RawStream
 from ..stamp import check_unchanged
 from . import FORMAT, SECONDS, parse_moment
 from .conditions import Conditions, read_conditions
-from .members import BLOCK, find_member, make_array
+from .members import BLOCK, LONGEST, find_member, make_array
 from .reports import Report, read_reports
 from .spikes import AS_STORED, Population, read_populations, read_times
 
@@ -104,7 +104,12 @@ def _name_content(report: Report) -> str:
 
 
 def _check_names(names: Sequence[str]) -> None:
-    """Refuse contents that could not be told apart: bytes that are no UTF-8 may leave two names alike."""
+    """Refuse names that no result can bear, and those that bytes which are no UTF-8 leave alike."""
+    odd = [name for name in names if len(name) > LONGEST or not name.isprintable()]
+    if odd:
+        raise ValueError(
+            f"a population's name has more than {LONGEST} characters, or control characters: {odd[0][:80]!r}"
+        )
     twice = [name for name in names if names.count(name) > 1] if len(names) > len(set(names)) else []
     if twice:
         raise ValueError(f"it has two of {twice[0]}")
