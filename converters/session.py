@@ -72,7 +72,7 @@ def build(jobs: Sequence[Job]) -> Built:
     fields = dict(job.fields.get("file", {}))
     if "session_start_time" not in fields:
         raise problem("session.no_start", f"{job.record.key} has no start time", **job.locate("start_time"))
-    fields["identifier"] = _build_identifier(job)
+    fields["identifier"] = build_identifier(job)
     if "experimenter" in fields:
         fields["experimenter"] = _name_people(job, fields["experimenter"])
     fields |= _join_lines(job, fields)
@@ -81,8 +81,8 @@ def build(jobs: Sequence[Job]) -> Built:
     return Built((Node("/", "NWBFile", fields), subject, *bounds), tuple(findings))
 
 
-def _build_identifier(job: Job) -> Field:
-    """``<dataset>:<session>:<digest of the row and those it depends on>``: the same rows, the same name.
+def build_identifier(job: Job, column: str = "session_id") -> Field:
+    """``<dataset>:<key>:<digest of the row and those it depends on>``: the same rows, the same name.
 
     Of a session in several files each ends in its part: object ids follow from the identifier.
     """
@@ -93,7 +93,7 @@ def _build_identifier(job: Job) -> Field:
         rows[f"{record.table}/{record.key}"] = {c: v.text for c, v in record.cells.items() if c not in private}
     dataset = profile.default("dataset_name", lab) or profile.name
     value = f"{dataset}:{job.record.key}:{digest(rows)[:16]}" + (f":{job.part}" if job.part else "")
-    return Field(value, "session:identifier", "digest", (job.record.ref("session_id"),))
+    return Field(value, "session:identifier", "digest", (job.record.ref(column),))
 
 
 def _name_people(job: Job, field: Field) -> Field:

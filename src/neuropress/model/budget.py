@@ -164,6 +164,20 @@ ATF_COLUMNS = 10_001
 ATF_CELLS = 32_000_000
 """Its numbers, of 8 bytes each in memory, where so many of all such files stay: 100 MB of text have half of it."""
 
+SONATA_SORTED = 2**24
+"""Spikes of one population that do not stand node by node: sorting takes 40 bytes each in memory, for a while."""
+
+SONATA_NODES = 1_000_000
+"""Nodes of one population that spiked, each a row of a table with texts."""
+
+SONATA_ELEMENTS = 2**22
+"""Columns of a report; each has its node, element and position in memory."""
+
+SONATA_POPULATIONS = 1000
+SONATA_CONFIG = 2**20
+SONATA_CONDITIONS = 400
+"""A simulation's settings, and how many of them are repeated in the result; real ones have some fifty."""
+
 XML_BYTES = 64 * 2**20
 """An OME-XML document: one of ten thousand planes has three million bytes."""
 

@@ -74,6 +74,8 @@ def _of_floats(stored: np.ndarray, scale: Fraction, offset: Fraction) -> np.ndar
         return stored
     if scale == 1 and float(offset) == offset:
         return stored + float(offset)
+    if not offset and scale.numerator == 1 and scale.denominator < _EXACT:
+        return stored / float(scale.denominator) + 0.0  # of -0.0 an exact 0, as of any whole number
     return None
 
 

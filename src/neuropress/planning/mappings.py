@@ -83,6 +83,6 @@ def collect_revisions(wanted: Wanted, profile: Profile) -> dict[str, int]:
 
 
 def find_frame(wanted: Wanted) -> set[str]:
-    """The converter that every result of a kind begins with, if there is one."""
+    """The converter that every such result of its table begins with, if there is one."""
     frame = KINDS[wanted.target.kind].frame
-    return {frame} if frame else set()
+    return {frame} if frame and wanted.record.table in load_converter(frame).TABLES else set()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from neuropress.converters import (
     SESSION_CONVERTER,
+    Selective,
     Typed,
     list_converter_names,
     load_converter,
@@ -14,15 +15,16 @@ from neuropress.converters import (
 )
 
 from ..mapping.rules import Scope, apply_mapping
+from ..model.content import Content
 from ..model.dandi_names import find_modalities, find_session_in_name, make_dandi_path, replace_characters
 from ..model.finding import Finding, Severity, finding
 from ..model.people import find_person
 from ..model.plan import SourceRow, Target, digest
 from ..model.profile import BY_DANDI, Profile
-from ..model.record import Record
+from ..model.record import Cell, Record
 from ..model.serial import to_json
 from ..model.waiver import Waiver
-from ..results import KINDS, TARGETS, find_kind_by_suffix
+from ..results import KINDS, TARGETS, Kind, find_kind_by_suffix
 from ..storage.remote import BucketPath, ResultPath
 from ..tables import RowId, Tables, is_private_cell
 
@@ -139,11 +141,23 @@ def list_name_findings(targets: Iterable[Wanted], profile: Profile) -> list[Find
     found: list[Finding] = []
     for wanted in targets:
         found += [one for one in wanted.blocked.values() if one.id == "result.same_path"]
-        is_asked = profile.names == BY_DANDI and KINDS[wanted.target.kind].target == SESSION
+        is_asked = profile.names == BY_DANDI and wanted.record.table == SESSION
         if is_asked and not find_session_in_name(wanted.target.path):
             message = f"{wanted.record.key} lies at {wanted.target.path}: its ids make no name of dandi organize"
             found.append(finding("result.no_dandi_name", message, file=wanted.target.path, **wanted.record.place()))
     return list(dict.fromkeys(found))
+
+
+def find_row_table(kind: Kind, contents: Sequence[Content], profile: Profile) -> str:
+    """The table whose rows become such a result by themselves, of a file that holds this; empty where there is none."""
+    for name in list_converter_names():
+        module = load_converter(name)
+        if kind.row_target == module.TARGET and isinstance(module, Selective):
+            spec = profile.tables[module.TABLES[0]]
+            blank = Record(spec.name, "", 0, dict.fromkeys(spec.columns, Cell("")), dict.fromkeys(spec.columns))
+            if module.select(blank, contents):
+                return spec.name
+    return ""
 
 
 def list_takers(record: Record) -> list[str]:
@@ -305,10 +319,10 @@ def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple
 
 def _row_target(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
     """The result of a row by itself; None where the day that its path needs is not understood."""
-    kind = TARGETS[load_converter(name).TARGET]
-    if "{date}" in _find_template(kind.target, profile) and not _find_day(record):
+    goal = load_converter(name).TARGET
+    if "{date}" in _find_template(goal, profile) and not _find_day(record):
         return None
-    target = Target(kind.name, record.key, _result_path(kind.target, record, profile))
+    target = Target(TARGETS[goal].name, record.key, _result_path(goal, record, profile))
     return Wanted(target, record, ((name, record),), (), _find_blocked([record], tables), tables.waivers)
 
 
@@ -324,7 +338,8 @@ def _find_blocked(rows: Iterable[Record], tables: Tables) -> dict[tuple[str, str
 
 
 def _find_template(target: str, profile: Profile) -> str:
-    return profile.paths.get(target) or TARGETS[target].template
+    kind = TARGETS[target]
+    return profile.paths.get(target) or (kind.template if target == kind.target else kind.row_template)
 
 
 def _result_path(target: str, record: Record, profile: Profile, part: str = "") -> str:

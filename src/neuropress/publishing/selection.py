@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Any
 
 from ..independent import list_verdicts
@@ -14,7 +15,7 @@ from ..planning.targets import Wanted
 from ..proof import Proof
 from ..release import Asset, Destination, Draft, FileDigest, OpenRelease
 from ..release.manifest import AssetEntry
-from ..results import detect_kind
+from ..results import detect_kind, load_kind
 from ..storage.parallel import run_all
 from ..storage.remote import BucketPath
 from ..storage.state import DigestCache
@@ -56,7 +57,7 @@ def select_content(dataset: ProvenDataset, scope: Scope, destination: Destinatio
         if proof := dataset.proofs.get(wanted.target.path):
             selected.assets.append(_make_result_asset(workspace, wanted, proof))
     if scope.includes_kind("raw"):
-        selected.assets += _collect_raw_assets(workspace, scope)
+        selected.assets += _collect_raw_assets(workspace, scope, dataset.targets)
     now = make_parts(workspace.config, read_tables(workspace.config.tables, profile), workspace.waivers)
     if destination.parent and destination.store:
         selected.before = load_parts(OpenRelease(destination.parent, destination.store), now)
@@ -124,8 +125,8 @@ def _make_result_asset(workspace: Workspace, wanted: Wanted, proof: Proof) -> As
     return Asset(wanted.target.path, detect_kind(path).name, content, about, files)
 
 
-def _collect_raw_assets(workspace: Workspace, scope: Scope) -> list[Asset]:
-    """Every raw object that a public path cell of a selected row names and that is there, each once."""
+def _collect_raw_assets(workspace: Workspace, scope: Scope, targets: Sequence[Wanted]) -> list[Asset]:
+    """Every raw object of a selected row that is there, each once: named by a public cell, or read for a result."""
     owners: dict[str, list[Record]] = {}
     profile = workspace.profile
     for table, spec in profile.tables.items():
@@ -135,6 +136,7 @@ def _collect_raw_assets(workspace: Workspace, scope: Scope) -> list[Asset]:
                 key = normalise_key(record.cells[column].text, profile).rstrip("/")
                 if key:
                     owners.setdefault(key, []).append(record)
+    _add_companions(workspace, targets, owners)
     assets = []
     for key, records in owners.items():
         if not any(scope.includes_row(record, profile) for record in records):
@@ -145,6 +147,26 @@ def _collect_raw_assets(workspace: Workspace, scope: Scope) -> list[Asset]:
             continue  # `check` has a finding on it, which blocks the release where it matters
         assets.append(_make_raw_asset(source, make_provenance(records, profile), workspace.digests))
     return assets
+
+
+def _add_companions(workspace: Workspace, targets: Sequence[Wanted], owners: dict[str, list[Record]]) -> None:
+    """Files that results were made from and no cell names: other files of a set, commands, a simulation's settings.
+
+    Without them nobody could verify the result, or make it again.
+    """
+    named = frozenset(owners)
+    for wanted in targets:
+        path = workspace.path(wanted)
+        if not path.exists():
+            continue
+        try:
+            inputs = load_kind(wanted.target.kind).read_provenance(path).receipt.inputs
+        except Problem:
+            continue  # the gate has refused it
+        for key in inputs:
+            folders = {str(folder) for folder in PurePosixPath(key).parents}
+            if named.isdisjoint({key, *folders}):
+                owners.setdefault(key, []).extend(row for _, row in wanted.jobs)
 
 
 def _make_raw_asset(source: Source, owners: Mapping[str, list[str]], cache: DigestCache) -> Asset:

@@ -40,7 +40,9 @@ KINDS: Mapping[str, Kind] = {kind.name: kind for kind in (nwb.KIND, omezarr.KIND
 PUBLISHED = ("raw", *KINDS)
 """Kinds of data that a release holds, beside the labs' tables."""
 
-TARGETS: Mapping[str, Kind] = {kind.target: kind for kind in KINDS.values()}
+TARGETS: Mapping[str, Kind] = {
+    target: kind for kind in KINDS.values() for target in (kind.target, kind.row_target) if target
+}
 """Every kind by the target of the converters that end in it."""
 
 

@@ -54,6 +54,9 @@ class Kind:
         Module that has what `KindModule` demands.
     units
         Module that has what `UnitsModule` demands; empty for a kind whose results `KindModule.finish` writes alone.
+    row_target, row_template
+        Another target, of converters that make such a result of one row by itself, and where those results lie; empty
+        where `target` alone ends in the kind.
     last_file
         File of a folder that is written last, so that a result in a bucket is there when it is; empty for a kind
         whose results lie on this machine only.
@@ -73,6 +76,8 @@ class Kind:
     libraries: tuple[str, ...] = ()
     checked_by: tuple[str, ...] = ()
     units: str = ""
+    row_target: str = ""
+    row_template: str = ""
     last_file: str = ""
     staged_bytes: int = 0
 

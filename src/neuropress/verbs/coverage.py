@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from ..config import Config
@@ -13,7 +13,7 @@ from ..model.profile import Profile
 from ..model.provenance import Provenance
 from ..model.record import CellRef
 from ..model.report import Report
-from ..planning.mappings import collect_rule_sources
+from ..planning.mappings import collect_rule_sources, find_frame
 from ..planning.records import NAME, RowText, is_current, raw_rows, row_text
 from ..planning.targets import Wanted, list_rivals
 from ..results import KINDS, load_kind
@@ -56,6 +56,8 @@ class Results:
     ----------
     takers
         Result, table and key of a row that asks for a converter -> those that may have taken it.
+    frames
+        Result -> the converter that it begins with, whatever its rows are.
     replaced
         Cells in place of which a result has the header's value; they stand in its record.
     """
@@ -64,6 +66,7 @@ class Results:
     carried: Mapping[RowText, tuple[str, ...]]
     kinds: Mapping[str, str]
     takers: Mapping[tuple[str, str, str], frozenset[str]]
+    frames: Mapping[str, Set[str]]
     replaced: frozenset[CellId] = frozenset()
 
 
@@ -71,13 +74,17 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
     """Read the provenance of every current result, and see which of its fields the result bears out."""
     fields: dict[CellId, list[Place]] = {}
     carried: dict[RowText, list[str]] = {}
-    kinds = {}
+    kinds, frames = {}, {}
     takers: dict[tuple[str, str, str], frozenset[str]] = {}
     replaced: set[CellId] = set()
     for wanted in current:
         path = wanted.target.path
         kinds[path] = wanted.target.kind
-        takers |= {(path, other.table, other.key): frozenset() for other in wanted.others}
+        frames[path] = find_frame(wanted)
+        # What is promised of an animal or a session binds results that begin with theirs.
+        is_without = bool(KINDS[wanted.target.kind].frame) and not frames[path]
+        unbound = wanted.records() if is_without else wanted.others
+        takers |= {(path, other.table, other.key): frozenset() for other in unbound}
         for name, job in wanted.jobs:
             row_id = (path, job.table, job.key)
             takers[row_id] = takers.get(row_id, frozenset()) | {*list_rivals(name, job)}
@@ -97,6 +104,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         {row: tuple(paths) for row, paths in carried.items()},
         kinds,
         takers,
+        frames,
         frozenset(replaced),
     )
 
@@ -237,7 +245,7 @@ def _find_lost_cells(
             cells = (results.fields.get((row.table, row.key, name), ()) for name in row.cells)
             names = frozenset(place.rule.partition("/")[0] for places_of in cells for place in places_of)
         if names is not None:
-            names |= {KINDS[kind].frame}
+            names |= results.frames[path]
             promised = tuple(rule for rule in promised if rule.partition("/")[0] in names)
         if promised and not any(place.file == path for place in places):
             cell = f"{row.table}.{row.key}.{column}"

@@ -22,7 +22,7 @@ from ..model.report import Outcome, Report
 from ..model.source import Source
 from ..planning.facts import read_header_cells
 from ..planning.stale import find_standing
-from ..planning.targets import SESSION, Wanted, wanted_targets
+from ..planning.targets import SESSION, Wanted, find_row_table, wanted_targets
 from ..readers import raw as raw_objects
 from ..results import KINDS, find_kind_by_suffix, load_kind
 from ..storage.roots import Folder
@@ -33,6 +33,8 @@ from .convert import Options, check_place, convert_one
 from .validate import validate_files
 from .verify import verify_files
 
+MOMENT = "started"
+"""Option of readers whose files tell no clock and belong to no session."""
 NAME = "command line"
 """Stands in results where a dataset's profile would."""
 
@@ -100,16 +102,21 @@ def convert_file(
     with lock_result(to), TemporaryDirectory(prefix="neuropress-") as scratch:
         _check_standing(to, kind.name, key)
         contents = _read_contents(Source(key, Folder(path.parent)), stated.options)
-        profile = _make_profile(stated, path, to, kind.target)
+        table = find_row_table(kind, contents, load_profile(GENERIC))
+        target = kind.row_target if table else kind.target
+        options = _state_moment(stated, contents) if table else stated.options
+        profile = _make_profile(stated, path, to, target)
         config = Config(
             to.parent,
             profile,
             (path.parent,),
             TableSources(()),
-            {key: stated.options} if stated.options else {},
+            {key: options} if options else {},
             scratch=Path(scratch),
         )
-        wanted = _find_wanted(_make_tables(contents, key, stated, kind.target, profile), to, kind.name, profile)
+        table = table or _choose_table(contents, target)
+        tables = _make_tables(contents, key, stated, table, target, profile)
+        wanted = _find_wanted(tables, to, kind.name, profile)
         return Report.of_steps("convert", list(_run_steps(wanted, config, path, named, progress)))
 
 
@@ -180,15 +187,17 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
     return found
 
 
-def _make_tables(contents: tuple[Content, ...], key: str, stated: Stated, target: str, profile: Profile) -> Tables:
+def _make_tables(
+    contents: tuple[Content, ...], key: str, stated: Stated, table: str, target: str, profile: Profile
+) -> Tables:
     """The rows that a dataset would have for this file: of the data, its session and its subject."""
     session_id = _name_session(stated, Path(key))
-    data = profile.tables[_choose_table(contents, target)]
+    data = profile.tables[table]
     own = {name: text for name, text in stated.cells.items() if not name.startswith(("session.", "subject."))}
     wrong = [name for name in own if name.partition(".")[0] != data.name]
     if wrong:
         raise problem("dataset.config", f"{wrong[0]} is no column of session, subject or {data.name}", value=wrong[0])
-    stem = key.rstrip("/").split(".")[0]
+    stem = key.rstrip("/").split(".")[0] if "session_id" in data.columns else session_id
     known = {name: Cell(text, "header") for name, text in read_header_cells(data.name, contents, profile).items()}
     cells = {data.key: Cell(stem), "session_id": Cell(session_id), **known}
     if target != SESSION:  # a row with a frame rate is a movie; here a person says that it is a volume
@@ -199,6 +208,46 @@ def _make_tables(contents: tuple[Content, ...], key: str, stated: Stated, target
     rows = {record.table: {record.key: record}, SESSION: {session.key: session}}
     rows["subject"] = {row.key: row for row in session.parents.values()}
     return Tables.of_sound_rows(rows, {(SESSION, session.key): [record]})
+
+
+def _state_moment(stated: Stated, contents: tuple[Content, ...]) -> Mapping[str, Any]:
+    """Options of the reader, with the start that a person states of a file that belongs to no session.
+
+    Raises
+    ------
+    Problem
+        ``single.unstated``: there is none; ``dataset.config``: something is stated of a session or its subject.
+    """
+    beyond = [name for name in stated.cells if name.startswith(("session.", "subject."))]
+    if beyond:
+        message = f"{beyond[0]} is stated, but the file belongs to no session and no subject"
+        raise problem("dataset.config", message, value=beyond[0])
+    known = [option.name for option in raw_objects.find_format(contents[0].format).options]
+    if MOMENT in stated.options or MOMENT not in known:
+        return stated.options
+    moment = _parse_start(stated)
+    if moment is None or moment.tzinfo is None:
+        needed = "--session-start, as 2025-06-20T09:30: when the simulation was run, and --timezone, as Europe/Berlin"
+        raise problem("single.unstated", f"the file needs {needed}")
+    return {**stated.options, MOMENT: moment.isoformat()}
+
+
+def _parse_start(stated: Stated) -> datetime | None:
+    """The stated start, in the stated zone where there is one. Raises `Problem` (``dataset.config``)."""
+    if stated.timezone and not is_zone(stated.timezone):
+        message = f"{stated.timezone!r} is no time zone"
+        raise problem("dataset.config", message, hint="As Europe/Berlin, America/New_York or UTC.")
+    if not stated.start:
+        return None
+    try:
+        moment = datetime.fromisoformat(stated.start)
+    except ValueError as error:
+        message = f"--session-start {stated.start!r} is no ISO 8601 date and time ({error})"
+        raise problem("dataset.config", message, hint="As 2025-06-20T09:30.") from error
+    if not stated.timezone:
+        return moment
+    zone = ZoneInfo(stated.timezone)
+    return moment.astimezone(zone) if moment.tzinfo else moment.replace(tzinfo=zone)
 
 
 def _choose_table(contents: tuple[Content, ...], target: str) -> str:
@@ -233,21 +282,12 @@ def _make_session(
 def _find_start(contents: tuple[Content, ...], stated: Stated, profile: Profile) -> tuple[dict[str, Cell], list[str]]:
     """Cells of the session's start, and what a person must say for that."""
     missing = []
-    if stated.timezone and not is_zone(stated.timezone):
-        message = f"{stated.timezone!r} is no time zone"
-        raise problem("dataset.config", message, hint="As Europe/Berlin, America/New_York or UTC.")
+    moment = _parse_start(stated)
     clocks = [one.acquired if isinstance(one, Image) else one.started for one in contents]
     known = [clock for clock in clocks if clock]
     if not stated.timezone:
         missing.append("--timezone, as Europe/Berlin")
-    if stated.start:
-        try:
-            moment = datetime.fromisoformat(stated.start)
-        except ValueError as error:
-            message = f"--session-start {stated.start!r} is no ISO 8601 date and time ({error})"
-            raise problem("dataset.config", message, hint="As 2025-06-20T09:30.") from error
-        if moment.tzinfo and stated.timezone:
-            moment = moment.astimezone(ZoneInfo(stated.timezone))
+    if moment:
         day, time = moment.strftime("%Y%m%d"), moment.time().isoformat()
         return {"session_date": Cell(day), "start_time": Cell(time)}, missing
     if not known:

@@ -1,4 +1,4 @@
-"""NWB files: the recordings of one session, with everything that its rows say."""
+"""NWB files: the recordings of one session, with everything that its rows say, or what one row's simulation gave."""
 
 from __future__ import annotations
 
@@ -29,4 +29,6 @@ KIND = Kind(
     frame="session",
     libraries=("h5py", "imagecodecs"),
     checked_by=("hdmf", "pynwb"),
+    row_target="simulation",
+    row_template="{lab}/{table}/nwb/{id}.nwb",
 )

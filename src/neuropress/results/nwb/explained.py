@@ -9,9 +9,13 @@ from functools import cache
 from importlib.resources import files
 
 import h5py
+import numpy as np
 
 from ...model.finding import Finding, Severity
 from ...model.serial import from_json
+
+_SPIKES = 2**20
+"""Times that are compared at once."""
 
 type Condition = Callable[[h5py.Group], bool]
 
@@ -71,7 +75,40 @@ def _has_unknown_location(item: h5py.Group) -> bool:
     return "location" in item and item["location"].asstr()[()] == "unknown"
 
 
+def _is_simulated(item: h5py.Group) -> bool:
+    """The file holds output of a simulation: its places, which no recording has."""
+    return "processing/simulation" in item.file or "units/node_id" in item.file
+
+
+def _has_ascending_spikes(units: h5py.Group) -> bool:
+    """Output of a simulation in which no spike of a unit is before the one above it, as the raw file was sorted."""
+    if not _is_simulated(units) or "spike_times" not in units or "spike_times_index" not in units:
+        return False
+    times, ends = units["spike_times"], units["spike_times_index"][()]
+    for first in range(1, len(times), _SPIKES):
+        block = times[first - 1 : first + _SPIKES]
+        if not np.all(np.isin(np.flatnonzero(block[1:] < block[:-1]) + first, ends)):
+            return False
+    return True
+
+
+def _is_simulation_module(item: h5py.Group) -> bool:
+    return str(item.name) == "/processing/simulation"
+
+
+def _has_elements_last(series: h5py.Group) -> bool:
+    """The table beside the series has a row for each entry of the second axis."""
+    table = series.file.get(f"{series.name}_elements")
+    if not isinstance(table, h5py.Group) or "id" not in table or "data" not in series:
+        return False
+    return bool(series["data"].shape[1:] == table["id"].shape)
+
+
 CONDITIONS: Mapping[str, Condition] = {
     "frames_first": _has_frames_first,
     "location_unknown": _has_unknown_location,
+    "simulated": _is_simulated,
+    "simulated_ascending": _has_ascending_spikes,
+    "simulation_module": _is_simulation_module,
+    "elements_last": _has_elements_last,
 }
