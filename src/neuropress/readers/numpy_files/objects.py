@@ -24,14 +24,14 @@ from .errors import DamagedFile, RefusedPickle
 from .shells import ArrayShell, DtypeShell, make_array, make_dtype, make_scalar, set_byte_order
 
 _NUMPY = {
-    f"{package}.multiarray {name}": name
+    f"{package}.{module} {name}": name
     for package in ("numpy.core", "numpy._core")
-    for name in ("_reconstruct", "scalar")
+    for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
 }
 GLOBALS: Mapping[str, str] = MappingProxyType(
-    _NUMPY | {"numpy dtype": "dtype", "numpy ndarray": "ndarray", "_codecs encode": "encode"}
+    _NUMPY | {"numpy dtype": "dtype", "numpy ndarray": "ndarray", "_codecs encode": "encode", "__builtin__ bytes": "bytes"}
 )
-"""Module and name as pickles have them -> what is done for it here. ``_codecs encode`` is how old pickles have bytes."""
+"""Module and name as pickles have them -> what is done for it here. Old pickles have bytes as ``_codecs encode``, and none as ``bytes()``."""
 INERT = frozenset(
     {"datetime datetime", "datetime timezone", "datetime timedelta"}
     | {f"{module} {name}" for module in ("pathlib", "pathlib._local") for name in
@@ -92,7 +92,7 @@ class _Machine:
     place: int
     stack: list[Any] = field(default_factory=list)
     memo: dict[int, Any] = field(default_factory=dict)
-    text_room: int = PICKLE_TEXT
+    text_room: int = field(default_factory=lambda: PICKLE_TEXT)
     depths: dict[int, int] = field(default_factory=dict)
     """Depth of each container, by its id; `alive` keeps ids from being used again."""
     alive: list[Any] = field(default_factory=list)
@@ -325,6 +325,14 @@ def _call_reconstruct(arguments: tuple[Any, ...]) -> ArrayShell:
     return ArrayShell()
 
 
+def _call_frombuffer(arguments: tuple[Any, ...]) -> np.ndarray:
+    """Numbers as protocol 5 has them: ``(bytes, dtype, shape, order)``."""
+    data, dtype, shape, order = arguments
+    if not isinstance(dtype, np.dtype) or dtype.kind == "O":
+        raise RefusedPickle("its pickle has an array that is of no numbers and no texts")
+    return make_array((1, shape, dtype, order == "F", data))
+
+
 def _call_encode(arguments: tuple[Any, ...]) -> bytes:
     text, *encoding = arguments
     if type(text) is not str or encoding not in (["latin1"], ["latin-1"]):
@@ -332,11 +340,19 @@ def _call_encode(arguments: tuple[Any, ...]) -> bytes:
     return text.encode("latin-1")
 
 
+def _call_bytes(arguments: tuple[Any, ...]) -> bytes:
+    if arguments:
+        raise RefusedPickle("its pickle calls bytes with arguments")
+    return b""
+
+
 _CALLS: Mapping[str, Callable[[tuple[Any, ...]], Any]] = {
     "_reconstruct": _call_reconstruct,
     "dtype": make_dtype,
     "scalar": make_scalar,
     "encode": _call_encode,
+    "_frombuffer": _call_frombuffer,
+    "bytes": _call_bytes,
 }
 
 
@@ -399,6 +415,7 @@ _STEPS: Mapping[int, _Step] = {
         b"B": _push_bytes("<I"),
         b"C": _push_bytes("<B"),
         b"\x8e": _push_bytes("<Q"),
+        b"\x96": _push_bytes("<Q"),
         b"T": _push_bytes("<i"),  # of Python 2, which had one type for bytes and texts
         b"U": _push_bytes("<B"),
         b")": _push_tuple(0),

@@ -61,9 +61,8 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
         ``regions.limit``; ``regions.mismatch``: files are of different numbers of regions or frames.
     """
     if source.is_folder:
-        for path in source.files():  # all that the folder holds belongs to the raw object, and is digested with it
-            if not any(part.startswith(".") for part in path.split("/")):
-                source.stamp(f"{source.key.rstrip('/')}/{path}")
+        for key in source.list_keys():  # all that the folder holds belongs to the raw object, and is digested with it
+            source.stamp(key)
     contents: list[Content] = []
     for plane in _list_planes(source):
         contents += _PlaneReader(source, plane).read()
@@ -105,14 +104,17 @@ class _PlaneReader:
         self.regions = 0
 
     def read(self) -> list[Content]:
-        table = self._read_regions()
+        regions = self._read_regions()
+        with _translate_errors(self._find_key("stat.npy")):
+            pixels, ends = join_masks(list_masks(regions))
+            columns = list(list_columns(regions))
         traces = [series for name in TRACES if (series := self._read_traces(name))]
         frames = {series.arrays[series.array].shape[1] for series in traces}
         if len(frames) > 1:
             listed = ", ".join(f"{one.array} {one.arrays[one.array].shape[1]}" for one in traces)
             raise self._make_mismatch(f"its files have different numbers of frames ({listed})")
         facts = {"rois": str(self.regions), **({"frames": str(*frames)} if frames else {})}
-        return [self._make_table(table, facts), *traces]
+        return [self._make_table(pixels, ends, columns, facts), *traces]
 
     def _read_regions(self) -> tuple[dict[str, Any], ...]:
         """The entries of stat.npy, one a region."""
@@ -141,19 +143,18 @@ class _PlaneReader:
             raise DamagedFile(f"its pickle has the shape {made.shape}, its header {header.shape}")
         return elements
 
-    def _make_table(self, regions: tuple[dict[str, Any], ...], facts: Mapping[str, str]) -> DataTable:
-        key = self._find_key("stat.npy")
-        with _translate_errors(key):
-            pixels, ends = join_masks(list_masks(regions))
-            columns = [*list_columns(regions)]
+    def _make_table(
+        self, pixels: np.ndarray, ends: np.ndarray, columns: list[RegionColumn], facts: Mapping[str, str]
+    ) -> DataTable:
         if not len(pixels):
-            raise problem("regions.empty", f"{key}: its {len(regions)} regions have no pixel", file=key)
+            key = self._find_key("stat.npy")
+            raise problem("regions.empty", f"{key}: its {self.regions} regions have no pixel", file=key)
         for name in FLAGS:
             columns += self._read_flags(name)
         arrays, declared = make_columns(columns)
         arrays |= {"pixels": make_array("pixels", pixels, "pixel"), "ends": make_array("ends", ends)}
         settings = self._read_settings()
-        header: dict[str, Any] = {"regions": len(regions), "bounds": measure_bounds(pixels), "ops": settings}
+        header: dict[str, Any] = {"regions": self.regions, "bounds": measure_bounds(pixels), "ops": settings}
         if {"Lx", "Ly"} <= settings.keys():
             header["image_size"] = [settings["Lx"], settings["Ly"]]
         named = (Column("pixel_mask", "pixels", ends="ends"), *declared)
