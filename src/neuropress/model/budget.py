@@ -163,6 +163,9 @@ PICKLE_TEXT = 16 * 2**20
 REGION_COUNT = 100_000
 """Regions of one segmentation."""
 
+MASK_BYTES = 256 * 2**20
+"""An image of regions, uncompressed: 1,000 planes of 512 x 512, or labels of 8,000 x 8,000."""
+
 SWC_BYTES = 64 * 2**20
 """A morphology as text."""
 

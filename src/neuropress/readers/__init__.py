@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, slices, suite2p, swc, tiff
+from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, masks, slices, suite2p, swc, tiff
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -47,6 +47,7 @@ BUILT_IN = (
     behavior_csv.FORMAT,
     atf.FORMAT,
     suite2p.FORMAT,
+    masks.FORMAT,
 )
 
 COMMON = (
