@@ -30,6 +30,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
+    "processed",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"

@@ -160,10 +160,14 @@ def build_traces(
     if holder in _TYPES:
         yield Node(holder, _TYPES[holder])
     fields = movie.make_timing() | {
-        "description": Field(f"{meaning}.", f"{converter}:{kind}", "header", (job.make_fact_ref(series.array, meaning),)),
+        "description": Field(
+            f"{meaning}.", f"{converter}:{kind}", "header", (job.make_fact_ref(series.array, meaning),)
+        ),
         "unit": make_constant(converter, "unit", _UNITS.get(kind, "a.u.")),
         "rois": make_constant(converter, "rois", f"0:{count}"),
-        "rois/description": make_constant(converter, "rois_description", "All regions of the segmentation, in its order."),
+        "rois/description": make_constant(
+            converter, "rois_description", "All regions of the segmentation, in its order."
+        ),
     }
     arrays = {"data": ArraySpec.of(job.source, series, series.array, IndexMap.whole(lazy.shape, (time, roi)))}
     yield Node(f"{holder}/{name}", "RoiResponseSeries", fields, {"rois": table}, arrays)

@@ -145,7 +145,7 @@ class _MovieConverter:
         )
         shared = self._build_series_fields(kind)
         for place, (name, (axis, number)) in zip(self.series, names.items(), strict=True):
-            index, depth = _build_index_map(self.pixels, time, axis, number)
+            index, depth = build_index_map(self.pixels, time, axis, number)
             self.session.nodes.append(
                 Node(
                     place,
@@ -361,7 +361,7 @@ def _describe_illumination(given: Mapping[str, Field]) -> Field:
     return Field("; ".join(texts), "imaging:description", "join", tuple(sources))
 
 
-def _build_index_map(pixels: LazyArray, time: int, channel: int | None, number: int) -> tuple[IndexMap, bool]:
+def build_index_map(pixels: LazyArray, time: int, channel: int | None, number: int) -> tuple[IndexMap, bool]:
     """The map to (t, width, height), or (t, width, height, depth) for volumes."""
     axes = pixels.axes
     depth = [i for i, a in enumerate(axes) if a == "z" and i != time]

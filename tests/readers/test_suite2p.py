@@ -25,7 +25,14 @@ from neuropress.readers.numpy_files.objects import Inert, parse_objects
 from neuropress.readers.raw import choose_format, read
 from neuropress.storage.roots import Folder
 
-OPS = {"Ly": 20, "Lx": 16, "fs": 30.0, "nplanes": 1, "save_path0": "/home/ada", "date_proc": datetime(2025, 6, 20, tzinfo=UTC)}
+OPS = {
+    "Ly": 20,
+    "Lx": 16,
+    "fs": 30.0,
+    "nplanes": 1,
+    "save_path0": "/home/ada",
+    "date_proc": datetime(2025, 6, 20, tzinfo=UTC),
+}
 
 
 def open_folder(folder: Path, key: str = "") -> dict[str, Content]:

@@ -166,6 +166,10 @@ REGION_COUNT = 100_000
 MASK_BYTES = 256 * 2**20
 """An image of regions, uncompressed: 1,000 planes of 512 x 512, or labels of 8,000 x 8,000."""
 
+TRACE_BYTES = 256 * 2**20
+TRACE_CELLS = 16_000_000
+"""Traces of regions as text, and the numbers in it: 1,000 regions over 16,000 frames."""
+
 SWC_BYTES = 64 * 2**20
 """A morphology as text."""
 

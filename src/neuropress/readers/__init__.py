@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, caiman, genbank, ibw, imagej_roi, masks, slices, suite2p, swc, tiff
+from . import abf, atf, behavior_csv, caiman, genbank, ibw, imagej_roi, masks, slices, suite2p, swc, tiff, traces
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -49,6 +49,7 @@ BUILT_IN = (
     suite2p.FORMAT,
     masks.FORMAT,
     caiman.FORMAT,
+    traces.FORMAT,
 )
 
 COMMON = (

@@ -96,7 +96,11 @@ class _FileReader:
         if len(indptr) - 1 > REGION_COUNT:
             raise self._make_problem("regions.limit", f"it has more than {REGION_COUNT} components")
         ends = indptr[1:].astype("<i8")
-        if indptr[0] != 0 or np.any(np.diff(indptr.astype("<i8")) < 0) or not int(indptr[-1]) == len(data) == len(indices):
+        if (
+            indptr[0] != 0
+            or np.any(np.diff(indptr.astype("<i8")) < 0)
+            or not int(indptr[-1]) == len(data) == len(indices)
+        ):
             raise self._make_problem("regions.damaged", "the columns of estimates/A do not follow one another")
         if not len(data):
             raise self._make_problem("regions.empty", f"its {len(ends)} components have no pixel")

@@ -60,7 +60,9 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[DataTable, ...]:
     header = {"regions": len(ends), "bounds": measure_bounds(pixels), "image_size": list(image.shape[:-3:-1])}
     warnings = []
     if image.ndim == 2 and len(ends) == 1:
-        warnings.append(f"{key}: all pixels have one value, so they are one region; label cells apart if they are several")
+        warnings.append(
+            f"{key}: all pixels have one value, so they are one region; label cells apart if they are several"
+        )
     columns = (Column("pixel_mask", "pixels", ends="ends"), *declared)
     facts = {"rois": str(len(ends))}
     return (DataTable("", FORMAT.name, facts, header, arrays, tuple(warnings), columns=columns),)
@@ -165,13 +167,17 @@ def _split_planes(image: np.ndarray) -> tuple[np.ndarray, np.ndarray, RegionColu
         values = plane.ravel()[places]
         if len(values) and values.min() != values.max():
             between = f"{values.min()} and {values.max()} beside 0"
-            raise NotMasks(f"plane {number} has the values {between}; one of a region has one, and labels have one plane")
+            raise NotMasks(
+                f"plane {number} has the values {between}; one of a region has one, and labels have one plane"
+            )
         room += len(places)
         _check_room(room)
         parts.append(_make_pixels(places, image.shape[-1]))
     ends = np.cumsum([len(part) for part in parts], dtype="<u4")
     pixels = np.concatenate(parts) if parts else _make_pixels(np.empty(0, "i8"), 1)
-    column = RegionColumn("mask_plane", np.arange(len(parts), dtype="<i8"), "Plane of the file that is the region, from 0")
+    column = RegionColumn(
+        "mask_plane", np.arange(len(parts), dtype="<i8"), "Plane of the file that is the region, from 0"
+    )
     return pixels, ends, column
 
 

@@ -29,7 +29,8 @@ _NUMPY = {
     for module, name in (("multiarray", "_reconstruct"), ("multiarray", "scalar"), ("numeric", "_frombuffer"))
 }
 GLOBALS: Mapping[str, str] = MappingProxyType(
-    _NUMPY | {"numpy dtype": "dtype", "numpy ndarray": "ndarray", "_codecs encode": "encode", "__builtin__ bytes": "bytes"}
+    _NUMPY
+    | {"numpy dtype": "dtype", "numpy ndarray": "ndarray", "_codecs encode": "encode", "__builtin__ bytes": "bytes"}
 )
 """Module and name as pickles have them -> what is done for it here. Old pickles have bytes as ``_codecs encode``, and none as ``bytes()``."""
 INERT = frozenset(
