@@ -90,6 +90,7 @@ def test_what_does_not_fit_is_said(tmp_path: Path, changes: dict[str, Any], id: 
 
 def test_cut_and_spoilt_files(tmp_path: Path) -> None:
     whole = write_results(tmp_path / "r.hdf5").read_bytes()
+    met: set[str] = set()
     rng = random.Random(11)
     for number in range(campaign(23, 220)):
         data = bytearray(whole)
@@ -103,6 +104,7 @@ def test_cut_and_spoilt_files(tmp_path: Path) -> None:
                 for array in content.arrays:
                     read_array(content, array)
         except Problem as bad:
-            assert bad.finding.id.split(".")[0] in ("regions", "format", "file")
+            met.add(bad.finding.id.split(".")[0])
         for content in contents.values():
             content.close()
+    assert met <= {"regions", "format", "file"}

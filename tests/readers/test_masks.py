@@ -132,6 +132,7 @@ def test_every_pixel_is_in_the_region_of_its_label(image: np.ndarray) -> None:
 
 
 def test_cut_and_spoilt_files(tmp_path: Path) -> None:
+    met: set[str] = set()
     rng = random.Random(3)
     for name in ("l.tif", "l.png", "l.npy"):
         whole = write(tmp_path / name, LABELS).read_bytes()
@@ -145,4 +146,5 @@ def test_cut_and_spoilt_files(tmp_path: Path) -> None:
                 for array in table.arrays:
                     read_whole(table, array)
             except Problem as bad:
-                assert bad.finding.id.split(".")[0] in ("regions", "tiff", "png", "image", "format", "file", "pickle")
+                met.add(bad.finding.id.split(".")[0])
+    assert met <= {"regions", "tiff", "png", "image", "format", "file", "pickle"}

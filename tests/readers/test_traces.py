@@ -71,6 +71,7 @@ def test_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_cut_and_spoilt_files(tmp_path: Path) -> None:
+    met: set[str] = set()
     rng = random.Random(13)
     for number in range(campaign(23, 220)):
         data = bytearray(CSV)
@@ -78,4 +79,5 @@ def test_cut_and_spoilt_files(tmp_path: Path) -> None:
         try:
             open_file(tmp_path / "F.csv", bytes(data if number % 11 else data[: rng.randrange(1, len(data))]))
         except Problem as bad:
-            assert bad.finding.id.split(".")[0] == "traces"
+            met.add(bad.finding.id.split(".")[0])
+    assert met <= {"traces"}

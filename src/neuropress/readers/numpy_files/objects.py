@@ -32,7 +32,10 @@ GLOBALS: Mapping[str, str] = MappingProxyType(
     _NUMPY
     | {"numpy dtype": "dtype", "numpy ndarray": "ndarray", "_codecs encode": "encode", "__builtin__ bytes": "bytes"}
 )
-"""Module and name as pickles have them -> what is done for it here. Old pickles have bytes as ``_codecs encode``, and none as ``bytes()``."""
+"""Module and name as pickles have them -> what is done for it here.
+
+Old pickles have bytes as ``_codecs encode``, and none as ``bytes()``.
+"""
 INERT = frozenset(
     {"datetime datetime", "datetime timezone", "datetime timedelta"}
     | {f"{module} {name}" for module in ("pathlib", "pathlib._local") for name in

@@ -44,7 +44,7 @@ def set_byte_order(shell: DtypeShell, state: tuple[Any, ...]) -> np.dtype[Any]:
     """The type with its byte order: ``(version, order, subdtype, names, fields, ...)``."""
     if len(state) < 5 or tuple(state[2:5]) != _EMPTY:
         raise RefusedPickle("its pickle has elements that are records or arrays, which are not read")
-    order = state[1].decode("latin-1") if isinstance(state[1], bytes) else state[1]
+    order: Any = state[1].decode("latin-1") if isinstance(state[1], bytes) else state[1]
     if order not in ("<", ">", "|", "="):
         raise DamagedFile(f"its pickle has a type of byte order {str(order)[:20]!r}")
     # What is neither byte order stands for one byte, for which there is none.

@@ -16,7 +16,7 @@ NUMBERS = {
     "npix_soma": "Pixels of the region without what was cropped from its soma",
     "npix_norm": "Pixels of the region, relative to the mean over regions",
     "npix_norm_no_crop": "Pixels of the region before cropping, relative to the mean over regions",
-    "footprint": "Mean distance from the centre of the pixels that carry the region's signal, also of those not in the mask",
+    "footprint": "Mean distance from the centre of pixels with the region's signal, also outside of the mask",
     "mrs": "Mean distance of the pixels from the centre, relative to a disc's",
     "mrs0": "Mean distance from the centre of the pixels of a disc of as many pixels",
     "compact": "Compactness of the region; 1 is a disc",
@@ -58,7 +58,7 @@ def list_masks(regions: Sequence[Mapping[str, Any]]) -> list[Mask]:
             raise DamagedFile(f"region {number} has {len(y)} ypix, {len(x)} xpix and {len(weight)} lam")
         if x.dtype.kind not in "iu" or y.dtype.kind not in "iu" or weight.dtype.kind != "f":
             raise DamagedFile(f"region {number} has pixels of {x.dtype} and {y.dtype} with weights of {weight.dtype}")
-        if len(x) and not (0 <= min(x.min(), y.min()) and max(x.max(), y.max()) < 2**31):
+        if len(x) and not (min(x.min(), y.min()) >= 0 and max(x.max(), y.max()) < 2**31):
             raise DamagedFile(f"region {number} has a pixel at a negative or absurd place")
         room -= len(x)
         if room < 0:
