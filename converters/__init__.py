@@ -171,7 +171,8 @@ class Converter(Protocol):
     ``TARGET`` names the kind of result (`neuropress.results.TARGETS`): for "session" its nodes join the
     session's result, for any other each row has one of its own. ``SLOTS`` are the objects that mapping rules may fill,
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
-    what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`).
+    what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
+    ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing.
     """
 
     NAME: str

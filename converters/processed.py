@@ -29,6 +29,7 @@ BINDINGS: Mapping[str, str] = {}
 SUFFIXES = (".tif", ".tiff", ".hdf5", ".h5", "suite2p/")
 TRACES = (".csv", ".tsv", ".npy")
 PURPOSES = ("traces", "regions")
+IS_OPTIONAL = True
 WANTS = "a movie, a table of regions with their pixels, or traces"
 
 

@@ -190,3 +190,18 @@ def test_caiman_and_suite2p_of_one_row(ds: Builder, tmp_path: Path, capsys: pyte
         assert [tuple(p) for p in table["pixel_mask"][0]] == [(2, 3, 0.5), (2, 4, 1.25)]
         assert module["DfOverF"]["RY_IMG_0001_processed_dff"].unit == "n.a."
         assert module["Fluorescence"]["RY_IMG_0001_fluorescence"].rois.table is not table
+
+
+def test_a_processed_file_that_is_missing_withholds_nothing(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    ds.change("image", file_path_processed=f"{PROCESSED}/none.tif")
+    status, found = find(capsys, "check", ds)
+    assert status == 0
+    assert found["file.missing"]["severity"] == "warning"
+    assert main(["convert", str(ds.root)]) == 0
+    capsys.readouterr()
+    main(["status", str(ds.root)])
+    assert "up to date" in capsys.readouterr().out
+    ds.put(f"{PROCESSED}/none.tif", ds.raw(f"yuste/{DATE}/image/raw/m1.tif"))
+    assert main(["convert", str(ds.root)]) == 0
+    with h5py.File(ds.output(NWB)) as file:
+        assert list(file[OPHYS]) == ["RY_IMG_0001_processed"]

@@ -84,6 +84,9 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         files = opener or stack.enter_context(RawArrays(config.sources()))
         opened, heard = [], []
         for name, record in (*wanted.jobs, *wanted.clocks):
+            if missing := find_missing_extra(name, record, config):
+                findings.append(waive(hide_for(missing, config.profile), wanted.waivers))
+                continue
             try:
                 one = _open_row(name, record, config, files)
             except Problem as bad:
@@ -141,6 +144,8 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
     With `build`, also whether the converter can make something of the file.
     """
     profile = config.profile
+    if missing := find_missing_extra(name, record, config):
+        return [hide_for(missing, profile)]
     with RawArrays(config.sources()) as files:
         try:
             opened = _open_row(name, record, config, files)
@@ -227,6 +232,21 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
     return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))
+
+
+def find_missing_extra(name: str, record: Record, config: Config) -> Finding | None:
+    """The finding on a file that is missing and withholds nothing; None where it is there, or needed."""
+    if not getattr(load_converter(name), "IS_OPTIONAL", False):
+        return None
+    try:
+        config.sources().locate(raw_key(name, record, config.profile))
+    except Problem as bad:
+        if bad.finding.id != "file.missing":
+            return None
+        message = f"{bad.finding.message}; it is not the data file, so nothing is withheld"
+        place = record.place(raw_column(name, record))
+        return finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **place)
+    return None
 
 
 def _list_purposes(name: str, record: Record) -> set[str]:

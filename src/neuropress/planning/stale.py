@@ -14,7 +14,7 @@ from ..model.receipt import Receipt
 from ..model.source import Source, SourceRoots
 from ..results import load_kind
 from ..storage.state import DigestCache
-from .build import raw_key
+from .build import find_missing_extra, raw_key
 from .mappings import collect_revisions
 from .targets import Wanted, digest_rows, source_rows
 
@@ -61,7 +61,11 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
         made = load_kind(wanted.target.kind).read_provenance(path)
     except Problem as bad:
         return Standing(State.NEW, bad.finding.message)
-    sources = {raw_key(name, record, config.profile) for name, record in (*wanted.jobs, *wanted.clocks)}
+    sources = {
+        raw_key(name, record, config.profile)
+        for name, record in (*wanted.jobs, *wanted.clocks)
+        if not find_missing_extra(name, record, config)
+    }
     reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
     if reason:
         return Standing(State.DATA, reason)

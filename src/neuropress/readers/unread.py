@@ -48,7 +48,7 @@ UNREAD = (
     UnreadFormat("an Imaris IMS", _AS_TIFF.format("Imaris, or Fiji"), (), (".ims",)),
     UnreadFormat(
         "a NumPy array",
-        "Regions and traces are read where file_path_roi and file_path_processed name them; save images as TIFF: tifffile.imwrite(path, array).",
+        "Name regions in file_path_roi, traces in file_path_processed. Save images as TIFF: tifffile.imwrite.",
         ((0, b"\x93NUMPY"),),
     ),
     UnreadFormat("a MATLAB file", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 5.0 MAT-file"),)),
