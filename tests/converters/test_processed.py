@@ -205,3 +205,15 @@ def test_a_processed_file_that_is_missing_withholds_nothing(ds: Builder, capsys:
     assert main(["convert", str(ds.root)]) == 0
     with h5py.File(ds.output(NWB)) as file:
         assert list(file[OPHYS]) == ["RY_IMG_0001_processed"]
+
+
+def test_a_lone_region_is_no_unexplained_finding(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    labels = np.zeros((20, 16), "u1")
+    labels[3:6, 2:5] = 255
+    ds.put(f"{ROI}/mask.tif", b"")
+    tifffile.imwrite(ds.raw(f"{ROI}/mask.tif"), labels, metadata=None)
+    ds.change("image", file_path_roi=f"{ROI}/mask.tif")
+    assert "one region" in find(capsys, "check", ds)[1]["file.oddity"]["message"]
+    assert main(["convert", str(ds.root)]) == 0
+    found = find(capsys, "validate", ds)[1]
+    assert found["nwbinspector:check_single_row"]["severity"] == "info"

@@ -240,3 +240,22 @@ def test_cut_and_spoilt_files_are_findings_or_readings(tmp_path: Path) -> None:
             else:
                 assert data not in cuts
     assert met <= {"regions", "pickle"}
+
+
+@pytest.mark.corpus
+def test_a_real_folder(corpus: Path) -> None:
+    folder = corpus / "suite2p/pynapple-org__pynapple/tests/nwbfilestest/suite2p"
+    contents = open_folder(folder / "suite2p")
+    table = contents["plane0"]
+    ends = read_array(table, "ends").astype("i8")
+    # suite2p states the number of pixels of each region beside them.
+    assert np.array_equal(np.diff(ends, prepend=0), read_array(table, "npix"))
+    pixels = read_array(table, "pixels")
+    for number, part in enumerate(np.split(pixels, ends[:-1])):
+        assert part["y"].min() <= read_array(table, "med")[number][0] <= part["y"].max()
+        assert part["x"].min() <= read_array(table, "med")[number][1] <= part["x"].max()
+    for name in ("F", "Fneu", "spks"):
+        whole = np.load(folder / f"suite2p/plane0/{name}.npy", allow_pickle=False)
+        assert np.array_equal(read_array(contents[f"plane0/{name}"], name), whole)
+    flags = np.load(folder / "suite2p/plane0/iscell.npy", allow_pickle=False)
+    assert read_array(table, "iscell").tolist() == (flags[:, 0] == 1).tolist()
