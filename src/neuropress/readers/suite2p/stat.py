@@ -83,7 +83,7 @@ def list_columns(regions: Sequence[Mapping[str, Any]]) -> Iterator[RegionColumn]
     """
     places = [_read_place(region.get("med")) for region in regions]
     if all(place is not None for place in places):
-        yield RegionColumn("med", np.array(places, "<f8"), "Median row and column (y, x) of the region's pixels")
+        yield RegionColumn("med", np.array(places, "<f8"), "Centre that suite2p states, row and column (y, x)")
     for name, meaning in NUMBERS.items():
         values = [_read_scalar(region.get(name)) for region in regions]
         if any(value is not None for value in values):
