@@ -129,7 +129,7 @@ class Format:
         Paths of files within the folder by which it is known, ``*`` for any characters (``plane*/stat.npy``).
     purpose
         What alone such files are opened for (``masks``), where other readers read the same content for anything else.
-        It comes before those where a converter asks for it, and after them where nobody does.
+        It comes before those where a converter asks for it, and takes nothing where nobody does.
     probe
         Recognises the object where signature and name do not suffice: given the first 4 KiB and the name (a folder's
         ends in ``/``), a `Claim` or None.

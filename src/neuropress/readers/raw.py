@@ -76,11 +76,10 @@ def _make_unknown_problem(source: Source, head: bytes, name: str) -> Problem:
 
 
 def _keep_suitable(claims: Sequence[Claim], purposes: Collection[str]) -> list[Claim]:
-    """The claims of readers for one of the purposes, else of those for anything; of others where there is no choice."""
+    """The claims of readers for one of the purposes, else of those for anything."""
     known = get_registered_formats()
     asked = [claim for claim in claims if known[claim.format].value.purpose in purposes]
-    general = [claim for claim in claims if not known[claim.format].value.purpose]
-    return asked or general or ([] if purposes else list(claims))
+    return asked or [claim for claim in claims if not known[claim.format].value.purpose]
 
 
 def _collect_claims(head: bytes, name: str, key: str, files: Sequence[str]) -> tuple[list[Claim], list[Problem]]:
