@@ -30,7 +30,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
-    "simulation",
+    "processed", "simulation",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
@@ -63,7 +63,7 @@ class Job:
     part
         Which of several files of the session it goes into; empty for the main or only one.
     beside
-        What the files in other columns of the row hold, as other converters take it, by column.
+        The jobs of the row's other columns, as other converters have them, by column.
     """
 
     record: Record
@@ -74,7 +74,7 @@ class Job:
     profile: Profile
     started: datetime | None = None
     part: str = ""
-    beside: Mapping[str, tuple[Content, ...]] = field(default_factory=dict)
+    beside: Mapping[str, Job] = field(default_factory=dict)
 
     def make_fact_ref(self, name: str, text: object) -> CellRef:
         """Reference to a fact of the raw file's header."""
@@ -170,7 +170,9 @@ class Converter(Protocol):
 
     ``TARGET`` names the kind of result (`neuropress.results.TARGETS`): for "session" its nodes join the
     session's result, for any other each row has one of its own. ``SLOTS`` are the objects that mapping rules may fill,
-    with the fields they may set; ``BINDINGS`` are extra relations (name -> table).
+    with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
+    what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
+    ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing.
     """
 
     NAME: str

@@ -46,6 +46,7 @@ MODALITIES = {"one-photon": ONE, "confocal": ONE, "light-sheet": ONE, "two-photo
 _ONE_PHOTON_FIELDS = {"exposure_time": "exposure {} ms", "power": "laser power {} mW"}
 """Fields that only a one-photon series has, and how the description of another says them."""
 _TWO_PHOTON_FIELDS = ("field_of_view",)
+ALIGNMENT_UNKNOWN = "alignment unknown: starting_time 0 is no measurement"
 
 
 def takes(record: Record) -> bool:
@@ -144,7 +145,7 @@ class _MovieConverter:
         )
         shared = self._build_series_fields(kind)
         for place, (name, (axis, number)) in zip(self.series, names.items(), strict=True):
-            index, depth = _build_index_map(self.pixels, time, axis, number)
+            index, depth = build_index_map(self.pixels, time, axis, number)
             self.session.nodes.append(
                 Node(
                     place,
@@ -173,7 +174,7 @@ class _MovieConverter:
             planes = self.pixels.shape[axes.index("z")]
             message = f"{stated_axes}; the row has a frame_rate, so the {planes} planes are frames"
             self._add_finding("image.depth_as_time", message, "frame_rate")
-        return next(axes.index(a) for a in ("t", "q", "z") if a in rest)
+        return next(axes.index(a) for a in "tqz" if a in rest)
 
     def _add_device(self) -> str:
         """The lab's microscope; another one for each other objective in the session."""
@@ -250,13 +251,13 @@ class _MovieConverter:
             fields["description"] = _describe_illumination(given)
         fields["unit"] = make_constant(NAME, "unit", "a.u.")
         fields["format"] = make_constant(NAME, "format", "raw")
-        start = self._compute_start()
+        start = compute_start(self.job, self.image)
         if start is None:
             message = (
                 f"{self.job.source} has no clock of its own near the session's start; starting_time is written as 0"
             )
             self._add_finding("image.alignment", message, "file_path_raw")
-            self._add_comment(fields, "alignment unknown: starting_time 0 is no measurement")
+            self._add_comment(fields, ALIGNMENT_UNKNOWN)
             start = make_constant(NAME, "starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
@@ -272,20 +273,6 @@ class _MovieConverter:
         notes = fields.get("comments")
         whole = f"{notes.value}\n{note}" if notes else note
         fields["comments"] = Field(whole, "imaging:comments", "join", (*(notes.sources if notes else ()), *sources))
-
-    def _compute_start(self) -> Field | None:
-        """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""
-        clock = self.image.acquired
-        delay = self.job.measure_delay(clock) if clock else None
-        if clock is None or delay is None:
-            return None
-        seconds = float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
-        return Field(
-            seconds,
-            "imaging:starting_time",
-            "seconds_from_start",
-            (self.job.make_fact_ref("acquired", clock.isoformat()),),
-        )
 
     def _add_channel_name(self, fields: Mapping[str, Field], channel: str) -> dict[str, Field]:
         """The channel's name in the description, where there are several."""
@@ -322,6 +309,24 @@ class _MovieConverter:
         return problem(id, f"{self.id}: {message}", **self.job.locate())
 
 
+def compute_start(job: Job, image: Image) -> Field | None:
+    """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""
+    clock = image.acquired
+    delay = job.measure_delay(clock) if clock else None
+    if clock is None or delay is None:
+        return None
+    seconds = float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
+    acquired = job.make_fact_ref("acquired", clock.isoformat())
+    return Field(seconds, "imaging:starting_time", "seconds_from_start", (acquired,))
+
+
+def count_frames(image: Image) -> int:
+    """Frames of a movie, along the axis that its series takes for time."""
+    pixels = image.arrays["pixels"]
+    axis = next((axis for axis in "tqz" if axis in pixels.axes), "")
+    return pixels.shape[pixels.axes.index(axis)] if axis else 1
+
+
 def list_places(record: Record, image: Image) -> tuple[str, tuple[str, ...]]:
     """Where a movie's imaging plane and the series of its channels lie in the result."""
     names = [name for name, _ in _list_channels(image)]
@@ -356,7 +361,7 @@ def _describe_illumination(given: Mapping[str, Field]) -> Field:
     return Field("; ".join(texts), "imaging:description", "join", tuple(sources))
 
 
-def _build_index_map(pixels: LazyArray, time: int, channel: int | None, number: int) -> tuple[IndexMap, bool]:
+def build_index_map(pixels: LazyArray, time: int, channel: int | None, number: int) -> tuple[IndexMap, bool]:
     """The map to (t, width, height), or (t, width, height, depth) for volumes."""
     axes = pixels.axes
     depth = [i for i, a in enumerate(axes) if a == "z" and i != time]

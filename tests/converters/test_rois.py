@@ -61,7 +61,7 @@ def test_the_whole_line(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None
     with NWBHDF5IO(str(path), "r") as io:
         file = io.read()
         table = file.processing["ophys"]["ImageSegmentation"]["RY_IMG_0001_rois"]
-        assert table.description == "Regions of interest of RY_IMG_0001, drawn with ImageJ 1.54f"
+        assert table.description == "Regions of interest of RY_IMG_0001, made with ImageJ 1.54f"
         assert table.imaging_plane is file.imaging_planes["RY_IMG_0001_plane"]
         assert [series.name for series in table.reference_images] == ["RY_IMG_0001"]
         masks = [[(int(x), int(y)) for x, y, weight in table["pixel_mask"][row]] for row in range(3)]
@@ -155,7 +155,7 @@ def test_a_bad_file_of_regions_is_a_finding_on_its_cell(ds: Builder, capsys: pyt
         assert ds.output(NWB) is None
 
 
-@pytest.mark.parametrize("name", ["stat.npy", "masks.tif", "Rois.mat"])
+@pytest.mark.parametrize("name", ["Rois.mat", "regions.csv"])
 def test_other_formats_are_kept_and_said(ds: Builder, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     key = f"yuste/{DATE}/image/roi/{name}"
     ds.put(key, b"x")
@@ -163,7 +163,7 @@ def test_other_formats_are_kept_and_said(ds: Builder, name: str, capsys: pytest.
     status, found = run(capsys, "check", ds)
     assert status == 0
     assert found["image.roi_kept"]["severity"] == "warning"
-    assert "no ImageJ region" in found["image.roi_kept"]["message"]
+    assert "none of the regions that are read" in found["image.roi_kept"]["message"]
     assert main(["convert", str(ds.root)]) == 0
     with h5py.File(ds.output(NWB)) as file:
         assert not list(file["processing"])

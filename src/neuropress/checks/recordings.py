@@ -81,17 +81,21 @@ def check_roi_tool(image: Record, profile: Profile) -> Finding | None:
     return make_cell_finding("image.roi_tool", image, "roi_tool", "is blank, but file_path_roi is given")
 
 
+_REGIONS = (".roi", ".zip", ".npy", ".tif", ".tiff", ".png", ".hdf5", ".h5", "/")
+"""As the converter of regions has them."""
+
+
 def check_roi_file(image: Record, profile: Profile) -> Finding | None:
-    """Regions of interest are converted where they are ImageJ's, and the image is a movie."""
+    """Regions of interest are converted where a reader is likely to take them, and the image is a movie."""
     name, is_movie = str(image.values["file_path_roi"] or ""), image.values["frame_rate"] is not None
-    if not name or (is_movie and name.lower().endswith((".roi", ".zip"))):
+    if not name or (is_movie and name.lower().endswith(_REGIONS)):
         return None
     if not is_movie and image.values["image_type"] in ("voltage", "calcium"):
         return None  # that its frame_rate is blank is an error of its own
     if not is_movie:
         why = "belongs to an image without a frame_rate, and regions are converted with movies only"
     else:
-        why = "is no ImageJ region (.roi, or a .zip of them), and no other format of regions is read"
+        why = "is none of the regions that are read (ImageJ, suite2p, CaImAn, mask images, labels)"
     message = f"{why}; the file is kept as it is, and not converted"
     return make_cell_finding("image.roi_kept", image, "file_path_roi", message)
 

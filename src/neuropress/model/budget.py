@@ -145,6 +145,31 @@ ROI_RUNS = 2**21
 ROI_VERTICES = 2**18
 """Vertices that the curves of composite regions are flattened into."""
 
+PICKLE_BYTES = 256 * 2**20
+"""A NumPy file of objects: the regions of 1,000 cells have 16 MB."""
+
+PICKLE_STEPS = 8_000_000
+"""Opcodes of one pickle: 1,000 cells of suite2p have 260,000; a million takes a second."""
+
+PICKLE_STACK = 1_000_000
+"""Objects on its stack: pickles append to lists 1,000 at a time, tuples whole."""
+
+PICKLE_DEPTH = 64
+"""Levels of its containers."""
+
+PICKLE_TEXT = 16 * 2**20
+"""Bytes of all its texts."""
+
+REGION_COUNT = 100_000
+"""Regions of one segmentation."""
+
+MASK_BYTES = 256 * 2**20
+"""An image of regions, uncompressed: 1,000 planes of 512 x 512, or labels of 8,000 x 8,000."""
+
+TRACE_BYTES = 256 * 2**20
+TRACE_CELLS = 16_000_000
+"""Traces of regions as text, and the numbers in it: 1,000 regions over 16,000 frames."""
+
 SWC_BYTES = 64 * 2**20
 """A morphology as text."""
 

@@ -178,12 +178,15 @@ class Column:
         As the file states it; empty where it does not.
     ends
         Name of the array that says where each row's elements end in `array`; empty for one element a row.
+    meaning
+        What its elements are, for people; empty where the format does not say.
     """
 
     name: str
     array: str
     unit: str = ""
     ends: str = ""
+    meaning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,12 +202,12 @@ class DataTable(Content):
 
 @dataclass(frozen=True, slots=True)
 class Series(Content):
-    """Channels sampled together: an array with time along the first axis.
+    """Channels sampled together: an array with time along the first axis, or along the one that is named ``time``.
 
     Attributes
     ----------
     array
-        Name of the lazy array, (time,) or (time, channel).
+        Name of the lazy array, (time,) or (time, channel); regions' traces may be stored as (roi, time).
     rate
         Samples per second; None where `timestamps` are stored.
     timestamps

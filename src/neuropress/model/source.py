@@ -153,6 +153,13 @@ class Source:
         folder = self.key.rstrip("/")
         return tuple(key.removeprefix(f"{folder}/") for key in self.root.files(folder))
 
+    def list_keys(self) -> tuple[str, ...]:
+        """Keys of all files of the object: its own, or those at any depth below the folder; hidden ones left out."""
+        if not self.is_folder:
+            return (self.key,)
+        visible = (path for path in self.files() if not any(part.startswith(".") for part in path.split("/")))
+        return tuple(f"{self.key.rstrip('/')}/{path}" for path in visible)
+
     def stamp(self, key: str | None = None) -> Stamp:
         """The stamp of the object or of one of its members, recorded as touched.
 

@@ -84,6 +84,9 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         files = opener or stack.enter_context(RawArrays(config.sources()))
         opened, heard = [], []
         for name, record in (*wanted.jobs, *wanted.clocks):
+            if missing := find_missing_extra(name, record, config):
+                findings.append(waive(hide_for(missing, config.profile), wanted.waivers))
+                continue
             try:
                 one = _open_row(name, record, config, files)
             except Problem as bad:
@@ -141,6 +144,8 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
     With `build`, also whether the converter can make something of the file.
     """
     profile = config.profile
+    if missing := find_missing_extra(name, record, config):
+        return [hide_for(missing, profile)]
     with RawArrays(config.sources()) as files:
         try:
             opened = _open_row(name, record, config, files)
@@ -222,11 +227,32 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
-        source, held = files.open_source(key, config.find_options(key))
+        source, held = files.open_source(key, config.find_options(key), _list_purposes(name, record))
         name, contents = _choose_converter(name, record, source, held)
     except Problem as bad:
         raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
     return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))
+
+
+def find_missing_extra(name: str, record: Record, config: Config) -> Finding | None:
+    """The finding on a file that is missing and withholds nothing; None where it is there, or needed."""
+    if not getattr(load_converter(name), "IS_OPTIONAL", False):
+        return None
+    try:
+        config.sources().locate(raw_key(name, record, config.profile))
+    except Problem as bad:
+        if bad.finding.id != "file.missing":
+            return None
+        message = f"{bad.finding.message}; it is not the data file, so nothing is withheld"
+        place = record.place(raw_column(name, record))
+        return finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **place)
+    return None
+
+
+def _list_purposes(name: str, record: Record) -> set[str]:
+    """What the row's file may be opened for, by the converters that may take it."""
+    modules = map(load_converter, list_rivals(name, record) or [name])
+    return {purpose for module in modules for purpose in getattr(module, "PURPOSES", ())}
 
 
 def _choose_converter(
@@ -281,14 +307,10 @@ def _assemble_plan(
         remarks += found
         started = localize_start(job)
         remarks += nodes.add("session", session_converter.build([job]))
+    made = [(one, _make_job(load_converter(one.name), one, profile, started)) for one in opened]
     for name in dict.fromkeys(one.name for one in opened):
-        module = load_converter(name)
-        jobs = [
-            replace(_make_job(module, one, profile, started), beside=_list_beside(one, opened))
-            for one in opened
-            if one.name == name
-        ]
-        remarks += nodes.add(name, _with_options(module.build(jobs), config))
+        jobs = [replace(job, beside=_list_beside(one, made)) for one, job in made if one.name == name]
+        remarks += nodes.add(name, _with_options(load_converter(name).build(jobs), config))
     touched = (*opened, *heard)
     inputs: dict[str, Input] = {i.key: i for one in touched for i in one.source.inputs}
     plan = Plan(
@@ -325,10 +347,10 @@ def _make_job(module: Converter, opened: _Opened, profile: Profile, started: dat
     return Job(opened.record, column, opened.source.key, opened.contents, fields, profile, started)
 
 
-def _list_beside(opened: _Opened, everything: Iterable[_Opened]) -> dict[str, tuple[Content, ...]]:
-    """What the files in other columns of one row hold, by column."""
-    others = (other for other in everything if other.record is opened.record and other is not opened)
-    return {raw_column(other.name, other.record): other.contents for other in others}
+def _list_beside(opened: _Opened, everything: Iterable[tuple[_Opened, Job]]) -> dict[str, Job]:
+    """The jobs of other columns of one row, by column."""
+    others = ((one, job) for one, job in everything if one.record is opened.record and one is not opened)
+    return {raw_column(one.name, one.record): job for one, job in others}
 
 
 def _list_measured(opened: _Opened, facts: Mapping[str, str]) -> dict[str, tuple[Value, CellRef]]:

@@ -11,10 +11,10 @@ from ..model.finding import Problem
 from ..model.plan import SourceRow
 from ..model.provenance import Provenance
 from ..model.receipt import Receipt
-from ..model.source import SourceRoots
+from ..model.source import Source, SourceRoots
 from ..results import load_kind
 from ..storage.state import DigestCache
-from .build import raw_key
+from .build import find_missing_extra, raw_key
 from .mappings import collect_revisions
 from .targets import Wanted, digest_rows, source_rows
 
@@ -61,7 +61,11 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
         made = load_kind(wanted.target.kind).read_provenance(path)
     except Problem as bad:
         return Standing(State.NEW, bad.finding.message)
-    sources = {raw_key(name, record, config.profile) for name, record in (*wanted.jobs, *wanted.clocks)}
+    sources = {
+        raw_key(name, record, config.profile)
+        for name, record in (*wanted.jobs, *wanted.clocks)
+        if not find_missing_extra(name, record, config)
+    }
     reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
     if reason:
         return Standing(State.DATA, reason)
@@ -90,10 +94,17 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
             return f"{key} changed"
     for key in sorted(before):
         source = roots.locate(key)
-        extra = set(source.members()) - set(receipt.inputs) if source.is_folder else set()
+        extra = _list_members(source, receipt) - set(receipt.inputs) if source.is_folder else set()
         if extra:
             return f"{min(extra)} was added"
     return ""
+
+
+def _list_members(source: Source, receipt: Receipt) -> set[str]:
+    """The files of a folder, and those in its folders where some of these were read."""
+    folder = f"{source.key.rstrip('/')}/"
+    read = (key.removeprefix(folder) for key in receipt.inputs if key.startswith(folder))
+    return set(source.list_keys() if any("/" in path for path in read) else source.members())
 
 
 def _options_changed(receipt: Receipt, config: Config) -> str:

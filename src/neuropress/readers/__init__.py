@@ -15,7 +15,22 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, slices, sonata, swc, tiff
+from . import (
+    abf,
+    atf,
+    behavior_csv,
+    caiman,
+    genbank,
+    ibw,
+    imagej_roi,
+    masks,
+    slices,
+    sonata,
+    suite2p,
+    swc,
+    tiff,
+    traces,
+)
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -47,6 +62,10 @@ BUILT_IN = (
     behavior_csv.FORMAT,
     atf.FORMAT,
     sonata.FORMAT,
+    suite2p.FORMAT,
+    masks.FORMAT,
+    caiman.FORMAT,
+    traces.FORMAT,
 )
 
 COMMON = (

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 if TYPE_CHECKING:
@@ -123,7 +124,12 @@ class Format:
     suffixes
         How such files are called, in lower case. The name alone makes a claim only of a format without signatures.
     is_folder
-        Whether the raw object is a folder; every folder is claimed then.
+        Whether the raw object is a folder; every folder is claimed then that has one of `members`, or any without.
+    members
+        Paths of files within the folder by which it is known, ``*`` for any characters (``plane*/stat.npy``).
+    purpose
+        What alone such files are opened for (``masks``), where other readers read the same content for anything else.
+        It comes before those where a converter asks for it, and takes nothing where nobody does.
     probe
         Recognises the object where signature and name do not suffice: given the first 4 KiB and the name (a folder's
         ends in ``/``), a `Claim` or None.
@@ -139,13 +145,18 @@ class Format:
     signatures: tuple[bytes, ...] = ()
     suffixes: tuple[str, ...] = ()
     is_folder: bool = False
+    members: tuple[str, ...] = ()
+    purpose: str = ""
     probe: Callable[[bytes, str], Claim | None] | None = None
     options: tuple[Option, ...] = ()
     facts: tuple[Fact, ...] = ()
     findings: tuple[str, ...] = field(default=())
 
-    def claim(self, head: bytes, name: str) -> Claim | None:
-        """Whether the reader takes a raw object, by its first 4 KiB and its name."""
+    def claim(self, head: bytes, name: str, files: Sequence[str] = ()) -> Claim | None:
+        """Whether the reader takes a raw object, by its first 4 KiB and its name; of a folder by what lies in it."""
+        if name.endswith("/") and self.members:
+            known = next((path for path in files for one in self.members if fnmatchcase(path, one)), None)
+            return Claim(self.name, f"a folder with {known}") if known else None
         if self.probe is not None:
             return self.probe(head, name)
         if name.endswith("/"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -33,8 +33,13 @@ def find_format(name: str) -> Format:
     return known[name].value
 
 
-def choose_format(source: Source) -> Claim:
+def choose_format(source: Source, purposes: Collection[str] = ()) -> Claim:
     """Which reader takes a raw object, and why.
+
+    Parameters
+    ----------
+    purposes
+        What the object is opened for: readers for that alone come before all others (see `Format.purpose`).
 
     Raises
     ------
@@ -45,7 +50,9 @@ def choose_format(source: Source) -> Claim:
     if not source.is_folder and not head:
         raise problem("file.empty", f"{source.key} has no bytes", file=source.key)
     name = source.name + ("/" if source.is_folder else "")
-    claims, failures = _collect_claims(head, name, source.key)
+    files = source.files() if source.is_folder else ()
+    claims, failures = _collect_claims(head, name, source.key, files)
+    claims = _keep_suitable(claims, purposes)
     best = max((claim.strength for claim in claims), default=0)
     strongest = [claim for claim in claims if claim.strength == best]
     if not strongest and failures:
@@ -68,13 +75,20 @@ def _make_unknown_problem(source: Source, head: bytes, name: str) -> Problem:
     return problem("format.unknown", f"{source.key}: no reader knows this content (it begins {start})", file=source.key)
 
 
-def _collect_claims(head: bytes, name: str, key: str) -> tuple[list[Claim], list[Problem]]:
+def _keep_suitable(claims: Sequence[Claim], purposes: Collection[str]) -> list[Claim]:
+    """The claims of readers for one of the purposes, else of those for anything."""
+    known = get_registered_formats()
+    asked = [claim for claim in claims if known[claim.format].value.purpose in purposes]
+    return asked or [claim for claim in claims if not known[claim.format].value.purpose]
+
+
+def _collect_claims(head: bytes, name: str, key: str, files: Sequence[str]) -> tuple[list[Claim], list[Problem]]:
     """The claims of all readers, and the failures of plug-ins, which keep nobody else from reading the file."""
     claims, failures = [], []
     for format, entry in get_registered_formats().items():
         try:
             with _name_plugin_failures(format, key):
-                claim = entry.value.claim(head, name)
+                claim = entry.value.claim(head, name, files)
                 if claim is not None and (claim.format, claim.strength) not in ((format, 1), (format, 2)):
                     raise TypeError(f"its probe answers {claim!r}")
         except Problem as failure:
@@ -100,10 +114,12 @@ def _name_plugin_failures(format: str, key: str) -> Iterator[None]:
         raise problem("plugin.failed", message, file=key) from error
 
 
-def read(source: Source, options: Mapping[str, Any] | None = None) -> tuple[Content, ...]:
+def read(
+    source: Source, options: Mapping[str, Any] | None = None, purposes: Collection[str] = ()
+) -> tuple[Content, ...]:
     """Contents of a raw object, by the reader that claims it, or by the one that ``options["reader"]`` names."""
     stated = dict(options or {})
-    name = stated.pop("reader", None) or choose_format(source).format
+    name = stated.pop("reader", None) or choose_format(source, purposes).format
     return _read_as_format(name, source, stated)
 
 
@@ -196,10 +212,12 @@ class RawArrays:
             block = array.read(spec.index.source_selection(selection))
         return spec.from_source(block)
 
-    def open_source(self, key: str, options: Mapping[str, Any]) -> tuple[Source, tuple[Content, ...]]:
+    def open_source(
+        self, key: str, options: Mapping[str, Any], purposes: Collection[str] = ()
+    ) -> tuple[Source, tuple[Content, ...]]:
         """A raw object and what it holds, headers only; its arrays are read later. Raises `Problem`."""
         source = self.roots.locate(key)
-        contents = read(source, options)
+        contents = read(source, options, purposes)
         for content in contents:
             self._open[_opening(key, content.format, options)] = (source, contents)
         if not contents:

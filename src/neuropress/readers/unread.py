@@ -46,7 +46,11 @@ UNREAD = (
     UnreadFormat("an MRC map", _AS_TIFF.format("IMOD: mrc2tif, or Fiji"), ((208, b"MAP "),)),
     UnreadFormat("a Gatan DM3 or DM4", _AS_TIFF.format("DigitalMicrograph, or Fiji"), (), (".dm3", ".dm4")),
     UnreadFormat("an Imaris IMS", _AS_TIFF.format("Imaris, or Fiji"), (), (".ims",)),
-    UnreadFormat("a NumPy array", "Save images as TIFF: tifffile.imwrite(path, array).", ((0, b"\x93NUMPY"),)),
+    UnreadFormat(
+        "a NumPy array",
+        "Name regions in file_path_roi, traces in file_path_processed. Save images as TIFF: tifffile.imwrite.",
+        ((0, b"\x93NUMPY"),),
+    ),
     UnreadFormat("a MATLAB file", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 5.0 MAT-file"),)),
     UnreadFormat("a MATLAB 7.3 file (HDF5)", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 7.3 MAT-file"),)),
     UnreadFormat("an AxoGraph file", _AS_ABF, ((0, b"AxGr"), (0, b"axgx"))),

@@ -282,7 +282,7 @@ def _take_stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
         key = raw_key(name, record, config.profile)
         try:
             source = roots.locate(key)
-            for member in source.members() if source.is_folder else (key,):
+            for member in source.list_keys():
                 found[member] = source.stamp(member)
         except (Problem, OSError):
             continue  # planning tells of it

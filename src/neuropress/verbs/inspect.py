@@ -97,8 +97,8 @@ def inspect_file(path: Path, options: Mapping[str, Any] | None = None) -> Inspec
         format, why = claim.format, claim.reason
     title = find_format(format).title
     contents = read_contents(source, stated)
-    members = source.members() if source.is_folder else (source.key,)
-    return Inspection(path, format, title, why, sum(source.size(key) for key in members), contents)
+    nbytes = sum(source.size(key) for key in source.list_keys())
+    return Inspection(path, format, title, why, nbytes, contents)
 
 
 def _describe_content(content: Content) -> dict[str, Any]:

@@ -68,7 +68,10 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[DataTable, ...]:
         },
         arrays=_make_arrays(source, stamp, regions),
         warnings=tuple(_list_warnings(source.key, regions, notes, others)),
-        columns=tuple(Column(name, name, ends="ends" if name == "pixels" else "") for name in ("pixels", *_COLUMNS)),
+        columns=(
+            Column("pixel_mask", "pixels", ends="ends"),
+            *(Column(name, array, meaning=meaning) for array, (name, meaning) in _COLUMNS.items()),
+        ),
     )
     return (table,)
 
@@ -143,7 +146,17 @@ def _list_names(names: Sequence[str]) -> str:
     return ", ".join(name[:80] for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
-_COLUMNS = ("name", "kind", "position", "channel", "slice", "frame", "group")
+_FROM_1 = "that the region was drawn on, from 1; 0 where the file does not say"
+_COLUMNS = {
+    "name": ("roi_name", "Name of the region in the file"),
+    "kind": ("roi_kind", "What the region was drawn as; of lines and points, masks are the pixels along them"),
+    "position": ("stack_position", f"Image of the stack {_FROM_1}"),
+    "channel": ("channel", f"Channel {_FROM_1}"),
+    "slice": ("slice", f"Depth {_FROM_1}"),
+    "frame": ("frame", f"Frame {_FROM_1}"),
+    "group": ("group", "Group that the region was put into; 0 for none"),
+}
+"""Array -> name and meaning of the column."""
 
 
 def _make_arrays(source: Source, stamp: Stamp, regions: Sequence[_Region]) -> dict[str, LazyArray]:
@@ -158,7 +171,7 @@ def _make_arrays(source: Source, stamp: Stamp, regions: Sequence[_Region]) -> di
         "name": _make_array("name", np.array([region.name for region in regions], TEXT)),
         "kind": _make_array("kind", np.array([region.roi.kind for region in regions], TEXT)),
     }
-    for name in _COLUMNS[2:]:
+    for name in list(_COLUMNS)[2:]:
         arrays[name] = _make_array(name, np.array([getattr(region.roi, name) for region in regions], "<i4"))
     return arrays
 
