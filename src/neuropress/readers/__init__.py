@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, slices, swc, tiff
+from . import abf, atf, behavior_csv, czi, genbank, ibw, imagej_roi, nd2, slices, swc, tiff
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -46,6 +46,8 @@ BUILT_IN = (
     imagej_roi.FORMAT,
     behavior_csv.FORMAT,
     atf.FORMAT,
+    czi.FORMAT,
+    nd2.FORMAT,
 )
 
 COMMON = (
