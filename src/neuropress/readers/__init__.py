@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, czi, genbank, ibw, imagej_roi, nd2, slices, swc, tiff
+from . import abf, atf, behavior_csv, czi, genbank, ibw, imagej_roi, lif, nd2, slices, swc, tiff
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -47,6 +47,7 @@ BUILT_IN = (
     behavior_csv.FORMAT,
     atf.FORMAT,
     czi.FORMAT,
+    lif.FORMAT,
     nd2.FORMAT,
 )
 
