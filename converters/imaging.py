@@ -25,9 +25,10 @@ from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
 from . import Built, Job, describe_image_choice, make_constant
+from ._frame_times import read_frame_times
 
 NAME = "imaging"
-REVISION = 4
+REVISION = 5
 TABLES: tuple[str, ...] = ("image",)
 COLUMN: Mapping[str, str] = {"image": "file_path_raw"}
 TARGET = "session"
@@ -127,6 +128,9 @@ class _MovieConverter:
             raise self._make_problem("image.contents", describe_image_choice(job))
         self.image: Image = job.contents[0]
         self.pixels = self.image.arrays["pixels"]
+        clock = self.image.acquired
+        self.delay = job.measure_delay(clock) if clock else None
+        self.times = read_frame_times(self.image, self.delay)
         self.plane, self.series = list_places(job.record, self.image)
 
     def add_nodes(self) -> None:
@@ -143,6 +147,7 @@ class _MovieConverter:
             Node(self.plane, "ImagingPlane", self._build_plane_fields(), {"device": device, "optical_channel": optical})
         )
         shared = self._build_series_fields(kind)
+        times = self._add_frame_times(shared, time)
         for place, (name, (axis, number)) in zip(self.series, names.items(), strict=True):
             index, depth = _build_index_map(self.pixels, time, axis, number)
             self.session.nodes.append(
@@ -151,9 +156,15 @@ class _MovieConverter:
                     kind,
                     {**self._add_channel_name(shared, name), "dimension": self._make_dimension(depth)},
                     {"device": device} if kind == PLAIN else {"imaging_plane": self.plane},
-                    {"data": self._make_array(index)},
+                    {"data": self._make_array(index), **times},
                 )
             )
+
+    def _add_frame_times(self, fields: dict[str, Field], time: int) -> dict[str, ArraySpec]:
+        """The frames' own times in place of the table's rate, where the file has them; the arrays of each series."""
+        if self.pixels.axes[time] != "t":
+            return {}
+        return self.times.add_to(self.job, self.image, fields) if self.times else {}
 
     def _find_time_axis(self) -> int:
         """The axis of the frames: the declared one, else the only open one (the row has a frame rate)."""
@@ -161,6 +172,8 @@ class _MovieConverter:
         rest = [a for a in axes if a not in "yxcs"]
         extents = " ".join(f"{a}={n}" for a, n in zip(axes, self.pixels.shape, strict=True))
         stated_axes = f"the axes of {self.job.source} are {extents}"
+        if "c" in axes and "s" in axes:
+            raise self._make_problem("image.axes", f"{stated_axes}; channels in colours have no place in a movie")
         if unknown := sorted(set(rest) - set("tzq")):
             raise self._make_problem("image.axes", f"{stated_axes}; axis {unknown[0]} has no place in a movie")
         if rest.count("q") + rest.count("t") > 1:
@@ -252,11 +265,13 @@ class _MovieConverter:
         fields["format"] = make_constant(NAME, "format", "raw")
         start = self._compute_start()
         if start is None:
-            message = (
-                f"{self.job.source} has no clock of its own near the session's start; starting_time is written as 0"
-            )
+            counted = "starting_time 0 is no measurement"
+            written = "starting_time is written as 0"
+            if self.times and self.times.rate is None:
+                counted = written = "its times count from the begin of its acquisition"
+            message = f"{self.job.source} has no clock of its own near the session's start; {written}"
             self._add_finding("image.alignment", message, "file_path_raw")
-            self._add_comment(fields, "alignment unknown: starting_time 0 is no measurement")
+            self._add_comment(fields, f"alignment unknown: {counted}")
             start = make_constant(NAME, "starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
@@ -275,11 +290,12 @@ class _MovieConverter:
 
     def _compute_start(self) -> Field | None:
         """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""
-        clock = self.image.acquired
-        delay = self.job.measure_delay(clock) if clock else None
+        clock, delay = self.image.acquired, self.delay
         if clock is None or delay is None:
             return None
         seconds = float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
+        if self.times:
+            seconds = self.times.first
         return Field(
             seconds,
             "imaging:starting_time",

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, czi, genbank, ibw, imagej_roi, lif, nd2, slices, swc, tiff
+from . import abf, atf, behavior_csv, czi, genbank, ibw, imagej_roi, lif, nd2, oif, slices, swc, tiff
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -49,6 +49,7 @@ BUILT_IN = (
     czi.FORMAT,
     lif.FORMAT,
     nd2.FORMAT,
+    oif.FORMAT,
 )
 
 COMMON = (

@@ -32,7 +32,7 @@ class CziXml:
         self._root = root
 
     def find_scaling(self, axis: str) -> Decimal | None:
-        """um per pixel along X, Y or Z."""
+        """Um per pixel along X, Y or Z."""
         for distance in self._root.iterfind("Metadata/Scaling/Items/Distance"):
             value = parse_decimal(distance.findtext("Value", ""))
             if distance.get("Id") == axis and value and value > 0:

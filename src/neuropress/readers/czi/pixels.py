@@ -40,9 +40,7 @@ class TilePlanes:
         Type of a sample and samples of a pixel, which become the last axis where they are several.
     """
 
-    def __init__(
-        self, files: OpenFiles, key: str, size: int, scene: Scene, dtype: np.dtype[Any], samples: int
-    ) -> None:
+    def __init__(self, files: OpenFiles, key: str, size: int, scene: Scene, dtype: np.dtype[Any], samples: int) -> None:
         self._files, self._key, self._size, self._scene = files, key, size, scene
         self._dtype, self._samples = dtype.newbyteorder("<"), samples
         self._places: dict[int, tuple[int, int]] = {}

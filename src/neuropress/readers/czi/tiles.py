@@ -184,7 +184,9 @@ def _measure_layout(tiles: Sequence[Tile], height: int, width: int, key: str) ->
         by_index[tile.index].append(tile)
     for index, same in by_index.items():
         if len(same) > _EXACT_TILES or (len(same) > 1 and _count_pixels(same)[0]):
-            message = f"{key}: {len(same)} tiles with the index {index} overlap; which one is to be seen, it does not say"
+            message = (
+                f"{key}: {len(same)} tiles with the index {index} overlap; which one is to be seen, it does not say"
+            )
             raise problem("microscope.mosaic", message, file=key)
     if len(tiles) > _EXACT_TILES:
         area = sum(tile.height * tile.width for tile in tiles)

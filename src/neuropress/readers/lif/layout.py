@@ -158,14 +158,14 @@ def list_stamps(element: ElementTree.Element) -> list[int]:
 
 
 def measure_um(dimension: Dimension | None) -> Decimal | None:
-    """um between the elements of a dimension of space."""
+    """Distance of the elements of a dimension of space, in um."""
     um = get_um_per_unit(dimension.unit) if dimension else None
     spacing = dimension.spacing if dimension else None
     return spacing * um if spacing and um else None
 
 
 def measure_seconds(dimension: Dimension | None) -> Decimal | None:
-    """Seconds between the elements of a dimension of time."""
+    """Distance of the elements of a dimension of time, in seconds."""
     seconds = get_seconds_per_unit(dimension.unit) if dimension else None
     spacing = dimension.spacing if dimension else None
     return spacing * seconds if spacing and seconds else None

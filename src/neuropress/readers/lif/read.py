@@ -132,9 +132,7 @@ def _check_layout(entry: _Entry, key: str) -> None:
 class _LifReader:
     """One project while its images are built."""
 
-    def __init__(
-        self, source: Source, options: Mapping[str, Any], files: OpenFiles, warnings: Sequence[str]
-    ) -> None:
+    def __init__(self, source: Source, options: Mapping[str, Any], files: OpenFiles, warnings: Sequence[str]) -> None:
         self.key, self.options, self.files, self.warnings = source.key, options, files, warnings
 
     def build_image(self, entry: _Entry, number: int, part: tuple[str, int], total: int) -> Image:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..images import IMAGE_FACTS
 from ..format import Fact
+from ..images import IMAGE_FACTS
 
 FACTS: tuple[Fact, ...] = tuple(fact for fact in IMAGE_FACTS if fact.name != "photometric")
 

@@ -75,7 +75,8 @@ class _Header:
 
 def _read_header(library: Any, file: HeaderFile, warnings: list[str]) -> _Header:
     with guard_library("nd2", file, warnings), _opened(library, file) as nd2:
-        loops, names = [], tuple[str, ...]()
+        loops: list[tuple[str, int]] = []
+        names: tuple[str, ...] = ()
         for loop in nd2.experiment:
             axis = _LOOPS.get(str(loop.type), "")
             if not axis or axis in dict(loops):
@@ -287,7 +288,7 @@ class _Nd2Reader:
             return None
         stored = self.arrays[_TIMES]
         firsts = np.moveaxis(numbers, axes.index("t"), 0).reshape(numbers.shape[axes.index("t")], -1)[:, 0]
-        times = stored[firsts[firsts < len(stored)]].astype("<f8")
+        times: np.ndarray = stored[firsts[firsts < len(stored)]].astype("<f8")
         if not check_times(meta, times, len(firsts), "frame times"):
             return None
         set_frame_rate(meta, times, "0.001")
