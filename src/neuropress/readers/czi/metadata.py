@@ -36,7 +36,7 @@ class CziXml:
         for distance in self._root.iterfind("Metadata/Scaling/Items/Distance"):
             value = parse_decimal(distance.findtext("Value", ""))
             if distance.get("Id") == axis and value and value > 0:
-                return value * _UM_PER_METRE
+                return (value * _UM_PER_METRE).normalize()
         return None
 
     def find_start(self) -> datetime | None:

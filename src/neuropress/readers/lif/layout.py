@@ -161,7 +161,7 @@ def measure_um(dimension: Dimension | None) -> Decimal | None:
     """Distance of the elements of a dimension of space, in um."""
     um = get_um_per_unit(dimension.unit) if dimension else None
     spacing = dimension.spacing if dimension else None
-    return spacing * um if spacing and um else None
+    return (spacing * um).normalize() if spacing and um else None
 
 
 def measure_seconds(dimension: Dimension | None) -> Decimal | None:

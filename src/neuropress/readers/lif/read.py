@@ -37,7 +37,6 @@ class _Entry:
     path: str
     element: ElementTree.Element
     start: int
-    size: int
     layout: Layout
     channels: tuple[str, ...]
 
@@ -106,26 +105,26 @@ def _list_entries(library: Any, file: HeaderFile, warnings: list[str]) -> list[_
                 message = f"{file.key}: the pixels of its image {image.path!r} ({stated} bytes) are not there"
                 raise problem("microscope.truncated", message, file=file.key)
             layout = read_layout(image.xml_element, image.dtype, file.key, image.path)
+            _check_layout(layout, blocks[id].size, image.path, file.key)
+            # Only now: the library makes an array of each dimension's coordinates, however long it is said to be.
             names = tuple(str(name) for name in image.coords.get("C", ())) or list_colours(image.xml_element)
-            entries.append(_Entry(image.path, image.xml_element, blocks[id].offset, blocks[id].size, layout, names))
-            _check_layout(entries[-1], file.key)
+            entries.append(_Entry(image.path, image.xml_element, blocks[id].offset, layout, names))
     if sum(len(entry.layout.list_parts()) for entry in entries) > _MOST_IMAGES:
         raise problem("image.hostile", f"{file.key} describes more than {_MOST_IMAGES} images", file=file.key)
     return entries
 
 
-def _check_layout(entry: _Entry, key: str) -> None:
+def _check_layout(layout: Layout, size: int, name: str, key: str) -> None:
     """Whether all pixels that an image describes lie in its block."""
-    layout = entry.layout
     counts = [d.count for d in layout.dimensions.values()]
     # Pixels that share their bytes are a wrong layout, too.
-    check_extents([*counts, len(layout.channels)], layout.dtype, entry.size, key)
+    check_extents([*counts, len(layout.channels)], layout.dtype, size, key)
     shape, strides = layout.plane
     steps = [(d.count, d.step) for n, d in layout.dimensions.items() if n not in (X, Y)]
     last = sum((count - 1) * step for count, step in steps) + max(layout.channels)
     end = last + measure_span(shape, strides, layout.dtype.itemsize)
-    if any(step < 0 for _, step in steps) or min(strides) < 1 or end > entry.size:
-        message = f"{key}: the pixels of its image {entry.path!r} reach to byte {end} of {entry.size}"
+    if any(step < 0 for _, step in steps) or min(*strides, min(layout.channels) + 1) < 1 or end > size:
+        message = f"{key}: the pixels of its image {name!r} reach to byte {end} of {size}"
         raise problem("microscope.damaged", message, file=key)
 
 

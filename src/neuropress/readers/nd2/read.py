@@ -92,10 +92,20 @@ def _read_header(library: Any, file: HeaderFile, warnings: list[str]) -> _Header
             "text": dict(nd2.text_info),
             "metadata": nd2.unstructured_metadata(),
         }
+        channels = _read_channels(nd2, warnings)
         day = _find_julian_day(stated["metadata"])
-        return _Header(
-            nd2.attributes, tuple(loops), names, tuple(nd2.metadata.channels or ()), day, convert_to_json(stated)
+        return _Header(nd2.attributes, tuple(loops), names, channels, day, convert_to_json(stated))
+
+
+def _read_channels(nd2: Any, warnings: list[str]) -> tuple[Any, ...]:
+    """Names and optics of the channels; without them the pixels are as good."""
+    try:
+        return tuple(nd2.metadata.channels or ())
+    except Exception as error:  # noqa: BLE001 - the library fails on odd filters with whatever it meets
+        warnings.append(
+            f"names, optics and pixel size of its channels cannot be read ({type(error).__name__}: {error})"
         )
+        return ()
 
 
 def _opened(library: Any, file: HeaderFile) -> Any:

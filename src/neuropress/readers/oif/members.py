@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -27,6 +28,10 @@ class Members(Protocol):
 
     def read_main(self) -> bytes:
         """The main file."""
+        ...
+
+    def close(self) -> None:
+        """Close what is open."""
         ...
 
 
@@ -57,24 +62,35 @@ class FolderMembers:
         """The main file itself."""
         return _check_main(self._source.read(), self._source.key)
 
+    def close(self) -> None:
+        """Nothing is open between two planes."""
+
 
 class OleMembers:
-    """Members of an OIB; the library reads OLE files of this machine only.
+    """Members of an OIB: streams of an OLE file, which ``OibInfo.txt`` in it names.
 
     Raises
     ------
     Problem
-        ``microscope.damaged``; ``file.remote``: it lies in a bucket.
+        ``microscope.damaged``
     """
 
     def __init__(self, library: Any, source: Source, warnings: list[str]) -> None:
-        self._source, self._library = source, library
-        self._stamp = source.stamp()
-        path = source.path()
-        with HeaderFile(source) as file, guard_library("oiffile", file, warnings):
-            self._system = library.OibFileSystem(path)
-            paths = [str(name) for name in self._system.files()]
-        self._paths = {PurePosixPath(path.replace("\\", "/")).name: path for path in paths}
+        self._source = source
+        self._lock = threading.Lock()
+        self._file = HeaderFile(source)
+        self._stamp = self._file.file_stamp
+        try:
+            with guard_library("oiffile", self._file, warnings):
+                self._streams = _open_compound(library, self._file)
+                info = library.SettingsFile(self._streams.open_file("OibInfo.txt"), "OibInfo.txt")["OibSaveInfo"]
+                places = {PurePosixPath(str(place)).name: str(place) for place in self._streams.files()}
+                named = {str(name): places[key] for key, name in info.items() if str(key).startswith("Stream")}
+                self._main = named[str(info[info["MainFileName"]])]
+        except BaseException:
+            self._file.close()
+            raise
+        self._paths = {PurePosixPath(name.replace("\\", "/")).name: place for name, place in named.items()}
         self.names = tuple(sorted(self._paths))
 
     def open(self, name: str) -> Source:
@@ -83,23 +99,31 @@ class OleMembers:
 
     def read_main(self) -> bytes:
         """The stream that the OIB names as its main file."""
-        return _check_main(self.read(str(self._system.mainfile)), self._source.key)
+        return _check_main(self._read(self._main), self._source.key)
 
-    def read(self, path: str) -> bytes:
-        """All bytes of a member."""
-        check_unchanged(self._source.root.stamp(self._source.key) or self._stamp, self._stamp, self._source.key)
+    def _read(self, place: str) -> bytes:
+        """All bytes of a stream."""
+        with self._lock:
+            if self._file.closed:  # a later read opens anew
+                self._file = self._streams._fh = HeaderFile(self._source)
+        check_unchanged(self._file.file_stamp, self._stamp, self._source.key)
+        check_unchanged(self._source.stamp(), self._stamp, self._source.key)
         try:
-            with self._system.open_file(path) as file:
-                return bytes(file.read())
-        except (Problem, MemoryError):
+            with self._streams.open_file(place) as stream:
+                return bytes(stream.read())
+        except Problem:
             raise
-        except Exception as error:
-            message = f"{self._source.key}: its part {path} cannot be read ({type(error).__name__}: {str(error)[:200]})"
+        except (Exception, MemoryError) as error:
+            if self._file.failure:
+                raise self._file.failure from error
+            message = (
+                f"{self._source.key}: its part {place} cannot be read ({type(error).__name__}: {str(error)[:200]})"
+            )
             raise problem("microscope.damaged", message, file=self._source.key) from error
 
     def read_member(self, name: str) -> bytes:
         """All bytes of a member, by its name."""
-        return self.read(self._paths[name])
+        return self._read(self._paths[name])
 
     @property
     def stamp(self) -> Stamp:
@@ -108,7 +132,16 @@ class OleMembers:
 
     def close(self) -> None:
         """Close the OIB."""
-        self._system.close()
+        self._file.close()
+
+
+def _open_compound(library: Any, file: HeaderFile) -> Any:
+    """The library's OLE file on a file that is open: its own constructor takes files of this machine only."""
+    compound = library.CompoundFile.__new__(library.CompoundFile)
+    compound.filename, compound._fh, compound._lock = file.key, file, threading.Lock()
+    file.seek(0)
+    compound._fromfile()
+    return compound
 
 
 class _OleBytes(io.BytesIO):

@@ -50,15 +50,19 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
     ------
     Problem
         ``oif.member``, ``microscope.damaged``, ``image.unsupported``, ``image.axes``, ``format.library``, what the
-        reader of TIFF pages finds in a plane, and ``file.remote`` for an OIB in a bucket.
+        reader of TIFF pages finds in a plane.
     """
     library = import_library("oiffile", source.key)
     warnings: list[str] = []
     with source.open() as file:
         is_ole = file.read(len(OLE)) == OLE
     members: Members = OleMembers(library, source, warnings) if is_ole else FolderMembers(source)
-    settings = parse_settings(library, members.read_main(), source.key)
-    return (_OifReader(source, options, members, settings, warnings).build_image(),)
+    try:
+        settings = parse_settings(library, members.read_main(), source.key)
+        return (_OifReader(source, options, members, settings, warnings).build_image(),)
+    except BaseException:
+        members.close()
+        raise
 
 
 class _OifReader:
@@ -95,7 +99,6 @@ class _OifReader:
         shape = (*counts, *plane)
         set_sizes(self.meta, axes, shape)
         self._set_calibration(lead)
-        close = self.members.close if isinstance(self.members, OleMembers) else (lambda: None)
         planes = _MemberPlanes(self.key, self.members, self.planes, tuple(counts), page.shape, page.dtype)
         return Image(
             name="",
@@ -104,7 +107,7 @@ class _OifReader:
             header=convert_to_json({"settings": self.settings}),
             arrays={"pixels": build_plane_array(planes, axes, shape, plane, page.dtype)},
             warnings=tuple(self.meta.warnings),
-            close=close,
+            close=self.members.close,
             spacing=self.meta.spacing,
             channels=self._list_channels(),
             acquired=self._find_start(),
@@ -171,7 +174,7 @@ class _OifReader:
             step = self._measure_step(axis)
             um, seconds = get_um_per_unit(unit.strip('"')), get_seconds_per_unit(unit.strip('"'))
             if letter == "Z" and letter in lead and step and um:
-                self.meta.spacing["z"] = step * um
+                self.meta.spacing["z"] = (step * um).normalize()
             if letter == "T" and letter in lead and step and seconds:
                 self.meta.facts["frame_rate"] = format_decimal(divide(1, step * seconds))
         lines = [self._get(f"Channel {n} Parameters", "ExcitationWavelength") for n in range(1, 9)]
