@@ -54,6 +54,37 @@ def _make_loops(loops: Sequence[tuple[str, int]], names: Sequence[str]) -> dict[
     return inner
 
 
+def _make_headers(frames: np.ndarray, channels: Sequence[str], padding: int, deflate: bool) -> dict[bytes, Any]:
+    """What is said of frames and channels."""
+    count, height, width, components = frames.shape
+    item = frames.dtype.itemsize
+    planes = {
+        f"a{i}": {
+            "uiCompCount": components // len(channels),
+            "uiSampleIndex": 0,
+            "pFluorescentProbe": {"m_ExcitationSpectrum": {"uiCount": 0}, "m_EmissionSpectrum": {"uiCount": 0}},
+            "sDescription": name,
+        }
+        for i, name in enumerate(channels)
+    }
+    return {
+        b"ImageAttributesLV!": {
+            "SLxImageAttributes": {
+                "uiWidth": width, "uiWidthBytes": width * components * item + padding, "uiHeight": height,
+                "uiComp": components, "uiBpcInMemory": item * 8, "uiBpcSignificant": item * 8,
+                "uiSequenceCount": count, "eCompression": 0 if deflate else 2,
+            }
+        },
+        b"ImageMetadataSeqLV|0!": {
+            "SLxPictureMetadata": {
+                "dTimeMSec": 0.0, "dTimeAbsolute": 2460847.0625, "bCalibrated": True, "dCalibration": 0.25,
+                "dObjectiveMag": 40.0, "dObjectiveNA": 1.15,
+                "sPicturePlanes": {"uiCount": len(channels), "uiCompCount": components, "sPlaneNew": planes},
+            }
+        },
+    }  # fmt: skip
+
+
 def write_nd2(
     path: Path,
     frames: np.ndarray,
@@ -81,40 +112,19 @@ def write_nd2(
     absent
         Numbers of frames that are left out.
     """
-    count, height, width, components = frames.shape
-    item = frames.dtype.itemsize
-    planes = {
-        f"a{i}": {
-            "uiCompCount": components // len(channels),
-            "uiSampleIndex": 0,
-            "pFluorescentProbe": {"m_ExcitationSpectrum": {"uiCount": 0}, "m_EmissionSpectrum": {"uiCount": 0}},
-            "sDescription": name,
-        }
-        for i, name in enumerate(channels)
-    }
-    headers: dict[bytes, Any] = {
-        b"ImageAttributesLV!": {
-            "SLxImageAttributes": {
-                "uiWidth": width, "uiWidthBytes": width * components * item + padding, "uiHeight": height,
-                "uiComp": components, "uiBpcInMemory": item * 8, "uiBpcSignificant": item * 8,
-                "uiSequenceCount": count, "eCompression": 0 if deflate else 2,
-            }
-        },
-        b"ImageMetadataSeqLV|0!": {
-            "SLxPictureMetadata": {
-                "dTimeMSec": 0.0, "dTimeAbsolute": 2460847.0625, "bCalibrated": True, "dCalibration": 0.25,
-                "dObjectiveMag": 40.0, "dObjectiveNA": 1.15,
-                "sPicturePlanes": {"uiCount": len(channels), "uiCompCount": components, "sPlaneNew": planes},
-            }
-        },
-    }  # fmt: skip
+    headers = _make_headers(frames, channels, padding, deflate)
     if loops:
         headers[b"ImageMetadataLV!"] = {"SLxExperiment": _make_loops(loops, names)}
     chunks = {name: _encode_value(*next(iter(value.items()))) for name, value in headers.items()}
-    for number in range(count):
+    for number in range(len(frames)):
         if number in absent:
             continue
-        rows = np.ascontiguousarray(frames[number]).reshape(height, -1).view(np.uint8).reshape(height, -1)
+        rows = (
+            np.ascontiguousarray(frames[number])
+            .reshape(frames.shape[1], -1)
+            .view(np.uint8)
+            .reshape(frames.shape[1], -1)
+        )
         data = np.pad(rows, ((0, 0), (0, padding))).tobytes()
         chunks[b"ImageDataSeq|%d!" % number] = struct.pack("<d", 0.0) + (zlib.compress(data) if deflate else data)
     if len(times):

@@ -28,5 +28,5 @@ FORMAT = Format(
     probe=probe,
     options=(AXES,),
     facts=FACTS,
-    findings=(*IMAGE_FINDINGS, "microscope.damaged", "oif.member"),
+    findings=(*IMAGE_FINDINGS, "microscope.damaged", "microscope.truncated", "oif.member"),
 )
