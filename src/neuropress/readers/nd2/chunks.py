@@ -95,6 +95,11 @@ def parse_chunk_header(head: bytes, at: int, name: bytes, size: int, key: str) -
     return Chunk(at, start, length)
 
 
+def is_header(name: bytes) -> bool:
+    """Whether a chunk has metadata of the images, which the library decodes as a whole."""
+    return name.startswith(b"Image") and not name.startswith(FRAME)
+
+
 def check_headers(file: HeaderFile, offsets: Mapping[bytes, int]) -> None:
     """Whether what the library will parse as a header is of a size that headers have, unpacked too.
 
@@ -104,7 +109,7 @@ def check_headers(file: HeaderFile, offsets: Mapping[bytes, int]) -> None:
         ``image.hostile``, and as `read_chunk_header` does.
     """
     for name, at in offsets.items():
-        if not name.startswith(b"Image") or name.startswith(FRAME):
+        if not is_header(name):
             continue
         place = read_chunk_header(file, at, name)
         if place.length > budget.HEADER_TEXT:

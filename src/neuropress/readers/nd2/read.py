@@ -27,7 +27,7 @@ from ..microscopes.library import HeaderFile, guard_library, import_library
 from ..microscopes.planes import StridedPlanes, build_times, check_extents, measure_span
 from ..tiff.tags import convert_to_json
 from . import FORMAT, SIGNATURE
-from .chunks import FRAME, check_headers, parse_chunk_header, read_chunk_header, read_chunk_map
+from .chunks import FRAME, check_headers, is_header, parse_chunk_header, read_chunk_header, read_chunk_map
 
 _LOOPS = {"TimeLoop": "t", "NETimeLoop": "t", "XYPosLoop": "p", "ZStackLoop": "z"}
 _TIMES = b"CustomData|AcqTimesCache!"
@@ -57,7 +57,8 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
         check_headers(file, offsets)
         arrays = {name: _read_numbers(file, offsets, name) for name in (_TIMES, _EXPOSURE)}
         warnings: list[str] = []
-        header = _read_header(library, file, warnings)  # last: the library closes the file
+        parts = {name[:-1].decode("latin-1") for name in offsets if is_header(name)}
+        header = _read_header(library, file, parts, warnings)  # last: the library closes the file
         return _Nd2Reader(source, options, file, offsets, header, arrays, warnings).build_images()
 
 
@@ -73,7 +74,8 @@ class _Header:
     stated: Mapping[str, Any]
 
 
-def _read_header(library: Any, file: HeaderFile, warnings: list[str]) -> _Header:
+def _read_header(library: Any, file: HeaderFile, parts: set[str], warnings: list[str]) -> _Header:
+    """What the library says; of further parts (thumbnails, downsampled colours, other programs') nothing is loaded."""
     with guard_library("nd2", file, warnings), _opened(library, file) as nd2:
         loops: list[tuple[str, int]] = []
         names: tuple[str, ...] = ()
@@ -90,7 +92,7 @@ def _read_header(library: Any, file: HeaderFile, warnings: list[str]) -> _Header
             "version": ".".join(str(n) for n in nd2.version),
             "attributes": nd2.attributes._asdict(),
             "text": dict(nd2.text_info),
-            "metadata": nd2.unstructured_metadata(),
+            "metadata": nd2.unstructured_metadata(include=parts),
         }
         channels = _read_channels(nd2, warnings)
         day = _find_julian_day(stated["metadata"])
