@@ -36,6 +36,7 @@ BASE_IMPORTS = ("neuropress", "pynwb", "zarr", "tifffile", "imagecodecs", "nwbin
 EXTRA_IMPORTS = {
     "aws": ("botocore.session",),
     "independent": ("neo", "pyabf", "PIL.Image"),
+    "microscopes": ("czifile", "liffile", "nd2", "oiffile"),
     "postgres": ("psycopg",),
     "xlsx": ("openpyxl",),
 }

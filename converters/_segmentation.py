@@ -48,14 +48,16 @@ class Movie:
         width, height = (pixels.shape[pixels.axes.index(axis)] for axis in "xy")
         return width, height
 
-    def make_timing(self) -> dict[str, Field]:
-        """Rate, starting time and what is known of the alignment, as the movie's own series have them."""
+    def make_timing(self) -> tuple[dict[str, Field], dict[str, ArraySpec]]:
+        """Fields and arrays of time, and what is known of the alignment, as the movie's own series have them."""
         series = self.job.fields.get("series", {})
         fields = {"rate": series["rate"]} if "rate" in series else {}
-        start = imaging.compute_start(self.job, self.image)
+        times = imaging.read_times(self.job, self.image)
+        start = imaging.compute_start(self.job, self.image, times)
         if start is None:
             fields["comments"] = make_constant(imaging.NAME, "comments", imaging.ALIGNMENT_UNKNOWN)
-        return fields | {"starting_time": start or make_constant(imaging.NAME, "starting_time", 0.0)}
+        fields["starting_time"] = start or make_constant(imaging.NAME, "starting_time", 0.0)
+        return fields, times.add_to(self.job, self.image, fields) if times else {}
 
     def check_frames(self, job: Job, what: str, frames: int) -> None:
         """Refuse what has another number of frames. Raises `Problem` (``regions.frames``)."""
@@ -159,7 +161,8 @@ def build_traces(
     holder = _HOLDERS.get(kind, FLUORESCENCE)
     if holder in _TYPES:
         yield Node(holder, _TYPES[holder])
-    fields = movie.make_timing() | {
+    timing, times = movie.make_timing()
+    fields = timing | {
         "description": Field(
             f"{meaning}.", f"{converter}:{kind}", "header", (job.make_fact_ref(series.array, meaning),)
         ),
@@ -169,7 +172,7 @@ def build_traces(
             converter, "rois_description", "All regions of the segmentation, in its order."
         ),
     }
-    arrays = {"data": ArraySpec.of(job.source, series, series.array, IndexMap.whole(lazy.shape, (time, roi)))}
+    arrays = {"data": ArraySpec.of(job.source, series, series.array, IndexMap.whole(lazy.shape, (time, roi))), **times}
     yield Node(f"{holder}/{name}", "RoiResponseSeries", fields, {"rois": table}, arrays)
 
 

@@ -25,9 +25,10 @@ from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
 from . import Built, Job, describe_image_choice, make_constant
+from ._frame_times import FrameTimes, read_frame_times
 
 NAME = "imaging"
-REVISION = 4
+REVISION = 5
 TABLES: tuple[str, ...] = ("image",)
 COLUMN: Mapping[str, str] = {"image": "file_path_raw"}
 TARGET = "session"
@@ -128,6 +129,7 @@ class _MovieConverter:
             raise self._make_problem("image.contents", describe_image_choice(job))
         self.image: Image = job.contents[0]
         self.pixels = self.image.arrays["pixels"]
+        self.times = read_times(job, self.image)
         self.plane, self.series = list_places(job.record, self.image)
 
     def add_nodes(self) -> None:
@@ -144,6 +146,7 @@ class _MovieConverter:
             Node(self.plane, "ImagingPlane", self._build_plane_fields(), {"device": device, "optical_channel": optical})
         )
         shared = self._build_series_fields(kind)
+        times = self.times.add_to(self.job, self.image, shared) if self.times else {}
         for place, (name, (axis, number)) in zip(self.series, names.items(), strict=True):
             index, depth = build_index_map(self.pixels, time, axis, number)
             self.session.nodes.append(
@@ -152,7 +155,7 @@ class _MovieConverter:
                     kind,
                     {**self._add_channel_name(shared, name), "dimension": self._make_dimension(depth)},
                     {"device": device} if kind == PLAIN else {"imaging_plane": self.plane},
-                    {"data": self._make_array(index)},
+                    {"data": self._make_array(index), **times},
                 )
             )
 
@@ -162,6 +165,8 @@ class _MovieConverter:
         rest = [a for a in axes if a not in "yxcs"]
         extents = " ".join(f"{a}={n}" for a, n in zip(axes, self.pixels.shape, strict=True))
         stated_axes = f"the axes of {self.job.source} are {extents}"
+        if "c" in axes and "s" in axes:
+            raise self._make_problem("image.axes", f"{stated_axes}; channels in colours have no place in a movie")
         if unknown := sorted(set(rest) - set("tzq")):
             raise self._make_problem("image.axes", f"{stated_axes}; axis {unknown[0]} has no place in a movie")
         if rest.count("q") + rest.count("t") > 1:
@@ -251,13 +256,15 @@ class _MovieConverter:
             fields["description"] = _describe_illumination(given)
         fields["unit"] = make_constant(NAME, "unit", "a.u.")
         fields["format"] = make_constant(NAME, "format", "raw")
-        start = compute_start(self.job, self.image)
+        start = compute_start(self.job, self.image, self.times)
         if start is None:
-            message = (
-                f"{self.job.source} has no clock of its own near the session's start; starting_time is written as 0"
-            )
+            counted = "starting_time 0 is no measurement"
+            written = "starting_time is written as 0"
+            if self.times and self.times.rate is None:
+                counted = written = "its times count from the begin of its acquisition"
+            message = f"{self.job.source} has no clock of its own near the session's start; {written}"
             self._add_finding("image.alignment", message, "file_path_raw")
-            self._add_comment(fields, ALIGNMENT_UNKNOWN)
+            self._add_comment(fields, f"alignment unknown: {counted}")
             start = make_constant(NAME, "starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
@@ -309,13 +316,20 @@ class _MovieConverter:
         return problem(id, f"{self.id}: {message}", **self.job.locate())
 
 
-def compute_start(job: Job, image: Image) -> Field | None:
-    """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""
+def read_times(job: Job, image: Image) -> FrameTimes | None:
+    """The times of a movie's frames, where its file has them and says which axis is time."""
+    if "t" not in image.arrays["pixels"].axes:
+        return None
+    return read_frame_times(image, job.measure_delay(image.acquired) if image.acquired else None)
+
+
+def compute_start(job: Job, image: Image, times: FrameTimes | None) -> Field | None:
+    """Seconds from the session's start to the first frame by the file's clock; one without a zone is the lab's."""
     clock = image.acquired
     delay = job.measure_delay(clock) if clock else None
     if clock is None or delay is None:
         return None
-    seconds = float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
+    seconds = times.first if times else float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
     acquired = job.make_fact_ref("acquired", clock.isoformat())
     return Field(seconds, "imaging:starting_time", "seconds_from_start", (acquired,))
 

@@ -106,14 +106,15 @@ def _build_movie(job: Job, movie: _segmentation.Movie) -> Node:
     description = job.fields["movie"]["description"]
     text = f"{description.value}; its raw movie is {', '.join(series)}"
     size = [pixels.shape[pixels.axes.index(axis)] for axis in "xy"]
-    fields = movie.make_timing() | {
+    timing, times = movie.make_timing()
+    fields = timing | {
         "description": replace(description, value=text, rule=f"{NAME}:description"),
         "unit": make_constant(NAME, "unit", "a.u."),
         "format": make_constant(NAME, "format", "raw"),
         "dimension": Field(size, f"{NAME}:dimension", "shape", (job.make_fact_ref("x", str(size[0])),)),
     }
     links: dict[str, str | tuple[str, ...]] = {"imaging_plane": plane} if kind != imaging.PLAIN else {}
-    arrays = {"data": ArraySpec.of(job.source, image, pixels.name, index)}
+    arrays = {"data": ArraySpec.of(job.source, image, pixels.name, index), **times}
     return Node(f"{_segmentation.MODULE}/{job.record.key}_processed", kind, fields, links, arrays)
 
 

@@ -274,9 +274,9 @@ def test_inspect_says_and_draws_what_a_file_holds(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("name", "head", "told"),
     [
-        ("a.czi", b"ZISRAWFILE\0\0", "Zeiss CZI"),
-        ("a.bin", b"ZISRAWFILE\0\0", "Zeiss CZI"),
-        ("a.nd2", b"\xda\xce\xbe\x0a\0\0", "Nikon ND2"),
+        ("a.nrrd", b"NRRD0004\n", "NRRD"),
+        ("a.bin", b"NRRD0004\n", "NRRD"),
+        ("a.lof", b"\x70\0\0\0", "Leica"),
         ("a.npy", b"\x93NUMPY\x01\0", "NumPy array"),
         ("a.nwb", b"\x89HDF\r\n\x1a\n", "an NWB file"),
         ("a.h5", b"\x89HDF\r\n\x1a\n", "an HDF5 file"),

@@ -209,8 +209,26 @@ XML_BYTES = 64 * 2**20
 XML_DEPTH = 64
 """Levels of elements of an OME-XML document."""
 
+VENDOR_XML_DEPTH = 512
+"""The same of what microscopes write of their hardware: a CZI has 70."""
+
 XML_ELEMENTS = 1_000_000
 """Elements of an OME-XML document: two a plane, mostly."""
+
+HEADER_READ = 256 * 2**20
+"""One read of a microscope's header by a library: the directory of a million tiles has two thirds of it."""
+
+HEADER_TEXT = 64 * 2**20
+"""One part of such a header, unpacked."""
+
+CHUNK_NAMES = 4_000_000
+"""Parts of an ND2 file: one a frame."""
+
+MOSAIC_RATIO = 64
+"""Pixels of the rectangle around the tiles of a mosaic to those of its tiles."""
+
+MOSAIC_TILES = 1_000_000
+"""Tiles of a CZI, pyramids counted."""
 
 # Libraries that read a raw file a second time.
 
@@ -362,13 +380,13 @@ def _check_depth(octets: bytes) -> None:
             raise OverBudget(f"JSON is nested deeper than {DEPTH} levels")
 
 
-def parse_xml(text: str) -> ElementTree.Element:
+def parse_xml(text: str, depth: int = XML_DEPTH) -> ElementTree.Element:
     """XML of bounded size and depth, without a document type and so without entities of its own.
 
     Raises
     ------
     OverBudget
-        It has a document type, is larger than `XML_BYTES`, nested deeper than `XML_DEPTH`, or has more than
+        It has a document type, is larger than `XML_BYTES`, nested deeper than `depth`, or has more than
         `XML_ELEMENTS` elements.
     ElementTree.ParseError
         It is no XML.
@@ -376,7 +394,7 @@ def parse_xml(text: str) -> ElementTree.Element:
     octets = text.encode("utf-8", "replace")
     if len(octets) > XML_BYTES:
         raise OverBudget(f"{len(octets)} bytes of XML, more than {XML_BYTES}")
-    builder = _Bounded()
+    builder = _Bounded(depth)
     parser = ElementTree.XMLParser(target=builder, encoding="utf-8")  # whatever the text declares: it is decoded
     parser.feed(octets)
     root: ElementTree.Element = parser.close()
@@ -386,15 +404,16 @@ def parse_xml(text: str) -> ElementTree.Element:
 class _Bounded(ElementTree.TreeBuilder):
     """Builds the tree; the first element too deep, and any document type, ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         super().__init__()
+        self.most = most
         self.depth = self.count = 0
 
     def start(self, tag: str, attrs: dict[Any, Any], /) -> ElementTree.Element:
         self.depth += 1
         self.count += 1
-        if self.depth > XML_DEPTH:
-            raise OverBudget(f"XML is nested deeper than {XML_DEPTH} levels")
+        if self.depth > self.most:
+            raise OverBudget(f"XML is nested deeper than {self.most} levels")
         if self.count > XML_ELEMENTS:
             raise OverBudget(f"XML of more than {XML_ELEMENTS} elements")
         return super().start(tag, attrs)

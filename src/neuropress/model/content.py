@@ -81,13 +81,25 @@ class Content:
 class Image(Content):
     """Pixels: one array named ``pixels`` and the calibration that the file states.
 
-    `spacing` holds um per pixel for the axes that the file calibrates; `undeclared`
-    lists axes that the file does not name (axis letter ``q``).
+    Attributes
+    ----------
+    spacing
+        um per pixel for the axes that the file calibrates.
+    channels
+        Names of the channels; empty where the file does not give all of them.
+    acquired
+        When the first frame was taken or, with `timestamps`, what these count from.
+    timestamps
+        Name of the array of times as stored, one for each index of the axis ``t``; empty where the file has none.
+    scale
+        Seconds of one unit of `timestamps`, exact (``0.001``, ``1/30000``; see `neuropress.model.clock`).
     """
 
     spacing: Mapping[str, Decimal] = field(default_factory=dict)
     channels: tuple[str, ...] = ()
     acquired: datetime | None = None
+    timestamps: str = ""
+    scale: str = "1"
 
 
 @dataclass(frozen=True, slots=True)

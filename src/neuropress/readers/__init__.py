@@ -20,10 +20,14 @@ from . import (
     atf,
     behavior_csv,
     caiman,
+    czi,
     genbank,
     ibw,
     imagej_roi,
+    lif,
     masks,
+    nd2,
+    oif,
     slices,
     sonata,
     suite2p,
@@ -66,6 +70,10 @@ BUILT_IN = (
     masks.FORMAT,
     caiman.FORMAT,
     traces.FORMAT,
+    czi.FORMAT,
+    lif.FORMAT,
+    nd2.FORMAT,
+    oif.FORMAT,
 )
 
 COMMON = (

@@ -31,10 +31,8 @@ _AS_ABF = "Export the sweeps as ABF, which is read."
 
 # A name that says more than the content comes first: an NWB file is an HDF5 file.
 UNREAD = (
-    UnreadFormat("a Zeiss CZI", _AS_TIFF.format("ZEN: File > Export"), ((0, b"ZISRAWFILE"),)),
-    UnreadFormat("a Nikon ND2", _AS_TIFF.format("NIS-Elements: Export, or Fiji"), ((0, b"\xda\xce\xbe\x0a"),)),
-    UnreadFormat("a Leica LIF", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, b"\x70\x00\x00\x00"),)),
-    UnreadFormat("an Olympus OIB or another OLE file", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, _OLE),)),
+    UnreadFormat("an OLE file that is no Olympus OIB", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, _OLE),)),
+    UnreadFormat("a Leica XLEF, XLIF or LOF", "Save the project as LIF.", (), (".lof", ".xlef", ".xlif")),
     UnreadFormat(
         "a single PNG",
         "PNGs are read as the slices of a folder: name the folder. Save a single picture as TIFF.",

@@ -23,10 +23,13 @@ BLOCK_BYTES = 64 * 2**20
 
 
 class OpenFiles:
-    """The files of one raw object, opened when first read and closed together."""
+    """The files of one raw object, opened when first read and closed together.
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    `shrunk` is the id of the finding of bytes that are no longer there.
+    """
+
+    def __init__(self, source: Source, shrunk: str = "tiff.truncated") -> None:
+        self._source, self._shrunk = source, shrunk
         self._open: OrderedDict[str, RawFile] = OrderedDict()
         self._stamps: dict[str, Stamp] = {}
         self._lock = Lock()
@@ -41,14 +44,14 @@ class OpenFiles:
         Raises
         ------
         Problem
-            ``tiff.truncated`` where they are no longer there, ``file.changed`` where the file is another one by now.
+            The id `shrunk` where they are no longer there, ``file.changed`` where the file is another one by now.
         """
         with self._lock:
             file = self._open_file(key)
             file.seek(at)
             data = file.read(count)
             if len(data) != count:
-                raise _make_shrunk_problem(key, at, count)
+                raise self._make_shrunk_problem(key, at, count)
             check_unchanged(file.stamp(), self._stamps.get(key), key)
         return data
 
@@ -62,7 +65,7 @@ class OpenFiles:
             while done < len(view):
                 got = file.readinto(view[done:])
                 if not got:
-                    raise _make_shrunk_problem(key, at, len(view))
+                    raise self._make_shrunk_problem(key, at, len(view))
                 done += got
             check_unchanged(file.stamp(), self._stamps.get(key), key)
 
@@ -81,9 +84,8 @@ class OpenFiles:
         self._open.move_to_end(key)
         return self._open[key]
 
-
-def _make_shrunk_problem(key: str, at: int, count: int) -> Problem:
-    return problem("tiff.truncated", f"{key}: {count} bytes from byte {at} on are no longer there", file=key)
+    def _make_shrunk_problem(self, key: str, at: int, count: int) -> Problem:
+        return problem(self._shrunk, f"{key}: {count} bytes from byte {at} on are no longer there", file=key)
 
 
 class Planes(Protocol):
