@@ -15,7 +15,20 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, slices, swc, tiff
+from . import (
+    abf,
+    atf,
+    behavior_csv,
+    genbank,
+    hdf5_arrays,
+    ibw,
+    imagej_roi,
+    mat,
+    npy,
+    slices,
+    swc,
+    tiff,
+)
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -46,6 +59,9 @@ BUILT_IN = (
     imagej_roi.FORMAT,
     behavior_csv.FORMAT,
     atf.FORMAT,
+    hdf5_arrays.FORMAT,
+    mat.FORMAT,
+    npy.FORMAT,
 )
 
 COMMON = (

@@ -54,7 +54,7 @@ def measure_timing(header: Header, blocks: Sequence[Block], printed: Print) -> T
         raise _make_times_problem(header, header.data_line, f"times go from {first:g} to {last:g}")
     lowest, highest = _find_bounds(header, blocks, printed, (last - first) / (count - 1))
     if lowest > 0 and highest - lowest <= WIDEST * lowest:
-        step = _choose_step(lowest, highest)
+        step = choose_step(lowest, highest)
         return Timing(_to_decimal(first), step, None if _is_exact(blocks, step) else (lowest, highest))
     # Few times leave much open; as multiples of one step they are believed all the same.
     start = np.concatenate([block.times[:2] for block in blocks[:2]])
@@ -106,7 +106,7 @@ def _measure_quanta(times: np.ndarray, printed: Print) -> np.ndarray:
     return np.maximum(10.0**-printed.decimals, 10.0 ** (magnitudes - printed.digits + 1))
 
 
-def _choose_step(lowest: float, highest: float) -> Decimal:
+def choose_step(lowest: float, highest: float) -> Decimal:
     """The step that is a decimal of fewest digits, or whose rate is one; the rate where both have as many."""
     step = Decimal((lowest + highest) / 2)
     for digits in range(1, MAX_DIGITS + 1):
