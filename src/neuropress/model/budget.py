@@ -193,8 +193,8 @@ MAT_UNPACKED = 2**31
 MAT_UNPACKED_ALL = 2**33
 """The same of all of them together: each is unpacked once to look at it, 3 s for each GiB."""
 
-MAT_KEPT = 256 * 2**20
-"""Bytes of unpacked variables that stay in memory; the one read last stays, whatever its size."""
+ARRAY_KEPT = 256 * 2**20
+"""Bytes of unpacked arrays and texts that stay in memory; the one read last stays, whatever its size."""
 
 NPZ_MEMBERS = 10_000
 """Arrays of an NPZ."""

@@ -258,9 +258,14 @@ def _choose_converter(
 
 def _check_declared(name: str, source: Source, contents: Sequence[Content]) -> None:
     """Refuse what nobody declared, unless the converter selects it. Raises `Problem` (``arrays.undeclared``)."""
-    missing = next((content.header["undeclared"] for content in contents if "undeclared" in content.header), "")
-    if missing and not isinstance(load_converter(name), Selective):
-        raise problem("arrays.undeclared", f"{source.key}: {missing}", file=source.key)
+    undeclared = next((content.header for content in contents if "undeclared" in content.header), None)
+    if undeclared is None or isinstance(load_converter(name), Selective):
+        return
+    missing = undeclared["undeclared"]
+    if "draft" not in undeclared:  # a table of text, of which its reader says what it would be as one of behaviour
+        columns = 'channels = "NAME = mV" and time = "NAME ms" or rate = "RATE"'
+        missing = f"it is a table of text, of which nobody says what its columns are; of a recording state {columns}"
+    raise problem("arrays.undeclared", f"{source.key}: {missing}", file=source.key)
 
 
 def _compare_cells(opened: _Opened) -> list[Finding]:

@@ -28,6 +28,7 @@ from . import (
     slices,
     swc,
     tiff,
+    trace_text,
 )
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
@@ -62,6 +63,7 @@ BUILT_IN = (
     hdf5_arrays.FORMAT,
     mat.FORMAT,
     npy.FORMAT,
+    trace_text.FORMAT,
 )
 
 COMMON = (

@@ -58,7 +58,10 @@ UNREAD = (
     UnreadFormat("an AVI or MP4 video", "Save its frames as TIFF.", ((8, b"AVI "), (4, b"ftyp"))),
     UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),
     UnreadFormat(
-        "a table of text", "It travels as it is; what its columns mean, nobody has said.", (), (".csv", ".tsv", ".txt")
+        "a text without rows of numbers",
+        "It travels as it is; recordings as text are rows of numbers, with or without a line of names above.",
+        (),
+        (".csv", ".tsv", ".txt", ".dat", ".asc"),
     ),
 )
 

@@ -18,6 +18,11 @@ KINDS = {
     "columns": ("frame_rate", "clock_offset"),
 }
 """What says what the arrays are, and what else may be stated with it."""
+EXAMPLES = {
+    "channels": 'of a recording channels = "NAME = mV", rate = "RATE"',
+    "pixels": 'of a movie pixels = "NAME", axes = "tyx"',
+    "columns": 'of behaviour columns = "NAME = time s; NAME = cm"',
+}
 OF_READERS = ("header", "decimal", "whole")
 """How a reader is to read a file, whatever its arrays are."""
 
@@ -57,10 +62,14 @@ def _make_undeclared(tree: ArrayTree) -> Content:
     """What is in the file, and how a person may say what it is."""
     proposed = draft.draft_options(tree)
     block = draft.format_block(tree.key, proposed)
-    shown = "; ".join(f'{name} = "{value}"' for name, value in proposed.options.items())
+    shown = ", ".join(f'{name} = "{value}"' for name, value in proposed.options.items())
+    others = {"channels": "of a recording", "pixels": "of a movie", "columns": "of behaviour"}
+    rest = [
+        f'{others[kind]} {kind} = "{example}"' for kind, example in EXAMPLES.items() if kind not in proposed.options
+    ]
     message = (
         f"nobody says what its arrays are: {tree.list_arrays()}. State in neuropress.toml under "
-        f'[options."{tree.key}"], or of all files of the lab under a pattern with *: {shown} '
+        f'[options."{tree.key}"], or of all files of the lab under a pattern with *: {shown}; or {rest} '
         "(neuropress inspect FILE --write-mapping drafts it)"
     )
     header = tree.describe() | {"undeclared": message, "draft": block}

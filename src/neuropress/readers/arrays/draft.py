@@ -13,7 +13,7 @@ from .tree import ArrayTree, Variable
 SHOWN = 200
 """Arrays that a draft lists."""
 PROPOSED = 8
-TIMES = {"t", "time", "times", "timestamp", "timestamps", "tvec", "time_s", "time_ms"}
+TIMES = {"t", "time", "times", "timestamp", "timestamps", "tvec", "time_s", "time_ms", "column1"}
 RATES = {"fs": "Hz", "sr": "Hz", "rate": "Hz", "samplerate": "Hz", "sample_rate": "Hz", "sampling_rate": "Hz",
          "samplingrate": "Hz", "srate": "Hz", "dt": "s"}  # fmt: skip
 UNITS = re.compile(r"[(\[]\s*([munp\u00b5\u03bc]?[VA])\s*[)\]]|_([mnp]?[VA])$")
@@ -134,9 +134,9 @@ def _find_times(tree: ArrayTree, comments: list[str]) -> Variable | None:
         try:
             timing = measure_times(variable.read_whole().reshape(-1))
         except NotEven as error:
-            comments.append(f"{variable.path} is called like times, but {error}")
+            comments.append(f"{variable.path} might be the times, but {error}")
             continue
-        comments.append(f"{variable.path} goes evenly from {timing.first} by {timing.step}: in s or in ms?")
+        comments.append(f"{variable.path} goes evenly from {timing.first} by {timing.step}: times in s or in ms?")
         return variable
     return None
 

@@ -96,7 +96,7 @@ def split_entries(text: str) -> list[tuple[str, str]]:
 
 
 def parse_channels(text: str) -> tuple[DeclaredChannel, ...]:
-    """The option ``channels``: ``NAME = UNIT``, also with a factor before it or ``command`` behind. Raises `ValueError`."""
+    """The option ``channels``: ``NAME = UNIT``, with a factor before it, or ``command`` behind. Raises `ValueError`."""
     channels = []
     for name, meaning in split_entries(text):
         words = meaning.split()

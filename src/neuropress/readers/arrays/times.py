@@ -70,10 +70,16 @@ def measure_times(stored: np.ndarray, slack: np.ndarray | None = None) -> Timing
         raise NotEven(f"they go from {times[0]:g} to {times[-1]:g}")
     if slack is None:
         slack = np.abs(times) * (4 * np.finfo(stored.dtype).eps) if stored.dtype.kind == "f" else np.zeros(len(times))
+    first = Decimal(repr(float(times[0])))
     lowest, highest = _find_bounds(times, slack + JITTER * mean, stored)
-    if highest - lowest > WIDEST * lowest:
+    if lowest > 0 and highest - lowest <= WIDEST * lowest:
+        return Timing(first, choose_step(lowest, highest))
+    # Coarse times leave much open; as multiples of one step they are believed all the same.
+    step = Decimal(repr(float(times[1]))) - first
+    expected = times[0] + float(step) * np.arange(len(times))
+    if step <= 0 or not (np.abs(times - expected) <= JITTER * mean + 4 * np.finfo("f8").eps * np.abs(times)).all():
         raise NotEven(f"they are so coarse that samples may be {max(lowest, 0):.4g} to {highest:.4g} apart")
-    return Timing(Decimal(repr(float(times[0]))), choose_step(lowest, highest))
+    return Timing(first, step)
 
 
 def _find_bounds(times: np.ndarray, slack: np.ndarray, stored: np.ndarray) -> tuple[float, float]:
@@ -86,7 +92,4 @@ def _find_bounds(times: np.ndarray, slack: np.ndarray, stored: np.ndarray) -> tu
     if odd.size:
         at = int(odd[0]) + 1
         raise NotEven(f"number {at}, {stored[at]!s}, does not fit even samples, as all before it do")
-    lowest, highest = float(lower[-1]), float(upper[-1])
-    if lowest <= 0:
-        raise NotEven(f"they are so coarse that samples may be 0 to {highest:.4g} apart")
-    return lowest, highest
+    return float(lower[-1]), float(upper[-1])

@@ -84,7 +84,7 @@ def _find_bounds(header: Header, blocks: Sequence[Block], printed: Print, mean: 
     for block in blocks:
         numbers = np.arange(row, row + len(block.times))
         since = block.times - first
-        slack = (_measure_quanta(block.times, printed) + _measure_quanta(np.array([first]), printed)) / 2
+        slack = (measure_quanta(block.times, printed) + measure_quanta(np.array([first]), printed)) / 2
         slack += JITTER * mean + 4 * np.finfo("f8").eps * np.abs(block.times)
         skip = 1 if row == 0 else 0
         lower = np.maximum.accumulate((since - slack)[skip:] / numbers[skip:]).clip(min=lowest)
@@ -100,7 +100,7 @@ def _find_bounds(header: Header, blocks: Sequence[Block], printed: Print, mean: 
     return lowest, highest
 
 
-def _measure_quanta(times: np.ndarray, printed: Print) -> np.ndarray:
+def measure_quanta(times: np.ndarray, printed: Print) -> np.ndarray:
     """What the last digit of each time counts, printed with so many decimals or so many digits at most."""
     magnitudes = np.floor(np.log10(np.maximum(np.abs(times), 1e-300)))
     return np.maximum(10.0**-printed.decimals, 10.0 ** (magnitudes - printed.digits + 1))

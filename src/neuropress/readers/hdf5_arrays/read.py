@@ -11,6 +11,7 @@ from ..arrays.build import build_contents
 from ..arrays.hdf5 import OpenArrays, describe_dataset, describe_other, walk_datasets
 from ..arrays.tree import ArrayTree, Variable
 from . import FORMAT
+from .wavesurfer import find_sweeps, read_recording
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
@@ -23,6 +24,10 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     """
     opened = OpenArrays(source)
     try:
+        with opened.translate_errors():
+            sweeps = find_sweeps(opened.file)
+        if sweeps and set(options) <= {"clamp"}:
+            return (read_recording(opened, sweeps, options),)
         return build_contents(_read_tree(opened), options)
     except BaseException:
         opened.close()
