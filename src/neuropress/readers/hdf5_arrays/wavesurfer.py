@@ -18,7 +18,7 @@ import numpy as np
 
 from ...model.budget import ARRAY_SWEEPS
 from ...model.content import Channel, LazyArray, Recording, Sweep
-from ...model.finding import Problem
+from ...model.finding import Problem, problem
 from ..arrays.hdf5 import OpenArrays, describe_other
 from ..arrays.traces import Trace
 from ..arrays.tree import Variable
@@ -122,9 +122,8 @@ class _Header:
 
     def make_problem(self, message: str) -> Problem:
         """A finding on the file."""
-        return ArrayTree(self._opened.key, FORMAT.name, {}).make_problem(
-            "arrays.damaged", f"as of WaveSurfer, {message}"
-        )
+        key = self._opened.key
+        return problem("arrays.damaged", f"{key}: as a file of WaveSurfer, {message}", file=key)
 
     def _find(self, what: str) -> np.ndarray | None:
         for place in PLACES[what]:
