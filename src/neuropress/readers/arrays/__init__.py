@@ -52,9 +52,12 @@ OPTIONS = (
 )  # fmt: skip
 """Of recordings, movies and behaviour."""
 
-RECORDING_FACTS = (Fact("sampling_rate", "samples a second of each channel, as declared or by the times", "Hz"),)
-FACTS = (*RECORDING_FACTS, *(fact for fact in IMAGE_FACTS if fact.name in ("x", "y", "z", "pixel_size", "frame_rate")))
+RECORDING_FACTS = (Fact("sampling_rate", "samples a second of each channel, from the sample interval", "Hz"),)
+_IMAGE_FACTS = ("x", "y", "z", "pixel_size", "frame_rate")
+FACTS = (
+    *RECORDING_FACTS,
+    *(fact for fact in IMAGE_FACTS if fact.name in _IMAGE_FACTS),
+    Fact("rows", "rows of behaviour"),
+)
 
-ARRAY_FINDINGS = ("arrays.declaration", "arrays.times")
-"""What a declaration can be found to be, whatever the file's format."""
-FINDINGS = ("arrays.damaged", "arrays.unsupported", "image.axes", *ARRAY_FINDINGS)
+FINDINGS = ("arrays.damaged", "arrays.declaration", "arrays.times", "arrays.unsafe")

@@ -33,7 +33,7 @@ def build_contents(tree: ArrayTree, options: Mapping[str, Any]) -> tuple[Content
     Raises
     ------
     Problem
-        ``arrays.declaration``, ``arrays.times``, ``image.axes``.
+        ``arrays.declaration``, ``arrays.times``.
     """
     stated = {name: value for name, value in options.items() if name not in OF_READERS}
     kinds = [kind for kind in KINDS if kind in stated]

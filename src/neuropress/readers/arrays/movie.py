@@ -9,7 +9,6 @@ from typing import Any
 
 from ...model.content import Image, LazyArray
 from ..images.calibration import ImageMetadata, divide, format_decimal
-from ..images.pixels import apply_declared_axes
 from .language import parse_positive, parse_reference
 from .traces import find_variables
 from .tree import ArrayTree, Variable
@@ -21,8 +20,8 @@ def build_image(tree: ArrayTree, options: Mapping[str, Any]) -> Image:
     Raises
     ------
     Problem
-        ``arrays.declaration``: there is no such array, or nobody says what its axes are; ``image.axes``: what was
-        stated contradicts the file.
+        ``arrays.declaration``: there is no such array, nobody says what its axes are, or what was stated contradicts
+        the file.
     """
     variables = find_variables(tree, parse_reference(options["pixels"]), "pixels")
     variable = variables[0]
@@ -54,7 +53,11 @@ def build_image(tree: ArrayTree, options: Mapping[str, Any]) -> Image:
 
 
 def _find_axes(tree: ArrayTree, variable: Variable, options: Mapping[str, Any]) -> tuple[str, ...]:
-    axes = apply_declared_axes(tuple(variable.axes or "q" * len(variable.shape)), options, tree.key)
+    own = variable.axes or "q" * len(variable.shape)
+    axes = tuple(options.get("axes", own))
+    if len(axes) != len(own) or any(known not in (letter, "q") for known, letter in zip(own, axes, strict=True)):
+        message = f"the option axes = {''.join(axes)!r} does not fit the axes {own!r} of {variable.describe()}"
+        raise tree.make_problem("arrays.declaration", f"{message} (q: not in the file)", "".join(axes))
     if axes.count("y") != 1 or axes.count("x") != 1:
         what = f"say in axes what each axis of {variable.describe()} is"
         example = {2: "yx", 3: "tyx", 4: "tzyx", 5: "tczyx"}.get(len(axes), "...yx")

@@ -27,5 +27,5 @@ FORMAT = Format(
     probe=probe,
     options=OPTIONS,
     facts=FACTS,
-    findings=("arrays.unsafe", *FINDINGS),
+    findings=FINDINGS,
 )

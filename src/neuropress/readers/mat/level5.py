@@ -277,7 +277,7 @@ class _ArrayParser:
             names[at : at + width].split(b"\0")[0].decode("utf-8", "replace") for at in range(0, len(names), width)
         ]
         several = math.prod(shape) != 1
-        rows = self._count(path, shape, max(len(fields), 1), end)
+        rows = self._count(path, shape, len(fields), end) if fields else ()
         paths = [f"{path}/{row}/{name}" if several else f"{path}/{name}" for row in rows for name in fields]
         if not paths:
             self._add_other(path, "an empty struct")

@@ -26,5 +26,5 @@ FORMAT = Format(
     probe=probe,
     options=OPTIONS,
     facts=FACTS,
-    findings=FINDINGS,
+    findings=(*FINDINGS, "arrays.unsupported"),
 )

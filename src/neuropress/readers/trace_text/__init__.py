@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..arrays import ARRAY_FINDINGS, RECORDING_FACTS, RECORDING_OPTIONS
+from ..arrays import FINDINGS, RECORDING_FACTS, RECORDING_OPTIONS
 from ..format import Claim, Format, Option
 
 SUFFIXES = (".txt", ".dat", ".asc", ".csv", ".tsv")
@@ -38,5 +38,5 @@ FORMAT = Format(
         Option("whole", "That the file is whole, although its last line has no end.", kind="yes/no"),
     ),
     facts=RECORDING_FACTS,
-    findings=("arrays.damaged", "arrays.unsupported", *ARRAY_FINDINGS),
+    findings=(*FINDINGS, "arrays.unsupported"),
 )

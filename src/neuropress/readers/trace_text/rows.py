@@ -121,6 +121,8 @@ class Rows:
         names = self._layout.names
         for line, row in enumerate(rows.split(b"\n"), first):
             cells = self._layout.split(row)
+            if not row.strip():
+                return BadRow(line, "a blank line between the rows")
             if len(cells) != len(names):
                 return BadRow(line, f"{len(cells)} cells, where the first row of numbers has {len(names)}")
             for name, cell in zip(names, cells, strict=True):
