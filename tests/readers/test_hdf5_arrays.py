@@ -173,7 +173,8 @@ def test_cuts_and_flips_end_in_findings(tmp_path: Path, name: str) -> None:
     for _ in range(campaign(3, 20)):
         cut = raw[: rng.randrange(len(raw))]
         if try_arrays(tmp_path / name, cut, **options) is not None:
-            assert name == "c.mat" or len(cut) > len(raw) - 600, len(cut)  # HDF5 may end with what nobody needs
+            # HDF5 may end with what nobody needs; a whole line of text is all that says that there was one more.
+            assert name in ("c.mat", "g.csv") or len(cut) > len(raw) - 600, len(cut)
     for _ in range(campaign(20, 200)):
         spoilt = bytearray(raw)
         for _ in range(rng.choice([1, 1, 4, 40])):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -24,7 +25,7 @@ from .header import BadHeader, NpyHeader, Unsupported, read_header
 
 ONLY = "array"
 """What the array of an NPY is called, which has no name there."""
-DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, KeyError, IndexError)
+DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError, RuntimeError, LookupError)
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
@@ -111,8 +112,15 @@ def _read_zip(source: Source) -> ArrayTree:
         except Problem:
             raise
         except DAMAGE as error:
-            raise make("arrays.damaged", f"it cannot be unpacked ({str(error)[:200]})") from error
+            raise make("arrays.damaged", f"it cannot be unpacked ({_explain(error)})") from error
     return ArrayTree(source.key, FORMAT.name, variables, others, close=kept.close)
+
+
+def _explain(error: Exception) -> str:
+    """What is damaged; a disk or network that failed is no damage, and goes on."""
+    if isinstance(error, OSError) and error.errno != errno.EINVAL:  # a place before the file's beginning
+        raise error
+    return str(error)[:200]
 
 
 def _check_member(member: zipfile.ZipInfo, make: Callable[[str, str], Problem]) -> None:
@@ -132,7 +140,7 @@ def _load_member(source: Source, stamp: Stamp, name: str, header: NpyHeader) -> 
             with zipfile.ZipFile(raw) as archive, archive.open(name) as file:
                 return _read_elements(file, header)
         except DAMAGE as error:
-            message = f"{name[:80]!r} cannot be unpacked ({str(error)[:200]})"
+            message = f"{name[:80]!r} cannot be unpacked ({_explain(error)})"
             raise _make_problem(source, "arrays.damaged", message) from error
 
 
