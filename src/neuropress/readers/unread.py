@@ -61,7 +61,7 @@ UNREAD = (
         "a text without rows of numbers",
         "It travels as it is; recordings as text are rows of numbers, with or without a line of names above.",
         (),
-        (".csv", ".tsv", ".txt", ".dat", ".asc"),
+        (".csv", ".tsv", ".txt"),
     ),
 )
 
