@@ -56,12 +56,12 @@ def assign_roles(
     Parameters
     ----------
     largest
-        Largest absolute sample of each float channel, in its unit: float samples have no range of their own.
+        Largest absolute sample of channels without a range of their own, in their unit: floats, and whole numbers of
+        other digitizers than those of 16 bits.
     """
     assigned: dict[int, Role] = {}
     for channel in adc:
-        largest_sample = (largest or {}).get(channel.index, Decimal(0))
-        evident = _derive_role_from_channel(channel, largest_sample)
+        evident = _derive_role_from_channel(channel, (largest or {}).get(channel.index))
         assigned[channel.index] = evident or _derive_role_from_commands(channel, dac)
     clamped = [c for c in adc if assigned[c.index].mode]
     links = _link_commands(clamped, dac)
@@ -75,13 +75,14 @@ def assign_roles(
     return assigned
 
 
-def _derive_role_from_channel(channel: Channel, largest: Decimal) -> Role | None:
+def _derive_role_from_channel(channel: Channel, largest: Decimal | None) -> Role | None:
     """What the unit, the range and the amplifier's telegraph settle without a look at the commands."""
     known = parse_si_unit(channel.unit)
     if known is None:
         return Role("", f"its unit {channel.unit!r} is neither a current nor a voltage")
     kind, factor = known
-    full_scale = abs(channel.gain) * factor * (_COUNTS if channel.dtype.kind == "i" else largest)
+    counts = _COUNTS if channel.dtype.kind == "i" else Decimal(0)
+    full_scale = abs(channel.gain) * factor * (counts if largest is None else largest)
     if full_scale > (LARGEST_CURRENT if kind == CURRENT else LARGEST_VOLTAGE):
         return Role("", f"its unit {channel.unit!r} gives an impossible range of {full_scale:.3g} {kind}")
     if channel.unit == VOLTAGE and full_scale >= DIGITIZER_VOLTS:

@@ -1,4 +1,4 @@
-"""Behaviour tables: rows of ``behavior`` with a CSV or TSV, to series, events and trials."""
+"""Behaviour tables: rows of ``behavior`` with a CSV, TSV or arrays (MAT, NPY, HDF5), to series, events and trials."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BINDINGS: Mapping[str, str] = {}
 MODULE = "/processing/behavior"
 OFFSET = "clock_offset"
 """What a person states of the file's time 0, in the header that the reader gives."""
-SUFFIXES = (".csv", ".tsv")
+SUFFIXES = (".csv", ".tsv", ".mat", ".npy", ".npz", ".h5", ".hdf5")
 RESERVED = {"id", "name", "description", "colnames", "columns", "timestamp", "duration", "annotation", "start_time",
             "stop_time", "tags", "timeseries", "timeseries_index", "tags_index"}  # fmt: skip
 """Columns and attributes of NWB's tables, whose meaning is not that of a lab's column."""
@@ -34,7 +34,7 @@ WANTS = "columns with units, and times"
 
 
 def takes(record: Record) -> bool:
-    """Rows whose file is a CSV or TSV."""
+    """Rows whose file is a table of text, or has named arrays."""
     return record.table in TABLES and record.cells["file_path_raw"].text.lower().endswith(SUFFIXES)
 
 

@@ -120,7 +120,7 @@ class _RecordingConverter:
             raise problem("ephys.content", f"{job.source} holds no recording of sweeps ({what})", **job.locate())
         self.session, self.job, self.recording = session, job, recordings[0]
         self.key = job.record.key
-        self.roles = assign_roles(self.recording.adc, self.recording.dac, _measure_largest_floats(self.recording))
+        self.roles = assign_roles(self.recording.adc, self.recording.dac, _measure_largest_samples(self.recording))
         self.electrodes: dict[int, str] = {}
         self.start, self.clock, self.unaligned = self._align_clock()
 
@@ -369,13 +369,13 @@ class _RecordingConverter:
         self.session.nodes.append(Node(f"/events/{self.key}_tags", "EventsTable", fields))
 
 
-def _measure_largest_floats(recording: Recording) -> dict[int, Decimal]:
-    """Largest absolute sample of each float channel: no header limits it, so the samples are read."""
+def _measure_largest_samples(recording: Recording) -> dict[int, Decimal]:
+    """Largest absolute sample of each channel that is not of 16 bits: no header limits it, so the samples are read."""
     import numpy as np  # not above: checking tables imports every converter, and needs no array
 
     largest_samples: dict[int, Decimal] = {}
     for channel in recording.adc:
-        if channel.dtype.kind != "f":
+        if channel.dtype.kind == "i" and channel.dtype.itemsize == 2:
             continue
         largest = 0.0
         for sweep in recording.sweeps:
@@ -383,6 +383,7 @@ def _measure_largest_floats(recording: Recording) -> dict[int, Decimal]:
             step = max(array.block[0], 1)
             for start in range(0, array.shape[0], step):
                 samples = array.read((slice(start, min(start + step, array.shape[0])),))
-                largest = max(largest, float(np.max(np.abs(samples), initial=0.0, where=~np.isnan(samples))))
+                known = np.abs(samples.astype("f8", copy=False))  # the most negative integer has no positive one
+                largest = max(largest, float(np.max(known, initial=0.0, where=~np.isnan(known))))
         largest_samples[channel.index] = Decimal(largest)
     return largest_samples

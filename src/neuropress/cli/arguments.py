@@ -141,6 +141,8 @@ def _inspect_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("file", metavar="FILE", help="a raw file, or a folder of slices")
     verb.add_argument("--png", metavar="OUT", help="draw the first sweep, or the middle frame")
     verb.add_argument("--header", action="store_true", help="the whole header, too")
+    what = "draft what a person declares of arrays (MAT, HDF5, NPY, text), for neuropress.toml; nothing is written"
+    verb.add_argument("--write-mapping", action="store_true", help=what)
     _add_reader_options(verb)
 
 

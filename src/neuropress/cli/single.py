@@ -57,6 +57,9 @@ def inspect_one(args: argparse.Namespace, output: Output) -> int:
     try:
         if args.json:
             output.record(seen.to_json())
+        if args.write_mapping:
+            output.say(seen.draft_mapping())
+            return 0
         for line in seen.lines():
             output.say(line)
         if args.header:

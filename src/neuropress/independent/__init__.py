@@ -122,6 +122,9 @@ BUILT_IN = (
     SecondReader("pyABF", "pyabf", ("abf",), f"{_ADAPTERS}.pyabf_abf"),
     SecondReader("pyABF", "pyabf", ("atf",), f"{_ADAPTERS}.pyabf_atf"),
     SecondReader("Pillow", "pillow", ("tiff", "slices"), f"{_ADAPTERS}.pillow_images"),
+    SecondReader("SciPy", "scipy", ("mat",), f"{_ADAPTERS}.scipy_mat"),
+    SecondReader("NumPy", "numpy", ("npy",), f"{_ADAPTERS}.numpy_npy"),
+    SecondReader("pandas", "pandas", ("trace_text",), f"{_ADAPTERS}.pandas_text"),
 )
 
 

@@ -90,6 +90,8 @@ def _sum_up(reader: SecondReader, key: str, tallies: Sequence[Tally]) -> SecondR
     verdict: Verdict = next((v for v in order if v in verdicts), "cannot read")
     agreed = set.intersection(*(set(tally.list_agreed()) for tally in tallies)) if tallies else set()
     reasons = tuple(dict.fromkeys(reason for tally in tallies for reason in tally.list_reasons()))
+    if not tallies:
+        reasons = ("nothing that the result has of it is compared",)
     return SecondReading(key, reader.name, reader.version, verdict, tuple(sorted(agreed)), reasons)
 
 

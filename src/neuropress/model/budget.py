@@ -202,6 +202,45 @@ SONATA_POPULATIONS = 1000
 SONATA_CONFIG = 2**20
 SONATA_CONDITIONS = 400
 """A simulation's settings, and how many of them are repeated in the result; real ones have some fifty."""
+# Files of named arrays.
+
+ARRAY_SWEEPS = 100_000
+"""Sweeps of one recording in such a file: 10,000 are many."""
+
+ARRAY_ENTRIES = 100_000
+"""Arrays and other things in one file: a struct of a whole day's session has some thousands."""
+
+ARRAY_DEPTH = 32
+"""Levels of structs and cells."""
+
+ARRAY_AXES = 32
+"""Axes of an array, as numpy and HDF5 have at most."""
+
+ARRAY_NAME = 4096
+"""Bytes of a name; MATLAB's have 63 at most, those of fields too."""
+
+ARRAY_TEXT = 65_536
+"""Bytes of a text that is looked at; longer ones are listed by their length."""
+
+ARRAY_TIMES = 64_000_000
+"""Times of a recording, or of behaviour, which are compared with one another in memory."""
+
+MAT_UNPACKED = 2**31
+"""What one compressed variable of a MAT file may unpack to, which MATLAB itself allows at most."""
+
+MAT_UNPACKED_ALL = 2**33
+"""The same of all of them together: each is unpacked once to look at it, 3 s for each GiB."""
+
+ARRAY_KEPT = 256 * 2**20
+"""Bytes of unpacked arrays and texts that stay in memory; the one read last stays, whatever its size."""
+
+NPZ_MEMBERS = 10_000
+"""Arrays of an NPZ."""
+
+TRACE_BYTES = 2**30
+TRACE_COLUMNS = 10_001
+TRACE_CELLS = 32_000_000
+"""Recordings as plain text: bytes, columns, and numbers, of 8 bytes each in memory."""
 
 XML_BYTES = 64 * 2**20
 """An OME-XML document: one of ten thousand planes has three million bytes."""

@@ -272,6 +272,7 @@ def _choose_converter(
         taken[rival] = tuple(module.select(record, held)) if isinstance(module, Selective) else held
     fitting = [rival for rival in names if taken[rival]] or (names if not held else [])
     if len(fitting) == 1:
+        _check_declared(fitting[0], source, taken[fitting[0]])
         return fitting[0], taken[fitting[0]]
     wants = "; ".join(
         f"{rival}: {getattr(load_converter(rival), 'WANTS', 'whatever a reader finds')}" for rival in names
@@ -279,6 +280,18 @@ def _choose_converter(
     what = f"is for {' and '.join(fitting)} alike" if fitting else "is for no converter"
     message = f"{source.key} holds {describe_contents(held)}, which {what} ({wants})"
     raise problem("convert.choice", message, file=source.key)
+
+
+def _check_declared(name: str, source: Source, contents: Sequence[Content]) -> None:
+    """Refuse what nobody declared, unless the converter selects it. Raises `Problem` (``arrays.undeclared``)."""
+    undeclared = next((content.header for content in contents if "undeclared" in content.header), None)
+    if undeclared is None or isinstance(load_converter(name), Selective):
+        return
+    missing = undeclared["undeclared"]
+    if "draft" not in undeclared:  # a table of text, of which its reader says what it would be as one of behaviour
+        columns = 'channels = "NAME = mV" and time = "NAME ms" or rate = "RATE"'
+        missing = f"it is a table of text, of which nobody says what its columns are; of a recording state {columns}"
+    raise problem("arrays.undeclared", f"{source.key}: {missing}", file=source.key)
 
 
 def _compare_cells(opened: _Opened) -> list[Finding]:

@@ -22,17 +22,21 @@ from . import (
     caiman,
     czi,
     genbank,
+    hdf5_arrays,
     ibw,
     imagej_roi,
     lif,
     masks,
+    mat,
     nd2,
+    npy,
     oif,
     slices,
     sonata,
     suite2p,
     swc,
     tiff,
+    trace_text,
     traces,
 )
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
@@ -74,6 +78,10 @@ BUILT_IN = (
     lif.FORMAT,
     nd2.FORMAT,
     oif.FORMAT,
+    hdf5_arrays.FORMAT,
+    mat.FORMAT,
+    npy.FORMAT,
+    trace_text.FORMAT,
 )
 
 COMMON = (

@@ -11,7 +11,7 @@ from ..model.finding import Problem, problem
 from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
 from ..registry import CORE
-from . import COMMON, Format, get_registered_formats
+from . import COMMON, Format, get_formats, get_registered_formats
 from .format import Claim, check_options
 from .unread import find_unread_format
 
@@ -119,8 +119,40 @@ def read(
 ) -> tuple[Content, ...]:
     """Contents of a raw object, by the reader that claims it, or by the one that ``options["reader"]`` names."""
     stated = dict(options or {})
-    name = stated.pop("reader", None) or choose_format(source, purposes).format
+    name = choose_reader(source, stated, purposes).format
+    stated.pop("reader", None)
     return _read_as_format(name, source, stated)
+
+
+def choose_reader(source: Source, options: Mapping[str, Any], purposes: Collection[str] = ()) -> Claim:
+    """Which reader takes a raw object, and why: the one that a person names, else by content, name and options.
+
+    Readers of text cannot tell each other's files by the content: where the one that claims a file has not all of the
+    options that are stated, and one other of such names has, that one is meant.
+
+    Raises
+    ------
+    Problem
+        As `choose_format` does.
+    """
+    if "reader" in options:
+        return Claim(str(options["reader"]), "the option says so")
+    stated = set(options) - {option.name for option in COMMON}
+    name = source.name.lower()
+    fitting = [
+        format.name
+        for format in get_formats().values()
+        if stated and name.endswith(format.suffixes or ("/",)) and stated <= {option.name for option in format.options}
+    ]
+    try:
+        claim = choose_format(source, purposes)
+    except Problem:
+        if len(fitting) != 1:
+            raise
+    else:
+        if claim.format in fitting or len(fitting) != 1:
+            return claim
+    return Claim(fitting[0], f"no other reader of such names has {' and '.join(sorted(stated))}")
 
 
 def _read_as_format(format: str, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
@@ -133,6 +165,7 @@ def _read_as_format(format: str, source: Source, options: Mapping[str, Any]) -> 
         reader raises.
     """
     declared = find_format(format)
+    options = {name: value for name, value in options.items() if name != "reader"}
     if complaint := check_options(options, declared, COMMON):
         raise problem("reader.option", f"{source.key}: {complaint}", file=source.key)
     common = {option.name for option in COMMON}

@@ -44,27 +44,24 @@ UNREAD = (
     UnreadFormat("an MRC map", _AS_TIFF.format("IMOD: mrc2tif, or Fiji"), ((208, b"MAP "),)),
     UnreadFormat("a Gatan DM3 or DM4", _AS_TIFF.format("DigitalMicrograph, or Fiji"), (), (".dm3", ".dm4")),
     UnreadFormat("an Imaris IMS", _AS_TIFF.format("Imaris, or Fiji"), (), (".ims",)),
-    UnreadFormat(
-        "a NumPy array",
-        "Name regions in file_path_roi, traces in file_path_processed. Save images as TIFF: tifffile.imwrite.",
-        ((0, b"\x93NUMPY"),),
-    ),
-    UnreadFormat("a MATLAB file", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 5.0 MAT-file"),)),
-    UnreadFormat("a MATLAB 7.3 file (HDF5)", "Save images as TIFF, recordings as ABF.", ((0, b"MATLAB 7.3 MAT-file"),)),
     UnreadFormat("an AxoGraph file", _AS_ABF, ((0, b"AxGr"), (0, b"axgx"))),
     UnreadFormat("a HEKA PatchMaster bundle", _AS_ABF, ((0, b"DAT1"), (0, b"DAT2"))),
     UnreadFormat("a Spike2 SMR or SMRX", _AS_ABF, (), (".smr", ".smrx")),
     UnreadFormat("an Igor packed experiment", "Save its waves as single files (.ibw).", (), (".pxp",)),
     UnreadFormat("an NWB file", "It is standard already: keep it as it is.", (), (".nwb",)),
     UnreadFormat(
-        "an HDF5 file",
-        'Which of its datasets are meant, nobody has said; save images as TIFF, or state reader = "sonata".',
+        "an HDF5 file of a layout of its own",
+        'Export what it holds in a format that is read; of simulations state reader = "sonata".',
         ((0, _HDF5),),
     ),
+    UnreadFormat("a gzip-compressed file", "Unpack it (gunzip), and name the unpacked file.", ((0, b"\x1f\x8b"),)),
     UnreadFormat("an AVI or MP4 video", "Save its frames as TIFF.", ((8, b"AVI "), (4, b"ftyp"))),
     UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),
     UnreadFormat(
-        "a table of text", "It travels as it is; what its columns mean, nobody has said.", (), (".csv", ".tsv", ".txt")
+        "a text without rows of numbers",
+        "It travels as it is; recordings as text are rows of numbers, with or without a line of names above.",
+        (),
+        (".csv", ".tsv", ".txt"),
     ),
 )
 

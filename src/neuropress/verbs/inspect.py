@@ -11,7 +11,7 @@ from ..model.content import Content, Image, LazyArray, Recording, Series
 from ..model.elements import element_text
 from ..model.finding import problem
 from ..model.source import Source
-from ..readers.raw import choose_format, find_format
+from ..readers.raw import choose_reader, find_format
 from ..readers.raw import read as read_contents
 from ..storage.roots import Folder
 
@@ -54,6 +54,21 @@ class Inspection:
         for content in self.contents:
             yield from _format_content(_describe_content(content))
 
+    def draft_mapping(self) -> str:
+        """A block of ``neuropress.toml`` in which a person says what the file's arrays are.
+
+        Raises
+        ------
+        Problem
+            ``inspect.nothing``: the file says it by itself, or it is declared already.
+        """
+        drafts = [str(content.header["draft"]) for content in self.contents if "draft" in content.header]
+        if not drafts:
+            message = f"{self.path.name} ({self.format}) needs no mapping: it says what it holds, or options state it"
+            hint = "A recording as CSV or TSV: add --option reader=trace_text." if self.path.suffix else ""
+            raise problem("inspect.nothing", message, hint=hint)
+        return "\n".join(drafts)
+
     def close(self) -> None:
         """Close the file."""
         for content in self.contents:
@@ -90,15 +105,11 @@ def inspect_file(path: Path, options: Mapping[str, Any] | None = None) -> Inspec
         raise problem("file.missing", f"{path} does not exist", file=str(path))
     source = Source(path.name + ("/" if path.is_dir() else ""), Folder(path.resolve().parent))
     stated = dict(options or {})
-    if "reader" in stated:
-        format, why = str(stated["reader"]), "the option says so"
-    else:
-        claim = choose_format(source)
-        format, why = claim.format, claim.reason
-    title = find_format(format).title
+    claim = choose_reader(source, stated)
+    title = find_format(claim.format).title
     contents = read_contents(source, stated)
     nbytes = sum(source.size(key) for key in source.list_keys())
-    return Inspection(path, format, title, why, nbytes, contents)
+    return Inspection(path, claim.format, title, claim.reason, nbytes, contents)
 
 
 def _describe_content(content: Content) -> dict[str, Any]:
@@ -153,6 +164,8 @@ def _format_content(entry: Mapping[str, Any]) -> Iterator[str]:
     for name, text in entry["facts"].items():
         yield f"  {name}: {text}"
     yield from _format_arrays(entry["arrays"])
+    if undeclared := entry["header"].get("undeclared"):
+        yield f"  not declared: {undeclared}"
     for warning in entry["warnings"]:
         yield f"  warning: {warning}"
 

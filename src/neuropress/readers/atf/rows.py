@@ -127,7 +127,7 @@ class Rows:
         for text in (*first, *last):
             self.printed.learn(text.split(delimiter, 1)[0])
         if longest > EXACT_DIGITS:
-            self.most_digits = max(self.most_digits, _count_most_digits(rows))
+            self.most_digits = max(self.most_digits, count_most_digits(rows))
         return parsed
 
     def _find_problem(self, rows: bytes, line: int) -> Problem:
@@ -160,7 +160,7 @@ def _measure_longest_cell(rows: bytes, delimiter: bytes) -> int:
     return int(np.diff(ends, prepend=-1, append=len(letters)).max()) - 1
 
 
-def _count_most_digits(rows: bytes) -> int:
+def count_most_digits(rows: bytes) -> int:
     """Significant digits of the longest number; 0 where none has more than float64 holds."""
     digits = 0
     for text in re.findall(rb"[0-9.]{%d,}" % (EXACT_DIGITS + 1), rows):

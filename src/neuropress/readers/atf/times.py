@@ -54,7 +54,7 @@ def measure_timing(header: Header, blocks: Sequence[Block], printed: Print) -> T
         raise _make_times_problem(header, header.data_line, f"times go from {first:g} to {last:g}")
     lowest, highest = _find_bounds(header, blocks, printed, (last - first) / (count - 1))
     if lowest > 0 and highest - lowest <= WIDEST * lowest:
-        step = _choose_step(lowest, highest)
+        step = choose_step(lowest, highest)
         return Timing(_to_decimal(first), step, None if _is_exact(blocks, step) else (lowest, highest))
     # Few times leave much open; as multiples of one step they are believed all the same.
     start = np.concatenate([block.times[:2] for block in blocks[:2]])
@@ -84,7 +84,7 @@ def _find_bounds(header: Header, blocks: Sequence[Block], printed: Print, mean: 
     for block in blocks:
         numbers = np.arange(row, row + len(block.times))
         since = block.times - first
-        slack = (_measure_quanta(block.times, printed) + _measure_quanta(np.array([first]), printed)) / 2
+        slack = (measure_quanta(block.times, printed) + measure_quanta(np.array([first]), printed)) / 2
         slack += JITTER * mean + 4 * np.finfo("f8").eps * np.abs(block.times)
         skip = 1 if row == 0 else 0
         lower = np.maximum.accumulate((since - slack)[skip:] / numbers[skip:]).clip(min=lowest)
@@ -100,13 +100,13 @@ def _find_bounds(header: Header, blocks: Sequence[Block], printed: Print, mean: 
     return lowest, highest
 
 
-def _measure_quanta(times: np.ndarray, printed: Print) -> np.ndarray:
+def measure_quanta(times: np.ndarray, printed: Print) -> np.ndarray:
     """What the last digit of each time counts, printed with so many decimals or so many digits at most."""
     magnitudes = np.floor(np.log10(np.maximum(np.abs(times), 1e-300)))
     return np.maximum(10.0**-printed.decimals, 10.0 ** (magnitudes - printed.digits + 1))
 
 
-def _choose_step(lowest: float, highest: float) -> Decimal:
+def choose_step(lowest: float, highest: float) -> Decimal:
     """The step that is a decimal of fewest digits, or whose rate is one; the rate where both have as many."""
     step = Decimal((lowest + highest) / 2)
     for digits in range(1, MAX_DIGITS + 1):

@@ -1,0 +1,81 @@
+"""Images and movies of files of named arrays, as a person declares their axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from ...model.content import Image, LazyArray
+from ..images.calibration import ImageMetadata, divide, format_decimal
+from .language import parse_positive, parse_reference
+from .traces import find_variables
+from .tree import ArrayTree, Variable
+
+
+def build_image(tree: ArrayTree, options: Mapping[str, Any]) -> Image:
+    """The image of the array that the option ``pixels`` names.
+
+    Raises
+    ------
+    Problem
+        ``arrays.declaration``: there is no such array, nobody says what its axes are, or what was stated contradicts
+        the file.
+    """
+    variables = find_variables(tree, parse_reference(options["pixels"]), "pixels")
+    variable = variables[0]
+    if len(variables) > 1 or variable.dtype.kind not in "biuf" or len(variable.shape) < 2:
+        what = f"{len(variables)} arrays" if len(variables) > 1 else variable.describe()
+        raise tree.make_problem("arrays.declaration", f"the option pixels names {what}, which is no image")
+    if 0 in variable.shape:
+        raise tree.make_problem("arrays.declaration", f"the option pixels: {variable.describe()} has no pixels")
+    axes = _find_axes(tree, variable, options)
+    size = dict(zip(axes, variable.shape, strict=True))
+    meta = ImageMetadata()
+    _apply_pixel_size(meta, variable, options)
+    if "frame_rate" in options:
+        rate = parse_positive(options["frame_rate"])
+        meta.facts["frame_rate"] = format_decimal(divide(rate.numerator, rate.denominator))
+    planes = math.prod(extent for axis, extent in zip(axes, variable.shape, strict=True) if axis not in "yxcs")
+    meta.facts.update(x=str(size["x"]), y=str(size["y"]), z=str(planes))
+    block = tuple(1 if axis not in "yxs" else extent for axis, extent in zip(axes, variable.shape, strict=True))
+    return Image(
+        name="",
+        format=tree.format,
+        facts=meta.facts,
+        header=tree.describe() | {"declared": {name: str(value) for name, value in sorted(options.items())}},
+        arrays={"pixels": LazyArray("pixels", variable.shape, variable.dtype, axes, variable.read, block)},
+        warnings=(*tree.warnings, *meta.warnings),
+        close=tree.close,
+        spacing=meta.spacing,
+    )
+
+
+def _find_axes(tree: ArrayTree, variable: Variable, options: Mapping[str, Any]) -> tuple[str, ...]:
+    own = variable.axes or "q" * len(variable.shape)
+    axes = tuple(options.get("axes", own))
+    if len(axes) != len(own) or any(known not in (letter, "q") for known, letter in zip(own, axes, strict=True)):
+        message = f"the option axes = {''.join(axes)!r} does not fit the axes {own!r} of {variable.describe()}"
+        raise tree.make_problem("arrays.declaration", f"{message} (q: not in the file)", "".join(axes))
+    if axes.count("y") != 1 or axes.count("x") != 1:
+        what = f"say in axes what each axis of {variable.describe()} is"
+        example = {2: "yx", 3: "tyx", 4: "tzyx", 5: "tczyx"}.get(len(axes), "...yx")
+        letters = "slowest first, of t c z y x s, and q for what stays open"
+        message = f'{what}: {letters}, as axes = "{example}"; now they are {"".join(axes)!r}'
+        raise tree.make_problem("arrays.declaration", message, "".join(axes))
+    return axes
+
+
+def _apply_pixel_size(meta: ImageMetadata, variable: Variable, options: Mapping[str, Any]) -> None:
+    """Spacing by the file, or else by a person."""
+    if variable.spacing:
+        meta.spacing.update({axis: Decimal(text) for axis, text in variable.spacing.items()})
+        meta.set_pixel_size(meta.spacing.get("x"), meta.spacing.get("y"))
+    if "pixel_size" in options:
+        size = parse_positive(options["pixel_size"])
+        um = divide(size.numerator, size.denominator)
+        if variable.spacing and (um, um) != (meta.spacing.get("x"), meta.spacing.get("y")):
+            meta.warnings.append(f"its own spacing is kept, the option pixel_size = {options['pixel_size']} is not")
+        elif not variable.spacing:
+            meta.set_pixel_size(um, um)
