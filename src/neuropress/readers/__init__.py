@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, slices, swc, tiff
+from . import abf, atf, behavior_csv, deeplabcut, genbank, ibw, imagej_roi, sleap, slices, swc, tiff
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -45,6 +45,8 @@ BUILT_IN = (
     ibw.FORMAT,
     imagej_roi.FORMAT,
     behavior_csv.FORMAT,
+    deeplabcut.FORMAT,
+    sleap.FORMAT,
     atf.FORMAT,
 )
 

@@ -55,7 +55,10 @@ UNREAD = (
     UnreadFormat("an Igor packed experiment", "Save its waves as single files (.ibw).", (), (".pxp",)),
     UnreadFormat("an NWB file", "It is standard already: keep it as it is.", (), (".nwb",)),
     UnreadFormat(
-        "an HDF5 file", "Which of its datasets are meant, nobody has said; save images as TIFF.", ((0, _HDF5),)
+        "an HDF5 file",
+        "Which of its datasets are meant, nobody has said; save images as TIFF. Points of SLEAP or DeepLabCut are read "
+        'where neuropress.toml says reader = "sleap" or "deeplabcut" of the file.',
+        ((0, _HDF5),),
     ),
     UnreadFormat("an AVI or MP4 video", "Save its frames as TIFF.", ((8, b"AVI "), (4, b"ftyp"))),
     UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),

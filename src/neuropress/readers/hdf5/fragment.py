@@ -41,11 +41,15 @@ _LISTED = 10_000
 _PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
 
 
-class _Stream(io.BufferedReader):
-    """A raw file as HDF5 reads it; h5py does not hand on why a read failed, so the first failure is kept."""
+class RawStream(io.BufferedReader):
+    """A raw file as HDF5 reads it; h5py does not hand on why a read failed, so the first failure is kept.
 
-    def __init__(self, source: Source) -> None:
+    `ids` are those of the findings on damage.
+    """
+
+    def __init__(self, source: Source, ids: GuardFindings) -> None:
         super().__init__(source.open_bytes())
+        self._ids = ids
         self._key = PurePosixPath(source.key)
         self._failure: OSError | Problem | None = None
 
@@ -61,7 +65,7 @@ class _Stream(io.BufferedReader):
     def translate_errors(self) -> Iterator[None]:
         """Damage and what is over the budget as a finding; what failed to be read is none."""
         try:
-            with translate_errors(self._key, FRAGMENT):
+            with translate_errors(self._key, self._ids):
                 yield
         except Problem:
             if self._failure:
@@ -122,13 +126,13 @@ def open_fragment(source: Source) -> Iterator[FragmentFile]:
     Problem
         ``fragment.unsafe``, ``fragment.unreadable``.
     """
-    with _Stream(source) as stream:
+    with RawStream(source, FRAGMENT) as stream:
         fragment = _look_at(stream, source.key)
         with fragment.file:
             yield fragment
 
 
-def _look_at(stream: _Stream, key: str) -> FragmentFile:
+def _look_at(stream: RawStream, key: str) -> FragmentFile:
     with stream.translate_errors():
         file = h5py.File(stream, "r")
         spare = check_file(file, PurePosixPath(key), FRAGMENT)
@@ -156,7 +160,7 @@ def read_fragment(source: Source, format: str) -> Fragment:
         ``fragment.unsafe``, ``fragment.unreadable``.
     """
     stamp = source.stamp()
-    stream = _Stream(source)
+    stream = RawStream(source, FRAGMENT)
     try:
         fragment = _look_at(stream, source.key)
 
