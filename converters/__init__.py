@@ -30,6 +30,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
+    "external_video",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
@@ -61,6 +62,8 @@ class Job:
         The session's start with its zone (session targets only).
     part
         Which of several files of the session it goes into; empty for the main or only one.
+    place
+        Path of the result below ``output/``, which is its key in a release.
     beside
         What the files in other columns of the row hold, as other converters take it, by column.
     """
@@ -73,6 +76,7 @@ class Job:
     profile: Profile
     started: datetime | None = None
     part: str = ""
+    place: str = ""
     beside: Mapping[str, tuple[Content, ...]] = field(default_factory=dict)
 
     def make_fact_ref(self, name: str, text: object) -> CellRef:

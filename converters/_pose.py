@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from neuropress.model.content import Series
 from neuropress.model.plan import ArraySpec, Field, Node
 
 from . import Job, make_constant
+from ._behavior import clean_name
 
 ORIGIN = "Pixels of the video, counted from its upper left corner: x to the right, y downwards."
 
@@ -40,7 +41,9 @@ def build_poses(
         skeleton = f"{module}/Skeletons/{name}_skeleton"
         nodes.append(Node(skeleton, "Skeleton", _describe_skeleton(series, make)))
         pose: Mapping[str, Any] = series[0].header["pose"]
-        fields = {"description": describe(series[0]), "source_software": make("software", pose["software"])}
+        columns = [name for point in series for name in point.header["columns"]]
+        whole = replace(series[0], header={**series[0].header, "columns": columns})
+        fields = {"description": describe(whole), "source_software": make("software", pose["software"])}
         if pose["scorer"]:
             fields["scorer"] = make("scorer", pose["scorer"])
         nodes.append(Node(f"{module}/{name}", "PoseEstimation", fields, {"skeleton": skeleton}))
@@ -78,8 +81,3 @@ def _describe_skeleton(series: Sequence[Series], make: FieldMaker) -> dict[str, 
     if edges := series[0].header["pose"].get("edges"):
         fields["edges"] = make("edges", edges)
     return fields
-
-
-def clean_name(name: str) -> str:
-    """A name without what NWB does not allow in it."""
-    return re.sub(r"[/:\\]", "_", name)

@@ -10,13 +10,13 @@ from functools import partial
 from neuropress.mapping.rules import Slots
 from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
-from neuropress.model.finding import Finding, finding
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
-from ._pose import build_poses, clean_name
+from ._behavior import OFFSET, UNALIGNED, clean_name, list_unaligned, make_header_field
+from ._pose import build_poses
 
 NAME = "behavior_table"
 REVISION = 3
@@ -27,8 +27,6 @@ SLOTS: Slots = {"object": frozenset({"description", "comments"})}
 BINDINGS: Mapping[str, str] = {}
 MODULE = "/processing/behavior"
 TRIALS = "/intervals/trials"
-OFFSET = "clock_offset"
-"""What a person states of the file's time 0, in the header that the reader gives."""
 SUFFIXES = (".csv", ".tsv", ".h5", ".hdf5", ".slp")
 RESERVED = {"id", "name", "description", "colnames", "columns", "timestamp", "duration", "annotation", "start_time",
             "stop_time", "tags", "timeseries", "timeseries_index", "tags_index"}  # fmt: skip
@@ -63,13 +61,7 @@ def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:
 def build(jobs: Sequence[Job]) -> Built:
     """Nodes of every row: series in the module "behavior", events and trials in places of their own."""
     nodes: dict[str, Node] = {}
-    findings: list[Finding] = []
     for job in jobs:
-        if any(OFFSET not in content.header for content in job.contents):
-            message = (
-                f"{job.source} counts from a time of its own that nobody states; the session's start is taken for it"
-            )
-            findings.append(finding("behavior.alignment", message, **job.locate()))
         points = [one for one in job.contents if isinstance(one, Series) and "pose" in one.header]
         if points:
             nodes |= {node.path: node for node in _build_points(job, points)}
@@ -82,7 +74,7 @@ def build(jobs: Sequence[Job]) -> Built:
                 node = _build_table(job, content)
                 nodes[node.path] = node
     _name_trials(jobs, nodes)
-    return Built(tuple(nodes.values()), tuple(findings))
+    return Built(tuple(nodes.values()), tuple(list_unaligned(jobs)))
 
 
 def _build_points(job: Job, points: Sequence[Series]) -> list[Node]:
@@ -94,7 +86,7 @@ def _build_points(job: Job, points: Sequence[Series]) -> list[Node]:
             MODULE,
             job,
             points,
-            partial(_make_fact, job),
+            partial(make_header_field, NAME, job),
             partial(_describe, job),
             partial(_build_times, job),
         ),
@@ -112,8 +104,8 @@ def _build_times(job: Job, content: Series) -> tuple[dict[str, Field], dict[str,
         return {}, {"timestamps": _time_array(job, content, content.timestamps)}
     start = float(Fraction(content.header["start"]))
     return {
-        "rate": _make_fact(job, "rate", float(content.rate)),
-        "starting_time": _make_fact(job, "start", start),
+        "rate": make_header_field(NAME, job, "rate", float(content.rate)),
+        "starting_time": make_header_field(NAME, job, "start", start),
     }, {}
 
 
@@ -131,7 +123,7 @@ def _build_series(job: Job, content: Series) -> list[Node]:
     kind = "SpatialSeries" if is_place else "TimeSeries"
     fields = {
         "description": _describe(job, content),
-        "unit": _make_fact(job, "unit", content.channels[0].unit),
+        "unit": make_header_field(NAME, job, "unit", content.channels[0].unit),
     }
     if comments := job.fields.get("object", {}).get("comments"):
         fields["comments"] = comments
@@ -155,7 +147,9 @@ def _build_table(job: Job, content: DataTable) -> Node:
             name += "_column" if name in RESERVED else ""
             arrays[name] = ArraySpec.of(job.source, content, column.array)
             unit = f", in {column.unit}" if column.unit else ""
-            fields[f"{name}/description"] = _make_fact(job, "column", f"Column {column.name!r} of the file{unit}")
+            fields[f"{name}/description"] = make_header_field(
+                NAME, job, "column", f"Column {column.name!r} of the file{unit}"
+            )
     if not is_trials:
         return Node(f"/events/{_name(job, content)}", "EventsTable", fields, {}, arrays)
     return Node(f"/intervals/{clean_name(job.record.key)}_intervals", "TimeIntervals", fields, {}, arrays)
@@ -182,11 +176,6 @@ def _time_array(job: Job, content: Content, array: str) -> ArraySpec:
     return ArraySpec.of(job.source, content, array, clock=clock)
 
 
-def _make_fact(job: Job, name: str, value: object) -> Field:
-    """A field from the file's header or the options that it was read with."""
-    return Field(value, f"{NAME}:{name}", "header", (job.make_fact_ref(name, value),))
-
-
 def _describe(job: Job, content: Content) -> Field:
     """What the row says of it, and the columns as the file names them; a table has no field for comments."""
     stated = job.fields.get("object", {})  # a single file's row may have no cell that says anything
@@ -197,6 +186,6 @@ def _describe(job: Job, content: Content) -> Field:
     listed = ", ".join(columns)
     texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
     if OFFSET not in content.header:
-        texts.append("Alignment unknown: time 0 of the file is taken for the session's start")
+        texts.append(UNALIGNED)
     sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("columns", listed))
     return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)

@@ -284,7 +284,9 @@ def _assemble_plan(
     for name in dict.fromkeys(one.name for one in opened):
         module = load_converter(name)
         jobs = [
-            replace(_make_job(module, one, profile, started), beside=_list_beside(one, opened))
+            replace(
+                _make_job(module, one, profile, started), place=wanted.target.path, beside=_list_beside(one, opened)
+            )
             for one in opened
             if one.name == name
         ]

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, deeplabcut, genbank, ibw, imagej_roi, sleap, slices, swc, tiff
+from . import abf, atf, behavior_csv, deeplabcut, genbank, ibw, imagej_roi, sleap, slices, swc, tiff, video
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -48,6 +48,7 @@ BUILT_IN = (
     deeplabcut.FORMAT,
     sleap.FORMAT,
     atf.FORMAT,
+    video.FORMAT,
 )
 
 COMMON = (

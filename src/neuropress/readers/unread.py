@@ -60,7 +60,7 @@ UNREAD = (
         'where neuropress.toml says reader = "sleap" or "deeplabcut" of the file.',
         ((0, _HDF5),),
     ),
-    UnreadFormat("an AVI or MP4 video", "Save its frames as TIFF.", ((8, b"AVI "), (4, b"ftyp"))),
+    UnreadFormat("a WMV video", "Copy its stream: ffmpeg -i in.wmv -c copy out.mkv.", ((0, b"\x30\x26\xb2\x75"),)),
     UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),
     UnreadFormat(
         "a table of text", "It travels as it is; what its columns mean, nobody has said.", (), (".csv", ".tsv", ".txt")

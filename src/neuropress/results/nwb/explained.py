@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from importlib.resources import files
 import h5py
 
 from ...model.finding import Finding, Severity
+from ...model.provenance import SECTIONS, Provenance
 from ...model.serial import from_json
 
 type Condition = Callable[[h5py.Group], bool]
@@ -71,7 +73,19 @@ def _has_unknown_location(item: h5py.Group) -> bool:
     return "location" in item and item["location"].asstr()[()] == "unknown"
 
 
+def _is_recorded_input(series: h5py.Group) -> bool:
+    """The external files are raw files whose digests the receipt has, by the paths that they have in a release."""
+    group = series.file.get("/general/neuropress")
+    if group is None:
+        return False
+    made = Provenance.from_texts({name: group[f"{name}_json"][()] for name in SECTIONS})
+    folder = posixpath.dirname(made.target.path)
+    paths = series["external_file"].asstr()[()]
+    return all(posixpath.normpath(f"{folder}/{path}".lstrip("/")) in made.receipt.inputs for path in paths)
+
+
 CONDITIONS: Mapping[str, Condition] = {
     "frames_first": _has_frames_first,
+    "input_recorded": _is_recorded_input,
     "location_unknown": _has_unknown_location,
 }
