@@ -78,7 +78,9 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         Opens the raw files and keeps them open for the writer that is to have the plan at once. That writer refuses
         what it cannot write, so it is not asked before, which costs as much as building all objects of the result.
     """
-    findings = [_report_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
+    converted = {(row.table, row.key) for _, row in wanted.clocks}
+    others = [row for row in wanted.others if (row.table, row.key) not in converted]
+    findings = [_report_unconverted(row) for row in others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         files = opener or stack.enter_context(RawArrays(config.sources()))
@@ -100,7 +102,7 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             if errors:
                 failed[record.table, record.key] = errors[0]
             opened.append(one)
-        if failed or not opened:
+        if failed or not (opened or wanted.is_bare):
             return Planned(None, tuple(findings), failed)
         try:
             plan, remarks = _assemble_plan(wanted, opened, heard, config)

@@ -32,5 +32,5 @@ FORMAT = Format(
         Option("clock_offset", "Seconds from the session's start to the video's frame 0: \"12.5\".", check=check_ratio),
     ),
     facts=(Fact("rows", "frames of which there are points"),),
-    findings=("pose.damaged",),
+    findings=("pose.damaged", "pose.unsafe"),
 )
