@@ -162,6 +162,8 @@ class Built:
 
 def describe_image_choice(job: Job) -> str:
     """Why a row cannot take a file of several images, and how a person says which one it means."""
+    if any("video" in content.header for content in job.contents):
+        return f"{job.source} is a video, whose frames are not decoded here; save them as TIFF without loss"
     if not job.contents or len(job.contents) == 1:
         return f"{job.source} ({', '.join(c.format for c in job.contents) or 'nothing'}) holds no image"
     holding = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"

@@ -86,3 +86,14 @@ def test_a_video_that_is_none_withholds_the_session(
     add_video(ds, path)
     assert main(["check", str(ds.root), "--json"]) == 1
     assert "video.damaged" in capsys.readouterr().out
+
+
+def test_a_video_of_an_image_row_is_called_what_it_is(
+    ds: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = f"basu/{DATE}/image/raw/a.avi"
+    ds.put(key, write_video(tmp_path / "a.avi").read_bytes())
+    ds.row("image", image_id="JB_IMG_0001", session_id="JB_S_0001", image_type="calcium", frame_rate="25", x="32",
+           y="24", z="12", file_path_raw=key)  # fmt: skip
+    assert main(["check", str(ds.root), "--json"]) == 1
+    assert "is a video, whose frames are not decoded here; save them as TIFF" in capsys.readouterr().out
