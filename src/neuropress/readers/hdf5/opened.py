@@ -19,7 +19,15 @@ from .guard import GuardFindings, check_file
 
 
 class GuardedFile:
-    """A raw HDF5 file, looked at before anything of it is read; its contents keep it open until they are closed."""
+    """A raw HDF5 file, looked at before anything of it is read; its contents keep it open until they are closed.
+
+    Parameters
+    ----------
+    source
+        A file, on this machine or in a bucket.
+    ids
+        Findings on what may not be in it, and on damage; `Problem` with one of them is raised by all methods, and here.
+    """
 
     def __init__(self, source: Source, ids: GuardFindings) -> None:
         self.key = source.key
