@@ -30,7 +30,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
-    "processed", "simulation",
+    "processed", "simulation", "external_video",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
@@ -62,6 +62,8 @@ class Job:
         The session's start with its zone (session targets only).
     part
         Which of several files of the session it goes into; empty for the main or only one.
+    place
+        Path of the result below ``output/``, which is its key in a release.
     beside
         The jobs of the row's other columns, as other converters have them, by column.
     """
@@ -74,6 +76,7 @@ class Job:
     profile: Profile
     started: datetime | None = None
     part: str = ""
+    place: str = ""
     beside: Mapping[str, Job] = field(default_factory=dict)
 
     def make_fact_ref(self, name: str, text: object) -> CellRef:
@@ -159,6 +162,8 @@ class Built:
 
 def describe_image_choice(job: Job) -> str:
     """Why a row cannot take a file of several images, and how a person says which one it means."""
+    if any("video" in content.header for content in job.contents):
+        return f"{job.source} is a video, whose frames are not decoded here; save them as TIFF without loss"
     if not job.contents or len(job.contents) == 1:
         return f"{job.source} ({', '.join(c.format for c in job.contents) or 'nothing'}) holds no image"
     holding = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"

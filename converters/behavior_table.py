@@ -1,32 +1,33 @@
-"""Behaviour tables: rows of ``behavior`` with a CSV, TSV or arrays (MAT, NPY, HDF5), to series, events and trials."""
+"""Behaviour: rows of ``behavior`` with tables of text, arrays or tracked points, to series, events, trials and poses."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 from neuropress.mapping.rules import Slots
 from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
-from neuropress.model.finding import Finding, finding
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
+from ._behavior import OFFSET, UNALIGNED, clean_name, list_unaligned, make_header_field
+from ._pose import build_poses
 
 NAME = "behavior_table"
-REVISION = 2
+REVISION = 3
 TABLES = ("behavior",)
 COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
 TARGET = "session"
 SLOTS: Slots = {"object": frozenset({"description", "comments"})}
 BINDINGS: Mapping[str, str] = {}
 MODULE = "/processing/behavior"
-OFFSET = "clock_offset"
-"""What a person states of the file's time 0, in the header that the reader gives."""
-SUFFIXES = (".csv", ".tsv", ".mat", ".npy", ".npz", ".h5", ".hdf5")
+TRIALS = "/intervals/trials"
+SUFFIXES = (".csv", ".tsv", ".mat", ".npy", ".npz", ".h5", ".hdf5", ".slp")
 RESERVED = {"id", "name", "description", "colnames", "columns", "timestamp", "duration", "annotation", "start_time",
             "stop_time", "tags", "timeseries", "timeseries_index", "tags_index"}  # fmt: skip
 """Columns and attributes of NWB's tables, whose meaning is not that of a lab's column."""
@@ -34,7 +35,7 @@ WANTS = "columns with units, and times"
 
 
 def takes(record: Record) -> bool:
-    """Rows whose file is a table of text, or has named arrays."""
+    """Rows whose file is a table of text, has named arrays, or is HDF5 of a tracking program."""
     return record.table in TABLES and record.cells["file_path_raw"].text.lower().endswith(SUFFIXES)
 
 
@@ -44,8 +45,12 @@ def bindings(record: Record) -> Mapping[str, Record | None]:
 
 
 def list_types(record: Record, profile: Profile) -> frozenset[str]:
-    """A series of behaviour; a file of nothing but events or trials has none, which its row does not say."""
-    return frozenset({"BehavioralTimeSeries"})
+    """A series of behaviour; none of a tracking program's file, because dandi passes over types of extensions.
+
+    A table of nothing but events, trials or tracked points has none either, which its row does not say.
+    """
+    is_tracked = not record.cells["file_path_raw"].text.lower().endswith((".csv", ".tsv"))
+    return frozenset() if is_tracked else frozenset({"BehavioralTimeSeries"})
 
 
 def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:
@@ -56,47 +61,80 @@ def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:
 def build(jobs: Sequence[Job]) -> Built:
     """Nodes of every row: series in the module "behavior", events and trials in places of their own."""
     nodes: dict[str, Node] = {}
-    findings: list[Finding] = []
     for job in jobs:
-        if any(OFFSET not in content.header for content in job.contents):
-            message = (
-                f"{job.source} counts from a time of its own that nobody states; the session's start is taken for it"
-            )
-            findings.append(finding("behavior.alignment", message, **job.locate()))
+        points = [one for one in job.contents if isinstance(one, Series) and "pose" in one.header]
+        if points:
+            nodes |= {node.path: node for node in _build_points(job, points)}
         for content in job.contents:
+            if content in points:
+                continue
             if isinstance(content, Series):
                 nodes |= {node.path: node for node in _build_series(job, content)}
             elif isinstance(content, DataTable):
                 node = _build_table(job, content)
                 nodes[node.path] = node
-    return Built(tuple(nodes.values()), tuple(findings))
+    _name_trials(jobs, nodes)
+    return Built(tuple(nodes.values()), tuple(list_unaligned(jobs)))
+
+
+def _build_points(job: Job, points: Sequence[Series]) -> list[Node]:
+    """What a program tracked in a video."""
+    return [
+        _make_module(),
+        *build_poses(
+            NAME,
+            MODULE,
+            job,
+            points,
+            partial(make_header_field, NAME, job),
+            partial(_describe, job),
+            partial(_build_times, job),
+        ),
+    ]
+
+
+def _make_module() -> Node:
+    about = {"description": make_constant(NAME, "module", "Behaviour of the animal.")}
+    return Node(MODULE, "ProcessingModule", about)
+
+
+def _build_times(job: Job, content: Series) -> tuple[dict[str, Field], dict[str, ArraySpec]]:
+    """Rate and start of a series, or its timestamps."""
+    if content.rate is None:
+        return {}, {"timestamps": _time_array(job, content, content.timestamps)}
+    start = float(Fraction(content.header["start"]))
+    return {
+        "rate": make_header_field(NAME, job, "rate", float(content.rate)),
+        "starting_time": make_header_field(NAME, job, "start", start),
+    }, {}
+
+
+def _choose_holder(job: Job, is_place: bool) -> str:
+    """Where NWB has series of this kind: what is measured of a pupil has places of its own."""
+    if job.record.cells["metric_type"].text == "pupil":
+        return "EyeTracking" if is_place else "PupilTracking"
+    return "Position" if is_place else "BehavioralTimeSeries"
 
 
 def _build_series(job: Job, content: Series) -> list[Node]:
     """A SpatialSeries of a place, a TimeSeries of any other column, and what holds it."""
     is_place = bool(content.header.get("is_place"))
-    is_pupil = job.record.cells["metric_type"].text == "pupil"
-    holder = "Position" if is_place else "PupilTracking" if is_pupil else "BehavioralTimeSeries"
+    holder = _choose_holder(job, is_place)
     kind = "SpatialSeries" if is_place else "TimeSeries"
     fields = {
         "description": _describe(job, content),
-        "unit": _make_fact(job, "unit", content.channels[0].unit),
+        "unit": make_header_field(NAME, job, "unit", content.channels[0].unit),
     }
     if comments := job.fields.get("object", {}).get("comments"):
         fields["comments"] = comments
-    arrays = {"data": ArraySpec.of(job.source, content, content.array)}
-    if content.rate is None:
-        arrays["timestamps"] = _time_array(job, content, content.timestamps)
-    else:
-        fields["rate"] = _make_fact(job, "rate", float(content.rate))
-        fields["starting_time"] = _make_fact(job, "start", float(Fraction(content.header["start"])))
-    about = {"description": make_constant(NAME, "module", "Behaviour of the animal.")}
-    holding = [Node(MODULE, "ProcessingModule", about), Node(f"{MODULE}/{holder}", holder)]
-    return [*holding, Node(f"{MODULE}/{holder}/{_name(job, content)}", kind, fields, {}, arrays)]
+    times, arrays = _build_times(job, content)
+    arrays["data"] = ArraySpec.of(job.source, content, content.array)
+    holding = [_make_module(), Node(f"{MODULE}/{holder}", holder)]
+    return [*holding, Node(f"{MODULE}/{holder}/{_name(job, content)}", kind, fields | times, {}, arrays)]
 
 
 def _build_table(job: Job, content: DataTable) -> Node:
-    """TimeIntervals of trials, or an EventsTable."""
+    """TimeIntervals of rows with a start and a stop, or an EventsTable."""
     is_trials = "stop" in content.arrays
     times = {"start": "start_time", "stop": "stop_time"} if is_trials else {"time": "timestamp", "frame": "timestamp"}
     fields = {"description": _describe(job, content)}
@@ -105,32 +143,37 @@ def _build_table(job: Job, content: DataTable) -> Node:
         if column.array in times:
             arrays[times[column.array]] = _time_array(job, content, column.array)
         else:
-            name = _clean(column.array)
+            name = clean_name(column.array)
             name += "_column" if name in RESERVED else ""
             arrays[name] = ArraySpec.of(job.source, content, column.array)
             unit = f", in {column.unit}" if column.unit else ""
-            fields[f"{name}/description"] = _make_fact(job, "column", f"Column {column.name!r} of the file{unit}")
-    place = "/intervals" if is_trials else "/events"
-    return Node(f"{place}/{_name(job, content)}", "TimeIntervals" if is_trials else "EventsTable", fields, {}, arrays)
+            fields[f"{name}/description"] = make_header_field(
+                NAME, job, "column", f"Column {column.name!r} of the file{unit}"
+            )
+    if not is_trials:
+        return Node(f"/events/{_name(job, content)}", "EventsTable", fields, {}, arrays)
+    return Node(f"/intervals/{clean_name(job.record.key)}_intervals", "TimeIntervals", fields, {}, arrays)
+
+
+def _name_trials(jobs: Sequence[Job], nodes: dict[str, Node]) -> None:
+    """Give the session's one table of choices the place where tools look for trials; of two, neither is the trials."""
+    choices = [
+        path
+        for job in jobs
+        if job.record.cells["metric_type"].text == "choice"
+        and (path := f"/intervals/{clean_name(job.record.key)}_intervals") in nodes
+    ]
+    if len(choices) == 1:
+        nodes[TRIALS] = replace(nodes.pop(choices[0]), path=TRIALS)
 
 
 def _name(job: Job, content: Content) -> str:
-    return _clean(f"{job.record.key}_{content.name}")
-
-
-def _clean(name: str) -> str:
-    """A name without what NWB does not allow in it."""
-    return re.sub(r"[/:\\]", "_", name)
+    return clean_name(f"{job.record.key}_{content.name}")
 
 
 def _time_array(job: Job, content: Content, array: str) -> ArraySpec:
     clock = Clock(content.header["clock"], content.header.get(OFFSET, "0"))
     return ArraySpec.of(job.source, content, array, clock=clock)
-
-
-def _make_fact(job: Job, name: str, value: object) -> Field:
-    """A field from the file's header or the options that it was read with."""
-    return Field(value, f"{NAME}:{name}", "header", (job.make_fact_ref(name, value),))
 
 
 def _describe(job: Job, content: Content) -> Field:
@@ -143,6 +186,6 @@ def _describe(job: Job, content: Content) -> Field:
     listed = ", ".join(columns)
     texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
     if OFFSET not in content.header:
-        texts.append("Alignment unknown: time 0 of the file is taken for the session's start")
+        texts.append(UNALIGNED)
     sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("columns", listed))
     return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)

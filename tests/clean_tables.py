@@ -58,7 +58,7 @@ _CLEAN: Mapping[str, Sequence[Mapping[str, str]]] = {
     ],
     "behavior": [
         {"behavior_id": "JB_B_0001", "session_id": "JB_S_0001", "metric_type": "locomotion", "injection": "saline",
-         "file_path_raw": "basu/20250621/behavior/raw/run.avi"},
+         "file_path_raw": "basu/20250621/behavior/raw/run.dat"},
     ],
     "sem_dataset": [
         {"sem_dataset_id": "JL_SD_0001", "mouse_id": "RY_M_0001", "section": "VISp", "resolution": "4",

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -109,17 +110,27 @@ def test_a_damaged_shard_is_one_finding_and_a_quiet_end(lab: Builder, tmp_path: 
         assert done.stderr == ""
 
 
-def test_a_session_of_static_images_is_no_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_session_of_volumes_alone_has_a_file_that_says_whose_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     build = Builder(tmp_path / "ds")
     build.session(1)
     build.movie(movie(tmp_path / "m.tif"), (12, 20, 16), frame_rate="", image_type="structural")
-    for verb in ("check", "plan", "convert", "status"):
+    for verb in ("check", "plan", "convert", "verify", "validate", "status"):
         assert main([verb, str(build.root)]) == 0
         said = capsys.readouterr().out
         assert "has errors" not in said
         assert "blocked" not in said
-        assert "nothing to convert" in said
     assert build.output("RY_IMG_0001.ome.zarr")
+    path = build.output("RY_S_0001.nwb")
+    assert path
+    with h5py.File(path) as file:
+        assert file["general/subject/subject_id"][()] == b"RY_M_0001"
+        assert not len(file["acquisition"])
+    build.change("session", start_time="", end_time="")
+    path.unlink()
+    assert main(["convert", str(build.root)]) == 0
+    assert "nothing to convert" in capsys.readouterr().out  # no NWB file can be without a start
 
 
 def test_status_says_what_stands_in_the_way(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:

@@ -123,7 +123,7 @@ def other_tables(build: Builder, stack: Path, texts: dict[str, dict[str, str]]) 
         end_time="11:00",
     )
     for name, key, cells in (
-        ("behavior", f"basu/{DATE}/behavior/raw/b.avi", {"behavior_id": "JB_B_0001", "session_id": "JB_S_0001", "metric_type": "position", "file_path_raw": f"basu/{DATE}/behavior/raw/b.avi", "file_path_processed": f"basu/{DATE}/behavior/processed/p", "file_path_script": f"basu/{DATE}/behavior/script/s"}),
+        ("behavior", f"basu/{DATE}/behavior/raw/b.dat", {"behavior_id": "JB_B_0001", "session_id": "JB_S_0001", "metric_type": "position", "file_path_raw": f"basu/{DATE}/behavior/raw/b.dat", "file_path_processed": f"basu/{DATE}/behavior/processed/p", "file_path_script": f"basu/{DATE}/behavior/script/s"}),
         ("model", f"segev/{DATE}/model/model/m.hoc", {"model_id": "IS_MOD_0001", "model_type": "biophysical", "file_path_model": f"segev/{DATE}/model/model/m.hoc", "file_path_script": f"segev/{DATE}/model/script/s"}),
         ("analysis", f"segev/{DATE}/analysis/raw/a.csv", {"analysis_id": "IS_A_0001", "source_type": "model", "source_id": "IS_MOD_0001", "file_path": f"segev/{DATE}/analysis/raw/a.csv"}),
         ("cell_detection_dataset", f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv", {"cell_dataset_id": "JL_CD_0001", "mouse_id": "RY_M_0001", "start_date": DATE, "end_date": DATE, "file_path": f"lichtman/{DATE}/cell_detection_dataset/raw/c.csv"}),

@@ -139,7 +139,7 @@ def fill_sessions(build: Builder, folder: Path) -> None:
             build, "ephys", ephys_id=f"{lab}_E_0001", session_id=f"{lab}_S_0001", recording_type=kind, sampling_rate="20000",
             processing_methods="low-pass filter 4 kHz", file_path_raw=key, **put_more(build, lab, "ephys", "processed", "script"),
         )  # fmt: skip
-    key = f"basu/{DATE}/behavior/raw/run.avi"
+    key = f"basu/{DATE}/behavior/raw/run.dat"
     build.put(key, b"x")
     more = put_more(build, "JB", "behavior", "processed", "script")
     fill(

@@ -160,7 +160,7 @@ def test_a_file_in_the_place_of_a_volume_is_told_and_left_alone(
 def test_errors_that_a_release_records_do_not_tell_private_cells(lab: Builder, tmp_path: Path) -> None:
     lab.sem(slices(tmp_path / "v"), file_path_local=" D:/planted-secret/x", notes=" padded")
     lab.row("behavior", behavior_id="JB_B_0001", session_id="RY_S_0001", metric_type="event",
-            file_path_raw="basu/20250620/behavior/raw/none.avi")  # fmt: skip
+            file_path_raw="basu/20250620/behavior/raw/none.dat")  # fmt: skip
     assert main(["run", str(lab.root)]) == 1
     to = tmp_path / "rel"
     assert main(["publish", str(lab.root), "--to", str(to), "--release", "1.0.0", "--allow-errors"]) == 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -9,8 +10,10 @@ import numpy as np
 import pynwb
 import pytest
 from builder import DATE, Builder
+from tracking_files import make_labels, write_sleap, write_table
 
 from neuropress.cli.main import main
+from neuropress.results.nwb import extension
 from neuropress.results.nwb.file import read_provenance
 
 WALK = "time_ms,x_cm,y_cm,speed (cm/s)\n" + "".join(f"{10 * i + i % 3},{i / 7},{i / 3},{i / 9}\n" for i in range(30))
@@ -26,10 +29,12 @@ def ds(tmp_path: Path) -> Builder:
     return made
 
 
-def add_table(ds: Builder, text: str, metric: str = "position", options: str = "", **cells: str) -> str:
+def add_table(
+    ds: Builder, text: str | bytes, metric: str = "position", options: str = "", suffix: str = ".csv", **cells: str
+) -> str:
     number = len(ds.rows.get("behavior", ())) + 1
-    key = f"basu/{DATE}/behavior/raw/b{number}.csv"
-    ds.put(key, text.encode())
+    key = f"basu/{DATE}/behavior/raw/b{number}{suffix}"
+    ds.put(key, text.encode() if isinstance(text, str) else text)
     row = {"behavior_id": f"JB_B_{number:04d}", "session_id": "JB_S_0001", "metric_type": metric, "file_path_raw": key}
     ds.row("behavior", **row, **cells)
     if options:
@@ -77,7 +82,7 @@ def test_every_kind_of_table(ds: Builder, capsys: pytest.CaptureFixture[str]) ->
         )
         assert events["timestamp"][:].tolist() == [0.005, 0.017, 0.04]
         assert list(events["event"][:]) == ["lick", "left, ü", "reward"]
-        trials = file.intervals["JB_B_0004_trials"]
+        trials = file.trials
         assert trials["stop_time"][:].tolist() == [1.25, 3.125, 5]
         assert list(trials["outcome"][:]) == [
             "hit",
@@ -157,13 +162,70 @@ def test_real_points_of_deeplabcut(ds: Builder, corpus: Path, capsys: pytest.Cap
     lines += [f"{index},{','.join(map(repr, values.tolist()))}" for index, values in table]
     add_table(ds, "\n".join(lines) + "\n", options='frame_rate = "30000/1001"')
     with h5py.File(run_line(ds, capsys)) as file:
-        module = file["processing/behavior"]
+        pose = file["processing/behavior/JB_B_0001"]
         for number, part in enumerate(parts):
             values = table["values_block_0"][:, 3 * number : 3 * number + 3]
-            np.testing.assert_array_equal(module[f"Position/JB_B_0001_{part}/data"], values[:, :2])
-            likelihood = module[f"BehavioralTimeSeries/JB_B_0001_{part}_likelihood"]
-            np.testing.assert_array_equal(likelihood["data"], values[:, 2])
-            assert likelihood["starting_time"].attrs["rate"] == 30000 / 1001
+            np.testing.assert_array_equal(pose[f"{part}/data"], values[:, :2])
+            np.testing.assert_array_equal(pose[f"{part}/confidence"], values[:, 2])
+            assert pose[f"{part}/starting_time"].attrs["rate"] == 30000 / 1001
+
+
+def add_file(ds: Builder, path: Path, options: str = 'frame_rate = "25"', metric: str = "position") -> str:
+    return add_table(ds, path.read_bytes(), metric, options, "".join(path.suffixes))
+
+
+def test_tracked_points_of_deeplabcut_and_sleap(
+    ds: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = np.arange(240, dtype="f8").reshape(20, 12) / 7
+    add_file(ds, write_table(tmp_path / "a.h5", values, make_labels(("nose", "tail/tip"), ("m1", "m2"))))
+    points, scores = values.reshape(20, 3, 2, 2)[..., :1], values[:, :3, None] / 40
+    made = write_sleap(tmp_path / "b.analysis.h5", points, ("a", "b", "c"), edges=[(0, 1), (1, 2)], scores=scores)
+    add_file(ds, made, 'frame_rate = "25"\nclock_offset = "1.5"')
+    path = run_line(ds, capsys)
+    with pynwb.NWBHDF5IO(str(path), "r") as io:
+        module = io.read().processing["behavior"]
+        nose = module["JB_B_0001_m2"]["nose"]
+        np.testing.assert_array_equal(nose.data, values[:, 6:8])
+        np.testing.assert_array_equal(nose.confidence, values[:, 8])
+        assert (nose.rate, nose.unit, nose.confidence__definition) == (
+            25,
+            "pixels",
+            "likelihood, as DeepLabCut gives it",
+        )
+        assert list(module["JB_B_0001_m1"].skeleton.nodes[:]) == ["nose", "tail_tip"]
+        assert (module["JB_B_0001_m1"].scorer, module["JB_B_0001_m1"].source_software) == ("net", "DeepLabCut")
+        sleap = module["JB_B_0002"]
+        assert "Alignment unknown" in module["JB_B_0001_m1"].description
+        assert "Alignment unknown" not in sleap.description
+        assert sleap["b"].starting_time == 1.5
+        assert sleap.skeleton.edges[:].tolist() == [[0, 1], [1, 2]]
+        np.testing.assert_array_equal(sleap["b"].data, points[:, 1, :, 0])
+    with h5py.File(path, "r+") as stored:
+        assert "ndx-pose" in stored["specifications"]
+        stored["processing/behavior/JB_B_0002/c/confidence"][3] += 1
+    assert main(["verify", str(ds.root), "--json"]) != 0
+    assert "verify.different" in capsys.readouterr().out
+
+
+def test_points_without_the_extension_that_holds_them(
+    ds: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_file(ds, write_table(tmp_path / "a.h5", np.zeros((5, 3)), make_labels(("nose",))))
+    monkeypatch.setattr(extension, "find_spec", lambda name: None)
+    monkeypatch.setattr(extension, "get_type_map", cache(extension.get_type_map.__wrapped__))
+    assert main(["convert", str(ds.root), "--json"]) == 1
+    assert "pose.extra" in capsys.readouterr().out
+
+
+def test_intervals_of_two_rows_are_not_the_trials(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    bouts = "start_s,stop_s,side\n0.5,1.25,1\n2,3.125,0\n4,5,1\n"
+    for metric in ("choice", "choice", "freezing"):
+        add_table(ds, bouts, metric, 'columns = "side = 1"')
+    add_table(ds, "time_ms,pupil_x_px,pupil_y_px\n1,1,2\n3,4,5\n9,8,7\n", "pupil")
+    with h5py.File(run_line(ds, capsys)) as file:
+        assert sorted(file["intervals"]) == [f"JB_B_000{number}_intervals" for number in (1, 2, 3)]
+        assert list(file["processing/behavior/EyeTracking"]) == ["JB_B_0004_pupil"]
 
 
 @pytest.mark.corpus

@@ -202,10 +202,10 @@ def test_tracked_points(tmp_path: Path) -> None:
     series = read_series(tmp_path, text, frame_rate="30")
     assert choose_format(Source("b.csv", Folder(tmp_path))).strength == 2
     assert read_data(series["snout"]).tolist() == [[1.5, 2.5], [3, 4], [5, 6]]
-    assert read_data(series["snout_likelihood"]).tolist() == [0.9, 1, 0.125]
+    assert series["snout"].arrays["confidence"].read((slice(0, 3),)).tolist() == [0.9, 1, 0.125]
     assert measure_seconds(series["snout"]).tolist() == [0, 1 / 30, 0.1]
     animals = text.replace("bodyparts,", "individuals,m1,m1,m1\nbodyparts,")
-    assert list(read_series(tmp_path, animals, frame_rate="30")) == ["m1_snout", "m1_snout_likelihood"]
+    assert list(read_series(tmp_path, animals, frame_rate="30")) == ["m1_snout"]
     kept = read_series(tmp_path, text, frame_rate="30", columns="snout_likelihood = ignore")
     assert list(kept) == ["snout"]
     assert 'frame_rate = "RATE"' in read_reason(tmp_path, text)

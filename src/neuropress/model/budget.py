@@ -241,6 +241,13 @@ TRACE_BYTES = 2**30
 TRACE_COLUMNS = 10_001
 TRACE_CELLS = 32_000_000
 """Recordings as plain text: bytes, columns, and numbers, of 8 bytes each in memory."""
+VIDEO_BYTES = 2**31
+VIDEO_SECONDS = 60
+VIDEO_RATE = 50 * 2**20
+"""Memory and seconds of the process that looks at a video's container, and bytes a second that it may take longer."""
+
+VIDEO_FRAMES = 20_000_000
+"""A day at 200 frames a second."""
 
 XML_BYTES = 64 * 2**20
 """An OME-XML document: one of ten thousand planes has three million bytes."""

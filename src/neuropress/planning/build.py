@@ -78,7 +78,9 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         Opens the raw files and keeps them open for the writer that is to have the plan at once. That writer refuses
         what it cannot write, so it is not asked before, which costs as much as building all objects of the result.
     """
-    findings = [_report_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
+    converted = {(row.table, row.key) for _, row in wanted.clocks}
+    others = [row for row in wanted.others if (row.table, row.key) not in converted]
+    findings = [_report_unconverted(row) for row in others if config.profile.tables[row.table].paths]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         files = opener or stack.enter_context(RawArrays(config.sources()))
@@ -103,7 +105,7 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             if errors:
                 failed[record.table, record.key] = errors[0]
             opened.append(one)
-        if failed or not opened:
+        if failed or not (opened or wanted.is_bare):
             return Planned(None, tuple(findings), failed)
         try:
             plan, remarks = _assemble_plan(wanted, opened, heard, config)
@@ -322,7 +324,11 @@ def _assemble_plan(
         remarks += nodes.add("session", session_converter.build([job]))
     made = [(one, _make_job(load_converter(one.name), one, profile, started)) for one in opened]
     for name in dict.fromkeys(one.name for one in opened):
-        jobs = [replace(job, beside=_list_beside(one, made)) for one, job in made if one.name == name]
+        jobs = [
+            replace(job, place=wanted.target.path, beside=_list_beside(one, made))
+            for one, job in made
+            if one.name == name
+        ]
         remarks += nodes.add(name, _with_options(load_converter(name).build(jobs), config))
     touched = (*opened, *heard)
     inputs: dict[str, Input] = {i.key: i for one in touched for i in one.source.inputs}

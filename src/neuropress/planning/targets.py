@@ -59,7 +59,10 @@ class Wanted:
     part
         Which of several files of a session it is; empty for the main or only one.
     clocks
-        Jobs of the session's other files whose headers tell when it started, where its row does not.
+        Jobs of the session's other files whose headers tell when it started, where its row does not; those of all
+        results of its rows, where it is bare.
+    is_bare
+        Whether it is a session whose data rows all have results of their own: its file says who and when, and no more.
     """
 
     target: Target
@@ -70,6 +73,7 @@ class Wanted:
     waivers: tuple[Waiver, ...] = ()
     part: str = ""
     clocks: tuple[tuple[str, Record], ...] = ()
+    is_bare: bool = False
 
     @property
     def cause(self) -> tuple[tuple[str, str], Finding]:
@@ -78,22 +82,22 @@ class Wanted:
 
     @property
     def empty(self) -> bool:
-        """Whether nothing is to be converted and nothing stands in the way: a session of static images."""
-        return not self.jobs and not self.blocked
+        """Whether nothing is to be converted and nothing stands in the way: a session without data."""
+        return not self.jobs and not self.blocked and not self.is_bare
 
     def usable(self, keep_going: bool) -> Wanted | None:
         """What can be written: None when an error withholds it.
 
         With `keep_going`, a session goes on without its blocked rows.
         """
-        if (self.record.table, self.record.key) in self.blocked or not self.jobs:
+        if (self.record.table, self.record.key) in self.blocked or not (self.jobs or self.is_bare):
             return None
         if not self.blocked:
             return self
         jobs = tuple(job for job in self.jobs if (job[1].table, job[1].key) not in self.blocked)
         clocks = tuple(job for job in self.clocks if (job[1].table, job[1].key) not in self.blocked)
         others = tuple(row for row in self.others if (row.table, row.key) not in self.blocked)
-        return replace(self, jobs=jobs, clocks=clocks, others=others) if keep_going and jobs else None
+        return replace(self, jobs=jobs, clocks=clocks, others=others) if keep_going and (jobs or self.is_bare) else None
 
     def records(self) -> Iterator[Record]:
         """Every row that the result depends on, each once, in a fixed order."""
@@ -247,6 +251,7 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
     """The session's file, or its files where the profile splits it; rows without data travel in the first."""
     jobs: list[tuple[str, Record]] = []
     others: list[Record] = []
+    own: list[tuple[str, Record]] = []
     for table, spec in profile.tables.items():
         if "session" not in spec.foreign.get("session_id", ()):
             continue
@@ -256,15 +261,21 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
                 others.append(row)
             elif load_converter(names[0]).TARGET == SESSION:
                 jobs += [(name, row) for name in names if list_rivals(name, row)[0] == name]
+            else:
+                own.append((names[0], row))
     also, withheld = _list_companions(record, tables, profile)
     others += also
     withheld |= tables.get_blocked_children(record)
+    # Without a start no NWB file can be: volumes alone seldom tell it, and they need none.
+    is_bare = bool(own) and not jobs and record.values.get("start_time") is not None
+    others += [row for _, row in own if is_bare]
     parts = sorted({_find_part(job, profile) for job in jobs}) or [""]
     found = []
     for part in parts:
         mine = tuple(job for job in jobs if _find_part(job, profile) == part)
         elsewhere = tuple(job for job in jobs if job not in mine)
         clocks = elsewhere if record.values.get("start_time") is None else ()
+        clocks = tuple(own) if is_bare else clocks  # the file leads back to what was recorded
         without = tuple(others) if part == parts[0] else ()
         rows = [record, *(row for _, row in (*mine, *clocks)), *without]
         foreign = {(row.table, row.key) for _, row in elsewhere}
@@ -272,7 +283,7 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
         path = _find_dandi_path(record, mine, profile) if profile.names == BY_DANDI else None
         path = path or _result_path(SESSION, record, profile, part)
         target = Target(TARGETS[SESSION].name, record.key, path)
-        found.append(Wanted(target, record, mine, without, blocked, tables.waivers, part, clocks))
+        found.append(Wanted(target, record, mine, without, blocked, tables.waivers, part, clocks, is_bare))
     return found
 
 

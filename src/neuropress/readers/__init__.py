@@ -21,6 +21,7 @@ from . import (
     behavior_csv,
     caiman,
     czi,
+    deeplabcut,
     genbank,
     hdf5_arrays,
     ibw,
@@ -31,6 +32,7 @@ from . import (
     nd2,
     npy,
     oif,
+    sleap,
     slices,
     sonata,
     suite2p,
@@ -38,6 +40,7 @@ from . import (
     tiff,
     trace_text,
     traces,
+    video,
 )
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
@@ -68,6 +71,8 @@ BUILT_IN = (
     ibw.FORMAT,
     imagej_roi.FORMAT,
     behavior_csv.FORMAT,
+    deeplabcut.FORMAT,
+    sleap.FORMAT,
     atf.FORMAT,
     sonata.FORMAT,
     suite2p.FORMAT,
@@ -82,6 +87,7 @@ BUILT_IN = (
     mat.FORMAT,
     npy.FORMAT,
     trace_text.FORMAT,
+    video.FORMAT,
 )
 
 COMMON = (

@@ -51,11 +51,12 @@ UNREAD = (
     UnreadFormat("an NWB file", "It is standard already: keep it as it is.", (), (".nwb",)),
     UnreadFormat(
         "an HDF5 file of a layout of its own",
-        'Export what it holds in a format that is read; of simulations state reader = "sonata".',
+        'Export what it holds in a format that is read; of simulations state reader = "sonata", of tracked points '
+        'reader = "deeplabcut" or "sleap".',
         ((0, _HDF5),),
     ),
     UnreadFormat("a gzip-compressed file", "Unpack it (gunzip), and name the unpacked file.", ((0, b"\x1f\x8b"),)),
-    UnreadFormat("an AVI or MP4 video", "Save its frames as TIFF.", ((8, b"AVI "), (4, b"ftyp"))),
+    UnreadFormat("a WMV video", "Copy its stream: ffmpeg -i in.wmv -c copy out.mkv.", ((0, b"\x30\x26\xb2\x75"),)),
     UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),
     UnreadFormat(
         "a text without rows of numbers",

@@ -163,7 +163,7 @@ def cover_dataset(workspace: Workspace) -> CoverageReport:
     findings = list(covered.findings)
     for wanted in workspace.targets():
         path = wanted.target.path
-        if wanted.jobs and path not in there:
+        if (wanted.jobs or wanted.is_bare) and path not in there:
             findings.append(finding("coverage.stale", f"{path} is missing or not current", file=path))
     if not is_current(workspace.config, current):
         findings.append(finding("coverage.stale", f"{NAME} is missing or not current", file=NAME))

@@ -9,7 +9,7 @@ import re
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from fractions import Fraction
 from itertools import batched
@@ -140,6 +140,8 @@ class Table:
     columns: Sequence[Described]
     cells: Sequence[Texts | Values | Times | Blanks | None]
     lines: Sequence[int]
+    points: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """What is known of each tracked point, by its name, in files of DeepLabCut."""
 
     def make_array(self, number: int) -> np.ndarray:
         """(row,) of a column of values or texts."""

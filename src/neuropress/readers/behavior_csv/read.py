@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import numpy as np
 from ...model.content import Channel, Column, Content, DataTable, LazyArray, Series
 from ...model.finding import Problem
 from ...model.source import Source
+from ..pose import Undeclared, ask_for_options, find_rate, make_undeclared, name_point
 from . import FORMAT
 from .cells import NUMBER, Table, Times, make_problem, parse_rows, scale_times, split_rows
 from .columns import AXES, LENGTHS, SECONDS, Described, describe_header, parse_columns, parse_ratio
@@ -33,10 +33,6 @@ COORDINATES = ("x", "y", "z", "likelihood")
 SHOWN = 12
 """Columns that a message lists."""
 LEFT_OUT = ("ignore", "blank")
-
-
-class Undeclared(Exception):
-    """The file does not say what it holds, and nobody states it: what is missing, and what to add."""
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
@@ -55,15 +51,16 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
             text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
             return _make_contents(key, _read_table(key, text, options), options)
     except Undeclared as error:
-        return (Content("", FORMAT.name, {}, {"undeclared": str(error)}, {}),)
+        return make_undeclared(FORMAT.name, error)
 
 
 def _read_table(key: str, file: io.TextIOWrapper, options: Mapping[str, Any]) -> Table:
     rows = split_rows(key, file)
+    points: dict[str, Mapping[str, str]] = {}
     try:
         names = next(csv.reader([options["header"]]), []) if "header" in options else next(rows, (1, []))[1]
         if names[:1] == ["scorer"]:
-            names, columns = _describe_points(names, rows, options)
+            names, columns, points = _describe_points(names, rows, options)
         else:
             columns = _describe_columns(key, names, options)
     except Problem as bad:
@@ -73,7 +70,8 @@ def _read_table(key: str, file: io.TextIOWrapper, options: Mapping[str, Any]) ->
     if first is None:
         raise Undeclared("it has no rows below its header")
     columns = _assign_times(key, names, columns, first[1], options)
-    return parse_rows(key, chain([first], rows), names, columns, options.get("decimal") == "comma")
+    table = parse_rows(key, chain([first], rows), names, columns, options.get("decimal") == "comma")
+    return replace(table, points=points)
 
 
 def _describe_columns(key: str, names: Sequence[str], options: Mapping[str, Any]) -> list[Described]:
@@ -83,7 +81,7 @@ def _describe_columns(key: str, names: Sequence[str], options: Mapping[str, Any]
     if any(NUMBER.fullmatch(name.strip()) for name in names) and "header" not in options:
         likely = {"header": ",".join("NAME (UNIT)" if name.strip() else "" for name in names)}
         message = "its first line holds numbers, not names of columns"
-        raise Undeclared(f"{message}; {_ask(key, likely | _guess_rate(options))}")
+        raise Undeclared(f"{message}; {ask_for_options(key, likely | _guess_rate(options))}")
     stated = _parse_stated(names, options)
     described = describe_header(names, stated)
     unknown = [name.strip() for name, column in zip(names, described, strict=True) if column is None]
@@ -95,14 +93,14 @@ def _describe_columns(key: str, names: Sequence[str], options: Mapping[str, Any]
         entry = "; ".join(f"{name[:80]} = UNIT" for name in unknown[:SHOWN]) + ("; ..." if more else "")
         has_time = any(column.is_time for column in described if column)
         likely = {"columns": entry} | ({} if has_time else _guess_rate(options))
-        raise Undeclared(f"its columns {listed} name no unit; {_ask(key, likely)}")
+        raise Undeclared(f"its columns {listed} name no unit; {ask_for_options(key, likely)}")
     return _clean_names([column or Described("", "", "blank") for column in described])
 
 
 def _describe_points(
     first: list[str], rows: Iterator[tuple[int, list[str]]], options: Mapping[str, Any]
-) -> tuple[list[str], list[Described]]:
-    """Columns of DeepLabCut: scorer, perhaps individuals, bodyparts and coords, each a row."""
+) -> tuple[list[str], list[Described], dict[str, Mapping[str, str]]]:
+    """Columns of DeepLabCut: scorer, perhaps individuals, bodyparts and coords, each a row; and its points by name."""
     head = {"scorer": first}
     while "coords" not in head:
         _, row = next(rows, (0, [""]))
@@ -116,7 +114,11 @@ def _describe_points(
     stated = _parse_stated(names, options)
     columns = [Described(name, "1" if name.endswith("likelihood") else LENGTHS["px"]) for name in names]
     columns[0] = Described("frame", "", "frame")
-    return names, _clean_names([stated.get(name, column) for name, column in zip(names, columns, strict=True)])
+    points: dict[str, Mapping[str, str]] = {}
+    for scorer, *individual, node in zip(first[1:], *parts[:-1], strict=True):
+        pose = {"individual": "".join(individual), "node": node, "scorer": scorer, "software": "DeepLabCut"}
+        points[name_point(pose["individual"], node)] = pose | {"definition": "likelihood, as DeepLabCut gives it"}
+    return names, _clean_names([stated.get(name, column) for name, column in zip(names, columns, strict=True)]), points
 
 
 def _parse_stated(names: Sequence[str], options: Mapping[str, Any]) -> dict[str, Described]:
@@ -149,7 +151,9 @@ def _assign_times(
     if [column.role for column in axes].count("start") != len(stops):
         number = next(at for at, column in enumerate(columns) if column.role in ("start", "stop"))
         likely = {"columns": f"{names[number].strip()} = time {columns[number].unit}"}
-        raise Undeclared(f"trials need a column of starts and one of stops; of other rows, {_ask(key, likely)}")
+        raise Undeclared(
+            f"trials need a column of starts and one of stops; of other rows, {ask_for_options(key, likely)}"
+        )
     if axes and axes[0].role in ("time", "start"):
         if "frame_rate" in options:
             raise Undeclared(f"frame_rate is stated, but its column {axes[0].name!r} has the times; leave one out")
@@ -159,7 +163,7 @@ def _assign_times(
         raise Undeclared(f"its frames are names ({frame[:80]!r}), as of images that somebody labelled: no times")
     if "frame_rate" not in options:
         what = "its frames have no times" if axes else "no column has its times"
-        raise Undeclared(f"{what}; {_ask(key, _guess_rate(options))}")
+        raise Undeclared(f"{what}; {ask_for_options(key, _guess_rate(options))}")
     if not axes and any(column.role == "text" for column in columns):
         raise Undeclared("texts need a column of times: state one in columns, = time ms")
     return columns
@@ -167,13 +171,6 @@ def _assign_times(
 
 def _guess_rate(options: Mapping[str, Any]) -> dict[str, str]:
     return {} if "frame_rate" in options else {"frame_rate": "RATE"}
-
-
-def _ask(key: str, options: Mapping[str, str]) -> str:
-    """What to type into ``neuropress.toml``."""
-    rate = ' (no rate where a column\'s UNIT is "time ms")' if "frame_rate" in options and len(options) > 1 else ""
-    entries = ", ".join(f"{name} = {json.dumps(value, ensure_ascii=False)}" for name, value in options.items())
-    return f"add under [options.{json.dumps(key, ensure_ascii=False)}]: {entries}{rate}"
 
 
 def _make_contents(key: str, table: Table, options: Mapping[str, Any]) -> tuple[Content, ...]:
@@ -187,7 +184,8 @@ def _make_contents(key: str, table: Table, options: Mapping[str, Any]) -> tuple[
     if not table.find("text", "stop") and table.find("value"):
         _check_ascending(key, table, axes, times[0])
         groups = _group_places(table)
-        return tuple(_make_series(table, name, numbers, times[0], header, facts) for name, numbers in groups.items())
+        made = (_make_series(table, name, numbers, times[0], header, facts) for name, numbers in groups.items())
+        return _join_likelihoods({series.name: series for series in made}, table.points)
     if table.find("stop"):
         _check_stops(key, table, dict(zip(axes, times, strict=True)))
     arrays, columns = {}, []
@@ -266,16 +264,25 @@ def _make_series(
     )
     is_place = AXES.fullmatch(columns[0].name) is not None and columns[0].name != name
     header = {**clock, "columns": [table.names[number] for number in numbers], "is_place": is_place}
-    steps = np.unique(np.diff(times))
-    if times.dtype.kind == "i" and len(times) > 2 and len(steps) == 1 and steps[0] > 0:
-        scale = Fraction(clock["clock"])
-        header["start"] = str(int(times[0]) * scale + parse_ratio(clock.get("clock_offset", "0")))
-        step = int(steps[0]) * scale
-        rate = Decimal(step.denominator) / Decimal(step.numerator)
-        return Series(name, FORMAT.name, facts, header, arrays, array="data", rate=rate, channels=channels)
-    arrays["time"] = _make_array("time", times, ("sample",))
     made = Series(name, FORMAT.name, facts, header, arrays, array="data", channels=channels)
+    if known := find_rate(times, clock):
+        return replace(made, rate=known[0], header={**header, "start": known[1]})
+    arrays["time"] = _make_array("time", times, ("sample",))
     return replace(made, timestamps="time", scale=clock["clock"])
+
+
+def _join_likelihoods(series: dict[str, Series], points: Mapping[str, Mapping[str, str]]) -> tuple[Series, ...]:
+    """The series, with the likelihood of each tracked point beside its positions."""
+    for name, pose in points.items():
+        point, likelihood = series.get(name), series.get(f"{name}_likelihood")
+        if point is None or not point.header["is_place"] or len(point.channels) < 2:
+            continue  # a person has stated something else of its columns
+        arrays = dict(point.arrays)
+        if likelihood is not None:
+            arrays["confidence"] = replace(likelihood.arrays["data"], name="confidence")
+            del series[likelihood.name]
+        series[name] = replace(point, arrays=arrays, header={**point.header, "pose": pose})
+    return tuple(series.values())
 
 
 def _make_array(name: str, data: np.ndarray, axes: tuple[str, ...]) -> LazyArray:

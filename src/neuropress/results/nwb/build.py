@@ -22,7 +22,7 @@ from .columns import (
     make_region,
     make_table_parts,
 )
-from .extension import DATASETS, NAME, get_provenance_class, get_type_map
+from .extension import DATASETS, NAME, find_type_map, get_container_class, get_provenance_class
 from .graft_places import check_grafts
 from .places import Places, add_object, get_rules, list_linked_paths
 
@@ -48,7 +48,8 @@ def build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBF
     file = _make_file(nodes.pop("/", None), version)
     own = [node for node in nodes.values() if not node.graft]
     rows = [node for node in own if node.type in icephys.ROWS]
-    objects = _ObjectTable({node.path: node for node in own if node.type not in icephys.ROWS}, plan.grafts())
+    types = find_type_map(plan)
+    objects = _ObjectTable({n.path: n for n in own if n.type not in icephys.ROWS}, types, plan.grafts())
     places = Places.of(file)
     check_grafts(nodes, objects, places)
     for node in objects.nodes.values():
@@ -58,7 +59,7 @@ def build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> NWBF
             raise make_plan_problem(f"{node.path}: {error}") from error
     icephys.add_tables(file, rows, objects)
     texts = {DATASETS[name]: text for name, text in sections.items()}
-    file.add_lab_meta_data(get_provenance_class()(name=NAME, **texts))
+    file.add_lab_meta_data(get_provenance_class(types)(name=NAME, **texts))
     return file
 
 
@@ -96,8 +97,9 @@ def _make_file(node: Node | None, version: str) -> NWBFile:
 class _ObjectTable:
     """Path -> pynwb object, made when first asked for, after those that it links to."""
 
-    def __init__(self, nodes: Mapping[str, Node], grafts: Collection[str] = ()) -> None:
+    def __init__(self, nodes: Mapping[str, Node], types: Any, grafts: Collection[str] = ()) -> None:
         self.nodes = nodes
+        self._types = types
         self._grafts = grafts
         self._made: dict[str, Any] = {}
         self._under_way: list[str] = []
@@ -118,7 +120,7 @@ class _ObjectTable:
         return self._made[path]
 
     def _make_object(self, node: Node) -> Any:
-        cls = _get_container_class(node)
+        cls = _get_container_class(node, self._types)
         if issubclass(cls, DynamicTable):
             return _construct_object(
                 cls, {**_make_arguments(cls, node, self), **make_table_parts(cls, node, self)}, node
@@ -126,9 +128,9 @@ class _ObjectTable:
         return _construct_object(cls, _make_arguments(cls, node, self), node)
 
 
-def _get_container_class(node: Node) -> Any:
+def _get_container_class(node: Node, types: Any) -> Any:
     try:
-        return get_type_map().get_dt_container_cls(node.type, "core")
+        return get_container_class(types, node.type)
     except ValueError as error:
         raise make_plan_problem(f"{node.path}: NWB has no type {node.type}") from error
 
@@ -169,11 +171,21 @@ def _convert_value(argument: Mapping[str, Any], value: Any, node: Node) -> Any:
     if datetime in types:
         return _parse_instant(value, argument["name"], node)
     check_texts(value, f"{node.path}: {argument['name']}")
+    if isinstance(value, list) and value and isinstance(value[0], list):
+        return _convert_pairs(value)
     if isinstance(value, int) and not isinstance(value, bool):
         if "uint32" in types and 0 <= value < 2**32:
             return np.uint32(value)
         return float(value) if float in types and int not in types else value
     return value
+
+
+def _convert_pairs(rows: list[list[Any]]) -> Any:
+    """Lists of row numbers as the smallest type that holds them: where NWB asks for uint8, hdmf takes no list."""
+    numbers = np.asarray(rows)
+    if numbers.dtype.kind != "i" or numbers.min() < 0:
+        return rows
+    return numbers.astype(np.min_scalar_type(numbers.max()))
 
 
 def _parse_instant(text: Any, name: str, node: Node) -> datetime:

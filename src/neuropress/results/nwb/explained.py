@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ import h5py
 import numpy as np
 
 from ...model.finding import Finding, Severity
+from ...model.provenance import SECTIONS, Provenance
 from ...model.serial import from_json
 
 _SPIKES = 2**20
@@ -104,8 +106,20 @@ def _has_elements_last(series: h5py.Group) -> bool:
     return bool(series["data"].shape[1:] == table["id"].shape)
 
 
+def _is_recorded_input(series: h5py.Group) -> bool:
+    """The external files are raw files whose digests the receipt has, by the paths that they have in a release."""
+    group = series.file.get("/general/neuropress")
+    if group is None:
+        return False
+    made = Provenance.from_texts({name: group[f"{name}_json"][()] for name in SECTIONS})
+    folder = posixpath.dirname(made.target.path)
+    paths = series["external_file"].asstr()[()]
+    return all(posixpath.normpath(f"{folder}/{path}".lstrip("/")) in made.receipt.inputs for path in paths)
+
+
 CONDITIONS: Mapping[str, Condition] = {
     "frames_first": _has_frames_first,
+    "input_recorded": _is_recorded_input,
     "location_unknown": _has_unknown_location,
     "simulated": _is_simulated,
     "simulated_ascending": _has_ascending_spikes,

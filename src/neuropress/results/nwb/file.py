@@ -77,7 +77,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     arrays, grafts = plan.arrays(), plan.grafts()
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts)
     nwbfile = _build_nwbfile(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
-    declare_file(nwbfile, path, arrays, grafts)
+    declare_file(nwbfile, path, plan)
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
@@ -105,7 +105,7 @@ def check_plan(plan: Plan) -> Iterator[Finding]:
     from .files import declare_in_memory
 
     try:
-        declare_in_memory(_build_nwbfile(plan, "", Provenance.draft(plan).texts()), plan.arrays(), plan.grafts())
+        declare_in_memory(_build_nwbfile(plan, "", Provenance.draft(plan).texts()), plan)
     except Problem as bad:
         yield bad.finding
 

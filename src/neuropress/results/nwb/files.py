@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from hdmf.build.errors import BuildError
 from pynwb import NWBHDF5IO, NWBFile
 
 from ...model.finding import problem
-from ...model.plan import ArraySpec
-from .extension import get_type_map
+from ...model.plan import ArraySpec, Plan
+from .extension import find_type_map
 from .storage import declare_array, make_object_id
 
 
@@ -49,13 +49,8 @@ def _name_objects(builder: Any, identifier: str, path: str) -> None:
             _name_objects(child, identifier, f"{path}/{name}")
 
 
-def declare_file(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec], taken: Collection[str] = ()) -> None:
+def declare_file(nwbfile: NWBFile, path: Path, plan: Plan) -> None:
     """Write all objects into a new file; arrays that come from raw files stay empty.
-
-    Parameters
-    ----------
-    taken
-        Places that must be free, for objects of fragments.
 
     Raises
     ------
@@ -64,10 +59,10 @@ def declare_file(nwbfile: NWBFile, path: Path, arrays: Mapping[str, ArraySpec], 
     """
     # An open file, not its path: pynwb warns of names that do not end in .nwb, and this one is temporary.
     # "x" follows no link, should somebody have put one there meanwhile.
-    _write_objects(nwbfile, h5py.File(path, "x"), arrays, taken)
+    _write_objects(nwbfile, h5py.File(path, "x"), plan)
 
 
-def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec], taken: Collection[str] = ()) -> None:
+def declare_in_memory(nwbfile: NWBFile, plan: Plan) -> None:
     """The same into memory, which is forgotten: some values are refused only as they are written.
 
     Raises
@@ -75,14 +70,15 @@ def declare_in_memory(nwbfile: NWBFile, arrays: Mapping[str, ArraySpec], taken: 
     Problem
         ``plan.invalid``, as `declare_file`.
     """
-    _write_objects(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False), arrays, taken)
+    _write_objects(nwbfile, h5py.File("plan.nwb", "w", driver="core", backing_store=False), plan)
 
 
-def _write_objects(nwbfile: NWBFile, file: h5py.File, arrays: Mapping[str, ArraySpec], taken: Collection[str]) -> None:
-    with _ReproducibleIO(arrays, file=file, mode="w", manager=BuildManager(get_type_map())) as io:
+def _write_objects(nwbfile: NWBFile, file: h5py.File, plan: Plan) -> None:
+    arrays, types = plan.arrays(), find_type_map(plan)
+    with _ReproducibleIO(arrays, file=file, mode="w", manager=BuildManager(types)) as io:
         try:
             io.write(nwbfile, expandable=())
-            if place := next((path for path in taken if path in file), ""):
+            if place := next((path for path in plan.grafts() if path in file), ""):
                 raise ValueError(f"objects of a fragment are to lie at {place}, where there is something already")
         except (BuildError, TypeError, ValueError) as error:
             raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error

@@ -96,6 +96,8 @@ def check_axis_order(file: h5py.File) -> Iterator[Finding]:
     for path, series in _find_objects(file, "OnePhotonSeries", "TwoPhotonSeries", "ImageSeries"):
         if "dimension" not in series or "data" not in series or len(series["data"].shape) < 3:
             continue
+        if "external_file" in series and not series["data"].size:
+            continue  # its frames stay in a video
         sides = [int(n) for n in series["dimension"][()]]
         stored = list(series["data"].shape[1 : 1 + len(sides)])
         if stored != sides:

@@ -1,0 +1,36 @@
+"""Points that SLEAP tracked, as its analysis HDF5."""
+
+from __future__ import annotations
+
+from ..behavior_csv.columns import check_rate, check_ratio
+from ..format import Claim, Fact, Format, Option
+
+HDF5 = b"\x89HDF\r\n\x1a\n"
+_NAMES = (b"node_names", b"track_names", b"tracks")
+"""Datasets of every analysis file; HDF5 may move their names behind the first data."""
+SUFFIXES = (".analysis.h5", ".slp")
+"""As SLEAP calls what it exports, and its projects."""
+
+
+def probe(head: bytes, name: str) -> Claim | None:
+    """By the names of its datasets where these stand near the beginning, else by the name that SLEAP gives."""
+    if not head.startswith(HDF5):
+        return None
+    if all(one in head for one in _NAMES):
+        return Claim("sleap", "its datasets tracks, node_names and track_names")
+    suffix = next((one for one in SUFFIXES if name.lower().endswith(one)), "")
+    return Claim("sleap", f"an HDF5 file whose name ends in {suffix}") if suffix else None
+
+
+FORMAT = Format(
+    name="sleap",
+    title="points that SLEAP tracked, as analysis HDF5 (projects, .slp, are called by their name)",
+    module="neuropress.readers.sleap.read",
+    probe=probe,
+    options=(
+        Option("frame_rate", 'Frames a second of the video: "30", "29.97" or "30000/1001".', check=check_rate),
+        Option("clock_offset", "Seconds from the session's start to the video's frame 0: \"12.5\".", check=check_ratio),
+    ),
+    facts=(Fact("rows", "frames of which there are points"),),
+    findings=("pose.damaged", "pose.unsafe"),
+)
