@@ -1,4 +1,4 @@
-"""Behaviour: rows of ``behavior`` with tables of text, arrays or tracked points, to series, events, trials and poses."""
+"""Behaviour: rows of ``behavior`` with tables of text, arrays or tracked points: series, events, trials and poses."""
 
 from __future__ import annotations
 
