@@ -62,7 +62,7 @@ class Provenance:
     @classmethod
     def draft(cls, plan: Plan) -> Provenance:
         """What a plan's provenance will say, but for digests that only the run finds out."""
-        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources, plan.grafts()))
+        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources, plan.grafts(), plan.kept_keys))
 
     def sections(self) -> dict[str, Any]:
         """Plain objects by section (see `SECTIONS`); fields and receipt in columns (see `columns`)."""

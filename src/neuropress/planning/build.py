@@ -28,7 +28,7 @@ from ..mapping.rules import MappingRules, Scope, apply_mapping
 from ..mapping.transforms import localize_time
 from ..model.content import Content, Image, describe_contents
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
-from ..model.plan import Field, Plan
+from ..model.plan import Field, KeptFile, Node, Plan
 from ..model.privacy import hide_for
 from ..model.profile import Profile
 from ..model.record import CellRef, Record, Value
@@ -36,9 +36,10 @@ from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..tables import normalise_key
+from .kept import KeptCell, Keeping, is_keeping, keep_files, list_kept_cells, place_kept_files
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
-from .targets import Wanted, list_rivals, source_rows
+from .targets import Wanted, list_rivals, list_takers, source_rows
 from .writable import check_writable
 
 
@@ -78,15 +79,20 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         Opens the raw files and keeps them open for the writer that is to have the plan at once. That writer refuses
         what it cannot write, so it is not asked before, which costs as much as building all objects of the result.
     """
-    findings = [_report_unconverted(row) for row in wanted.others if config.profile.tables[row.table].paths]
+    findings = [_report_unconverted(row) for row in wanted.others if _is_unconverted(row, config.profile)]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         files = opener or stack.enter_context(RawArrays(config.sources()))
         opened, heard = [], []
+        cells = list_kept_cells(wanted, config.profile)
         for name, record in (*wanted.jobs, *wanted.clocks):
             try:
                 one = _open_row(name, record, config, files)
             except Problem as bad:
+                if spared := _spare_file(bad, name, record, config.profile):
+                    findings.append(waive(_report_spared(bad, spared), wanted.waivers))
+                    cells.append(spared)
+                    continue
                 found = waive(hide_for(bad.finding.at(**record.place()), config.profile), wanted.waivers)
                 findings.append(found)
                 failed[record.table, record.key] = found
@@ -102,8 +108,10 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             opened.append(one)
         if failed or not opened:
             return Planned(None, tuple(findings), failed)
+        keeping = keep_files(cells, config.sources(), config.profile)
+        findings += waive_all(keeping.findings, wanted.waivers)
         try:
-            plan, remarks = _assemble_plan(wanted, opened, heard, config)
+            plan, remarks = _assemble_plan(wanted, opened, heard, keeping, config)
         except Problem as bad:
             found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
             found = waive(found, wanted.waivers)
@@ -146,6 +154,8 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
             opened = _open_row(name, record, config, files)
             found = _compare_cells(opened) + _check_clocks(opened, profile)
         except Problem as bad:
+            if spared := _spare_file(bad, name, record, profile):
+                return [_report_spared(bad, spared)]
             return [hide_for(bad.finding.at(**record.place()), profile)]
         if build:
             found += _build_alone(opened, profile)
@@ -203,8 +213,33 @@ def open_rows(name: str, record: Record, config: Config) -> Iterator[tuple[Conte
         yield _open_row(name, record, config, files).contents
 
 
+class _NotTakenError(Problem):
+    """What a file holds is for none of the converters that may take the row."""
+
+
+def _spare_file(bad: Problem, name: str, record: Record, profile: Profile) -> KeptCell | None:
+    """A file beside the data that nothing can be made of, and that is not damaged: it is kept as it is."""
+    column = raw_column(name, record)
+    is_beside = column != next(iter(profile.tables[record.table].paths))
+    if is_beside and (isinstance(bad, _NotTakenError) or bad.finding.id == "format.unknown"):
+        return KeptCell(record, column, raw_key(name, record, profile))
+    return None
+
+
+def _report_spared(bad: Problem, cell: KeptCell) -> Finding:
+    message = f"{bad.finding.message}; it is kept as it is"
+    return finding("file.kept", message, file=cell.key, **cell.record.place(cell.column))
+
+
+def _is_unconverted(row: Record, profile: Profile) -> bool:
+    """Whether a row has files, and no result of its own either."""
+    return bool(profile.tables[row.table].paths) and not list_takers(row)
+
+
 def _report_unconverted(row: Record) -> Finding:
-    message = f"{row.table} {row.key}: its cells travel in the session's record, its file is not converted"
+    message = (
+        f"{row.table} {row.key}: its cells travel in the session's record, its file is kept as it is and not converted"
+    )
     return finding("convert.no_converter", message, **row.place())
 
 
@@ -222,10 +257,14 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
-        source, held = files.open_source(key, config.find_options(key))
-        name, contents = _choose_converter(name, record, source, held)
+        if is_keeping(name):
+            source, held, contents = config.sources().locate(key), (), ()
+        else:
+            source, held = files.open_source(key, config.find_options(key))
+            name, contents = _choose_converter(name, record, source, held)
     except Problem as bad:
-        raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
+        placed = bad.finding.at(column=column, value=record.cells[column].text)
+        raise (_NotTakenError if isinstance(bad, _NotTakenError) else Problem)(placed) from bad
     return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))
 
 
@@ -252,7 +291,8 @@ def _choose_converter(
     )
     what = f"is for {' and '.join(fitting)} alike" if fitting else "is for no converter"
     message = f"{source.key} holds {describe_contents(held)}, which {what} ({wants})"
-    raise problem("convert.choice", message, file=source.key)
+    refused = problem("convert.choice", message, file=source.key)
+    raise refused if fitting else _NotTakenError(refused.finding)
 
 
 def _compare_cells(opened: _Opened) -> list[Finding]:
@@ -269,7 +309,7 @@ def _compare_cells(opened: _Opened) -> list[Finding]:
 
 
 def _assemble_plan(
-    wanted: Wanted, opened: Sequence[_Opened], heard: Sequence[_Opened], config: Config
+    wanted: Wanted, opened: Sequence[_Opened], heard: Sequence[_Opened], keeping: Keeping, config: Config
 ) -> tuple[Plan, list[Finding]]:
     """The plan; `heard` are files of the session's other results, of which only the clocks are used."""
     profile = config.profile
@@ -289,11 +329,12 @@ def _assemble_plan(
             if one.name == name
         ]
         remarks += nodes.add(name, _with_options(module.build(jobs), config))
-    touched = (*opened, *heard)
-    inputs: dict[str, Input] = {i.key: i for one in touched for i in one.source.inputs}
+    touched = [one for one in (*opened, *heard) if not is_keeping(one.name)]
+    inputs: dict[str, Input] = {i.key: i for source in _list_sources(touched, keeping) for i in source.inputs}
+    kept, made = _place_kept_files(keeping, tuple(nodes.made.values()), opened, wanted)
     plan = Plan(
         target=wanted.target,
-        nodes=tuple(nodes.made.values()),
+        nodes=made,
         inputs=tuple(sorted(inputs.values())),
         rows=source_rows(wanted, profile),
         headers={one.source.key: _collect_headers(one.held) for one in touched},
@@ -301,8 +342,26 @@ def _assemble_plan(
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
         sources={one.source.key: config.find_options(one.source.key) for one in touched},
+        kept=kept,
     )
     return plan, remarks
+
+
+def _list_sources(touched: Iterable[_Opened], keeping: Keeping) -> Iterator[Source]:
+    yield from (one.source for one in touched)
+    yield from keeping.sources
+
+
+def _place_kept_files(
+    keeping: Keeping, nodes: tuple[Node, ...], opened: Iterable[_Opened], wanted: Wanted
+) -> tuple[tuple[KeptFile, ...], tuple[Node, ...]]:
+    """Sessions name kept files beside what their rows made; records list all files anyway."""
+    if not keeping.files or not find_frame(wanted):
+        return keeping.files, nodes
+    sources: dict[tuple[str, str], set[str]] = {}
+    for one in opened:
+        sources.setdefault((one.record.table, one.record.key), set()).add(one.source.key)
+    return place_kept_files(keeping.files, nodes, sources)
 
 
 def _with_options(built: Built, config: Config) -> Built:

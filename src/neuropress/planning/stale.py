@@ -15,6 +15,7 @@ from ..model.source import SourceRoots
 from ..results import load_kind
 from ..storage.state import DigestCache
 from .build import raw_key
+from .kept import list_kept_keys
 from .mappings import collect_revisions
 from .targets import Wanted, digest_rows, source_rows
 
@@ -62,6 +63,7 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
     except Problem as bad:
         return Standing(State.NEW, bad.finding.message)
     sources = {raw_key(name, record, config.profile) for name, record in (*wanted.jobs, *wanted.clocks)}
+    sources |= list_kept_keys(wanted, config.profile, config.sources())
     reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
     if reason:
         return Standing(State.DATA, reason)
@@ -75,7 +77,7 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
 
 
 def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cache: DigestCache) -> str:
-    before = set(receipt.sources)
+    before = {*receipt.sources, *receipt.kept}
     for key in sorted(sources - before):
         return f"{key} is new"
     for key in sorted(before - sources):

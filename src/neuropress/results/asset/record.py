@@ -38,7 +38,9 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         {"path": key, "size": known.size, "sha256": known.sha256} for key, known in sorted(seal.inputs.items())
     ]
     derived = {CONTENT: digest(asset)}
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, dict(seal.inputs), {}, derived, plan.sources)
+    receipt = Receipt(
+        seal.version, seal.rows, plan.revisions, dict(seal.inputs), {}, derived, plan.sources, kept=plan.kept_keys
+    )
     record = {"asset": asset, NAME: Provenance.of(plan, receipt).sections()}
     text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True)
     seal.confirm()
