@@ -30,6 +30,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
+    "kept_file",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
@@ -214,6 +215,16 @@ class Selective(Converter, Protocol):
     def select(self, record: Record, contents: Sequence[Content]) -> Sequence[Content]:
         """Those of the file's contents that the row means, and `build` gets; none where the file is not for it."""
         ...
+
+
+def is_fallback(name: str) -> bool:
+    """Whether a converter (``FALLBACK``) takes only rows that no other one takes."""
+    return bool(getattr(load_converter(name), "FALLBACK", False))
+
+
+def is_keeping(name: str) -> bool:
+    """Whether a converter (``KEEPS``) keeps files as they are, so that no reader is asked what they hold."""
+    return bool(getattr(load_converter(name), "KEEPS", False))
 
 
 @runtime_checkable

@@ -16,6 +16,7 @@ from neuropress.converters import (
     Converter,
     Job,
     Selective,
+    is_keeping,
     load_converter,
     load_profile_mapping,
 )
@@ -36,7 +37,7 @@ from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..tables import normalise_key
-from .kept import KeptCell, Keeping, is_keeping, keep_files, list_kept_cells, place_kept_files
+from .kept import Keeping, KeptCell, keep_files, list_kept_cells, place_kept_files
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
 from .targets import Wanted, list_rivals, list_takers, source_rows
@@ -257,11 +258,11 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
+        rules = load_profile_mapping(name, config.profile)
         if is_keeping(name):
-            source, held, contents = config.sources().locate(key), (), ()
-        else:
-            source, held = files.open_source(key, config.find_options(key))
-            name, contents = _choose_converter(name, record, source, held)
+            return _Opened(name, record, config.sources().locate(key), (), (), rules)
+        source, held = files.open_source(key, config.find_options(key))
+        name, contents = _choose_converter(name, record, source, held)
     except Problem as bad:
         placed = bad.finding.at(column=column, value=record.cells[column].text)
         raise (_NotTakenError if isinstance(bad, _NotTakenError) else Problem)(placed) from bad

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from neuropress.converters import list_converter_names, load_converter
+from neuropress.converters import is_keeping, load_converter
 
 from ..model.finding import Finding, Problem, Severity, finding
 from ..model.plan import Field, KeptFile, Node
@@ -55,11 +55,6 @@ def list_kept_cells(wanted: Wanted, profile: Profile) -> list[KeptCell]:
             taken = set()  # it has a result of its own, which keeps the others
         cells += [cell for column in columns if column not in taken for cell in _list_cell(row, column, profile)]
     return cells
-
-
-def is_keeping(name: str) -> bool:
-    """Whether a converter keeps files as they are, so that no reader is asked what they hold."""
-    return bool(getattr(load_converter(name), "KEEPS", False))
 
 
 def _list_cell(row: Record, column: str, profile: Profile) -> Iterator[KeptCell]:

@@ -92,8 +92,10 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
             return f"{key} changed"
     for key in sorted(before):
         source = roots.locate(key)
-        extra = set(source.members()) - set(receipt.inputs) if source.is_folder else set()
-        if extra:
+        members = set(source.members()) if source.is_folder else set()
+        if source.is_folder and key in receipt.kept:  # all of it is kept, not what a reader takes of it
+            members = {f"{key.rstrip('/')}/{path}" for path in source.files()}
+        if extra := members - set(receipt.inputs):
             return f"{min(extra)} was added"
     return ""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from neuropress.converters import (
     SESSION_CONVERTER,
     Typed,
+    is_fallback,
     list_converter_names,
     load_converter,
     load_profile_mapping,
@@ -112,7 +113,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
         module = load_converter(name)
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
-            mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[0] == name)
+            mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[:1] == [name])
             results = (_row_target(name, row, tables, profile) for row in mine)
             found += [result for result in results if result]
     return sorted(_withhold_equal_paths(found), key=lambda wanted: wanted.target.path)
@@ -160,11 +161,12 @@ def list_rivals(name: str, record: Record) -> list[str]:
 
 
 def _list_taking(record: Record) -> list[str]:
-    return [
+    names = [
         n
         for n in list_converter_names()
         if record.table in load_converter(n).TABLES and load_converter(n).takes(record)
     ]
+    return [n for n in names if not is_fallback(n)] or names
 
 
 def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:

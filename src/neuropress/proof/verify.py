@@ -233,7 +233,9 @@ def _compare_block(
 
 def _compare_contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
     """Of a result without arrays, what its readers found in the raw files, compared with what they find now."""
-    if not (made.receipt.sources or made.receipt.kept) or not made.receipt.inputs:
+    is_read = any(ref.origin == "header" for field in made.fields.values() for ref in field.sources)
+    is_led_back = made.receipt.sources or (made.receipt.kept and not is_read)
+    if not is_led_back or not made.receipt.inputs:
         yield finding("verify.unproven", "the receipt leads back to no raw file")
     facts: dict[tuple[str, str], str] = {}
     for key, options in made.receipt.sources.items():
