@@ -30,7 +30,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
-    "kept_file",
+    "kept_file", "lab_nwb",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
@@ -163,6 +163,12 @@ def describe_image_choice(job: Job) -> str:
         return f"{job.source} ({', '.join(c.format for c in job.contents) or 'nothing'}) holds no image"
     holding = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"
     return f'{holding}: choose it in neuropress.toml by its number or name, [options."{job.source}"] image = "1"'
+
+
+def names_nwb(record: Record, column: str) -> bool:
+    """Whether a row's file is called like NWB, or the folder of one: no series are made of the session's own kind."""
+    cell = record.cells.get(column)
+    return cell is not None and cell.text.lower().rstrip("/").endswith((".nwb", ".nwb.zarr"))
 
 
 class Converter(Protocol):

@@ -24,7 +24,7 @@ from neuropress.model.profile import Profile
 from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job, describe_image_choice, make_constant
+from . import Built, Job, describe_image_choice, make_constant, names_nwb
 
 NAME = "imaging"
 REVISION = 4
@@ -49,8 +49,9 @@ _TWO_PHOTON_FIELDS = ("field_of_view",)
 
 
 def takes(record: Record) -> bool:
-    """Rows of ``image`` that are movies: with a frame rate."""
-    return record.table in TABLES and record.values.get("frame_rate") is not None
+    """Rows of ``image`` that are movies: with a frame rate; not those of NWB files."""
+    is_movie = record.table in TABLES and record.values.get("frame_rate") is not None
+    return is_movie and not names_nwb(record, COLUMN[record.table])
 
 
 def bindings(record: Record) -> Mapping[str, Record | None]:

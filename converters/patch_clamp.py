@@ -15,7 +15,7 @@ from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job, make_constant
+from . import Built, Job, make_constant, names_nwb
 from ._clamp import CURRENT, SERIES, VOLTAGE, assign_roles, parse_si_unit
 
 NAME = "patch_clamp"
@@ -38,8 +38,8 @@ STIMULI = {VOLTAGE: "VoltageClampStimulusSeries", CURRENT: "CurrentClampStimulus
 
 
 def takes(record: Record) -> bool:
-    """Every row of ``ephys``."""
-    return record.table in TABLES
+    """Every row of ``ephys`` whose file is not NWB already."""
+    return record.table in TABLES and not names_nwb(record, COLUMN[record.table])
 
 
 def bindings(record: Record) -> Mapping[str, Record | None]:

@@ -232,8 +232,8 @@ class KeptFile:
         Its key among the raw files; a folder's may end in ``/``.
     what
         What it is, in the column's words (``script``, ``processed``).
-    cell
-        The cell that names it.
+    cell, row
+        The cell that names it, and the key of its row.
     places
         Fields of the result (``/acquisition/X/comments``), each of which gets a line that names the file. The line
         stands in no plan: digests are taken while the result is written.
@@ -242,6 +242,7 @@ class KeptFile:
     key: str
     what: str
     cell: CellRef
+    row: CellRef
     places: tuple[str, ...] = ()
 
     def holds(self, key: str) -> bool:

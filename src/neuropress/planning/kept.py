@@ -11,11 +11,11 @@ from ..model.finding import Finding, Problem, Severity, finding
 from ..model.plan import Field, KeptFile, Node
 from ..model.privacy import hide_for
 from ..model.profile import Profile
-from ..model.record import Record
+from ..model.record import CellRef, Record
 from ..model.source import Source, SourceRoots
 from ..results import KINDS
 from ..tables import normalise_key
-from .targets import SESSION, Wanted, list_takers
+from .targets import SESSION, Wanted, find_kept_title, list_takers
 
 NOTES = "data_collection"
 """Field of a session's file that names files of which the session has no object."""
@@ -32,8 +32,8 @@ class KeptCell:
 
     @property
     def what(self) -> str:
-        """What the column says that the file is, in one word."""
-        return self.column.removeprefix("file_path_") or "file"
+        """What the file is, as its converter or else its column says it."""
+        return find_kept_title(self.record) or self.column.removeprefix("file_path_")
 
 
 def list_kept_cells(wanted: Wanted, profile: Profile) -> list[KeptCell]:
@@ -100,7 +100,8 @@ def keep_files(cells: Iterable[KeptCell], roots: SourceRoots, profile: Profile) 
             findings.append(hide_for(finding("file.unreadable", message, file=cell.key, **place), profile))
             continue
         sources.append(source)
-        files.append(KeptFile(cell.key, cell.what, cell.record.ref(cell.column)))
+        row = cell.record.ref(profile.tables[cell.record.table].key)
+        files.append(KeptFile(cell.key, cell.what, cell.record.ref(cell.column), row))
     return Keeping(tuple(files), tuple(sources), tuple(findings))
 
 
@@ -135,11 +136,13 @@ def place_kept_files(
     placed = []
     for one in files:
         raw = sources.get((one.cell.table, one.cell.key), ())
-        fields = list(_list_places(made.values(), raw)) or [(ROOT, NOTES)]
+        fields = list(_list_places(made.values(), raw))
+        what, cells = one.what, [one.cell]
+        if not fields:  # nothing but the line itself says whose it is
+            fields, what, cells = [(ROOT, NOTES)], f"{one.what} of {one.cell.key}", [one.cell, one.row]
         for path, name in fields:
-            made[path] = _add_source(made[path], name, one)
+            made[path] = _add_sources(made[path], name, cells)
         places = tuple(f"{path.rstrip('/')}/{name}" for path, name in fields)
-        what = f"{one.what} of {one.cell.key}" if fields == [(ROOT, NOTES)] else one.what
         placed.append(replace(one, what=what, places=places))
     return tuple(placed), tuple(made.values())
 
@@ -155,7 +158,7 @@ def _list_places(nodes: Iterable[Node], raw: Collection[str]) -> Iterator[tuple[
             yield node.path, "description"
 
 
-def _add_source(node: Node, name: str, one: KeptFile) -> Node:
+def _add_sources(node: Node, name: str, cells: Sequence[CellRef]) -> Node:
     known = node.fields.get(name) or Field("", f"kept:{name}")
-    sources = known.sources if one.cell in known.sources else (*known.sources, one.cell)
+    sources = tuple(dict.fromkeys((*known.sources, *cells)))
     return replace(node, fields={**node.fields, name: replace(known, via="join", sources=sources)})

@@ -153,6 +153,12 @@ def list_takers(record: Record) -> list[str]:
     return [n for n in names if load_converter(n).TARGET == load_converter(names[0]).TARGET]
 
 
+def find_kept_title(record: Record) -> str:
+    """What a session's file calls the row's file, which has a record of its own (``KEPT_AS``); else empty."""
+    titles = (str(getattr(load_converter(name), "KEPT_AS", "")) for name in list_takers(record))
+    return next(filter(None, titles), "")
+
+
 def list_rivals(name: str, record: Record) -> list[str]:
     """Converters of one target that may take a row and read the same column: what the file holds decides."""
     known, table = load_converter(name), record.table
@@ -244,6 +250,8 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
                 others.append(row)
             elif load_converter(names[0]).TARGET == SESSION:
                 jobs += [(name, row) for name in names if list_rivals(name, row)[0] == name]
+            elif find_kept_title(row):
+                others.append(row)
     also, withheld = _list_companions(record, tables, profile)
     others += also
     withheld |= tables.get_blocked_children(record)

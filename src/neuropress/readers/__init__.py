@@ -15,7 +15,7 @@ from typing import Any
 
 from ..model.finding import Finding
 from ..registry import CORE, Plugin, PluginError, Plugins, load_plugins
-from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, slices, swc, tiff
+from . import abf, atf, behavior_csv, genbank, ibw, imagej_roi, nwb, slices, swc, tiff
 from .format import Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
@@ -44,6 +44,7 @@ BUILT_IN = (
     genbank.FORMAT,
     ibw.FORMAT,
     imagej_roi.FORMAT,
+    nwb.FORMAT,
     behavior_csv.FORMAT,
     atf.FORMAT,
 )

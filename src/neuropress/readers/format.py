@@ -26,7 +26,7 @@ _WHOLE_LIMIT = 2**63
 class Claim:
     """A reader's answer to "is this yours?": the format and how it was recognised.
 
-    `strength` 2: the content's own signature; 1: the name only.
+    `strength` 2: the content's own signature; 1: the name only; 0: the name, where no other reader claims the file.
     """
 
     format: str

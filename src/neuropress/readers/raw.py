@@ -46,7 +46,7 @@ def choose_format(source: Source) -> Claim:
         raise problem("file.empty", f"{source.key} has no bytes", file=source.key)
     name = source.name + ("/" if source.is_folder else "")
     claims, failures = _collect_claims(head, name, source.key)
-    best = max((claim.strength for claim in claims), default=0)
+    best = max((claim.strength for claim in claims), default=0)  # 0: where nobody else claims it
     strongest = [claim for claim in claims if claim.strength == best]
     if not strongest and failures:
         raise failures[0]
@@ -75,7 +75,7 @@ def _collect_claims(head: bytes, name: str, key: str) -> tuple[list[Claim], list
         try:
             with _name_plugin_failures(format, key):
                 claim = entry.value.claim(head, name)
-                if claim is not None and (claim.format, claim.strength) not in ((format, 1), (format, 2)):
+                if claim is not None and (claim.format, claim.strength) not in ((format, 0), (format, 1), (format, 2)):
                     raise TypeError(f"its probe answers {claim!r}")
         except Problem as failure:
             failures.append(failure)

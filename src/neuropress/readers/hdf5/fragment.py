@@ -6,7 +6,6 @@ specifications that the file brings along are read as JSON for one question, whi
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -24,12 +23,13 @@ from ...model import budget
 from ...model.budget import OverBudget
 from ...model.content import Exported, Fragment, LazyArray
 from ...model.elements import TEXT, digest_elements, element_text, element_type
-from ...model.finding import Problem, problem
+from ...model.finding import problem
 from ...model.graft import Graft, Reference
 from ...model.source import Source
 from ..stamp import check_unchanged
-from .guard import GuardFindings, check_file, read_texts, translate_errors
+from .guard import GuardFindings, check_file, read_texts
 from .schemas import CORE, NAMESPACES, find_base, read_schemas
+from .stream import GuardedStream
 from .walk import get_address, walk_objects
 
 FRAGMENT = GuardFindings("fragment.unsafe", "fragment.unreadable")
@@ -39,34 +39,6 @@ _OWN = ("namespace", "neurodata_type", "object_id")
 _LISTED = 10_000
 """Places that are looked through for one like that which was asked for."""
 _PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
-
-
-class _Stream(io.BufferedReader):
-    """A raw file as HDF5 reads it; h5py does not hand on why a read failed, so the first failure is kept."""
-
-    def __init__(self, source: Source) -> None:
-        super().__init__(source.open_bytes())
-        self._key = PurePosixPath(source.key)
-        self._failure: OSError | Problem | None = None
-
-    def readinto(self, buffer: Any, /) -> int:
-        """Fill a buffer, as any file does."""
-        try:
-            return super().readinto(buffer)
-        except (OSError, Problem) as error:
-            self._failure = self._failure or error
-            raise
-
-    @contextmanager
-    def translate_errors(self) -> Iterator[None]:
-        """Damage and what is over the budget as a finding; what failed to be read is none."""
-        try:
-            with translate_errors(self._key, FRAGMENT):
-                yield
-        except Problem:
-            if self._failure:
-                raise self._failure from None
-            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +94,13 @@ def open_fragment(source: Source) -> Iterator[FragmentFile]:
     Problem
         ``fragment.unsafe``, ``fragment.unreadable``.
     """
-    with _Stream(source) as stream:
+    with GuardedStream(source, FRAGMENT) as stream:
         fragment = _look_at(stream, source.key)
         with fragment.file:
             yield fragment
 
 
-def _look_at(stream: _Stream, key: str) -> FragmentFile:
+def _look_at(stream: GuardedStream, key: str) -> FragmentFile:
     with stream.translate_errors():
         file = h5py.File(stream, "r")
         spare = check_file(file, PurePosixPath(key), FRAGMENT)
@@ -156,7 +128,7 @@ def read_fragment(source: Source, format: str) -> Fragment:
         ``fragment.unsafe``, ``fragment.unreadable``.
     """
     stamp = source.stamp()
-    stream = _Stream(source)
+    stream = GuardedStream(source, FRAGMENT)
     try:
         fragment = _look_at(stream, source.key)
 
