@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from decimal import Decimal
 
 from neuropress.mapping.rules import Slots
@@ -251,7 +250,11 @@ class _MovieConverter:
             fields["description"] = _describe_illumination(given)
         fields["unit"] = make_constant(NAME, "unit", "a.u.")
         fields["format"] = make_constant(NAME, "format", "raw")
-        start = self._compute_start()
+        known = self.job.find_start(self.image)
+        start = None
+        if known:
+            start = Field(float(known.seconds), "imaging:starting_time", "seconds_from_start", known.sources)
+            self.session.findings.extend(known.findings)
         if start is None:
             message = (
                 f"{self.job.source} has no clock of its own near the session's start; starting_time is written as 0"
@@ -261,8 +264,11 @@ class _MovieConverter:
             start = make_constant(NAME, "starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
-            message = f"{self.job.source} began {-start.value:g} s before {session} by its clock"
+            clock = "declared" if self.image.clock_offset else "own"
+            message = f"{self.job.source} began {-start.value:g} s before {session} by its {clock} clock"
             self._add_finding("recording.before_session", message, "file_path_raw")
+        if known and known.declared:
+            self._add_comment(fields, known.declared, *known.sources)
         fields["starting_time"] = start
         if photometric := self.image.facts.get("photometric"):
             note = f"{photometric}: 0 is white; the values are as stored"
@@ -273,20 +279,6 @@ class _MovieConverter:
         notes = fields.get("comments")
         whole = f"{notes.value}\n{note}" if notes else note
         fields["comments"] = Field(whole, "imaging:comments", "join", (*(notes.sources if notes else ()), *sources))
-
-    def _compute_start(self) -> Field | None:
-        """Seconds from the session's start by the file's clock; a clock without a zone is the lab's."""
-        clock = self.image.acquired
-        delay = self.job.measure_delay(clock) if clock else None
-        if clock is None or delay is None:
-            return None
-        seconds = float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
-        return Field(
-            seconds,
-            "imaging:starting_time",
-            "seconds_from_start",
-            (self.job.make_fact_ref("acquired", clock.isoformat()),),
-        )
 
     def _add_channel_name(self, fields: Mapping[str, Field], channel: str) -> dict[str, Field]:
         """The channel's name in the description, where there are several."""

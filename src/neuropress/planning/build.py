@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from neuropress.converters import (
-    LATEST,
     Built,
     Converter,
     Job,
@@ -23,11 +22,11 @@ from neuropress.converters import (
 from neuropress.converters import session as session_converter
 
 from ..checks.headers import compare_cells, is_replaced_by_header
-from ..checks.sessions import get_session_interval
 from ..config import Config
 from ..mapping.rules import MappingRules, Scope, apply_mapping
 from ..mapping.transforms import localize_time
-from ..model.content import Content, Image, describe_contents
+from ..model.clock import parse_number
+from ..model.content import Content, describe_contents
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.plan import Field, KeptFile, Node, Plan
 from ..model.privacy import hide_for
@@ -37,6 +36,7 @@ from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..tables import normalise_key
+from .clocks import check_clocks
 from .kept import Keeping, KeptCell, keep_files, list_kept_cells, place_kept_files
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
@@ -185,26 +185,8 @@ def _find_start(record: Record, profile: Profile) -> datetime | None:
 
 
 def _check_clocks(opened: _Opened, profile: Profile) -> list[Finding]:
-    """Raw files that began, by their own clocks, after their session had ended."""
-    session = opened.record.related("session")
-    lab = profile.lab_of(session.key) if session else None
-    bounds = get_session_interval(session, profile) if session else None
-    found: list[Finding] = []
-    for content in opened.contents if bounds and lab else ():
-        clock = content.acquired if isinstance(content, Image) else content.started
-        if clock is None or session is None or bounds is None or lab is None:
-            continue
-        began = (clock if clock.tzinfo else clock.replace(tzinfo=ZoneInfo(lab.timezone))).astimezone(UTC)
-        # Sessions end on a minute. A clock that is a day off is not believed, and that is said elsewhere.
-        if not bounds[1] + timedelta(minutes=1) <= began <= bounds[0] + LATEST:
-            continue
-        late = (began - bounds[1]) // timedelta(seconds=1)
-        message = (
-            f"{opened.source.key} began at {clock:%Y-%m-%d %H:%M:%S} by its clock, {late} s after {session.key} ended"
-        )
-        column = raw_column(opened.name, opened.record)
-        found.append(finding("recording.after_session", message, file=opened.source.key, **opened.record.place(column)))
-    return found
+    column = "" if is_keeping(opened.name) else raw_column(opened.name, opened.record)
+    return list(check_clocks(opened.record, column, opened.source.key, opened.contents, profile)) if column else []
 
 
 @contextmanager
@@ -436,9 +418,11 @@ def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profi
     clocks = []
     for one in opened:
         for content in one.contents:
-            clock = content.acquired if isinstance(content, Image) else content.started
+            clock = content.clock
             if clock and clock.tzinfo:  # a header that states its zone is believed; the others tell local time
                 clock = clock.astimezone(zone).replace(tzinfo=None)
+            if clock and content.clock_offset:  # the file began later than the session, by what was declared
+                clock -= timedelta(seconds=float(parse_number(content.clock_offset)))
             if clock and clock.strftime("%Y%m%d") == record.values["session_date"]:
                 clocks.append((clock, one.source.key))
     if not clocks:

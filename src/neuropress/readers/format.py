@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+from ..model.clock import find_number_complaint
+
 if TYPE_CHECKING:
     from ..model.content import Content
     from ..model.source import Source
@@ -96,6 +98,14 @@ class Fact:
     name: str
     meaning: str
     unit: str = ""
+
+
+CLOCK_OFFSET = Option(
+    "clock_offset",
+    "Seconds from the session's start to the file's time 0, by a clock that the lab declares: \"12.5\".",
+    check=find_number_complaint,
+)
+"""An option of every reader. One that names it among its own is given it, and puts it into its headers."""
 
 
 class ReaderModule(Protocol):
