@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
 from neuropress.mapping.rules import Slots
-from neuropress.model.clock import Clock
+from neuropress.model.clock import Clock, parse_number
 from neuropress.model.content import Content, DataTable, Series
 from neuropress.model.finding import Finding, finding
 from neuropress.model.plan import ArraySpec, Field, Node
@@ -58,7 +58,7 @@ def build(jobs: Sequence[Job]) -> Built:
     nodes: dict[str, Node] = {}
     findings: list[Finding] = []
     for job in jobs:
-        if any(OFFSET not in content.header for content in job.contents):
+        if not all(map(_find_offset, job.contents)):
             message = (
                 f"{job.source} counts from a time of its own that nobody states; the session's start is taken for it"
             )
@@ -89,7 +89,8 @@ def _build_series(job: Job, content: Series) -> list[Node]:
         arrays["timestamps"] = _time_array(job, content, content.timestamps)
     else:
         fields["rate"] = _make_fact(job, "rate", float(content.rate))
-        fields["starting_time"] = _make_fact(job, "start", float(Fraction(content.header["start"])))
+        start = Fraction(content.header["start"]) + parse_number(content.clock_offset or "0")
+        fields["starting_time"] = _make_fact(job, "start", float(start))
     about = {"description": make_constant(NAME, "module", "Behaviour of the animal.")}
     holding = [Node(MODULE, "ProcessingModule", about), Node(f"{MODULE}/{holder}", holder)]
     return [*holding, Node(f"{MODULE}/{holder}/{_name(job, content)}", kind, fields, {}, arrays)]
@@ -114,6 +115,11 @@ def _build_table(job: Job, content: DataTable) -> Node:
     return Node(f"{place}/{_name(job, content)}", "TimeIntervals" if is_trials else "EventsTable", fields, {}, arrays)
 
 
+def _find_offset(content: Content) -> str:
+    """What a person declared of time 0: to a reader that knows the option (its start counts from it), or to none."""
+    return str(content.header.get(OFFSET, "")) or content.clock_offset
+
+
 def _name(job: Job, content: Content) -> str:
     return _clean(f"{job.record.key}_{content.name}")
 
@@ -124,7 +130,7 @@ def _clean(name: str) -> str:
 
 
 def _time_array(job: Job, content: Content, array: str) -> ArraySpec:
-    clock = Clock(content.header["clock"], content.header.get(OFFSET, "0"))
+    clock = Clock(content.header["clock"], _find_offset(content) or "0")
     return ArraySpec.of(job.source, content, array, clock=clock)
 
 
@@ -142,7 +148,7 @@ def _describe(job: Job, content: Content) -> Field:
         parts, columns = [stated[name] for name in ("description",) if name in stated], content.header["columns"]
     listed = ", ".join(columns)
     texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
-    if OFFSET not in content.header:
+    if not _find_offset(content):
         texts.append("Alignment unknown: time 0 of the file is taken for the session's start")
     sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("columns", listed))
     return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)
