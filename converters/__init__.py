@@ -9,17 +9,19 @@ entry point ``neuropress.converters``.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import cache, wraps
 from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any, Protocol, cast, runtime_checkable
 
 from neuropress.mapping.rules import Fields, MappingRules, Slots, load_mapping
-from neuropress.model.content import Content, Fragment, describe_contents, list_contents
-from neuropress.model.finding import Finding, MappingError, Problem, problem
+from neuropress.model.clock import parse_number
+from neuropress.model.content import Content, Fragment, Image, describe_contents, list_contents
+from neuropress.model.finding import Finding, MappingError, Problem, Severity, finding, problem
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import CellRef, Record
@@ -30,7 +32,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
-    "processed", "simulation", "external_video",
+    "processed", "simulation", "external_video", "kept_file", "lab_nwb",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
@@ -40,8 +42,31 @@ SESSION_CONVERTER = "session"
 EXPORTED = "fragment:exported"
 """The rule of every field that another program wrote."""
 
+MICROSECOND = timedelta(microseconds=1)
 EARLIEST, LATEST = timedelta(minutes=-10), timedelta(hours=24)
 """How far from the session's start a recording may begin; beyond, its clock is not believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a file's time 0 was.
+
+    Attributes
+    ----------
+    seconds
+        From the session's start, exact.
+    sources
+        The header's clock, or the option by which a person declared it.
+    declared
+        What was declared, in words for the series; empty where the header's own clock is believed.
+    findings
+        That both are there and differ.
+    """
+
+    seconds: Fraction
+    sources: tuple[CellRef, ...]
+    declared: str = ""
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +127,42 @@ class Job:
         delay = aware.astimezone(UTC) - self.started.astimezone(UTC)
         return delay if EARLIEST <= delay <= LATEST else None
 
+    def find_start(self, content: Content) -> Start | None:
+        """When a content's time 0 was: as a person declared it, else by its header's clock; None where nobody knows.
+
+        A declared clock wins over the header's, and a finding says by how much they differ.
+        """
+        if not content.clock_offset:
+            delay = self.measure_delay(content.clock) if content.clock else None
+            if content.clock is None or delay is None:
+                return None
+            name = "acquired" if isinstance(content, Image) else "started"
+            exact = Fraction(delay // MICROSECOND, 10**6)
+            return Start(exact, (self.make_fact_ref(name, content.clock.isoformat()),))
+        seconds = parse_number(content.clock_offset)
+        source = CellRef("file", self.source, "clock_offset", content.clock_offset, "option")
+        words = f"clock declared: time 0 of the file is {content.clock_offset} s after the session's start"
+        return Start(seconds, (source,), words, tuple(self._compare_clocks(content, seconds)))
+
+    def _compare_clocks(self, content: Content, declared: Fraction) -> Iterator[Finding]:
+        """Whether a declared clock is another than the header's, whose seconds may be whole ones."""
+        if content.clock is None or self.started is None:
+            return
+        zone = self.started.tzinfo
+        aware = content.clock if content.clock.tzinfo else content.clock.replace(tzinfo=zone)
+        delay = aware.astimezone(UTC) - self.started.astimezone(UTC)
+        apart = declared - Fraction(delay // MICROSECOND, 10**6)
+        if not apart:
+            return
+        is_small = abs(apart) < 1 or self.measure_delay(content.clock) is None
+        message = (
+            f"{self.source}: clock_offset is {content.clock_offset} s, by the header's clock "
+            f"{content.clock.isoformat(' ')} it would be {float(declared - apart):.6f} s: "
+            f"{abs(float(apart)):.6f} s {'less' if apart > 0 else 'more'}; what is declared holds"
+        )
+        severity = Severity.INFO if is_small else None
+        yield finding("clock.differs", message, severity=severity, **self.locate())
+
     def take_over(self, path: str, place: str = "") -> Node:
         """An object that another program exported, with all below it, as it stands in the row's fragment.
 
@@ -125,6 +186,11 @@ class Job:
         if not isinstance(content, Fragment):
             message = f"{self.source} holds {describe_contents(self.contents)}, and no objects that a program exported"
             raise problem("fragment.missing", message, **self.locate())
+        if content.clock_offset:
+            message = (
+                f"{self.source}: its times are taken over as they were exported, so clock_offset cannot shift them"
+            )
+            raise problem("fragment.clock", message, **self.locate())
         self._check_clock(content, self.started)
         place = place or path
         exported = content.describe(path)
@@ -168,6 +234,12 @@ def describe_image_choice(job: Job) -> str:
         return f"{job.source} ({', '.join(c.format for c in job.contents) or 'nothing'}) holds no image"
     holding = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"
     return f'{holding}: choose it in neuropress.toml by its number or name, [options."{job.source}"] image = "1"'
+
+
+def names_nwb(record: Record, column: str) -> bool:
+    """Whether a row's file is called like NWB, or the folder of one: no series are made of the session's own kind."""
+    cell = record.cells.get(column)
+    return cell is not None and cell.text.lower().rstrip("/").endswith((".nwb", ".nwb.zarr"))
 
 
 class Converter(Protocol):
@@ -222,6 +294,16 @@ class Selective(Converter, Protocol):
     def select(self, record: Record, contents: Sequence[Content]) -> Sequence[Content]:
         """Those of the file's contents that the row means, and `build` gets; none where the file is not for it."""
         ...
+
+
+def is_fallback(name: str) -> bool:
+    """Whether a converter (``FALLBACK``) takes only rows that no other one takes."""
+    return bool(getattr(load_converter(name), "FALLBACK", False))
+
+
+def is_keeping(name: str) -> bool:
+    """Whether a converter (``KEEPS``) keeps files as they are, so that no reader is asked what they hold."""
+    return bool(getattr(load_converter(name), "KEEPS", False))
 
 
 @runtime_checkable

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from fractions import Fraction
 
 from neuropress.model.clock import Clock
@@ -12,7 +11,6 @@ from neuropress.model.plan import ArraySpec, Field
 
 from . import Job
 
-_MICROSECOND = timedelta(microseconds=1)
 _PART_OF_INTERVAL = 1e-6
 """What a frame may lie beside an even grid: no camera keeps time as well, so it is rounding."""
 
@@ -53,13 +51,13 @@ class FrameTimes:
         return {"timestamps": ArraySpec.of(job.source, image, image.timestamps, clock=self.clock)}
 
 
-def read_frame_times(image: Image, delay: timedelta | None) -> FrameTimes | None:
+def read_frame_times(image: Image, delay: Fraction | None) -> FrameTimes | None:
     """The times of an image's frames; None where its file has none, or one only.
 
     Parameters
     ----------
     delay
-        From the session's start to what the times count from; None where that is not known.
+        Seconds from the session's start to what the times count from; None where that is not known.
     """
     if not image.timestamps or image.arrays[image.timestamps].shape[0] < 2:
         return None
@@ -69,7 +67,7 @@ def read_frame_times(image: Image, delay: timedelta | None) -> FrameTimes | None
     stored = lazy.read((slice(0, lazy.shape[0]),))
     clock = Clock(image.scale)
     if delay is not None:
-        clock = replace(clock, offset=_write_seconds(delay))
+        clock = replace(clock, offset=str(delay))
     seconds = clock.seconds(stored)
     count = len(seconds)
     interval = (seconds[-1] - seconds[0]) / (count - 1)
@@ -79,11 +77,3 @@ def read_frame_times(image: Image, delay: timedelta | None) -> FrameTimes | None
     rounding += 4 * float(np.spacing(np.abs(seconds).max()))
     is_even = beside <= max(rounding, interval * _PART_OF_INTERVAL)
     return FrameTimes(clock, float(seconds[0]), float(1 / interval) if is_even else None, count)
-
-
-def _write_seconds(delay: timedelta) -> str:
-    """Seconds of a time span as exact decimals."""
-    microseconds = delay // _MICROSECOND
-    sign = "-" if microseconds < 0 else ""
-    whole, rest = divmod(abs(microseconds), 1_000_000)
-    return f"{sign}{whole}.{rest:06d}"

@@ -8,14 +8,14 @@ from fractions import Fraction
 from functools import partial
 
 from neuropress.mapping.rules import Slots
-from neuropress.model.clock import Clock
+from neuropress.model.clock import Clock, parse_number
 from neuropress.model.content import Content, DataTable, Series
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
-from ._behavior import OFFSET, UNALIGNED, clean_name, list_unaligned, make_header_field
+from ._behavior import UNALIGNED, clean_name, find_offset, list_unaligned, make_header_field
 from ._pose import build_poses
 
 NAME = "behavior_table"
@@ -102,7 +102,7 @@ def _build_times(job: Job, content: Series) -> tuple[dict[str, Field], dict[str,
     """Rate and start of a series, or its timestamps."""
     if content.rate is None:
         return {}, {"timestamps": _time_array(job, content, content.timestamps)}
-    start = float(Fraction(content.header["start"]))
+    start = float(Fraction(content.header["start"]) + parse_number(content.clock_offset or "0"))
     return {
         "rate": make_header_field(NAME, job, "rate", float(content.rate)),
         "starting_time": make_header_field(NAME, job, "start", start),
@@ -172,7 +172,7 @@ def _name(job: Job, content: Content) -> str:
 
 
 def _time_array(job: Job, content: Content, array: str) -> ArraySpec:
-    clock = Clock(content.header["clock"], content.header.get(OFFSET, "0"))
+    clock = Clock(content.header["clock"], find_offset(content) or "0")
     return ArraySpec.of(job.source, content, array, clock=clock)
 
 
@@ -185,7 +185,7 @@ def _describe(job: Job, content: Content) -> Field:
         parts, columns = [stated[name] for name in ("description",) if name in stated], content.header["columns"]
     listed = ", ".join(columns)
     texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
-    if OFFSET not in content.header:
+    if not find_offset(content):
         texts.append(UNALIGNED)
     sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("columns", listed))
     return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)

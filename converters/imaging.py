@@ -13,7 +13,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from decimal import Decimal
 
 from neuropress.mapping.rules import Slots
@@ -24,7 +23,7 @@ from neuropress.model.profile import Profile
 from neuropress.model.reagents import fold, plasmids_of
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job, describe_image_choice, make_constant
+from . import Built, Job, describe_image_choice, make_constant, names_nwb
 from ._frame_times import FrameTimes, read_frame_times
 
 NAME = "imaging"
@@ -51,8 +50,9 @@ ALIGNMENT_UNKNOWN = "alignment unknown: starting_time 0 is no measurement"
 
 
 def takes(record: Record) -> bool:
-    """Rows of ``image`` that are movies: with a frame rate."""
-    return record.table in TABLES and record.values.get("frame_rate") is not None
+    """Rows of ``image`` that are movies: with a frame rate; not those of NWB files."""
+    is_movie = record.table in TABLES and record.values.get("frame_rate") is not None
+    return is_movie and not names_nwb(record, COLUMN[record.table])
 
 
 def bindings(record: Record) -> Mapping[str, Record | None]:
@@ -256,7 +256,10 @@ class _MovieConverter:
             fields["description"] = _describe_illumination(given)
         fields["unit"] = make_constant(NAME, "unit", "a.u.")
         fields["format"] = make_constant(NAME, "format", "raw")
+        known = self.job.find_start(self.image)
         start = compute_start(self.job, self.image, self.times)
+        if known:
+            self.session.findings.extend(known.findings)
         if start is None:
             counted = "starting_time 0 is no measurement"
             written = "starting_time is written as 0"
@@ -268,8 +271,11 @@ class _MovieConverter:
             start = make_constant(NAME, "starting_time", 0.0)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
-            message = f"{self.job.source} began {-start.value:g} s before {session} by its clock"
+            clock = "declared" if self.image.clock_offset else "own"
+            message = f"{self.job.source} began {-start.value:g} s before {session} by its {clock} clock"
             self._add_finding("recording.before_session", message, "file_path_raw")
+        if known and known.declared:
+            self._add_comment(fields, known.declared, *known.sources)
         fields["starting_time"] = start
         if photometric := self.image.facts.get("photometric"):
             note = f"{photometric}: 0 is white; the values are as stored"
@@ -320,18 +326,17 @@ def read_times(job: Job, image: Image) -> FrameTimes | None:
     """The times of a movie's frames, where its file has them and says which axis is time."""
     if "t" not in image.arrays["pixels"].axes:
         return None
-    return read_frame_times(image, job.measure_delay(image.acquired) if image.acquired else None)
+    known = job.find_start(image)
+    return read_frame_times(image, known.seconds if known else None)
 
 
 def compute_start(job: Job, image: Image, times: FrameTimes | None) -> Field | None:
-    """Seconds from the session's start to the first frame by the file's clock; one without a zone is the lab's."""
-    clock = image.acquired
-    delay = job.measure_delay(clock) if clock else None
-    if clock is None or delay is None:
+    """Seconds from the session's start to the first frame, by the declared clock or the file's own."""
+    known = job.find_start(image)
+    if known is None:
         return None
-    seconds = times.first if times else float(Decimal(delay // timedelta(microseconds=1)) / 1000000)
-    acquired = job.make_fact_ref("acquired", clock.isoformat())
-    return Field(seconds, "imaging:starting_time", "seconds_from_start", (acquired,))
+    seconds = times.first if times else float(known.seconds)
+    return Field(seconds, "imaging:starting_time", "seconds_from_start", known.sources)
 
 
 def count_frames(image: Image) -> int:

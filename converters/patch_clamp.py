@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from neuropress.mapping.rules import Slots
@@ -15,7 +15,7 @@ from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import CellRef, Record
 
-from . import Built, Job, make_constant
+from . import Built, Job, make_constant, names_nwb
 from ._clamp import CURRENT, SERIES, VOLTAGE, assign_roles, parse_si_unit
 
 NAME = "patch_clamp"
@@ -38,8 +38,8 @@ STIMULI = {VOLTAGE: "VoltageClampStimulusSeries", CURRENT: "CurrentClampStimulus
 
 
 def takes(record: Record) -> bool:
-    """Every row of ``ephys``."""
-    return record.table in TABLES
+    """Every row of ``ephys`` whose file is not NWB already."""
+    return record.table in TABLES and not names_nwb(record, COLUMN[record.table])
 
 
 def bindings(record: Record) -> Mapping[str, Record | None]:
@@ -122,6 +122,7 @@ class _RecordingConverter:
         self.key = job.record.key
         self.roles = assign_roles(self.recording.adc, self.recording.dac, _measure_largest_samples(self.recording))
         self.electrodes: dict[int, str] = {}
+        self.declared = ""
         self.start, self.clock, self.unaligned = self._align_clock()
 
     def add_nodes(self) -> None:
@@ -142,7 +143,8 @@ class _RecordingConverter:
             self._add_finding("ephys.alignment_unknown", f"{self.job.source}: {self.unaligned}")
         if self.start < 0:
             session = self.job.record.cells["session_id"].text
-            message = f"{self.job.source} began {float(-self.start):g} s before {session} by its clock"
+            clock = "declared" if self.declared else "own"
+            message = f"{self.job.source} began {float(-self.start):g} s before {session} by its {clock} clock"
             self._add_finding("recording.before_session", message)
         for channel in self.recording.adc:
             role = self.roles[channel.index]
@@ -155,20 +157,19 @@ class _RecordingConverter:
     def _add_finding(self, id: str, message: str) -> None:
         self.session.findings.append(finding(id, message, **self.job.locate()))
 
-    def _align_clock(self) -> tuple[Decimal, tuple[CellRef, ...], str]:
+    def _align_clock(self) -> tuple[Fraction, tuple[CellRef, ...], str]:
         """Seconds from the session's start to the recording's, what says so, and why it is unknown."""
+        if known := self.job.find_start(self.recording):
+            self.declared = known.declared
+            self.session.findings.extend(known.findings)
+            return known.seconds, known.sources, ""
         started, session = self.recording.started, self.job.started
         if started is None or session is None:
-            missing = "its header states no plausible date" if started is None else "the session has no start time"
-            return Decimal(0), (), f"{missing}; times count from the start of the recording"
-        delay = self.job.measure_delay(started)
-        if delay is None:
-            reason = (
-                f"its header's clock {started.isoformat(' ')} does not fit the session's start {session.isoformat(' ')}"
-            )
-            return Decimal(0), (), f"{reason}; times count from the start of the recording"
-        seconds = Decimal(delay // timedelta(microseconds=1)).scaleb(-6)
-        return seconds, (self.job.make_fact_ref("started", started.isoformat()),), ""
+            reason = "its header states no plausible date" if started is None else "the session has no start time"
+        else:
+            clocks = started.isoformat(" "), session.isoformat(" ")
+            reason = f"its header's clock {clocks[0]} does not fit the session's start {clocks[1]}"
+        return Fraction(0), (), f"{reason}; times count from the start of the recording"
 
     def _make_field(self, name: str, value: Any, *facts: tuple[str, object], via: str = "copy") -> Field:
         """A field that the header gives, with the facts it came from."""
@@ -282,7 +283,7 @@ class _RecordingConverter:
         factor = known[1] if known and clamp else Decimal(1)
         scale = (f"{label}.unit", channel.unit), (f"{label}.gain", channel.gain), (f"{label}.offset", channel.offset)
         start = self._make_field(
-            "starting_time", float(self.start + sweep.start), (f"sweep{sweep.index}.start", sweep.start)
+            "starting_time", float(self.start + Fraction(sweep.start)), (f"sweep{sweep.index}.start", sweep.start)
         )
         fields = {
             "description": self._make_field(
@@ -295,7 +296,7 @@ class _RecordingConverter:
         }
         if not clamp:
             fields["unit"] = self._make_field("unit", channel.unit or "unknown", scale[0])
-        alignment = f"alignment unknown: {self.unaligned}" if self.unaligned else ""
+        alignment = f"alignment unknown: {self.unaligned}" if self.unaligned else self.declared
         remarks = "; ".join(filter(None, [comment, alignment]))
         notes = self.job.fields.get("series", {}).get("comments") if kind == "adc" else None
         if remarks:
@@ -352,7 +353,7 @@ class _RecordingConverter:
     def _add_tags(self) -> None:
         """Tags as an EventsTable, a single one too: AnnotationSeries is deprecated in NWB 2.11."""
         tags = sorted(self.recording.tags, key=lambda tag: tag.time)
-        times = [float(self.start + tag.time) for tag in tags]
+        times = [float(self.start + Fraction(tag.time)) for tag in tags]
         texts = [tag.text or "(no text)" for tag in tags]
         facts = [(f"tag{i}", f"{tag.time} s: {tag.text}") for i, tag in enumerate(tags)]
         description = "Tags that the experimenter or the acquisition program set during the recording"

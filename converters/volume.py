@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from neuropress.converters import Built, Job, describe_image_choice
+from neuropress.converters import Built, Job, describe_image_choice, names_nwb
 from neuropress.mapping.rules import Slots
 from neuropress.mapping.transforms import format_decimal
 from neuropress.model.content import Image, LazyArray
@@ -68,7 +68,9 @@ class _Axis:
 
 def takes(record: Record) -> bool:
     """EM and micro-CT rows, and image rows without a frame rate: they are no movies."""
-    return record.table in TABLES and (record.table != "image" or record.values.get("frame_rate") is None)
+    if record.table not in TABLES or names_nwb(record, COLUMN[record.table]):
+        return False
+    return record.table != "image" or record.values.get("frame_rate") is None
 
 
 def bindings(record: Record) -> Mapping[str, Record | None]:

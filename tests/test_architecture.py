@@ -41,7 +41,7 @@ ALLOWED = {
     "verbs/changed": {"config", "tables"},
     "verbs/check": {"checks", "config", "planning", "storage", "tables", "verbs/letter", "verbs/since", "workspace"},
     "verbs/convert": {"config", "execution", "planning", "readers", "results", "storage", "workspace"},
-    "verbs/coverage": {"config", "planning", "results", "tables", "workspace"},
+    "verbs/coverage": {"config", "converters", "planning", "results", "tables", "workspace"},
     "verbs/docs": set(),
     "verbs/drafting": {"results", "storage"},
     "verbs/explain": {"config", "independent", "results", "storage", "verbs/verify", "workspace"},

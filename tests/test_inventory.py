@@ -55,7 +55,7 @@ def test_files_and_rows_both_ways(lab: Builder, tmp_path: Path, capsys: pytest.C
         f"yuste/{DATE}/image/raw/kept/": "named by no row",
         f"yuste/{DATE}/image/processed/none.tif": "missing",
         f"yuste/{DATE}/ephys/raw/e2.abf": "withheld",
-        f"yuste/{DATE}/image/script/run.py": "named, not read",
+        f"yuste/{DATE}/image/script/run.py": "kept as it is",
         f"yuste/{DATE}/ephys/raw/e1.abf": "read",
         f"yuste/{DATE}/image/raw/m1.tif": "read",
     }

@@ -117,6 +117,7 @@ def test_formats_lists_it_and_add_takes_it(site: Path, lab: Builder, tmp_path: P
         "skip",
         "track",
         "reverse",
+        "clock_offset",
         "arena",
     }
     _, out = run_command(site, "formats", "toy")

@@ -10,8 +10,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from .model.budget import TOML_BYTES, parse_toml, read_file
+from .model.budget import TOML_BYTES, read_file
 from .model.finding import Finding, Problem, Severity, finding, problem
+from .model.parsing import parse_toml
 from .model.people import Person, check_people, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
 from .model.serial import from_json

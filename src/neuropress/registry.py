@@ -14,8 +14,8 @@ from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from typing import Any
 
-from .model.budget import parse_toml
 from .model.finding import Finding, describe_findings, finding
+from .model.parsing import parse_toml
 
 FINDINGS_FILE = "findings.toml"
 """In the package of a plug-in: what its own finding ids mean, in the form of ``model/findings/*.toml``."""

@@ -1,5 +1,6 @@
 """A morphology of a model row through the whole line: record, proof, validation, coverage, release, export."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -43,8 +44,9 @@ def test_the_record_says_what_row_and_file_say(made: Builder) -> None:
     }
     assert asset["facts"]["sections"] == 1
     assert asset["facts"]["total_length"] == 5.0
-    (file,) = asset["files"]
-    assert (file["path"], file["size"]) == (KEY, len(TREE))
+    tree, script = asset["files"]
+    assert (tree["path"], tree["size"]) == (KEY, len(TREE))
+    assert (script["path"], script["sha256"]) == (SCRIPT, hashlib.sha256(b"import nothing\n").hexdigest())
 
 
 def test_the_whole_line(made: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -167,8 +169,10 @@ def test_what_is_no_tree_withholds_its_row(made: Builder, capsys: pytest.Capture
     assert "IS_MOD_0001" in out
 
 
-def test_a_model_of_another_format_still_travels_as_a_row(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_of_another_format_is_kept_as_it_is(made: Builder) -> None:
     made.put(KEY.replace("swc", "zip"), b"PK")
     made.change("model", file_path_model=KEY.replace("swc", "zip"))
-    assert main(["check", str(made.root)]) in (0, 1)
-    assert "result.stray" in capsys.readouterr().out
+    assert main(["convert", str(made.root)]) == 0
+    asset = json.loads((made.root / "output" / RECORD).read_text())["asset"]
+    assert (asset["format"], asset["file"], "facts" in asset) == ("zip", KEY.replace("swc", "zip"), False)
+    assert [file["path"] for file in asset["files"]] == [KEY.replace("swc", "zip"), SCRIPT]

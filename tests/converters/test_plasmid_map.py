@@ -124,10 +124,12 @@ def test_a_date_that_is_none_is_a_warning(made: Builder, capsys: pytest.CaptureF
     assert "date" not in json.loads((made.root / "output" / RECORD).read_text())["asset"]
 
 
-def test_files_of_other_kinds_travel_as_rows(made: Builder) -> None:
+def test_files_of_other_kinds_are_kept_as_they_are(made: Builder) -> None:
     other = KEY.replace("toy.gb", "proteins.csv")
     made.put(other, b"LOCUS,1\n")
     made.change("file_asset", asset_type="proteomics", file_path=other)
-    assert main(["check", str(made.root)]) in (0, 1)
-    assert main(["convert", str(made.root)]) in (0, 1)
-    assert '"ML_FA_0001"' in (made.root / "output/records.jsonl").read_text("utf-8")
+    assert main(["convert", str(made.root)]) == 0
+    asset = json.loads((made.root / "output/lin/file_asset/asset/ML_FA_0001.json").read_text())["asset"]
+    assert (asset["type"], asset["format"]) == ("proteomics", "csv")
+    (file,) = asset["files"]
+    assert (file["path"], file["sha256"]) == (other, hashlib.sha256(b"LOCUS,1\n").hexdigest())

@@ -34,7 +34,7 @@ class InputDigests(Mapping[str, InputDigest]):
         self._scale = total / work if work else 1.0
         self._changed = Condition()
         self._read, self._done = 0, 0.0
-        self._hurry, self._closed = False, False
+        self._waiting, self._closed = 0, False
         self._pool = ThreadPoolExecutor(1)
         self._found: dict[str, Future[InputDigest]] = {
             touched.key: self._pool.submit(digest_one, touched, self._wait_for_work) for touched in inputs
@@ -56,15 +56,20 @@ class InputDigests(Mapping[str, InputDigest]):
     def _wait_for_work(self, nbytes: int) -> None:
         with self._changed:
             self._read += nbytes
-            self._changed.wait_for(lambda: self._closed or self._hurry or self._read <= self._done + AHEAD)
+            self._changed.wait_for(lambda: self._closed or self._waiting or self._read <= self._done + AHEAD)
             if self._closed:
                 raise CancelledError
 
     def __getitem__(self, key: str) -> InputDigest:
+        # Whoever waits before the work has begun (for the digest of a kept file) must not send all others ahead of it.
         with self._changed:
-            self._hurry = True
+            self._waiting += 1
             self._changed.notify_all()
-        return self._found[key].result()
+        try:
+            return self._found[key].result()
+        finally:
+            with self._changed:
+                self._waiting -= 1
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._found)

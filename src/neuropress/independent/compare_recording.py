@@ -214,11 +214,11 @@ def _compare_starts(second: SecondRecording, result: _Result, tally: Tally) -> N
 def _compare_date(second: SecondRecording, result: _Result, tally: Tally) -> None:
     """The wall clock at which the first sweep began: session start plus starting time, and the header's by the library.
 
-    A header's clock states no zone: it is the session's.
+    A header's clock states no zone: it is the session's. Where a person declared another clock, it proves nothing.
     """
     first = result.recorded[result.sweeps[0], result.channels[0]]
     meaning = first.meaning
-    if second.started is None or meaning.session_start is None or meaning.start is None:
+    if second.started is None or meaning.session_start is None or meaning.start is None or meaning.is_declared:
         return
     session = meaning.session_start.replace(tzinfo=None)
     theirs = second.started + timedelta(seconds=second.starts[0])

@@ -15,7 +15,8 @@ from math import prod
 from pathlib import PureWindowsPath
 from xml.etree.ElementTree import Element
 
-from ..model.budget import TIFF_PAGES, parse_xml
+from ..model.budget import TIFF_PAGES
+from ..model.parsing import parse_xml
 from .reading import CannotRead
 
 _PAIR = re.compile(r"^([A-Za-z]+)=(.*)$", re.MULTILINE)

@@ -8,8 +8,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from ..model.budget import parse_toml
 from ..model.finding import MappingError
+from ..model.parsing import parse_toml
 from ..model.plan import Field
 from ..model.profile import Lab, Profile
 from ..model.record import CellRef, Record, Value

@@ -17,6 +17,19 @@ _EXACT = 2**53
 """Below it every whole number is a float64."""
 
 
+def find_number_complaint(text: str) -> str:
+    """What is wrong with an exact decimal or ratio; "" for nothing."""
+    if not _NUMBER.fullmatch(text) or ("/" in text and not int(text.rpartition("/")[2])):
+        return f"must be a decimal or a ratio (12.5, -3, 30000/1001), not {text[:80]!r}"
+    return ""
+
+
+def parse_number(text: str) -> Fraction:
+    """The exact value of a decimal or ratio (``29.97``, ``30000/1001``)."""
+    number, _, below = text.partition("/")
+    return Fraction(number) / Fraction(below or 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """How stored times become seconds.

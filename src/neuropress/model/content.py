@@ -65,6 +65,8 @@ class Content:
     started
         The header's own clock when it was acquired, without a zone where the header states none; None when it
         does not say (a file's ctime is no header).
+    clock_offset
+        Seconds from the session's start to the file's time 0, exact, as a person declared it; empty where nobody did.
     """
 
     name: str
@@ -75,6 +77,12 @@ class Content:
     warnings: tuple[str, ...] = ()
     close: Callable[[], None] = field(default=lambda: None, compare=False)
     started: datetime | None = None
+    clock_offset: str = ""
+
+    @property
+    def clock(self) -> datetime | None:
+        """The file's own clock when it was acquired, whatever kind of content it is."""
+        return self.started
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +108,11 @@ class Image(Content):
     acquired: datetime | None = None
     timestamps: str = ""
     scale: str = "1"
+
+    @property
+    def clock(self) -> datetime | None:
+        """The file's own clock when it was acquired."""
+        return self.acquired
 
 
 @dataclass(frozen=True, slots=True)

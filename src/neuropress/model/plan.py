@@ -223,13 +223,42 @@ class SourceRow:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptFile:
+    """A file or folder that a row names and nothing is made of; the result states its size and digest.
+
+    Attributes
+    ----------
+    key
+        Its key among the raw files; a folder's may end in ``/``.
+    what
+        What it is, in the column's words (``script``, ``processed``).
+    cell, row
+        The cell that names it, and the key of its row.
+    places
+        Fields of the result (``/acquisition/X/comments``), each of which gets a line that names the file. The line
+        stands in no plan: digests are taken while the result is written.
+    """
+
+    key: str
+    what: str
+    cell: CellRef
+    row: CellRef
+    places: tuple[str, ...] = ()
+
+    def holds(self, key: str) -> bool:
+        """Whether a raw file is this one, or lies in this folder."""
+        own = self.key.rstrip("/")
+        return key == own or key.startswith(f"{own}/")
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that one result will hold.
 
     `rows` are the contributing table rows, verbatim; `headers` the raw files' own
     headers (key -> JSON); `sources` the raw objects that rows name, with the
     options of their readers; `revisions` the mapping and converter revisions used; `profile`
-    the name and version of the profile.
+    the name and version of the profile; `kept` the files that rows name and nothing is made of.
     """
 
     target: Target
@@ -241,6 +270,12 @@ class Plan:
     notes: tuple[str, ...] = ()
     profile: str = ""
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    kept: tuple[KeptFile, ...] = field(default=(), metadata=SPARSE)
+
+    @property
+    def kept_keys(self) -> tuple[str, ...]:
+        """Keys of the files that are kept, each once."""
+        return tuple(sorted({one.key for one in self.kept}))
 
     def arrays(self) -> dict[str, ArraySpec]:
         """Path of the array in the result (``/acquisition/X/data``) -> its specification."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, parse_toml, read_file
+from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, read_file
+from .parsing import parse_toml
 from .people import Person
 from .serial import from_json
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .budget import parse_json
 from .columns import encode
 from .columns_reader import decode
+from .parsing import parse_json
 from .plan import Field, Plan, SourceRow, Target, canonical
 from .receipt import Receipt, check_array
 from .serial import from_json, to_json
@@ -62,7 +62,7 @@ class Provenance:
     @classmethod
     def draft(cls, plan: Plan) -> Provenance:
         """What a plan's provenance will say, but for digests that only the run finds out."""
-        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources, plan.grafts()))
+        return cls.of(plan, Receipt("", "", plan.revisions, {}, {}, {}, plan.sources, plan.grafts(), plan.kept_keys))
 
     def sections(self) -> dict[str, Any]:
         """Plain objects by section (see `SECTIONS`); fields and receipt in columns (see `columns`)."""

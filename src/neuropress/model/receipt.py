@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .budget import BLOCK_BYTES, BLOCK_LEAST, BLOCKS, EXTENT, RANK
 from .elements import digest_elements
 from .graft import Graft
-from .plan import ArraySpec
+from .plan import ArraySpec, canonical
 from .serial import SPARSE
 
 if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
@@ -67,6 +67,8 @@ class Receipt:
         Key of each raw object that a row names -> options of its reader.
     grafts
         Path in the result -> objects of a fragment that were taken over there.
+    kept
+        Keys of files and folders that rows name and nothing was made of; `inputs` has their digests.
     """
 
     version: str
@@ -77,6 +79,22 @@ class Receipt:
     derived: Mapping[str, str] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     grafts: Mapping[str, Graft] = field(default_factory=dict, metadata=SPARSE)
+    kept: tuple[str, ...] = field(default=(), metadata=SPARSE)
+
+    def find_files(self, key: str) -> dict[str, InputDigest]:
+        """Path below a raw object (``""``: it is a file itself) -> size and digest of each of its files."""
+        own = key.rstrip("/")
+        return {
+            name.removeprefix(own).removeprefix("/"): known
+            for name, known in self.inputs.items()
+            if name == own or name.startswith(f"{own}/")
+        }
+
+
+def format_manifest(files: Mapping[str, InputDigest]) -> bytes:
+    """The manifest of a folder, by whose SHA-256 a release knows it: canonical JSON Lines, sorted by path."""
+    lines = (canonical({"path": path, "size": one.size, "sha256": one.sha256}) for path, one in sorted(files.items()))
+    return "".join(f"{line}\n" for line in lines).encode("ascii")
 
 
 def check_array(name: str, array: ArrayReceipt) -> None:

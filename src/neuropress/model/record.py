@@ -10,11 +10,11 @@ from typing import Any, Literal
 type Value = str | int | Decimal | bool | None
 """A typed cell: numbers with a fraction are `Decimal`, so units change exactly."""
 
-type Origin = Literal["cell", "header", "default", "fix", "constant", "export", "replaced"]
+type Origin = Literal["cell", "header", "default", "fix", "constant", "export", "replaced", "option"]
 """Where a text came from: typed in a table, lifted from a raw file's header, a
 dataset default, an applied fix, a constant that a mapping rule states, a fragment that
 another program exported, or a cell that is not written because the header's value, which
-agrees with it within the tolerance, is."""
+agrees with it within the tolerance, is; or an option that a person stated for a raw file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,30 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from neuropress.converters import (
-    LATEST,
     Built,
     Converter,
     Job,
     Selective,
+    is_keeping,
     load_converter,
     load_profile_mapping,
 )
 from neuropress.converters import session as session_converter
 
 from ..checks.headers import compare_cells, is_replaced_by_header
-from ..checks.sessions import get_session_interval
 from ..config import Config
 from ..mapping.rules import MappingRules, Scope, apply_mapping
 from ..mapping.transforms import localize_time
-from ..model.content import Content, Image, describe_contents
+from ..model.clock import parse_number
+from ..model.content import Content, describe_contents
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
-from ..model.plan import Field, Plan
+from ..model.plan import Field, KeptFile, Node, Plan
 from ..model.privacy import hide_for
 from ..model.profile import Profile
 from ..model.record import CellRef, Record, Value
@@ -36,9 +36,11 @@ from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..tables import normalise_key
+from .clocks import check_clocks
+from .kept import Keeping, KeptCell, keep_files, list_kept_cells, place_kept_files
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
-from .targets import Wanted, list_rivals, source_rows
+from .targets import Wanted, list_rivals, list_takers, source_rows
 from .writable import check_writable
 
 
@@ -78,13 +80,12 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         Opens the raw files and keeps them open for the writer that is to have the plan at once. That writer refuses
         what it cannot write, so it is not asked before, which costs as much as building all objects of the result.
     """
-    converted = {(row.table, row.key) for _, row in wanted.clocks}
-    others = [row for row in wanted.others if (row.table, row.key) not in converted]
-    findings = [_report_unconverted(row) for row in others if config.profile.tables[row.table].paths]
+    findings = [_report_unconverted(row) for row in wanted.others if _is_unconverted(row, config.profile)]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         files = opener or stack.enter_context(RawArrays(config.sources()))
         opened, heard = [], []
+        cells = list_kept_cells(wanted, config.profile)
         for name, record in (*wanted.jobs, *wanted.clocks):
             if missing := find_missing_extra(name, record, config):
                 findings.append(waive(hide_for(missing, config.profile), wanted.waivers))
@@ -92,6 +93,10 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             try:
                 one = _open_row(name, record, config, files)
             except Problem as bad:
+                if spared := _spare_file(bad, name, record, config.profile):
+                    findings.append(waive(_report_spared(bad, spared), wanted.waivers))
+                    cells.append(spared)
+                    continue
                 found = waive(hide_for(bad.finding.at(**record.place()), config.profile), wanted.waivers)
                 findings.append(found)
                 failed[record.table, record.key] = found
@@ -107,8 +112,10 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             opened.append(one)
         if failed or not (opened or wanted.is_bare):
             return Planned(None, tuple(findings), failed)
+        keeping = keep_files(cells, config.sources(), config.profile)
+        findings += waive_all(keeping.findings, wanted.waivers)
         try:
-            plan, remarks = _assemble_plan(wanted, opened, heard, config)
+            plan, remarks = _assemble_plan(wanted, opened, heard, keeping, config)
         except Problem as bad:
             found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
             found = waive(found, wanted.waivers)
@@ -153,6 +160,8 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
             opened = _open_row(name, record, config, files)
             found = _compare_cells(opened) + _check_clocks(opened, profile)
         except Problem as bad:
+            if spared := _spare_file(bad, name, record, profile):
+                return [_report_spared(bad, spared)]
             return [hide_for(bad.finding.at(**record.place()), profile)]
         if build:
             found += _build_alone(opened, profile)
@@ -181,26 +190,8 @@ def _find_start(record: Record, profile: Profile) -> datetime | None:
 
 
 def _check_clocks(opened: _Opened, profile: Profile) -> list[Finding]:
-    """Raw files that began, by their own clocks, after their session had ended."""
-    session = opened.record.related("session")
-    lab = profile.lab_of(session.key) if session else None
-    bounds = get_session_interval(session, profile) if session else None
-    found: list[Finding] = []
-    for content in opened.contents if bounds and lab else ():
-        clock = content.acquired if isinstance(content, Image) else content.started
-        if clock is None or session is None or bounds is None or lab is None:
-            continue
-        began = (clock if clock.tzinfo else clock.replace(tzinfo=ZoneInfo(lab.timezone))).astimezone(UTC)
-        # Sessions end on a minute. A clock that is a day off is not believed, and that is said elsewhere.
-        if not bounds[1] + timedelta(minutes=1) <= began <= bounds[0] + LATEST:
-            continue
-        late = (began - bounds[1]) // timedelta(seconds=1)
-        message = (
-            f"{opened.source.key} began at {clock:%Y-%m-%d %H:%M:%S} by its clock, {late} s after {session.key} ended"
-        )
-        column = raw_column(opened.name, opened.record)
-        found.append(finding("recording.after_session", message, file=opened.source.key, **opened.record.place(column)))
-    return found
+    column = "" if is_keeping(opened.name) else raw_column(opened.name, opened.record)
+    return list(check_clocks(opened.record, column, opened.source.key, opened.contents, profile)) if column else []
 
 
 @contextmanager
@@ -210,8 +201,33 @@ def open_rows(name: str, record: Record, config: Config) -> Iterator[tuple[Conte
         yield _open_row(name, record, config, files).contents
 
 
+class _NotTakenError(Problem):
+    """What a file holds is for none of the converters that may take the row."""
+
+
+def _spare_file(bad: Problem, name: str, record: Record, profile: Profile) -> KeptCell | None:
+    """A file beside the data that nothing can be made of, and that is not damaged: it is kept as it is."""
+    column = raw_column(name, record)
+    is_beside = column != next(iter(profile.tables[record.table].paths))
+    if is_beside and (isinstance(bad, _NotTakenError) or bad.finding.id == "format.unknown"):
+        return KeptCell(record, column, raw_key(name, record, profile))
+    return None
+
+
+def _report_spared(bad: Problem, cell: KeptCell) -> Finding:
+    message = f"{bad.finding.message}; it is kept as it is"
+    return finding("file.kept", message, file=cell.key, **cell.record.place(cell.column))
+
+
+def _is_unconverted(row: Record, profile: Profile) -> bool:
+    """Whether a row has files, and no result of its own either."""
+    return bool(profile.tables[row.table].paths) and not list_takers(row)
+
+
 def _report_unconverted(row: Record) -> Finding:
-    message = f"{row.table} {row.key}: its cells travel in the session's record, its file is not converted"
+    message = (
+        f"{row.table} {row.key}: its cells travel in the session's record, its file is kept as it is and not converted"
+    )
     return finding("convert.no_converter", message, **row.place())
 
 
@@ -229,10 +245,14 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
     column = raw_column(name, record)
     key = raw_key(name, record, config.profile)
     try:
+        rules = load_profile_mapping(name, config.profile)
+        if is_keeping(name):
+            return _Opened(name, record, config.sources().locate(key), (), (), rules)
         source, held = files.open_source(key, config.find_options(key), _list_purposes(name, record))
         name, contents = _choose_converter(name, record, source, held)
     except Problem as bad:
-        raise Problem(bad.finding.at(column=column, value=record.cells[column].text)) from bad
+        placed = bad.finding.at(column=column, value=record.cells[column].text)
+        raise (_NotTakenError if isinstance(bad, _NotTakenError) else Problem)(placed) from bad
     return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))
 
 
@@ -281,7 +301,8 @@ def _choose_converter(
     )
     what = f"is for {' and '.join(fitting)} alike" if fitting else "is for no converter"
     message = f"{source.key} holds {describe_contents(held)}, which {what} ({wants})"
-    raise problem("convert.choice", message, file=source.key)
+    refused = problem("convert.choice", message, file=source.key)
+    raise refused if fitting else _NotTakenError(refused.finding)
 
 
 def _check_declared(name: str, source: Source, contents: Sequence[Content]) -> None:
@@ -310,7 +331,7 @@ def _compare_cells(opened: _Opened) -> list[Finding]:
 
 
 def _assemble_plan(
-    wanted: Wanted, opened: Sequence[_Opened], heard: Sequence[_Opened], config: Config
+    wanted: Wanted, opened: Sequence[_Opened], heard: Sequence[_Opened], keeping: Keeping, config: Config
 ) -> tuple[Plan, list[Finding]]:
     """The plan; `heard` are files of the session's other results, of which only the clocks are used."""
     profile = config.profile
@@ -330,11 +351,12 @@ def _assemble_plan(
             if one.name == name
         ]
         remarks += nodes.add(name, _with_options(load_converter(name).build(jobs), config))
-    touched = (*opened, *heard)
-    inputs: dict[str, Input] = {i.key: i for one in touched for i in one.source.inputs}
+    touched = [one for one in (*opened, *heard) if not is_keeping(one.name)]
+    inputs: dict[str, Input] = {i.key: i for source in _list_sources(touched, keeping) for i in source.inputs}
+    kept, made_nodes = _place_kept_files(keeping, tuple(nodes.made.values()), opened, wanted)
     plan = Plan(
         target=wanted.target,
-        nodes=tuple(nodes.made.values()),
+        nodes=made_nodes,
         inputs=tuple(sorted(inputs.values())),
         rows=source_rows(wanted, profile),
         headers={one.source.key: _collect_headers(one.held) for one in touched},
@@ -342,8 +364,26 @@ def _assemble_plan(
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
         sources={one.source.key: config.find_options(one.source.key) for one in touched},
+        kept=kept,
     )
     return plan, remarks
+
+
+def _list_sources(touched: Iterable[_Opened], keeping: Keeping) -> Iterator[Source]:
+    yield from (one.source for one in touched)
+    yield from keeping.sources
+
+
+def _place_kept_files(
+    keeping: Keeping, nodes: tuple[Node, ...], opened: Iterable[_Opened], wanted: Wanted
+) -> tuple[tuple[KeptFile, ...], tuple[Node, ...]]:
+    """Sessions name kept files beside what their rows made; records list all files anyway."""
+    if not keeping.files or not find_frame(wanted):
+        return keeping.files, nodes
+    sources: dict[tuple[str, str], set[str]] = {}
+    for one in opened:
+        sources.setdefault((one.record.table, one.record.key), set()).add(one.source.key)
+    return place_kept_files(keeping.files, nodes, sources)
 
 
 def _with_options(built: Built, config: Config) -> Built:
@@ -417,9 +457,11 @@ def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profi
     clocks = []
     for one in opened:
         for content in one.contents:
-            clock = content.acquired if isinstance(content, Image) else content.started
+            clock = content.clock
             if clock and clock.tzinfo:  # a header that states its zone is believed; the others tell local time
                 clock = clock.astimezone(zone).replace(tzinfo=None)
+            if clock and content.clock_offset:  # the file began later than the session, by what was declared
+                clock -= timedelta(seconds=float(parse_number(content.clock_offset)))
             if clock and clock.strftime("%Y%m%d") == record.values["session_date"]:
                 clocks.append((clock, one.source.key))
     if not clocks:

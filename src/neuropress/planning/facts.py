@@ -9,9 +9,10 @@ from neuropress.converters import list_converter_names, load_converter, load_pro
 
 from ..checks.headers import compare_cells
 from ..config import Config
-from ..model.budget import LINE_CHARS, LINES_BYTES, SHOWN_CHARS, parse_json, read_file
+from ..model.budget import LINE_CHARS, LINES_BYTES, SHOWN_CHARS, read_file
 from ..model.content import Content
 from ..model.finding import Finding, Problem, problem
+from ..model.parsing import parse_json
 from ..model.plan import canonical
 from ..model.profile import Profile
 from ..model.record import Record

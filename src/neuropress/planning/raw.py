@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import PurePosixPath
 
 from ..config import Config
-from ..model.finding import Finding, Problem, Severity, finding
+from ..model.finding import Finding, Problem, finding
 from ..model.privacy import hide_for
 from ..model.profile import Profile
 from ..model.record import Record, RowPlace
@@ -14,6 +14,7 @@ from ..model.source import SourceRoots
 from ..tables import Tables, normalise_key, read_tables
 from ..tables.keys import ObjectKey, parse_object_key
 from .inspect import CellPlace, list_wrong_cells
+from .kept import make_lacking_finding
 from .targets import Wanted
 
 
@@ -57,9 +58,7 @@ def _check_file(record: Record, column: str, holds_data: bool, roots: SourceRoot
         where = record.place(column)
         if holds_data:
             return [hide_for(bad.finding.at(**where), profile)]
-        message = f"{bad.finding.message}; it is not the data file, so nothing is withheld"
-        missing = finding(bad.finding.id, message, severity=Severity.WARNING, file=bad.finding.location.file, **where)
-        return [hide_for(missing, profile)]
+        return [make_lacking_finding(bad, record, column, profile)]
     return []
 
 

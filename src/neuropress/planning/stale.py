@@ -15,6 +15,7 @@ from ..model.source import Source, SourceRoots
 from ..results import load_kind
 from ..storage.state import DigestCache
 from .build import find_missing_extra, raw_key
+from .kept import list_kept_keys
 from .mappings import collect_revisions
 from .targets import Wanted, digest_rows, source_rows
 
@@ -65,7 +66,7 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
         raw_key(name, record, config.profile)
         for name, record in (*wanted.jobs, *wanted.clocks)
         if not find_missing_extra(name, record, config)
-    }
+    } | list_kept_keys(wanted, config.profile, config.sources())
     reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
     if reason:
         return Standing(State.DATA, reason)
@@ -79,7 +80,7 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
 
 
 def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cache: DigestCache) -> str:
-    before = set(receipt.sources)
+    before = {*receipt.sources, *receipt.kept}
     for key in sorted(sources - before):
         return f"{key} is new"
     for key in sorted(before - sources):
@@ -94,8 +95,10 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
             return f"{key} changed"
     for key in sorted(before):
         source = roots.locate(key)
-        extra = _list_members(source, receipt) - set(receipt.inputs) if source.is_folder else set()
-        if extra:
+        members = _list_members(source, receipt) if source.is_folder else set()
+        if source.is_folder and key in receipt.kept:  # all of it is kept, not what a reader takes of it
+            members = {f"{key.rstrip('/')}/{path}" for path in source.files()}
+        if extra := members - set(receipt.inputs):
             return f"{min(extra)} was added"
     return ""
 

@@ -9,6 +9,7 @@ from neuropress.converters import (
     SESSION_CONVERTER,
     Selective,
     Typed,
+    is_fallback,
     list_converter_names,
     load_converter,
     load_profile_mapping,
@@ -118,7 +119,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
         module = load_converter(name)
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
-            mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[0] == name)
+            mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[:1] == [name])
             results = (_row_target(name, row, tables, profile) for row in mine)
             found += [result for result in results if result]
     return sorted(_withhold_equal_paths(found), key=lambda wanted: wanted.target.path)
@@ -170,6 +171,12 @@ def list_takers(record: Record) -> list[str]:
     return [n for n in names if load_converter(n).TARGET == load_converter(names[0]).TARGET]
 
 
+def find_kept_title(record: Record) -> str:
+    """What a session's file calls the row's file, which has a record of its own (``KEPT_AS``); else empty."""
+    titles = (str(getattr(load_converter(name), "KEPT_AS", "")) for name in list_takers(record))
+    return next(filter(None, titles), "")
+
+
 def list_rivals(name: str, record: Record) -> list[str]:
     """Converters of one target that may take a row and read the same column: what the file holds decides."""
     known, table = load_converter(name), record.table
@@ -178,11 +185,12 @@ def list_rivals(name: str, record: Record) -> list[str]:
 
 
 def _list_taking(record: Record) -> list[str]:
-    return [
+    names = [
         n
         for n in list_converter_names()
         if record.table in load_converter(n).TABLES and load_converter(n).takes(record)
     ]
+    return [n for n in names if not is_fallback(n)] or names
 
 
 def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
@@ -261,6 +269,8 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
                 others.append(row)
             elif load_converter(names[0]).TARGET == SESSION:
                 jobs += [(name, row) for name in names if list_rivals(name, row)[0] == name]
+            elif find_kept_title(row):
+                others.append(row)
             else:
                 own.append((names[0], row))
     also, withheld = _list_companions(record, tables, profile)

@@ -18,8 +18,8 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING
 
 from ..independent import SecondReading
-from ..model.budget import parse_json
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
+from ..model.parsing import parse_json
 from ..model.progress import Progress
 from ..model.serial import SPARSE, from_json, to_json
 from ..model.source import SourceRoots, Stamp

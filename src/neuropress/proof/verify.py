@@ -33,7 +33,8 @@ class Verification:
     """What was proven of one result: all of `arrays` with `nbytes` in all, unless `findings` say otherwise.
 
     Of these, `exported` arrays with `exported_nbytes` were compared with what another program exported, as were the
-    attributes, scalars and links of `objects` objects with all below them.
+    attributes, scalars and links of `objects` objects with all below them. Of `kept` files and folders that rows name
+    and nothing was made of, the digests are those of the receipt.
     """
 
     path: ResultPath
@@ -44,6 +45,7 @@ class Verification:
     objects: int = 0
     exported: int = 0
     exported_nbytes: int = 0
+    kept: int = 0
 
     def summarize(self) -> str:
         """What was proven, in words."""
@@ -54,7 +56,11 @@ class Verification:
         if self.objects:
             held = f"{_count(self.objects, 'object')} ({_count(self.exported, 'array')}, {self.exported_nbytes} bytes)"
             parts.append(f"{held} equal to what another program exported")
-        return "; ".join(parts) or f"{_count(self.sources, 'raw file')} as stated, their content read again"
+        if not parts and self.sources:
+            parts.append(f"{_count(self.sources, 'raw file')} as stated, their content read again")
+        if self.kept:
+            parts.append(f"{_count(self.kept, 'kept file')} as stated")
+        return "; ".join(parts)
 
 
 def _count(number: int, what: str) -> str:
@@ -78,13 +84,13 @@ def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, prog
     """
     module = detect_kind(path).load()
     findings: list[Finding] = []
-    arrays = nbytes = sources = 0
+    arrays = nbytes = sources = kept = 0
     grafts: Mapping[str, Graft] = {}
     exported: list[int] = []
     try:
         made = module.read_provenance(path)
         expect_bytes(progress, sum(receipt.spec.nbytes for receipt in made.receipt.arrays.values()))
-        sources, grafts = len(made.receipt.sources), made.receipt.grafts
+        sources, kept, grafts = len(made.receipt.sources), len(made.receipt.kept), made.receipt.grafts
         findings += module.check_files(path)  # first: which shard is gone is more than that reading stopped there
         bad_inputs = dict(_check_inputs(made, roots, cache))
         findings += bad_inputs.values()
@@ -108,7 +114,7 @@ def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, prog
         message = f"{path.name} asks for more memory than there is"
         findings.append(finding("result.unreadable", message, file=str(path)))
     placed = tuple(f.at(file=str(path)) for f in findings)
-    return Verification(path, arrays, nbytes, placed, sources, len(grafts), len(exported), sum(exported))
+    return Verification(path, arrays, nbytes, placed, sources, len(grafts), len(exported), sum(exported), kept)
 
 
 def _check_inputs(made: Provenance, roots: SourceRoots, cache: DigestCache) -> Iterator[tuple[str, Finding]]:
@@ -227,7 +233,9 @@ def _compare_block(
 
 def _compare_contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
     """Of a result without arrays, what its readers found in the raw files, compared with what they find now."""
-    if not made.receipt.sources or not made.receipt.inputs:
+    is_read = any(ref.origin == "header" for field in made.fields.values() for ref in field.sources)
+    is_led_back = made.receipt.sources or (made.receipt.kept and not is_read)
+    if not is_led_back or not made.receipt.inputs:
         yield finding("verify.unproven", "the receipt leads back to no raw file")
     facts: dict[tuple[str, str], str] = {}
     for key, options in made.receipt.sources.items():

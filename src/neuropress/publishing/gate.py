@@ -13,6 +13,7 @@ from ..model.waiver import waive_result
 from ..planning.stale import State
 from ..planning.targets import Wanted
 from ..proof import Proof, keep_validation, keep_verification, prove_result
+from ..proof.foreign import validate_kept_standards
 from ..results import load_kind
 from ..workspace import Workspace
 
@@ -74,6 +75,7 @@ def _check_result(workspace: Workspace, wanted: Wanted, progress: Progress, pass
         proof = proofs.load(name, path) or proof
     if not proof.validated:
         validator_findings = load_kind(wanted.target.kind).validate(path)
+        validator_findings += validate_kept_standards(path, workspace.config.sources())
         keep_validation(proofs, name, path, proof.files, validator_findings)
         kept = tuple(one for one in validator_findings if one.severity is not Severity.INFO)
         proof = replace(proof, validated=True, findings=kept)

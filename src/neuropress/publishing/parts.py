@@ -26,8 +26,8 @@ from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
 from ..config import Config, matches_key
-from ..model.budget import parse_toml
 from ..model.finding import problem
+from ..model.parsing import parse_toml
 from ..model.plan import SourceRow, canonical
 from ..model.profile import BY_PATHS, PACKAGE_PROFILES, Profile, TableSpec
 from ..model.record import Fix

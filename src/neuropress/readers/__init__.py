@@ -31,6 +31,7 @@ from . import (
     mat,
     nd2,
     npy,
+    nwb,
     oif,
     sleap,
     slices,
@@ -42,7 +43,7 @@ from . import (
     traces,
     video,
 )
-from .format import Claim, Fact, Format, Option, check_options, suggest_name
+from .format import CLOCK_OFFSET, Claim, Fact, Format, Option, check_options, suggest_name
 
 __all__ = [
     "BUILT_IN",
@@ -70,6 +71,7 @@ BUILT_IN = (
     genbank.FORMAT,
     ibw.FORMAT,
     imagej_roi.FORMAT,
+    nwb.FORMAT,
     behavior_csv.FORMAT,
     deeplabcut.FORMAT,
     sleap.FORMAT,
@@ -93,6 +95,7 @@ BUILT_IN = (
 COMMON = (
     Option("reader", "The reader's name, where two readers claim the file or none does."),
     Option("image", "Which image of several: its number in the file, from 1, or its name."),
+    CLOCK_OFFSET,
 )
 """Options that every reader has."""
 
@@ -129,7 +132,7 @@ def _check_format(name: str, package: str, value: Any) -> Format:
         raise PluginError("it says neither by content nor by name what it reads")
     common = {option.name for option in COMMON}
     for option in value.options:
-        if option.name in common:
+        if option.name in common and option not in COMMON:
             raise PluginError(f"its option {option.name!r} is one that every reader has")
         if option.kind == "choice" and not option.choices:
             raise PluginError(f"its option {option.name!r} is a choice of nothing")

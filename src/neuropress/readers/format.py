@@ -13,6 +13,8 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
+from ..model.clock import find_number_complaint
+
 if TYPE_CHECKING:
     from ..model.content import Content
     from ..model.source import Source
@@ -27,7 +29,7 @@ _WHOLE_LIMIT = 2**63
 class Claim:
     """A reader's answer to "is this yours?": the format and how it was recognised.
 
-    `strength` 2: the content's own signature; 1: the name only.
+    `strength` 2: the content's own signature; 1: the name only; 0: the name, where no other reader claims the file.
     """
 
     format: str
@@ -97,6 +99,14 @@ class Fact:
     name: str
     meaning: str
     unit: str = ""
+
+
+CLOCK_OFFSET = Option(
+    "clock_offset",
+    "Seconds from the session's start to the file's time 0, by a clock that the lab declares: \"12.5\".",
+    check=find_number_complaint,
+)
+"""An option of every reader. One that names it among its own is given it, and puts it into its headers."""
 
 
 class ReaderModule(Protocol):

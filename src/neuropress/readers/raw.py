@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..model.content import Content, LazyArray, content_names, list_contents
@@ -12,7 +13,7 @@ from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
 from ..registry import CORE
 from . import COMMON, Format, get_formats, get_registered_formats
-from .format import Claim, check_options
+from .format import CLOCK_OFFSET, Claim, check_options
 from .unread import find_unread_format
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def choose_format(source: Source, purposes: Collection[str] = ()) -> Claim:
     files = source.files() if source.is_folder else ()
     claims, failures = _collect_claims(head, name, source.key, files)
     claims = _keep_suitable(claims, purposes)
-    best = max((claim.strength for claim in claims), default=0)
+    best = max((claim.strength for claim in claims), default=0)  # 0: where nobody else claims it
     strongest = [claim for claim in claims if claim.strength == best]
     if not strongest and failures:
         raise failures[0]
@@ -89,7 +90,7 @@ def _collect_claims(head: bytes, name: str, key: str, files: Sequence[str]) -> t
         try:
             with _name_plugin_failures(format, key):
                 claim = entry.value.claim(head, name, files)
-                if claim is not None and (claim.format, claim.strength) not in ((format, 1), (format, 2)):
+                if claim is not None and (claim.format, claim.strength) not in ((format, 0), (format, 1), (format, 2)):
                     raise TypeError(f"its probe answers {claim!r}")
         except Problem as failure:
             failures.append(failure)
@@ -168,12 +169,14 @@ def _read_as_format(format: str, source: Source, options: Mapping[str, Any]) -> 
     options = {name: value for name, value in options.items() if name != "reader"}
     if complaint := check_options(options, declared, COMMON):
         raise problem("reader.option", f"{source.key}: {complaint}", file=source.key)
-    common = {option.name for option in COMMON}
+    common = {option.name for option in COMMON} - {option.name for option in declared.options}
     stated = {name: value for name, value in options.items() if name not in common}
     with _name_plugin_failures(format, source.key):
         contents = declared.load().read(source, stated)
         if not isinstance(contents, tuple) or any(content.format != format for content in contents):
             raise TypeError(f"it gives no tuple of contents of the format {format}")
+    if (offset := options.get(CLOCK_OFFSET.name)) and CLOCK_OFFSET.name in common:
+        contents = tuple(replace(content, clock_offset=offset) for content in contents)
     wanted = str(options["image"]).strip() if "image" in options else None
     if wanted is None:
         return contents

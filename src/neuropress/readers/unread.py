@@ -48,7 +48,6 @@ UNREAD = (
     UnreadFormat("a HEKA PatchMaster bundle", _AS_ABF, ((0, b"DAT1"), (0, b"DAT2"))),
     UnreadFormat("a Spike2 SMR or SMRX", _AS_ABF, (), (".smr", ".smrx")),
     UnreadFormat("an Igor packed experiment", "Save its waves as single files (.ibw).", (), (".pxp",)),
-    UnreadFormat("an NWB file", "It is standard already: keep it as it is.", (), (".nwb",)),
     UnreadFormat(
         "an HDF5 file of a layout of its own",
         'Export what it holds in a format that is read; of simulations state reader = "sonata", of tracked points '

@@ -11,9 +11,11 @@ from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..model.budget import parse_json
 from ..model.finding import Problem, problem
+from ..model.parsing import parse_json
 from ..model.plan import canonical
+from ..model.receipt import InputDigest
+from ..model.receipt import format_manifest as format_files
 from ..model.source import Source, check_key
 from ..storage.content import GeneratedBytes, LocalFile, RawObject, Readable, read_parts
 from ..storage.files import confine_path
@@ -235,8 +237,7 @@ def _check_store_name(name: str, asset: str) -> None:
 
 def format_manifest(files: Iterable[FileDigest]) -> bytes:
     """The manifest of a folder asset: canonical JSON Lines, sorted by path."""
-    lines = (canonical({"path": f.path, "size": f.size, "sha256": f.sha256}) for f in sorted(files))
-    return "".join(f"{line}\n" for line in lines).encode("ascii")
+    return format_files({f.path: InputDigest(f.size, f.sha256) for f in files})
 
 
 def parse_manifest(data: bytes, place: str = "") -> tuple[FileDigest, ...]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
 
-from ..model.budget import parse_json
 from ..model.finding import Problem, problem
+from ..model.parsing import parse_json
 from ..model.plan import canonical
 from ..model.serial import from_json, to_json
 from ..model.source import check_key

@@ -168,6 +168,8 @@ class ArrayMeaning:
         What `start` counts from.
     is_aligned
         Whether `start` follows from a clock of the raw file; otherwise its sweeps are placed among themselves only.
+    is_declared
+        Whether a person declared when the file's time 0 was, so that its own clock does not say it.
     """
 
     axes: tuple[str, ...]
@@ -178,6 +180,7 @@ class ArrayMeaning:
     offset: float = 0.0
     session_start: datetime | None = None
     is_aligned: bool = False
+    is_declared: bool = False
 
 
 class StoredArray(Protocol):

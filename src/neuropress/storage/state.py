@@ -21,8 +21,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ..model.budget import parse_json
 from ..model.finding import problem
+from ..model.parsing import parse_json
 from ..model.receipt import InputDigest
 from ..model.source import BeforeRead, Root, Stamp, no_wait
 from .files import digest_file

@@ -21,7 +21,8 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError
 from referencing import Registry
 
-from ..model.budget import DEPTH, NUMBER_CHARS, SETTING_BYTES, SHOWN_CHARS, parse_json
+from ..model.budget import DEPTH, NUMBER_CHARS, SETTING_BYTES, SHOWN_CHARS
+from ..model.parsing import parse_json
 from ..model.profile import Profile
 from ..model.record import Value
 from .patterns import ConfinedValidator, check_own_schema, check_schema_size, compile_bounded_search

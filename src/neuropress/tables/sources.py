@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..model.budget import LINE_CHARS, SHOWN_CHARS, TABLE_BYTES, TABLE_COLUMNS, OverBudget, parse_json, read_file
+from ..model.budget import LINE_CHARS, SHOWN_CHARS, TABLE_BYTES, TABLE_COLUMNS, OverBudget, read_file
 from ..model.finding import finding, problem
+from ..model.parsing import parse_json
 from ..model.profile import Profile, TableSpec
 from .delimited import read_csv
 from .postgres import read_postgres

@@ -11,8 +11,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ..model.advice import add_advice
-from ..model.budget import LINE_CHARS, SHOWN_CHARS, parse_json
+from ..model.budget import LINE_CHARS, SHOWN_CHARS
 from ..model.finding import Finding, Location, Problem, Severity, problem
+from ..model.parsing import parse_json
 from .environment import Environment, find_tool
 from .process import Ended, hide_secrets
 from .run import run_tool

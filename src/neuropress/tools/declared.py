@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Any
 
-from ..model.budget import parse_toml
 from ..model.finding import problem
+from ..model.parsing import parse_toml
 
 
 @dataclass(frozen=True, slots=True)

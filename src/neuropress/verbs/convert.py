@@ -24,6 +24,7 @@ from ..model.report import Outcome, Report
 from ..model.source import BeforeRead, Input, SourceRoots, Stamp
 from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
+from ..planning.kept import list_kept_cells
 from ..planning.records import write_records
 from ..planning.stale import Standing, State
 from ..planning.targets import Wanted, digest_rows
@@ -278,8 +279,10 @@ def _take_stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
     """The raw files of a target as they are before any is opened."""
     found = {}
     roots = config.sources()
+    keys = [cell.key for cell in list_kept_cells(wanted, config.profile)]
     for name, record in (*wanted.jobs, *wanted.clocks):
-        key = raw_key(name, record, config.profile)
+        keys.append(raw_key(name, record, config.profile))
+    for key in keys:
         try:
             source = roots.locate(key)
             for member in source.list_keys():
@@ -299,7 +302,9 @@ def _write_result(
     expect_bytes(progress, plan.nbytes)
     stamps = watch.remember(raw.roots, plan.inputs)
     take = partial(watch.digest, raw.roots)
-    with closing(InputDigests(take, plan.inputs, plan.nbytes)) as inputs:
+    # Kept files come first: a session names them by their digests before its samples are written.
+    ordered = sorted(plan.inputs, key=lambda touched: not any(one.holds(touched.key) for one in plan.kept))
+    with closing(InputDigests(take, ordered, plan.nbytes)) as inputs:
 
         def report(nbytes: int) -> None:
             inputs.advance(nbytes)

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
+from neuropress.converters import load_converter
+
 from ..config import Config
 from ..model.finding import Finding, finding, problem
 from ..model.plan import Field, SourceRow
@@ -241,6 +243,8 @@ def _find_lost_cells(
         kind = results.kinds[path]
         promised = config.profile.coverage.get(kind, {}).get(f"{row.table}.{column}", ())
         names = results.takers.get((path, row.table, row.key))
+        if names is None and not KINDS[kind].frame:  # a row behind it has a result of its own, for which it is promised
+            promised = tuple(rule for rule in promised if row.table not in load_converter(_get_mapping(rule)).TABLES)
         if names is not None and len(names) > 1:
             cells = (results.fields.get((row.table, row.key, name), ()) for name in row.cells)
             names = frozenset(place.rule.partition("/")[0] for places_of in cells for place in places_of)
@@ -260,6 +264,10 @@ def _find_lost_cells(
                 expected=", ".join(promised),
                 file=path,
             )
+
+
+def _get_mapping(rule: str) -> str:
+    return rule.partition("/")[0]
 
 
 def list_places(config: Config, results: Results, cell: str) -> list[Place]:

@@ -30,6 +30,7 @@ ORIGINS = {
     "default": "dataset default of profile {0.table}, {0.column}: {0.text!r}",
     "replaced": "table {0.table}, row {0.key}, column {0.column}: {0.text!r} (not written: the header says it better)",
     "constant": "constant of mapping {0.key}: {0.text!r}",
+    "option": "neuropress.toml, options of {0.key}, {0.column}: {0.text!r}",
     "export": "{0.key}, which another program exported, {0.column}",
 }
 

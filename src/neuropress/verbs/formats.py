@@ -63,7 +63,7 @@ def options_table(formats: Sequence[Format]) -> str:
     lines += [_option_line(option, "all") for option in COMMON]
     readers: dict[Option, list[str]] = {}
     for format in formats:
-        for option in format.options:
+        for option in (one for one in format.options if one not in COMMON):
             readers.setdefault(option, []).append(format.name)
     lines += [_option_line(option, ", ".join(names)) for option, names in readers.items()]
     return "\n".join(lines) + "\n"

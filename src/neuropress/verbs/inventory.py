@@ -12,7 +12,8 @@ from ..planning.inspect import list_expected_keys
 from ..planning.raw import PathCell, list_named_keys, list_unnamed_files
 from ..workspace import Workspace
 
-UNNAMED, MISSING, UNREAD, WITHHELD, READ = "named by no row", "missing", "named, not read", "withheld", "read"
+UNNAMED, MISSING, UNREAD, WITHHELD = "named by no row", "missing", "named, not read", "withheld"
+KEPT, READ = "kept as it is", "read"
 _FEW = 20
 """Files of one folder that are listed one by one; of more, the folder is."""
 
@@ -20,28 +21,34 @@ _FEW = 20
 def list_files(workspace: Workspace) -> Report:
     """One outcome for each raw file that no row names, each file that is missing, and each that is named.
 
-    A file that is named is read, or withheld with its row, or nothing is made from it (`file_path_script`).
+    A file that is named is read, or kept as it is beside what was made of its row, or withheld with its row, or its
+    row has no result.
 
     Facts of an outcome are the `cells` that name it (table, line, column), or the `files` of a folder.
     """
     named = list_named_keys(workspace.config)
-    read = _list_read_keys(workspace)
-    unnamed = list_unnamed_files(workspace.config, [*named, *read], remote=True)
-    outcomes = [*_group_unnamed(sorted(unnamed)), *_describe_named(workspace, named, read)]
-    order = [UNNAMED, MISSING, WITHHELD, UNREAD, READ]
+    read, kept = _list_used_keys(workspace)
+    unnamed = list_unnamed_files(workspace.config, [*named, *read, *kept], remote=True)
+    outcomes = [*_group_unnamed(sorted(unnamed)), *_describe_named(workspace, named, read, kept)]
+    order = [UNNAMED, MISSING, WITHHELD, UNREAD, KEPT, READ]
     outcomes.sort(key=lambda outcome: (order.index(outcome.done), outcome.target))
     return Report.of("files", outcomes, [])
 
 
-def _list_read_keys(workspace: Workspace) -> set[str]:
-    """Keys of all files that plans read, and of the folders and sets that they belong to."""
+def _list_used_keys(workspace: Workspace) -> tuple[set[str], set[str]]:
+    """Keys of all files that plans read, and of the folders and sets that they belong to; and of those they keep."""
     read: set[str] = set()
+    kept: set[str] = set()
     for wanted in workspace.targets():
         usable = wanted.usable(keep_going=True)
         planned = workspace.build(usable) if usable else None
         if planned and planned.plan:
-            read |= {touched.key for touched in planned.plan.inputs} | set(planned.plan.sources)
-    return read
+            plan = planned.plan
+            kept |= set(plan.kept_keys)
+            of_kept = {touched.key for touched in plan.inputs if any(one.holds(touched.key) for one in plan.kept)}
+            kept |= of_kept - set(plan.sources)
+            read |= {touched.key for touched in plan.inputs} - of_kept | set(plan.sources)
+    return read, kept
 
 
 def _describe_cell(cell: PathCell) -> dict[str, Any]:
@@ -49,8 +56,10 @@ def _describe_cell(cell: PathCell) -> dict[str, Any]:
     return {"table": table, **({"source": source} if source else {}), "line": line, "column": column}
 
 
-def _describe_named(workspace: Workspace, named: Mapping[str, Sequence[PathCell]], read: set[str]) -> Iterator[Outcome]:
-    """Whether the file that cells name is there, and whether a result is made from it."""
+def _describe_named(
+    workspace: Workspace, named: Mapping[str, Sequence[PathCell]], read: set[str], kept: set[str]
+) -> Iterator[Outcome]:
+    """Whether the file that cells name is there, and whether a result is made from it or keeps account of it."""
     roots = workspace.config.sources()
     expected = list_expected_keys(workspace.tables, workspace.config)
     for key, cells in named.items():
@@ -64,7 +73,12 @@ def _describe_named(workspace: Workspace, named: Mapping[str, Sequence[PathCell]
             why = "" if bad.finding.id == "file.missing" else f": {bad.finding.message}"
             yield Outcome(key, MISSING, f"{where}{why}", (), facts)
             continue
-        done = READ if key in read else WITHHELD if key in expected else UNREAD
+        if key in read:
+            done = READ
+        elif key in kept:
+            done = KEPT
+        else:
+            done = WITHHELD if key in expected else UNREAD
         yield Outcome(key, done, where, (), facts)
 
 

@@ -9,8 +9,10 @@ from ..config import Named, find_result
 from ..model.finding import Finding, Problem, Severity, has_errors
 from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
+from ..model.source import SourceRoots
 from ..model.waiver import Waiver, waive_result
 from ..proof import Proofs, digest_files, keep_validation
+from ..proof.foreign import validate_kept_standards
 from ..results import detect_kind
 from ..storage.remote import ResultPath
 from ..tools.dandi import take_explanations, validate_with_dandi
@@ -48,6 +50,7 @@ def validate_dataset(
             workspace.proofs,
             workspace.waivers,
             of_dandi.get(path),
+            workspace.config.sources(),
         )
         for path in track(progress, "validate", results, lambda path: path.name)
     ]
@@ -77,12 +80,17 @@ def _validate_result(
     proofs: Proofs | None = None,
     waivers: Sequence[Waiver] = (),
     of_dandi: Sequence[Finding] | None = None,
+    roots: SourceRoots | None = None,
 ) -> Outcome:
-    """What the validators find in a result; `of_dandi` is what dandi found, None where it was not asked."""
+    """What the validators find in a result, and in raw files of a standard that it keeps where `roots` are known.
+
+    `of_dandi` is what dandi found, None where it was not asked.
+    """
     try:
         kind = detect_kind(path)
         files = digest_files(path, proofs.load(name, path)) if proofs else ()
-        found = name_file(kind.load().validate(path), path, name)
+        kept = validate_kept_standards(path, roots) if roots else []
+        found = name_file([*kind.load().validate(path), *kept], path, name)
     except Problem as bad:
         return Outcome(name, "not validated", bad.finding.message, name_file([bad.finding], path, name))
     if proofs:

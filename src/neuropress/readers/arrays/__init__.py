@@ -6,7 +6,6 @@ proposes a declaration. No format of its own.
 
 from __future__ import annotations
 
-from ..behavior_csv.columns import check_ratio
 from ..format import Fact, Option
 from ..images import AXES, IMAGE_FACTS
 from .columns import parse_columns
@@ -48,7 +47,6 @@ OPTIONS = (
         "stated.",
         check=complain(parse_columns),
     ),
-    Option("clock_offset", "Seconds from the session's start to the file's time 0: \"12.5\".", check=check_ratio),
 )  # fmt: skip
 """Of recordings, movies and behaviour."""
 

@@ -52,18 +52,17 @@ def build_behavior(tree: ArrayTree, options: Mapping[str, Any]) -> tuple[Content
         listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise tree.make_problem("arrays.declaration", f"the option columns: arrays of different lengths ({listed})")
     header = tree.describe() | {"declared": {name: str(value) for name, value in sorted(options.items())}}
-    header |= {"clock_offset": options["clock_offset"]} if "clock_offset" in options else {}
     facts = {"rows": str(columns[0].length)}
     if stops or not values:
         return (_build_table(tree, columns, header),)
     if not axes:
         frames = parse_positive(options["frame_rate"])
-        header |= {"clock": str(1 / frames), "start": options.get("clock_offset", "0")}
+        header |= {"clock": str(1 / frames), "start": "0"}
         return tuple(_build_series(tree, group, header, facts, rate=frames) for group in _group_places(tree, values))
     header["clock"] = SECONDS[axes[0].described.unit]
     times = axes[0].traces[0]
     _check_ascending(tree, axes[0])
-    rate, start = _measure_rate(times, Fraction(header["clock"]), options)
+    rate, start = _measure_rate(times, Fraction(header["clock"]))
     header |= {"start": start} if rate else {}
     groups = _group_places(tree, values)
     return tuple(_build_series(tree, group, header, facts, rate=rate, times=times) for group in groups)
@@ -119,7 +118,7 @@ def _check_ascending(tree: ArrayTree, column: _Declared) -> None:
         raise tree.make_problem("arrays.times", message)
 
 
-def _measure_rate(times: Trace, seconds: Fraction, options: Mapping[str, Any]) -> tuple[Fraction | None, str]:
+def _measure_rate(times: Trace, seconds: Fraction) -> tuple[Fraction | None, str]:
     """The rate and start of times that are even; no rate of others."""
     if times.length < 3:
         return None, ""
@@ -127,8 +126,7 @@ def _measure_rate(times: Trace, seconds: Fraction, options: Mapping[str, Any]) -
         timing = measure_times(times.read_whole())
     except NotEven:
         return None, ""
-    offset = Fraction(options.get("clock_offset", "0"))
-    return 1 / (Fraction(timing.step) * seconds), str(Fraction(timing.first) * seconds + offset)
+    return 1 / (Fraction(timing.step) * seconds), str(Fraction(timing.first) * seconds)
 
 
 def _group_places(tree: ArrayTree, values: Sequence[_Declared]) -> list[_Declared]:

@@ -15,7 +15,7 @@ from .tree import ArrayTree
 KINDS = {
     "channels": ("rate", "time", "clamp", "sweep_interval"),
     "pixels": ("axes", "pixel_size", "frame_rate"),
-    "columns": ("frame_rate", "clock_offset"),
+    "columns": ("frame_rate",),
 }
 """What says what the arrays are, and what else may be stated with it."""
 EXAMPLES = {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..format import Claim, Fact, Format, Option
-from .columns import check_columns, check_rate, check_ratio, describe_header, is_deeplabcut, split_line
+from ..format import CLOCK_OFFSET, Claim, Fact, Format, Option
+from .columns import check_columns, check_rate, describe_header, is_deeplabcut, split_line
 
 SUFFIXES = (".csv", ".tsv")
 
@@ -34,7 +34,7 @@ FORMAT = Format(
         ),
         Option("header", 'Names of the columns, where the file has none: "time_ms,speed (cm/s)".'),
         Option("frame_rate", 'Frames or rows a second: "30", "29.97" or "30000/1001".', check=check_rate),
-        Option("clock_offset", "Seconds from the session's start to the file's time 0: \"12.5\".", check=check_ratio),
+        CLOCK_OFFSET,
         Option("decimal", "The decimal mark of numbers; else a point.", kind="choice", choices=("point", "comma")),
     ),
     facts=(Fact("rows", "rows below the header"),),

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 from ...model import budget
 from ...model.finding import problem
+from ...model.parsing import parse_xml
 from ..images.calibration import ImageMetadata, parse_decimal
 from ..microscopes.facts import set_optics
 
@@ -24,7 +25,7 @@ class CziXml:
         self.text = text
         try:
             depth = budget.VENDOR_XML_DEPTH
-            root = budget.parse_xml(text, depth) if text.strip() else ElementTree.Element("ImageDocument")
+            root = parse_xml(text, depth) if text.strip() else ElementTree.Element("ImageDocument")
         except budget.OverBudget as error:
             raise problem("image.hostile", f"{key}: its metadata has {error}", file=key) from error
         except ElementTree.ParseError as error:

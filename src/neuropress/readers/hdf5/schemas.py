@@ -8,8 +8,8 @@ from typing import Any
 
 import h5py
 
-from ...model.budget import parse_json
 from ...model.finding import Problem, problem
+from ...model.parsing import parse_json
 from ...model.plan import digest
 
 NAMESPACES = "/specifications"

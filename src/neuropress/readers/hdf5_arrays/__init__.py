@@ -14,9 +14,9 @@ OTHERS = (".nwb", ".ims", ".h5ad", ".slp", ".mat")
 def probe(head: bytes, name: str) -> Claim | None:
     """Any HDF5 file, by less than what a reader of files of one layout says of them."""
     if head.startswith(MAGIC) and not name.lower().endswith(OTHERS):
-        return Claim("hdf5_arrays", "begins as HDF5, and its datasets may be anything", strength=1)
+        return Claim("hdf5_arrays", "begins as HDF5, and its datasets may be anything", strength=0)
     is_named = name.lower().endswith(SUFFIXES) and not head.startswith((b"\x93NUMPY", b"\x1f\x8b", b"MATLAB"))
-    return Claim("hdf5_arrays", "its name ends in .h5 or .hdf5", strength=1) if is_named else None
+    return Claim("hdf5_arrays", "its name ends in .h5 or .hdf5", strength=0) if is_named else None
 
 
 FORMAT = Format(

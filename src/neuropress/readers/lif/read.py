@@ -14,6 +14,7 @@ import numpy as np
 from ...model import budget
 from ...model.content import Image
 from ...model.finding import problem
+from ...model.parsing import parse_xml
 from ...model.source import Source
 from ..images.calibration import ImageMetadata, divide, format_decimal
 from ..images.pixels import OpenFiles, apply_declared_axes, build_plane_array
@@ -75,7 +76,7 @@ def _check_xml(file: HeaderFile) -> None:
         message = f"{file.key}: its XML has {2 * length} bytes, but the file {file.file_size}: it was cut"
         raise problem("microscope.truncated", message, file=file.key)
     try:
-        budget.parse_xml(file.read_at(_XML_AT, 2 * length).decode("utf-16-le"), budget.VENDOR_XML_DEPTH)
+        parse_xml(file.read_at(_XML_AT, 2 * length).decode("utf-16-le"), budget.VENDOR_XML_DEPTH)
     except budget.OverBudget as error:
         raise problem("image.hostile", f"{file.key}: its metadata has {error}", file=file.key) from error
     except (ElementTree.ParseError, UnicodeDecodeError) as error:

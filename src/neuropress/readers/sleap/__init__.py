@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..behavior_csv.columns import check_rate, check_ratio
-from ..format import Claim, Fact, Format, Option
+from ..behavior_csv.columns import check_rate
+from ..format import CLOCK_OFFSET, Claim, Fact, Format, Option
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _NAMES = (b"node_names", b"track_names", b"tracks")
@@ -29,7 +29,7 @@ FORMAT = Format(
     probe=probe,
     options=(
         Option("frame_rate", 'Frames a second of the video: "30", "29.97" or "30000/1001".', check=check_rate),
-        Option("clock_offset", "Seconds from the session's start to the video's frame 0: \"12.5\".", check=check_ratio),
+        CLOCK_OFFSET,
     ),
     facts=(Fact("rows", "frames of which there are points"),),
     findings=("pose.damaged", "pose.unsafe"),

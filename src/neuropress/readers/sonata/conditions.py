@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from ...model.budget import SONATA_CONDITIONS, SONATA_CONFIG, parse_json
+from ...model.budget import SONATA_CONDITIONS, SONATA_CONFIG
 from ...model.finding import Problem
+from ...model.parsing import parse_json
 from ...model.source import Source
 from .members import LONGEST
 

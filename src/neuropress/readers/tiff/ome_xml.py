@@ -9,8 +9,9 @@ from datetime import datetime
 from decimal import Decimal
 from xml.etree import ElementTree
 
-from ...model.budget import OverBudget, parse_xml
+from ...model.budget import OverBudget
 from ...model.finding import Problem, problem
+from ...model.parsing import parse_xml
 from ..images.calibration import (
     ImageMetadata,
     divide,

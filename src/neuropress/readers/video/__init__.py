@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from ..behavior_csv.columns import check_ratio
-from ..format import Claim, Fact, Format, Option
+from ..format import CLOCK_OFFSET, Claim, Fact, Format
 
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"free")
 """How a QuickTime file may begin, behind four bytes of length; old ones have no ftyp."""
@@ -29,9 +28,7 @@ FORMAT = Format(
     title="videos: MP4, MOV, AVI, MKV, WebM; the container is read, and no frame is decoded",
     module="neuropress.readers.video.read",
     probe=probe,
-    options=(
-        Option("clock_offset", "Seconds from the session's start to the video's time 0: \"12.5\".", check=check_ratio),
-    ),
+    options=(CLOCK_OFFSET,),
     facts=(
         Fact("x", "width of a frame", "pixels"),
         Fact("y", "height of a frame", "pixels"),

@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from ...model.budget import JSON_BYTES, parse_json, read_file
+from ...model.budget import JSON_BYTES, read_file
 from ...model.finding import Finding, Problem, finding, problem
+from ...model.parsing import parse_json
 from ...model.plan import Plan, digest
 from ...model.progress import Progress
 from ...model.provenance import Provenance
@@ -38,7 +39,9 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         {"path": key, "size": known.size, "sha256": known.sha256} for key, known in sorted(seal.inputs.items())
     ]
     derived = {CONTENT: digest(asset)}
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, dict(seal.inputs), {}, derived, plan.sources)
+    receipt = Receipt(
+        seal.version, seal.rows, plan.revisions, dict(seal.inputs), {}, derived, plan.sources, kept=plan.kept_keys
+    )
     record = {"asset": asset, NAME: Provenance.of(plan, receipt).sections()}
     text = json.dumps(record, sort_keys=True, indent=1, ensure_ascii=True)
     seal.confirm()

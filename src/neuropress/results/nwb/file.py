@@ -28,6 +28,7 @@ from ...model.source import SourceRoots
 from ...readers.hdf5.guard import DAMAGE, check_members, read_texts, translate_errors
 from ...readers.raw import RawArrays
 from .. import Request, Seal, StoredArray, Work, durable
+from ..kept import name_kept_files
 from .digest import digest_objects
 from .fields import FieldReader
 from .grafts import add_grafts, check_stand_ins
@@ -73,9 +74,10 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     from .columns import check_indices
     from .files import declare_file
 
-    plan, seal = request.plan, request.seal
+    seal = request.seal
+    plan = name_kept_files(request.plan, seal.inputs)
     arrays, grafts = plan.arrays(), plan.grafts()
-    receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts)
+    receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts, plan.kept_keys)
     nwbfile = _build_nwbfile(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
     declare_file(nwbfile, path, plan)
     with ExitStack() as stack:

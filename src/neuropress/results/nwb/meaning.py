@@ -18,6 +18,10 @@ _UNALIGNED = "alignment unknown"
 """How the comments of a series begin or go on whose time is counted from its own first sample."""
 
 
+_DECLARED = "clock declared"
+"""The same of a series whose start a person declared."""
+
+
 def describe_arrays(path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
     """Meaning of the ``data`` among the named arrays, by path. Raises `Problem` (``result.unreadable``)."""
     with open_checked(path) as (file, _), translate_errors(path):
@@ -28,6 +32,7 @@ def describe_arrays(path: Path, names: Mapping[str, Any]) -> Mapping[str, ArrayM
 
 def _describe(data: h5py.Dataset, session_start: datetime) -> ArrayMeaning:
     series = data.parent
+    comments = _decode(series.attrs.get("comments", ""))
     start = series.get("starting_time")
     times = isinstance(start, h5py.Dataset)
     is_image = _decode(series.attrs.get("neurodata_type", "")) in _IMAGES
@@ -39,7 +44,8 @@ def _describe(data: h5py.Dataset, session_start: datetime) -> ArrayMeaning:
         conversion=float(data.attrs.get("conversion", 1)),
         offset=float(data.attrs.get("offset", 0)),
         session_start=session_start,
-        is_aligned=_UNALIGNED not in _decode(series.attrs.get("comments", "")),
+        is_aligned=_UNALIGNED not in comments,
+        is_declared=_DECLARED in comments,
     )
 
 

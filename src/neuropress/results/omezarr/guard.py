@@ -18,8 +18,9 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from ...model import budget
-from ...model.budget import OverBudget, parse_json
+from ...model.budget import OverBudget
 from ...model.finding import Problem, Unusable, problem
+from ...model.parsing import parse_json
 from ...model.source import check_key
 from ...storage.failures import StoreUnavailable
 from ...storage.remote import BucketPath, ResultPath

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ...model.budget import parse_json
 from ...model.finding import Problem
+from ...model.parsing import parse_json
 from ...model.plan import digest
 from ...model.source import Stamp
 from ...storage.remote import BucketPath, ResultPath

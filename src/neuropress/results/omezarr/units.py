@@ -192,7 +192,9 @@ def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) 
     if known is None or known.spec != volume.spec or not same_levels or dict(old.inputs) != dict(seal.inputs):
         return None
     derived = {**levels, METADATA: digest_metadata(plan.nodes[0], volume)}
-    return Receipt(seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources)
+    return Receipt(
+        seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources, kept=plan.kept_keys
+    )
 
 
 def _read_text(path: ResultPath) -> str:

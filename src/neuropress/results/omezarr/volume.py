@@ -94,7 +94,8 @@ def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt
     derived = {f"/{number}": text for number, text in enumerate(digests) if number}
     derived[METADATA] = digest_metadata(plan.nodes[0], volume)
     inputs = dict(seal.inputs)
-    return Receipt(seal.version, seal.rows, plan.revisions, inputs, {f"/{LEVEL0}": level0}, derived, plan.sources)
+    arrays = {f"/{LEVEL0}": level0}
+    return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
 
 
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:

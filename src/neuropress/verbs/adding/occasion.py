@@ -16,6 +16,9 @@ from ...model.record import Record
 from ...tables import Tables
 from .rows import Drafts, list_converters
 
+SERIES = {"ephys": "ClampSeries", "image": "PhotonSeries", "behavior": "SpatialSeries"}
+"""Table -> how the types of its series end, in NWB files that a lab already has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
@@ -57,6 +60,7 @@ def choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Conf
     """The table that a person named, else the one of the content's kind. Raises `Problem` (``add.occasion``)."""
     kinds = {Recording: "ephys", Image: "image"}
     table = occasion.table or next((kinds[kind] for kind in kinds if isinstance(contents[0], kind)), "")
+    table = table or _find_table_of_series(contents[0])
     if not table:
         known = ", ".join(name for name in config.profile.tables if list_converters(name))
         message = f"a file of the format {contents[0].format} may belong to several tables"
@@ -68,6 +72,14 @@ def choose_table(contents: tuple[Content, ...], occasion: Occasion, config: Conf
         message = f"lab {occasion.lab} keeps no table {table} (labs that do: {', '.join(spec.labs)})"
         raise problem("add.occasion", message, value=occasion.lab)
     return table
+
+
+def _find_table_of_series(content: Content) -> str:
+    """The table of an NWB file, by the types of what it holds; empty where they are of several tables or of none."""
+    series = content.header.get("series", ())
+    types = {str(one.get("type", "")) for one in series if isinstance(one, dict)} if isinstance(series, list) else set()
+    tables = {table for table, end in SERIES.items() if any(name.endswith(end) for name in types)}
+    return tables.pop() if len(tables) == 1 else ""
 
 
 def find_occasion(

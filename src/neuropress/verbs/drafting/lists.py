@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ...model.budget import LIST_BYTES, TABLE_COLUMNS, OverBudget, parse_json, read_file
+from ...model.budget import LIST_BYTES, TABLE_COLUMNS, OverBudget, read_file
 from ...model.finding import Problem, problem
+from ...model.parsing import parse_json
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _HEADING = re.compile(r"#+\s*`?([a-z][a-z0-9_]*)`?\s+[Tt]able\s*")
