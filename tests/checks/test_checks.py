@@ -223,7 +223,7 @@ DEFECTS: dict[str, tuple[Mapping[str, str], str, str]] = {
     "calcium from voltage": ({"image.image_type": "calcium"}, "image.indicator", "image_type"),
     "red laser": ({"image.laser_line": "640"}, "image.laser", "laser_line"),
     "roi without tool": ({"image.roi_tool": ""}, "image.roi_tool", "roi_tool"),
-    "roi of another program": ({"image.file_path_roi": "yuste/20250620/image/roi/stat.npy"}, "image.roi_kept", "file_path_roi"),
+    "roi of another program": ({"image.file_path_roi": "yuste/20250620/image/roi/Rois.mat"}, "image.roi_kept", "file_path_roi"),
     "unknown processing": ({"image.processing_methods": ""}, "image.processing", "processing_methods"),
     "injected anaesthetic": ({"behavior.injection": "Ketamine; 100 mg/kg", "session[1].anesthesia": "ketamine"},
                              "behavior.injection", "injection"),

@@ -1,6 +1,7 @@
 """Movies whose files say when each frame was taken: times where they are uneven, a rate where they are even."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -37,7 +38,7 @@ def make_image(times: np.ndarray, scale: str = "0.001") -> Image:
     ],
 )
 def test_even_is_what_rounding_explains(times: np.ndarray, scale: str, even: bool) -> None:
-    found = read_frame_times(make_image(times, scale), timedelta(seconds=2))
+    found = read_frame_times(make_image(times, scale), Fraction(2))
     assert found is not None
     assert (found.rate is not None) == even
     assert found.first == pytest.approx(2 + times[0] * float(scale), abs=1e-12)

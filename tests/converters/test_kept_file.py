@@ -164,7 +164,7 @@ def test_a_file_beside_the_data_that_nothing_is_made_of_is_kept(
 
 
 def test_a_row_that_no_converter_takes_has_its_file_in_the_notes(ds: Builder) -> None:  # noqa: F811
-    key = f"basu/{DATE}/behavior/raw/licks.mat"
+    key = f"basu/{DATE}/behavior/raw/licks.dat"
     add_table(ds, WALK)
     ds.put(key, b"MATLAB")
     ds.row("behavior", behavior_id="JB_B_0002", session_id="JB_S_0001", metric_type="event", file_path_raw=key)

@@ -150,7 +150,7 @@ def test_a_row_of_another_file_is_told(made: Builder, tmp_path: Path, capsys: py
         file["nodes/a/node_type_id"] = [1]
     made.put(SPIKES, tmp_path / "n.h5")
     assert main(["check", str(made.root)]) == 1
-    assert "format.unknown" in capsys.readouterr().out
+    assert "sonata.empty" in capsys.readouterr().out  # what is stated of it is stated of SONATA alone
 
 
 def test_names_that_nwb_would_make_alike_stay_apart(made: Builder, tmp_path: Path) -> None:

@@ -121,11 +121,11 @@ def test_behaviour_of_any_format(tmp_path: Path) -> None:
     }
     columns = "t = time ms; pos = cm; x = mm; y = mm; speed = cm/s"
     for name, raw in (("a.mat", make_mat(values)), ("a.npz", make_npz(**values)), ("a.h5", make_hdf5(values))):
-        made = open_behavior(tmp_path / name, raw, columns=columns, clock_offset="3.5")
+        made = open_behavior(tmp_path / name, raw, columns=columns)
         assert set(made) == {"pos", "position", "speed"}
         series = made["position"]
         assert isinstance(series, Series)
-        assert (series.rate, series.header["start"], series.header["is_place"]) == (50, "7/2", True)
+        assert (series.rate, series.header["start"], series.header["is_place"]) == (50, "0", True)
         assert read_all(series, "data").tolist() == np.column_stack([values["x"], values["y"]]).tolist()
         assert read_all(made["pos"], "data").tolist() == values["pos"].tolist()
         assert made["speed"].header["is_place"] is False

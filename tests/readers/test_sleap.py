@@ -72,5 +72,5 @@ def test_parts_that_do_not_fit(tmp_path: Path, name: str, value: Any) -> None:
 
 def test_cut_and_spoilt_files_give_a_finding_or_a_reading(tmp_path: Path) -> None:
     whole = write_sleap(tmp_path / "whole.h5", POINTS, NODES, ("a", "b"), scores=SCORES).read_bytes()
-    ids = {"pose.damaged", "pose.unsafe", "format.unknown", ""}
+    ids = {"pose.damaged", "pose.unsafe", "arrays.damaged", "arrays.declaration", "format.unknown", ""}
     assert {try_points(tmp_path / "bad.h5", spoilt) for spoilt in spoil(whole, 6)} <= ids

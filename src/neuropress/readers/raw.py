@@ -151,7 +151,8 @@ def choose_reader(source: Source, options: Mapping[str, Any], purposes: Collecti
         if len(fitting) != 1:
             raise
     else:
-        if claim.format in fitting or len(fitting) != 1:
+        known = {option.name for option in find_format(claim.format).options}
+        if stated <= known or len(fitting) != 1:
             return claim
     return Claim(fitting[0], f"no other reader of such names has {' and '.join(sorted(stated))}")
 
