@@ -41,7 +41,7 @@ def tree(tmp_path: Path) -> Path:
         package / "model/findings/tracks.toml": FINDING,
     }.items():
         place.write_text(text, "utf-8")
-    edit(package / "readers/__init__.py", "from . import ", "from . import tracks, ")
+    edit(package / "readers/__init__.py", "from . import (\n", "from . import (\n    tracks,\n")
     edit(package / "readers/__init__.py", "BUILT_IN = (", "BUILT_IN = (tracks.FORMAT, ")
     edit(copy / "converters/__init__.py", "CONVERTERS = (", 'CONVERTERS = ("tracking", ')
     promise = '"behavior.task" = ["tracking/series.comments", '

@@ -10,9 +10,14 @@ import pytest
 from array_files import NOISE, TIMES, make_hdf5, make_mat, make_npy, make_npz, make_wavesurfer
 from builder import DATE, Builder
 from pynwb import NWBHDF5IO
-from test_ibw import run_line
 
 from neuropress.cli.main import main
+
+
+def run_line(build: Builder) -> None:
+    for verb in ("check", "convert", "verify", "validate"):
+        assert main([verb, str(build.root)]) == 0, verb
+
 
 VOLTAGES = NOISE[:600].reshape(200, 3)
 CURRENTS = np.repeat(np.arange(3.0)[None] * 50, 200, axis=0)

@@ -277,7 +277,6 @@ def test_inspect_says_and_draws_what_a_file_holds(tmp_path: Path, capsys: pytest
         ("a.nrrd", b"NRRD0004\n", "NRRD"),
         ("a.bin", b"NRRD0004\n", "NRRD"),
         ("a.lof", b"\x70\0\0\0", "Leica"),
-        ("a.nwb", b"\x89HDF\r\n\x1a\n", "an NWB file"),
         ("a.h5", b"\x1f\x8b\x08\0", "gzip"),
         ("a.pkl", b"\x80\x04\x95", "pickled"),
         ("a.unknown", b"\1\2\3\4\5\6\7\x08", "01 02 03 04"),

@@ -261,7 +261,8 @@ def test_files_of_no_other_table_are_published_and_their_rows_kept(lab: Builder,
     assert neuropress.open(lab.root).run().ok
     assert neuropress.open(lab.root).publish(str(tmp_path / "rel"), "1.0.0").ok
     assert (tmp_path / "rel/lin/20250501/file_asset/raw/g.csv").read_bytes() == b"a,b"
-    assert '"ML_FA_0001"' in (lab.root / "output/records.jsonl").read_text("utf-8")
+    (record,) = (lab.root / "output").rglob("ML_FA_0001.json")
+    assert '"ML_FA_0001"' in record.read_text("utf-8")
 
 
 def test_init_writes_the_optional_tables_that_are_asked_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
