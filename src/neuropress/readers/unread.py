@@ -29,7 +29,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _AS_TIFF = "Export it as OME-TIFF ({}), which keeps pixels and calibration."
 _AS_ABF = "Export the sweeps as ABF, which is read."
 
-# A name that says more than the content comes first: an NWB file is an HDF5 file.
+# A name that says more than the content comes first: an Imaris file is an HDF5 file.
 UNREAD = (
     UnreadFormat("an OLE file that is no Olympus OIB", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, _OLE),)),
     UnreadFormat("a Leica XLEF, XLIF or LOF", "Save the project as LIF.", (), (".lof", ".xlef", ".xlif")),
