@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -227,6 +228,11 @@ def count_to(number: int, progress: Callable[[int], None]) -> int:
     return number
 
 
+def sleep_a_little(progress: Callable[[int], None]) -> str:
+    time.sleep(0.3)
+    return "slept"
+
+
 def raise_problem(progress: Callable[[int], None]) -> None:
     raise problem("file.changed", "it changed", file="x.tif")
 
@@ -254,6 +260,19 @@ def test_a_worker_that_dies_fails_its_call_only() -> None:
         assert (caught.value.finding.id, caught.value.finding.location.file) == ("file.changed", "x.tif")
         with pytest.raises(RuntimeError, match="Unsendable: this and"):
             workers.submit(raise_unsendable, progress=ignore_progress).result()
+
+
+def test_the_end_waits_for_what_is_under_way_and_leaves_no_process() -> None:
+    with ProcessExecutor(2) as workers:
+        assert workers.submit(count_to, 1, progress=ignore_progress).result() == 1
+        call = workers.submit(sleep_a_little, progress=ignore_progress)
+        while not call.running():
+            time.sleep(0.01)
+        processes = [worker.process for worker in workers._all]
+    assert call.done()
+    assert call.result() == "slept"
+    assert processes
+    assert not any(process.is_alive() for process in processes)
 
 
 def test_nobody_gets_the_answer_to_a_call_that_was_broken_off() -> None:
