@@ -34,16 +34,16 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     """
     if find_spec("av") is None:
         raise problem("video.extra", f"{source.key} is a video, and PyAV is not installed", file=source.key)
-    said, times = _run_worker(source)
-    width, height = _read_extent(said, "width"), _read_extent(said, "height")
+    answer, times = _run_worker(source)
+    width, height = _read_extent(answer, "width"), _read_extent(answer, "height")
     if not (width and height and times.size):
         raise _make_damaged(source.key, f"it has {times.size} frames of {width} x {height} pixels")
-    base = _read_ratio(said["time_base"])
-    rate = find_even_rate(times, base, _read_ratio(said["stated_rate"])) if base else None
+    base = _read_ratio(answer["time_base"])
+    rate = find_even_rate(times, base, _read_ratio(answer["stated_rate"])) if base else None
     if not base:
         raise _make_damaged(source.key, "its stream has no time base")
-    video = {"width": width, "height": height, "codec": said["codec"], "frames": int(times.size)}
-    about = {**video, "time_base": said["time_base"], "stated_rate": said["stated_rate"], "created": said["created"]}
+    video = {"width": width, "height": height, "codec": answer["codec"], "frames": int(times.size)}
+    about = {**video, **{name: answer[name] for name in ("time_base", "stated_rate", "created")}}
     header: dict[str, Any] = {"video": about, "clock": str(base)}
     if "clock_offset" in options:
         header["clock_offset"] = options["clock_offset"]
@@ -56,7 +56,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
         facts["duration"] = f"{Decimal(times.size * rate.denominator) / Decimal(rate.numerator):f}"
     else:
         arrays["time"] = LazyArray("time", times.shape, times.dtype, ("sample",), times.__getitem__, times.shape)
-    return (Content("", FORMAT.name, facts, header, arrays, warnings=tuple(_list_oddities(said, times))),)
+    return (Content("", FORMAT.name, facts, header, arrays, warnings=tuple(_list_oddities(answer, times))),)
 
 
 def find_even_rate(times: np.ndarray, base: Fraction, stated: Fraction | None) -> Fraction | None:
@@ -108,33 +108,33 @@ def _run_worker(source: Source) -> tuple[dict[str, Any], np.ndarray]:
     line, _, ticks = done.stdout.partition(b"\n")
     if done.returncode or not line:
         raise _make_damaged(source.key, f"libav's process ended with status {done.returncode}")
-    said: dict[str, Any] = json.loads(line)
-    if "failed" in said:
-        raise _make_damaged(source.key, said["failed"])
-    return said, np.frombuffer(ticks, "=i8").astype("<i8")
+    answer: dict[str, Any] = json.loads(line)
+    if "failed" in answer:
+        raise _make_damaged(source.key, answer["failed"])
+    return answer, np.frombuffer(ticks, "=i8").astype("<i8")
 
 
-def _list_oddities(said: Mapping[str, Any], times: np.ndarray) -> list[str]:
+def _list_oddities(answer: Mapping[str, Any], times: np.ndarray) -> list[str]:
     """What a person should know before the times are relied upon."""
     found = []
-    shown, stated = int(times.size), said["stated_frames"]
-    if stated and stated != shown + said["hidden"] + said["untimed"]:
-        found.append(f"the container states {stated} frames, and has {shown + said['hidden'] + said['untimed']}")
-    if said["hidden"]:
-        found.append(f"{said['hidden']} of its frames are cut off by an edit list, never shown and not counted")
-    if said["untimed"]:
-        found.append(f"{said['untimed']} of its frames have no time; they are not counted")
+    shown, stated = int(times.size), answer["stated_frames"]
+    if stated and stated != shown + answer["hidden"] + answer["untimed"]:
+        found.append(f"the container states {stated} frames, and has {shown + answer['hidden'] + answer['untimed']}")
+    if answer["hidden"]:
+        found.append(f"{answer['hidden']} of its frames are cut off by an edit list, never shown and not counted")
+    if answer["untimed"]:
+        found.append(f"{answer['untimed']} of its frames have no time; they are not counted")
     if same := int(np.count_nonzero(np.diff(times) == 0)):
         found.append(f"{same} of its frames have the time of the one before")
-    if said["videos"] > 1:
-        found.append(f"it has {said['videos']} video streams; the first is taken")
-    if said["others"]:
-        found.append(f"beside the video it has streams of {', '.join(said['others'])}, which stay in the file")
+    if answer["videos"] > 1:
+        found.append(f"it has {answer['videos']} video streams; the first is taken")
+    if answer["others"]:
+        found.append(f"beside the video it has streams of {', '.join(answer['others'])}, which stay in the file")
     return found
 
 
-def _read_extent(said: Mapping[str, Any], name: str) -> int:
-    value = said[name]
+def _read_extent(answer: Mapping[str, Any], name: str) -> int:
+    value = answer[name]
     return value if isinstance(value, int) and 0 < value < 2**20 else 0
 
 
