@@ -42,6 +42,24 @@ FOLDERS = (
 )
 """Folders that are one raw object each."""
 STATED: Mapping[str, Mapping[str, Any]] = {
+    "mat/drieslab*": {"pixels": "expr", "axes": "yx"},
+    "mat/*/neo_test*": {
+        "channels": "block/segments/0/analogsignals/0/signal = mV",
+        "rate": "block/segments/0/analogsignals/0/sampling_rate Hz",
+        "clamp": "current clamp",
+    },
+    "npy/*/neurite.npy": {"pixels": "array", "axes": "yx"},
+    "npy/*/volume.npy": {"pixels": "array", "axes": "zyx"},
+    "npy/*/probe*": {"columns": "array = um", "frame_rate": "1"},
+    "hdf5/*sima/example.h5": {"pixels": "imaging", "axes": "yxt"},
+    "hdf5/*sima/example-volume.h5": {"pixels": "imaging", "axes": "tzyxc"},
+    "hdf5/*plant-seg/*": {"pixels": "raw", "axes": "zyx"},
+    "microct/*": {"pixels": "exchange/data", "axes": "tyx"},
+    "trace_text/*": {"channels": "column2 = mV", "time": "column1 ms", "clamp": "current clamp"},
+    "lif/*": {"image": "3"},
+    "behaviour/*.h5": {"frame_rate": "30"},
+    "sonata/*/compartment_named.h5": {"started": "2025-06-20T09:00+02:00", "time_unit": "ms", "data_unit": "mV"},
+    "sonata/*.h5": {"started": "2025-06-20T09:00+02:00"},
     "ibw/*": {"clamp": "current clamp", "x_unit": "s"},
     "behaviour/oist*": {
         "header": "speed,lick,rest",
@@ -60,7 +78,7 @@ class Row:
     file: str
     format: str
     outcome: str
-    """``converted``, ``read`` or ``refused``."""
+    """``converted``, ``kept``, ``read`` or ``refused``."""
     what: str
 
 
@@ -86,14 +104,18 @@ def describe(corpus: Path, key: str) -> Row:
     name = contents[0].format if contents else ""
     with tempfile.TemporaryDirectory() as folder:
         suffix = ".ome.zarr" if any(isinstance(content, Image) for content in contents) else ".nwb"
-        start = "" if any(content.started for content in contents) else "2025-06-20T09:00"
-        cells = {} if suffix == ".ome.zarr" else {"subject.subject_id": "m1", "subject.species": "Mus musculus"}
+        start = "" if any(content.started for content in contents) and name != "sonata" else "2025-06-20T09:00"
+        cells = (
+            {}
+            if suffix == ".ome.zarr" or name == "sonata"
+            else {"subject.subject_id": "m1", "subject.species": "Mus musculus"}
+        )
         stated = Stated(start, "Europe/Berlin", cells, find_options(key), "s1")
         try:
             report = convert_file(corpus / key, Path(folder) / f"result{suffix}", stated)
         except Problem as bad:
             return read_or_refuse(key, name, contents, bad)
-    return judge(key, name, report)
+    return judge(key, name, contents, report)
 
 
 def read_contents(corpus: Path, key: str) -> tuple[Content, ...]:
@@ -107,6 +129,11 @@ def read_or_refuse(key: str, name: str, contents: tuple[Content, ...], bad: Prob
     """A file that needs a dataset's rows is read whole; others are refused."""
     if bad.finding.id not in ("single.unstated", "single.target", "dataset.config"):
         return Row(key, name, "refused", f"`{bad.finding.id}`: {bad.finding.message}")
+    return read_whole(key, name, contents)
+
+
+def read_whole(key: str, name: str, contents: tuple[Content, ...]) -> Row:
+    """Every element of every array."""
     count = 0
     for content in contents:
         for array in content.arrays.values():
@@ -115,13 +142,17 @@ def read_or_refuse(key: str, name: str, contents: tuple[Content, ...], bad: Prob
     return Row(key, name, "read", f"{', '.join(f'{n} {kind}' for kind, n in kinds.items())}; {count} elements")
 
 
-def judge(key: str, name: str, report: Report) -> Row:
+def judge(key: str, name: str, contents: tuple[Content, ...], report: Report) -> Row:
     """Converted and verified; or what stood in the way."""
+    if name == "suite2p":  # regions, which are of a movie's row
+        return read_whole(key, name, contents)
     errors = [found for found in report.findings if found.severity == "error"]
     if errors:
         return Row(key, name, "refused", f"`{errors[0].id}`: {errors[0].message}")
     verified = [outcome for step in report.steps for outcome in step.outcomes if outcome.done == "verified"]
     assert len(verified) == 1, (key, report.steps)
+    if not any(content.arrays for content in contents):
+        return Row(key, name, "kept", "nobody declared what it holds, or nothing in it can be declared")
     return Row(key, name, "converted", verified[0].why)
 
 
@@ -132,22 +163,25 @@ def format_page(rows: list[Row]) -> str:
         "",
         "Real files of instruments, laboratories and the test sets of format libraries, each by itself, by",
         "`python tests/corpus_outcomes.py`. *Converted*: to NWB or OME-Zarr, verified equal to the raw file bit by bit,",
-        "validated without an error. *Read*: its rows stand in a dataset's tables (trees, regions, maps), so that it is read",
+        "validated without an error. *Kept*: it stays as it is, with its digest. *Read*: its rows stand in a dataset's tables (trees, regions, maps), so that it is read",
         "whole here and converted in other tests. *Refused*: with the finding and its message.",
         "",
-        "| format | converted | read | refused |",
-        "|---|---|---|---|",
+        "| format | converted | kept | read | refused |",
+        "|---|---|---|---|---|",
     ]
     formats = sorted({row.format for row in rows})
     for name in formats:
         counts = Counter(row.outcome for row in rows if row.format == name)
-        cells = " | ".join(str(counts[outcome]) for outcome in ("converted", "read", "refused"))
+        cells = " | ".join(str(counts[outcome]) for outcome in ("converted", "kept", "read", "refused"))
         lines.append(f"| {name or 'none'} | {cells} |")
     lines += ["", "| file | format | outcome | |", "|---|---|---|---|"]
-    for row in rows:
-        text = re.sub(r"[|\n]", " ", row.what)
-        lines.append(f"| {row.file} | {row.format} | {row.outcome} | {text[:200]} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *map(format_row, rows)]) + "\n"
+
+
+def format_row(row: Row) -> str:
+    """A line of the table."""
+    text = re.sub(r"[|\n]", " ", row.what)
+    return f"| {row.file} | {row.format} | {row.outcome} | {text[:200]} |"
 
 
 def describe_all(corpus: Path, keys: list[str]) -> Iterator[Row]:

@@ -185,6 +185,9 @@ def test_an_asset_that_is_gone_is_a_loss_although_no_row_is(converted: Builder, 
     assert publish(converted, "1.0.0") == 0
     assert script in read_release(str(get_destination(converted))).assets
     converted.raw(script).unlink()
+    assert publish(converted, "1.1.0") == 1  # the session states a file that is gone
+    assert '"publish.stale"' in capsys.readouterr().out
+    assert main(["convert", str(converted.root)]) == 0
     capsys.readouterr()
     for options in ((), ("--allow-errors",)):
         assert publish(converted, "1.1.0", *options) == 1
