@@ -202,3 +202,11 @@ def test_every_file_of_the_corpus_is_read(corpus: Path) -> None:
     path = corpus / "npy/brainglobe__brainrender/probe_1_striatum.npy"
     recording = open_recording(path, channels="array[t,1] = um", rate="1")
     assert read_all(recording, "sweep000/adc0").tolist() == np.load(path)[:, 1].tolist()
+
+
+def test_what_nobody_declared_shows_what_to_type(tmp_path: Path) -> None:
+    (tmp_path / "a.npy").write_bytes(make_npy(np.zeros((4, 3))))
+    (content,) = reader.read(Source("a.npy", Folder(tmp_path)), {})
+    text = content.header["undeclared"]
+    assert 'of a movie pixels = "NAME", axes = "tyx"; or of behaviour columns = "NAME = time s; NAME = cm"' in text
+    assert "['" not in text

@@ -63,10 +63,7 @@ def _make_undeclared(tree: ArrayTree) -> Content:
     proposed = draft.draft_options(tree)
     block = draft.format_block(tree.key, proposed)
     shown = ", ".join(f'{name} = "{value}"' for name, value in proposed.options.items())
-    others = {"channels": "of a recording", "pixels": "of a movie", "columns": "of behaviour"}
-    rest = [
-        f'{others[kind]} {kind} = "{example}"' for kind, example in EXAMPLES.items() if kind not in proposed.options
-    ]
+    rest = "; or ".join(example for kind, example in EXAMPLES.items() if kind not in proposed.options)
     message = (
         f"nobody says what its arrays are: {tree.list_arrays()}. State in neuropress.toml under "
         f'[options."{tree.key}"], or of all files of the lab under a pattern with *: {shown}; or {rest} '
