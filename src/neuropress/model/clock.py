@@ -13,6 +13,8 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs 
     import numpy as np
 
 _NUMBER = re.compile(r"-?[0-9]{1,30}(\.[0-9]{1,30})?(/[0-9]{1,30})?")
+_SUM = re.compile(r"-?[0-9]{1,150}(\.[0-9]{1,30})?(/[0-9]{1,150})?")
+"""What two of them add up to, as a ratio."""
 _EXACT = 2**53
 """Below it every whole number is a float64."""
 
@@ -46,7 +48,7 @@ class Clock:
 
     def __post_init__(self) -> None:
         for text in (self.scale, self.offset):
-            if not _NUMBER.fullmatch(text):
+            if not _SUM.fullmatch(text):
                 raise ValueError(f"a clock has {text[:40]!r}, which is neither a decimal (0.001) nor a ratio (1/30000)")
             if "/" in text and not int(text.rpartition("/")[2]):
                 raise ValueError(f"a clock has the ratio {text!r}, which divides by 0")
@@ -54,6 +56,10 @@ class Clock:
     def __str__(self) -> str:
         sign, size = ("-", self.offset[1:]) if self.offset.startswith("-") else ("+", self.offset)
         return f"stored*{self.scale} {sign} {size} s"
+
+    def shift(self, seconds: Fraction) -> Clock:
+        """The clock of a file whose time 0 is so many seconds later."""
+        return Clock(self.scale, str(Fraction(self.offset) + seconds))
 
     def seconds(self, stored: np.ndarray) -> np.ndarray:
         """Stored times (whole numbers or floats of any shape) as float64 seconds; NaN stays NaN.

@@ -13,7 +13,7 @@ from neuropress.converters import EARLIEST, LATEST
 from ..checks.sessions import find_lab, get_session_interval
 from ..mapping.transforms import localize_time
 from ..model.clock import parse_number
-from ..model.content import Content, DataTable, Image, Recording, Series
+from ..model.content import Content, DataTable, Image, Recording, Series, count_frames
 from ..model.finding import Finding, finding
 from ..model.profile import Profile
 from ..model.record import Record
@@ -21,7 +21,6 @@ from ..model.record import Record
 TOLERANCE = timedelta(minutes=1)
 """Tables state times to the minute."""
 MOST = timedelta(days=3650)
-OFFSET = "clock_offset"
 TIMES = ("time", "start", "stop", "frame")
 """Arrays of a table or series that hold times, as readers call them."""
 
@@ -45,6 +44,9 @@ def check_clocks(
         first, last = _measure_span(content, record)
         length = bounds[1] - bounds[0] if bounds else LATEST
         if zero is None:
+            if content.trigger:
+                message = f"{key}: its clock is {content.trigger.text}, and nobody knows when that file began"
+                yield finding("clock.reference", message, **place)
             if last - first > length + TOLERANCE:
                 over = _seconds(last - first - length)
                 message = f"{key} lasts for {_seconds(last - first)} s, {over} s longer than {session.key}"
@@ -75,9 +77,12 @@ def _find_zone(session: Record, profile: Profile) -> ZoneInfo:
 
 def _find_zero(session: Record, content: Content, start: datetime, profile: Profile) -> tuple[datetime | None, str]:
     """When a content's time 0 was, in UTC, and by which clock; a clock that is a day off is not believed."""
-    declared = content.clock_offset or str(content.header.get(OFFSET, ""))
-    if declared:
-        return start + _limit(parse_number(declared)), "declared"
+    declared = content.declared_offset
+    if declared is not None:
+        return start + _limit(declared), "declared"
+    if content.trigger:
+        zero, _ = _find_zero(session, content.trigger.content, start, profile)
+        return (zero + _limit(content.trigger.first) if zero else None), "declared"
     if content.clock is None:
         return None, ""
     clock = content.clock if content.clock.tzinfo else content.clock.replace(tzinfo=_find_zone(session, profile))
@@ -92,25 +97,16 @@ def _measure_span(content: Content, record: Record) -> tuple[timedelta, timedelt
         ends = (Fraction(one.start) + one.length / Fraction(content.rate) for one in content.sweeps)
         last = max(ends, default=last)
     elif isinstance(content, Image):
-        rate, frames = record.values.get("frame_rate"), _count_frames(content)
+        rate, frames = record.values.get("frame_rate"), count_frames(content) if "pixels" in content.arrays else 0
         if isinstance(rate, Decimal) and rate > 0:
             last = frames / Fraction(rate)
     elif isinstance(content, Series) and content.rate:
-        # A reader that is given the option itself has added it to the start in its header.
-        first = parse_number(str(content.header.get("start", "0"))) - parse_number(str(content.header.get(OFFSET, "0")))
+        first = parse_number(str(content.header.get("start", "0")))
         last = first + content.arrays[content.array].shape[0] / Fraction(content.rate)
     elif isinstance(content, (Series, DataTable)):
         times = list(_read_ends(content))
         first, last = min(times, default=first), max(times, default=last)
     return _limit(first), _limit(last)
-
-
-def _count_frames(image: Image) -> int:
-    """Extent of a movie's axis of time: the one that the file names so, or the only one that is none of an image."""
-    pixels = image.arrays.get("pixels")
-    extents = dict(zip(pixels.axes, pixels.shape, strict=True)) if pixels else {}
-    others = [count for axis, count in extents.items() if axis not in "xycs"]
-    return extents.get("t", others[0] if len(others) == 1 else 0)
 
 
 def _read_ends(content: Content) -> Iterator[Fraction]:

@@ -16,8 +16,10 @@ from ..results import load_kind
 from ..storage.state import DigestCache
 from .build import find_missing_extra, raw_key
 from .kept import list_kept_keys
+from .labels import list_label_keys
 from .mappings import collect_revisions
 from .targets import Wanted, digest_rows, source_rows
+from .triggers import list_clock_keys
 
 
 class State(StrEnum):
@@ -66,7 +68,9 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
         raw_key(name, record, config.profile)
         for name, record in (*wanted.jobs, *wanted.clocks)
         if not find_missing_extra(name, record, config)
-    } | list_kept_keys(wanted, config.profile, config.sources())
+    }
+    sources |= list_clock_keys(sources, config) | list_label_keys(wanted, config.profile)
+    sources |= list_kept_keys(wanted, config.profile, config.sources())
     reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
     if reason:
         return Standing(State.DATA, reason)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from neuropress.converters import (
     SESSION_CONVERTER,
@@ -19,13 +19,14 @@ from ..mapping.rules import Scope, apply_mapping
 from ..model.content import Content
 from ..model.dandi_names import find_modalities, find_session_in_name, make_dandi_path, replace_characters
 from ..model.finding import Finding, Severity, finding
+from ..model.labels import find_label_files
 from ..model.people import find_person
 from ..model.plan import SourceRow, Target, digest
-from ..model.profile import BY_DANDI, Profile
+from ..model.profile import BY_DANDI, EACH_ROW, EVERY_CONVERTER, Profile
 from ..model.record import Cell, Record
 from ..model.serial import to_json
 from ..model.waiver import Waiver
-from ..results import KINDS, TARGETS, Kind, find_kind_by_suffix
+from ..results import KINDS, TARGETS, Kind, find_kind_by_suffix, is_staging_folder
 from ..storage.remote import BucketPath, ResultPath
 from ..tables import RowId, Tables, is_private_cell
 
@@ -60,10 +61,12 @@ class Wanted:
     part
         Which of several files of a session it is; empty for the main or only one.
     clocks
-        Jobs of the session's other files whose headers tell when it started, where its row does not; those of all
-        results of its rows, where it is bare.
+        Jobs of the session's other files that are opened for it: those whose headers tell when it started, where its
+        row does not; those of all results of its rows, where it is bare; and those of its own rows' other columns.
     is_bare
         Whether it is a session whose data rows all have results of their own: its file says who and when, and no more.
+    places
+        Part -> path of each file of the session.
     """
 
     target: Target
@@ -75,6 +78,7 @@ class Wanted:
     part: str = ""
     clocks: tuple[tuple[str, Record], ...] = ()
     is_bare: bool = False
+    places: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cause(self) -> tuple[tuple[str, str], Finding]:
@@ -242,13 +246,14 @@ def _list_strays(
 ) -> Iterator[Finding]:
     for folder, folders, files in output.walk():
         results = [name for name in sorted(folders) if find_kind_by_suffix(name, is_folder=True)]
-        folders[:] = sorted(set(folders) - set(results))
+        folders[:] = sorted(name for name in set(folders) - set(results) if not is_staging_folder(name))
         results += [name for name in sorted(files) if find_kind_by_suffix(name, is_folder=False)]
         for name in results:
             place = folder / name
             path = place.key if isinstance(place, BucketPath) else place.relative_to(str(output)).as_posix()
             stem = name.split(".")[0]
-            stems = (find_session_in_name(name), stem, stem.rpartition("_")[0])
+            words = stem.split("_")
+            stems = (find_session_in_name(name), *("_".join(words[:count]) for count in range(len(words), 0, -1)))
             if path not in wanted and excused.isdisjoint(stems):
                 where = f" at {output}" if isinstance(output, BucketPath) else ""
                 now = next((f"; the result of {stem} is {places[stem]}" for stem in stems if stem in places), "")
@@ -279,25 +284,28 @@ def _session_targets(record: Record, tables: Tables, profile: Profile) -> list[W
     # Without a start no NWB file can be: volumes alone seldom tell it, and they need none.
     is_bare = bool(own) and not jobs and record.values.get("start_time") is not None
     others += [row for _, row in own if is_bare]
-    parts = sorted({_find_part(job, profile) for job in jobs}) or [""]
+    parts = sorted({find_part(job, profile) for job in jobs}) or [""]
     found = []
     for part in parts:
-        mine = tuple(job for job in jobs if _find_part(job, profile) == part)
+        mine = tuple(job for job in jobs if find_part(job, profile) == part)
         elsewhere = tuple(job for job in jobs if job not in mine)
-        clocks = elsewhere if record.values.get("start_time") is None else ()
+        own_rows = {(row.table, row.key) for _, row in mine}
+        is_timed = record.values.get("start_time") is not None
+        clocks = tuple(job for job in elsewhere if not is_timed or (job[1].table, job[1].key) in own_rows)
         clocks = tuple(own) if is_bare else clocks  # the file leads back to what was recorded
         without = tuple(others) if part == parts[0] else ()
         rows = [record, *(row for _, row in (*mine, *clocks)), *without]
         foreign = {(row.table, row.key) for _, row in elsewhere}
         blocked = {row: why for row, why in withheld.items() if row not in foreign} | _find_blocked(rows, tables)
-        path = _find_dandi_path(record, mine, profile) if profile.names == BY_DANDI else None
+        path = _find_dandi_path(record, mine, profile, part) if profile.names == BY_DANDI else None
         path = path or _result_path(SESSION, record, profile, part)
         target = Target(TARGETS[SESSION].name, record.key, path)
         found.append(Wanted(target, record, mine, without, blocked, tables.waivers, part, clocks, is_bare))
-    return found
+    places = {one.part: one.target.path for one in found}
+    return [replace(one, places=places) for one in found]
 
 
-def _find_dandi_path(record: Record, jobs: Iterable[tuple[str, Record]], profile: Profile) -> str | None:
+def _find_dandi_path(record: Record, jobs: Iterable[tuple[str, Record]], profile: Profile, part: str) -> str | None:
     """The path that ``dandi organize`` would give a session's file, from its rows alone; None where it has none.
 
     Raw files are not opened for it: with one that is missing or damaged, a result would have another name.
@@ -314,16 +322,22 @@ def _find_dandi_path(record: Record, jobs: Iterable[tuple[str, Record]], profile
         modules = map(load_converter, list_rivals(name, row))
         typed = next((module for module in modules if isinstance(module, Typed)), None)
         types |= typed.list_types(row, profile) if typed else set()
-    return make_dandi_path(str(ids[0]), str(ids[1]), find_modalities(types))
+    # Two rows of one modality would have one name; dandi's desc- tells them apart.
+    is_row = any(row.key == part for _, row in jobs)
+    return make_dandi_path(str(ids[0]), str(ids[1]), find_modalities(types), part if is_row else "")
 
 
-def _find_part(job: tuple[str, Record], profile: Profile) -> str:
+def find_part(job: tuple[str, Record], profile: Profile) -> str:
     """The part of a session that a job goes into: no file is opened for that, so rivals share one.
 
-    What converters make of other files of the row goes there, too, where nothing else is said: it may link to it.
+    What converters make of other files of the row goes where its data file does, if nothing else is said.
     """
-    names = (*list_rivals(*job), *list_takers(job[1]))
-    return next((profile.split[name] for name in names if name in profile.split), "")
+    takers = list_takers(job[1])
+    column = next(iter(profile.tables[job[1].table].paths), "")
+    of_data = (name for name in takers if load_converter(name).COLUMN[job[1].table] == column)
+    names = (*list_rivals(*job), *of_data, EVERY_CONVERTER)
+    part = next((profile.split[name] for name in names if name in profile.split), "")
+    return job[1].key if part == EACH_ROW else part
 
 
 def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple[list[Record], dict[RowId, Finding]]:
@@ -388,9 +402,11 @@ def digest_rows(rows: Iterable[SourceRow], profile: Profile) -> str:
     rows = list(rows)
     labs = sorted({row.key.split("_", 1)[0] for row in rows})
     names = {row.cells.get("experimenter", "") for row in rows}
+    labels = {row.key: to_json(found) for row in rows if (found := find_label_files(profile.labels, row.key))}
     return digest({
         "rows": to_json(rows),
         "labs": {name: to_json(profile.labs[name]) for name in labs if name in profile.labs},
         "people": [to_json(person) for name in sorted(names) if (person := find_person(profile.people, name))],
         "defaults": to_json(profile.defaults),
+        **({"labels": labels} if labels else {}),
     })  # fmt: skip
