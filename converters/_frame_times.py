@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 
 from neuropress.model.clock import Clock
-from neuropress.model.content import Image
+from neuropress.model.content import Content, Image
 from neuropress.model.plan import ArraySpec, Field
+from neuropress.model.record import CellRef
 
 from . import Job
 
@@ -21,59 +22,70 @@ class FrameTimes:
 
     Attributes
     ----------
-    clock
-        Makes seconds from the session's start of them, or from the file's own beginning where its clock is not
-        believed.
+    times
+        The array, with the clock that makes seconds of it: from the session's start, or from the file's own beginning
+        where its clock is not believed.
     first
         Seconds of the first frame, on that clock.
     rate
         Frames a second; None where they are not evenly spaced.
-    count
-        Number of frames.
     """
 
-    clock: Clock
+    times: ArraySpec
     first: float
     rate: float | None
-    count: int
 
-    def add_to(self, job: Job, image: Image, fields: dict[str, Field]) -> dict[str, ArraySpec]:
+    def add_to(self, fields: dict[str, Field]) -> dict[str, ArraySpec]:
         """Put rate or times into the fields of a series; the arrays that it gets.
 
         Even times are a rate and a start in NWB, which its validators ask for; others are written one by one.
         """
-        source = job.make_fact_ref("frame_times", f"{self.count} times, {self.clock}")
+        (count,) = self.times.shape
+        source = CellRef("file", self.times.source, "frame_times", f"{count} times, {self.times.clock}", "header")
         if self.rate is not None:
             fields["rate"] = Field(self.rate, "imaging:rate", "frame_times", (source,))
             return {}
         for name in ("rate", "starting_time"):
             fields.pop(name, None)
-        return {"timestamps": ArraySpec.of(job.source, image, image.timestamps, clock=self.clock)}
+        return {"timestamps": self.times}
 
 
-def read_frame_times(image: Image, delay: Fraction | None) -> FrameTimes | None:
-    """The times of an image's frames; None where its file has none, or one only.
+def read_frame_times(job: Job, image: Image) -> FrameTimes | None:
+    """The times of an image's frames, by its declared clock or its own; None where none has them, or of one frame.
+
+    Its own need an axis that the file calls time.
+    """
+    if times := job.make_frame_times(image):
+        assert image.trigger is not None
+        return measure_times(times, image.trigger.content, None)
+    known = job.find_start(image)
+    if not image.timestamps or "t" not in image.arrays["pixels"].axes:
+        return None
+    clock = Clock(image.scale).shift(known.seconds if known else Fraction(0))
+    times = ArraySpec.of(job.source, image, image.timestamps, clock=clock)
+    return measure_times(times, image, Fraction(image.scale))
+
+
+def measure_times(times: ArraySpec, content: Content, step: Fraction | None) -> FrameTimes | None:
+    """The first time and the rate.
 
     Parameters
     ----------
-    delay
-        Seconds from the session's start to what the times count from; None where that is not known.
+    step
+        Seconds of what the stored times were rounded to, where they are whole numbers; None where nothing was rounded.
     """
-    if not image.timestamps or image.arrays[image.timestamps].shape[0] < 2:
-        return None
     import numpy as np  # not above: checking tables imports every converter, and needs no array
 
-    lazy = image.arrays[image.timestamps]
-    stored = lazy.read((slice(0, lazy.shape[0]),))
-    clock = Clock(image.scale)
-    if delay is not None:
-        clock = replace(clock, offset=str(delay))
+    (count,) = times.shape
+    clock = times.clock
+    if count < 2 or clock is None:
+        return None
+    stored = content.arrays[times.array].read((slice(0, count),))
     seconds = clock.seconds(stored)
-    count = len(seconds)
     interval = (seconds[-1] - seconds[0]) / (count - 1)
     beside = np.abs(seconds - (seconds[0] + interval * np.arange(count))).max()
     # A time is rounded to its own unit where it is a whole number, and to a float64 everywhere.
-    rounding = float(Fraction(image.scale)) if stored.dtype.kind in "iu" else 0.0
+    rounding = float(step) if step is not None and stored.dtype.kind in "iu" else 0.0
     rounding += 4 * float(np.spacing(np.abs(seconds).max()))
     is_even = beside <= max(rounding, interval * _PART_OF_INTERVAL)
-    return FrameTimes(clock, float(seconds[0]), float(1 / interval) if is_even else None, count)
+    return FrameTimes(times, float(seconds[0]), float(1 / interval) if is_even else None)

@@ -12,8 +12,10 @@ import pytest
 from builder import DATE, Builder
 from microscope_files import write_nd2
 
-from neuropress.converters._frame_times import read_frame_times
+from neuropress.converters._frame_times import FrameTimes, measure_times
+from neuropress.model.clock import Clock
 from neuropress.model.content import Image
+from neuropress.model.plan import ArraySpec
 from neuropress.readers.microscopes.planes import build_times
 
 FRAMES = np.random.default_rng(8).integers(0, 60000, (6, 5, 7, 2), dtype=np.uint16)
@@ -21,8 +23,10 @@ STARTED = datetime(2025, 6, 20, 9, 0, tzinfo=ZoneInfo("America/New_York"))
 """The files of `write_nd2` begin at 13:30 UTC, half an hour later."""
 
 
-def make_image(times: np.ndarray, scale: str = "0.001") -> Image:
-    return Image("", "nd2", {}, {}, {"times": build_times("times", times)}, timestamps="times", scale=scale)
+def measure(times: np.ndarray, scale: str = "0.001") -> FrameTimes | None:
+    """The times of a file that began 2 s after the session."""
+    image = Image("", "nd2", {}, {}, {"times": build_times("times", times)}, timestamps="times", scale=scale)
+    return measure_times(ArraySpec.of("a.nd2", image, "times", clock=Clock(scale, "2")), image, Fraction(scale))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +42,7 @@ def make_image(times: np.ndarray, scale: str = "0.001") -> Image:
     ],
 )
 def test_even_is_what_rounding_explains(times: np.ndarray, scale: str, even: bool) -> None:
-    found = read_frame_times(make_image(times, scale), Fraction(2))
+    found = measure(times, scale)
     assert found is not None
     assert (found.rate is not None) == even
     assert found.first == pytest.approx(2 + times[0] * float(scale), abs=1e-12)
@@ -47,7 +51,7 @@ def test_even_is_what_rounding_explains(times: np.ndarray, scale: str, even: boo
 
 
 def test_one_frame_has_no_rate() -> None:
-    assert read_frame_times(make_image(np.array([5.0])), None) is None
+    assert measure(np.array([5.0])) is None
 
 
 def convert_movie(root: Path, times: list[float], loops: list[tuple[str, int]], **cells: str) -> Any:

@@ -75,7 +75,7 @@ def test_exactly_one_reader_takes_a_file_or_folder(tmp_path: Path) -> None:
 def test_probe_claims_folders_only() -> None:
     claim = FORMAT.claim(b"", "stack/")
     assert claim is not None
-    assert (claim.format, claim.strength) == ("slices", 1)
+    assert (claim.format, claim.strength) == ("slices", 0)
     assert FORMAT.claim(b"II*\0", "a.tif") is None
     assert TIFF.claim(b"", "stack/") is None
 
@@ -176,16 +176,16 @@ def test_one_slice_of_another_kind(tmp_path: Path, odd: np.ndarray) -> None:
     found = expect_finding(tmp_path)
     assert found.id == "slices.mixed"
     assert "z0005.tif is a TIFF of" in found.message
-    assert "11 of the 12 slices" in found.message
+    assert "11 of the 12 planes" in found.message
 
 
 @pytest.mark.parametrize(
     ("odd", "kwargs", "words"),
     [
-        (STACK[4].astype(np.uint8), {}, "8 bits unsigned, 1 samples, MinIsBlack, but 11 of the 12 slices"),
+        (STACK[4].astype(np.uint8), {}, "8 bits unsigned, 1 samples, MinIsBlack, but 11 of the 12 planes"),
         (STACK[4].astype(np.uint32), {}, "32 bits unsigned"),
         (STACK[4].astype(np.float32), {}, "32 bits float"),
-        (STACK[4], {"photometric": "miniswhite"}, "MinIsWhite, but 11 of the 12 slices"),
+        (STACK[4], {"photometric": "miniswhite"}, "MinIsWhite, but 11 of the 12 planes"),
         (np.stack([STACK[4]] * 3, -1), {"photometric": "rgb"}, "3 samples, RGB"),
         (STACK[4][:, :6], {}, "TIFF of 6 x 9 pixels"),
         (STACK[4] > 9, {}, "1 bits unsigned"),
@@ -241,7 +241,7 @@ def test_junk_is_left_out_and_reported(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_bytes(b"")
     image, data, _ = load_stack(tmp_path)
     assert len(data) == 12
-    assert image.warnings == ("2 files are no images and are left out: Thumbs.db, notes.txt",)
+    assert image.warnings == ("2 files hold no plane and are left out: Thumbs.db, notes.txt",)
 
 
 def test_other_names_and_two_counters(tmp_path: Path) -> None:
@@ -252,6 +252,46 @@ def test_other_names_and_two_counters(tmp_path: Path) -> None:
     for old in list(tmp_path.iterdir()):
         old.rename(tmp_path / f"c{int(old.stem[1:]) % 2}_{old.name}")
     assert "2 numbers count in the names" in expect_finding(tmp_path).message
+
+
+def write_grid(folder: Path) -> Path:
+    for number, plane in enumerate(STACK):
+        name = f"a_t{number // 4}_z{number % 4 + 1:02d}.png"
+        (folder / name).write_bytes(imagecodecs.png_encode(np.ascontiguousarray(plane)))
+    return folder
+
+
+def test_several_numbers_are_the_axes_that_a_person_states(tmp_path: Path) -> None:
+    write_grid(tmp_path)
+    found = expect_finding(tmp_path)
+    assert found.id == "slices.mixed"
+    assert 'axes = "tcyx"' in found.hint
+    image, data, _ = load_stack(tmp_path, axes="tzyx")
+    assert (image.arrays["pixels"].axes, image.facts["z"]) == (("t", "z", "y", "x"), "12")
+    assert np.array_equal(data, STACK.reshape(3, 4, 9, 7))
+    image, data, _ = load_stack(tmp_path, axes="tcyx")
+    assert (image.arrays["pixels"].axes[1], image.facts["z"]) == ("c", "3")
+    (tmp_path / "a_t1_z03.png").unlink()
+    with pytest.raises(Problem) as caught:
+        load_stack(tmp_path, axes="tzyx")
+    assert (caught.value.finding.id, "the numbers 1, 3" in caught.value.finding.message) == ("slices.missing", True)
+    (tmp_path / "a_t1_z3.png").write_bytes((tmp_path / "a_t1_z02.png").read_bytes())
+    (tmp_path / "a_t01_z3.png").write_bytes((tmp_path / "a_t1_z02.png").read_bytes())
+    with pytest.raises(Problem, match="bear the same number"):
+        load_stack(tmp_path, axes="tzyx")
+
+
+def test_colours_are_named_and_all_files_are_inputs(tmp_path: Path) -> None:
+    for number in range(9, 12):
+        pixels = np.full((4, 5, 3), number, np.uint8)
+        (tmp_path / f"f{number}.png").write_bytes(imagecodecs.png_encode(pixels))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/day.txt").write_text("a")
+    image, data, source = load_stack(tmp_path, axes="tyxs")
+    assert data[:, 0, 0, 0].tolist() == [9, 10, 11]
+    assert image.channels == ("red", "green", "blue")
+    assert image.warnings == ("1 files hold no plane and are left out: notes/day.txt",)
+    assert len(source.inputs) == 4
 
 
 def test_empty_folder_and_false_name(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -66,6 +66,28 @@ class Wave:
         return math.prod(self.shape[1:])
 
 
+@dataclass(frozen=True, slots=True)
+class WaveHeader:
+    """The two headers of a wave, whose checksum is right, before it is known whether its samples can be read.
+
+    Attributes
+    ----------
+    stamp
+        Of the file, before anything of it was read.
+    start, head
+        Where the wave begins in its file, and its first bytes.
+    fields
+        What the wave header says, under the same names in every version.
+    """
+
+    stamp: Stamp
+    version: int
+    order: Literal["<", ">"]
+    start: int
+    head: bytes
+    fields: Mapping[str, Any]
+
+
 def read_wave(source: Source, key: str) -> Wave:
     """Header, note and units of one file.
 
@@ -75,22 +97,52 @@ def read_wave(source: Source, key: str) -> Wave:
         ``ibw.truncated``, ``ibw.checksum``, ``ibw.damaged``, ``ibw.empty``, ``ibw.unsupported``.
     """
     with source.open(key) as file:
-        stamp = file.stamp()
-        head = file.read(max(SUMMED_BYTES.values()))
-        version, order = find_version(head)
-        if not version:
-            raise problem("ibw.damaged", f"{key} begins with {head[:2]!r}, no version of an Igor wave", file=key)
-        if len(head) < SUMMED_BYTES[version]:
-            message = f"{key} has {len(head)} bytes, fewer than the header of version {version}"
-            raise problem("ibw.truncated", message, file=key)
-        if checksum := compute_checksum(head, version, order):
-            message = f"{key}: the 16-bit words of its header add up to {checksum}, not to 0"
-            raise problem("ibw.checksum", message, file=key)
-        fields = _parse_fields(head, version, order)
-        dtype = _find_dtype(fields["type"], key)
-        shape = _find_shape(fields["dimensions"], fields["points"], key)
-        sizes = dict(zip(PARTS[version], struct.unpack_from(order + SIZES[version], head), strict=True))
-        texts = _read_texts(file, version, sizes, math.prod(shape) * dtype.itemsize, key)
+        header = read_wave_header(file, 0, key)
+        wave = build_wave(file, header, header.stamp[0], key)
+    if wave.columns > MAX_SWEEPS:
+        message = f"{key} has {wave.columns} columns, more than {MAX_SWEEPS} sweeps"
+        raise problem("ibw.unsupported", message, file=key)
+    return wave
+
+
+def read_wave_header(file: RawFile, start: int, key: str) -> WaveHeader:
+    """The headers of the wave that begins at a byte of a file, a packed experiment's too; `key` is for messages.
+
+    Raises
+    ------
+    Problem
+        ``ibw.truncated``, ``ibw.checksum``, ``ibw.damaged``.
+    """
+    stamp = file.stamp()
+    file.seek(start)
+    head = file.read(max(SUMMED_BYTES.values()))
+    version, order = find_version(head)
+    if not version:
+        raise problem("ibw.damaged", f"{key} begins with {head[:2]!r}, no version of an Igor wave", file=key)
+    if len(head) < SUMMED_BYTES[version]:
+        message = f"{key} has {len(head)} bytes, fewer than the header of version {version}"
+        raise problem("ibw.truncated", message, file=key)
+    if checksum := compute_checksum(head, version, order):
+        message = f"{key}: the 16-bit words of its header add up to {checksum}, not to 0"
+        raise problem("ibw.checksum", message, file=key)
+    return WaveHeader(stamp, version, order, start, head, _parse_fields(head, version, order))
+
+
+def build_wave(file: RawFile, known: WaveHeader, end: int, key: str) -> Wave:
+    """The wave of these headers, which must lie before byte `end`.
+
+    Raises
+    ------
+    Problem
+        ``ibw.truncated``, ``ibw.damaged``, ``ibw.empty``, ``ibw.unsupported``.
+    """
+    version, order, fields = known.version, known.order, dict(known.fields)
+    if unread := describe_unread_type(fields["type"]):
+        raise problem("ibw.unsupported", f"{key} holds {unread}", file=key)
+    dtype = np.dtype(DTYPES[fields["type"]])
+    shape = _find_shape(fields["dimensions"], fields["points"], key)
+    sizes = dict(zip(PARTS[version], struct.unpack_from(order + SIZES[version], known.head), strict=True))
+    texts = _read_texts(file, known, sizes, math.prod(shape) * dtype.itemsize, (end, key))
     names = PARTS[5][3:8]  # units of more than 3 characters stand behind the samples
     units = [texts.get(name) or short for name, short in zip(names, fields.pop("units"), strict=True)]
     steps, starts = (tuple(Decimal(repr(value)) for value in fields[name]) for name in ("steps", "starts"))
@@ -98,10 +150,9 @@ def read_wave(source: Source, key: str) -> Wave:
     exact = {"steps": [f"{step:f}" for step in steps], "starts": [f"{start:f}" for start in starts]}
     header = {"version": version, "byte_order": "little" if order == "<" else "big", **fields, **exact}
     header |= {"units": units, "full_scale": full_scale, **texts}
-    data_start = HEADER_BYTES[version]
-    return Wave(
-        key, stamp, header, shape, dtype.newbyteorder(order), data_start, steps, starts, units[0], tuple(units[1:])
-    )
+    data_start = known.start + HEADER_BYTES[version]
+    stored, dim_units = dtype.newbyteorder(order), tuple(units[1:])
+    return Wave(key, known.stamp, header, shape, stored, data_start, steps, starts, units[0], dim_units)
 
 
 def _parse_fields(head: bytes, version: int, order: str) -> dict[str, Any]:
@@ -142,11 +193,13 @@ def _decode(text: bytes) -> str:
     return text.decode("utf-8", "backslashreplace").replace("\\xb5", "\u00b5")
 
 
-def _find_dtype(kind: int, key: str) -> np.dtype[Any]:
-    if kind not in DTYPES:
-        what = "texts" if kind == 0 else "complex numbers" if kind & COMPLEX else f"samples of type {kind}"
-        raise problem("ibw.unsupported", f"{key} holds {what}", file=key)
-    return np.dtype(DTYPES[kind])
+def describe_unread_type(kind: int) -> str:
+    """What samples of a type are that is not read; "" of one that is."""
+    if kind in DTYPES:
+        return ""
+    if kind == 0:
+        return "texts"
+    return "complex numbers" if kind & COMPLEX and kind - COMPLEX in DTYPES else f"samples of type {kind}"
 
 
 def _find_shape(dimensions: list[int], points: int, key: str) -> tuple[int, ...]:
@@ -156,22 +209,22 @@ def _find_shape(dimensions: list[int], points: int, key: str) -> tuple[int, ...]
         raise problem("ibw.empty", f"{key} holds no sample", file=key)
     if min(shape, default=0) < 1 or math.prod(shape) != points:
         raise problem("ibw.damaged", f"{key} states dimensions {dimensions} and {points} points", file=key)
-    columns = math.prod(shape[1:])
-    if columns > MAX_SWEEPS:
-        raise problem("ibw.unsupported", f"{key} has {columns} columns, more than {MAX_SWEEPS} sweeps", file=key)
     return shape
 
 
-def _read_texts(file: RawFile, version: int, sizes: dict[str, int], nbytes: int, key: str) -> dict[str, str]:
-    """Note, formula, long units and labels behind `nbytes` of samples; all sizes are compared with the file's first."""
+def _read_texts(
+    file: RawFile, known: WaveHeader, sizes: dict[str, int], nbytes: int, where: tuple[int, str]
+) -> dict[str, str]:
+    """Note, formula, long units and labels behind `nbytes` of samples; all sizes are compared with its end first."""
+    version, (end, key) = known.version, where
     wave_header = 320 if version == 5 else 110
     padding = PADDING if version in (2, 3) else 0
     if sizes["wave"] == wave_header + padding and sizes.get("formula", 0) > 0:
         raise problem("ibw.unsupported", f"{key} holds a formula instead of samples", file=key)
     if min(sizes.values()) < 0 or sizes["wave"] < wave_header + nbytes + padding:
         raise problem("ibw.damaged", f"{key}: {nbytes} bytes of samples do not fit into the sizes {sizes}", file=key)
-    position = HEADER_BYTES[version] - wave_header + sizes.pop("wave")
-    size, promised = file.stamp()[0], position + sum(sizes.values())
+    position = known.start + HEADER_BYTES[version] - wave_header + sizes.pop("wave")
+    size, promised = end - known.start, position + sum(sizes.values()) - known.start
     if promised > size:
         raise problem("ibw.truncated", f"{key} has {size} bytes; its header promises {promised}", file=key)
     if sum(sizes.values()) > MAX_TEXT_BYTES:

@@ -7,7 +7,7 @@ from ..images import AXES, IMAGE_FACTS, IMAGE_FINDINGS
 
 FORMAT = Format(
     name="slices",
-    title="a folder of TIFF or PNG slices, numbered without a gap: a volume",
+    title="a folder of TIFF or PNG slices, numbered without a gap: a volume, or a movie's frames",
     module="neuropress.readers.slices.read",
     suffixes=("/",),
     is_folder=True,

@@ -1,33 +1,34 @@
 """A folder of TIFF or PNG slices, one image a file, numbered without a gap.
 
-The axis along the folder is ``q``: file names do not say whether it is depth or time.
+The axis along the folder is ``q``: file names do not say whether it is depth or time. Where several numbers count in
+the names, the option ``axes`` says what each of them is.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
-
-from ...model.content import Image, Selection
+from ...model.content import Image
 from ...model.finding import Problem, problem
-from ...model.source import Source, Stamp
+from ...model.source import Source
+from ..folders.planes import Plane, check_uniform, describe_unread, open_planes, read_tiff_plane, stamp_files
 from ..images import is_tiff
 from ..images.calibration import ImageMetadata, parse_count, parse_key_values
 from ..images.ifd import list_pages
 from ..images.page import Page
-from ..images.pixels import OpenFiles, Planes, RawPlanes, apply_declared_axes, build_plane_array
-from ..stamp import check_unchanged
+from ..images.pixels import apply_declared_axes, build_plane_array
 from ..tiff import read as tiff
 from . import FORMAT, png
 
 _NUMBER = re.compile(r"\s*(\d+)\s*")
+_COLOURS = ("red", "green", "blue")
 _EXTENSIONS = (".tif", ".tiff", ".png")
 
 
@@ -40,25 +41,22 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
         ``slices.empty``, ``slices.missing``, ``slices.mixed``, ``file.empty`` and
         what the TIFF and PNG readers find in a slice.
     """
+    keys = stamp_files(source)
     scan = _FolderScan(source)
     for key in source.members():
         scan.add_file(key)
     if not scan.slices:
         raise problem("slices.empty", f"{source.key} holds no TIFF or PNG", file=source.key)
-    _check_uniform(scan.slices, source.key)
-    return (_build_image(source, _sort_slices(scan.slices, source.key), scan, options),)
+    check_uniform(scan.slices, source.key, "slices.mixed")
+    scan.warnings += describe_unread(source, keys, {one.key for one in scan.slices})
+    return (_build_image(source, *_sort_slices(scan.slices, source.key, options), scan, options),)
 
 
 @dataclass(frozen=True, slots=True)
-class _Slice:
-    key: str
-    header: Page | png.PngHeader
-    stamp: Stamp
-    text: str = ""
+class _Slice(Plane):
+    """A slice; `text` is what its file says of itself."""
 
-    @property
-    def name(self) -> str:
-        return PurePosixPath(self.key).name
+    text: str = ""
 
 
 @dataclass(slots=True)
@@ -67,7 +65,6 @@ class _FolderScan:
 
     source: Source
     slices: list[_Slice] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def add_file(self, key: str) -> None:
@@ -87,13 +84,11 @@ class _FolderScan:
                 file.seek(start)
                 text = file.read(length).rstrip(b"\0").decode("utf-8", "replace")
                 self._check_imagej(text, page, size, key)
-                self.slices.append(_Slice(key, page, stamp, text))
+                self.slices.append(_Slice(key, page, stamp, text=text))
             elif has_image_suffix:
                 raise problem(
                     "tiff.damaged", f"the slice {key} is neither a TIFF nor a PNG (it begins {head.hex(' ')})", file=key
                 )
-            else:
-                self.ignored.append(PurePosixPath(key).name)
 
     def _get_single_page(self, pages: Sequence[Page], key: str) -> Page:
         full = [p for p in pages if not p.is_reduced] or pages
@@ -117,53 +112,62 @@ def _make_stack_problem(key: str, pages: int) -> Problem:
     return problem("slices.mixed", f"the slice {key} is itself a stack of {pages} pages", file=key)
 
 
-def _check_uniform(slices: Sequence[_Slice], folder: str) -> None:
-    """All of one format, extent and sample type; the odd one out is named."""
-    descriptions = [_describe_slice(s) for s in slices]
-    usual, usual_count = Counter(descriptions).most_common(1)[0]
-    if usual_count < len(slices):
-        odd_index = next(i for i, description in enumerate(descriptions) if description != usual)
-        odd_key, odd = slices[odd_index].key, descriptions[odd_index]
-        message = f"{odd_key} is a {odd}, but {usual_count} of the {len(slices)} slices in {folder} are {usual}"
-        raise problem("slices.mixed", message, file=odd_key)
-
-
-def _describe_slice(part: _Slice) -> str:
-    if isinstance(part.header, png.PngHeader):
-        extent, bits = part.header.shape, part.header.bits
-        samples_per_pixel = extent[2] if len(extent) > 2 else 1
-        return f"PNG of {extent[1]} x {extent[0]} pixels, {bits} bits, {samples_per_pixel} samples"
-    width, length, depth, bits_, kind, samples, _ = part.header.slice_form
-    type_names = {1: "unsigned", 2: "signed", 3: "float"}
-    sample_type = type_names.get(kind, f"sample format {kind}") if isinstance(kind, int) else str(kind)
-    depth_text = f" x {depth}" if depth != 1 else ""
-    meaning = part.header.photometric
-    return f"TIFF of {width} x {length}{depth_text} pixels, {bits_} bits {sample_type}, {samples} samples, {meaning}"
-
-
-def _sort_slices(slices: Sequence[_Slice], folder: str) -> list[_Slice]:
-    """In the order of the one number that counts in their names; no number missing or twice."""
+def _sort_slices(
+    slices: Sequence[_Slice], folder: str, options: Mapping[str, Any]
+) -> tuple[list[_Slice], tuple[int, ...]]:
+    """In the order of the numbers that count in their names, and how many of each; none missing or twice."""
     names = [_split_name(s.name) for s in slices]
     usual = Counter(words for words, _ in names).most_common(1)[0][0]
     for part, (words, _) in zip(slices, names, strict=True):
         if words != usual:
             raise problem("slices.mixed", f"{part.key} is not named like the other slices in {folder}", file=part.key)
     columns = list(zip(*(numbers for _, numbers in names), strict=True))
-    varying = [c for c in columns if len({int(n) for n in c}) > 1]
+    varying = [i for i, column in enumerate(columns) if len({int(n) for n in column}) > 1]
     if len(varying) > 1:
-        raise problem(
-            "slices.mixed",
-            f"{len(varying)} numbers count in the names of the slices in {folder}, as in {slices[-1].name}: "
-            "which is the slice, and which a channel, tile or time, is not known",
-            file=folder,
-        )
+        return _sort_grid(slices, [[int(n) for n in columns[i]] for i in varying], folder, options)
     if not varying:
         if len(slices) > 1:
             raise _make_duplicate_problem(slices[0], slices[1])
-        return list(slices)
-    ranked = sorted(zip((int(n) for n in varying[0]), slices, strict=True), key=lambda pair: pair[0])
-    _check_gaps(ranked, columns.index(varying[0]), folder)
-    return [part for _, part in ranked]
+        return list(slices), (1,)
+    ranked = sorted(zip((int(n) for n in columns[varying[0]]), slices, strict=True), key=lambda pair: pair[0])
+    _check_gaps(ranked, varying[0], folder)
+    return [part for _, part in ranked], (len(ranked),)
+
+
+def _sort_grid(
+    slices: Sequence[_Slice], columns: Sequence[Sequence[int]], folder: str, options: Mapping[str, Any]
+) -> tuple[list[_Slice], tuple[int, ...]]:
+    """Slices of which several numbers count, as a person declared them: the first number is the slowest axis."""
+    letters = "tczq"[: len(columns)] + "yxs"[: _count_plane_axes(slices[0])]
+    if len(str(options.get("axes", ""))) != len(letters):
+        raise problem(
+            "slices.mixed",
+            f"{len(columns)} numbers count in the names of the slices in {folder}, as in {slices[-1].name}: "
+            "which is the slice, and which a channel, tile or time, is not known",
+            hint=f'State for this folder in neuropress.toml what each number is, in their order: axes = "{letters}" '
+            "(t time, c channel, z depth; then the axes of one file). Tiles belong into folders of their own.",
+            file=folder,
+        )
+    places = list(zip(*columns, strict=True))
+    known: dict[tuple[int, ...], _Slice] = {}
+    for place, part in zip(places, slices, strict=True):
+        if place in known:
+            raise _make_duplicate_problem(known[place], part)
+        known[place] = part
+    ranges = [range(min(column), max(column) + 1) for column in columns]
+    counts = tuple(len(values) for values in ranges)
+    if math.prod(counts) != len(slices):
+        missing = next(place for place in product(*ranges) if place not in known)
+        numbers = ", ".join(map(str, missing))
+        message = f"{folder} lacks {math.prod(counts) - len(slices)} of {math.prod(counts)} slices"
+        raise problem("slices.missing", f"{message}; the first missing has the numbers {numbers}", file=folder)
+    return [known[place] for place in product(*ranges)], counts
+
+
+def _count_plane_axes(part: _Slice) -> int:
+    if isinstance(part.header, png.PngHeader):
+        return len(part.header.shape)
+    return 2 if part.header.samples == 1 else 3
 
 
 def _split_name(name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -195,47 +199,14 @@ def _renumber_name(name: str, column: int, number: int) -> str:
     return f"{name[: match.start()]}{number:0{len(match[0])}d}{name[match.end() :]}"
 
 
-class _DecodedPlanes:
-    """Slices that a codec decodes whole, one file at a time."""
-
-    def __init__(self, source: Source, slices: Sequence[_Slice], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._source, self._slices, self._shape, self._dtype = source, slices, shape, dtype
-
-    def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
-        part = self._slices[index]
-        check_unchanged(self._source.stamp(part.key), part.stamp, part.key)
-        if isinstance(part.header, png.PngHeader):
-            out[...] = png.decode_pixels(self._source.read(part.key), part.header, part.key)[selection]
-            return
-        content = tiff.read_slice(Source(part.key, self._source.root))
-        try:
-            pixels = content.arrays["pixels"]
-            if pixels.shape != self._shape or pixels.dtype != self._dtype:
-                raise problem(
-                    "slices.mixed",
-                    f"{part.key} is {pixels.shape} {pixels.dtype}, the other slices are {self._shape} {self._dtype}",
-                    file=part.key,
-                )
-            out[...] = pixels.read(selection)
-        finally:
-            content.close()
-
-
-def _build_image(source: Source, slices: Sequence[_Slice], scan: _FolderScan, options: Mapping[str, Any]) -> Image:
+def _build_image(
+    source: Source, slices: Sequence[_Slice], counts: tuple[int, ...], scan: _FolderScan, options: Mapping[str, Any]
+) -> Image:
     first = _read_first_slice(source, slices[0])
     single = first.arrays["pixels"]
-    files = OpenFiles(source)
-    for one in slices:
-        files.remember_stamp(one.key, one.stamp)
-    planes: Planes = _DecodedPlanes(source, slices, single.shape, single.dtype)
-    # Slices that all lie in their files as they are read need no decoder, only offsets.
-    layouts = [s.header.get_raw_layout() if isinstance(s.header, Page) else None for s in slices]
-    stored = {raw[1] for raw in layouts if raw}
-    if len(stored) == 1 and all(raw and raw[0] == single.shape for raw in layouts):
-        starts = [int(s.header.offsets[0]) for s in slices if isinstance(s.header, Page)]
-        planes = RawPlanes(files, [s.key for s in slices], starts, single.shape, stored.pop())
-    axes = apply_declared_axes(("q", *single.axes), options, source.key)
-    shape = (len(slices), *single.shape)
+    planes, files = open_planes(source, slices, single.shape, single.dtype, "slices.mixed")
+    axes = apply_declared_axes((*("q" for _ in counts), *single.axes), options, source.key)
+    shape = (*counts, *single.shape)
     texts = {s.name: s.text for s in slices[1:] if s.text and s.text != slices[0].text}
     small = sum(map(len, texts.values())) <= tiff.MAX_PAGE_TEXT
     header = {
@@ -245,24 +216,32 @@ def _build_image(source: Source, slices: Sequence[_Slice], scan: _FolderScan, op
         "first_header": first.header,
         "descriptions": texts if small else {"omitted": f"{len(texts)} texts"},
     }
-    ignored = (f"{len(scan.ignored)} files are no images and are left out: {', '.join(scan.ignored[:5])}",)
+    channels = counts[axes.index("c")] if "c" in axes else 1
     return Image(
         name="",
         format=FORMAT.name,
-        facts={**first.facts, "z": str(len(slices))},
+        facts={**first.facts, "z": str(len(slices) // channels)},
         header=header,
         arrays={"pixels": build_plane_array(planes, axes, shape, single.shape, single.dtype)},
-        warnings=(*scan.warnings, *first.warnings, *(ignored if scan.ignored else ())),
+        warnings=(*scan.warnings, *first.warnings),
         close=files.close,
         spacing=first.spacing,
+        channels=_name_samples(slices[0]) if "c" not in axes else (),
         acquired=first.acquired,
     )
+
+
+def _name_samples(part: _Slice) -> tuple[str, ...]:
+    """What the samples of a pixel are, where the file says it."""
+    if isinstance(part.header, png.PngHeader):
+        return {2: ("gray", "alpha"), 3: _COLOURS, 4: (*_COLOURS, "alpha")}.get((*part.header.shape, 1)[2], ())
+    return _COLOURS if part.header.photometric == "RGB" and part.header.samples == len(_COLOURS) else ()
 
 
 def _read_first_slice(source: Source, part: _Slice) -> Image:
     """The first slice as an image of its own: axes, calibration and header of the stack."""
     if not isinstance(part.header, png.PngHeader):
-        content = tiff.read_slice(Source(part.key, source.root))
+        content = read_tiff_plane(source, part)
         content.close()
         return content
     meta = ImageMetadata()
@@ -270,7 +249,7 @@ def _read_first_slice(source: Source, part: _Slice) -> Image:
     shape = part.header.shape
     axes = ("y", "x", "s")[: len(shape)]
     meta.facts.update(x=str(shape[1]), y=str(shape[0]))
-    pixels = build_plane_array(
-        _DecodedPlanes(source, [part], shape, part.header.dtype), axes, shape, shape, part.header.dtype
-    )
+    dtype = part.header.dtype
+    planes, _ = open_planes(source, [part], shape, dtype, "slices.mixed")
+    pixels = build_plane_array(planes, axes, shape, shape, dtype)
     return Image("", FORMAT.name, meta.facts, {"chunks": chunks}, {"pixels": pixels}, spacing=meta.spacing)
