@@ -21,7 +21,7 @@ from ..model.finding import Finding, problem
 from ..registry import PluginError, Plugins, load_plugins
 
 if TYPE_CHECKING:  # numpy takes a tenth of a second
-    from .reading import SecondImage, SecondRecording
+    from .reading import SecondArrays, SecondImage, SecondRecording
 
 GROUP = "neuropress.second_readers"
 """Entry point of other packages' second readers."""
@@ -41,12 +41,15 @@ class SecondReader:
         Names of our readers' formats that it reads, too.
     module
         Has what `SecondReaderModule` demands; imported in a child process only.
+    is_optional
+        Whether nothing is said where the library is not installed: the extra does not bring it.
     """
 
     name: str
     distribution: str
     formats: tuple[str, ...]
     module: str
+    is_optional: bool = False
 
     @property
     def version(self) -> str:
@@ -64,7 +67,9 @@ class SecondReader:
 class SecondReaderModule(Protocol):
     """What the adapter of a library offers."""
 
-    def read(self, path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage:
+    def read(
+        self, path: Path, content: str, options: Mapping[str, Any]
+    ) -> SecondRecording | SecondImage | SecondArrays:
         """Open a raw file or folder, for reading only.
 
         Parameters
@@ -96,8 +101,8 @@ class SecondReading:
         Whether it agrees with the result in all that it states, differs, is wrong for a known reason (and agrees in
         what else it states), or could not read the object.
     agreed
-        What it agrees in: ``shape``, ``samples``, ``scale``, ``unit``, ``rate``, ``start``, ``date``, ``command``,
-        ``axes``.
+        What it agrees in: ``shape``, ``samples``, ``times``, ``scale``, ``unit``, ``rate``, ``start``, ``date``,
+        ``command``, ``axes``.
     reasons
         A sentence for each thing that it does not agree in.
     """
@@ -125,6 +130,11 @@ BUILT_IN = (
     SecondReader("SciPy", "scipy", ("mat",), f"{_ADAPTERS}.scipy_mat"),
     SecondReader("NumPy", "numpy", ("npy",), f"{_ADAPTERS}.numpy_npy"),
     SecondReader("pandas", "pandas", ("trace_text",), f"{_ADAPTERS}.pandas_text"),
+    SecondReader("pandas", "pandas", ("behavior_csv",), f"{_ADAPTERS}.pandas_behavior"),
+    SecondReader("Pillow", "pillow", ("masks",), f"{_ADAPTERS}.pillow_masks"),
+    SecondReader("roifile", "roifile", ("imagej_roi",), f"{_ADAPTERS}.roifile_regions"),
+    SecondReader("pylibCZIrw", "pylibCZIrw", ("czi",), f"{_ADAPTERS}.zeiss_czi", is_optional=True),
+    SecondReader("libsonata", "libsonata", ("sonata",), f"{_ADAPTERS}.libsonata_output", is_optional=True),
 )
 
 
@@ -167,7 +177,11 @@ def _check_reader(name: str, package: str, value: Any) -> SecondReader:
 def list_second_readers(format: str | None = None) -> tuple[SecondReader, ...]:
     """Every second reader, or those of one format; those of other packages last."""
     readers = (*BUILT_IN, *(plugin.value for plugin in _load_plugins().usable))
-    return tuple(reader for reader in readers if format is None or format in reader.formats)
+    return tuple(
+        reader
+        for reader in readers
+        if (format is None or format in reader.formats) and (not reader.is_optional or reader.version)
+    )
 
 
 def list_broken_second_readers() -> tuple[Finding, ...]:

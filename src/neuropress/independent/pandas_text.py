@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,14 @@ from .reading import CannotRead, SecondImage, SecondRecording
 
 DELIMITERS = ("\t", ";", ",", r"\s+")
 LOOKED_AT = 40
+IS_PRECISE = int(pd.__version__.partition(".")[0]) >= 4
+PRECISION: dict[str, Any] = {} if IS_PRECISE else {"float_precision": "round_trip"}
+"""What makes each decimal its nearest float64, which pandas 3.1 warns of and pandas 4 always does."""
 
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage:
     """See `neuropress.independent.SecondReaderModule`."""
+    warnings.simplefilter("ignore")
     decimal = "," if options.get("decimal") == "comma" else "."
     columns = _read_columns(path, decimal, options)
     return read_declared(columns.__getitem__, lambda: list(columns), options)
@@ -40,8 +45,7 @@ def _try_table(path: Path, delimiter: str, above: int, decimal: str) -> pd.DataF
         if not all(kind.kind in "if" for kind in first.dtypes) or first.isna().any(axis=None):
             return None
         table = pd.read_csv(
-            path, sep=delimiter, skiprows=above, header=None, decimal=decimal, dtype=np.float64,
-            float_precision="round_trip",
+            path, sep=delimiter, skiprows=above, header=None, decimal=decimal, dtype=np.float64, **PRECISION
         )  # fmt: skip
     except (ValueError, pd.errors.ParserError):
         return None

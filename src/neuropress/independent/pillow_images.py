@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -157,17 +158,18 @@ def _find_mistakes(form: _Page) -> dict[str, str]:
 
 
 def _read_folder(path: Path) -> SecondImage:
-    """One image a file, in the order of the numbers in their names."""
+    """One image a file, in the order of the numbers in their names: an axis for each number that counts."""
     files = [f for f in sorted(path.iterdir()) if f.suffix.lower() in (".tif", ".tiff", ".png") and f.name[0] != "."]
     files.sort(key=lambda file: [int(number) for number in re.findall(r"[0-9]+", file.stem)])
     if not files:
         raise CannotRead("Pillow finds no image in the folder")
     first = _read_slice(files[0])
-    lead = ("q",) if len(files) > 1 else ()
-    shape = (*((len(files),) if lead else ()), *first.shape)
-    return replace(
-        first, axes=(*lead, *first.axes), shape=shape, read_page=lambda n: _read_slice(files[n]).read_page(0)
-    )
+    columns = zip(*(re.findall(r"[0-9]+", file.stem) for file in files), strict=False)
+    counts = [count for column in columns if (count := len({int(number) for number in column})) > 1]
+    lead = counts if prod(counts) == len(files) else [len(files)]
+    axes = (*("q" for _ in lead), *first.axes)
+    shape = (*lead, *first.shape)
+    return replace(first, axes=axes, shape=shape, read_page=lambda n: _read_slice(files[n]).read_page(0))
 
 
 def _read_slice(path: Path) -> SecondImage:

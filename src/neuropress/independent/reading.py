@@ -71,3 +71,23 @@ class SecondImage:
     dtype: np.dtype[np.generic]
     read_page: Callable[[int], np.ndarray]
     mistakes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SecondArrays:
+    """Named arrays of a file that is neither a recording nor an image, as the library reads it.
+
+    Attributes
+    ----------
+    arrays
+        As the result has them, by the name that the receipt gives of each (``data``, ``pixels``); times in seconds
+        from the session's start. What the result has beside them is not compared.
+    times
+        (row,) seconds from the session's start of a series; None where rows have none.
+    mistakes
+        As in `SecondRecording`.
+    """
+
+    arrays: Mapping[str, np.ndarray]
+    times: np.ndarray | None = None
+    mistakes: Mapping[str, str] = field(default_factory=dict)

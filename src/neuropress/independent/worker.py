@@ -9,22 +9,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from ..model.finding import Problem
 from ..model.serial import from_json, to_json
-from ..results import detect_kind
-from ..storage.remote import BucketPath
+from ..results import ArrayMeaning, detect_kind
+from ..storage.remote import BucketPath, ResultPath
 from . import SecondReader, SecondReading, Verdict
+from .compare_arrays import compare_arrays
 from .compare_image import compare_image
 from .compare_recording import compare_recording
-from .reading import CannotRead, SecondRecording
+from .reading import CannotRead, SecondArrays, SecondRecording
 from .tally import ResultArray, Tally
 
 SHOWN = 300
+NO_MEANING = ArrayMeaning(())
+"""Of arrays beside the samples: times, columns, masks."""
 
 
 def main() -> None:
@@ -36,18 +39,24 @@ def main() -> None:
     reader = from_json(SecondReader, request["reader"])
     place = request["result"]
     result = BucketPath.from_json(place) if isinstance(place, list) else Path(place)
+    places = {key: Path(place) for key, place in request["sources"].items()}
+    for reading in read_objects(reader, result, places):
+        print(json.dumps(to_json(reading)), file=answers, flush=True)
+
+
+def read_objects(reader: SecondReader, result: ResultPath, places: Mapping[str, Path]) -> Iterator[SecondReading]:
+    """What one library makes of raw objects, in their order, compared with what the result has of them."""
     module = detect_kind(result).load()
     listed = module.read_provenance(result).receipt.arrays
     meanings = module.describe_arrays(result, listed)
     with module.open_arrays(result) as stored:
-        for key, place in request["sources"].items():
+        for key, place in places.items():
             arrays = [
-                ResultArray(path, receipt, stored[path], meanings[path])
+                ResultArray(path, receipt, stored[path], meanings.get(path, NO_MEANING))
                 for path, receipt in listed.items()
-                if receipt.spec.source == key and path in stored and path in meanings
+                if receipt.spec.source == key and path in stored
             ]
-            reading = _read_object(reader, key, Path(place), arrays)
-            print(json.dumps(to_json(reading)), file=answers, flush=True)
+            yield _read_object(reader, key, place, arrays)
 
 
 def _limit_memory(nbytes: int) -> None:
@@ -65,8 +74,13 @@ def _read_object(reader: SecondReader, key: str, path: Path, arrays: Sequence[Re
             spec = group[0].receipt.spec
             options = {name: value for name, value in spec.options.items() if name not in ("image", "reader")}
             second = reader.load().read(path, content, options)
-            compare: Any = compare_recording if isinstance(second, SecondRecording) else compare_image
-            tallies.append(compare(second, group))
+            if isinstance(second, SecondArrays):
+                tallies.append(compare_arrays(second, group))
+                continue
+            described = [array for array in group if array.meaning.axes]
+            if described:
+                compare: Any = compare_recording if isinstance(second, SecondRecording) else compare_image
+                tallies.append(compare(second, described))
     except CannotRead as reason:
         return SecondReading(key, reader.name, reader.version, "cannot read", reasons=(str(reason),))
     except Problem as bad:
