@@ -74,11 +74,12 @@ def read_data(content: Content, name: str = "data") -> np.ndarray:
     return array.read(tuple(slice(0, n) for n in array.shape))
 
 
-def measure_seconds(content: Series) -> np.ndarray:
-    """Seconds of each row, from times or from rate and start."""
+def measure_seconds(content: Series, clock_offset: str = "0") -> np.ndarray:
+    """Seconds of each row by the declared clock, from times or from rate and start."""
+    offset = Fraction(clock_offset)
     if content.rate is None:
-        return Clock(content.scale, content.header.get("clock_offset", "0")).seconds(read_data(content, "time"))
-    return float(Fraction(content.header["start"])) + np.arange(len(read_data(content))) / float(content.rate)
+        return Clock(content.scale).shift(offset).seconds(read_data(content, "time"))
+    return float(Fraction(content.header["start"]) + offset) + np.arange(len(read_data(content))) / float(content.rate)
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
@@ -112,7 +113,7 @@ def test_ways_to_say_the_same(tmp_path: Path, text: str, options: dict[str, str]
     (content,) = read_series(tmp_path, text, **options).values()
     assert content.channels[0].unit == "pixels"
     assert read_data(content).tolist() == [1.25, 2]
-    assert measure_seconds(content).tolist() == [0.5, 0.75]
+    assert measure_seconds(content, options.get("clock_offset", "0")).tolist() == [0.5, 0.75]
 
 
 @pytest.mark.parametrize(
@@ -159,9 +160,8 @@ def test_times_are_rounded_once(
     texts = [str(value) for value in sorted(times)]
     scale = Fraction({"s": 1, "ms": Fraction(1, 1000), "us": Fraction(1, 10**6)}[unit])
     text = f"time_{unit},x_px\n" + "".join(f"{cell},1\n" for cell in texts)
-    options = {"clock_offset": str(offset)}
     try:
-        (content,) = read_series(folder, text, **options).values()
+        (content,) = read_series(folder, text).values()
     except Problem:
         # The pattern of numbers takes 40 digits and exponents of three.
         assert any(len(cell) > 40 for cell in texts)
@@ -169,7 +169,7 @@ def test_times_are_rounded_once(
     if content.arrays.get("time") is None or read_data(content, "time").dtype.kind == "f":
         return
     exact = [float(Fraction(cell) * scale + Fraction(str(offset))) for cell in texts]
-    assert measure_seconds(content).tolist() == exact
+    assert measure_seconds(content, str(offset)).tolist() == exact
 
 
 def test_digits_that_int64_cannot_hold_are_floats(tmp_path: Path) -> None:

@@ -185,13 +185,16 @@ def test_cuts_and_flips_end_in_findings(tmp_path: Path, name: str) -> None:
 @pytest.mark.corpus
 def test_every_file_of_the_corpus_is_read(corpus: Path) -> None:
     files = {
-        "losonczylab__sima/example.h5": ("imaging", {"axes": "yxt"}),
-        "losonczylab__sima/example-volume.h5": ("imaging", {}),
-        "hci-unihd__plant-seg/sample_ovule.h5": ("raw", {"axes": "zyx"}),
+        "losonczylab__sima/example.h5": ("imaging", {"axes": "yxt"}, None),
+        "losonczylab__sima/example-volume.h5": ("imaging", {}, [""]),
+        "hci-unihd__plant-seg/sample_ovule.h5": ("raw", {"axes": "zyx"}, ["label", "raw"]),
     }
-    for name, (dataset, options) in files.items():
+    for name, (dataset, options, by_itself) in files.items():
         path = corpus / "hdf5" / name
-        list_undeclared(path)
+        if by_itself is None:
+            list_undeclared(path)
+        else:
+            assert [content.name for content in open_arrays(path)] == by_itself
         (image,) = open_arrays(path, pixels=dataset, **options)
         with h5py.File(path) as file:
             assert read_all(image, "pixels").tobytes() == file[dataset][()].tobytes()

@@ -34,11 +34,15 @@ RECORDING_OPTIONS = (
 )  # fmt: skip
 """Of recordings."""
 
+PIXEL_SIZE = Option("pixel_size", 'Side of a pixel of that image in um: "0.65".', check=complain(parse_positive))
+Z_SPACING = Option("z_spacing", 'Distance of the planes of that volume in um: "2".', check=complain(parse_positive))
+
 OPTIONS = (
     *RECORDING_OPTIONS,
-    Option("pixels", "The array that is an image or a movie.", check=complain(parse_reference)),
+    Option("pixels", "The array that is an image, a movie or a volume.", check=complain(parse_reference)),
     AXES,
-    Option("pixel_size", 'Side of a pixel of that image in um: "0.65".', check=complain(parse_positive)),
+    PIXEL_SIZE,
+    Z_SPACING,
     Option("frame_rate", 'Frames of that movie, or rows of behaviour, a second: "30", "29.97" or "30000/1001".',
            check=complain(parse_positive)),
     Option(

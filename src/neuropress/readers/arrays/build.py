@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ...model.content import Content
 from . import draft
 from .behavior import build_behavior
-from .movie import build_image
+from .movie import build_image, build_own_images, list_own_images
 from .recording import build_recording
-from .tree import ArrayTree
+from .tree import ArrayTree, Variable
 
 KINDS = {
     "channels": ("rate", "time", "clamp", "sweep_interval"),
-    "pixels": ("axes", "pixel_size", "frame_rate"),
+    "pixels": ("axes", "pixel_size", "z_spacing", "frame_rate"),
     "columns": ("frame_rate",),
 }
 """What says what the arrays are, and what else may be stated with it."""
 EXAMPLES = {
     "channels": 'of a recording channels = "NAME = mV", rate = "RATE"',
-    "pixels": 'of a movie pixels = "NAME", axes = "tyx"',
+    "pixels": 'of a movie pixels = "NAME", axes = "tyx", of a volume axes = "zyx"',
     "columns": 'of behaviour columns = "NAME = time s; NAME = cm"',
 }
 OF_READERS = ("header", "decimal", "whole")
@@ -37,8 +37,15 @@ def build_contents(tree: ArrayTree, options: Mapping[str, Any]) -> tuple[Content
     """
     stated = {name: value for name, value in options.items() if name not in OF_READERS}
     kinds = [kind for kind in KINDS if kind in stated]
-    if not kinds and not stated:
-        return (_make_undeclared(tree),)
+    if not kinds:
+        own = list_own_images(tree)
+        if own and not stated:
+            return build_own_images(tree, own)
+        if not stated:
+            return (_make_undeclared(tree),)
+        if path := _find_only_image(tree, own, stated):
+            kinds, stated = ["pixels"], {"pixels": path, **stated}
+            options = {"pixels": path, **options}
     if len(kinds) != 1:
         what = f"{' and '.join(kinds)} are stated; a file is one of these" if kinds else _describe_missing(stated)
         raise tree.make_problem("arrays.declaration", what)
@@ -49,6 +56,14 @@ def build_contents(tree: ArrayTree, options: Mapping[str, Any]) -> tuple[Content
     if kinds[0] == "pixels":
         return (build_image(tree, options),)
     return build_behavior(tree, options)
+
+
+def _find_only_image(tree: ArrayTree, own: Sequence[Variable], stated: Mapping[str, Any]) -> str:
+    """The array that is meant where options of an image are stated and only one can be; "" where several can."""
+    if not set(stated) <= set(KINDS["pixels"]):
+        return ""
+    candidates = own or (list(tree.variables.values()) if "axes" in stated else [])
+    return candidates[0].path if len(candidates) == 1 else ""
 
 
 def _describe_missing(stated: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .language import PLACEHOLDER, format_options
+from .language import PLACEHOLDER, Reference, format_options
 from .times import NotEven, measure_times
 from .tree import ArrayTree, Variable
 
@@ -22,6 +22,8 @@ GUESSES = (
     (re.compile(r"(i|im|imem|current|stim|command)[0-9]*"), "pA"),
 )
 """Names that electrophysiologists use, and the unit that they mostly mean."""
+LEAST_SWEEPS = 3
+"""Arrays whose names differ in a number, before they are taken for sweeps of one channel and not for channels."""
 LEAST_TRACE, LEAST_TIMES, MOST_TIMES = 10, 3, 10_000_000
 
 
@@ -72,7 +74,9 @@ def _draft_recording(tree: ArrayTree, comments: list[str]) -> tuple[dict[str, st
     rates = [one for one in tree.variables.values() if one.size == 1 and _get_name(one).lower() in RATES]
     options: dict[str, str] = {}
     traces = [one for one in tree.variables.values() if one is not times and max(one.shape, default=0) >= LEAST_TRACE]
-    entries = [_draft_channel(one, comments) for one in _prefer_likely(traces)[:PROPOSED] if one.dtype.kind in "iuf"]
+    likely = [one for one in _prefer_likely(traces) if one.dtype.kind in "iuf"]
+    proposed = _group_sweeps(tree, likely)[:PROPOSED]
+    entries = [_draft_channel(one, pattern, comments) for pattern, one in proposed]
     options["channels"] = "; ".join(entries) or f"ARRAY = {PLACEHOLDER}"
     if times is not None:
         options["time"] = f"{times.path} {times.unit if times.unit in ('s', 'ms', 'us') else PLACEHOLDER}"
@@ -81,7 +85,7 @@ def _draft_recording(tree: ArrayTree, comments: list[str]) -> tuple[dict[str, st
         value = rates[0].read_whole().reshape(-1)[0]
         comments.append(f"{rates[0].path} is {value}: in {unit}?")
         options["rate"] = f"{rates[0].path} {unit}"
-    else:
+    elif not (proposed and all(one.intervals for _, one in proposed)):
         options["rate"] = "RATE"
         comments.append(
             'rate: samples a second ("20000"), or an array and its unit ("fs Hz", "dt ms"); or time = "t ms"'
@@ -96,19 +100,45 @@ def _prefer_likely(traces: list[Variable]) -> list[Variable]:
     return [one for one in traces if _guess_unit(one)] or traces
 
 
-def _draft_channel(variable: Variable, comments: list[str]) -> str:
+def _group_sweeps(tree: ArrayTree, traces: list[Variable]) -> list[tuple[str, Variable]]:
+    """Traces alike but for one number in their names (RecordA0, RecordA1, ...) as one pattern; others by their path.
+
+    Of several numbers (Trace_1_2_3_1) the one that most traces differ in is taken for that of the sweep.
+    """
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in traces:
+        is_trace = max(one.shape) == one.size
+        for number in re.finditer("[0-9]+", one.path) if is_trace else ():
+            pattern = f"{one.path[: number.start()]}*{one.path[number.end() :]}"
+            alike.setdefault((pattern, f"{one.shape} {one.dtype} {one.unit}"), []).append(one.path)
+    patterns: dict[str, str] = {}
+    for (pattern, _), paths in sorted(alike.items(), key=lambda item: -len(item[1])):
+        is_new = len(paths) >= LEAST_SWEEPS and patterns.keys().isdisjoint(paths)
+        fits = Reference(pattern).compile_pattern().fullmatch
+        # A pattern that takes in anything else, the times for one, would say what nobody means.
+        if is_new and pattern.count("*") == 1 and sum(map(bool, map(fits, tree.variables))) == len(paths):
+            patterns |= dict.fromkeys(paths, pattern)
+    grouped: dict[str, Variable] = {}
+    for one in traces:
+        grouped.setdefault(patterns.get(one.path, one.path), one)
+    return list(grouped.items())
+
+
+def _draft_channel(variable: Variable, pattern: str, comments: list[str]) -> str:
     unit = variable.unit.replace(" ", "") or _read_unit(variable) or PLACEHOLDER
     if unit == PLACEHOLDER and (guess := _guess_unit(variable)):
         comments.append(f"{variable.path}: {guess}, as its name may mean?")
     long = [axis for axis, extent in enumerate(variable.shape) if extent > 1]
     axes = ""
+    if pattern != variable.path:
+        comments.append(f"{pattern}: each array that fits is a sweep, in the order of their numbers")
     if len(long) > 1:
         time = variable.shape.index(max(variable.shape))
         other = iter(["s", *["0"] * len(variable.shape)])
         letters = ["t" if axis == time else next(other) if axis in long else "0" for axis in range(len(variable.shape))]
         axes = f"[{','.join(letters)}]"
         comments.append(f"{variable.path}{axes}: the longest axis is taken for time (t), the other for sweeps (s)")
-    return f"{variable.path}{axes} = {unit}"
+    return f"{pattern}{axes} = {unit}"
 
 
 def _read_unit(variable: Variable) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...model.budget import ARRAY_ENTRIES, ARRAY_NAME
 from ...model.content import Selection
+from ...model.parsing import parse_json
 from ...model.source import Source
 from ..hdf5.guard import GuardFindings, check_file
 from ..hdf5.stream import RawStream
@@ -23,6 +24,9 @@ from .tree import Variable
 UNSAFE = GuardFindings("arrays.unsafe", "arrays.damaged")
 UM = {"um": "1", "\u00b5m": "1", "\u03bcm": "1", "micron": "1", "nm": "0.001", "mm": "1000"}
 AXES = set("tczyxs")
+CHUNK_CACHE, CHUNK_SLOTS = 64 * 2**20, 12_421
+"""Unpacked bytes of one dataset's chunks that stay in memory: planes are asked for one by one, and chunks hold several.
+HDF5 wants a prime number of slots, some hundred times the chunks."""
 
 
 class OpenArrays:
@@ -35,7 +39,7 @@ class OpenArrays:
         self._stream = RawStream(source, UNSAFE)
         try:
             with self._stream.translate_errors():
-                self.file = h5py.File(self._stream, "r")
+                self.file = h5py.File(self._stream, "r", rdcc_nbytes=CHUNK_CACHE, rdcc_nslots=CHUNK_SLOTS)
                 self.spare = check_file(self.file, PurePosixPath(source.key), UNSAFE)
         except BaseException:
             self._stream.close()
@@ -107,14 +111,38 @@ def describe_dataset(dataset: h5py.Dataset) -> dict[str, Any]:
 
 
 def _read_axes(dataset: h5py.Dataset) -> str:
+    """A letter for each axis, as ilastik, Data Exchange or HDF5's own dimension labels say it; "" for less than all."""
+    letters = _read_axis_tags(dataset) or _read_axis_names(dataset) or _read_dimension_labels(dataset)
+    is_whole = len(letters) == dataset.ndim and set(letters) <= AXES and len(set(letters)) == len(letters)
+    return "".join(letters) if is_whole else ""
+
+
+def _read_axis_tags(dataset: h5py.Dataset) -> list[str]:
+    """Ilastik writes ``axistags``: JSON of an object for each axis, whose ``key`` is its letter."""
+    text = read_text(dataset.attrs, "axistags")
+    if not text:
+        return []
+    try:
+        axes = parse_json(text)["axes"]
+        return [str(axis["key"]).lower() for axis in axes]
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return []
+
+
+def _read_axis_names(dataset: h5py.Dataset) -> list[str]:
+    """Data Exchange writes ``axes``: names with colons between (``theta:y:x``). Projections are taken one by one."""
+    names = read_text(dataset.attrs, "axes").strip().lower().split(":")
+    return ["t" if name == "theta" else name for name in names] if len(names) > 1 else []
+
+
+def _read_dimension_labels(dataset: h5py.Dataset) -> list[str]:
     if "DIMENSION_LABELS" not in dataset.attrs:
-        return ""
+        return []
     labels = dataset.attrs["DIMENSION_LABELS"]
     if not isinstance(labels, np.ndarray) or labels.shape != (dataset.ndim,):
-        return ""
-    letters = [one.decode("latin-1") if isinstance(one, bytes) else str(one) for one in labels.tolist()]
-    letters = [letter.strip().lower() for letter in letters]
-    return "".join(letters) if set(letters) <= AXES and len(set(letters)) == len(letters) else ""
+        return []
+    texts = [one.decode("latin-1") if isinstance(one, bytes) else str(one) for one in labels.tolist()]
+    return [text.strip().lower() for text in texts]
 
 
 def _read_spacing(dataset: h5py.Dataset) -> Mapping[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -41,10 +41,11 @@ def build_recording(tree: ArrayTree, options: Mapping[str, Any]) -> Recording:
     traces = [find_traces(tree, one.reference, "channels") for one in declared]
     count = max(len(sweeps) for one, sweeps in zip(declared, traces, strict=True) if not one.is_command)
     _check_counts(tree, declared, traces, count)
-    _check_statements(tree, options, count)
+    interval = _find_interval(tree, traces)
+    _check_statements(tree, options, count, interval)
     recorded = [(one, sweeps) for one, sweeps in zip(declared, traces, strict=True) if not one.is_command]
     played = [(one, sweeps) for one, sweeps in zip(declared, traces, strict=True) if one.is_command]
-    sampling = _measure_sampling(tree, options, recorded[0][1])
+    sampling = _measure_sampling(tree, options, recorded[0][1], interval)
     lengths = _check_lengths(tree, declared, traces, count)
     starts = _find_starts(tree, options, sampling, max(lengths), count)
     arrays: dict[str, LazyArray] = {}
@@ -56,7 +57,7 @@ def build_recording(tree: ArrayTree, options: Mapping[str, Any]) -> Recording:
         facts={"sampling_rate": str(sampling.rate)},
         header=tree.describe() | {"declared": {name: str(value) for name, value in sorted(options.items())}},
         arrays=arrays,
-        warnings=(*tree.warnings, *_list_warnings(tree, sampling)),
+        warnings=(*tree.warnings, *_list_warnings(tree, sampling, zip(declared, traces, strict=True))),
         close=tree.close,
         rate=sampling.rate,
         adc=tuple(_build_channel(i, one, sweeps, clamp) for i, (one, sweeps) in enumerate(recorded)),
@@ -75,10 +76,23 @@ def _check_counts(
             raise tree.make_problem("arrays.declaration", message, one.reference.text)
 
 
-def _check_statements(tree: ArrayTree, options: Mapping[str, Any], count: int) -> None:
-    """Whether a person said how many samples a second there are, and when sweeps began."""
+def _find_interval(tree: ArrayTree, traces: Sequence[list[Trace]]) -> str:
+    """Exact seconds from sample to sample, where the file says them of each trace. Raises `Problem`."""
+    intervals = {trace.interval: trace for sweeps in traces for trace in sweeps}
+    if len(intervals) > 1 and "" not in intervals:
+        (one, first), (other, second), *_ = intervals.items()
+        message = f"samples of {first.variable.path!r} are {one} s apart, those of {second.variable.path!r} {other} s"
+        raise tree.make_problem("arrays.declaration", message)
+    return next(iter(intervals)) if len(intervals) == 1 else ""
+
+
+def _check_statements(tree: ArrayTree, options: Mapping[str, Any], count: int, interval: str) -> None:
+    """Whether a person said how many samples a second there are, and when sweeps began, where the file does not."""
     wanted = []
-    if ("rate" in options) == ("time" in options):
+    if interval and "rate" in options:
+        what = f"its arrays say themselves that samples are {interval} s apart; remove rate = {options['rate']!r}"
+        raise tree.make_problem("arrays.declaration", what, options["rate"])
+    if ("rate" in options) == ("time" in options) and not interval:
         either = 'rate = "20000" (Hz; or an array and its unit, "fs Hz") or time = "ARRAY s"'
         wanted.append(f"{either}, and not both" if "rate" in options else either)
     if count > 1 and "sweep_interval" not in options and "time" not in options:
@@ -104,9 +118,13 @@ def _check_lengths(
     return lengths
 
 
-def _measure_sampling(tree: ArrayTree, options: Mapping[str, Any], recorded: Sequence[Trace]) -> _Sampling:
+def _measure_sampling(
+    tree: ArrayTree, options: Mapping[str, Any], recorded: Sequence[Trace], interval: str
+) -> _Sampling:
     if "rate" in options:
         return _Sampling(_read_rate(tree, options["rate"]))
+    if "time" not in options:
+        return _Sampling(_round_rate(1 / Fraction(interval)))
     reference, unit = parse_times(options["time"])
     traces, seconds = find_traces(tree, reference, "time"), Fraction(unit)
     count = len(recorded)
@@ -212,7 +230,13 @@ def _build_channel(index: int, declared: DeclaredChannel, sweeps: Sequence[Trace
     )
 
 
-def _list_warnings(tree: ArrayTree, sampling: _Sampling) -> list[str]:
-    if not sampling.first:
-        return []
-    return [f"{tree.key}: its times begin at {sampling.first} s; they count from the first sample"]
+def _list_warnings(
+    tree: ArrayTree, sampling: _Sampling, channels: Iterable[tuple[DeclaredChannel, Sequence[Trace]]]
+) -> Iterator[str]:
+    if sampling.first:
+        yield f"{tree.key}: its times begin at {sampling.first} s; they count from the first sample"
+    for one, sweeps in channels:
+        stored = sweeps[0].variable.unit
+        # A factor is what turns the file's unit into the declared one.
+        if stored and stored != one.unit and one.factor == "1":
+            yield f"{tree.key}: {one.reference.text!r} is declared in {one.unit}, and the file says {stored}"

@@ -29,6 +29,12 @@ class Trace:
         """Samples."""
         return self.variable.shape[self.places.index(None)]
 
+    @property
+    def interval(self) -> str:
+        """Exact seconds from sample to sample by the file itself; empty where it does not say."""
+        intervals = self.variable.intervals
+        return intervals[self.places.index(None)] if intervals else ""
+
     def read(self, selection: Selection) -> np.ndarray:
         """(sample,) a part of it."""
         whole = tuple(selection[0] if place is None else slice(place, place + 1) for place in self.places)

@@ -33,6 +33,10 @@ class Variable:
         What the file itself says: a unit, a letter for each axis (``tyx``); empty where it does not.
     spacing
         um per pixel by axis, where the file says it.
+    intervals
+        Exact seconds from element to element along each axis, "" of one that is no time; empty where there is none.
+    remark
+        What else a person should know who declares it.
     measure_slack
         How far each number may be from what was meant, by the digits that were printed; by its type without it.
     """
@@ -44,6 +48,8 @@ class Variable:
     unit: str = ""
     axes: str = ""
     spacing: Mapping[str, str] = field(default_factory=dict)
+    intervals: tuple[str, ...] = ()
+    remark: str = ""
     measure_slack: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property
@@ -55,9 +61,9 @@ class Variable:
         return size
 
     def describe(self) -> str:
-        """Path, extents, type and unit, for people."""
+        """Path, extents, type, unit and remark, for people."""
         extents = " x ".join(map(str, self.shape)) or "one number"
-        return f"{self.path} ({extents}, {self.dtype.name}{f', {self.unit}' if self.unit else ''})"
+        return f"{self.path} ({', '.join(filter(None, (extents, self.dtype.name, self.unit, self.remark)))})"
 
     def read_whole(self) -> np.ndarray:
         """All elements."""

@@ -1,4 +1,4 @@
-"""HDF5 files whose datasets a person declares, and those of WaveSurfer, which say themselves what they are."""
+"""HDF5 files whose datasets a person declares, and layouts that say themselves what they are (WaveSurfer, ilastik)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def probe(head: bytes, name: str) -> Claim | None:
 
 FORMAT = Format(
     name="hdf5_arrays",
-    title="HDF5: recordings, movies or behaviour, as a person declares; WaveSurfer's recordings by themselves",
+    title="HDF5: recordings, movies, volumes, behaviour, as declared; WaveSurfer, ilastik, Data Exchange by themselves",
     module="neuropress.readers.hdf5_arrays.read",
     suffixes=SUFFIXES,
     probe=probe,

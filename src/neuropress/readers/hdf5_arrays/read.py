@@ -11,6 +11,7 @@ from ..arrays.build import build_contents
 from ..arrays.hdf5 import OpenArrays, describe_dataset, describe_other, walk_datasets
 from ..arrays.tree import ArrayTree, Variable
 from . import FORMAT
+from .exchange import DATA, describe_projections
 from .wavesurfer import find_sweeps, read_recording
 
 
@@ -28,7 +29,11 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
             sweeps = find_sweeps(opened.file)
         if sweeps and set(options) <= {"clamp"}:
             return (read_recording(opened, sweeps, options),)
-        return build_contents(_read_tree(opened), options)
+        tree = _read_tree(opened)
+        if str(options.get("pixels", DATA)).lstrip("/") == DATA:
+            with opened.translate_errors():
+                tree = describe_projections(opened.file, tree)
+        return build_contents(tree, options)
     except BaseException:
         opened.close()
         raise
