@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from functools import cache, wraps
@@ -20,8 +20,9 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from neuropress.mapping.rules import Fields, MappingRules, Slots, load_mapping
 from neuropress.model.clock import parse_number
-from neuropress.model.content import Content, Fragment, Image, describe_contents, list_contents
+from neuropress.model.content import Content, Fragment, Image, Trigger, describe_contents, list_contents
 from neuropress.model.finding import Finding, MappingError, Problem, Severity, finding, problem
+from neuropress.model.labels import Labels
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import CellRef, Record
@@ -91,6 +92,10 @@ class Job:
         Path of the result below ``output/``, which is its key in a release.
     beside
         The jobs of the row's other columns, as other converters have them, by column.
+    elsewhere
+        The other file of the session that has what is made of this job, in words; empty where it is the same file.
+    labels
+        Masks that a person named as labels of the result, for converters with ``HAS_LABELS``.
     """
 
     record: Record
@@ -103,6 +108,8 @@ class Job:
     part: str = ""
     place: str = ""
     beside: Mapping[str, Job] = field(default_factory=dict)
+    elsewhere: str = ""
+    labels: Sequence[Labels] = ()
 
     def make_fact_ref(self, name: str, text: object) -> CellRef:
         """Reference to a fact of the raw file's header."""
@@ -132,19 +139,47 @@ class Job:
 
         A declared clock wins over the header's, and a finding says by how much they differ.
         """
-        if not content.clock_offset:
-            delay = self.measure_delay(content.clock) if content.clock else None
-            if content.clock is None or delay is None:
-                return None
-            name = "acquired" if isinstance(content, Image) else "started"
-            exact = Fraction(delay // MICROSECOND, 10**6)
-            return Start(exact, (self.make_fact_ref(name, content.clock.isoformat()),))
-        seconds = parse_number(content.clock_offset)
+        if content.trigger:
+            return self._find_edge(content, content.trigger)
+        if content.clock_offset:
+            return self._find_offset(content)
+        delay = self.measure_delay(content.clock) if content.clock else None
+        if content.clock is None or delay is None:
+            return None
+        name = "acquired" if isinstance(content, Image) else "started"
+        return Start(Fraction(delay // MICROSECOND, 10**6), (self.make_fact_ref(name, content.clock.isoformat()),))
+
+    def _find_offset(self, content: Content) -> Start:
         source = CellRef("file", self.source, "clock_offset", content.clock_offset, "option")
         words = f"clock declared: time 0 of the file is {content.clock_offset} s after the session's start"
-        return Start(seconds, (source,), words, tuple(self._compare_clocks(content, seconds)))
+        seconds = parse_number(content.clock_offset)
+        found = tuple(self._compare_clocks(content, seconds, f"clock_offset is {content.clock_offset} s"))
+        return Start(seconds, (source,), words, found)
 
-    def _compare_clocks(self, content: Content, declared: Fraction) -> Iterator[Finding]:
+    def _find_edge(self, content: Content, trigger: Trigger) -> Start | None:
+        """The first edge of a channel of another file, by that file's own start."""
+        other = replace(self, source=trigger.key).find_start(trigger.content)
+        if other is None:
+            return None
+        seconds = other.seconds + trigger.first
+        edges = CellRef("file", trigger.key, trigger.array, f"{trigger.text}; the first at {trigger.first} s", "header")
+        words = f"clock declared: time 0 of the file is the first of {trigger.text}"
+        found = self._compare_clocks(content, seconds, f"by {trigger.text} it began at {float(seconds):.6f} s")
+        return Start(seconds, (edges, *other.sources), words, tuple(found))
+
+    def make_frame_times(self, content: Content) -> ArraySpec | None:
+        """The times of a movie's frames, one for each edge of its declared clock; None where none has them.
+
+        They count from the session's start or, where nobody knows when the file with the clock began, from there.
+        """
+        trigger = content.trigger
+        if trigger is None or not trigger.is_each_frame:
+            return None
+        known = self.find_start(content)
+        clock = trigger.clock.shift(known.seconds - trigger.first) if known else trigger.clock
+        return ArraySpec.of(trigger.key, trigger.content, trigger.array, clock=clock)
+
+    def _compare_clocks(self, content: Content, declared: Fraction, words: str) -> Iterator[Finding]:
         """Whether a declared clock is another than the header's, whose seconds may be whole ones."""
         if content.clock is None or self.started is None:
             return
@@ -156,7 +191,7 @@ class Job:
             return
         is_small = abs(apart) < 1 or self.measure_delay(content.clock) is None
         message = (
-            f"{self.source}: clock_offset is {content.clock_offset} s, by the header's clock "
+            f"{self.source}: {words}, by the header's clock "
             f"{content.clock.isoformat(' ')} it would be {float(declared - apart):.6f} s: "
             f"{abs(float(apart)):.6f} s {'less' if apart > 0 else 'more'}; what is declared holds"
         )
@@ -186,9 +221,9 @@ class Job:
         if not isinstance(content, Fragment):
             message = f"{self.source} holds {describe_contents(self.contents)}, and no objects that a program exported"
             raise problem("fragment.missing", message, **self.locate())
-        if content.clock_offset:
+        if content.clock_offset or content.trigger:
             message = (
-                f"{self.source}: its times are taken over as they were exported, so clock_offset cannot shift them"
+                f"{self.source}: its times are taken over as they were exported, so no declared clock can shift them"
             )
             raise problem("fragment.clock", message, **self.locate())
         self._check_clock(content, self.started)
@@ -249,7 +284,8 @@ class Converter(Protocol):
     session's result, for any other each row has one of its own. ``SLOTS`` are the objects that mapping rules may fill,
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
     what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
-    ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing.
+    ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing. ``HAS_LABELS = True``: its jobs have
+    the masks that a person names in ``[labels]`` of ``neuropress.toml``.
     """
 
     NAME: str

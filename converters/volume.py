@@ -6,7 +6,9 @@ there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names t
 with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
 spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_spacing``:
 what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/photometric``: the
-file calls 0 white, and its values are kept). Its one array is ``0``.
+file calls 0 white, and its values are kept; ``neuropress/zstd_level``: another level of packing
+than the usual one, which the dataset names). Its one array is ``0``. A node ``/labels/<name>`` follows
+for each mask that a person names as labels of the volume (`neuropress.converters._labels`).
 
 Axes are written in the order t, c, z, y, x, those of them that the file has with more
 than one element; y and x always, and z wherever the file has it. The samples of a colour
@@ -22,11 +24,13 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from neuropress.converters import Built, Job, describe_image_choice, names_nwb
+from neuropress.converters._labels import ImageAxis, build_labels
 from neuropress.mapping.rules import Slots
 from neuropress.mapping.transforms import format_decimal
 from neuropress.model.content import Image, LazyArray
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
+from neuropress.model.profile import ZSTD_LEVEL
 from neuropress.model.record import CellRef, Record
 
 if TYPE_CHECKING:
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 
 NAME = "volume"
 REVISION = 3
+HAS_LABELS = True
 TABLES = ("sem_dataset", "micro_ct_dataset", "image")
 COLUMN: Mapping[str, str] = {
     "sem_dataset": "file_path_raw",
@@ -79,12 +84,12 @@ def bindings(record: Record) -> Mapping[str, Record | None]:
 
 
 def build(jobs: Sequence[Job]) -> Built:
-    """The node of one row's volume.
+    """The nodes of one row's volume: the image, and its labels.
 
     Raises
     ------
     Problem
-        ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``.
+        ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``; of a mask, ``labels.*``.
     """
     (job,) = jobs
     content = _get_image(job)
@@ -110,12 +115,19 @@ def build(jobs: Sequence[Job]) -> Built:
         stated = content.facts["photometric"]
         source = job.make_fact_ref("photometric", stated)
         fields["neuropress/photometric"] = Field(stated, "volume:photometric", "copy", (source,))
+    if job.profile.zstd_level != ZSTD_LEVEL:
+        fields["neuropress/zstd_level"] = Field(job.profile.zstd_level, "volume:packing")
     unknown = [axis.name for axis, (_, unit) in zip(axes, scales, strict=True) if unit is None and axis.name != "c"]
     if unknown:
         fields["neuropress/unknown"] = Field(unknown, "volume:unknown")
         findings.append(_make_unknown_finding(job, unknown))
     arrays = {"0": _make_array(job, content, pixels, axes)}
-    return Built((Node("/", "Multiscale", fields, {}, arrays),), tuple(findings))
+    described = [
+        ImageAxis(axis.name, fields[f"multiscales/0/axes/{i}/type"], pixels.shape[axis.source], *scales[i])
+        for i, axis in enumerate(axes)
+    ]
+    labels, more = build_labels(job, described, PER_MICROMETER)
+    return Built((Node("/", "Multiscale", fields, {}, arrays), *labels), (*findings, *more))
 
 
 def _get_image(job: Job) -> Image:

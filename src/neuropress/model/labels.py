@@ -1,0 +1,149 @@
+"""Labels of a volume: what a person states of a mask, and the classes that its ids stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from .content import Content
+from .finding import problem
+from .key_patterns import matches_key
+from .serial import SPARSE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+LABEL_TYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+ENTRIES = ("path", "column", "classes", "dtype", "spacing")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFile:
+    """A mask that a person names as labels of a volume.
+
+    Attributes
+    ----------
+    name
+        Of the labels in the result.
+    path, column
+        Where the mask lies, as tables write paths, or the column of the volume's row that says so.
+    classes
+        Where the table or ontology of its classes lies; empty for none.
+    dtype
+        The integer type of ids that are stored as floats.
+    spacing
+        um a voxel along z, y and x (or y and x), where the file does not tell.
+    """
+
+    name: str
+    path: str = ""
+    column: str = field(default="", metadata=SPARSE)
+    classes: str = field(default="", metadata=SPARSE)
+    dtype: str = field(default="", metadata=SPARSE)
+    spacing: tuple[str, ...] = field(default=(), metadata=SPARSE)
+
+    def make_entry(self) -> dict[str, Any]:
+        """As ``neuropress.toml`` says it."""
+        texts = {name: getattr(self, name) for name in ENTRIES if name != "spacing" and getattr(self, name)}
+        return texts | ({"spacing": [float(n) for n in self.spacing]} if self.spacing else {})
+
+
+@dataclass(frozen=True, slots=True)
+class LabelClass:
+    """What an id stands for; `color` is red, green, blue and alpha, `parent` the id above it in an ontology."""
+
+    value: int
+    name: str = ""
+    acronym: str = ""
+    color: tuple[int, int, int, int] | None = None
+    parent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """Labels of a volume with their mask open: what was stated, and what the files hold.
+
+    `source` and `classes_source` are the keys of the files.
+    """
+
+    file: LabelFile
+    source: str
+    contents: tuple[Content, ...]
+    classes: tuple[LabelClass, ...] = ()
+    classes_source: str = ""
+
+
+def parse_label_files(data: Mapping[str, Any]) -> dict[str, tuple[LabelFile, ...]]:
+    """``[labels.VOLUME.NAME]`` of ``neuropress.toml``: key of a volume, or pattern of keys -> its masks.
+
+    Raises
+    ------
+    ValueError
+        An entry is none that there is, or of the wrong kind.
+    """
+    parsed = {}
+    for volume, entries in data.items():
+        if not isinstance(entries, dict):
+            raise ValueError(f"[labels.{volume}] must hold a table for each of its labels, as [labels.{volume}.nuclei]")
+        parsed[volume] = tuple(_parse_entry(f"[labels.{volume}.{name}]", name, one) for name, one in entries.items())
+    return parsed
+
+
+def _parse_entry(place: str, name: str, entry: Any) -> LabelFile:
+    check_label_name(name)
+    if not isinstance(entry, dict) or set(entry) - set(ENTRIES):
+        raise ValueError(f"{place} must be a table of {', '.join(ENTRIES)}")
+    texts = {key: value for key, value in entry.items() if key != "spacing"}
+    wrong = next((key for key, value in texts.items() if not isinstance(value, str) or not value), None)
+    if wrong:
+        raise ValueError(f"{place} {wrong} must be a text, not {texts[wrong]!r}")
+    if ("path" in entry) == ("column" in entry):
+        raise ValueError(f"{place} needs either path, the mask's, or column, of the volume's row that names it")
+    if entry.get("dtype", LABEL_TYPES[0]) not in LABEL_TYPES:
+        raise ValueError(f"{place} dtype {entry['dtype'][:40]!r} is none of {', '.join(LABEL_TYPES)}")
+    spacing = entry.get("spacing", [])
+    is_numbers = isinstance(spacing, list) and all(type(n) in (int, float) and 0 < n < 1e9 for n in spacing)
+    if not is_numbers or len(spacing) not in (0, 2, 3):
+        raise ValueError(f"{place} spacing must be numbers above 0, um a voxel along z, y and x")
+    return LabelFile(name, **texts, spacing=tuple(str(Decimal(repr(n))) for n in spacing))
+
+
+def check_label_name(name: str) -> None:
+    """Refuse names that no folder of every system has. Raises `ValueError`."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"labels {name[:80]!r}: a name has letters, digits, _ and -, at most 64")
+
+
+def find_label_files(stated: Mapping[str, tuple[LabelFile, ...]], key: str) -> dict[str, LabelFile]:
+    """The masks of a volume by name; what its own key states holds over what a pattern does."""
+    found: dict[str, LabelFile] = {}
+    for pattern, files in stated.items():
+        if matches_key(pattern, key):
+            found |= {one.name: one for one in files}
+    return found | {one.name: one for one in stated.get(key, ())}
+
+
+def convert_whole_numbers(block: np.ndarray, dtype: np.dtype[Any], source: str) -> np.ndarray:
+    """Ids that are stored as floats, as integers.
+
+    Raises
+    ------
+    Problem
+        ``labels.fraction``: one is no whole number, or beyond the type.
+    """
+    import numpy as np
+
+    limits = np.iinfo(dtype)
+    # The upper limit itself is rounded up to a power of two as a float: compared exclusively it is exact.
+    with np.errstate(invalid="ignore"):
+        sound = (block == np.rint(block)) & (block >= float(limits.min)) & (block < 2.0 ** int(limits.max).bit_length())
+    if not sound.all():
+        at = np.unravel_index(int((~sound).argmax()), block.shape)
+        message = f"{source} holds {block[at]}, which is no whole number that {dtype.name} can hold"
+        raise problem("labels.fraction", message, file=source, value=str(block[at]), expected=dtype.name)
+    converted: np.ndarray = block.astype(dtype)
+    return converted
