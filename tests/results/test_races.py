@@ -22,7 +22,7 @@ from neuropress.model.source import Input, SourceRoots
 from neuropress.results.omezarr import staging
 from neuropress.storage.roots import Folder
 from neuropress.storage.state import DigestCache, StateFile, write_atomic
-from neuropress.verbs.convert import Watch
+from neuropress.verbs.watch import Watch
 
 LAYOUT = "neuropress.results.omezarr.layout"
 

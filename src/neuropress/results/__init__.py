@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..model.finding import problem
 from . import asset, nwb, omezarr
-from .kind import ArrayMeaning, Batch, Kind, KindModule, Request, Seal, StoredArray, UnitsModule, Work
+from .kind import ArrayMeaning, Batch, Estimate, Kind, KindModule, Request, Seal, StoredArray, UnitsModule, Work
 
 if TYPE_CHECKING:
     from ..storage.remote import ResultPath
@@ -22,6 +22,7 @@ __all__ = [
     "TARGETS",
     "ArrayMeaning",
     "Batch",
+    "Estimate",
     "Kind",
     "KindModule",
     "Request",
@@ -31,6 +32,7 @@ __all__ = [
     "Work",
     "detect_kind",
     "find_kind_by_suffix",
+    "is_staging_folder",
     "load_kind",
 ]
 
@@ -63,6 +65,11 @@ def find_kind_by_suffix(path: str, *, is_folder: bool | None = None) -> Kind | N
         if path.endswith(kind.suffix) and is_folder in (None, kind.is_folder):
             return kind
     return None
+
+
+def is_staging_folder(name: str) -> bool:
+    """Whether a folder is called as those are in which a result is under way."""
+    return any(f"{kind.suffix}.partial" in name for kind in KINDS.values() if kind.is_folder)
 
 
 def detect_kind(path: ResultPath) -> Kind:

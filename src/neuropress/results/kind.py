@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --h
     from ..model.plan import Plan
     from ..model.provenance import Provenance
     from ..model.receipt import InputDigest
+    from ..model.run_part import RunPart
     from ..model.source import SourceRoots
     from ..readers.raw import RawArrays
     from ..storage.remote import BucketPath, ResultPath
@@ -54,6 +55,8 @@ class Kind:
         Module that has what `KindModule` demands.
     units
         Module that has what `UnitsModule` demands; empty for a kind whose results `KindModule.finish` writes alone.
+    parts
+        Module that has what `PartsModule` demands; empty for a kind whose results one process makes alone.
     row_target, row_template
         Another target, of converters that make such a result of one row by itself, and where those results lie; empty
         where `target` alone ends in the kind.
@@ -76,6 +79,7 @@ class Kind:
     libraries: tuple[str, ...] = ()
     checked_by: tuple[str, ...] = ()
     units: str = ""
+    parts: str = ""
     row_target: str = ""
     row_template: str = ""
     last_file: str = ""
@@ -88,6 +92,10 @@ class Kind:
     def load_units(self) -> UnitsModule:
         """How results of the kind are written unit by unit, imported when first asked for."""
         return cast(UnitsModule, importlib.import_module(self.units))
+
+    def load_parts(self) -> PartsModule:
+        """How several processes share one result of the kind, imported when first asked for."""
+        return cast(PartsModule, importlib.import_module(self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +158,26 @@ class Work:
     plan: str
     task: Mapping[str, Any]
     done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What writing a result comes to, by its plan alone.
+
+    Attributes
+    ----------
+    units, files
+        Units of all stages, and files of the finished result.
+    nbytes
+        Bytes of the arrays from raw files, uncompressed.
+    memory
+        Bytes of memory that one process needs, at most.
+    """
+
+    units: int
+    files: int
+    nbytes: int
+    memory: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +244,10 @@ class UnitsModule(Protocol):
         """Make the staging folder, or continue with what an interrupted run left; None: there is nothing to run."""
         ...
 
+    def estimate(self, plan: Plan) -> Estimate:
+        """What writing the result comes to."""
+        ...
+
     def list_pending(self, work: Work, parts: int) -> Sequence[Batch]:
         """The missing units of the first stage that is not whole; empty when all are done.
 
@@ -233,6 +265,33 @@ class UnitsModule(Protocol):
         OSError
             The machine failed, or the staging folder is another one by now.
         """
+        ...
+
+
+class PartsModule(Protocol):
+    """One result by several processes that do not talk: they agree by what follows from the plan alone.
+
+    What they see of each other may be late; only what cannot be done twice (an exclusive name, a rename) decides.
+    """
+
+    def is_finished(self, request: Request) -> bool:
+        """Whether the result lies there as it would be written."""
+        ...
+
+    def join(self, request: Request) -> Work | None:
+        """Go on in the staging folder of this plan, together with others; None: it is not there."""
+        ...
+
+    def begin(self, request: Request) -> Work | None:
+        """Make that folder, whole and at once; one process at a time. None: nothing is left for units."""
+        ...
+
+    def list_share(self, work: Work, part: RunPart) -> Sequence[Batch]:
+        """The missing units of the first stage that are this part's."""
+        ...
+
+    def count_units(self, work: Work) -> tuple[int, int]:
+        """Units of the first stage that are missing, and all of them."""
         ...
 
 

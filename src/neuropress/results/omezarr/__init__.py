@@ -25,6 +25,7 @@ KIND = Kind(
     package="neuropress.results.omezarr.volume",
     libraries=("numcodecs",),
     units="neuropress.results.omezarr.units",
+    parts="neuropress.results.omezarr.parts",
     last_file="zarr.json",
     staged_bytes=3 * 2**30,  # a batch: 8 slabs of 256 MiB that hardly shrink, and the levels above
 )

@@ -10,10 +10,11 @@ from itertools import groupby
 from typing import Any
 
 import numpy as np
+from numcodecs import Blosc  # type: ignore[import-untyped]
 
 from ...model.receipt import block_digest
-from .layout import Box, Layout, Pass, list_tiles
-from .pyramid import Axes, halve_block, halve_extent
+from .layout import Box, Layout, Level, Pass, list_tiles
+from .pyramid import halve_block, halve_extent
 from .shards import Shard, encode_chunk
 from .staging import Digests, Staging
 
@@ -27,7 +28,7 @@ BAND_BYTES = 1 << 20
 
 @dataclass(slots=True)
 class _Slab:
-    """A slab of a level that fills up from the level before; `data` is (z, y, x) or as the array's axes."""
+    """A slab of a level that fills up from the level before, `filled` voxels of it."""
 
     data: np.ndarray
     box: Box
@@ -44,6 +45,8 @@ class Block:
         Geometry, the pass, and the first and the last of its units.
     staging
         Where unfinished shards lie, and where they go.
+    codec
+        What packs its chunks.
     pool
         Where hashing, halving and compression run.
     """
@@ -53,17 +56,18 @@ class Block:
     corner: tuple[int, ...]
     last: tuple[int, ...]
     staging: Staging
+    codec: Blosc
     pool: Executor
     _shards: dict[tuple[int, ...], Shard] = field(default_factory=dict)
     _filling: dict[int, _Slab] = field(default_factory=dict)
     _digests: dict[tuple[int, tuple[int, ...]], list[Future[bytes]]] = field(default_factory=dict)
 
-    def list_slabs(self) -> Iterator[Box]:
-        """What is to be fed, in this order."""
+    def list_slabs(self, *, whole: bool) -> Iterator[Box]:
+        """What is to be fed, in this order: a tile's depth and rows at a time, or all rows. The bytes are the same."""
         box = self.layout.get_box(self.stage.first, self.stage, self.corner, self.last)
-        depth = self.layout.levels[self.stage.first].chunk[-3:-2]
-        extent = [s.stop - s.start for s in box]
-        return list_tiles(box, (*extent[: len(extent) - 2 - len(depth)], *depth, *extent[-2:]))
+        *outer, rows, _ = self.layout.levels[self.stage.first].tile
+        height, width = (s.stop - s.start for s in box[-2:])
+        return list_tiles(box, (*outer, height if whole else rows, width))
 
     def feed_slab(self, data: np.ndarray, slab: Box) -> int:
         """Take the next slab. Returns its bytes; the caller should keep no reference to it."""
@@ -71,8 +75,7 @@ class Block:
 
     def finish(self) -> dict[tuple[int, ...], Digests]:
         """Give all shards their names; on return they are durable. Place of a unit -> its digests."""
-        for shard in self._shards.values():
-            shard.finish()
+        list(self.pool.map(Shard.finish, self._shards.values()))
         self.staging.keep_shards(list(self._shards.values()))
         by_unit: dict[tuple[int, ...], Digests] = {}
         for (level, unit), digests in self._digests.items():
@@ -81,17 +84,17 @@ class Block:
 
     def _feed_level(self, number: int, data: np.ndarray, slab: Box) -> int:
         """Take a whole slab of a level: hash it, halve it into the next level's slab, store its chunks."""
-        new = number > self.stage.first or number == 0
+        new = number in self.stage.written
         tasks: list[Future[Any]] = self._hash_tiles(number, data, slab) if new else []
         child = None
         if number < self.stage.last:
             child = self._get_child(number, slab, data.dtype)
-            tasks += self._halve_slab(self.layout.levels[number].halves, _view_space(data), child)
+            tasks += self._halve_slab(self.layout.levels[number], data, slab, child)
         if new:
             self._store_chunks(number, data, slab)
         for task in tasks:
             task.result()
-        if child is not None and child.filled == len(_view_space(child.data)):
+        if child is not None and child.filled == child.data.size:
             del self._filling[number + 1]
             self._feed_level(number + 1, child.data, child.box)
         return data.nbytes
@@ -119,14 +122,20 @@ class Block:
             self._filling[below] = _Slab(np.empty([s.stop - s.start for s in box], dtype), box)
         return self._filling[below]
 
-    def _halve_slab(self, axes: Axes, source: np.ndarray, child: _Slab) -> list[Future[None]]:
-        """Start the tasks that put the mean of `source` into its place in the child."""
-        depth = halve_extent(source.shape[0]) if axes[0] else source.shape[0]
-        target = _view_space(child.data)[child.filled : child.filled + depth]
-        child.filled += depth
+    def _halve_slab(self, level: Level, data: np.ndarray, slab: Box, child: _Slab) -> list[Future[None]]:
+        """Start the tasks that put what a level's slab is reduced to into its place in the child."""
+        source = _view_space(data)
+        target = _view_space(child.data)
+        for number, halved in zip((-3, -2), level.halves, strict=False):
+            if len(slab) + number >= 0:
+                start = slab[number].start // (2 if halved else 1) - child.box[number].start
+                extent = source.shape[number]
+                place = slice(start, start + (halve_extent(extent) if halved else extent))
+                target = target[place] if number == -3 else target[:, place]
+        child.filled += target.size
         rows = max(1, BAND_BYTES // source[0, 0].nbytes // 4) * 2
         starts = range(0, source.shape[1], rows)
-        return [self.pool.submit(_halve_band, source, target, axes, y, rows) for y in starts]
+        return [self.pool.submit(_halve_band, source, target, level, y, rows) for y in starts]
 
     def _store_chunks(self, number: int, data: np.ndarray, slab: Box) -> None:
         """Compress a slab's chunks in the pool and append them to their shards in a fixed order."""
@@ -145,9 +154,9 @@ class Block:
             shard = self._get_shard(number, coordinate)
             for box in list_tiles(part, level.chunk):
                 position = tuple(s.start % n // c for s, n, c in zip(box, level.shard, level.chunk, strict=True))
-                waiting.append(
-                    (shard, position, self.pool.submit(encode_chunk, data[_shift_box(box, slab)], level.chunk))
-                )
+                part_data = data[_shift_box(box, slab)]
+                packed = self.pool.submit(encode_chunk, part_data, level.chunk, self.codec)
+                waiting.append((shard, position, packed))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft()
         yield from waiting
@@ -156,15 +165,16 @@ class Block:
         key = (number, *coordinate)
         if key not in self._shards:
             level = self.layout.levels[number]
-            self._shards[key] = Shard(number, level, coordinate, self.staging.make_temporary())
+            self._shards[key] = Shard(level, coordinate, self.staging.make_temporary())
         return self._shards[key]
 
 
-def _halve_band(source: np.ndarray, target: np.ndarray, axes: Axes, first: int, rows: int) -> None:
+def _halve_band(source: np.ndarray, target: np.ndarray, level: Level, first: int, rows: int) -> None:
     """Halve the rows from `first` on, two planes at a time."""
+    axes = level.halves
     y = first // 2 if axes[1] else first
     for z in range(0, source.shape[0], 2):
-        band = halve_block(source[z : z + 2, first : first + rows], axes)
+        band = halve_block(source[z : z + 2, first : first + rows], axes, level.reduction)
         at = z // 2 if axes[0] else z
         target[at : at + band.shape[0], y : y + band.shape[1]] = band
 

@@ -23,14 +23,16 @@ and later two machines, agree without talking, and no table cell changes it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
-from .pyramid import Axes, halve_extent
+from .pyramid import Axes, Reduction, halve_extent
 
 SLAB_BYTES = 256 << 20
+TILE_VOXELS = 1 << 22
+"""Of what is fed and digested at a time, for each unit that it lies in."""
 SHARD_CHUNKS = 8
 CHUNKS = ((4, 256), (16, 128), (64, 64))
 PAGE_CHUNK = 512
@@ -45,7 +47,7 @@ class Level:
     """One array of the pyramid.
 
     `shrink` is the factor to level 0 along each axis; `halves` the axes (z, y, x) that
-    the step to the next level halves.
+    the step to the next level halves, `reduction` how. `name` is its path in the volume.
     """
 
     shape: tuple[int, ...]
@@ -53,12 +55,13 @@ class Level:
     shard: tuple[int, ...]
     shrink: tuple[int, ...]
     halves: Axes = (False, False, False)
+    name: str = ""
+    reduction: Reduction = "mean"
 
     @property
     def tile(self) -> tuple[int, ...]:
-        """Extent of the boxes that the level's digest is taken over: a shard, one chunk deep."""
-        depth = (self.chunk[-3],) if len(self.shape) > 2 else ()
-        return (*self.shard[: -2 - len(depth)], *depth, *self.shard[-2:])
+        """Extent of the boxes that are fed and digested; see `choose_tile`."""
+        return choose_tile(self.chunk, self.shard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +69,35 @@ class Pass:
     """Levels `first` + 1 to `last` are made from level `first`, unit by unit.
 
     `unit` is a unit's extent in voxels of level `first`, `group` that of the units that are
-    read together. The first pass writes level 0 too.
+    read together. The first pass of a pyramid reads the raw file and writes its level 0 too.
     """
 
     first: int
     last: int
     unit: tuple[int, ...]
     group: tuple[int, ...]
+    reads_raw: bool = False
+
+    @property
+    def written(self) -> range:
+        """Numbers of the levels that it writes."""
+        return range(self.first if self.reads_raw else self.first + 1, self.last + 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Geometry of a whole volume; see the module's text for the rules."""
+    """Geometry of a whole volume; see the module's text for the rules.
+
+    Levels are numbered through all pyramids: those of the image, then those of each of its labels.
+    """
 
     levels: tuple[Level, ...]
     passes: tuple[Pass, ...]
+
+    def list_pyramids(self) -> list[range]:
+        """Numbers of the levels of each pyramid."""
+        starts = [stage.first for stage in self.passes if stage.reads_raw]
+        return [range(a, b) for a, b in zip(starts, [*starts[1:], len(self.levels)], strict=True)]
 
     def get_box(self, level: int, stage: Pass, corner: Sequence[int], last: Sequence[int] | None = None) -> Box:
         """The box of a unit, or of all units from one to the `last`, in a level of its pass; `corner` counts units."""
@@ -104,7 +121,9 @@ class Layout:
         return product(*map(range, self.get_grid(stage)))
 
 
-def arrange_layout(shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = ()) -> Layout:
+def arrange_layout(
+    shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = (), image: Layout | None = None
+) -> Layout:
     """Geometry for a volume.
 
     Parameters
@@ -117,12 +136,19 @@ def arrange_layout(shape: tuple[int, ...], itemsize: int, space: int, spacing: S
         3 where the last axes are z, y, x; 2 where there is no z.
     spacing
         Voxel size along those axes in one unit; empty where it is not known: taken as equal.
+    image
+        Of labels, the layout of their image: they have chunks like its own and, as NGFF demands, as many levels, each
+        halved along the same axes.
     """
     size = (*(1.0,) * (len(shape) - space), *(spacing or (1.0,) * space))
     chunk = _choose_chunk(shape, itemsize, space)
+    if image is not None:
+        chunk = (*(1,) * (len(shape) - space), *image.levels[0].chunk[-space:])
     shapes, steps, shrinks = [shape], list[Axes](), [(1,) * len(shape)]
     while True:
         axes = _choose_halved_axes(shapes[-1], chunk, space, [s * f for s, f in zip(size, shrinks[-1], strict=True)])
+        if image is not None:
+            axes = image.levels[len(steps)].halves
         if not any(axes):
             break
         flags = (*(False,) * (len(shape) - space), *axes[3 - space :])
@@ -139,8 +165,27 @@ def arrange_layout(shape: tuple[int, ...], itemsize: int, space: int, spacing: S
         for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True):
             own = b // f if b < whole else -(-n // c) * c  # what one unit has of this level: whole chunks
             shard.append(min(SHARD_CHUNKS * c, own))
-        levels.append(Level(extent, chunk, tuple(shard), shrink, axes))
+        levels.append(Level(extent, chunk, tuple(shard), shrink, axes, str(i)))
     return Layout(tuple(levels), tuple(passes))
+
+
+def add_labels(image: Layout, labels: Mapping[str, Layout]) -> Layout:
+    """One layout of an image and of its labels, whose groups (``labels/nuclei``) are the keys."""
+    levels, passes = list(image.levels), list(image.passes)
+    for group, layout in labels.items():
+        first = len(levels)
+        levels += [replace(level, name=f"{group}/{level.name}", reduction="mode") for level in layout.levels]
+        passes += [replace(stage, first=stage.first + first, last=stage.last + first) for stage in layout.passes]
+    return Layout(tuple(levels), tuple(passes))
+
+
+def choose_tile(chunk: Sequence[int], shard: Sequence[int]) -> tuple[int, ...]:
+    """A shard's width, a chunk's depth, and as many rows of chunks as `TILE_VOXELS` allow, a power of two."""
+    depth = (chunk[-3],) if len(chunk) > 2 else ()
+    rows = chunk[-2]
+    while 2 * rows <= shard[-2] and 2 * rows * prod(depth) * shard[-1] <= TILE_VOXELS:
+        rows *= 2
+    return (*shard[: -2 - len(depth)], *depth, rows, shard[-1])
 
 
 def _choose_chunk(shape: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
@@ -184,7 +229,8 @@ def _arrange_passes(
             if any(n is not None and n < 0 for n in after):
                 break
             left, last = after, last + 1
-        passes.append(Pass(first, last, unit, _choose_group(shapes[first], chunk, itemsize, space)))
+        group = _choose_group(shapes[first], chunk, itemsize, space)
+        passes.append(Pass(first, last, unit, group, reads_raw=not passes))
         first = last
     return passes
 

@@ -8,6 +8,7 @@ from math import prod
 from ...model.finding import Finding, finding
 from ...storage.remote import ResultPath
 from . import guard, stored
+from .metadata import LABELS
 
 SHOWN = 5
 
@@ -23,6 +24,9 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
         ``result.unsafe`` or ``result.unreadable``.
     """
     strays = set(guard.check_store(path)) - {guard.NAME}
+    groups = stored.list_image_groups(path)
+    if len(groups) > 1:
+        strays -= {f"{group}/{guard.NAME}" for group in (LABELS, *groups)}
     for name in stored.read_level_names(path):
         level = stored.StoredLevel(path, name)
         held = {file for file in strays if level.has_file(file)}

@@ -15,14 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from ...model.plan import Field
+from ...model.plan import Field, Node
 from ...model.provenance import Provenance
 from .layout import Layout, Level
 from .shards import make_codecs
 
 NGFF = "0.5"
 OURS = "neuropress/"
+LABELS = "labels"
 SCALE = "coordinateTransformations"
+METHODS = {
+    "mean": "mean of 2 voxels along each halved axis; integers exact, rounded half to even",
+    "mode": "most frequent of 2 voxels along each halved axis; of several the smallest that is not 0",
+}
+ZSTD_LEVEL = "zstd_level"
+"""Field of our own, where a dataset names another level than the usual one."""
 
 
 def expand_paths(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,12 +81,12 @@ def find_values(attributes: Mapping[str, Any], names: Collection[str]) -> dict[s
     return found
 
 
-def make_array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) -> str:
+def make_array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str], zstd_level: int) -> str:
     """``zarr.json`` of one level."""
     index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
     sharding = {
         "chunk_shape": level.chunk,
-        "codecs": make_codecs(dtype),
+        "codecs": make_codecs(dtype, zstd_level),
         "index_codecs": index,
         "index_location": "end",
     }
@@ -99,16 +106,26 @@ def make_array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str]) ->
     )
 
 
-def make_ome_attribute(fields: Mapping[str, Field], layout: Layout) -> dict[str, Any]:
-    """The ``ome`` attribute: the image's metadata."""
+def make_ome_attributes(nodes: Sequence[Node], layout: Layout) -> dict[str, dict[str, Any]]:
+    """The ``ome`` attribute of every group by its path: ``""`` is the image, then ``labels`` and each of them."""
+    made = {}
+    for node, numbers in zip(nodes, layout.list_pyramids(), strict=True):
+        made[node.path.strip("/")] = _make_ome_attribute(node.fields, [layout.levels[number] for number in numbers])
+    names = [group.removeprefix(f"{LABELS}/") for group in made if group]
+    return made | ({LABELS: {"version": NGFF, "labels": names}} if names else {})
+
+
+def _make_ome_attribute(fields: Mapping[str, Field], levels: Sequence[Level]) -> dict[str, Any]:
     planned = get_ome_fields(fields)
     image = planned["multiscales"][0]
-    scale = image["datasets"][0][SCALE][0]["scale"]
+    transforms = image["datasets"][0][SCALE]
+    scale = transforms[0]["scale"]
+    shift = transforms[1]["translation"] if len(transforms) > 1 else [0.0] * len(scale)
     image = {
         **image,
-        "datasets": [_make_dataset(i, level, scale) for i, level in enumerate(layout.levels)],
-        "type": "mean",
-        "metadata": {"description": "mean of 2 voxels along each halved axis; integers exact, rounded half to even"},
+        "datasets": [_make_dataset(level, scale, shift) for level in levels],
+        "type": levels[0].reduction,
+        "metadata": {"description": METHODS[levels[0].reduction]},
     }
     return {"version": NGFF, **planned, "multiscales": [image]}
 
@@ -118,20 +135,24 @@ def to_plain_json(data: Any) -> Any:
     return json.loads(json.dumps(data))
 
 
-def make_root_json(fields: Mapping[str, Field], layout: Layout, provenance: Provenance) -> str:
-    """``zarr.json`` of the root: the image's metadata and our provenance."""
-    ours = {**provenance.sections(), **get_own_fields(fields)}
-    attributes = {"ome": make_ome_attribute(fields, layout), "neuropress": ours}
-    return _dump_json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+def make_group_texts(nodes: Sequence[Node], layout: Layout, provenance: Provenance) -> dict[str, str]:
+    """``zarr.json`` of each group by its path, the root's last: it has our provenance too."""
+    ours = {**provenance.sections(), **get_own_fields(nodes[0].fields)}
+    texts = {}
+    for group, ome in sorted(make_ome_attributes(nodes, layout).items(), reverse=True):
+        attributes = {"ome": ome} if group else {"ome": ome, "neuropress": ours}
+        texts[group] = _dump_json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+    return texts
 
 
-def _make_dataset(number: int, level: Level, scale: Sequence[float]) -> dict[str, Any]:
-    """Scale, and the shift of half a voxel that a mean over voxels brings: (factor - 1) / 2 voxels of level 0."""
+def _make_dataset(level: Level, scale: Sequence[float], shift: Sequence[float]) -> dict[str, Any]:
+    """Scale, and the shift of half a voxel that voxels over others bring: (factor - 1) / 2 voxels of level 0."""
     exact = [Decimal(repr(float(s))) for s in scale]
+    begin = [Decimal(repr(float(s))) for s in shift]
     larger = [float(s * f) for s, f in zip(exact, level.shrink, strict=True)]
-    moved = [float(s * (f - 1) / 2) for s, f in zip(exact, level.shrink, strict=True)]
+    moved = [float(b + s * (f - 1) / 2) for b, s, f in zip(begin, exact, level.shrink, strict=True)]
     transforms = [{"type": "scale", "scale": larger}, {"type": "translation", "translation": moved}]
-    return {"path": str(number), SCALE: transforms}
+    return {"path": level.name.rpartition("/")[2], SCALE: transforms}
 
 
 def _dump_json(data: Any) -> str:

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import google_crc32c
 import numpy as np
-from numcodecs import Blosc, Zstd  # type: ignore[import-untyped]
+from numcodecs import Blosc  # type: ignore[import-untyped]
 
 from ...model.source import Stamp
 from ...storage.parallel import run_all
@@ -25,25 +25,39 @@ from .. import durable
 from .layout import Level
 
 MISSING = 2**64 - 1
-ZSTD_LEVEL = 3
+TABLE_BYTES = 128 << 10
+"""Of what is packed, for one entropy table of zstd."""
 UPLOADS = 4
 """Shards that one worker sends at the same time."""
 
 
-def make_codecs(dtype: np.dtype[Any]) -> list[dict[str, Any]]:
-    """Codecs of one chunk: zstd for 8-bit data, blosc with zstd and byte shuffle for wider.
+def make_blosc(dtype: np.dtype[Any], level: int) -> Blosc:
+    """Zstd in blocks, with byte shuffle for wider data than 8 bits.
 
-    CRC-32C after them lets every reader notice a damaged chunk.
+    Within a block zstd has one entropy table for 128 KiB. Wider data are cut so that each byte of the elements fills
+    whole tables by itself (16 bits of photon noise: 2.4 % smaller and 1.7 times as fast as in blosc's own blocks);
+    8 bits in halves of that, so that the tables follow what a tissue is locally (0.5 % smaller, 15 % slower).
     """
-    if dtype.itemsize == 1:
-        packed = {"name": "zstd", "configuration": {"level": ZSTD_LEVEL, "checksum": False}}
-        return [{"name": "bytes"}, packed, {"name": "crc32c"}]
-    blosc = {"cname": "zstd", "clevel": ZSTD_LEVEL, "shuffle": "shuffle", "typesize": dtype.itemsize, "blocksize": 0}
+    size = dtype.itemsize
+    block = TABLE_BYTES // 2 if size == 1 else TABLE_BYTES * size
+    shuffle = Blosc.NOSHUFFLE if size == 1 else Blosc.SHUFFLE
+    return Blosc(cname="zstd", clevel=level, shuffle=shuffle, blocksize=block, typesize=size)
+
+
+def make_codecs(dtype: np.dtype[Any], level: int) -> list[dict[str, Any]]:
+    """Codecs of one chunk; CRC-32C after the others lets every reader notice a damaged chunk."""
+    packed = make_blosc(dtype, level)
+    shuffle = "noshuffle" if packed.shuffle == Blosc.NOSHUFFLE else "shuffle"
+    blosc = {"cname": "zstd", "clevel": level, "shuffle": shuffle, "typesize": dtype.itemsize}
     little = {"name": "bytes", "configuration": {"endian": "little"}}
-    return [little, {"name": "blosc", "configuration": blosc}, {"name": "crc32c"}]
+    return [
+        little if dtype.itemsize > 1 else {"name": "bytes"},
+        {"name": "blosc", "configuration": {**blosc, "blocksize": packed.blocksize}},
+        {"name": "crc32c"},
+    ]
 
 
-def encode_chunk(data: np.ndarray, chunk: Sequence[int]) -> list[bytes]:
+def encode_chunk(data: np.ndarray, chunk: Sequence[int], codec: Blosc) -> list[bytes]:
     """One chunk as `make_codecs` says, in parts to be written one after the other.
 
     `data` may be smaller than the chunk at the array's far edges; the rest is zero.
@@ -54,18 +68,15 @@ def encode_chunk(data: np.ndarray, chunk: Sequence[int]) -> list[bytes]:
     else:
         padded = np.zeros(tuple(chunk), little)
         padded[tuple(slice(0, n) for n in data.shape)] = data
-    if data.dtype.itemsize == 1:
-        packed = Zstd(level=ZSTD_LEVEL).encode(padded)
-    else:
-        packed = Blosc(cname="zstd", clevel=ZSTD_LEVEL, shuffle=Blosc.SHUFFLE).encode(padded)
-    return [packed, google_crc32c.value(bytes(packed)).to_bytes(4, "little")]
+    packed = codec.encode(padded)
+    return [packed, google_crc32c.value(packed).to_bytes(4, "little")]
 
 
 class Shard:
     """One shard that is being written into an empty `temporary` file."""
 
-    def __init__(self, number: int, level: Level, coordinate: Sequence[int], temporary: Path) -> None:
-        self.name = "/".join((str(number), "c", *map(str, coordinate)))
+    def __init__(self, level: Level, coordinate: Sequence[int], temporary: Path) -> None:
+        self.name = "/".join((level.name, "c", *map(str, coordinate)))
         self.temporary = temporary
         self._grid = tuple(s // c for s, c in zip(level.shard, level.chunk, strict=True))
         self._index = np.full((*self._grid, 2), MISSING, "<u8")

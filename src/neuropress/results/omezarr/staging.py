@@ -18,7 +18,7 @@ import json
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from uuid import uuid4
 
@@ -29,7 +29,7 @@ from ...model.source import Stamp
 from ...storage.remote import BucketPath, ResultPath
 from .. import durable
 from . import guard
-from .layout import Box, Layout, Level, Pass, list_tiles
+from .layout import Box, Layout, Level, list_tiles
 from .shards import Shard, rename_shards, upload_shards
 
 PREFIX = "units-"
@@ -113,14 +113,27 @@ class Staging:
             self._bucket.delete_files([guard.NAME])
         self._bucket.delete_files(sorted(strays - {guard.NAME}))
 
+    def is_begun(self) -> bool:
+        """Whether the folder is there, of this plan, with the metadata of all levels."""
+        if any(place.is_symlink() or not place.is_dir() for place in (self.folder, self._own)):
+            return False
+        return all(_is_file(self.folder / level.name / guard.NAME) for level in self._layout.levels)
+
     def write_level(self, number: int, text: str) -> None:
         """Write the metadata of a level."""
-        name = f"{number}/{guard.NAME}"
+        level = self._layout.levels[number].name
+        name = f"{level}/{guard.NAME}"
         if self._bucket:
             (self._bucket / name).write_bytes(text.encode("ascii"))
             return
-        (self.folder / str(number)).mkdir(exist_ok=True)
-        durable.write_text(self.folder / name, text)
+        (self.folder / level).mkdir(parents=True, exist_ok=True)
+        self.write_text(name, text)
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a small file of the volume, as others may do at the same time. Raises `FileNotFoundError`."""
+        temporary = self.make_temporary()
+        temporary.write_text(text, "ascii", newline="")
+        durable.rename_durably(temporary, self.folder / name)
 
     def keep_shards(self, shards: Sequence[Shard]) -> None:
         """Give finished shards their names; on return they are durable. Raises `OSError`."""
@@ -195,7 +208,7 @@ class Staging:
         stage = self._layout.passes[index]
         digests = {int(level): texts for level, texts in entry["digests"].items()}
         known = index >= 0 and all(0 <= n < m for n, m in zip(corner, self._layout.get_grid(stage), strict=True))
-        if not known or set(digests) != set(list_levels(index, stage)):
+        if not known or set(digests) != set(stage.written):
             raise ValueError("a unit that the plan does not have")
         for number, texts in digests.items():
             boxes = list_tiles(self._layout.get_box(number, stage, corner), self._layout.levels[number].tile)
@@ -215,9 +228,9 @@ class Staging:
     def _list_unit_shards(self, key: UnitKey) -> Iterator[str]:
         """Every shard that a unit owns, at any level."""
         stage = self._layout.passes[key[0]]
-        for number in list_levels(key[0], stage):
+        for number in stage.written:
             box = self._layout.get_box(number, stage, key[1])
-            yield from _list_shards(number, self._layout.levels[number], box)
+            yield from _list_shards(self._layout.levels[number], box)
 
     def check_finished(self) -> dict[UnitKey, Digests]:
         """All units with their digests; nothing else lies in the bucket.
@@ -271,21 +284,17 @@ def is_whole(folder: ResultPath, layout: Layout) -> bool:
 
 def _list_own_files(layout: Layout) -> Iterator[str]:
     """Every file that a volume consists of, and the temporary ones beside its metadata, by its path in the folder."""
-    for place in ("", *(f"{number}/" for number in range(len(layout.levels)))):
+    nodes = {f"{place}/" for level in layout.levels for place in (level.name, *PurePosixPath(level.name).parents)}
+    for place in ("", *sorted(nodes - {"./"})):
         yield from (f"{place}zarr.json", f"{place}zarr.json{TEMPORARY}")
-    for number, level in enumerate(layout.levels):
-        yield from _list_shards(number, level, tuple(slice(0, n) for n in level.shape))
+    for level in layout.levels:
+        yield from _list_shards(level, tuple(slice(0, n) for n in level.shape))
 
 
-def _list_shards(number: int, level: Level, box: Box) -> Iterator[str]:
+def _list_shards(level: Level, box: Box) -> Iterator[str]:
     """Shards of a level that hold a box."""
     for tile in list_tiles(box, level.shard):
-        yield "/".join((str(number), "c", *(str(s.start // n) for s, n in zip(tile, level.shard, strict=True))))
-
-
-def list_levels(index: int, stage: Pass) -> range:
-    """Levels that a pass writes: the first of them level 0 too."""
-    return range(stage.first + (1 if index else 0), stage.last + 1)
+        yield "/".join((level.name, "c", *(str(s.start // n) for s, n in zip(tile, level.shard, strict=True))))
 
 
 def collect_level_digests(layout: Layout, done: Mapping[UnitKey, Digests], number: int) -> list[bytes]:

@@ -19,6 +19,8 @@ from ...model.finding import Problem, problem
 from ...model.receipt import block_digest, blocks, check_blocks, root_digest
 from ...storage.remote import ResultPath
 from . import guard
+from .layout import choose_tile
+from .metadata import LABELS
 from .remote import BucketStore, get_failure, make_store
 
 UNREADABLE = (
@@ -78,10 +80,8 @@ class StoredLevel:
 
     @property
     def tile(self) -> tuple[int, ...]:
-        """Extent of the boxes that its digest is taken over: a shard, one chunk deep (see `layout.Level.tile`)."""
-        shard = self.shard
-        depth = self._array.chunks[-3:-2]
-        return (*shard[: len(shard) - 2 - len(depth)], *depth, *shard[-2:])
+        """Extent of the boxes that its digest is taken over."""
+        return choose_tile(self.chunks, self.shard)
 
     def __getitem__(self, selection: tuple[slice, ...]) -> np.ndarray:
         try:
@@ -102,7 +102,8 @@ class StoredLevel:
         Names and attributes of its own, which no digest covers, and chunks that cost more to count than to read.
         """
         with guard.translate_errors(self._root, f"/{self._name}"):
-            axes = [axis["name"] for axis in read_attributes(self._root)["ome"]["multiscales"][0]["axes"]]
+            group = self._name.rpartition("/")[0]
+            axes = [axis["name"] for axis in read_attributes(self._root, group)["ome"]["multiscales"][0]["axes"]]
             node = guard.read_node(self._root / self._name / guard.NAME)
             if node.get("attributes") != {} or node.get("dimension_names") != axes:
                 raise ValueError(f"{self._name}/{guard.NAME} has other attributes or axes than were written")
@@ -111,9 +112,11 @@ class StoredLevel:
 
     def has_file(self, file: str) -> bool:
         """Whether a file of the result is this level's metadata or one of its shards."""
-        place, *parts = file.split("/")
-        if place != self._name or parts == [guard.NAME]:
-            return place == self._name
+        if not file.startswith(f"{self._name}/"):
+            return False
+        parts = file.removeprefix(f"{self._name}/").split("/")
+        if parts == [guard.NAME]:
+            return True
         at = [int(part) for part in parts[1:] if part.isdecimal() and len(part) < 20]
         if len(at) != len(self.grid) or any(n >= m for n, m in zip(at, self.grid, strict=True)):
             return False
@@ -146,34 +149,55 @@ class StoredLevel:
         return problem("result.unreadable", message, file=str(self._root), array=f"/{self._name}", index=corner or None)
 
 
-def read_attributes(path: ResultPath) -> Mapping[str, Any]:
-    """The root's attributes.
+def read_attributes(path: ResultPath, group: str = "") -> Mapping[str, Any]:
+    """The attributes of the root, or of a group in it.
 
     Raises
     ------
     Problem
         ``result.unreadable``.
     """
+    name = f"{group}/{guard.NAME}" if group else guard.NAME
     try:
         with guard.translate_errors(path):
-            attributes = guard.read_node(path / guard.NAME)["attributes"]
+            attributes = guard.read_node(path / name)["attributes"]
             if not isinstance(attributes, dict):
                 raise ValueError("its attributes are no object")
     except Problem as bad:
         if bad.finding.id == "result.unsafe":
             raise
         why = bad.finding.message.partition(": ")[2]
-        raise problem("result.unreadable", f"{path.name} has no readable zarr.json: {why}", file=str(path)) from bad
+        raise problem("result.unreadable", f"{path.name} has no readable {name}: {why}", file=str(path)) from bad
     return attributes
 
 
-def read_level_names(path: ResultPath) -> list[str]:
-    """Paths of the levels, level 0 first. Raises `Problem` (``result.unreadable``, ``result.unsafe``)."""
+def list_image_groups(path: ResultPath) -> list[str]:
+    """The image (``""``) and those of its labels that are listed. Raises `Problem`, as `read_level_names` does."""
+    if not (path / LABELS / guard.NAME).is_file():
+        return [""]
     with guard.translate_errors(path):
-        levels = read_attributes(path)["ome"]["multiscales"][0]["datasets"]
-        if len(levels) > budget.ZARR_NODES:
-            raise ValueError(f"it lists {len(levels)} levels, more than {budget.ZARR_NODES}")
-        names = [guard.check_path("multiscales", level["path"]) for level in levels]
-        if len(set(names)) < len(names):  # each would be read and compared again
+        names = read_attributes(path, LABELS)["ome"]["labels"]
+        if not isinstance(names, list) or len(names) > budget.ZARR_NODES or len(set(names)) < len(names):
+            raise ValueError(f"{LABELS}/{guard.NAME} lists no labels, or too many, or some twice")
+        return ["", *(f"{LABELS}/{guard.check_path(LABELS, name)}" for name in names)]
+
+
+def read_level_names(path: ResultPath) -> list[str]:
+    """Paths of the levels of the image, level 0 first, and of its labels.
+
+    Raises
+    ------
+    Problem
+        ``result.unreadable``, ``result.unsafe``.
+    """
+    found: list[str] = []
+    with guard.translate_errors(path):
+        for group in list_image_groups(path):
+            levels = read_attributes(path, group)["ome"]["multiscales"][0]["datasets"]
+            if len(levels) > budget.ZARR_NODES:
+                raise ValueError(f"it lists {len(levels)} levels, more than {budget.ZARR_NODES}")
+            names = [guard.check_path("multiscales", level["path"]) for level in levels]
+            found += [f"{group}/{name}" if group else name for name in names]
+        if len(set(found)) < len(found):  # each would be read and compared again
             raise ValueError("it lists a level twice")
-        return names
+        return found

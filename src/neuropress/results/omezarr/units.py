@@ -8,93 +8,143 @@ of the pass before.
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
+from math import prod
 from pathlib import Path
 
 import numpy as np
 
 from ...model.finding import Finding, Problem, finding
 from ...model.plan import ArraySpec, Node, Plan, digest
+from ...model.profile import ZSTD_LEVEL
 from ...model.progress import Progress, no_progress
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
 from ...model.serial import from_json, to_json
 from ...readers.raw import RawArrays
+from ...storage.parallel import count_cores
 from ...storage.remote import BucketPath, ResultPath
-from .. import Batch, Request, Seal, Work, durable
+from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .blocks import Block, Read
-from .layout import Box, Layout, arrange_layout, count_voxels
+from .layout import Box, Layout, Pass, add_labels, arrange_layout, count_voxels
+from .shards import make_blosc
 from .staging import Staging, UnitKey, clear_closed, format_unit_name, is_whole, parse_unit_name
 
 LEVEL0 = "0"
 
-METADATA = "/zarr.json ome"
-"""Name of the digest of the `ome` attribute among the derived ones."""
+METADATA = "zarr.json ome"
+"""Name of the digest of a group's `ome` attribute among the derived ones, below the group's path."""
+
+PROCESS_BYTES = 160_000_000
+"""Memory of a process that has no pixels."""
 
 READ_VOXELS = 1 << 20
 """What is read of whole pages at a time, where they are cut up for several rows of units."""
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
-    """Level 0 with what follows from it: the geometry of everything."""
+class Source:
+    """Level 0 of the image, or of labels: its group in the volume (``""``, ``labels/nuclei``), and its axes."""
 
+    group: str
     spec: ArraySpec
     names: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """As plans and receipts name the array (``/0``, ``/labels/nuclei/0``)."""
+        return f"/{self.group}/{LEVEL0}" if self.group else f"/{LEVEL0}"
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """The image's level 0 and those of its labels with what follows from them: the geometry of everything."""
+
+    sources: tuple[Source, ...]
     stated: tuple[float, ...]
+    zstd_level: int
     layout: Layout
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Volume:
-        """The volume of a plan's one node."""
-        (node,) = plan.nodes
-        image = metadata.get_ome_fields(node.fields)["multiscales"][0]
-        names = [axis["name"] for axis in image["axes"]]
-        return cls._arrange(node.arrays[LEVEL0], names, metadata.get_own_fields(node.fields).get("stated_spacing", ()))
+        """The volume of a plan's nodes: the image, and its labels."""
+        sources = []
+        for node in plan.nodes:
+            image = metadata.get_ome_fields(node.fields)["multiscales"][0]
+            names = tuple(axis["name"] for axis in image["axes"])
+            sources.append(Source(node.path.strip("/"), node.arrays[LEVEL0], names))
+        own = metadata.get_own_fields(plan.nodes[0].fields)
+        return cls._arrange(sources, own.get("stated_spacing", ()), own.get(metadata.ZSTD_LEVEL, ZSTD_LEVEL))
 
     @classmethod
     def of_work(cls, work: Work) -> Volume:
         """The volume whose units are to be run. Raises `OSError`: here it would be laid out in another way."""
         task = work.task
-        volume = cls._arrange(from_json(ArraySpec, task["spec"]), task["names"], task["stated"])
+        sources = [from_json(Source, source) for source in task["sources"]]
+        volume = cls._arrange(sources, task["stated"], task["level"])
         if volume.digest(task["stamps"]) != work.plan:
             raise OSError(f"{work.staging} was begun by another version of neuropress; its workers must have the same")
         return volume
 
     @classmethod
-    def _arrange(cls, spec: ArraySpec, names: Sequence[str], stated: Sequence[float]) -> Volume:
-        itemsize = np.dtype(spec.dtype).itemsize
-        layout = arrange_layout(spec.shape, itemsize, sum(name in "zyx" for name in names), stated)
-        return cls(spec, tuple(names), tuple(stated), layout)
+    def _arrange(cls, sources: Sequence[Source], stated: Sequence[float], level: int) -> Volume:
+        layouts: list[Layout] = []
+        for source in sources:
+            space = sum(name in "zyx" for name in source.names)
+            of_image = (stated, None) if not layouts else ((), layouts[0])
+            layouts.append(arrange_layout(source.spec.shape, source.spec.itemsize, space, *of_image))
+        labels = {source.group: layout for source, layout in zip(sources[1:], layouts[1:], strict=True)}
+        return cls(tuple(sources), tuple(stated), level, add_labels(layouts[0], labels))
 
     def make_work(self, kind: str, staging: Path, stamps: str, bucket: BucketPath | None = None) -> Work:
         """What `of_work` makes it from again."""
-        task = {"spec": to_json(self.spec), "names": list(self.names), "stated": list(self.stated), "stamps": stamps}
+        task = {
+            "sources": to_json(self.sources),
+            "stated": list(self.stated),
+            "level": self.zstd_level,
+            "stamps": stamps,
+        }
         if bucket is not None:  # no part of the digest: which units lie there, their stamps tell
             task["bucket"] = bucket.to_json()
         return Work(kind, str(staging), self.digest(stamps), task)
 
     def digest(self, stamps: str) -> str:
         """Of everything that the bytes of the units follow from."""
-        return digest([to_json(self.spec), stamps, self.texts])
+        return digest([to_json(self.sources), stamps, self.texts])
 
     @property
     def texts(self) -> tuple[str, ...]:
         """The ``zarr.json`` of each level."""
-        dtype = np.dtype(self.spec.dtype)
-        return tuple(metadata.make_array_json(level, dtype, self.names) for level in self.layout.levels)
+        texts = []
+        for source, numbers in zip(self.sources, self.layout.list_pyramids(), strict=True):
+            for number in numbers:
+                level = self.layout.levels[number]
+                texts.append(metadata.make_array_json(level, source.spec.type, source.names, self.zstd_level))
+        return tuple(texts)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the image's level 0 and those of its labels."""
+        return sum(source.spec.nbytes for source in self.sources)
+
+    def find_source(self, level: int) -> Source:
+        """The level 0 that a level was made from."""
+        return next(s for s, numbers in zip(self.sources, self.layout.list_pyramids(), strict=True) if level in numbers)
 
     def count_bytes(self, key: UnitKey) -> int:
         """Bytes of level 0 that a unit reads; 0 for a unit of a further pass."""
         index, corner = key
-        box = self.layout.get_box(0, self.layout.passes[0], corner) if index == 0 else ()
-        return count_voxels(box) * np.dtype(self.spec.dtype).itemsize if box else 0
+        stage = self.layout.passes[index]
+        if not stage.reads_raw:
+            return 0
+        box = self.layout.get_box(stage.first, stage, corner)
+        return count_voxels(box) * self.find_source(stage.first).spec.itemsize
 
 
 def open_staging(work: Work, volume: Volume) -> Staging:
@@ -110,30 +160,63 @@ def get_staging_folder(path: Path) -> Path:
 
 
 def check_plan(plan: Plan) -> Iterator[Finding]:
-    """One node of one array, axes that suit its shape, and metadata that make a ``zarr.json`` (``plan.invalid``)."""
+    """Nodes of one array each, axes that suit its shape, and metadata that make a ``zarr.json`` (``plan.invalid``).
+
+    The first node is the image, further ones are its labels.
+    """
     paths = [node.path for node in plan.nodes]
     arrays = sorted(plan.arrays())
-    if len(paths) != 1 or arrays != [f"{paths[0].rstrip('/')}/{LEVEL0}"]:
-        why = (
-            f"it has the nodes {', '.join(paths)} and the arrays {', '.join(arrays)}, not one of each, called {LEVEL0}"
-        )
+    is_placed = paths[:1] == ["/"] and all(re.fullmatch(f"/{metadata.LABELS}/[^/]+", path) for path in paths[1:])
+    if not is_placed or arrays != sorted(f"{path.rstrip('/')}/{LEVEL0}" for path in paths):
+        why = f"it has the nodes {', '.join(paths)} and the arrays {', '.join(arrays)}, not one called {LEVEL0} in each"
         yield _make_invalid_finding(plan, why)
         return
     try:
         volume = Volume.of_plan(plan)
-        metadata.make_root_json(plan.nodes[0].fields, volume.layout, Provenance.draft(plan))
+        metadata.make_group_texts(plan.nodes, volume.layout, Provenance.draft(plan))
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         yield _make_invalid_finding(plan, f"its metadata or array do not fit NGFF ({type(error).__name__}: {error})")
         return
-    axes = metadata.get_ome_fields(plan.nodes[0].fields)["multiscales"][0]["axes"]
-    if len(axes) != len(volume.spec.shape):
-        yield _make_invalid_finding(plan, f"it names {len(axes)} axes of an array of {len(volume.spec.shape)}")
-    if np.dtype(volume.spec.dtype).kind not in "uif":
-        yield _make_invalid_finding(plan, f"its voxels are {volume.spec.dtype}, neither integers nor floats")
+    for source in volume.sources:
+        spec = source.spec
+        if len(source.names) != len(spec.shape):
+            yield _make_invalid_finding(plan, f"it names {len(source.names)} axes of an array of {len(spec.shape)}")
+        if source.group and spec.type.kind not in "ui":
+            yield _make_invalid_finding(plan, f"{source.group} are {spec.dtype}; labels are integers")
+        if spec.type.kind not in "uif":
+            yield _make_invalid_finding(plan, f"its voxels are {spec.dtype}, neither integers nor floats")
 
 
 def _make_invalid_finding(plan: Plan, why: str) -> Finding:
     return finding("plan.invalid", f"The plan of {plan.target.id} cannot be written as OME-Zarr: {why}")
+
+
+def estimate(plan: Plan) -> Estimate:
+    """What writing a volume comes to; see `neuropress.results.UnitsModule`.
+
+    In memory at a time are at most the pages of one chunk's depth of a group, a third more for the levels that are
+    made of them, and what a process has without any; less where the file gives rows of pages by themselves.
+    """
+    volume = Volume.of_plan(plan)
+    layout = volume.layout
+    units = sum(prod(layout.get_grid(stage)) for stage in layout.passes)
+    shards = sum(prod(-(-n // m) for n, m in zip(level.shape, level.shard, strict=True)) for level in layout.levels)
+    slabs = [_count_slab_bytes(volume, stage) for stage in layout.passes if stage.reads_raw]
+    files = shards + len(layout.levels) + len(metadata.make_ome_attributes(plan.nodes, layout))
+    return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(slabs) * 4 // 3)
+
+
+def _count_slab_bytes(volume: Volume, stage: Pass) -> int:
+    """Bytes of the pages of one chunk's depth of a group."""
+    level, spec = volume.layout.levels[stage.first], volume.find_source(stage.first).spec
+    depth = min(level.chunk[-3], level.shape[-3]) if len(level.shape) > 2 else 1
+    return depth * stage.group[-2] * stage.group[-1] * spec.itemsize
+
+
+def make_group_texts(plan: Plan, volume: Volume, receipt: Receipt) -> dict[str, str]:
+    """The ``zarr.json`` of every group by its path in the volume, that of the root last."""
+    texts = metadata.make_group_texts(plan.nodes, volume.layout, Provenance.of(plan, receipt))
+    return {f"{group}/{guard.NAME}" if group else guard.NAME: text for group, text in texts.items()}
 
 
 def prepare(request: Request) -> Work | None:
@@ -147,10 +230,10 @@ def prepare(request: Request) -> Work | None:
     volume, path = Volume.of_plan(request.plan), request.path
     folder, before = get_staging_folder(path), _find_previous(request)
     clear_closed(folder)
-    if before is not None and _is_reusable(request, volume, before):
+    if before is not None and is_reusable(request, volume, before):
         durable.remove_path(folder)  # of a run that was killed before the tables were mended
         return None
-    if request.bucket is None and not Staging.has_units(folder) and _is_reusable(request, volume, folder):
+    if request.bucket is None and not Staging.has_units(folder) and is_reusable(request, volume, folder):
         return None
     work = volume.make_work(request.plan.target.kind, folder, request.seal.stamps, request.bucket)
     staging = open_staging(work, volume)
@@ -171,7 +254,8 @@ def _find_previous(request: Request) -> ResultPath | None:
     return path if previous is not None and previous.resolve() == path.resolve() else None
 
 
-def _is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
+def is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
+    """Whether a folder is whole and holds the arrays that would be written, though perhaps other metadata."""
     if (isinstance(folder, Path) and folder.is_symlink()) or not is_whole(folder, volume.layout):
         return False
     return reuse_receipt(request.plan, volume, request.seal, folder) is not None
@@ -181,17 +265,17 @@ def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) 
     """A receipt for the arrays of an older result that is whole, if they are what this plan would write."""
     try:
         old = parse_provenance(stored.read_attributes(previous), previous).receipt
-        texts = tuple(_read_text(previous / f"{i}/{guard.NAME}") for i in range(len(volume.texts)))
+        texts = tuple(_read_text(previous / f"{level.name}/{guard.NAME}") for level in volume.layout.levels)
     except guard.UNREACHABLE:
         raise
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
-    known = old.arrays.get(f"/{LEVEL0}")
-    levels = {name: text for name, text in old.derived.items() if name != METADATA}
-    same_levels = texts == volume.texts and len(texts) == 1 + len(levels)
-    if known is None or known.spec != volume.spec or not same_levels or dict(old.inputs) != dict(seal.inputs):
+    levels = {name: text for name, text in old.derived.items() if not name.endswith(METADATA)}
+    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(levels)
+    same_arrays = {name: one.spec for name, one in old.arrays.items()} == {s.path: s.spec for s in volume.sources}
+    if not same_arrays or not same_levels or dict(old.inputs) != dict(seal.inputs):
         return None
-    derived = {**levels, METADATA: digest_metadata(plan.nodes[0], volume)}
+    derived = {**levels, **digest_metadata(plan.nodes, volume)}
     return Receipt(
         seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources, kept=plan.kept_keys
     )
@@ -202,9 +286,15 @@ def _read_text(path: ResultPath) -> str:
         return file.read().decode("ascii")
 
 
-def digest_metadata(node: Node, volume: Volume) -> str:
-    """Of the ``ome`` attribute: axes, units, scales, channels."""
-    return digest(metadata.to_plain_json(metadata.make_ome_attribute(node.fields, volume.layout)))
+def digest_metadata(nodes: Sequence[Node], volume: Volume) -> dict[str, str]:
+    """Of the ``ome`` attribute of each group: axes, units, scales, channels, classes."""
+    groups = metadata.make_ome_attributes(nodes, volume.layout)
+    return {name_metadata(group): digest(metadata.to_plain_json(ome)) for group, ome in groups.items()}
+
+
+def name_metadata(group: str) -> str:
+    """Name of the digest of a group's ``ome`` attribute."""
+    return f"/{group}/{METADATA}" if group else f"/{METADATA}"
 
 
 def list_pending(work: Work, parts: int) -> Sequence[Batch]:
@@ -215,12 +305,16 @@ def list_pending(work: Work, parts: int) -> Sequence[Batch]:
         groups: dict[tuple[int, ...], list[UnitKey]] = {}
         for corner in volume.layout.list_corners(stage):
             if (index, corner) not in done:
-                place = tuple(at * n // m for at, n, m in zip(corner, stage.unit, stage.group, strict=True))
-                groups.setdefault(place, []).append((index, corner))
+                groups.setdefault(find_group(stage, corner), []).append((index, corner))
         if groups:
             share = -(-parts // len(groups))
             return [batch for group in groups.values() for batch in _split_batches(group, share)]
     return []
+
+
+def find_group(stage: Pass, corner: Sequence[int]) -> tuple[int, ...]:
+    """The group of units on the same raw pages that a unit belongs to."""
+    return tuple(at * n // m for at, n, m in zip(corner, stage.unit, stage.group, strict=True))
 
 
 def _split_batches(units: Sequence[UnitKey], parts: int) -> Iterator[Batch]:
@@ -245,24 +339,37 @@ def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> N
     """Run units of one pass; see `neuropress.results.UnitsModule`."""
     volume = Volume.of_work(work)
     staging = open_staging(work, volume)
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(count_cores())
     try:
         for index, first, last in _list_rectangles([parse_unit_name(name) for name in units]):
             stage = volume.layout.passes[index]
-            read: Read = lambda box: raw.read(volume.spec, box)  # noqa: E731
-            report = progress
-            if index > 0:  # what was counted already
-                read = stored.StoredLevel(staging.finished, str(stage.first)).__getitem__
+            codec = make_blosc(volume.find_source(stage.first).spec.type, volume.zstd_level)
+            read, report = _open_input(volume, stage, staging, raw), progress
+            if not stage.reads_raw:  # what was counted already
                 report = no_progress
             rows = []
             for y in range(first[-2], last[-2] + 1):
                 corner, end = (*first[:-2], y, first[-1]), (*last[:-2], y, last[-1])
-                rows.append(Block(volume.layout, stage, corner, end, staging, pool))
-            _run_rows(rows, read, report, share_pages=index == 0)
-            for row in rows:
-                staging.record_units({(index, place): digests for place, digests in row.finish().items()})
+                rows.append(Block(volume.layout, stage, corner, end, staging, codec, pool))
+            # Rows of units by themselves, where the file gives them so; else together, each page decoded once.
+            apart = not stage.reads_raw or _has_rows(volume, stage, raw)
+            for some in [[row] for row in rows] if apart else [rows]:
+                if apart:
+                    _run_row(some[0], read, report, pool)
+                else:
+                    _run_rows(some, read, report)
+                for row in some:
+                    staging.record_units({(index, place): digests for place, digests in row.finish().items()})
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _open_input(volume: Volume, stage: Pass, staging: Staging, raw: RawArrays) -> Read:
+    """What gives the voxels of a pass: the raw file, or the last level of the pass before."""
+    if not stage.reads_raw:
+        return stored.StoredLevel(staging.finished, volume.layout.levels[stage.first].name).__getitem__
+    spec = volume.find_source(stage.first).spec
+    return lambda box: raw.read(spec, box)
 
 
 def _list_rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:
@@ -284,13 +391,30 @@ def _list_rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int,
                 yield index, (*outer, y, x), (*outer, y, end)
 
 
-def _run_rows(rows: Sequence[Block], read: Read, progress: Progress, *, share_pages: bool) -> None:
-    """Feed rows of units, all at the same depth at a time; what is read from shards is not shared between rows."""
-    for slabs in zip(*(row.list_slabs() for row in rows), strict=True):
-        parts = _read_parts(read, slabs) if share_pages else []
-        for row, slab in zip(rows, slabs, strict=True):
+def _has_rows(volume: Volume, stage: Pass, raw: RawArrays) -> bool:
+    """Whether the rows of a tile are read at little more than their share of the page."""
+    rows, wanted = raw.count_rows(volume.find_source(stage.first).spec), volume.layout.levels[stage.first].tile[-2]
+    return rows > 0 and (wanted % rows == 0 or 4 * rows <= wanted)
+
+
+def _run_row(row: Block, read: Read, progress: Progress, pool: Executor) -> None:
+    """Feed a row of units, a tile's rows at a time; the next ones are read meanwhile."""
+    slabs = list(row.list_slabs(whole=False))
+    coming = pool.submit(read, slabs[0])
+    for slab, after in zip(slabs, [*slabs[1:], None], strict=True):
+        data = coming.result()
+        if after is not None:
+            coming = pool.submit(read, after)
+        progress(row.feed_slab(data, slab))
+
+
+def _run_rows(rows: Sequence[Block], read: Read, progress: Progress) -> None:
+    """Feed rows of units from the same pages, all at the same depth at a time."""
+    for together in zip(*(row.list_slabs(whole=True) for row in rows), strict=True):
+        parts = _read_parts(read, together)
+        for row, slab in zip(rows, together, strict=True):
             # Popped, so that its memory is free when the next row needs some.
-            progress(row.feed_slab(parts.pop(0) if share_pages else read(slab), slab))
+            progress(row.feed_slab(parts.pop(0), slab))
 
 
 def _read_parts(read: Read, slabs: Sequence[Box]) -> list[np.ndarray]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import zarr as zarr_python
 from ome_zarr_models import open_ome_zarr
+from ome_zarr_models.v05 import Labels
 
 from ...model.budget import ZARR_NODES, OverBudget
 from ...model.finding import Finding, Location, Severity, finding, problem
@@ -37,11 +38,12 @@ def validate_zarr(path: ResultPath) -> list[Finding]:
     try:
         # Consolidated metadata would be read in place of what each array says itself.
         root = zarr_python.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
-        findings = list(_check_image(root, ""))
+        findings = list(_check_image(root, "", _list_unknown(root)))
         labels = root.get("labels")
         if isinstance(labels, zarr_python.Group):
             for name, label in sorted(labels.groups()):
-                findings += _check_image(label, f"labels/{name}/")
+                findings += _check_image(label, f"labels/{name}/", _list_unknown(root))
+            findings += _check_label_list(root, labels)
     except UNREADABLE as error:
         if isinstance(error, UNREACHABLE):
             raise
@@ -65,7 +67,31 @@ def _check_level_count(group: zarr_python.Group, prefix: str) -> None:
             raise OverBudget(f"{prefix or '/'} lists {len(levels)} levels, more than {ZARR_NODES}")
 
 
-def _check_image(group: zarr_python.Group, prefix: str) -> Iterator[Finding]:
+def _list_unknown(root: zarr_python.Group) -> Sequence[str]:
+    """Axes of which the root says that nobody knows their spacing."""
+    ours = root.attrs.asdict().get("neuropress", {})
+    unknown = ours.get("unknown", ()) if isinstance(ours, dict) else ()
+    return unknown if isinstance(unknown, list) else ()
+
+
+def _check_label_list(root: zarr_python.Group, labels: zarr_python.Group) -> Iterator[Finding]:
+    """Models of the group of labels; NGFF demands as many levels of them as the image has."""
+    try:
+        Labels.from_zarr(labels)
+    except (RuntimeError, ValueError, TypeError, KeyError) as error:
+        origin = f"ome-zarr-models {version('ome-zarr-models')}"
+        message = " ".join(str(error).split())[:500]
+        yield Finding("ome-zarr-models:invalid", origin, Severity.ERROR, message, location=Location(array="labels/"))
+        return
+    count = len(_get_ome(root)["multiscales"][0]["datasets"])
+    for name, label in sorted(labels.groups()):
+        own = len(_get_ome(label)["multiscales"][0]["datasets"])
+        if own != count:
+            message = f"labels/{name} has {own} levels, its image {count}"
+            yield finding("ngff.levels", message, array=f"labels/{name}/", value=str(own), expected=str(count))
+
+
+def _check_image(group: zarr_python.Group, prefix: str, unknown: Sequence[str]) -> Iterator[Finding]:
     _check_level_count(group, prefix)
     try:
         open_ome_zarr(group, version="0.5")
@@ -74,9 +100,8 @@ def _check_image(group: zarr_python.Group, prefix: str) -> Iterator[Finding]:
         origin = f"ome-zarr-models {version('ome-zarr-models')}"
         yield Finding("ome-zarr-models:invalid", origin, Severity.ERROR, _find_first_reason(error), location=where)
         return
-    unknown = group.attrs.asdict().get("neuropress", {})
     for image in _get_ome(group).get("multiscales", ()):
-        yield from _check_axes(image, unknown.get("unknown", ()) if isinstance(unknown, dict) else (), prefix)
+        yield from _check_axes(image, unknown, prefix)
         levels = [group.get(dataset["path"]) for dataset in image["datasets"]]
         if all(isinstance(level, zarr_python.Array) for level in levels):
             yield from _check_levels(image, levels, prefix)  # type: ignore[arg-type]

@@ -2,9 +2,10 @@
 
 Work goes on under ``<name>.partial``, with journals of finished units, and is renamed
 when it is whole; a run that was killed continues with the units that are missing. The
-plan has one node, ``/`` of type ``Multiscale``: its field names are the JSON paths of
+plan has the node ``/`` of type ``Multiscale``: its field names are the JSON paths of
 what the root's ``zarr.json`` will hold (see `metadata`), its one array, ``0``, is the
-full resolution. ``neuropress/stated_spacing``, of the raw file's header, decides which
+full resolution. A node ``/labels/<name>`` of type ``Label`` is the same of labels of the
+image. ``neuropress/stated_spacing``, of the raw file's header, decides which
 axes a level halves: never the table, whose cells may change without a new pyramid. How
 levels are made: `pyramid`; where everything lies: `layout`; the units of work: `units`.
 """
@@ -32,11 +33,12 @@ from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
     LEVEL0,
-    METADATA,
     Volume,
     check_plan,
     digest_metadata,
     get_staging_folder,
+    make_group_texts,
+    name_metadata,
     open_staging,
     reuse_receipt,
 )
@@ -56,14 +58,16 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
     if work is None:
         place = folder if folder.exists() else path
         receipt = reuse_receipt(plan, volume, seal, place)
-        assert receipt is not None, "prepare found it"
+        if receipt is None:
+            raise FileNotFoundError(f"{place} was taken away or changed")
         if place == path:
             seal.confirm()
         _write_root(place, plan, volume, receipt)
-        progress(volume.spec.nbytes)
+        progress(volume.nbytes)
     else:
         staging = open_staging(work, volume)
-        _write_root(folder, plan, volume, _make_receipt(request, volume, staging))
+        for name, text in make_group_texts(plan, volume, _make_receipt(request, volume, staging)).items():
+            staging.write_text(name, text)
         staging.close()
     if work is not None or folder.exists():
         seal.confirm()
@@ -77,7 +81,7 @@ def _finish_in_bucket(request: Request, bucket: BucketPath, work: Work | None, p
     if work is None:
         receipt = reuse_receipt(plan, volume, seal, bucket)
         assert receipt is not None, "prepare found it"
-        progress(volume.spec.nbytes)
+        progress(volume.nbytes)
     else:
         receipt = _make_receipt(request, volume, open_staging(work, volume))
     seal.confirm()
@@ -90,21 +94,22 @@ def _finish_in_bucket(request: Request, bucket: BucketPath, work: Work | None, p
 def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
     plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.check_finished()
     digests = [root_digest(collect_level_digests(layout, done, number)) for number in range(len(layout.levels))]
-    level0 = ArrayReceipt(volume.spec, layout.levels[0].tile, digests[0])
-    derived = {f"/{number}": text for number, text in enumerate(digests) if number}
-    derived[METADATA] = digest_metadata(plan.nodes[0], volume)
+    derived = {f"/{level.name}": text for level, text in zip(layout.levels, digests, strict=True)}
+    arrays = {}
+    for source, numbers in zip(volume.sources, layout.list_pyramids(), strict=True):
+        first = layout.levels[numbers[0]]
+        arrays[source.path] = ArrayReceipt(source.spec, first.tile, derived.pop(source.path))
+    derived |= digest_metadata(plan.nodes, volume)
     inputs = dict(seal.inputs)
-    arrays = {f"/{LEVEL0}": level0}
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
 
 
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:
-    made = Provenance.of(plan, receipt)
-    text = metadata.make_root_json(plan.nodes[0].fields, volume.layout, made)
-    if isinstance(place, BucketPath):
-        (place / guard.NAME).replace_bytes(text.encode("ascii"))
-    else:
-        durable.write_text(place / guard.NAME, text)
+    for name, text in make_group_texts(plan, volume, receipt).items():
+        if isinstance(place, BucketPath):
+            (place / name).replace_bytes(text.encode("ascii"))
+        else:
+            durable.write_text(place / name, text)
 
 
 def read_provenance(path: ResultPath) -> Provenance:
@@ -123,29 +128,43 @@ def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Prove
 
 @contextmanager
 def open_arrays(path: ResultPath) -> Iterator[Mapping[str, StoredArray]]:
-    """The full resolution, ``/0``. Reading a damaged shard raises `Problem` (``result.unreadable``)."""
+    """The full resolution, ``/0``, and that of labels; reading a damaged shard raises `Problem`."""
     guard.check_store(path)
-    level = stored.StoredLevel(path, LEVEL0)
-    level.check_metadata()
-    yield {f"/{LEVEL0}": level}
+    levels = {f"/{name}": stored.StoredLevel(path, name) for name in _list_full_levels(path)}
+    for level in levels.values():
+        level.check_metadata()
+    yield levels
+
+
+def _list_full_levels(path: ResultPath) -> list[str]:
+    """Paths of the level 0 of the image and of its labels."""
+    return [f"{group}/{LEVEL0}" if group else LEVEL0 for group in stored.list_image_groups(path)]
 
 
 def describe_arrays(path: ResultPath, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
     """The axes that the metadata name. Raises `Problem` (``result.unreadable``)."""
+    meanings = {}
     with guard.translate_errors(path):
-        image = stored.read_attributes(path)["ome"]["multiscales"][0]
-        axes = tuple(str(axis["name"]) for axis in image["axes"])
-    return {name: ArrayMeaning(axes) for name in names if name == f"/{LEVEL0}"}
+        for level in _list_full_levels(path):
+            image = stored.read_attributes(path, level.rpartition("/")[0])["ome"]["multiscales"][0]
+            meanings[f"/{level}"] = ArrayMeaning(tuple(str(axis["name"]) for axis in image["axes"]))
+    return {name: meaning for name, meaning in meanings.items() if name in names}
 
 
 def list_sample_arrays(path: ResultPath) -> list[str]:
     """The arrays that a receipt must lead back to raw files."""
-    return [f"/{LEVEL0}"]
+    return [f"/{level}" for level in _list_full_levels(path)]
 
 
 def read_fields(path: ResultPath, names: Collection[str]) -> Mapping[str, Any]:
-    """What the root's ``zarr.json`` holds under each of these names."""
-    return metadata.find_values(stored.read_attributes(path), names)
+    """What the ``zarr.json`` of the image, or of labels, holds under each of these names."""
+    found: dict[str, Any] = {}
+    for group in stored.list_image_groups(path):
+        prefix = f"/{group}/" if group else "/"
+        own = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
+        values = metadata.find_values(stored.read_attributes(path, group), own)
+        found |= {f"{prefix}{name}": value for name, value in values.items()}
+    return {name: found[name] for name in names if name in found}
 
 
 def digest_derived(path: ResultPath) -> Mapping[str, str]:
@@ -156,11 +175,20 @@ def digest_derived(path: ResultPath) -> Mapping[str, str]:
     """
     guard.check_store(path)
     digests = {}
-    for name in stored.read_level_names(path)[1:]:
-        level = stored.StoredLevel(path, name)
-        level.check_metadata()
-        digests[f"/{name}"] = level.digest()
-    return digests | {METADATA: digest(stored.read_attributes(path).get("ome"))}
+    full = _list_full_levels(path)
+    for name in stored.read_level_names(path):
+        if name not in full:
+            level = stored.StoredLevel(path, name)
+            level.check_metadata()
+            digests[f"/{name}"] = level.digest()
+    groups = stored.list_image_groups(path)
+    for group in (*groups, metadata.LABELS) if len(groups) > 1 else groups:
+        attributes = stored.read_attributes(path, group)
+        if group and set(attributes) != {"ome"}:
+            with guard.translate_errors(path):
+                raise ValueError(f"{group}/{guard.NAME} has other attributes than were written")
+        digests[name_metadata(group)] = digest(attributes.get("ome"))
+    return digests
 
 
 def compare_grafts(path: ResultPath, roots: SourceRoots) -> Iterator[Finding]:
@@ -182,6 +210,7 @@ __all__ = [
     "digest_derived",
     "finish",
     "list_sample_arrays",
+    "name_metadata",
     "open_arrays",
     "read_fields",
     "read_provenance",
