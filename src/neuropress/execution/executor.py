@@ -11,15 +11,12 @@ from ..results import KINDS, Batch, Request, Work
 
 
 class Executor(Protocol):
-    """Runs units somewhere: threads and processes of this machine now, a scheduler or an array job later.
+    """Runs units somewhere: on threads, in processes of this machine, on the workers of a scheduler."""
 
-    Attributes
-    ----------
-    parts
-        How many batches it runs side by side.
-    """
-
-    parts: int
+    @property
+    def parts(self) -> int:
+        """How many batches it runs side by side."""
+        ...
 
     def run_units(self, work: Work, batches: Sequence[Batch], raw: RawArrays, progress: Progress) -> None:
         """Run batches of one stage in any order; return when all of them ended.
@@ -70,10 +67,17 @@ def write_result(request: Request, raw: RawArrays, executor: Executor, progress:
         work = units.prepare(request)
         if work and work.done:
             progress(work.done)
-        before: Sequence[Batch] = ()
-        while work and (batches := units.list_pending(work, executor.parts)):
-            if batches == before:
-                raise RuntimeError(f"{len(batches)} batches of {request.path.name} are not done after they were run")
-            executor.run_units(work, batches, raw, progress)
-            before = batches
+        if work:
+            run_stages(work, raw, executor, progress)
     kind.load().finish(request, work, raw, progress)
+
+
+def run_stages(work: Work, raw: RawArrays, executor: Executor, progress: Progress) -> None:
+    """Run every unit that is missing, stage by stage."""
+    units = KINDS[work.kind].load_units()
+    before: Sequence[Batch] = ()
+    while batches := units.list_pending(work, executor.parts):
+        if batches == before:
+            raise RuntimeError(f"{len(batches)} batches in {work.staging} are not done after they were run")
+        executor.run_units(work, batches, raw, progress)
+        before = batches

@@ -140,11 +140,11 @@ def _serve_calls(pipe: Connection) -> None:
         try:
             answer = ("done", function(*arguments, lambda nbytes: pipe.send(("progress", nbytes))))
         except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
-            answer = ("failed", _make_sendable(error))
+            answer = ("failed", make_sendable(error))
         pipe.send(answer)
 
 
-def _make_sendable(error: Exception) -> Exception:
+def make_sendable(error: Exception) -> Exception:
     """The error, or one with its text where it cannot be sent."""
     try:
         pickle.loads(pickle.dumps(error))  # noqa: S301 - what this process packed itself

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
+from uuid import uuid4
 
 from filelock import FileLock, Timeout
 
@@ -36,6 +37,11 @@ class Lock:
     path: Path
     file: tuple[int, int]
 
+    @classmethod
+    def of(cls, path: Path) -> Lock:
+        """The lock that a file is now."""
+        return cls(path, _get_inode(path))
+
     def check(self) -> None:
         """See that the lock is still the one that was taken.
 
@@ -48,6 +54,8 @@ class Lock:
             message = f"{self.path} was deleted or replaced during the run, so another neuropress may be writing"
             raise problem("dataset.locked", message, file=str(self.path))
 
+
+HOLDER = "holder.json"
 
 _HELD: dict[Path, Lock] = {}
 """State folder -> the lock that this process holds."""
@@ -70,24 +78,65 @@ def lock_dataset(folder: Path, verb: str) -> Iterator[None]:
     """
     check_state_folder(folder)
     folder.mkdir(exist_ok=True)
-    path, holder = folder.with_name(f"{folder.name}.lock"), folder / "holder.json"
-    if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise problem("dataset.config", f"{path} is no file, where the lock belongs; move it away", file=str(path))
+    path, holder = check_lock_file(folder), folder / HOLDER
     lock = FileLock(path, timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise problem("dataset.locked", f"{folder.parent} is in use by {_describe_holder(holder)}") from None
+        raise problem("dataset.locked", f"{folder.parent} is in use by {describe_holder(folder)}") from None
     try:
         write_atomic(holder, json.dumps({"verb": verb, "pid": os.getpid(), "host": socket.gethostname()}))
-        _HELD[folder] = Lock(path, _get_inode(path))
-        _HELD[folder].check()
-        yield
+        with hold_lock(folder, Lock.of(path)):
+            yield
     finally:
-        _HELD.pop(folder, None)
         with suppress(OSError):
             holder.unlink()
         lock.release()
+
+
+@contextmanager
+def hold_lock(folder: Path, lock: Lock) -> Iterator[None]:
+    """Have `get_held_lock` know of a lock that was taken. Raises `Problem` (``dataset.locked``)."""
+    _HELD[folder] = lock
+    try:
+        lock.check()
+        yield
+    finally:
+        _HELD.pop(folder, None)
+
+
+@dataclass(frozen=True, slots=True)
+class RunToken:
+    """What workers on other machines have of a run's lock: a file that is there as long as the run."""
+
+    path: Path
+
+    def check(self) -> None:
+        """See that the run goes on. Raises `Problem` (``dataset.locked``)."""
+        if not self.path.is_file():
+            message = f"{self.path} is gone: the run that this worker belongs to has ended, or lost its lock"
+            raise problem("dataset.locked", message, file=str(self.path))
+
+
+@contextmanager
+def keep_run_token(folder: Path) -> Iterator[RunToken]:
+    """The token of a run that holds the dataset's lock; those of runs that were killed are taken away."""
+    for left in folder.glob("run-*.token"):
+        left.unlink(missing_ok=True)
+    token = RunToken(folder / f"run-{uuid4().hex}.token")
+    token.path.touch()
+    try:
+        yield token
+    finally:
+        token.path.unlink(missing_ok=True)
+
+
+def check_lock_file(folder: Path) -> Path:
+    """Where the lock of a dataset lies, by its state folder. Raises `Problem` (``dataset.config``): it is no file."""
+    path = folder.with_name(f"{folder.name}.lock")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise problem("dataset.config", f"{path} is no file, where the lock belongs; move it away", file=str(path))
+    return path
 
 
 @contextmanager
@@ -140,9 +189,10 @@ def _get_inode(path: Path) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _describe_holder(path: Path) -> str:
+def describe_holder(folder: Path) -> str:
+    """Who holds a dataset's lock, in words, as far as that can be told."""
     try:
-        holder = parse_json(path.read_bytes())
+        holder = parse_json((folder / HOLDER).read_bytes())
         return f"neuropress {holder['verb']} (process {holder['pid']} on {holder['host']})"
     except (OSError, ValueError, KeyError, TypeError):
         return "another neuropress"
@@ -227,19 +277,35 @@ class DigestCache:
     On disk a line each, appended: several processes may save, and saving after each of many results costs what is
     new. The last line on a file holds; one that is no entry, as a process that died in the middle leaves it, was never
     known.
+
+    Parameters
+    ----------
+    folder
+        The state folder.
+    name
+        Of a part that runs beside others, to keep a file of its own: machines that share a folder may mix what they
+        append to one file. All files are read.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "digests.jsonl"
+    def __init__(self, folder: Path, name: str = "") -> None:
+        self._path = folder / f"digests{name and '-'}{name}.jsonl"
         self._entries: dict[str, list[Any]] = {}
         self._unsaved: dict[str, list[Any]] = {}
-        lines = _read_lines(self._path)
-        for line in lines:
-            with suppress(ValueError):
-                entry = parse_json(line)
-                if isinstance(entry, list) and entry and isinstance(entry[0], str) and _is_digest_entry(entry[1:]):
-                    self._entries[entry[0]] = entry[1:]
-        self._is_stale = len(lines) > 2 * len(self._entries) + 100
+        self._is_stale = False
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what other processes have added by now."""
+        for path in sorted(self._path.parent.glob("digests*.jsonl")):
+            lines = _read_lines(path)
+            for line in lines:
+                with suppress(ValueError):
+                    entry = parse_json(line)
+                    if isinstance(entry, list) and entry and isinstance(entry[0], str) and _is_digest_entry(entry[1:]):
+                        self._entries[entry[0]] = entry[1:]
+            if path == self._path:
+                self._is_stale = len(lines) > 2 * len(self._entries) + 100
+        self._entries |= self._unsaved
 
     def get_file_digest(self, path: Path, before_read: BeforeRead = no_wait) -> InputDigest:
         """Size and digest of a file of this machine, from the cache where its stamp is unchanged.

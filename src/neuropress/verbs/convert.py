@@ -10,42 +10,54 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 
 from .. import __version__
 from ..config import Config
+from ..execution.cluster import DaskExecutor
 from ..execution.digests import InputDigests
 from ..execution.executor import Executor, LocalExecutor, write_result
+from ..execution.parts import ShareDigests, write_share
 from ..execution.processes import ProcessExecutor, WorkerDied
 from ..model.finding import Finding, MappingError, Problem, Severity, finding, machine_finding, problem
 from ..model.plan import Plan, digest
 from ..model.progress import Progress, begin_step, expect_bytes, no_progress, track
-from ..model.receipt import InputDigest
 from ..model.report import Outcome, Report
-from ..model.source import BeforeRead, Input, SourceRoots, Stamp
+from ..model.run_part import RunPart
 from ..model.waiver import waive
 from ..planning.build import Planned, build_plan, raw_column, raw_key
-from ..planning.kept import list_kept_cells
+from ..planning.estimate import check_memory, compare_estimates, estimate_plan, format_size, make_estimate_facts
 from ..planning.records import write_records
 from ..planning.stale import Standing, State
-from ..planning.targets import Wanted, digest_rows
+from ..planning.targets import Wanted, digest_rows, source_rows
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
 from ..storage.remote import BucketPath
-from ..storage.state import DigestCache, Lock, get_held_lock, lock_dataset
+from ..storage.shared_lock import try_step_lock
+from ..storage.state import DigestCache, Lock, RunToken, get_held_lock, keep_run_token, lock_dataset
 from ..workspace import EVERYTHING, Selection, Workspace
+from .watch import Watch, take_stamps
 
 CONVERTED, REWRITTEN = WRITTEN = ("converted", "metadata rewritten")
 """States of an outcome whose result was written."""
+UNFINISHED = "waiting"
+"""State of an outcome whose result waits for other parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How `convert` is to go about it."""
+    """How `convert` is to go about it: of a run in parts, as which part; on a cluster, by which Dask scheduler.
+
+    `memory` bounds what a process may need, in bytes; 0 sets no bound.
+    """
 
     keep_going: bool = False
     outdated: bool = False
     workers: int = 1
-    lock: Lock | None = None
+    lock: Lock | RunToken | None = None
+    part: RunPart | None = None
+    dask: str = ""
+    memory: int = 0
 
 
 def convert_dataset(
@@ -59,13 +71,14 @@ def convert_dataset(
     targets = workspace.targets(select)
     findings = workspace.table_findings(select, targets)
     with lock_dataset(workspace.config.state, "convert"):
-        outcomes = _bring_up_to_date(workspace, targets, options or Options(), progress)
+        outcomes = bring_up_to_date(workspace, targets, options or Options(), progress)
         findings += write_records(workspace.config, workspace.current())
     outcomes += workspace.rows_without_target(select, "blocked")
-    return Report.of("convert", outcomes, [*findings, *workspace.results_without_row(select)])
+    report = Report.of("convert", outcomes, [*findings, *workspace.results_without_row(select)])
+    return replace(report, note=compare_estimates(outcomes))
 
 
-def _bring_up_to_date(
+def bring_up_to_date(
     workspace: Workspace, targets: Sequence[Wanted], options: Options, progress: Progress
 ) -> list[Outcome]:
     """One outcome a target, in their order; how each stands is asked once, before anything is written."""
@@ -83,7 +96,7 @@ def _bring_up_to_date(
         outcomes[wanted.target.path] = outcome
         is_whole = outcome.done in WRITTEN and not any(f.id == "convert.left_out" for f in outcome.findings)
         workspace.note_written(wanted, is_whole=is_whole)
-    if options.workers > 1:
+    if options.workers > 1 or options.dask:
         workspace.reload_digests()
     return [outcomes[wanted.target.path] for wanted in targets]
 
@@ -109,27 +122,103 @@ def _convert_all(
     worker; others are converted whole in one worker.
     """
     config = workspace.config
+    if options.part:
+        yield from _convert_shares(workspace, waiting, options, options.part, progress)
+        return
     has_units = [bool(KINDS[wanted.target.kind].units) for wanted, _ in waiting]
-    if options.workers <= 1 or (len(waiting) <= 1 and not any(has_units)):
+    if not options.dask and (options.workers <= 1 or (len(waiting) <= 1 and not any(has_units))):
         for wanted, now in track(progress, "convert", waiting, lambda item: Path(item[0].target.path).name):
             yield convert_one(config, wanted, now, options, progress, workspace.digests)
         return
-    with ThreadPoolExecutor(options.workers) as planners, ProcessExecutor(options.workers) as workers:
+    if waiting:
+        yield from _convert_elsewhere(workspace, waiting, has_units, options, progress)
+
+
+def _convert_elsewhere(
+    workspace: Workspace,
+    waiting: Sequence[tuple[Wanted, Standing]],
+    has_units: Sequence[bool],
+    options: Options,
+    progress: Progress,
+) -> Iterator[Outcome]:
+    config = workspace.config
+    with (
+        keep_run_token(config.state) as token,
+        ThreadPoolExecutor(max(2, options.workers)) as planners,
+        DaskExecutor(options.dask) if options.dask else ProcessExecutor(options.workers) as workers,
+    ):
+        there = replace(options, lock=token) if options.dask else options
         futures: list[Future[Outcome]] = []
         for (wanted, now), in_units in zip(waiting, has_units, strict=True):
             if in_units:
                 futures.append(planners.submit(convert_one, config, wanted, now, options, progress, None, workers))
+            elif options.dask:
+                rows = digest_rows(source_rows(wanted, config.profile), config.profile)
+                named = (config.root, wanted.target.path, rows)
+                futures.append(workers.submit(_convert_by_name, named, now, there, progress=progress))
             else:
                 futures.append(workers.submit(_convert_in_worker, config, wanted, now, options, progress=progress))
         try:
-            named = [(wanted, future) for (wanted, _), future in zip(waiting, futures, strict=True)]
-            for wanted, future in track(progress, "convert", named, lambda item: Path(item[0].target.path).name):
+            named_futures = [(wanted, future) for (wanted, _), future in zip(waiting, futures, strict=True)]
+            for wanted, future in track(
+                progress, "convert", named_futures, lambda item: Path(item[0].target.path).name
+            ):
                 try:
                     yield future.result()
                 except WorkerDied as died:
                     yield _make_failure(wanted, died)
         finally:
             planners.shutdown(wait=False, cancel_futures=True)
+
+
+_OPEN: dict[Path, Workspace] = {}
+"""The dataset that this worker was at last: its tables are read once, and not sent to it."""
+
+
+def _convert_by_name(named: tuple[Path, str, str], now: Standing, options: Options, progress: Progress) -> Outcome:
+    """Convert a result of a dataset that lies in a folder shared with whoever asks, if its rows are the same here.
+
+    Raises
+    ------
+    Problem
+        ``file.changed``: they are not.
+    """
+    root, path, rows = named
+    for is_known in (True, False):
+        if not is_known or root not in _OPEN:
+            _OPEN.clear()
+            _OPEN[root] = Workspace.open(root)
+        workspace = _OPEN[root]
+        for wanted in workspace.targets():
+            profile = workspace.profile
+            if wanted.target.path == path and digest_rows(source_rows(wanted, profile), profile) == rows:
+                return convert_one(workspace.config, wanted, now, options, progress, workspace.digests)
+    raise problem("file.changed", f"The rows of {path} changed, or {root} is another dataset there", file=path)
+
+
+def _convert_shares(
+    workspace: Workspace,
+    waiting: Sequence[tuple[Wanted, Standing]],
+    options: Options,
+    part: RunPart,
+    progress: Progress,
+) -> Iterator[Outcome]:
+    """Shares of those that parts make together, and the others whole; small ones begin with another part each."""
+    for wanted, now in track(progress, "convert", waiting, lambda item: Path(item[0].target.path).name):
+        is_shared = is_shared_by_parts(workspace.config, wanted)
+        own = part.rotate(count_steps(wanted)) if is_shared else None
+        yield convert_one(workspace.config, wanted, now, replace(options, part=own), progress, workspace.digests)
+
+
+def is_shared_by_parts(config: Config, wanted: Wanted) -> bool:
+    """Whether parts of a run make a result together: a volume on this machine; others go to one part each."""
+    kind = KINDS[wanted.target.kind]
+    return bool(kind.parts) and isinstance(config.locate_result(kind.name, wanted.target.path), Path)
+
+
+def count_steps(wanted: Wanted) -> int:
+    """A number by which results spread over parts: the same on every machine, and whatever else is converted."""
+    return int(digest(wanted.target.path)[:8], 16)
 
 
 _DIGESTS: dict[Path, DigestCache] = {}
@@ -190,18 +279,20 @@ def _convert(
     cache: DigestCache,
     executor: Executor,
 ) -> Outcome:
-    path = wanted.target.path
+    path, begun = wanted.target.path, perf_counter()
     usable = wanted.usable(options.keep_going)
     assert usable is not None, "only what can be written stands in any way"
     try:
         check_place(config.output, path, wanted.target.kind)
         while True:
-            watch = Watch(cache, _take_stamps(usable, config), options.lock, config.sources)
+            watch = Watch(cache, take_stamps(usable, config), options.lock, config.sources)
             with RawArrays(config.sources()) as raw:  # opened for planning, read by the writer
                 planned = build_plan(usable, config, raw)
                 if planned.plan is not None:
+                    if too_large := check_memory(planned.plan, options.memory):
+                        return Outcome(path, "withheld", too_large.message, (*planned.findings, too_large))
                     try:
-                        nbytes = _write_result(config, usable, planned.plan, watch, raw, progress, executor)
+                        left = _write_result(config, usable, planned.plan, watch, raw, progress, executor, options)
                         break
                     except Problem as bad:
                         planned = _blame_row(bad, usable, config)
@@ -213,9 +304,14 @@ def _convert(
         findings = (*planned.findings, *(_report_left_out(wanted) if wanted.blocked else ()))
     finally:
         cache.save()
-    return Outcome(
-        path, REWRITTEN if now.state is State.METADATA else CONVERTED, now.reason, findings, {"bytes": nbytes}
-    )
+    estimate = estimate_plan(planned.plan)
+    if options.part:
+        estimate = replace(estimate, nbytes=estimate.nbytes // options.part.count)
+    seconds = round(perf_counter() - begun, 1)
+    facts = {"bytes": estimate.nbytes, "seconds": seconds, "estimate": make_estimate_facts(estimate)}
+    if left:
+        return Outcome(path, UNFINISHED, left, findings, facts)
+    return Outcome(path, REWRITTEN if now.state is State.METADATA else CONVERTED, now.reason, findings, facts)
 
 
 def _blame_row(bad: Problem, wanted: Wanted, config: Config) -> Planned:
@@ -229,96 +325,55 @@ def _blame_row(bad: Problem, wanted: Wanted, config: Config) -> Planned:
     raise bad
 
 
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Sees to it that a result is of the files whose digests it states.
-
-    `stamps` holds what the raw files were like before they were first looked at; those that
-    only the plan names (command files, members of a set) join them before they are read again.
-    """
-
-    cache: DigestCache
-    stamps: dict[str, Stamp]
-    lock: Lock | None
-    sources: Callable[[], SourceRoots]
-
-    def remember(self, roots: SourceRoots, inputs: Sequence[Input]) -> str:
-        """Take the stamps of all inputs of a plan; a digest of them. Raises `Problem` (``file.changed``)."""
-        for touched in inputs:
-            # Looked up here, one after the other: many threads that ask a bucket at once ask more often.
-            source = roots.locate(touched.key)
-            if touched.key not in self.stamps:
-                self.stamps[touched.key] = source.stamp(touched.key)
-            if Input.of(touched.key, self.stamps[touched.key]) != touched:
-                raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
-        return digest([[touched.key, *self.stamps[touched.key]] for touched in inputs])
-
-    def digest(self, roots: SourceRoots, touched: Input, before_read: BeforeRead) -> InputDigest:
-        """Digest of a remembered input. Raises `Problem` (``file.changed``)."""
-        source = roots.locate(touched.key)
-        found = self.cache.get_raw_digest(source.root, touched.key, before_read)
-        if source.stamp(touched.key) != self.stamps[touched.key]:
-            raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
-        return found
-
-    def confirm(self) -> None:
-        """See that nothing changed. Raises `Problem` (``file.changed``, ``dataset.locked``)."""
-        roots = self.sources()
-        for key, before in self.stamps.items():
-            try:
-                same = roots.locate(key).stamp(key) == before
-            except Problem:
-                same = False
-            if not same:
-                raise problem("file.changed", f"{key} changed while it was converted", file=key)
-        if self.lock:
-            self.lock.check()
-
-
-def _take_stamps(wanted: Wanted, config: Config) -> dict[str, Stamp]:
-    """The raw files of a target as they are before any is opened."""
-    found = {}
-    roots = config.sources()
-    keys = [cell.key for cell in list_kept_cells(wanted, config.profile)]
-    for name, record in (*wanted.jobs, *wanted.clocks):
-        keys.append(raw_key(name, record, config.profile))
-    for key in keys:
-        try:
-            source = roots.locate(key)
-            for member in source.list_keys():
-                found[member] = source.stamp(member)
-        except (Problem, OSError):
-            continue  # planning tells of it
-    return found
-
-
 def _write_result(
-    config: Config, wanted: Wanted, plan: Plan, watch: Watch, raw: RawArrays, progress: Progress, executor: Executor
-) -> int:
+    config: Config,
+    wanted: Wanted,
+    plan: Plan,
+    watch: Watch,
+    raw: RawArrays,
+    progress: Progress,
+    executor: Executor,
+    options: Options,
+) -> str:
+    """Write a result, or a part's share of it; what is left to other parts, in words."""
     path, place = config.output / wanted.target.path, config.locate_result(wanted.target.kind, wanted.target.path)
-    bucket = place if isinstance(place, BucketPath) else None
+    bucket, part = place if isinstance(place, BucketPath) else None, options.part
     path.parent.mkdir(parents=True, exist_ok=True)
-    check_room(path, plan.nbytes, executor.parts * KINDS[wanted.target.kind].staged_bytes if bucket else None)
-    expect_bytes(progress, plan.nbytes)
+    nbytes = plan.nbytes // part.count if part else plan.nbytes
+    check_room(path, nbytes, executor.parts * KINDS[wanted.target.kind].staged_bytes if bucket else None)
+    expect_bytes(progress, nbytes)
     stamps = watch.remember(raw.roots, plan.inputs)
     take = partial(watch.digest, raw.roots)
     # Kept files come first: a session names them by their digests before its samples are written.
     ordered = sorted(plan.inputs, key=lambda touched: not any(one.holds(touched.key) for one in plan.kept))
-    with closing(InputDigests(take, ordered, plan.nbytes)) as inputs:
+    inputs: InputDigests | ShareDigests
+    if part:
+        inputs = ShareDigests(take, ordered, nbytes, part, watch.cache.reload)
+    else:
+        inputs = InputDigests(take, ordered, nbytes)
+    with closing(inputs):
 
         def report(nbytes: int) -> None:
             inputs.advance(nbytes)
             progress(nbytes)
 
+        def settle() -> None:
+            assert isinstance(inputs, ShareDigests)
+            inputs.finish_share()
+            watch.cache.save()  # whoever finishes need not take them again
+
         seal = Seal(__version__, digest_rows(plan.rows, config.profile), inputs, watch.confirm, stamps)
         request = Request(plan, path, seal, path if bucket is None and path.exists() else None, bucket)
         try:
+            if part:
+                try_lock = partial(try_step_lock, config.state, wanted.target.path)
+                return write_share(request, raw, part, try_lock, settle, report)
             write_result(request, raw, executor, report)
         except FileNotFoundError as error:
             watch.confirm()  # a raw file that went away is another matter
             message = f"an unfinished file of {path.name} was taken away; another neuropress may be writing it, too"
             raise problem("dataset.locked", message, file=wanted.target.path) from error
-    return plan.nbytes
+    return ""
 
 
 def check_place(output: Path, name: str, kind: str) -> None:
@@ -357,14 +412,8 @@ def check_room(path: Path, nbytes: int, staged: int | None = None) -> None:
         need = min(need, staged)
     free = shutil.disk_usage(path.parent).free
     if free < need:
-        message = f"{path.name} may need {_format_size(need)} uncompressed, the disk has {_format_size(free)} free"
+        message = f"{path.name} may need {format_size(need)} uncompressed, the disk has {format_size(free)} free"
         raise problem("disk.full", message, file=str(path))
-
-
-def _format_size(nbytes: int) -> str:
-    """In the largest unit that leaves a digit before the point."""
-    exponent = max(0, min(4, (len(str(nbytes)) - 1) // 3))
-    return f"{nbytes / 1000**exponent:.3g} {('bytes', 'kB', 'MB', 'GB', 'TB')[exponent]}"
 
 
 def withheld(wanted: Wanted) -> Outcome:
