@@ -1,0 +1,95 @@
+"""``view``: volumes in a browser of this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from ..config import Named, find_result
+from ..model.finding import problem
+from ..results import detect_kind
+from ..results.omezarr import KIND, guard
+from ..storage.remote import BucketPath, ResultPath
+from ..viewing.neuroglancer import PAGE, find_client, make_events, make_state, serve_client
+from ..viewing.server import Find, Served, Server
+
+PLUGIN = "napari-ome-zarr"
+
+
+def open_viewer(named: Sequence[Named], port: int = 0) -> Server:
+    """A server of volumes and of the client that draws them, not yet serving.
+
+    Parameters
+    ----------
+    named
+        OME-Zarr volumes, by path or URL.
+    port
+        Of this machine; 0 for any that is free.
+
+    Raises
+    ------
+    Problem
+        ``view.volume``: something else is named; ``view.client``; ``result.unsafe`` or ``result.unreadable``.
+    OSError
+        The port is in use.
+    """
+    paths = [_check_volume(find_result(name)) for name in named]
+    client = serve_client(find_client())
+    folders: dict[str, Find] = {f"volume{number}": _serve_volume(path) for number, path in enumerate(paths)}
+    folders["v"] = lambda name: client.get(name.partition("/")[2] or "index.html")
+    images = {f"volume{number}/{path.name}/": _read_metadata(path) for number, path in enumerate(paths)}
+    server = Server(folders, port)
+    shown = {f"{server.url}/{place}": image for place, image in images.items()}
+    server.events += make_events(make_state(shown))
+    return server
+
+
+def make_page_url(server: Server) -> str:
+    """What to open in a browser."""
+    return f"{server.url}/{PAGE}"
+
+
+def format_napari_line(named: Sequence[Named]) -> str:
+    """The command by which napari opens the same volumes."""
+    return " ".join(("napari --plugin", PLUGIN, *(str(find_result(name)) for name in named)))
+
+
+def _check_volume(path: ResultPath) -> ResultPath:
+    kind = detect_kind(path)
+    if kind is not KIND:
+        message = f"{path.name} is no OME-Zarr volume, which is what can be viewed"
+        raise problem("view.volume", message, file=str(path))
+    return path
+
+
+def _serve_volume(path: ResultPath) -> Find:
+    """The files that a volume has now, and no others; links are not followed."""
+    names = frozenset(guard.check_store(path))
+
+    def find(name: str) -> Served | None:
+        inside = name.partition("/")[2]
+        if inside not in names or inside.endswith("/"):
+            return None
+        file = path / inside
+        size = file.size() if isinstance(file, BucketPath) else file.stat(follow_symlinks=False).st_size
+        return Served(size, partial(_read_range, file))
+
+    return find
+
+
+def _read_range(file: ResultPath, start: int, length: int) -> bytes:
+    if isinstance(file, BucketPath):
+        return file.read_range(start, length)
+    with guard.open_regular_file(file) as opened:
+        opened.seek(start)
+        return opened.read(length)
+
+
+def _read_metadata(path: ResultPath) -> dict[str, Any]:
+    """The ``ome`` attribute of a volume, with the names of its labels."""
+    with guard.translate_errors(path):
+        ome = guard.read_node(path / guard.NAME)["attributes"]["ome"]
+        listed = path / "labels" / guard.NAME
+        labels = guard.read_node(listed)["attributes"]["ome"]["labels"] if listed.is_file() else []
+        return {**ome, "labels": [guard.check_path(listed.name, name) for name in labels]}

@@ -1,0 +1,117 @@
+"""neuroglancer's client, which its package ships, and what it is to show of a volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ..model.finding import problem
+from .server import Served
+
+EXTRA = "view"
+METRES = {"angstrom": 1e-10, "nanometer": 1e-9, "micrometer": 1e-6, "millimeter": 1e-3}
+PAGE = "v/1/"
+"""The packaged client asks for its events beside the folder `v` that it was loaded from."""
+IMAGE_SHADER = """\
+#uicontrol invlerp contrast
+#uicontrol vec3 color color
+void main() {
+  emitRGB(color * contrast());
+}
+"""
+GREY_SHADER = """\
+#uicontrol invlerp contrast
+void main() {
+  emitGrayscale(contrast());
+}
+"""
+
+
+def find_client() -> Path:
+    """The folder of the client's files; the package is not imported.
+
+    Raises
+    ------
+    Problem
+        ``view.client``: it is not installed.
+    """
+    spec = find_spec("neuroglancer")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        client = Path(folder) / "static" / "client"
+        if (client / "index.html").is_file():
+            return client
+    hint = f"Install it: python -m pip install 'neuropress[{EXTRA}]'"
+    raise problem("view.client", "neuroglancer, which draws the volume, is not installed", hint=hint)
+
+
+def serve_client(client: Path) -> dict[str, Served]:
+    """The files of the client, by their names."""
+    return {path.name: _serve_file(path) for path in client.iterdir() if path.is_file() and path.suffix != ".map"}
+
+
+def make_events(state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What the packaged client wants to hear when it is opened: a configuration, and the state that is shown."""
+    return [{"k": "c", "g": "0", "s": {}}, {"k": "s", "g": "0", "s": state}]
+
+
+def _serve_file(path: Path) -> Served:
+    data = path.read_bytes()
+    return Served(len(data), lambda start, length: data[start : start + length], path.suffix)
+
+
+def make_state(volumes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the client shows.
+
+    Parameters
+    ----------
+    volumes
+        URL of each volume -> what its root's ``ome`` attribute says, with the names of its labels under ``labels``.
+    """
+    layers: list[dict[str, Any]] = []
+    for url, ome in volumes.items():
+        name = url.rstrip("/").rpartition("/")[2].removesuffix(".ome.zarr")
+        layers += _list_image_layers(name, url, ome)
+        for label in ome.get("labels", ()):
+            layers.append({"type": "segmentation", "source": f"{url}labels/{label}/|zarr3:", "name": f"{name} {label}"})
+    dimensions = max(map(_scale_space, volumes.values()), key=len)
+    return {"dimensions": dimensions, "layers": layers, "layout": "4panel-alt"}
+
+
+def _scale_space(ome: Mapping[str, Any]) -> dict[str, tuple[float, str]]:
+    """Voxel size along the axes in space, x first: the client's first panel shows the first two."""
+    image = ome["multiscales"][0]
+    scale = image["datasets"][0]["coordinateTransformations"][0]["scale"]
+    sizes = {}
+    for axis, step in zip(image["axes"], scale, strict=True):
+        if axis["type"] == "space":
+            metres = METRES.get(axis.get("unit", ""))
+            sizes[axis["name"]] = (step * metres, "m") if metres else (step, "")
+    return dict(reversed(sizes.items()))
+
+
+def _list_image_layers(name: str, url: str, ome: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """One layer for an image, or one for each of its channels, in its colour and window."""
+    channels = ome.get("omero", {}).get("channels", [])
+    if len(channels) < 2:
+        made = _make_image_layer(name, url, channels[0] if channels else {})
+        return [{**made, "shader": GREY_SHADER}]
+    layers = []
+    for number, channel in enumerate(channels):
+        label = str(channel.get("label", number))
+        made = _make_image_layer(f"{name} {label}", url, channel)
+        made["shaderControls"]["color"] = f"#{channel.get('color', 'FFFFFF')}"
+        place = {"localDimensions": {"c'": [1, ""]}, "localPosition": [number]}
+        drawn = {"shader": IMAGE_SHADER, "blend": "additive", "visible": channel.get("active", True)}
+        layers.append({**made, **place, **drawn})
+    return layers
+
+
+def _make_image_layer(name: str, url: str, channel: Mapping[str, Any]) -> dict[str, Any]:
+    layer: dict[str, Any] = {"type": "image", "source": f"{url}|zarr3:", "name": name, "shaderControls": {}}
+    window = channel.get("window", {})
+    shown: Sequence[Any] = (window.get("start"), window.get("end"))
+    if None not in shown:
+        layer["shaderControls"]["contrast"] = {"range": list(shown)}
+    return layer
