@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 from neuropress.model.content import Content
 from neuropress.model.finding import Finding, finding
@@ -11,14 +12,19 @@ from neuropress.model.plan import Field
 
 from . import Job
 
-OFFSET = "clock_offset"
-"""What a person states of the file's time 0, in the header that the reader gives."""
 UNALIGNED = "Alignment unknown: time 0 of the file is taken for the session's start"
 
 
-def find_offset(content: Content) -> str:
-    """What a person declared of time 0: to a reader that knows the option (its start counts from it), or to none."""
-    return str(content.header.get(OFFSET, "")) or content.clock_offset
+def find_delay(job: Job, content: Content) -> Fraction:
+    """Seconds from the session's start to time 0 of a file; 0 where nobody knows, which the description says."""
+    known = job.find_start(content)
+    return known.seconds if known else Fraction(0)
+
+
+def describe_clock(job: Job, content: Content) -> str:
+    """What a description says of time 0: that nobody knows it, or what declares it; empty for the file's own clock."""
+    known = job.find_start(content)
+    return known.declared[:1].upper() + known.declared[1:] if known else UNALIGNED
 
 
 def clean_name(name: str) -> str:
@@ -31,10 +37,12 @@ def make_header_field(converter: str, job: Job, name: str, value: object) -> Fie
     return Field(value, f"{converter}:{name}", "header", (job.make_fact_ref(name, value),))
 
 
-def list_unaligned(jobs: Sequence[Job]) -> Iterator[Finding]:
-    """A finding for each row whose file counts from a moment that nobody states."""
+def list_clock_findings(jobs: Sequence[Job]) -> Iterator[Finding]:
+    """A finding for each row whose file counts from a moment that nobody states, or whose clocks differ."""
     for job in jobs:
-        if not all(map(find_offset, job.contents)):
+        starts = [job.find_start(content) for content in job.contents]
+        yield from dict.fromkeys(one for start in starts if start for one in start.findings)
+        if not all(starts):
             message = (
                 f"{job.source} counts from a time of its own that nobody states; the session's start is taken for it"
             )

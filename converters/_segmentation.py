@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neuropress.model.content import Content, DataTable, Image, Series
+from neuropress.model.content import Content, DataTable, Image, Series, count_frames
 from neuropress.model.finding import Problem, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 
 from . import Job, imaging, make_constant
+from ._frame_times import read_frame_times
 
 MODULE = "/processing/ophys"
 HOLDER = f"{MODULE}/ImageSegmentation"
@@ -52,16 +53,16 @@ class Movie:
         """Fields and arrays of time, and what is known of the alignment, as the movie's own series have them."""
         series = self.job.fields.get("series", {})
         fields = {"rate": series["rate"]} if "rate" in series else {}
-        times = imaging.read_times(self.job, self.image)
+        times = read_frame_times(self.job, self.image)
         start = imaging.compute_start(self.job, self.image, times)
         if start is None:
             fields["comments"] = make_constant(imaging.NAME, "comments", imaging.ALIGNMENT_UNKNOWN)
         fields["starting_time"] = start or make_constant(imaging.NAME, "starting_time", 0.0)
-        return fields, times.add_to(self.job, self.image, fields) if times else {}
+        return fields, times.add_to(fields) if times else {}
 
     def check_frames(self, job: Job, what: str, frames: int) -> None:
         """Refuse what has another number of frames. Raises `Problem` (``regions.frames``)."""
-        known = imaging.count_frames(self.image)
+        known = count_frames(self.image)
         if frames != known:
             message = f"{job.record.key}: {what} has {frames} frames, its movie {self.job.source} has {known}"
             raise problem("regions.frames", message, **job.locate())

@@ -8,18 +8,18 @@ from fractions import Fraction
 from functools import partial
 
 from neuropress.mapping.rules import Slots
-from neuropress.model.clock import Clock, parse_number
+from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
-from ._behavior import UNALIGNED, clean_name, find_offset, list_unaligned, make_header_field
+from ._behavior import clean_name, describe_clock, find_delay, list_clock_findings, make_header_field
 from ._pose import build_poses
 
 NAME = "behavior_table"
-REVISION = 3
+REVISION = 4
 TABLES = ("behavior",)
 COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
 TARGET = "session"
@@ -74,7 +74,7 @@ def build(jobs: Sequence[Job]) -> Built:
                 node = _build_table(job, content)
                 nodes[node.path] = node
     _name_trials(jobs, nodes)
-    return Built(tuple(nodes.values()), tuple(list_unaligned(jobs)))
+    return Built(tuple(nodes.values()), tuple(list_clock_findings(jobs)))
 
 
 def _build_points(job: Job, points: Sequence[Series]) -> list[Node]:
@@ -102,7 +102,7 @@ def _build_times(job: Job, content: Series) -> tuple[dict[str, Field], dict[str,
     """Rate and start of a series, or its timestamps."""
     if content.rate is None:
         return {}, {"timestamps": _time_array(job, content, content.timestamps)}
-    start = float(Fraction(content.header["start"]) + parse_number(content.clock_offset or "0"))
+    start = float(Fraction(content.header["start"]) + find_delay(job, content))
     return {
         "rate": make_header_field(NAME, job, "rate", float(content.rate)),
         "starting_time": make_header_field(NAME, job, "start", start),
@@ -172,7 +172,7 @@ def _name(job: Job, content: Content) -> str:
 
 
 def _time_array(job: Job, content: Content, array: str) -> ArraySpec:
-    clock = Clock(content.header["clock"], find_offset(content) or "0")
+    clock = Clock(content.header["clock"]).shift(find_delay(job, content))
     return ArraySpec.of(job.source, content, array, clock=clock)
 
 
@@ -185,7 +185,7 @@ def _describe(job: Job, content: Content) -> Field:
         parts, columns = [stated[name] for name in ("description",) if name in stated], content.header["columns"]
     listed = ", ".join(columns)
     texts = [*(str(part.value) for part in parts), f"Columns of the file: {listed}"]
-    if not find_offset(content):
-        texts.append(UNALIGNED)
+    if clock := describe_clock(job, content):
+        texts.append(clock)
     sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("columns", listed))
     return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)

@@ -38,5 +38,9 @@ def build(jobs: Sequence[Job]) -> Built:
     for job in jobs:
         for content in job.contents:
             message = f"{job.source} is not converted: {content.header['undeclared']}"
-            findings.append(finding("behavior.undeclared", message, **job.locate()))
+            hint = (
+                "Add what the message shows to neuropress.toml; "
+                f"neuropress formats {content.format} lists what can be stated."
+            )
+            findings.append(finding("behavior.undeclared", message, hint=hint, **job.locate()))
     return Built((), tuple(findings))

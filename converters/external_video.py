@@ -17,10 +17,10 @@ from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
-from ._behavior import OFFSET, UNALIGNED, clean_name, list_unaligned, make_header_field
+from ._behavior import clean_name, describe_clock, find_delay, list_clock_findings, make_header_field
 
 NAME = "external_video"
-REVISION = 1
+REVISION = 2
 TABLES = ("behavior",)
 COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
 TARGET = "session"
@@ -53,7 +53,7 @@ def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:
 def build(jobs: Sequence[Job]) -> Built:
     """An ImageSeries for each row, without pixels."""
     nodes = tuple(_build_series(job, content) for job in jobs for content in job.contents)
-    return Built(nodes, tuple(list_unaligned(jobs)))
+    return Built(nodes, tuple(list_clock_findings(jobs)))
 
 
 def _build_series(job: Job, content: Content) -> Node:
@@ -71,11 +71,13 @@ def _build_series(job: Job, content: Content) -> Node:
     if comments := job.fields.get("object", {}).get("comments"):
         fields["comments"] = comments
     arrays = {}
-    if "time" in content.arrays:
-        clock = Clock(content.header["clock"], content.header.get(OFFSET, "0"))
+    if times := job.make_frame_times(content):
+        arrays["timestamps"] = times
+    elif "time" in content.arrays:
+        clock = Clock(content.header["clock"]).shift(find_delay(job, content))
         arrays["timestamps"] = ArraySpec.of(job.source, content, "time", clock=clock)
     else:
-        start = Fraction(content.header["start"]) + Fraction(content.header.get(OFFSET, "0"))
+        start = Fraction(content.header["start"]) + find_delay(job, content)
         fields["rate"] = make_header_field(NAME, job, "rate", float(Fraction(video["rate"])))
         fields["starting_time"] = make_header_field(NAME, job, "start", float(start))
         fields["num_samples"] = make_header_field(NAME, job, "frames", video["frames"])
@@ -90,7 +92,7 @@ def _describe(job: Job, content: Content) -> Field:
     rate = f"{video['rate']} frames a second" if "rate" in video else "frames at uneven times"
     what = f"Video ({video['codec']}, {video['frames']} frames, {rate})"
     texts = [*(str(part.value) for part in parts), what]
-    if OFFSET not in content.header:
-        texts.append(UNALIGNED)
+    if clock := describe_clock(job, content):
+        texts.append(clock)
     sources = (*(source for part in parts for source in part.sources), job.make_fact_ref("video", what))
     return Field(". ".join(texts), f"{NAME}/object.description", "template", sources)

@@ -129,7 +129,7 @@ class _MovieConverter:
             raise self._make_problem("image.contents", describe_image_choice(job))
         self.image: Image = job.contents[0]
         self.pixels = self.image.arrays["pixels"]
-        self.times = read_times(job, self.image)
+        self.times = read_frame_times(job, self.image)
         self.plane, self.series = list_places(job.record, self.image)
 
     def add_nodes(self) -> None:
@@ -146,7 +146,7 @@ class _MovieConverter:
             Node(self.plane, "ImagingPlane", self._build_plane_fields(), {"device": device, "optical_channel": optical})
         )
         shared = self._build_series_fields(kind)
-        times = self.times.add_to(self.job, self.image, shared) if self.times else {}
+        times = self.times.add_to(shared) if self.times else {}
         for place, (name, (axis, number)) in zip(self.series, names.items(), strict=True):
             index, depth = build_index_map(self.pixels, time, axis, number)
             self.session.nodes.append(
@@ -261,17 +261,10 @@ class _MovieConverter:
         if known:
             self.session.findings.extend(known.findings)
         if start is None:
-            counted = "starting_time 0 is no measurement"
-            written = "starting_time is written as 0"
-            if self.times and self.times.rate is None:
-                counted = written = "its times count from the begin of its acquisition"
-            message = f"{self.job.source} has no clock of its own near the session's start; {written}"
-            self._add_finding("image.alignment", message, "file_path_raw")
-            self._add_comment(fields, f"alignment unknown: {counted}")
-            start = make_constant(NAME, "starting_time", 0.0)
+            start = self._assume_start(fields)
         elif start.value < 0:
             session = self.record.cells["session_id"].text
-            clock = "declared" if self.image.clock_offset else "own"
+            clock = "declared" if known and known.declared else "own"
             message = f"{self.job.source} began {-start.value:g} s before {session} by its {clock} clock"
             self._add_finding("recording.before_session", message, "file_path_raw")
         if known and known.declared:
@@ -281,6 +274,21 @@ class _MovieConverter:
             note = f"{photometric}: 0 is white; the values are as stored"
             self._add_comment(fields, note, self.job.make_fact_ref("photometric", photometric))
         return fields
+
+    def _assume_start(self, fields: dict[str, Field]) -> Field:
+        """What the times count from, where nobody knows when that was: said in the comments and by a finding."""
+        counted = "starting_time 0 is no measurement"
+        written = "starting_time is written as 0"
+        start = 0.0
+        if trigger := self.image.trigger:
+            counted = written = f"its times count from the start of {trigger.key}, by {trigger.text}"
+            start = float(trigger.first)
+        elif self.times and self.times.rate is None:
+            counted = written = "its times count from the begin of its acquisition"
+        message = f"{self.job.source} has no clock of its own near the session's start; {written}"
+        self._add_finding("image.alignment", message, "file_path_raw")
+        self._add_comment(fields, f"alignment unknown: {counted}")
+        return make_constant(NAME, "starting_time", start)
 
     def _add_comment(self, fields: dict[str, Field], note: str, *sources: CellRef) -> None:
         notes = fields.get("comments")
@@ -322,14 +330,6 @@ class _MovieConverter:
         return problem(id, f"{self.id}: {message}", **self.job.locate())
 
 
-def read_times(job: Job, image: Image) -> FrameTimes | None:
-    """The times of a movie's frames, where its file has them and says which axis is time."""
-    if "t" not in image.arrays["pixels"].axes:
-        return None
-    known = job.find_start(image)
-    return read_frame_times(image, known.seconds if known else None)
-
-
 def compute_start(job: Job, image: Image, times: FrameTimes | None) -> Field | None:
     """Seconds from the session's start to the first frame, by the declared clock or the file's own."""
     known = job.find_start(image)
@@ -337,13 +337,6 @@ def compute_start(job: Job, image: Image, times: FrameTimes | None) -> Field | N
         return None
     seconds = times.first if times else float(known.seconds)
     return Field(seconds, "imaging:starting_time", "seconds_from_start", known.sources)
-
-
-def count_frames(image: Image) -> int:
-    """Frames of a movie, along the axis that its series takes for time."""
-    pixels = image.arrays["pixels"]
-    axis = next((axis for axis in "tqz" if axis in pixels.axes), "")
-    return pixels.shape[pixels.axes.index(axis)] if axis else 1
 
 
 def list_places(record: Record, image: Image) -> tuple[str, tuple[str, ...]]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from neuropress.mapping.rules import Slots
-from neuropress.model.content import Content, DataTable, Image, Series
+from neuropress.model.content import Content, DataTable, Image, Series, count_frames
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import Record
@@ -91,7 +91,7 @@ def _find_obstacle(job: Job, movie: _segmentation.Movie) -> str:
     if len(rest) != 1 or rest[0] not in "tqz" or pixels.dtype.kind not in "iuf":
         extents = " ".join(f"{axis}={extent}" for axis, extent in zip(pixels.axes, pixels.shape, strict=True))
         return f"the axes of {job.source} are {extents} ({pixels.dtype}), not frames of y and x"
-    frames = imaging.count_frames(job.contents[0]), imaging.count_frames(movie.image)
+    frames = count_frames(job.contents[0]), count_frames(movie.image)
     return "" if frames[0] == frames[1] else f"{job.source} has {frames[0]} frames, {movie.job.source} has {frames[1]}"
 
 
@@ -104,7 +104,8 @@ def _build_movie(job: Job, movie: _segmentation.Movie) -> Node:
     plane, series = imaging.list_places(movie.job.record, movie.image)
     index, _ = imaging.build_index_map(pixels, pixels.axes.index(rest), None, 0)
     description = job.fields["movie"]["description"]
-    text = f"{description.value}; its raw movie is {', '.join(series)}"
+    file = f" of {movie.job.elsewhere}" if movie.job.elsewhere else ""
+    text = f"{description.value}; its raw movie is {', '.join(series)}{file}"
     size = [pixels.shape[pixels.axes.index(axis)] for axis in "xy"]
     timing, times = movie.make_timing()
     fields = timing | {
@@ -130,7 +131,7 @@ def _build_traces(job: Job, movie: _segmentation.Movie) -> Iterator[Node]:
     if "names" in series.header:
         _check_names(job, series, tables[0])
     else:
-        series = _name_axes(job, series, count, imaging.count_frames(movie.image))
+        series = _name_axes(job, series, count, count_frames(movie.image))
     table = f"{_segmentation.HOLDER}/{job.record.key}_rois"
     yield from _segmentation.build_traces(job, series, movie, NAME, f"{job.record.key}_traces", table, count)
 

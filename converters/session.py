@@ -92,8 +92,14 @@ def build_identifier(job: Job, column: str = "session_id") -> Field:
         private = profile.tables[record.table].private if record.table in profile.tables else ()
         rows[f"{record.table}/{record.key}"] = {c: v.text for c, v in record.cells.items() if c not in private}
     dataset = profile.default("dataset_name", lab) or profile.name
-    value = f"{dataset}:{job.record.key}:{digest(rows)[:16]}" + (f":{job.part}" if job.part else "")
+    value = name_part(f"{dataset}:{job.record.key}:{digest(rows)[:16]}", "", job.part)
     return Field(value, "session:identifier", "digest", (job.record.ref(column),))
+
+
+def name_part(identifier: str, part: str, other: str) -> str:
+    """The identifier of another file of a session: the same but for the part that it ends in."""
+    whole = identifier.removesuffix(f":{part}") if part else identifier
+    return f"{whole}:{other}" if other else whole
 
 
 def _name_people(job: Job, field: Field) -> Field:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
@@ -14,7 +14,7 @@ from neuropress.mapping.rules import Slots
 from neuropress.mapping.units import parse_unit
 from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
-from neuropress.model.finding import problem
+from neuropress.model.finding import Finding, finding, problem
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.record import CellRef, Record
 
@@ -90,7 +90,14 @@ def build(jobs: Sequence[Job]) -> Built:
     for content in job.contents:
         built = _build_units(job, content) if isinstance(content, DataTable) else _build_report(job, content, nodes)
         nodes |= {node.path: node for node in built}
-    return Built(tuple(nodes.values()))
+    return Built(tuple(nodes.values()), tuple(_list_findings(job)))
+
+
+def _list_findings(job: Job) -> Iterator[Finding]:
+    """That a clock is declared which no time of the file goes by."""
+    if any(content.clock_offset or content.trigger for content in job.contents):
+        message = f"{job.source} has a declared clock, and its times count from the start of the simulation"
+        yield finding("simulation.clock", message, **job.locate())
 
 
 def _build_file(job: Job) -> Node:

@@ -50,6 +50,7 @@ STATED: Mapping[str, Mapping[str, Any]] = {
     },
     "npy/*/neurite.npy": {"pixels": "array", "axes": "yx"},
     "npy/*/volume.npy": {"pixels": "array", "axes": "zyx"},
+    "atlas/*.nrrd": {"unit": "um"},
     "npy/*/probe*": {"columns": "array = um", "frame_rate": "1"},
     "hdf5/*sima/example.h5": {"pixels": "imaging", "axes": "yxt"},
     "hdf5/*sima/example-volume.h5": {"pixels": "imaging", "axes": "tzyxc"},

@@ -274,8 +274,8 @@ def test_inspect_says_and_draws_what_a_file_holds(tmp_path: Path, capsys: pytest
 @pytest.mark.parametrize(
     ("name", "head", "told"),
     [
-        ("a.nrrd", b"NRRD0004\n", "NRRD"),
-        ("a.bin", b"NRRD0004\n", "NRRD"),
+        ("a.dm4", b"\0\0\0\4\0\0", "Gatan"),
+        ("a.bin", b"AxGr\0\1", "AxoGraph"),
         ("a.lof", b"\x70\0\0\0", "Leica"),
         ("a.h5", b"\x1f\x8b\x08\0", "gzip"),
         ("a.pkl", b"\x80\x04\x95", "pickled"),

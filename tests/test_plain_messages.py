@@ -12,7 +12,7 @@ import pytest
 from builder import Builder, abf, slices
 
 from neuropress.cli.main import main
-from neuropress.verbs.convert import _format_size
+from neuropress.planning.estimate import format_size
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def test_a_reader_that_leaves_is_no_error(lab: Builder) -> None:
 
 
 def test_sizes_are_told_with_a_digit_before_the_point() -> None:
-    assert [_format_size(n) for n in (0, 999, 1000, 12_345_678, 3_200_000_000, 10**13)] == [
+    assert [format_size(n) for n in (0, 999, 1000, 12_345_678, 3_200_000_000, 10**13)] == [
         "0 bytes", "999 bytes", "1 kB", "12.3 MB", "3.2 GB", "10 TB",
     ]  # fmt: skip
 

@@ -118,6 +118,9 @@ def test_formats_lists_it_and_add_takes_it(site: Path, lab: Builder, tmp_path: P
         "track",
         "reverse",
         "clock_offset",
+        "clock",
+        "clock_threshold",
+        "clock_edges",
         "arena",
     }
     _, out = run_command(site, "formats", "toy")

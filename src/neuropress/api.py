@@ -11,6 +11,7 @@ from .model.finding import problem
 from .model.progress import Progress, no_progress
 from .model.record import Record
 from .model.report import Report
+from .model.run_part import RunPart
 from .planning.targets import Wanted
 from .publishing import PublishRequest, Scope
 from .readers.format import suggest_name
@@ -25,6 +26,7 @@ from .verbs.fix import apply_fixes, propose_fixes
 from .verbs.init import make_dataset
 from .verbs.inventory import list_files
 from .verbs.letter import Letter
+from .verbs.parts import convert_part
 from .verbs.plan import plan_dataset
 from .verbs.publish import publish_selection
 from .verbs.run import run_dataset
@@ -188,9 +190,17 @@ class Dataset:
         """Write ``facts.jsonl``: what the raw files' headers say, to be committed beside the tables."""
         return self._log(write_facts(self._fresh()))
 
-    def plan(self, select: Selection = EVERYTHING, *, outdated: bool = False) -> Report:
-        """What `convert` would do; each outcome's facts hold the whole plan."""
-        return plan_dataset(self._fresh(), select, outdated=outdated)
+    def plan(self, select: Selection = EVERYTHING, *, outdated: bool = False, memory: int = 0) -> Report:
+        """What `convert` would do; each outcome's facts hold the whole plan and an estimate of what it comes to.
+
+        Parameters
+        ----------
+        outdated
+            Plan also what an older mapping or converter revision made.
+        memory
+            Bytes that a process may need; what needs more is refused (``plan.memory``). 0: no bound.
+        """
+        return plan_dataset(self._fresh(), select, outdated=outdated, memory=memory)
 
     def convert(
         self,
@@ -199,6 +209,9 @@ class Dataset:
         workers: int = 1,
         keep_going: bool = False,
         outdated: bool = False,
+        part: str | None = None,
+        dask: str = "",
+        memory: int = 0,
         progress: Progress = no_progress,
     ) -> Report:
         """Convert what is new or changed. What is up to date is not touched.
@@ -212,6 +225,12 @@ class Dataset:
             Write sessions without their rows that have errors; the file says so inside.
         outdated
             Rebuild what an older mapping or converter revision made.
+        part
+            ``K/N``: be the K-th of N runs, anywhere, that together convert the dataset.
+        dask
+            Address of a Dask scheduler whose workers see the dataset under the same path; they do the work.
+        memory
+            As `plan` takes it.
         progress
             Called with uncompressed bytes as they are written.
 
@@ -223,7 +242,11 @@ class Dataset:
         up to date         lichtman/20250701/sem_dataset/ome-zarr/JL_SD_0001.ome.zarr
         up to date         yuste/20250620/session/nwb/RY_S_0001.nwb
         """
-        return self._log(convert_dataset(self._fresh(), select, Options(keep_going, outdated, workers), progress))
+        if part is not None:
+            options = Options(keep_going, outdated, memory=memory)
+            return self._log(convert_part(self._fresh(), RunPart.parse(part), select, options, progress))
+        options = Options(keep_going, outdated, workers, dask=dask, memory=memory)
+        return self._log(convert_dataset(self._fresh(), select, options, progress))
 
     def add(self, paths: Sequence[PathLike], occasion: Occasion) -> Report:
         """Copy raw files (or folders of slices) to their place and draft a row for each.

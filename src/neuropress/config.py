@@ -6,18 +6,20 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from .model.budget import TOML_BYTES, read_file
 from .model.finding import Finding, Problem, Severity, finding, problem
+from .model.key_patterns import find_stars, matches_key
+from .model.labels import parse_label_files
 from .model.parsing import parse_toml
 from .model.people import Person, check_people, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
 from .model.serial import from_json
 from .model.source import SourceRoots
 from .readers import check_reader_options
+from .readers.format import CLOCK
 from .results import KINDS, TARGETS, find_kind_by_suffix
 from .storage.aws import check_endpoint, find_endpoint
 from .storage.folder import get_local_folder, normalise_bucket_url, overlap_prefixes
@@ -42,6 +44,7 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "profile": str,
     "profile_version": str,
     "dataset": dict,
+    "labels": dict,
     "source": dict,
     "output": dict,
     "tables": (dict, list),
@@ -69,6 +72,7 @@ roots = ["source"]
 
 # [output]
 # names = "dandi"                         # files of sessions are named as dandi organize names them
+# zstd_level = 1                          # how hard volumes are packed, 1 to 9
 # volume = "s3://bucket/prefix"           # OME-Zarr volumes go there; everything else goes to output/
 # endpoint = "https://s3.example.org"
 
@@ -110,6 +114,11 @@ roots = ["source"]
 # Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
 # [split]
 # imaging = "ophys"
+
+# Masks that are labels of a volume, by the key of its row (neuropress docs volumes):
+# [labels.AB_SD_0001.nuclei]
+# path = "smith/20250620/cell_detection_dataset/raw/nuclei.tif"
+# classes = "smith/20250620/cell_detection_dataset/raw/classes.csv"
 
 [publish]
 # to = "s3://bucket/prefix"
@@ -191,7 +200,7 @@ class Config:
         found: dict[str, Any] = {}
         for pattern, entries in self.options.items():
             if matches_key(pattern, key):
-                found |= entries
+                found |= _fill_clock(pattern, key, entries)
         return found | dict(self.options.get(key, {}))
 
     def sources(self) -> SourceRoots:
@@ -269,7 +278,7 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
 def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
     """The entries of ``[output]``: targets whose results go into a bucket."""
     found = {}
-    for target, url in ((name, text) for name, text in entry.items() if name != "names"):
+    for target, url in ((name, text) for name, text in entry.items() if name not in ("names", "zstd_level")):
         try:
             if target == "endpoint":
                 check_endpoint(url)
@@ -356,7 +365,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     }
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups.append(("dataset", data.get("dataset", {}), set(DATASET_ENTRIES)))
-    groups += [("output", data.get("output", {}), {"endpoint", "names", *TARGETS})]
+    groups += [("output", data.get("output", {}), {"endpoint", "names", "zstd_level", *TARGETS})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
@@ -366,7 +375,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
             if key not in known and not free:
                 message = f"{path}: [{name}] {key} is none of {', '.join(sorted(known))}"
                 raise problem("dataset.config", message, file=str(path))
-            if key != "roots" and not isinstance(value, str):
+            if key not in ("roots", "zstd_level") and not isinstance(value, str):
                 raise problem("dataset.config", f"{path}: [{name}] {key} must be a text, not {value!r}", file=str(path))
     for key, entry in data.get("options", {}).items():
         _check_reader_options(f'[options."{key}"]', entry, path)
@@ -426,9 +435,14 @@ def _hint_at_lab(initials: str) -> str:
     return f"Add to {FILE}: [labs.{initials}] with {entries}."
 
 
-def matches_key(pattern: str, key: str) -> bool:
-    """Whether the key of a raw object is the one meant: ``*`` stands for any characters, ``?`` for one."""
-    return pattern == key or fnmatchcase(key, pattern.replace("[", "[[]"))
+def _fill_clock(pattern: str, key: str, entries: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Entries of a pattern with ``{1}``, ``{2}`` in a declared clock replaced by what its ``*``s stand for."""
+    if "{" not in entries.get(CLOCK.name, "") or pattern == key:
+        return entries
+    clock = entries[CLOCK.name]
+    for number, text in enumerate(find_stars(pattern, key), 1):
+        clock = clock.replace(f"{{{number}}}", text)
+    return {**entries, CLOCK.name: clock}
 
 
 def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
@@ -440,13 +454,16 @@ def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
 
 
 def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:
-    """The profile with what the dataset says of sessions in several files, and of the names of files."""
-    split, names = data.get("split", {}), data.get("output", {}).get("names", profile.names)
+    """The profile with what the dataset says of sessions in several files, names and packing of files, labels."""
+    split, output = data.get("split", {}), data.get("output", {})
+    names, level = output.get("names", profile.names), output.get("zstd_level", profile.zstd_level)
     try:
-        check_layout(split, names)
+        check_layout(split, names, level)
+        labels = parse_label_files(data.get("labels", {}))
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
-    return dataclasses.replace(profile, split={**profile.split, **split}, names=names)
+    split = {**profile.split, **split}
+    return dataclasses.replace(profile, split=split, names=names, zstd_level=level, labels=labels)
 
 
 def find_dataset(path: Path) -> Path | None:
@@ -472,7 +489,8 @@ def find_result(named: Named) -> ResultPath:
     if name.startswith("s3://"):
         return BucketPath.of_url(normalise_bucket_url(name), kind.last_file if kind else "")
     path = Path(name)
-    folder = find_dataset(path) if kind and not path.exists() else None
+    # A link that leads nowhere, or to itself, is what is named, and is told of when it is opened.
+    folder = find_dataset(path) if kind and not path.exists() and not path.is_symlink() else None
     if kind is None or folder is None:
         return path
     config = load_config(folder)

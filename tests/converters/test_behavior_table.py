@@ -70,7 +70,10 @@ def test_every_kind_of_table(ds: Builder, capsys: pytest.CaptureFixture[str]) ->
         np.testing.assert_array_equal(place.data, [[i / 7, i / 3] for i in range(30)])
         assert place.timestamps[:3].tolist() == [12.5, 12.511, 12.522]
         assert place.comments == "a note"
-        assert place.description == "Behaviour: position; task: open field. Columns of the file: x_cm, y_cm"
+        assert place.description == (
+            "Behaviour: position; task: open field. Columns of the file: x_cm, y_cm. "
+            "Clock declared: time 0 of the file is 12.5 s after the session's start"
+        )
         speed = module["BehavioralTimeSeries"]["JB_B_0001_speed"]
         assert (speed.unit, speed.data[9]) == ("cm/s", 1.0)
         pupil = module["PupilTracking"]["JB_B_0002_area"]

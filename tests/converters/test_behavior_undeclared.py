@@ -25,6 +25,7 @@ def test_others_of_the_session_are_converted(ds: Builder, capsys: pytest.Capture
     (found,) = read_warnings(ds, capsys)
     assert found["severity"] == "warning"
     assert f"{key} is not converted" in str(found["message"])
+    assert "neuropress formats behavior_csv lists" in str(found["hint"])
     path = run_line(ds, capsys)
     with h5py.File(path) as file:
         assert list(file["processing/behavior/Position"]) == ["JB_B_0001_position"]

@@ -50,7 +50,10 @@ def test_videos_become_external_series_and_lie_beside_them_in_a_release(
         assert (even.format, even.rate, even.starting_time, even.num_samples) == ("external", 25, 2.5, 12)
         assert even.external_file[:].tolist() == ["../../behavior/raw/even.avi"]
         assert (even.dimension[:].tolist(), even.starting_frame[:].tolist()) == ([32, 24], [0])
-        assert even.description == ("Behaviour: video; task: open field. Video (mjpeg, 12 frames, 25 frames a second)")
+        assert even.description == (
+            "Behaviour: video; task: open field. Video (mjpeg, 12 frames, 25 frames a second). "
+            "Clock declared: time 0 of the file is 2.5 s after the session's start"
+        )
         assert even.comments == "a note"
         assert uneven.timestamps[:].tolist() == [0, 0.04, 0.09, 0.17]
         assert "Alignment unknown" in uneven.description

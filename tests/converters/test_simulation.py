@@ -220,3 +220,12 @@ def test_real_files_convert_and_verify(corpus: Path, tmp_path: Path, capsys: pyt
             found = sorted(zip(node.tolist(), times.tolist(), strict=True))
         pairs = [pair for population in sf.list_pairs(path).values() for pair in population]
         assert found == sorted((node, time / 1000) for node, time in pairs), path
+
+
+def test_a_declared_clock_is_none_of_a_simulation(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = made.root / "neuropress.toml"
+    settings.write_text(settings.read_text().replace(OPTIONS, OPTIONS + 'clock_offset = "12.5"\n'))
+    assert main(["check", str(made.root), "--json"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    told = [one for one in found if one.get("id") == "simulation.clock"]
+    assert {one["location"]["key"] for one in told} == {"IS_MOD_0001", "IS_MOD_0002", "IS_A_0001"}

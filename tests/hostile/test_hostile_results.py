@@ -132,7 +132,9 @@ def check_outcomes(outcomes: list[tuple[list[str], int, str]], name: str) -> Non
         assert "SECRET" not in out, (verb, out)
         if verb[0] == "verify" and name not in HARMLESS:
             assert status in (1, 2), out
-            assert any(word in out for word in ("result.", "verify.", "path.", "format.", "file.")), out
+            assert any(word in out for word in ("result.", "verify.", "path.", "format.", "file.", "reader.option")), (
+                out
+            )
 
 
 def choose_cases(rounds: int) -> list[tuple[str, str]]:

@@ -48,7 +48,7 @@ def make_results(folder: Path, suffix: str) -> list[Path]:
     """The demonstration's, and those of real files where there are any: a seeded sample, or all."""
     corpus = corpus_folder()
     tasks = [task for task in list_tasks(corpus) if task.suffix == suffix] if corpus else []
-    chosen = random.Random(5).sample(tasks, min(campaign(5, 999), len(tasks)))
+    chosen = random.Random(5).sample(tasks, min(campaign(4, 999), len(tasks)))
     demo = [path for path in make_demo(folder) if path.name.endswith(suffix)]
     return [*demo, *convert_tasks(chosen, folder)]
 

@@ -14,12 +14,12 @@ from neuropress.cli.main import main
 VOLUME = f"lichtman/{DATE}/sem_dataset/ome-zarr/JL_SD_0001.ome.zarr"
 
 
-def fill(root: Path, scratch: Path) -> Builder:
+def fill(root: Path, scratch: Path, shape: tuple[int, int, int] = (9, 17, 24)) -> Builder:
     """A session and a volume of slices."""
     build = Builder(root)
     build.session(1)
     build.ephys(abf(scratch / "e.abf"), "20000")
-    build.sem(slices(scratch / "v"))
+    build.sem(slices(scratch / "v", shape))
     return build
 
 

@@ -52,7 +52,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch, *, retry: bool) -> None:
     monkeypatch.setattr("neuropress.storage.store.RETRY", {"max_retries": 3 if retry else 0})
 
 
-@pytest.mark.parametrize("seed", range(campaign(5, full=200)))
+@pytest.mark.parametrize("seed", range(campaign(4, full=200)))
 def test_faults_while_publishing(
     dataset: Path, expected: dict[str, str], true_bucket: Any, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,7 +111,7 @@ def run_publisher(command: list[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-m", "neuropress", *command], stdout=quiet, stderr=quiet)
 
 
-@pytest.mark.parametrize("seed", range(campaign(7, full=200)))
+@pytest.mark.parametrize("seed", range(campaign(5, full=200)))
 def test_a_killed_publish_resumes(dataset: Path, expected: dict[str, str], true_bucket: Any, seed: int) -> None:
     choose = random.Random(seed)
     whole = count_requests(dataset, true_bucket.endpoint)

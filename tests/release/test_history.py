@@ -40,7 +40,7 @@ def latest(target):
 def test_different_numbers_at_once_have_one_winner(target, tmp_path, first):
     if not first:
         send(target, tmp_path / "first", "0.9.0")
-    count = campaign(4, full=6)
+    count = campaign(3, full=6)
     barrier = threading.Barrier(count)
     outcomes = {}
 

@@ -15,6 +15,7 @@ import pytest
 import tifffile
 from bucket_results import VOLUME, files, fill, make_twin, point_to, read_volume, run
 from builder import Builder
+from campaigns import campaign
 from proxy import Proxy, Request
 from servers import Target
 
@@ -71,7 +72,10 @@ def make_large(root: Path) -> Builder:
     return build
 
 
-@pytest.mark.parametrize("after", [1, 2, 5])
+KILLS = [*(("bucket", after) for after in (1, 2, 5)), *(("rgw_bucket", after) for after in (2, 1, 5)[: campaign(1, 3)])]
+
+
+@pytest.mark.parametrize(("server", "after"), KILLS, indirect=["server"])
 def test_a_killed_convert_continues_to_the_same_bytes(server: Target, tmp_path: Path, after: int) -> None:
     build = make_large(tmp_path / "ds")
     remote = make_twin(build, tmp_path / "remote", server)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from ..model.finding import Finding
+from ..model.labels import find_label_files
 from ..model.profile import Profile
 from ..model.reagents import fold, plasmids_of
 from ..model.record import Record
@@ -92,6 +93,9 @@ def check_roi_file(image: Record, profile: Profile) -> Finding | None:
         return None
     if not is_movie and image.values["image_type"] in ("voltage", "calcium"):
         return None  # that its frame_rate is blank is an error of its own
+    stated = find_label_files(profile.labels, image.key).values()
+    if not is_movie and any(one.column == "file_path_roi" or one.path == name for one in stated):
+        return None
     if not is_movie:
         why = "belongs to an image without a frame_rate, and regions are converted with movies only"
     else:

@@ -6,6 +6,8 @@ import argparse
 from typing import Any, NoReturn
 
 from .. import __version__
+from ..model.labels import LABEL_TYPES
+from ..model.run_part import RunPart
 from ..results import PUBLISHED
 from .completion import SHELLS
 from .examples import format_examples
@@ -30,6 +32,7 @@ VERBS = {
     "verify": "prove results against their raw files, sample by sample",
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
+    "view": "show OME-Zarr volumes with their labels in a browser of this machine",
     "schema": "draft schemas and a profile from published attribute lists",
     "explain": "which cell, rule and version made a value of a result",
     "coverage": "where every cell of every table went, and that none was dropped",
@@ -62,14 +65,21 @@ def parser() -> argparse.ArgumentParser:
         made[name].add_argument("dir", nargs="?", default=".", metavar="DIR", help="dataset folder (default: here)")
     for name in ("status", "check", "plan", "convert", "verify", "validate", "run"):
         _add_selection(made[name])
-    for name in made.keys() - {"completion", "demo", "docs", "init", "schema", "releases", "tools"}:
+    for name in made.keys() - {"completion", "demo", "docs", "init", "schema", "releases", "tools", "view"}:
         made[name].add_argument("--json", action="store_true", help="one JSON object a line on standard output")
         loud = made[name].add_mutually_exclusive_group()
         loud.add_argument("-q", "--quiet", action="store_true", help="errors only, no progress")
         loud.add_argument("-v", "--verbose", action="store_true", help="infos, too")
     for name in ("convert", "run"):
-        made[name].add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
         made[name].add_argument("--keep-going", action="store_true", help="write sessions without their bad rows")
+    where = made["convert"].add_mutually_exclusive_group()
+    for verb in (where, made["run"]):
+        verb.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
+    where.add_argument("--part", type=_part, metavar="K/N", help="be the K-th of N runs that share the work")
+    where.add_argument("--dask", default="", metavar="ADDRESS", help="have the workers of a Dask scheduler do the work")
+    for name in ("plan", "convert"):
+        what = "of each process; what needs more is refused, with the figure"
+        made[name].add_argument("--memory", type=_size, default=0, metavar="SIZE", help=f"as 8G, {what}")
     for name in ("plan", "convert", "run"):
         made[name].add_argument("--outdated", action="store_true", help="rebuild what older rules made")
     for name, what in (("verify", "FILE"), ("validate", "PATH")):
@@ -87,6 +97,7 @@ def parser() -> argparse.ArgumentParser:
     _check_options(made["check"])
     made["status"].add_argument("--files", action="store_true", help="raw files and the cells that name them, instead")
     _verify_options(made["verify"])
+    _view_options(made["view"])
     _demo_options(made["demo"])
     _init_options(made["init"])
     _schema_options(made["schema"])
@@ -129,7 +140,23 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
     one.add_argument(
         "--set", action="append", default=[], metavar="TABLE.COLUMN=TEXT", help="any other cell, as ephys.notes=..."
     )
+    _add_label_options(one)
     _add_reader_options(one)
+
+
+def _view_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("paths", nargs="+", metavar="VOLUME", help="an OME-Zarr folder, or its s3:// URL")
+    verb.add_argument("--port", type=int, default=0, metavar="N", help="of 127.0.0.1; default: any that is free")
+    verb.add_argument("--open", action="store_true", help="open this machine's browser, too")
+
+
+def _add_label_options(one: argparse._ActionsContainer) -> None:
+    text = "labels of the volume: an image of ids, one for each voxel; default name: the file's"
+    one.add_argument("--labels", action="append", default=[], metavar="[NAME=]MASK", help=text)
+    text = "what its ids are: CSV with the columns id, name, colour, acronym, or an ontology in JSON"
+    one.add_argument("--classes", action="append", default=[], metavar="[NAME=]TABLE", help=text)
+    text = "of ids that are stored as floats"
+    one.add_argument("--label-dtype", default="", choices=("", *LABEL_TYPES), metavar="TYPE", help=text)
 
 
 def _add_reader_options(verb: argparse._ActionsContainer) -> None:
@@ -253,3 +280,18 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def _part(text: str) -> str:
+    try:
+        return str(RunPart.parse(text))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _size(text: str) -> int:
+    """Bytes from a size as job schedulers take it: K, M, G and T are powers of 1024."""
+    number, power = (text[:-1], "KMGT".index(text[-1].upper()) + 1) if text[-1:].upper() in tuple("KMGT") else (text, 0)
+    if not number.isdecimal() or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size, as 8G or 500M")
+    return int(number) * int(1024**power)

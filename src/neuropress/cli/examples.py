@@ -27,12 +27,14 @@ EXAMPLES = {
     "plan": ("neuropress plan ds", "neuropress plan ds --json --session AB_S_0001"),
     "convert": (
         "neuropress convert ds --workers 4",
+        "neuropress convert ds --part 3/16",
         'neuropress convert cell1.abf --to cell1.nwb --timezone Europe/Berlin --subject m7 --species "Mus musculus"',
         "neuropress convert stack.tif --to stack.ome.zarr --pixel-size 0.5",
     ),
     "verify": ("neuropress verify ds", "neuropress verify cell1.nwb --source ."),
     "validate": ("neuropress validate ds", "neuropress validate cell1.nwb", "neuropress validate ds --dandi"),
     "run": ("neuropress run ds", "neuropress run ds --lab AB --workers 4"),
+    "view": ("neuropress view stack.ome.zarr", "neuropress view s3://bucket/prefix/stack.ome.zarr --port 8080"),
     "schema": ("neuropress schema import lists/ --to ds --name mine",),
     "explain": (
         "neuropress explain cell1.nwb",

@@ -184,7 +184,7 @@ def _facts(args: argparse.Namespace, output: Output) -> int:
 
 
 def _plan(args: argparse.Namespace, output: Output) -> int:
-    return output.report(_dataset(args).plan(_selection(args), outdated=args.outdated))
+    return output.report(_dataset(args).plan(_selection(args), outdated=args.outdated, memory=args.memory))
 
 
 def _convert(args: argparse.Namespace, output: Output) -> int:
@@ -198,6 +198,9 @@ def _convert(args: argparse.Namespace, output: Output) -> int:
         workers=args.workers,
         keep_going=args.keep_going,
         outdated=args.outdated,
+        part=args.part,
+        dask=args.dask,
+        memory=args.memory,
         progress=progress,
     )
     return output.report(report)
@@ -260,6 +263,12 @@ def _status(args: argparse.Namespace, output: Output) -> int:
     if args.files:
         return output.files(_dataset(args).list_files())
     return output.status(_dataset(args).status(_selection(args)))
+
+
+def _view(args: argparse.Namespace, output: Output) -> int:
+    from .viewing import run_view
+
+    return run_view(args, output)
 
 
 def _schema(args: argparse.Namespace, output: Output) -> int:
@@ -336,6 +345,8 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
 
 
 _USAGE = (
+    "cluster.address",
+    "cluster.extra",
     "dataset.none",
     "dataset.config",
     "dataset.exists",
@@ -364,6 +375,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "verify": _verify,
     "validate": _validate,
     "run": _run,
+    "view": _view,
     "schema": _schema,
     "explain": _explain,
     "coverage": _coverage,

@@ -84,6 +84,8 @@ class Output:
         for outcome in report.outcomes:
             if not self._quiet or has_errors(outcome.findings):
                 self._outcome(outcome)
+        for line in report.note.splitlines():
+            self.say(line)
         self.say(report.summary())
         return report.exit_status
 

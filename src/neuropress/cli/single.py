@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..model.finding import problem
+from ..model.labels import LabelFile, check_label_name
 from ..readers import parse_reader_options
 from ..storage.state import write_atomic
 from .render import Output
@@ -42,11 +43,41 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         lab=args.lab_name,
         institution=args.institution,
         defaults={name: text for name in DEFAULTS if (text := getattr(args, name))},
+        labels=_parse_labels(args),
     )
     report = convert_file(Path(args.dir), Path(args.to), stated, output.progress("convert"))
     for step in report.steps:
         output.report(step)
     return report.exit_status
+
+
+def _parse_labels(args: argparse.Namespace) -> tuple[LabelFile, ...]:
+    """``--labels [NAME=]MASK``, each with its ``--classes``. Raises `Problem` (``dataset.config``)."""
+    masks = [_split_name(text) for text in args.labels]
+    named = {name or Path(path).name.split(".")[0]: path for name, path in masks}
+    classes = [_split_name(text) for text in args.classes]
+    tables = {name or next(iter(named), ""): path for name, path in classes}
+    unknown = next((name for name in tables if name not in named), None)
+    if unknown is not None or len(named) < len(masks) or (len(named) > 1 and not all(name for name, _ in classes)):
+        known = ", ".join(named) or "none"
+        message = (
+            f"--labels and --classes must name each labels once, as --labels cells=MASK --classes cells=TABLE: {known}"
+        )
+        raise problem("dataset.config", message, value=unknown or known)
+    try:
+        for name in named:
+            check_label_name(name)
+    except ValueError as error:
+        raise problem("dataset.config", str(error), hint="As --labels nuclei=MASK.") from error
+    return tuple(
+        LabelFile(name, path, classes=tables.get(name, ""), dtype=args.label_dtype) for name, path in named.items()
+    )
+
+
+def _split_name(text: str) -> tuple[str, str]:
+    """``NAME=PATH``; the name is empty where there is none, or the whole text is a path that has a ``=``."""
+    name, equals, path = text.partition("=")
+    return ("", text) if not equals or Path(text).exists() else (name, path)
 
 
 def inspect_one(args: argparse.Namespace, output: Output) -> int:

@@ -255,6 +255,13 @@ VENDOR_XML_DEPTH = 512
 XML_ELEMENTS = 1_000_000
 """Elements of an OME-XML document: two a plane, mostly."""
 
+MICROMANAGER_BYTES = 256 * 2**20
+"""A metadata.txt of MicroManager: some 3 kB a plane."""
+
+PRAIRIE_BYTES = 128 * 2**20
+PRAIRIE_ELEMENTS = 4_000_000
+"""The XML of PrairieView: an hour at 30 Hz has some 90 MB, and ten elements a frame."""
+
 HEADER_READ = 256 * 2**20
 """One read of a microscope's header by a library: the directory of a million tiles has two thirds of it."""
 
@@ -269,6 +276,14 @@ MOSAIC_RATIO = 64
 
 MOSAIC_TILES = 1_000_000
 """Tiles of a CZI, pyramids counted."""
+
+# Volumes whose voxels lie in one stretch.
+
+NRRD_HEADER = 4 * 2**20
+"""The text before the voxels: key/value pairs of a registration take some kilobytes."""
+
+VOXEL_BZIP2 = 2**30
+"""What a volume in bzip2 may unpack to, all of which is in memory while it is read."""
 
 # Libraries that read a raw file a second time.
 

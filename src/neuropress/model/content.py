@@ -6,8 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from .clock import Clock, parse_number
 from .graft import Graft
 
 if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
@@ -32,6 +34,9 @@ class LazyArray:
         ``read(selection)`` gives the block of one slice an axis (step 1), as stored.
     block
         The extent an axis that the file gives cheaply at once (a page, a whole sweep).
+    rows
+        Rows along y that are read together, however few are asked for (1 of plain pixels, a strip's of packed ones);
+        0 where a page is only read as a whole.
     """
 
     name: str
@@ -40,6 +45,7 @@ class LazyArray:
     axes: tuple[str, ...]
     read: Callable[[Selection], np.ndarray]
     block: tuple[int, ...]
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,8 @@ class Content:
         does not say (a file's ctime is no header).
     clock_offset
         Seconds from the session's start to the file's time 0, exact, as a person declared it; empty where nobody did.
+    trigger
+        What a channel of another file says of its time 0; None where nobody declared one.
     """
 
     name: str
@@ -78,11 +86,52 @@ class Content:
     close: Callable[[], None] = field(default=lambda: None, compare=False)
     started: datetime | None = None
     clock_offset: str = ""
+    trigger: Trigger | None = None
 
     @property
     def clock(self) -> datetime | None:
         """The file's own clock when it was acquired, whatever kind of content it is."""
         return self.started
+
+    @property
+    def declared_offset(self) -> Fraction | None:
+        """Seconds from the session's start to time 0, as far as what is declared says it without any header's clock."""
+        if self.clock_offset:
+            return parse_number(self.clock_offset)
+        known = self.trigger.content.declared_offset if self.trigger else None
+        return known + self.trigger.first if self.trigger and known is not None else None
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """Edges of a channel that another file of the session recorded: the first is the time 0 of a file.
+
+    Attributes
+    ----------
+    key, content
+        The other file, and the content that has the channel.
+    array
+        Name of the array of edges in `content`, one element each.
+    clock
+        Makes seconds of the edges, from the other file's time 0.
+    count
+        Number of edges.
+    first
+        The first edge in seconds, exact.
+    text
+        Channel, threshold and number of edges, in words.
+    is_each_frame
+        Whether each edge is a frame of the movie, in their order.
+    """
+
+    key: str
+    content: Content
+    array: str
+    clock: Clock
+    count: int
+    first: Fraction
+    text: str
+    is_each_frame: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,6 +330,13 @@ class Fragment(Content):
     """
 
     describe: Callable[[str], Exported] = field(kw_only=True, compare=False)
+
+
+def count_frames(image: Image) -> int:
+    """Frames of a movie, along the axis that its series takes for time; 1 of a single image."""
+    pixels = image.arrays["pixels"]
+    axis = next((axis for axis in "tqz" if axis in pixels.axes), "")
+    return pixels.shape[pixels.axes.index(axis)] if axis else 1
 
 
 def describe_contents(contents: Sequence[Content]) -> str:

@@ -43,7 +43,7 @@ _MODALITY_OF = {type: modality for modality, types in TYPES.items() for type in 
 _REPLACED = frozenset("_*\\/<>:|\"'?%@;,.")
 STAGING_BYTES = 48
 """What the name of an unfinished file has in addition."""
-_NAME = re.compile(r"sub-[^_/]+_ses-([^_/]+)(?:_[a-z+]+)?\.nwb")
+_NAME = re.compile(r"sub-[^_/]+_ses-([^_/]+)(?:_desc-[^_/]+)?(?:_[a-z+]+)?\.nwb")
 
 
 def find_modalities(types: Iterable[str]) -> tuple[str, ...]:
@@ -56,15 +56,16 @@ def replace_characters(text: str) -> str:
     return "".join("-" if char in _REPLACED or char.isspace() else char for char in text)
 
 
-def make_dandi_path(subject: str, session: str, modalities: Iterable[str]) -> str | None:
-    """``sub-<subject>/sub-<subject>_ses-<session>_<modality>+<modality>.nwb``.
+def make_dandi_path(subject: str, session: str, modalities: Iterable[str], description: str = "") -> str | None:
+    """``sub-<subject>/sub-<subject>_ses-<session>[_desc-<description>]_<modality>+<modality>.nwb``.
 
     None where there is no such name: an id is blank, has control characters (dandi leaves these as they are), or is
     too long for the name of a file.
     """
     subject, session = replace_characters(subject), replace_characters(session)
     joined = "+".join(modalities)
-    name = f"sub-{subject}_ses-{session}{'_' if joined else ''}{joined}.nwb"
+    described = f"_desc-{replace_characters(description)}" if description else ""
+    name = f"sub-{subject}_ses-{session}{described}{'_' if joined else ''}{joined}.nwb"
     is_short = len(name.encode("utf-8", "replace")) + STAGING_BYTES <= MOST_NAME
     return f"sub-{subject}/{name}" if subject and session and name.isprintable() and is_short else None
 

@@ -62,21 +62,32 @@ def _check_depth(octets: bytes) -> None:
             raise OverBudget(f"JSON is nested deeper than {DEPTH} levels")
 
 
-def parse_xml(text: str, depth: int = XML_DEPTH) -> ElementTree.Element:
+def parse_xml(
+    text: str,
+    depth: int = XML_DEPTH,
+    most: int = XML_BYTES,
+    elements: int = XML_ELEMENTS,
+    on_end: Callable[[ElementTree.Element], None] | None = None,
+) -> ElementTree.Element:
     """XML of bounded size and depth, without a document type and so without entities of its own.
+
+    Parameters
+    ----------
+    on_end
+        Given each element once it is whole: what it takes from one and clears need not stay in memory.
 
     Raises
     ------
     OverBudget
-        It has a document type, is larger than `XML_BYTES`, nested deeper than `depth`, or has more than
-        `XML_ELEMENTS` elements.
+        It has a document type, is larger than `most` bytes, nested deeper than `depth`, or has more than
+        `elements` elements.
     ElementTree.ParseError
         It is no XML.
     """
     octets = text.encode("utf-8", "replace")
-    if len(octets) > XML_BYTES:
-        raise OverBudget(f"{len(octets)} bytes of XML, more than {XML_BYTES}")
-    builder = _Bounded(depth)
+    if len(octets) > most:
+        raise OverBudget(f"{len(octets)} bytes of XML, more than {most}")
+    builder = _Bounded(depth, elements, on_end)
     parser = ElementTree.XMLParser(target=builder, encoding="utf-8")  # whatever the text declares: it is decoded
     parser.feed(octets)
     root: ElementTree.Element = parser.close()
@@ -86,9 +97,9 @@ def parse_xml(text: str, depth: int = XML_DEPTH) -> ElementTree.Element:
 class _Bounded(ElementTree.TreeBuilder):
     """Builds the tree; the first element too deep, and any document type, ends it."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, elements: int, on_end: Callable[[ElementTree.Element], None] | None) -> None:
         super().__init__()
-        self.most = most
+        self.most, self.elements, self.on_end = most, elements, on_end
         self.depth = self.count = 0
 
     def start(self, tag: str, attrs: dict[Any, Any], /) -> ElementTree.Element:
@@ -96,13 +107,16 @@ class _Bounded(ElementTree.TreeBuilder):
         self.count += 1
         if self.depth > self.most:
             raise OverBudget(f"XML is nested deeper than {self.most} levels")
-        if self.count > XML_ELEMENTS:
-            raise OverBudget(f"XML of more than {XML_ELEMENTS} elements")
+        if self.count > self.elements:
+            raise OverBudget(f"XML of more than {self.elements} elements")
         return super().start(tag, attrs)
 
     def end(self, tag: str, /) -> ElementTree.Element:
         self.depth -= 1
-        return super().end(tag)
+        element = super().end(tag)
+        if self.on_end is not None:
+            self.on_end(element)
+        return element
 
     def doctype(self, name: str, pubid: str | None, system: str | None) -> None:
         raise OverBudget(f"XML with a document type ({name}), which can define entities")

@@ -13,6 +13,7 @@ from .clock import Clock
 from .content import Content
 from .elements import element_size, element_text, element_type
 from .graft import Graft
+from .labels import convert_whole_numbers
 from .record import CellRef, Fix
 from .serial import SPARSE
 from .source import Input
@@ -118,6 +119,8 @@ class ArraySpec:
         Options of the reader (``{}`` mostly).
     clock
         Makes float64 seconds of stored times; None: elements are as stored.
+    whole
+        Stored floats are whole numbers, and are written as integers.
     """
 
     source: str
@@ -129,6 +132,7 @@ class ArraySpec:
     index: IndexMap
     options: Mapping[str, Any] = field(default_factory=dict)
     clock: Clock | None = field(default=None, metadata=SPARSE)
+    whole: bool = field(default=False, metadata=SPARSE)
 
     @classmethod
     def of(
@@ -169,8 +173,16 @@ class ArraySpec:
         return prod(self.shape) * self.itemsize
 
     def from_source(self, block: np.ndarray) -> np.ndarray:
-        """Elements of the result from a block that was read with ``index.source_selection``."""
+        """Elements of the result from a block that was read with ``index.source_selection``.
+
+        Raises
+        ------
+        Problem
+            ``labels.fraction``: an element that is to be a whole number is none.
+        """
         block = self.index.to_result(block)
+        if self.whole:
+            return convert_whole_numbers(block, self.type, self.source)
         return self.clock.seconds(block) if self.clock else block.astype(self.type, copy=False)
 
 

@@ -113,6 +113,8 @@ def check_array(name: str, array: ArrayReceipt) -> None:
         raise ValueError(f"{name}: {error}") from None
     if spec.clock and spec.dtype != "<f8":
         raise ValueError(f"{name}: times by a clock are float64, not {spec.dtype[:40]}")
+    if spec.whole and spec.type.kind not in "ui":
+        raise ValueError(f"{name}: whole numbers are integers, not {spec.dtype[:40]}")
     if len(spec.shape) > RANK or any(not 0 <= n <= EXTENT for n in spec.shape):
         raise ValueError(f"{name}: no array has the shape {str(spec.shape)[:80]}")
     if len(array.block) != len(spec.shape) or any(not 1 <= n <= EXTENT for n in array.block):

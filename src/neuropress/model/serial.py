@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from typing import Any
 
 SPARSE = {"sparse": True}
@@ -33,49 +33,83 @@ def from_json[T](cls: type[T], data: Any) -> T:
     TypeError
         A field is missing, unknown, or of the wrong kind.
     """
-    return typing.cast(T, _build(cls, data))
+    return typing.cast(T, _make_reader(typing.cast(Any, cls))(data))
+
+
+type _Reader = Callable[[Any], Any]
 
 
 @cache
-def _hints(cls: Any) -> dict[str, Any]:
-    """Resolved annotations of a class; resolving them anew for each object costs more than building it."""
-    return typing.get_type_hints(cls)
-
-
-def _build(annotation: Any, data: Any) -> Any:
+def _make_reader(annotation: Any) -> _Reader:
+    """What makes a value of plain JSON; made once a type, since there are thousands of values."""
     annotation = getattr(annotation, "__value__", annotation)  # a `type` alias
     if dataclasses.is_dataclass(annotation):
-        _expect(dict, data)
-        hints = _hints(annotation)  # type: ignore[arg-type]
-        unknown = set(data) - set(hints)
-        if unknown:
-            raise TypeError(f"{getattr(annotation, '__name__', annotation)} has no field {sorted(unknown)[0]!r}")
-        return annotation(**{k: _part(k, hints[k], v) for k, v in data.items()})  # type: ignore[operator]
+        return _make_dataclass_reader(annotation)
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Literal:
-        if not isinstance(data, str) or data not in args:
-            raise TypeError(f"expected one of {', '.join(map(str, args))}, found {_short(data)}")
-        return data
+        return partial(_read_literal, args)
     if origin is tuple:
-        if not isinstance(data, list):
-            raise TypeError(f"expected a list, found {_short(data)}")
-        kinds = [args[0]] * len(data) if len(args) == 2 and args[1] is Ellipsis else list(args)
-        return tuple(_build(kind, item) for kind, item in zip(kinds, data, strict=True))
+        return partial(_read_tuple, args)
     if origin is Mapping:
-        _expect(dict, data)
-        return {k: _part(k, args[1], v) for k, v in data.items()}
+        return partial(_read_mapping, args[1])
     if origin in (typing.Union, types.UnionType):
-        return _build(_matching(args, data), data)
+        return lambda data: _make_reader(_matching(args, data))(data)
     if annotation in (str, bool, int):
-        _expect(annotation, data)
+        return partial(_read_scalar, annotation)
+    return _read_anything
+
+
+def _make_dataclass_reader(cls: Any) -> _Reader:
+    readers: dict[str, _Reader] = {}
+
+    def read(data: Any) -> Any:
+        _expect(dict, data)
+        if not readers:  # not before the first one is read: a class may be a part of itself
+            readers.update({name: _make_reader(kind) for name, kind in typing.get_type_hints(cls).items()})
+        if unknown := data.keys() - readers.keys():
+            raise TypeError(f"{getattr(cls, '__name__', cls)} has no field {min(unknown)!r}")
+        return cls(**_read_parts(data, readers))
+
+    return read
+
+
+def _read_parts(data: Mapping[str, Any], readers: Mapping[str, _Reader]) -> dict[str, Any]:
+    parts = {}
+    for name, value in data.items():
+        try:
+            parts[name] = readers[name](value)
+        except TypeError as error:
+            raise TypeError(f"{name}: {error}") from None
+    return parts
+
+
+def _read_mapping(kind: Any, data: Any) -> dict[str, Any]:
+    _expect(dict, data)
+    return _read_parts(data, dict.fromkeys(data, _make_reader(kind)))
+
+
+def _read_tuple(args: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+    if not isinstance(data, list):
+        raise TypeError(f"expected a list, found {_short(data)}")
+    if len(args) == 2 and args[1] is Ellipsis:
+        return tuple(map(_make_reader(args[0]), data))
+    return tuple(_make_reader(kind)(item) for kind, item in zip(args, data, strict=True))
+
+
+def _read_literal(args: tuple[Any, ...], data: Any) -> Any:
+    if not isinstance(data, str) or data not in args:
+        raise TypeError(f"expected one of {', '.join(map(str, args))}, found {_short(data)}")
     return data
 
 
-def _part(name: str, annotation: Any, data: Any) -> Any:
-    try:
-        return _build(annotation, data)
-    except TypeError as error:
-        raise TypeError(f"{name}: {error}") from None
+def _read_scalar(kind: type, data: Any) -> Any:
+    if type(data) is not kind:
+        _expect(kind, data)
+    return data
+
+
+def _read_anything(data: Any) -> Any:
+    return data
 
 
 def _expect(kind: type, data: Any) -> None:

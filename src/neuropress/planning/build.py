@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from neuropress.converters import (
     Built,
@@ -24,11 +23,9 @@ from neuropress.converters import session as session_converter
 from ..checks.headers import compare_cells, is_replaced_by_header
 from ..config import Config
 from ..mapping.rules import MappingRules, Scope, apply_mapping
-from ..mapping.transforms import localize_time
-from ..model.clock import parse_number
 from ..model.content import Content, describe_contents
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
-from ..model.plan import Field, KeptFile, Node, Plan
+from ..model.plan import KeptFile, Node, Plan
 from ..model.privacy import hide_for
 from ..model.profile import Profile
 from ..model.record import CellRef, Record, Value
@@ -38,9 +35,13 @@ from ..readers.raw import RawArrays
 from ..tables import normalise_key
 from .clocks import check_clocks
 from .kept import Keeping, KeptCell, keep_files, list_kept_cells, place_kept_files
+from .labels import OpenedLabels, open_labels
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
-from .targets import Wanted, list_rivals, list_takers, source_rows
+from .split import join_part
+from .starts import find_start, localize_start, start_from_header
+from .targets import Wanted, find_part, list_rivals, list_takers, source_rows
+from .triggers import add_trigger
 from .writable import check_writable
 
 
@@ -58,7 +59,7 @@ class Planned:
 
 @dataclass(slots=True)
 class _Opened:
-    """One data row with its raw object open: what the object holds, and what of it the converter `name` takes."""
+    """One data row with its raw object open: what that holds, what of it the converter takes; the file of its clock."""
 
     name: str
     record: Record
@@ -66,6 +67,7 @@ class _Opened:
     held: tuple[Content, ...]
     contents: tuple[Content, ...]
     rules: MappingRules
+    clock: _Opened | None = None
 
 
 def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) -> Planned:
@@ -115,27 +117,30 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         keeping = keep_files(cells, config.sources(), config.profile)
         findings += waive_all(keeping.findings, wanted.waivers)
         try:
-            plan, remarks = _assemble_plan(wanted, opened, heard, keeping, config)
+            labels = open_labels(wanted, config, files)
+            plan, remarks = _assemble_plan(wanted, opened, heard, keeping, labels, config)
         except Problem as bad:
             found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
             found = waive(found, wanted.waivers)
             location = found.location
             failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
             return Planned(None, (*findings, found), failed)
-    remarks = [*waive_all(remarks, wanted.waivers), *_check_arrays(plan, opened)]
+    remarks = [*waive_all(remarks, wanted.waivers), *_check_arrays(plan, [*opened, *heard], labels)]
     if opener is None and not has_errors(remarks):  # nobody can answer for what cannot be written
         remarks += [f.at(**wanted.record.place()) for f in check_writable(plan, config.state)]
     findings += remarks
     return Planned(None if has_errors(remarks) else plan, tuple(findings), failed)
 
 
-def _check_arrays(plan: Plan, opened: Iterable[_Opened]) -> Iterator[Finding]:
+def _check_arrays(plan: Plan, opened: Iterable[_Opened], labels: Iterable[OpenedLabels]) -> Iterator[Finding]:
     """Whether every array of a plan is one of those that the readers found, cut as its specification says."""
     shapes: dict[tuple[str, str, str, str], tuple[int, ...]] = {}
-    for one in opened:
-        for content in one.contents:
+    held = [(one.source, one.contents) for one in _add_clocks(opened)]
+    held += [pair for one in labels for pair in one.files]
+    for source, contents in held:
+        for content in contents:
             for name, array in content.arrays.items():
-                shapes[one.source.key, content.format, content.name, name] = array.shape
+                shapes[source.key, content.format, content.name, name] = array.shape
     for path, spec in plan.arrays().items():
         shape = shapes.get((spec.source, spec.format, spec.content, spec.array))
         if shape is None:
@@ -171,22 +176,12 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
 def _build_alone(opened: _Opened, profile: Profile) -> list[Finding]:
     """What a converter finds in one row; where its session's start is not known, only what it refuses."""
     module = load_converter(opened.name)
-    started = _find_start(opened.record, profile)
+    started = find_start(opened.record, profile)
     try:
         built = module.build([_make_job(module, opened, profile, started)])
     except Problem as bad:
         return [hide_for(bad.finding.at(**opened.record.place()), profile)]
     return list(built.findings) if started else []
-
-
-def _find_start(record: Record, profile: Profile) -> datetime | None:
-    """The start of a row's session in the lab's zone, where its cells state one."""
-    session = record.related("session")
-    lab = profile.lab_of(session.key) if session else None
-    if session is None or lab is None:
-        return None
-    on, start = session.values["session_date"], session.values["start_time"]
-    return localize_time(str(on), str(start), lab.timezone) if on and start else None
 
 
 def _check_clocks(opened: _Opened, profile: Profile) -> list[Finding]:
@@ -250,10 +245,27 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
             return _Opened(name, record, config.sources().locate(key), (), (), rules)
         source, held = files.open_source(key, config.find_options(key), _list_purposes(name, record))
         name, contents = _choose_converter(name, record, source, held)
+        contents = add_trigger(key, contents, config, files)
+        clock = _open_clock(name, record, contents, config, files)
     except Problem as bad:
         placed = bad.finding.at(column=column, value=record.cells[column].text)
         raise (_NotTakenError if isinstance(bad, _NotTakenError) else Problem)(placed) from bad
-    return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile))
+    return _Opened(name, record, source, held, contents, load_profile_mapping(name, config.profile), clock)
+
+
+def _open_clock(
+    name: str, record: Record, contents: Sequence[Content], config: Config, files: RawArrays
+) -> _Opened | None:
+    """The file that has the declared clock of these contents, and what of it is used."""
+    trigger = contents[0].trigger if contents else None
+    if trigger is None:
+        return None
+    source, held = files.open_source(trigger.key, config.find_options(trigger.key))
+    return _Opened(name, record, source, held, (trigger.content,), load_profile_mapping(name, config.profile))
+
+
+def _add_clocks(rows: Iterable[_Opened]) -> list[_Opened]:
+    return [one for row in rows for one in (row, row.clock) if one]
 
 
 def find_missing_extra(name: str, record: Record, config: Config) -> Finding | None:
@@ -331,7 +343,12 @@ def _compare_cells(opened: _Opened) -> list[Finding]:
 
 
 def _assemble_plan(
-    wanted: Wanted, opened: Sequence[_Opened], heard: Sequence[_Opened], keeping: Keeping, config: Config
+    wanted: Wanted,
+    opened: Sequence[_Opened],
+    heard: Sequence[_Opened],
+    keeping: Keeping,
+    labels: Sequence[OpenedLabels],
+    config: Config,
 ) -> tuple[Plan, list[Finding]]:
     """The plan; `heard` are files of the session's other results, of which only the clocks are used."""
     profile = config.profile
@@ -344,34 +361,59 @@ def _assemble_plan(
         started = localize_start(job)
         remarks += nodes.add("session", session_converter.build([job]))
     made = [(one, _make_job(load_converter(one.name), one, profile, started)) for one in opened]
+    elsewhere = [
+        (one, _name_file(_make_job(load_converter(one.name), one, profile, started), one, wanted, nodes, profile))
+        for one in heard
+        if any(one.record is mine.record for mine in opened)
+    ]
     for name in dict.fromkeys(one.name for one in opened):
         jobs = [
-            replace(job, place=wanted.target.path, beside=_list_beside(one, made))
+            replace(
+                job,
+                place=wanted.target.path,
+                beside=_list_beside(one, [*made, *elsewhere]),
+                labels=[one.labels for one in labels],
+            )
             for one, job in made
             if one.name == name
         ]
         remarks += nodes.add(name, _with_options(load_converter(name).build(jobs), config))
-    touched = [one for one in (*opened, *heard) if not is_keeping(one.name)]
-    inputs: dict[str, Input] = {i.key: i for source in _list_sources(touched, keeping) for i in source.inputs}
-    kept, made_nodes = _place_kept_files(keeping, tuple(nodes.made.values()), opened, wanted)
+    read = _add_clocks(one for one in (*opened, *heard) if not is_keeping(one.name))
+    touched = [*((one.source, one.held) for one in read), *(pair for one in labels for pair in one.files)]
+    sources = (*(source for source, _ in touched), *keeping.sources)
+    inputs: dict[str, Input] = {i.key: i for source in sources for i in source.inputs}
+    joined = join_part(nodes.made, _build_others(elsewhere, config)) if elsewhere else tuple(nodes.made.values())
+    kept, made_nodes = _place_kept_files(keeping, joined, opened, wanted)
     plan = Plan(
         target=wanted.target,
         nodes=made_nodes,
         inputs=tuple(sorted(inputs.values())),
         rows=source_rows(wanted, profile),
-        headers={one.source.key: _collect_headers(one.held) for one in touched},
+        headers={source.key: _collect_headers(held) for source, held in touched},
         revisions=collect_revisions(wanted, profile),
         notes=tuple(f"left out: {table} {key}: {f.message}" for (table, key), f in sorted(wanted.blocked.items())),
         profile=f"{profile.name} {profile.version}",
-        sources={one.source.key: config.find_options(one.source.key) for one in touched},
+        sources={source.key: config.find_options(source.key) for source, _ in touched},
         kept=kept,
     )
     return plan, remarks
 
 
-def _list_sources(touched: Iterable[_Opened], keeping: Keeping) -> Iterator[Source]:
-    yield from (one.source for one in touched)
-    yield from keeping.sources
+def _name_file(job: Job, one: _Opened, wanted: Wanted, nodes: PlanNodes, profile: Profile) -> Job:
+    """The job of a row's other column, with the file of the session that has its objects."""
+    part = find_part((one.name, one.record), profile)
+    own = str(nodes.made["/"].fields["identifier"].value)
+    identifier = session_converter.name_part(own, wanted.part, part)
+    return replace(job, elsewhere=f"{wanted.places[part]} (identifier {identifier})")
+
+
+def _build_others(elsewhere: Iterable[tuple[_Opened, Job]], config: Config) -> dict[str, tuple[Node, str]]:
+    """Nodes that other files of the session have of this one's rows, with the file of each."""
+    return {
+        node.path: (node, job.elsewhere)
+        for one, job in elsewhere
+        for node in _with_options(load_converter(one.name).build([job]), config).nodes
+    }
 
 
 def _place_kept_files(
@@ -438,7 +480,7 @@ def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) ->
     if "session_start_time" in fields.get("file", {}):
         return job, []
     place = record.place("start_time")
-    start = _start_from_header(record, opened, profile)
+    start = start_from_header(record, [(one.source.key, one.contents) for one in opened], profile)
     if start is None:
         message = f"{record.key} has no start_time, and no raw file of it tells one on {record.values['session_date']}"
         raise problem("session.no_start", message, **place)
@@ -446,34 +488,3 @@ def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) ->
     message = f"{record.key} starts at {start.value}, from {start.sources[0].key}"
     remark = finding("session.start_from_header", message, **place)
     return replace(job, fields=with_start), [remark]
-
-
-def _start_from_header(record: Record, opened: Sequence[_Opened], profile: Profile) -> Field | None:
-    """The earliest header clock on the session's date, in the lab's zone."""
-    lab = profile.lab_of(record.key)
-    if lab is None:
-        return None
-    zone = ZoneInfo(lab.timezone)
-    clocks = []
-    for one in opened:
-        for content in one.contents:
-            clock = content.clock
-            if clock and clock.tzinfo:  # a header that states its zone is believed; the others tell local time
-                clock = clock.astimezone(zone).replace(tzinfo=None)
-            if clock and content.clock_offset:  # the file began later than the session, by what was declared
-                clock -= timedelta(seconds=float(parse_number(content.clock_offset)))
-            if clock and clock.strftime("%Y%m%d") == record.values["session_date"]:
-                clocks.append((clock, one.source.key))
-    if not clocks:
-        return None
-    clock, key = min(clocks)
-    value = localize_time(clock.strftime("%Y%m%d"), clock.time().isoformat(), lab.timezone).isoformat()
-    sources = (CellRef("file", key, "started", clock.isoformat(), "header"), record.ref("session_date"))
-    return Field(value, "session:start_from_header", "zoned", sources)
-
-
-def localize_start(job: Job) -> datetime:
-    """The session's start as an aware datetime in the lab's zone."""
-    lab = job.profile.lab_of(job.record.key)
-    start = datetime.fromisoformat(job.fields["file"]["session_start_time"].value)
-    return start.astimezone(ZoneInfo(lab.timezone)) if lab else start

@@ -15,6 +15,7 @@ from ..model.record import CellRef, Record
 from ..model.source import Source, SourceRoots
 from ..results import KINDS
 from ..tables import normalise_key
+from .labels import list_label_keys
 from .targets import SESSION, Wanted, find_kept_title, list_takers
 
 NOTES = "data_collection"
@@ -44,7 +45,8 @@ def list_kept_cells(wanted: Wanted, profile: Profile) -> list[KeptCell]:
     kind = KINDS[wanted.target.kind]
     jobs = dict.fromkeys((record.table, record.key) for _, record in wanted.jobs)
     rows = {(row.table, row.key): row for row in (*(row for _, row in wanted.jobs), *wanted.others)}
-    cells = []
+    cells: list[KeptCell] = []
+    labels = list_label_keys(wanted, profile)
     for row_id, row in sorted(rows.items()):
         if kind.units and SESSION not in row.parents:
             continue
@@ -54,7 +56,7 @@ def list_kept_cells(wanted: Wanted, profile: Profile) -> list[KeptCell]:
             columns = {load_converter(name).COLUMN[row.table] for name in list_takers(row)}
             taken = set()  # it has a result of its own, which keeps the others
         cells += [cell for column in columns if column not in taken for cell in _list_cell(row, column, profile)]
-    return cells
+    return [cell for cell in cells if cell.key not in labels]
 
 
 def _list_cell(row: Record, column: str, profile: Profile) -> Iterator[KeptCell]:

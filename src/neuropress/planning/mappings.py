@@ -14,7 +14,7 @@ from neuropress.converters import (
 
 from ..mapping.rules import check_mapping, list_rule_sources
 from ..model.finding import Finding, MappingError
-from ..model.profile import Profile
+from ..model.profile import EVERY_CONVERTER, Profile
 from ..readers import list_broken_readers
 from ..results import KINDS
 from .targets import Wanted, list_rivals
@@ -27,7 +27,7 @@ def check_mappings(profile: Profile) -> None:
     """
     list_broken_plugins()  # loads them all: a waiver may name a finding that only a plug-in describes
     names = (SESSION_CONVERTER, *list_converter_names())
-    for name in profile.split:
+    for name in sorted(profile.split.keys() - {EVERY_CONVERTER}):
         if name not in names or load_converter(name).TARGET != "session":
             known = ", ".join(n for n in list_converter_names() if load_converter(n).TARGET == "session")
             raise MappingError(f"[split] {name}: no converter of sessions has this name; known: {known}")

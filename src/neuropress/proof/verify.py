@@ -206,6 +206,8 @@ def _can_hold(spec: ArraySpec, source: np.dtype[Any]) -> bool:
     """Whether the result's type holds every element of the source as it is; a clock makes seconds of numbers."""
     if spec.clock:
         return source.kind in "iuf"
+    if spec.whole:
+        return source.kind == "f"
     if spec.type.kind == "T" or source.kind not in "iufc":
         return element_text(source) == spec.dtype or (source.kind == "b" and spec.type.kind in "iu")
     return np.can_cast(source, spec.type, "safe")

@@ -25,11 +25,12 @@ from importlib import resources
 from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
-from ..config import Config, matches_key
+from ..config import Config
 from ..model.finding import problem
+from ..model.key_patterns import matches_key
 from ..model.parsing import parse_toml
 from ..model.plan import SourceRow, canonical
-from ..model.profile import BY_PATHS, PACKAGE_PROFILES, Profile, TableSpec
+from ..model.profile import BY_PATHS, PACKAGE_PROFILES, ZSTD_LEVEL, Profile, TableSpec
 from ..model.record import Fix
 from ..model.serial import to_json
 from ..model.waiver import Waiver
@@ -209,7 +210,13 @@ def find_waiver_lab(waiver: Waiver, profile: Profile) -> str:
 def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRow]]) -> dict[str, Any]:
     """What ``neuropress.toml`` says that results depend on; options of this lab's raw objects only."""
     texts = {text for table in rows.values() for row in table for text in row.cells.values()}
-    keys = {normalise_key(text, config.profile) for text in texts}
+    labels = {
+        volume: files
+        for volume, files in config.profile.labels.items()
+        if any(matches_key(volume, row.key) for table in rows.values() for row in table)
+    }
+    paths = {path for files in labels.values() for one in files for path in (one.path, one.classes)}
+    keys = {normalise_key(text, config.profile) for text in texts | paths}
     settings = {
         "profile": {"name": config.profile.name, "version": config.profile.version},
         "dataset": {"title": config.profile.title, "license": config.profile.license},
@@ -221,10 +228,14 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
     people = [person for person in config.people if texts & {person.name, *person.typed}]
     if people:
         settings["people"] = to_json(people)
+    if labels:
+        settings["labels"] = {volume: {one.name: one.make_entry() for one in files} for volume, files in labels.items()}
     if config.profile.split:
         settings["split"] = dict(config.profile.split)
     if config.profile.names != BY_PATHS:
         settings["names"] = config.profile.names
+    if config.profile.zstd_level != ZSTD_LEVEL:
+        settings["zstd_level"] = config.profile.zstd_level
     return settings
 
 

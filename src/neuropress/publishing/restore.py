@@ -101,11 +101,13 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     labs: dict[str, Any] = {}
     options: dict[str, Any] = {}
     split: dict[str, Any] = {}
+    masks: dict[str, dict[str, Any]] = {}
     about = chosen.settings.get("dataset", {})
     people: dict[str, dict[str, Any]] = {}
     for part in parts:
         people |= {person["name"]: person for person in part.settings.get("people", [])}
         split |= part.settings.get("split", {})
+        masks |= part.settings.get("labels", {})
         labs |= part.settings["labs"]
         options |= part.settings["options"]
     lines = [
@@ -118,14 +120,18 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     ]
     if about:
         lines += ["", "[dataset]", *(f"{name} = {format_toml_text(about[name])}" for name in DATASET_ENTRIES)]
-    if "names" in chosen.settings:
-        lines += ["", "[output]", f"names = {format_toml_text(chosen.settings['names'])}"]
+    if output := {name: chosen.settings[name] for name in ("names", "zstd_level") if name in chosen.settings}:
+        lines += ["", "[output]", *(f"{name} = {format_toml_value(value)}" for name, value in output.items())]
     if split:
         lines += ["", "[split]"]
         lines += [f"{format_toml_text(name)} = {format_toml_text(part)}" for name, part in split.items()]
     for table, entries in (("labs", labs), ("options", options)):
         for name, values in entries.items():
             lines += ["", f"[{table}.{format_toml_text(name)}]"]
+            lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
+    for volume, files in masks.items():
+        for name, values in files.items():
+            lines += ["", f"[labels.{format_toml_text(volume)}.{format_toml_text(name)}]"]
             lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
     for person in people.values():
         lines += ["", "[[people]]", *(f"{key} = {format_toml_value(value)}" for key, value in person.items())]

@@ -26,13 +26,20 @@ from . import (
     hdf5_arrays,
     ibw,
     imagej_roi,
+    imaris,
     lif,
     masks,
     mat,
+    micromanager,
     nd2,
+    nifti,
     npy,
+    nrrd,
     nwb,
     oif,
+    ome_zarr,
+    prairieview,
+    pxp,
     sleap,
     slices,
     sonata,
@@ -41,9 +48,21 @@ from . import (
     tiff,
     trace_text,
     traces,
+    vaa3d,
     video,
 )
-from .format import CLOCK_OFFSET, Claim, Fact, Format, Option, check_options, suggest_name
+from .format import (
+    CLOCK,
+    CLOCK_EDGES,
+    CLOCK_OFFSET,
+    CLOCK_THRESHOLD,
+    Claim,
+    Fact,
+    Format,
+    Option,
+    check_options,
+    suggest_name,
+)
 
 __all__ = [
     "BUILT_IN",
@@ -83,11 +102,19 @@ BUILT_IN = (
     traces.FORMAT,
     czi.FORMAT,
     lif.FORMAT,
+    micromanager.FORMAT,
     nd2.FORMAT,
     oif.FORMAT,
+    ome_zarr.FORMAT,
+    prairieview.FORMAT,
+    pxp.FORMAT,
     hdf5_arrays.FORMAT,
+    imaris.FORMAT,
     mat.FORMAT,
     npy.FORMAT,
+    nrrd.FORMAT,
+    nifti.FORMAT,
+    vaa3d.FORMAT,
     trace_text.FORMAT,
     video.FORMAT,
 )
@@ -96,6 +123,9 @@ COMMON = (
     Option("reader", "The reader's name, where two readers claim the file or none does."),
     Option("image", "Which image of several: its number in the file, from 1, or its name."),
     CLOCK_OFFSET,
+    CLOCK,
+    CLOCK_THRESHOLD,
+    CLOCK_EDGES,
 )
 """Options that every reader has."""
 

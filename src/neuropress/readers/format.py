@@ -106,7 +106,38 @@ CLOCK_OFFSET = Option(
     "Seconds from the session's start to the file's time 0, by a clock that the lab declares: \"12.5\".",
     check=find_number_complaint,
 )
-"""An option of every reader. One that names it among its own is given it, and puts it into its headers."""
+
+
+def split_channel(text: str) -> tuple[str, str]:
+    """Key of a raw file and name of its channel, of ``KEY#CHANNEL``; channels may have a # in their names."""
+    key, _, channel = text.partition("#")
+    return key.strip(), channel.strip()
+
+
+def _find_channel_complaint(text: str) -> str:
+    return "" if all(split_channel(text)) else f"must be KEY#CHANNEL, not {text[:80]!r}"
+
+
+EDGES = "edges/"
+"""How the names of arrays of a channel's edges begin: ``edges/IN 1@5/2``."""
+FIRST_EDGE = "first edge"
+CLOCK = Option(
+    "clock",
+    'Channel of another raw file whose rising edges are this file\'s clock: "KEY#CHANNEL"; the first is its time 0, '
+    "and each is a frame of a movie. {1}, {2} in it are what the *s of the pattern above stand for.",
+    check=_find_channel_complaint,
+)
+CLOCK_THRESHOLD = Option(
+    "clock_threshold",
+    "Level that an edge of `clock` reaches, in the channel's unit; the middle of its least and largest value without.",
+    check=find_number_complaint,
+)
+CLOCK_EDGES = Option(
+    "clock_edges",
+    '"first edge": the channel of `clock` tells a movie\'s start alone; "each frame" without.',
+    "choice",
+    (FIRST_EDGE, "each frame"),
+)
 
 
 class ReaderModule(Protocol):
@@ -137,6 +168,8 @@ class Format:
         Whether the raw object is a folder; every folder is claimed then that has one of `members`, or any without.
     members
         Paths of files within the folder by which it is known, ``*`` for any characters (``plane*/stat.npy``).
+    is_container
+        Whether `members` tell the container only: a reader that knows the folder by anything else goes first.
     purpose
         What alone such files are opened for (``masks``), where other readers read the same content for anything else.
         It comes before those where a converter asks for it, and takes nothing where nobody does.
@@ -156,6 +189,7 @@ class Format:
     suffixes: tuple[str, ...] = ()
     is_folder: bool = False
     members: tuple[str, ...] = ()
+    is_container: bool = False
     purpose: str = ""
     probe: Callable[[bytes, str], Claim | None] | None = None
     options: tuple[Option, ...] = ()
@@ -166,11 +200,11 @@ class Format:
         """Whether the reader takes a raw object, by its first 4 KiB and its name; of a folder by what lies in it."""
         if name.endswith("/") and self.members:
             known = next((path for path in files for one in self.members if fnmatchcase(path, one)), None)
-            return Claim(self.name, f"a folder with {known}") if known else None
+            return Claim(self.name, f"a folder with {known}", strength=1 if self.is_container else 2) if known else None
         if self.probe is not None:
             return self.probe(head, name)
         if name.endswith("/"):
-            return Claim(self.name, "a folder", strength=1) if self.is_folder else None
+            return Claim(self.name, "a folder", strength=0) if self.is_folder else None
         for signature in self.signatures:
             if head.startswith(signature):
                 return Claim(self.name, f"begins with {signature!r}")

@@ -51,13 +51,13 @@ def find_rate(times: np.ndarray, clock: Mapping[str, str]) -> tuple[Decimal, str
     times
         (sample,) as stored.
     clock
-        Exact seconds of one step (``clock``) and of time 0 (``clock_offset``).
+        Exact seconds of one step (``clock``).
     """
     steps = np.unique(np.diff(times))
     if times.dtype.kind != "i" or len(times) < 3 or len(steps) != 1 or steps[0] <= 0:
         return None
     scale = Fraction(clock["clock"])
-    start = int(times[0]) * scale + parse_ratio(clock.get("clock_offset", "0"))
+    start = int(times[0]) * scale
     step = int(steps[0]) * scale
     return Decimal(step.denominator) / Decimal(step.numerator), str(start)
 
@@ -100,8 +100,7 @@ class Frames:
 
 
 def state_clock(key: str, options: Mapping[str, Any]) -> dict[str, str]:
-    """Exact seconds of one frame, and of frame 0 where that is stated. Raises `Undeclared` without a rate."""
+    """Exact seconds of one frame. Raises `Undeclared` without a rate."""
     if "frame_rate" not in options:
         raise Undeclared(f"{NO_RATE}; {ask_for_options(key, {'frame_rate': 'RATE'})}")
-    clock = {"clock": str(1 / parse_ratio(options["frame_rate"]))}
-    return clock | ({"clock_offset": options["clock_offset"]} if "clock_offset" in options else {})
+    return {"clock": str(1 / parse_ratio(options["frame_rate"]))}

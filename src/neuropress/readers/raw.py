@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from ..model.content import Content, LazyArray, content_names, list_contents
@@ -13,11 +14,13 @@ from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
 from ..registry import CORE
 from . import COMMON, Format, get_formats, get_registered_formats
-from .format import CLOCK_OFFSET, Claim, check_options
+from .format import CLOCK_OFFSET, EDGES, Claim, check_options
 from .unread import find_unread_format
 
 if TYPE_CHECKING:
     import numpy as np
+
+    from .edges import Edges
 
 
 def find_format(name: str) -> Format:
@@ -176,7 +179,7 @@ def _read_as_format(format: str, source: Source, options: Mapping[str, Any]) -> 
         contents = declared.load().read(source, stated)
         if not isinstance(contents, tuple) or any(content.format != format for content in contents):
             raise TypeError(f"it gives no tuple of contents of the format {format}")
-    if (offset := options.get(CLOCK_OFFSET.name)) and CLOCK_OFFSET.name in common:
+    if offset := options.get(CLOCK_OFFSET.name):
         contents = tuple(replace(content, clock_offset=offset) for content in contents)
     wanted = str(options["image"]).strip() if "image" in options else None
     if wanted is None:
@@ -208,6 +211,7 @@ class RawArrays:
     def __init__(self, roots: SourceRoots) -> None:
         self.roots = roots
         self._open: dict[tuple[str, str, str], tuple[Source, tuple[Content, ...]]] = {}
+        self._edges: dict[tuple[str, str, str, str, str], LazyArray] = {}
 
     def __enter__(self) -> RawArrays:
         return self
@@ -238,9 +242,34 @@ class RawArrays:
         for content in self._open[key][1]:
             if content.name == spec.content and spec.array in content.arrays:
                 return content.arrays[spec.array]
+            if content.name == spec.content and spec.array.startswith(EDGES):
+                return self._get_edges(spec, content)
         raise problem(
             "file.changed", f"{spec.source} has no array {spec.content}/{spec.array} any more", file=spec.source
         )
+
+    def _get_edges(self, spec: ArraySpec, content: Content) -> LazyArray:
+        """Edges of a channel, found once: all samples are read for them."""
+        key = (*_opening(spec.source, spec.format, spec.options), spec.content, spec.array)
+        if key not in self._edges:
+            from .edges import derive_edges  # not above: checking tables needs no array
+
+            self._edges[key] = derive_edges(spec.source, content, spec.array)
+        return self._edges[key]
+
+    def find_edges(self, key: str, options: Mapping[str, Any], channel: str, threshold: Fraction | None) -> Edges:
+        """The edges of a channel of a raw file (see `neuropress.readers.edges`). Raises `Problem`."""
+        from .edges import find_edges
+
+        _, contents = self.open_source(key, options)
+        edges = find_edges(key, contents, channel, threshold)
+        of = edges.content
+        self._edges[*_opening(key, of.format, options), of.name, edges.array] = of.arrays[edges.array]
+        return edges
+
+    def count_rows(self, spec: ArraySpec) -> int:
+        """Rows of an image that are read together; 0: whole pages (see `LazyArray`)."""
+        return self.get_array(spec).rows
 
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         """A block of the result, made from the raw array by the index map."""
@@ -254,7 +283,10 @@ class RawArrays:
     ) -> tuple[Source, tuple[Content, ...]]:
         """A raw object and what it holds, headers only; its arrays are read later. Raises `Problem`."""
         source = self.roots.locate(key)
-        contents = read(source, options, purposes)
+        claim = choose_reader(source, options, purposes)
+        if known := self._open.get(_opening(key, claim.format, options)):  # it may be the clock of another file
+            return known
+        contents = _read_as_format(claim.format, source, options)
         for content in contents:
             self._open[_opening(key, content.format, options)] = (source, contents)
         if not contents:

@@ -29,7 +29,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _AS_TIFF = "Export it as OME-TIFF ({}), which keeps pixels and calibration."
 _AS_ABF = "Export the sweeps as ABF, which is read."
 
-# A name that says more than the content comes first: an Imaris file is an HDF5 file.
+# A name that says more than the content comes first.
 UNREAD = (
     UnreadFormat("an OLE file that is no Olympus OIB", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, _OLE),)),
     UnreadFormat("a Leica XLEF, XLIF or LOF", "Save the project as LIF.", (), (".lof", ".xlef", ".xlif")),
@@ -39,15 +39,16 @@ UNREAD = (
         ((0, b"\x89PNG\r\n\x1a\n"),),
     ),
     UnreadFormat("a JPEG", "It has lost detail: name the file that the microscope wrote.", ((0, b"\xff\xd8\xff"),)),
-    UnreadFormat("an NRRD", _AS_TIFF.format("Fiji"), ((0, b"NRRD000"),)),
-    UnreadFormat("a NIfTI-1", _AS_TIFF.format("Fiji"), ((344, b"n+1\0"), (344, b"ni1\0"))),
     UnreadFormat("an MRC map", _AS_TIFF.format("IMOD: mrc2tif, or Fiji"), ((208, b"MAP "),)),
+    UnreadFormat(
+        "a packed stack of Vaa3D (PBD)",
+        "Open it in Vaa3D, and save it as .v3draw.",
+        ((0, b"v3d_volume_pkbitdf_encod"),),
+    ),
     UnreadFormat("a Gatan DM3 or DM4", _AS_TIFF.format("DigitalMicrograph, or Fiji"), (), (".dm3", ".dm4")),
-    UnreadFormat("an Imaris IMS", _AS_TIFF.format("Imaris, or Fiji"), (), (".ims",)),
     UnreadFormat("an AxoGraph file", _AS_ABF, ((0, b"AxGr"), (0, b"axgx"))),
     UnreadFormat("a HEKA PatchMaster bundle", _AS_ABF, ((0, b"DAT1"), (0, b"DAT2"))),
     UnreadFormat("a Spike2 SMR or SMRX", _AS_ABF, (), (".smr", ".smrx")),
-    UnreadFormat("an Igor packed experiment", "Save its waves as single files (.ibw).", (), (".pxp",)),
     UnreadFormat(
         "an HDF5 file of a layout of its own",
         'Export what it holds in a format that is read; of simulations state reader = "sonata", of tracked points '

@@ -8,14 +8,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ..checks.waivers import find_unmatched_waivers
-from ..config import FILE, check_license, matches_key
+from ..config import FILE, check_license
 from ..model.finding import Finding, Problem, Severity, finding, has_errors
+from ..model.key_patterns import matches_key
 from ..model.progress import Progress, begin_step, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
 from ..planning.facts import collect_facts, load_facts
 from ..planning.inspect import RowInspector, keep_findings_on_rows, leave_out_failed
+from ..planning.labels import find_unused_labels
 from ..planning.raw import check_files, check_unnamed_files, list_named_keys
 from ..planning.stale import State
 from ..planning.targets import Wanted, list_unplaced_rows
@@ -46,6 +48,7 @@ def check_dataset(
     if not select:
         of_waivers += find_unmatched_waivers(workspace.waivers, found)
         found += _find_unused_options(workspace)
+        found += find_unused_labels(workspace.config, workspace.targets(), workspace.tables.blocked)
         # Who has said where to publish wants to know; a lab that never publishes need not be told each time.
         found += check_license(workspace.profile, Severity.WARNING if workspace.config.publish else Severity.INFO)
     findings = list(dict.fromkeys(waive_all([*of_waivers, *found], workspace.waivers)))

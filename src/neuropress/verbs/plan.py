@@ -5,27 +5,33 @@ from __future__ import annotations
 from ..model.finding import Severity, has_errors
 from ..model.report import Outcome, Report
 from ..model.serial import to_json
+from ..planning.estimate import check_memory, estimate_plan, format_estimate, make_estimate_facts
 from ..planning.targets import Wanted
+from ..results import KINDS
 from ..workspace import EVERYTHING, Selection, Workspace
 from .status import describe_obstacle
 
 
-def plan_dataset(workspace: Workspace, select: Selection = EVERYTHING, *, outdated: bool = False) -> Report:
+def plan_dataset(
+    workspace: Workspace, select: Selection = EVERYTHING, *, outdated: bool = False, memory: int = 0
+) -> Report:
     """Plan the selected results; the facts of each outcome hold the whole plan.
 
     Parameters
     ----------
     outdated
         Plan also what an older mapping or converter revision made.
+    memory
+        Bytes that a process may need; what needs more is blocked (``plan.memory``). 0: no bound.
     """
     targets = workspace.targets(select)
-    outcomes = [_plan_one(workspace, wanted, outdated) for wanted in targets]
+    outcomes = [_plan_one(workspace, wanted, outdated, memory) for wanted in targets]
     outcomes += workspace.rows_without_target(select, "blocked")
     findings = workspace.table_findings(select, targets) + workspace.results_without_row(select)
     return Report.of("plan", outcomes, findings)
 
 
-def _plan_one(workspace: Workspace, wanted: Wanted, outdated: bool) -> Outcome:
+def _plan_one(workspace: Workspace, wanted: Wanted, outdated: bool, memory: int) -> Outcome:
     path = wanted.target.path
     usable = wanted.usable(keep_going=False)
     if usable is None:
@@ -35,7 +41,13 @@ def _plan_one(workspace: Workspace, wanted: Wanted, outdated: bool) -> Outcome:
         return Outcome(path, str(now.state), now.reason)
     planned = workspace.build(usable)
     facts = {"plan": to_json(planned.plan)} if planned.plan else {}
+    if planned.plan and (too_large := check_memory(planned.plan, memory)):
+        return Outcome(path, "blocked", too_large.message, (*planned.findings, too_large), facts)
     if has_errors(planned.findings):
         cause = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
         return Outcome(path, "blocked", cause, tuple(planned.findings), facts)
-    return Outcome(path, str(now.state), now.reason, tuple(planned.findings), facts)
+    assert planned.plan is not None, "what has no plan has errors"
+    estimate = estimate_plan(planned.plan)
+    facts["estimate"] = make_estimate_facts(estimate)
+    what = format_estimate(estimate) if KINDS[planned.plan.target.kind].units else ""
+    return Outcome(path, str(now.state), "; ".join(filter(None, (now.reason, what))), tuple(planned.findings), facts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,14 @@ from .. import __version__
 from ..config import Config
 from ..model.content import Content, Image, Recording
 from ..model.finding import Problem, has_errors, problem
+from ..model.labels import LabelFile
 from ..model.profile import GENERIC, Lab, Profile, TableSpec, is_zone, load_profile
 from ..model.progress import Progress, no_progress, track
 from ..model.record import Cell, Record, Value
 from ..model.report import Outcome, Report
 from ..model.source import Source
 from ..planning.facts import read_header_cells
+from ..planning.labels import list_label_files
 from ..planning.stale import find_standing
 from ..planning.targets import SESSION, Wanted, find_row_table, wanted_targets
 from ..readers import raw as raw_objects
@@ -59,6 +61,8 @@ class Stated:
         Names of the lab and its institution.
     defaults
         What a dataset's lab states once for all its results: ``{"keywords": "patch clamp; cortex"}``.
+    labels
+        Masks that are labels of the volume; their `path` and `classes` are paths of this machine.
     """
 
     start: str = ""
@@ -69,6 +73,7 @@ class Stated:
     lab: str = ""
     institution: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
+    labels: tuple[LabelFile, ...] = ()
 
 
 def convert_file(
@@ -93,23 +98,27 @@ def convert_file(
         known = ", ".join(one.suffix for one in KINDS.values())
         message = f"the name {to.name} does not say what to write"
         raise problem("single.target", message, hint=f"End it in one of {known}, as {to / path.stem}.nwb.")
-    if not path.exists():
-        raise problem("file.missing", f"{path} does not exist", hint="Correct the path.", file=str(path))
+    beside = [Path(place) for one in stated.labels for place in (one.path, one.classes) if place]
+    for place in (path, *beside):
+        if not place.exists():
+            raise problem("file.missing", f"{place} does not exist", hint="Correct the path.", file=str(place))
     named = to
     path, to = path.resolve(), to.parent.resolve() / to.name  # a link at `to` itself is not followed
-    key = path.name + ("/" if path.is_dir() else "")
-    check_outside(path, to)
+    roots, keys = _find_roots([path, *(place.resolve() for place in beside)])
+    key = keys[path]
+    for place in keys:
+        check_outside(place, to)
     with lock_result(to), TemporaryDirectory(prefix="neuropress-") as scratch:
         _check_standing(to, kind.name, key)
-        contents = _read_contents(Source(key, Folder(path.parent)), stated.options)
+        contents = _read_contents(Source(key, Folder(roots[0])), stated.options)
         table = find_row_table(kind, contents, load_profile(GENERIC))
         target = kind.row_target if table else kind.target
         options = _state_moment(stated, contents) if table else stated.options
-        profile = _make_profile(stated, path, to, target)
+        profile = replace(_make_profile(stated, path, to, target), labels=_place_labels(stated, keys))
         config = Config(
             to.parent,
             profile,
-            (path.parent,),
+            roots,
             TableSources(()),
             {key: options} if options else {},
             scratch=Path(scratch),
@@ -117,7 +126,30 @@ def convert_file(
         table = table or _choose_table(contents, target)
         tables = _make_tables(contents, key, stated, table, target, profile)
         wanted = _find_wanted(tables, to, kind.name, profile)
-        return Report.of_steps("convert", list(_run_steps(wanted, config, path, named, progress)))
+        return Report.of_steps("convert", list(_run_steps(wanted, config, named, progress)))
+
+
+def _find_roots(paths: Sequence[Path]) -> tuple[tuple[Path, ...], dict[Path, str]]:
+    """Folders of raw files, that of the first path first, and the key of each: its name.
+
+    Where two files of a name lie in different folders, keys are paths below the folder that holds all of them.
+    """
+    roots = tuple(dict.fromkeys(path.parent for path in paths))
+    ends = {path: "/" if path.is_dir() else "" for path in paths}
+    if all(not (root / path.name).exists() or root == path.parent for path in paths for root in roots):
+        return roots, {path: path.name + ends[path] for path in paths}
+    above = Path(os.path.commonpath([path.parent for path in paths]))
+    return (above,), {path: path.relative_to(above).as_posix() + ends[path] for path in paths}
+
+
+def _place_labels(stated: Stated, keys: Mapping[Path, str]) -> dict[str, tuple[LabelFile, ...]]:
+    """The masks of the only row by their keys."""
+
+    def find_key(path: str) -> str:
+        return keys[Path(path).resolve()] if path else ""
+
+    files = (replace(one, path=find_key(one.path), classes=find_key(one.classes)) for one in stated.labels)
+    return {"*": tuple(files)} if stated.labels else {}
 
 
 def check_outside(raw: Path, to: Path) -> None:
@@ -136,7 +168,7 @@ def _check_standing(to: Path, kind: str, key: str) -> None:
         sources = set(load_kind(kind).read_provenance(to).receipt.sources)
     except Problem as bad:
         raise problem("single.occupied", f"{to} is there, and no result of ours", file=str(to)) from bad
-    if sources != {key}:
+    if key not in sources:
         made_of = " and ".join(sorted(sources)) or "no raw file"
         raise problem("single.occupied", f"{to} is there, made of {made_of}, not of {key}", file=str(to))
 
@@ -163,7 +195,7 @@ def _name_session(stated: Stated, path: Path) -> str:
     return stated.session or path.name.split(".")[0]
 
 
-def _run_steps(wanted: Wanted, config: Config, path: Path, named: Path, progress: Progress) -> Iterator[Report]:
+def _run_steps(wanted: Wanted, config: Config, named: Path, progress: Progress) -> Iterator[Report]:
     """Convert, verify and validate; the result is called as the person `named` it."""
     now = find_standing(wanted, config, DigestCache(config.state))
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
@@ -172,7 +204,7 @@ def _run_steps(wanted: Wanted, config: Config, path: Path, named: Path, progress
     yield Report.of("convert", [replace(outcome, target=str(named))], [])
     result = config.output / wanted.target.path
     if not has_errors(outcome.findings) and result.exists():
-        yield verify_files([named], [path.parent], progress)
+        yield verify_files([named], [Path(root) for root in config.roots], progress)
         yield validate_files([named], progress)
 
 
@@ -184,6 +216,9 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
         others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs})) or "none"
         message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
         raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
+    if profile.labels and not list(list_label_files(found, profile)):
+        message = f"labels go into a volume (.ome.zarr), not into {to.name}"
+        raise problem("single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels.")
     return found
 
 

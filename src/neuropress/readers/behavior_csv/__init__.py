@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..format import CLOCK_OFFSET, Claim, Fact, Format, Option
+from ..format import Claim, Fact, Format, Option
 from .columns import check_columns, check_rate, describe_header, is_deeplabcut, split_line
 
 SUFFIXES = (".csv", ".tsv")
@@ -34,7 +34,6 @@ FORMAT = Format(
         ),
         Option("header", 'Names of the columns, where the file has none: "time_ms,speed (cm/s)".'),
         Option("frame_rate", 'Frames or rows a second: "30", "29.97" or "30000/1001".', check=check_rate),
-        CLOCK_OFFSET,
         Option("decimal", "The decimal mark of numbers; else a point.", kind="choice", choices=("point", "comma")),
     ),
     facts=(Fact("rows", "rows below the header"),),

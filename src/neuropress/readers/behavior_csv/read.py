@@ -178,8 +178,6 @@ def _make_contents(key: str, table: Table, options: Mapping[str, Any]) -> tuple[
     axes = table.find("time", "start", "stop", "frame")
     times, step = _measure_times(table, axes, options)
     header = {"clock": step}
-    if "clock_offset" in options:
-        header["clock_offset"] = options["clock_offset"]
     facts = {"rows": str(len(table.lines))}
     if not table.find("text", "stop") and table.find("value"):
         _check_ascending(key, table, axes, times[0])

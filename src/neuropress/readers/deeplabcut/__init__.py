@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..behavior_csv.columns import check_rate
-from ..format import CLOCK_OFFSET, Claim, Fact, Format, Option
+from ..format import Claim, Fact, Format, Option
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 KEYS = (b"df_with_missing", b"keypoints")
@@ -23,10 +23,7 @@ FORMAT = Format(
     title="points that DeepLabCut tracked, as HDF5 (pandas' table or fixed layout)",
     module="neuropress.readers.deeplabcut.read",
     probe=probe,
-    options=(
-        Option("frame_rate", 'Frames a second of the video: "30", "29.97" or "30000/1001".', check=check_rate),
-        CLOCK_OFFSET,
-    ),
+    options=(Option("frame_rate", 'Frames a second of the video: "30", "29.97" or "30000/1001".', check=check_rate),),
     facts=(Fact("rows", "frames of which there are points"),),
     findings=("pose.damaged", "pose.unsafe"),
 )

@@ -17,7 +17,7 @@ from ...model.source import RawFile, Source, Stamp
 from ..stamp import check_unchanged
 from .page import SegmentValues
 
-MAX_OPEN_FILES = 32
+MAX_OPEN_FILES = 128
 BLOCK_BYTES = 64 * 2**20
 """A plane larger than this is offered in bands of rows."""
 
@@ -88,6 +88,14 @@ class OpenFiles:
         return problem(self._shrunk, f"{key}: {count} bytes from byte {at} on are no longer there", file=key)
 
 
+class ByteReader(Protocol):
+    """Bytes of files at any place."""
+
+    def read_into(self, key: str, at: int, out: np.ndarray) -> None:
+        """Fill a C-contiguous array with the bytes from `at` on."""
+        ...
+
+
 class Planes(Protocol):
     """Equally shaped planes that are read one at a time."""
 
@@ -102,7 +110,7 @@ class RawPlanes:
     Parameters
     ----------
     files
-        The open files.
+        The open files, or what unpacks one.
     keys
         File of each plane, or one for all.
     starts
@@ -113,7 +121,7 @@ class RawPlanes:
 
     def __init__(
         self,
-        files: OpenFiles,
+        files: ByteReader,
         keys: Sequence[str],
         starts: Sequence[int],
         shape: tuple[int, ...],
@@ -173,6 +181,11 @@ class SegmentPlanes:
     ) -> None:
         self._files, self._keys, self._segments, self._decode = files, keys, segments, decode
         self._grid, self._chunk, self._samples, self._axes, self._fill = grid, chunk, samples, axes, fill
+
+    @property
+    def rows(self) -> int:
+        """Rows of a strip or tile."""
+        return self._chunk[2]
 
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         """Decode the touched segments and paste them together."""
@@ -265,4 +278,9 @@ def build_plane_array(
     row_bytes = math.prod(plane_shape) * dtype.itemsize // max(plane_shape[y], 1)
     if row_bytes * plane_shape[y] > BLOCK_BYTES:
         block[y] = min(plane_shape[y], max(BLOCK_BYTES // max(row_bytes, 1) // rows, 1) * rows)
-    return LazyArray("pixels", shape, dtype, axes, read, (*(1 for _ in lead), *block))
+    together = 0
+    if isinstance(planes, SegmentPlanes):
+        together = planes.rows
+    elif isinstance(planes, RawPlanes) and y == 0:
+        together = 1
+    return LazyArray("pixels", shape, dtype, axes, read, (*(1 for _ in lead), *block), together)

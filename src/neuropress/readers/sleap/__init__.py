@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..behavior_csv.columns import check_rate
-from ..format import CLOCK_OFFSET, Claim, Fact, Format, Option
+from ..format import Claim, Fact, Format, Option
 
 HDF5 = b"\x89HDF\r\n\x1a\n"
 _NAMES = (b"node_names", b"track_names", b"tracks")
@@ -27,10 +27,7 @@ FORMAT = Format(
     title="points that SLEAP tracked, as analysis HDF5 (projects, .slp, are called by their name)",
     module="neuropress.readers.sleap.read",
     probe=probe,
-    options=(
-        Option("frame_rate", 'Frames a second of the video: "30", "29.97" or "30000/1001".', check=check_rate),
-        CLOCK_OFFSET,
-    ),
+    options=(Option("frame_rate", 'Frames a second of the video: "30", "29.97" or "30000/1001".', check=check_rate),),
     facts=(Fact("rows", "frames of which there are points"),),
     findings=("pose.damaged", "pose.unsafe"),
 )

@@ -55,16 +55,18 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
     return _TiffReader(source, options).read_contents()
 
 
-def read_slice(source: Source) -> Image:
-    """A file of one page that is a slice of a stack, whatever stack its header speaks of."""
-    return _TiffReader(source, {}, is_slice=True).read_contents()[0]
+def read_slice(source: Source, page: int | None = None) -> Image:
+    """A file of one page that is a slice of a stack, whatever stack its header speaks of; or page `page`, from 0."""
+    return _TiffReader(source, {}, is_slice=True, page=page).read_contents()[0]
 
 
 class _TiffReader:
-    """One file (or OME set) while its headers are read; `is_slice`: a page cut out of a stack."""
+    """One file (or OME set) while its headers are read; `is_slice`: a page cut out of a stack, which is `page`."""
 
-    def __init__(self, source: Source, options: Mapping[str, Any], is_slice: bool = False) -> None:
-        self.source, self.key, self.options, self.is_slice = source, source.key, options, is_slice
+    def __init__(
+        self, source: Source, options: Mapping[str, Any], is_slice: bool = False, page: int | None = None
+    ) -> None:
+        self.source, self.key, self.options, self.is_slice, self.page = source, source.key, options, is_slice, page
         self.files = OpenFiles(source)
         self.pages_by_file: dict[str, tuple[Page, ...]] = {}
         self.warnings: list[str] = []
@@ -93,7 +95,8 @@ class _TiffReader:
                     series = self._list_series(self._open_tifffile(stack, self.key))
                 for one in series:
                     self._check_series(one)
-                self._check_unused_pages(series)
+                if self.page is None:
+                    self._check_unused_pages(series)
                 images = [self._build_image(s, i, len(series)) for i, s in enumerate(series)]
         except BaseException:
             self.files.close()
@@ -208,7 +211,7 @@ class _TiffReader:
 
     def _list_series(self, tif: Any) -> list[PageSeries]:
         """Images of the main chain, reduced versions apart."""
-        series, left_out = find_series(tif, self.pages, self.key, self.is_slice)
+        series, left_out = find_series(tif, self.pages, self.key, self.is_slice, self.page or 0)
         if left_out:
             self.warnings.append(f"{int(left_out)} reduced or attached images are left out")
         return series

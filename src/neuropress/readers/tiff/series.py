@@ -146,7 +146,9 @@ class _LogCapture(logging.Handler):
             self.messages.append(record.getMessage())
 
 
-def find_series(tif: Any, pages: tuple[Page, ...], key: str, is_slice: bool) -> tuple[list[PageSeries], int]:
+def find_series(
+    tif: Any, pages: tuple[Page, ...], key: str, is_slice: bool, page: int = 0
+) -> tuple[list[PageSeries], int]:
     """The images of a file's main chain, and how many reduced or attached ones are left out.
 
     Parameters
@@ -155,11 +157,13 @@ def find_series(tif: Any, pages: tuple[Page, ...], key: str, is_slice: bool) -> 
         The pages of the main chain, as they were checked.
     is_slice
         The file is a slice: one page, whatever its header says of others.
+    page
+        Which page that is, of those that are not reduced.
     """
     full = [p for p in pages if not p.is_reduced] or pages
     is_uniform = len({(page.form, page.byte_order) for page in full}) == 1
     if is_slice or (is_uniform and not tif.pages.first.subifds and not _has_dialect(tif)):
-        kept_pages = full[:1] if is_slice else full
+        kept_pages = full[page : page + 1] if is_slice else full
         keyframe = tif.pages[pages.index(kept_pages[0])]
         axes, shape = keyframe.axes, tuple(keyframe.shape)
         if len(kept_pages) > 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..format import CLOCK_OFFSET, Claim, Fact, Format
+from ..format import Claim, Fact, Format
 
 _BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"skip", b"free")
 """How a QuickTime file may begin, behind four bytes of length; old ones have no ftyp."""
@@ -28,7 +28,6 @@ FORMAT = Format(
     title="videos: MP4, MOV, AVI, MKV, WebM; the container is read, and no frame is decoded",
     module="neuropress.readers.video.read",
     probe=probe,
-    options=(CLOCK_OFFSET,),
     facts=(
         Fact("x", "width of a frame", "pixels"),
         Fact("y", "height of a frame", "pixels"),

@@ -45,8 +45,6 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     video = {"width": width, "height": height, "codec": answer["codec"], "frames": int(times.size)}
     about = {**video, **{name: answer[name] for name in ("time_base", "stated_rate", "created")}}
     header: dict[str, Any] = {"video": about, "clock": str(base)}
-    if "clock_offset" in options:
-        header["clock_offset"] = options["clock_offset"]
     facts = {"x": str(width), "y": str(height), "rows": str(times.size)}
     arrays = {}
     if rate:

@@ -88,14 +88,15 @@ def _add_one(workspace: Workspace, path: Path, occasion: Occasion) -> tuple[list
     spec = config.profile.tables[choose_table(contents, occasion, config)]
     drafts = Drafts(config)
     if before := _find_added(workspace, path, spec, drafts, occasion.lab):
-        check_options(config, before.path, occasion.options, stated_only=False)
+        check_options(config, before.path, occasion.options)
         return [before], Outcome(f"{before.table} {before.key}", "added before", before.path)
     meant = find_occasion(contents, spec, occasion, workspace.tables, drafts)
     lab = config.profile.labs[occasion.lab]
     key = f"{lab.folder}/{meant.date}/{spec.name}/raw/{path.name}"
     check_key(key)
     row = draft_data_row(drafts, spec, contents, key + ("/" if path.is_dir() else ""), meant)
-    check_options(config, row.path, occasion.options)
+    if row.path in config.options:  # those of a pattern give way to a new entry
+        check_options(config, row.path, occasion.options)
     sha256 = copy_files(path, get_first_folder(config) / key, key)
     if occasion.options:
         note_options(config, row.path, occasion.options)

@@ -138,13 +138,8 @@ def _append_row(path: Path, raw: RawTable, row: Mapping[str, str]) -> bool:
     return True
 
 
-def check_options(config: Config, key: str, options: Mapping[str, Any], *, stated_only: bool = True) -> None:
-    """Refuse options of a file that stands in ``neuropress.toml`` with others: a person has written these.
-
-    Parameters
-    ----------
-    stated_only
-        Whether only an entry of this very key is in the way, not those of patterns, which a new entry overrides.
+def check_options(config: Config, key: str, options: Mapping[str, Any]) -> None:
+    """Refuse other options than those by which a file is read: a person has written these.
 
     Raises
     ------
@@ -152,7 +147,7 @@ def check_options(config: Config, key: str, options: Mapping[str, Any], *, state
         ``add.options``.
     """
     known = config.find_options(key)
-    if options.items() <= known.items() or (stated_only and key not in config.options):
+    if options.items() <= known.items():
         return
     message = f"{FILE} has the options {known or 'none'} for {key}, and here are {dict(options)}"
     raise problem("add.options", message, file=key)
