@@ -7,6 +7,8 @@ import pickle
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -331,6 +333,41 @@ def test_a_killed_worker_costs_its_units_and_the_next_run_continues(
     assert lab.dataset.convert(workers=2, progress=reported.append).ok
     assert sum(reported) == 600 * 70 * 66
     assert results(lab) == expected
+
+
+DEAD_WORKERS = """
+import gc, os
+from neuropress.execution import processes
+
+call = processes._Worker.call
+
+def kill_and_call(worker, *arguments):
+    worker.process.kill()
+    worker.process.join()
+    return call(worker, *arguments)
+
+def ask(executor):
+    failed = [executor.submit(os.getpid, progress=print).exception()]
+    raise failed[0]  # this frame, the list and the traceback are a cycle
+
+if __name__ == "__main__":
+    processes._Worker.call = kill_and_call
+    with processes.ProcessExecutor(1) as executor:
+        for _ in range(3):
+            try:
+                ask(executor)
+            except processes.WorkerDied as died:
+                print(died)
+            gc.collect()
+"""
+
+
+def test_what_dead_workers_leave_is_collected_without_a_crash(tmp_path: Path) -> None:
+    script = tmp_path / "dead.py"
+    script.write_text(DEAD_WORKERS)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "a worker process died (out of memory, or killed)\n" * 3
 
 
 def test_kinds_with_units_name_a_module_that_has_them() -> None:
