@@ -22,6 +22,7 @@ from builder import Builder, abf, slices
 from campaigns import campaign
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from late import Late
 from test_units import DATA, LAYOUT, Raw, ignore_progress, make_request, read_tree
 
 from neuropress.cli.main import main
@@ -213,26 +214,11 @@ def test_parts_that_see_each_other_late_spoil_no_byte(
     assert [p.name for p in path.parent.iterdir()] == ["v.ome.zarr"], said
 
 
-class Late:
-    """A part that falls asleep at one of its reads, and wakes up late."""
-
-    def __init__(self, path: Path, part: RunPart, after: int) -> None:
-        self.stopped, self.go_on, self._left = threading.Event(), threading.Event(), after
-        self._pool = ThreadPoolExecutor(1)
-        raw, request = Raw(PIXELS, self._before), make_request(path, PIXELS)
-        self._run = self._pool.submit(write_share, request, raw, part, have_lock, lambda: None, ignore_progress)
-        assert self.stopped.wait(60)
-
-    def _before(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            self.stopped.set()
-            assert self.go_on.wait(60)
-
-    def wake(self) -> BaseException | None:
-        self.go_on.set()
-        self._pool.shutdown()
-        return self._run.exception()
+def run_late(path: Path, part: RunPart, after: int) -> Late:
+    request = make_request(path, PIXELS)
+    return Late(
+        lambda before: write_share(request, Raw(PIXELS, before), part, have_lock, lambda: None, ignore_progress), after
+    )
 
 
 @pytest.mark.parametrize("after", [0, 2])
@@ -242,7 +228,7 @@ def test_a_part_that_wakes_up_when_all_is_finished_fails_and_spoils_nothing(
     whole = write_whole(tmp_path / "whole/v.ome.zarr")
     path = tmp_path / "parts/v.ome.zarr"
     path.parent.mkdir()
-    late = Late(path, RunPart(2, 3), after)
+    late = run_late(path, RunPart(2, 3), after)
     said = [run_part(path, RunPart(number, 3)) for number in (1, 2, 3)]
     assert not said[-1]
     assert isinstance(late.wake(), FileNotFoundError)
