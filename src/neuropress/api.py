@@ -228,7 +228,8 @@ class Dataset:
         part
             ``K/N``: be the K-th of N runs, anywhere, that together convert the dataset.
         dask
-            Address of a Dask scheduler whose workers see the dataset under the same path; they do the work.
+            Address of a Dask scheduler whose workers see the dataset under the same path; they do the work. Or
+            ``"cluster"``: jobs as ``[cluster]`` of ``neuropress.toml`` says.
         memory
             As `plan` takes it.
         progress

@@ -11,6 +11,7 @@ from typing import Any
 
 from .model.budget import TOML_BYTES, read_file
 from .model.finding import Finding, Problem, Severity, finding, problem
+from .model.job_cluster import JobCluster, parse_job_cluster
 from .model.key_patterns import find_stars, matches_key
 from .model.labels import parse_label_files
 from .model.parsing import parse_toml
@@ -45,6 +46,7 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "profile_version": str,
     "dataset": dict,
     "labels": dict,
+    "cluster": dict,
     "source": dict,
     "output": dict,
     "tables": (dict, list),
@@ -54,75 +56,6 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "split": dict,
     "people": list,
 }
-
-TEMPLATE = """\
-# A neuropress dataset. Every entry may be left out; what is commented shows the default.
-
-profile = "{profile}"
-profile_version = "{version}"
-
-# What a release says of the whole; without a licence nothing is published:
-{dataset}
-
-[source]
-# Where raw files are looked up, in this order: folders, shares, read-only folders, and
-# prefixes of S3 buckets as "s3://bucket/prefix". Relative paths start here.
-roots = ["source"]
-# endpoint = "https://s3.example.org"     # of a bucket that is not at AWS
-
-# [output]
-# names = "dandi"                         # files of sessions are named as dandi organize names them
-# zstd_level = 1                          # how hard volumes are packed, 1 to 9
-# volume = "s3://bucket/prefix"           # OME-Zarr volumes go there; everything else goes to output/
-# endpoint = "https://s3.example.org"
-
-# [tables]
-# source = "tables"          # a folder of CSV, TSV or JSON Lines files, a .xlsx or SQLite file,
-#                            # or postgresql://user@host:5432/database
-# encoding = "utf-8"
-# delimiter = ";"
-# Tables may be kept in several places, as a file for each lab; their rows are read one after the other:
-# [[tables]]
-# source = "tables/smith.xlsx"
-# [[tables]]
-# source = "tables/jones"
-
-# Each lab, by the initials that its keys begin with; what it states beside its name holds where no table says
-# otherwise, and is marked "dataset default" in the results (neuropress docs profiles):
-# [labs.AB]
-# name = "Smith lab"
-# institution = "University of X"
-# timezone = "Europe/Berlin"
-# folder = "ab"                     # the first level of its paths
-# species = "Mus musculus"
-# modality_calcium = "two-photon"
-
-{labs}
-# What a raw file does not say about itself, by its key (neuropress docs formats lists the options):
-# [options."yuste/20250620/image/raw/movie.tif"]
-# axes = "tyx"
-# or of all whose key a pattern matches:
-# [options."yuste/*/ephys/raw/*.ibw"]
-# clamp = "current clamp"
-
-# How names in the tables are written in standards; a name that is not listed is written as typed:
-# [[people]]
-# name = "Lovelace, Ada"
-# typed = ["Ada Lovelace", "A. Lovelace"]
-# orcid = "0000-0002-1825-0097"
-
-# Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
-# [split]
-# imaging = "ophys"
-
-# Masks that are labels of a volume, by the key of its row (neuropress docs volumes):
-# [labels.AB_SD_0001.nuclei]
-# path = "smith/20250620/cell_detection_dataset/raw/nuclei.tif"
-# classes = "smith/20250620/cell_detection_dataset/raw/classes.csv"
-
-[publish]
-# to = "s3://bucket/prefix"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +88,8 @@ class Config:
         Folder of the state where there is no dataset: the results lie in `root` itself then.
     people
         Those whom ``neuropress.toml`` itself lists; the profile has them too.
+    cluster
+        Jobs that may do the work.
     """
 
     root: Path
@@ -169,6 +104,7 @@ class Config:
     output_endpoint: str | None = None
     scratch: Path | None = None
     people: tuple[Person, ...] = ()
+    cluster: JobCluster | None = None
 
     @property
     def output(self) -> Path:
@@ -251,6 +187,7 @@ def load_config(root: Path) -> Config:
         buckets=_parse_output(data.get("output", {}), path),
         output_endpoint=data.get("output", {}).get("endpoint"),
         people=people,
+        cluster=_read_cluster(data.get("cluster", {}), path),
     )
     _check_apart(config, path)
     return config
@@ -451,6 +388,13 @@ def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
         return tuple(from_json(Person, entry) for entry in entries)
     except TypeError as error:
         raise problem("dataset.config", f"{path}: [[people]]: {error}", file=str(path)) from error
+
+
+def _read_cluster(entry: Mapping[str, Any], path: Path) -> JobCluster | None:
+    try:
+        return parse_job_cluster(entry)
+    except ValueError as error:
+        raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
 
 
 def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:

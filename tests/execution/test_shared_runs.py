@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import shutil
 import subprocess
@@ -415,6 +416,62 @@ def test_a_scheduler_that_does_not_answer_is_named(
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert main(["convert", str(lab[0].root), "--dask", "tcp://127.0.0.1:9"]) == 2
     assert "neuropress[dask]" in capsys.readouterr().err
+
+
+JOB_SETTINGS = '[cluster]\nkind = "local"\njobs = 2\ncores = 1\nmemory = "1GB"\n'
+
+
+def state_cluster(build: Builder, text: str) -> None:
+    path = build.root / "neuropress.toml"
+    path.write_text(path.read_text().partition("\n[cluster]")[0] + "\n" + text)
+
+
+def test_jobs_make_the_same_tree_and_leave_no_keys(lab: tuple[Builder, dict[str, str]]) -> None:
+    pytest.importorskip("dask_jobqueue")
+    build, expected = lab
+    clear(build.root)
+    state_cluster(build, JOB_SETTINGS)
+    command = [sys.executable, "-m", "neuropress", "convert", str(build.root), "--dask", "cluster"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert take_digests(build.root) == expected
+    assert not list((build.root / ".neuropress").glob("cluster-*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "[cluster]"),
+        (JOB_SETTINGS.replace("local", "slurm"), "slurm took no job: sbatch: error: invalid account"),
+        (JOB_SETTINGS.replace("local", "lsd"), "kind 'lsd' is none of htcondor, local"),
+        (JOB_SETTINGS.replace("= 2", "= 0"), "jobs must be a whole number from 1"),
+        (JOB_SETTINGS + 'queue = "long\\nrm -rf x"\n', "queue must be a word"),
+        (JOB_SETTINGS + 'job_script_prologue = "x"\n', "job_script_prologue is none of"),
+        ('[cluster]\nkind = "slurm"\n', "lacks jobs, cores, memory"),
+    ],
+)
+def test_jobs_that_cannot_be_are_refused(
+    lab: tuple[Builder, dict[str, str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    text: str,
+    said: str,
+) -> None:
+    pytest.importorskip("dask_jobqueue")
+    build, _ = lab
+    clear(build.root)
+    state_cluster(build, text)
+    batch = tmp_path / "sbatch"
+    batch.write_text("#!/bin/sh\necho 'sbatch: error: invalid account' >&2\nexit 1\n")
+    batch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    try:
+        assert main(["convert", str(build.root), "--dask", "cluster"]) == 2
+    finally:
+        state_cluster(build, "")
+    assert said in capsys.readouterr().err
+    assert not list((build.root / ".neuropress").glob("cluster-*"))
 
 
 def test_a_worker_of_a_run_that_has_ended_gives_no_result_its_name(tmp_path: Path) -> None:

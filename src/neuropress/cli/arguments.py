@@ -76,7 +76,8 @@ def parser() -> argparse.ArgumentParser:
     for verb in (where, made["run"]):
         verb.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
     where.add_argument("--part", type=_part, metavar="K/N", help="be the K-th of N runs that share the work")
-    where.add_argument("--dask", default="", metavar="ADDRESS", help="have the workers of a Dask scheduler do the work")
+    dask = "have the workers of a Dask scheduler do the work; cluster: in jobs, as [cluster] of neuropress.toml says"
+    where.add_argument("--dask", default="", metavar="ADDRESS|cluster", help=dask)
     for name in ("plan", "convert"):
         what = "of each process; what needs more is refused, with the figure"
         made[name].add_argument("--memory", type=_size, default=0, metavar="SIZE", help=f"as 8G, {what}")

@@ -347,6 +347,7 @@ def _publish(args: argparse.Namespace, output: Output) -> int:
 _USAGE = (
     "cluster.address",
     "cluster.extra",
+    "cluster.jobs",
     "dataset.none",
     "dataset.config",
     "dataset.exists",

@@ -6,15 +6,15 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 from .. import __version__
-from ..config import Config
-from ..execution.cluster import DaskExecutor
+from ..config import FILE, Config
+from ..execution.cluster import JOBS, DaskExecutor, start_jobs
 from ..execution.digests import InputDigests
 from ..execution.executor import Executor, LocalExecutor, write_result
 from ..execution.parts import ShareDigests, write_share
@@ -145,7 +145,7 @@ def _convert_elsewhere(
     with (
         keep_run_token(config.state) as token,
         ThreadPoolExecutor(max(2, options.workers)) as planners,
-        DaskExecutor(options.dask) if options.dask else ProcessExecutor(options.workers) as workers,
+        _open_workers(config, options) as workers,
     ):
         there = replace(options, lock=token) if options.dask else options
         futures: list[Future[Outcome]] = []
@@ -169,6 +169,17 @@ def _convert_elsewhere(
                     yield _make_failure(wanted, died)
         finally:
             planners.shutdown(wait=False, cancel_futures=True)
+
+
+def _open_workers(config: Config, options: Options) -> AbstractContextManager[ProcessExecutor | DaskExecutor]:
+    if not options.dask:
+        return ProcessExecutor(options.workers)
+    if options.dask != JOBS:
+        return DaskExecutor(options.dask)
+    if config.cluster is None:
+        message = f"--dask {JOBS} needs the entry [cluster] in {FILE}, which says what jobs there are"
+        raise problem("dataset.config", message, file=FILE)
+    return start_jobs(config.cluster, config.state)
 
 
 _OPEN: dict[Path, Workspace] = {}
