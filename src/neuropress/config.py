@@ -45,6 +45,7 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "profile_version": str,
     "dataset": dict,
     "labels": dict,
+    "points": dict,
     "source": dict,
     "output": dict,
     "tables": (dict, list),
@@ -115,7 +116,7 @@ roots = ["source"]
 # [split]
 # imaging = "ophys"
 
-# Masks that are labels of a volume, by the key of its row (neuropress docs volumes):
+# Masks that are labels of a volume, and points in it ([points...]), by the key of its row (neuropress docs volumes):
 # [labels.AB_SD_0001.nuclei]
 # path = "smith/20250620/cell_detection_dataset/raw/nuclei.tif"
 # classes = "smith/20250620/cell_detection_dataset/raw/classes.csv"
@@ -454,12 +455,12 @@ def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
 
 
 def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:
-    """The profile with what the dataset says of sessions in several files, names and packing of files, labels."""
+    """The profile with what the dataset says of sessions' files, names and packing of files, labels and points."""
     split, output = data.get("split", {}), data.get("output", {})
     names, level = output.get("names", profile.names), output.get("zstd_level", profile.zstd_level)
     try:
         check_layout(split, names, level)
-        labels = parse_label_files(data.get("labels", {}))
+        labels = parse_label_files(data)
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
     split = {**profile.split, **split}

@@ -155,6 +155,10 @@ def _add_label_options(one: argparse._ActionsContainer) -> None:
     one.add_argument("--labels", action="append", default=[], metavar="[NAME=]MASK", help=text)
     text = "what its ids are: CSV with the columns id, name, colour, acronym, or an ontology in JSON"
     one.add_argument("--classes", action="append", default=[], metavar="[NAME=]TABLE", help=text)
+    text = "points or boxes in the volume: CSV, TSV, CellCounter XML or NPY; default name: the file's"
+    one.add_argument("--points", action="append", default=[], metavar="[NAME=]TABLE", help=text)
+    text = "what a table of points does not say: unit=pixel, first=0 (neuropress formats points)"
+    one.add_argument("--points-option", action="append", default=[], metavar="NAME=VALUE", help=text)
     text = "of ids that are stored as floats"
     one.add_argument("--label-dtype", default="", choices=("", *LABEL_TYPES), metavar="TYPE", help=text)
 
