@@ -87,7 +87,7 @@ def make_state(volumes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
             made = {"type": "segmentation", "source": f"{url}labels/{label}/|zarr3:", "name": f"{name} {label}"}
             layers.append(made | ({"segmentColors": dict(colors)} if colors else {}))
         for table, colors in ome.get("tables", {}).items():
-            layers.append(_make_points_layer(f"{name} {table}", f"{url}tables/{table}/annotations/", colors))
+            layers.append(_make_points_layer(f"{name} {table} (points)", f"{url}tables/{table}/annotations/", colors))
     dimensions = max(map(_scale_space, volumes.values()), key=len)
     return {"dimensions": dimensions, "layers": layers, "layout": "4panel-alt"}
 

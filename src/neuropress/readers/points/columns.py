@@ -14,6 +14,7 @@ USUAL: Mapping[str, Sequence[str]] = {
     **{axis: (axis, f"marker{axis}") for axis in AXES},
     **{f"{axis}_min": (f"{axis}_min", f"{axis}min", f"min_{axis}") for axis in AXES},
     **{f"{axis}_max": (f"{axis}_max", f"{axis}max", f"max_{axis}") for axis in AXES},
+    **{f"{axis}_size": (f"{axis}_size",) for axis in AXES},
     "class": ("class", "type", "label", "cell_type", "category"),
     "score": ("score", "confidence", "probability", "likelihood"),
 }

@@ -18,7 +18,7 @@ from . import FORMAT
 from .columns import AXES, OTHERS, Undeclared, draft_columns, find_roles, parse_first
 from .rows import Rows, make_problem, read_rows
 
-NUMBER = re.compile(r"[+-]?([0-9]{1,20}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,2})?")
+NUMBER = re.compile(r"[+-]?([0-9]{1,20}\.?[0-9]{0,30}|\.[0-9]{1,30})([eE][+-]?[0-9]{1,3})?")
 LARGEST = 1e12
 BLANK = {"", "na", "n/a", "nan"}
 """Scores of rows that have none, in lower case."""

@@ -40,8 +40,8 @@ ROWS = 65_536
 """Rows of a block, over which digests are taken."""
 MOST_BYTES = 4 * 2**30
 MOST_TABLES = 1000
-DIGITS = 100
-"""Digits of a place: more than a number and a scale have together, so that nothing is rounded."""
+DIGITS = 1200
+"""Digits of a place: more than any number of a cell has, from its first to its last, so that nothing is rounded."""
 TEXT = np.dtypes.StringDType()
 BLANK = {"", "na", "n/a", "nan"}
 
