@@ -32,7 +32,7 @@ VERBS = {
     "verify": "prove results against their raw files, sample by sample",
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
-    "view": "show OME-Zarr volumes with their labels in a browser of this machine",
+    "view": "show OME-Zarr volumes with their labels and points in a browser of this machine",
     "schema": "draft schemas and a profile from published attribute lists",
     "explain": "which cell, rule and version made a value of a result",
     "coverage": "where every cell of every table went, and that none was dropped",
