@@ -16,8 +16,13 @@ from builder import DATE, Builder
 
 import neuropress
 from neuropress.cli.main import main
+from neuropress.config import load_config
 from neuropress.model.points import PointAxis
+from neuropress.publishing.parts import make_parts
+from neuropress.publishing.restore import restore_dataset
+from neuropress.tables import read_tables
 from neuropress.verbs.view import open_viewer
+from neuropress.workspace import Workspace
 
 SHAPE = (6, 20, 24)
 FOLDER = f"lichtman/{DATE}/cell_detection_dataset/raw"
@@ -119,7 +124,7 @@ def test_boxes_by_the_ends_that_are_stated(made: Builder, capsys: pytest.Capture
     entries = "".join(f'[points.JL_SD_0001.{name}]\npath = "{FOLDER}/{name}.csv"\n' for name in "bs")
     for ends, x_max in (("included", "14"), ("excluded", "10")):
         state(made, entries, f'unit = "pixel"\nfirst = "0"\nbox_ends = "{ends}"')
-        assert run(capsys, "run", made.root)[0] == 0
+        assert run(capsys, "convert", made.root)[0] == 0
         assert read_table(find_volume(made), "b")[1][5:] == [
             "105",
             "135",
@@ -144,11 +149,11 @@ def test_boxes_by_the_ends_that_are_stated(made: Builder, capsys: pytest.Capture
 def test_micrometres_first_pixels_and_another_resolution(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     made.put(CSV, b"x,y,z\n0.02,0.004,0.06\n")
     state(made, POINTS, 'unit = "micrometer"')
-    assert run(capsys, "run", made.root)[0] == 0
+    assert run(capsys, "convert", made.root)[0] == 0
     assert read_table(find_volume(made))[1][3:] == ["60", "4", "20"]
     made.put(CSV, b"x,y,z\n2,1,1\n")  # counted from 1, in pixels of twice the size: both begin at one corner
     state(made, f"{POINTS}spacing = [0.03, 0.008, 0.008]", 'unit = "pixel"\nfirst = "1"')
-    assert run(capsys, "run", made.root)[0] == 0
+    assert run(capsys, "convert", made.root)[0] == 0
     assert read_table(find_volume(made))[1][3:] == ["0", "2", "10"]
 
 
@@ -158,7 +163,7 @@ def test_napari_shapes_are_boxes_around_their_corners(made: Builder, capsys: pyt
     )
     made.put(CSV, f"index,shape-type,vertex-index,axis-0,axis-1,axis-2\n{corners}".encode())
     state(made, POINTS, "")
-    assert run(capsys, "run", made.root)[0] == 0
+    assert run(capsys, "convert", made.root)[0] == 0
     assert len(read_table(find_volume(made))) == 7
     _, drawn = read_annotations(find_volume(made) / "tables/cells/annotations")
     assert [np.asarray(drawn[id][0]).tolist() for id in range(2)] == [[2, 7, 1, 5, 9, 1], [2, 3, 1, 5, 9, 1]]
@@ -170,16 +175,16 @@ def test_only_tables_are_written_anew(made: Builder, capsys: pytest.CaptureFixtu
     volume = find_volume(made)
     shards = {path: path.stat().st_mtime_ns for path in (volume / "0").rglob("*") if path.is_file()}
     made.put(CSV, TABLE.replace("soma", "axon").encode())
-    assert run(capsys, "run", made.root)[0] == 0
+    assert run(capsys, "convert", made.root)[0] == 0
     assert read_table(volume)[1][3] == "axon"
     made.change("sem_dataset", resolution="8")
-    assert run(capsys, "run", made.root)[0] == 0
+    assert run(capsys, "convert", made.root)[0] == 0
     assert read_table(volume)[1][6:] == ["90", "16", "8"]
     state(made, POINTS.replace("0001.cells", "0001.others"))
-    assert run(capsys, "run", made.root)[0] == 0
+    assert run(capsys, "convert", made.root)[0] == 0
     assert [path.name for path in sorted((volume / "tables").iterdir())] == ["others", "zarr.json"]
     state(made, "")
-    assert run(capsys, "run", made.root)[0] == 0
+    assert run(capsys, "convert", made.root)[0] == 0
     assert not (volume / "tables").exists()
     state(made, POINTS)
     assert run(capsys, "convert", made.root, "--part", "1/1")[0] == 0
@@ -306,6 +311,16 @@ def test_one_file_with_its_points_is_shown(tmp_path: Path, capsys: pytest.Captur
     assert points["source"].endswith("v.ome.zarr/tables/cells/annotations/|neuroglancer-precomputed:")
     assert "prop_class()" in points["shader"]
     assert json.dumps(shown["dimensions"]["z"]) == '[3e-08, "m"]'
+
+
+def test_a_release_has_the_settings_and_what_is_restored_too(made: Builder, tmp_path: Path) -> None:
+    state(made, f"{POINTS}spacing = [0.03, 0.008, 0.008]")
+    workspace = Workspace(load_config(made.root))
+    parts = make_parts(workspace.config, read_tables(workspace.config.tables, workspace.profile), workspace.waivers)
+    restore_dataset(parts, tmp_path / "again", "JL")
+    again = load_config(tmp_path / "again")
+    assert again.profile.labels == workspace.profile.labels
+    assert again.find_options(CSV) == workspace.config.find_options(CSV) != {}
 
 
 def test_edges_of_a_pixel_are_where_its_corners_are() -> None:

@@ -38,7 +38,7 @@ ANNOTATIONS = "annotations"
 PREFIX = "volume_"
 ROWS = 65_536
 """Rows of a block, over which digests are taken."""
-MOST_BYTES = 4 * 2**30
+MOST_BYTES = 2**30
 MOST_TABLES = 1000
 DIGITS = 1200
 """Digits of a place: more than any number of a cell has, from its first to its last, so that nothing is rounded."""
