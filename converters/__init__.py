@@ -95,7 +95,7 @@ class Job:
     elsewhere
         The other file of the session that has what is made of this job, in words; empty where it is the same file.
     labels
-        Masks that a person named as labels of the result, for converters with ``HAS_LABELS``.
+        Masks and points that a person named beside the result, for converters with ``HAS_LABELS``.
     """
 
     record: Record
@@ -285,7 +285,7 @@ class Converter(Protocol):
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
     what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
     ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing. ``HAS_LABELS = True``: its jobs have
-    the masks that a person names in ``[labels]`` of ``neuropress.toml``.
+    the masks and points that a person names in ``[labels]`` and ``[points]`` of ``neuropress.toml``.
     """
 
     NAME: str

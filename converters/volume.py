@@ -8,7 +8,8 @@ spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_sp
 what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/photometric``: the
 file calls 0 white, and its values are kept; ``neuropress/zstd_level``: another level of packing
 than the usual one, which the dataset names). Its one array is ``0``. A node ``/labels/<name>`` follows
-for each mask that a person names as labels of the volume (`neuropress.converters._labels`).
+for each mask that a person names as labels of the volume (`neuropress.converters._labels`), and a node
+``/tables/<name>`` for each table of points or boxes in it (`neuropress.converters._points`).
 
 Axes are written in the order t, c, z, y, x, those of them that the file has with more
 than one element; y and x always, and z wherever the file has it. The samples of a colour
@@ -25,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuropress.converters import Built, Job, describe_image_choice, names_nwb
 from neuropress.converters._labels import ImageAxis, build_labels
+from neuropress.converters._points import build_points
 from neuropress.mapping.rules import Slots
 from neuropress.mapping.transforms import format_decimal
 from neuropress.model.content import Image, LazyArray
@@ -84,12 +86,13 @@ def bindings(record: Record) -> Mapping[str, Record | None]:
 
 
 def build(jobs: Sequence[Job]) -> Built:
-    """The nodes of one row's volume: the image, and its labels.
+    """The nodes of one row's volume: the image, its labels, and points in it.
 
     Raises
     ------
     Problem
-        ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``; of a mask, ``labels.*``.
+        ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``; of a mask, ``labels.*``; of points,
+        ``points.*``.
     """
     (job,) = jobs
     content = _get_image(job)
@@ -127,7 +130,8 @@ def build(jobs: Sequence[Job]) -> Built:
         for i, axis in enumerate(axes)
     ]
     labels, more = build_labels(job, described, PER_MICROMETER)
-    return Built((Node("/", "Multiscale", fields, {}, arrays), *labels), (*findings, *more))
+    tables, remarks = build_points(job, described, PER_MICROMETER)
+    return Built((Node("/", "Multiscale", fields, {}, arrays), *labels, *tables), (*findings, *more, *remarks))
 
 
 def _get_image(job: Job) -> Image:

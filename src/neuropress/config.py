@@ -47,6 +47,7 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "dataset": dict,
     "labels": dict,
     "cluster": dict,
+    "points": dict,
     "source": dict,
     "output": dict,
     "tables": (dict, list),
@@ -398,12 +399,12 @@ def _read_cluster(entry: Mapping[str, Any], path: Path) -> JobCluster | None:
 
 
 def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:
-    """The profile with what the dataset says of sessions in several files, names and packing of files, labels."""
+    """The profile with what the dataset says of sessions' files, names and packing of files, labels and points."""
     split, output = data.get("split", {}), data.get("output", {})
     names, level = output.get("names", profile.names), output.get("zstd_level", profile.zstd_level)
     try:
         check_layout(split, names, level)
-        labels = parse_label_files(data.get("labels", {}))
+        labels = parse_label_files(data)
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
     split = {**profile.split, **split}

@@ -32,7 +32,7 @@ VERBS = {
     "verify": "prove results against their raw files, sample by sample",
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
-    "view": "show OME-Zarr volumes with their labels in a browser of this machine",
+    "view": "show OME-Zarr volumes with their labels and points in a browser of this machine",
     "schema": "draft schemas and a profile from published attribute lists",
     "explain": "which cell, rule and version made a value of a result",
     "coverage": "where every cell of every table went, and that none was dropped",
@@ -156,6 +156,10 @@ def _add_label_options(one: argparse._ActionsContainer) -> None:
     one.add_argument("--labels", action="append", default=[], metavar="[NAME=]MASK", help=text)
     text = "what its ids are: CSV with the columns id, name, colour, acronym, or an ontology in JSON"
     one.add_argument("--classes", action="append", default=[], metavar="[NAME=]TABLE", help=text)
+    text = "points or boxes in the volume: CSV, TSV, CellCounter XML or NPY; default name: the file's"
+    one.add_argument("--points", action="append", default=[], metavar="[NAME=]TABLE", help=text)
+    text = "what a table of points does not say: unit=pixel, first=0 (neuropress formats points)"
+    one.add_argument("--points-option", action="append", default=[], metavar="NAME=VALUE", help=text)
     text = "of ids that are stored as floats"
     one.add_argument("--label-dtype", default="", choices=("", *LABEL_TYPES), metavar="TYPE", help=text)
 

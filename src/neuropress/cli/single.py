@@ -43,7 +43,8 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         lab=args.lab_name,
         institution=args.institution,
         defaults={name: text for name in DEFAULTS if (text := getattr(args, name))},
-        labels=_parse_labels(args),
+        labels=(*_parse_labels(args), *_parse_points(args)),
+        points_options=parse_options(args.points_option),
     )
     report = convert_file(Path(args.dir), Path(args.to), stated, output.progress("convert"))
     for step in report.steps:
@@ -72,6 +73,21 @@ def _parse_labels(args: argparse.Namespace) -> tuple[LabelFile, ...]:
     return tuple(
         LabelFile(name, path, classes=tables.get(name, ""), dtype=args.label_dtype) for name, path in named.items()
     )
+
+
+def _parse_points(args: argparse.Namespace) -> tuple[LabelFile, ...]:
+    """``--points [NAME=]TABLE``. Raises `Problem` (``dataset.config``)."""
+    named = [(name or Path(path).name.split(".")[0], path) for name, path in map(_split_name, args.points)]
+    if len(dict(named)) < len(named):
+        raise problem(
+            "dataset.config", "--points must name each table once, as --points cells=TABLE", value=named[-1][0]
+        )
+    try:
+        for name, _ in named:
+            check_label_name(name)
+    except ValueError as error:
+        raise problem("dataset.config", str(error), hint="As --points cells=TABLE.") from error
+    return tuple(LabelFile(name, path, is_points=True) for name, path in named)
 
 
 def _split_name(text: str) -> tuple[str, str]:

@@ -131,6 +131,7 @@ BUILT_IN = (
     SecondReader("NumPy", "numpy", ("npy",), f"{_ADAPTERS}.numpy_npy"),
     SecondReader("pandas", "pandas", ("trace_text",), f"{_ADAPTERS}.pandas_text"),
     SecondReader("pandas", "pandas", ("behavior_csv",), f"{_ADAPTERS}.pandas_behavior"),
+    SecondReader("pandas", "pandas", ("points",), f"{_ADAPTERS}.pandas_points"),
     SecondReader("Pillow", "pillow", ("masks",), f"{_ADAPTERS}.pillow_masks"),
     SecondReader("roifile", "roifile", ("imagej_roi",), f"{_ADAPTERS}.roifile_regions"),
     SecondReader("pylibCZIrw", "pylibCZIrw", ("czi",), f"{_ADAPTERS}.zeiss_czi", is_optional=True),

@@ -28,6 +28,7 @@ from ..checks.waivers import FILE as WAIVERS
 from ..config import Config
 from ..model.finding import problem
 from ..model.key_patterns import matches_key
+from ..model.labels import LabelFile
 from ..model.parsing import parse_toml
 from ..model.plan import SourceRow, canonical
 from ..model.profile import BY_PATHS, PACKAGE_PROFILES, ZSTD_LEVEL, Profile, TableSpec
@@ -228,8 +229,7 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
     people = [person for person in config.people if texts & {person.name, *person.typed}]
     if people:
         settings["people"] = to_json(people)
-    if labels:
-        settings["labels"] = {volume: {one.name: one.make_entry() for one in files} for volume, files in labels.items()}
+    settings |= _collect_labels(labels)
     if config.profile.split:
         settings["split"] = dict(config.profile.split)
     if config.profile.names != BY_PATHS:
@@ -237,6 +237,15 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
     if config.profile.zstd_level != ZSTD_LEVEL:
         settings["zstd_level"] = config.profile.zstd_level
     return settings
+
+
+def _collect_labels(labels: Mapping[str, Iterable[LabelFile]]) -> dict[str, Any]:
+    """``[labels]`` and ``[points]`` as ``neuropress.toml`` has them."""
+    sections: dict[str, Any] = {}
+    for volume, files in labels.items():
+        for one in files:
+            sections.setdefault(one.section, {}).setdefault(volume, {})[one.name] = one.make_entry()
+    return sections
 
 
 def _read_profile_texts(config: Config) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from ..checks.waivers import FILE as WAIVERS
 from ..config import DATASET_ENTRIES, FILE
 from ..model.finding import Finding, finding, problem
+from ..model.labels import ENTRIES
 from ..model.source import check_key
 from ..model.toml import format_toml_text, format_toml_value
 from ..storage.state import write_atomic
@@ -101,13 +102,13 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     labs: dict[str, Any] = {}
     options: dict[str, Any] = {}
     split: dict[str, Any] = {}
-    masks: dict[str, dict[str, Any]] = {}
+    beside: dict[tuple[str, str], dict[str, Any]] = {}
     about = chosen.settings.get("dataset", {})
     people: dict[str, dict[str, Any]] = {}
     for part in parts:
         people |= {person["name"]: person for person in part.settings.get("people", [])}
         split |= part.settings.get("split", {})
-        masks |= part.settings.get("labels", {})
+        beside |= {(name, volume): one for name in ENTRIES for volume, one in part.settings.get(name, {}).items()}
         labs |= part.settings["labs"]
         options |= part.settings["options"]
     lines = [
@@ -129,9 +130,9 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
         for name, values in entries.items():
             lines += ["", f"[{table}.{format_toml_text(name)}]"]
             lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
-    for volume, files in masks.items():
+    for (section, volume), files in beside.items():
         for name, values in files.items():
-            lines += ["", f"[labels.{format_toml_text(volume)}.{format_toml_text(name)}]"]
+            lines += ["", f"[{section}.{format_toml_text(volume)}.{format_toml_text(name)}]"]
             lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
     for person in people.values():
         lines += ["", "[[people]]", *(f"{key} = {format_toml_value(value)}" for key, value in person.items())]

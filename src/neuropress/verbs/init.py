@@ -72,7 +72,7 @@ roots = ["source"]
 # [split]
 # imaging = "ophys"
 
-# Masks that are labels of a volume, by the key of its row (neuropress docs volumes):
+# Masks that are labels of a volume, and points in it ([points...]), by the key of its row (neuropress docs volumes):
 # [labels.AB_SD_0001.nuclei]
 # path = "smith/20250620/cell_detection_dataset/raw/nuclei.tif"
 # classes = "smith/20250620/cell_detection_dataset/raw/classes.csv"

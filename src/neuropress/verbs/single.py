@@ -62,7 +62,9 @@ class Stated:
     defaults
         What a dataset's lab states once for all its results: ``{"keywords": "patch clamp; cortex"}``.
     labels
-        Masks that are labels of the volume; their `path` and `classes` are paths of this machine.
+        Masks that are labels of the volume, and points in it; their `path` and `classes` are paths of this machine.
+    points_options
+        Of the reader of points (``{"unit": "pixel", "first": "0"}``).
     """
 
     start: str = ""
@@ -74,6 +76,7 @@ class Stated:
     institution: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[LabelFile, ...] = ()
+    points_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def convert_file(
@@ -120,7 +123,7 @@ def convert_file(
             profile,
             roots,
             TableSources(()),
-            {key: options} if options else {},
+            _collect_options(key, options, stated, keys),
             scratch=Path(scratch),
         )
         table = table or _choose_table(contents, target)
@@ -140,6 +143,15 @@ def _find_roots(paths: Sequence[Path]) -> tuple[tuple[Path, ...], dict[Path, str
         return roots, {path: path.name + ends[path] for path in paths}
     above = Path(os.path.commonpath([path.parent for path in paths]))
     return (above,), {path: path.relative_to(above).as_posix() + ends[path] for path in paths}
+
+
+def _collect_options(
+    key: str, options: Mapping[str, Any], stated: Stated, keys: Mapping[Path, str]
+) -> dict[str, Mapping[str, Any]]:
+    """Options of the readers, by the key of each file."""
+    points = (keys[Path(one.path).resolve()] for one in stated.labels if one.is_points)
+    of_points = dict.fromkeys(points, stated.points_options) if stated.points_options else {}
+    return of_points | ({key: options} if options else {})
 
 
 def _place_labels(stated: Stated, keys: Mapping[Path, str]) -> dict[str, tuple[LabelFile, ...]]:
@@ -217,8 +229,10 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
         message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
         raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
     if profile.labels and not list(list_label_files(found, profile)):
-        message = f"labels go into a volume (.ome.zarr), not into {to.name}"
-        raise problem("single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels.")
+        message = f"labels and points go into a volume (.ome.zarr), not into {to.name}"
+        raise problem(
+            "single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels and --points."
+        )
     return found
 
 

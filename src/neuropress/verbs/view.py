@@ -8,13 +8,16 @@ from typing import Any
 
 from ..config import Named, find_result
 from ..model.finding import problem
+from ..model.parsing import parse_json
 from ..results import detect_kind
 from ..results.omezarr import KIND, guard
 from ..storage.remote import BucketPath, ResultPath
-from ..viewing.neuroglancer import PAGE, find_client, make_events, make_state, serve_client
+from ..viewing.neuroglancer import MOST_COLORS, PAGE, find_client, make_events, make_state, serve_client
 from ..viewing.server import Find, Served, Server
 
 PLUGIN = "napari-ome-zarr"
+MOST_INFO = 16 * 2**20
+"""Bytes of what annotations say of themselves."""
 
 
 def open_viewer(named: Sequence[Named], port: int = 0) -> Server:
@@ -87,9 +90,47 @@ def _read_range(file: ResultPath, start: int, length: int) -> bytes:
 
 
 def _read_metadata(path: ResultPath) -> dict[str, Any]:
-    """The ``ome`` attribute of a volume, with the names of its labels."""
+    """The ``ome`` attribute of a volume, with its labels and tables of points and the colours of their classes."""
     with guard.translate_errors(path):
         ome = guard.read_node(path / guard.NAME)["attributes"]["ome"]
-        listed = path / "labels" / guard.NAME
-        labels = guard.read_node(listed)["attributes"]["ome"]["labels"] if listed.is_file() else []
-        return {**ome, "labels": [guard.check_path(listed.name, name) for name in labels]}
+        labels = {name: _find_colors(path / "labels" / name / guard.NAME) for name in _list_names(path, "labels")}
+        found = {name: _find_class_colors(path, name) for name in _list_names(path, "tables")}
+        return {
+            **ome,
+            "labels": labels,
+            "tables": {name: colors for name, colors in found.items() if colors is not None},
+        }
+
+
+def _list_names(path: ResultPath, group: str) -> list[str]:
+    """What a volume lists in a group, ``labels`` or ``tables``."""
+    listed = path / group / guard.NAME
+    if not listed.is_file():
+        return []
+    attributes = guard.read_node(listed)["attributes"]
+    names = attributes["ome"]["labels"] if group == "labels" else attributes["tables"]
+    return [guard.check_path(listed.name, name) for name in names]
+
+
+def _find_colors(metadata: ResultPath) -> dict[str, str]:
+    """Id -> colour of the classes of labels that are drawn; the background is not."""
+    stated = guard.read_node(metadata)["attributes"]["ome"].get("image-label", {}).get("colors", [])
+    colors = ((int(one["label-value"]), [int(part) for part in one["rgba"]]) for one in stated[:MOST_COLORS])
+    return {str(value): _format_color(rgba) for value, rgba in colors if value}
+
+
+def _format_color(rgba: Sequence[int]) -> str:
+    return "#" + "".join(f"{part & 255:02x}" for part in rgba[:3])
+
+
+def _find_class_colors(path: ResultPath, name: str) -> list[str] | None:
+    """Colours of the classes of a table of points by their numbers, "" for none; None where it has no annotations."""
+    group = path / "tables" / name
+    if not (group / "annotations" / "info").is_file():
+        return None  # a table of another program
+    with guard.open_regular_file(group / "annotations" / "info") as file:
+        info = parse_json(file.read(MOST_INFO + 1), MOST_INFO)
+    stated = guard.read_node(group / guard.NAME)["attributes"].get("points", {}).get("classes", [])
+    colors = {str(one["label-value"]): _format_color(one["rgba"]) for one in stated if "rgba" in one}
+    kinds: list[Any] = next((one["enum_labels"] for one in info["properties"] if one["id"] == "class"), [])
+    return [colors.get(str(kind).partition(" ")[0], "") for kind in kinds]

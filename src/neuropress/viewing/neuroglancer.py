@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,14 @@ from ..model.finding import problem
 from .server import Served
 
 EXTRA = "view"
-METRES = {"angstrom": 1e-10, "nanometer": 1e-9, "micrometer": 1e-6, "millimeter": 1e-3}
+METRES = {"angstrom": "1e-10", "nanometer": "1e-9", "micrometer": "1e-6", "millimeter": "1e-3"}
+"""Exact, as 0.1 um times a float would be 1.0000000000000001e-07 m."""
+MOST_COLORS = 10_000
+"""Colours of segments that a page is told: more make it slow."""
+PALETTE = ("FFD92F", "E41A1C", "4DAF4A", "377EB8", "FF7F00", "984EA3", "00CED1", "F781BF", "A65628", "FFFFFF")
+"""Colours of classes of points that have none, in turn."""
+MOST_SHADED = 100
+"""Classes of points with a colour of their own."""
 PAGE = "v/1/"
 """The packaged client asks for its events beside the folder `v` that it was loaded from."""
 IMAGE_SHADER = """\
@@ -67,14 +75,19 @@ def make_state(volumes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     Parameters
     ----------
     volumes
-        URL of each volume -> what its root's ``ome`` attribute says, with the names of its labels under ``labels``.
+        URL of each volume -> what its root's ``ome`` attribute says, with ``labels``, the name of each -> id -> its
+        colour (``#RRGGBB``), and ``tables``, the name of each table of points -> colours of its classes by their
+        numbers, empty for those that have none.
     """
     layers: list[dict[str, Any]] = []
     for url, ome in volumes.items():
         name = url.rstrip("/").rpartition("/")[2].removesuffix(".ome.zarr")
         layers += _list_image_layers(name, url, ome)
-        for label in ome.get("labels", ()):
-            layers.append({"type": "segmentation", "source": f"{url}labels/{label}/|zarr3:", "name": f"{name} {label}"})
+        for label, colors in ome.get("labels", {}).items():
+            made = {"type": "segmentation", "source": f"{url}labels/{label}/|zarr3:", "name": f"{name} {label}"}
+            layers.append(made | ({"segmentColors": dict(colors)} if colors else {}))
+        for table, colors in ome.get("tables", {}).items():
+            layers.append(_make_points_layer(f"{name} {table} (points)", f"{url}tables/{table}/annotations/", colors))
     dimensions = max(map(_scale_space, volumes.values()), key=len)
     return {"dimensions": dimensions, "layers": layers, "layout": "4panel-alt"}
 
@@ -87,7 +100,7 @@ def _scale_space(ome: Mapping[str, Any]) -> dict[str, tuple[float, str]]:
     for axis, step in zip(image["axes"], scale, strict=True):
         if axis["type"] == "space":
             metres = METRES.get(axis.get("unit", ""))
-            sizes[axis["name"]] = (step * metres, "m") if metres else (step, "")
+            sizes[axis["name"]] = (float(Decimal(repr(step)) * Decimal(metres)), "m") if metres else (step, "")
     return dict(reversed(sizes.items()))
 
 
@@ -115,3 +128,18 @@ def _make_image_layer(name: str, url: str, channel: Mapping[str, Any]) -> dict[s
     if None not in shown:
         layer["shaderControls"]["contrast"] = {"range": list(shown)}
     return layer
+
+
+def _make_points_layer(name: str, url: str, colors: Sequence[str]) -> dict[str, Any]:
+    """A layer of points or boxes, in the colours of their classes where they have some."""
+    layer = {"type": "annotation", "source": f"{url}|neuroglancer-precomputed:", "name": name}
+    shades = [color.removeprefix("#") or PALETTE[i % len(PALETTE)] for i, color in enumerate(colors[:MOST_SHADED])]
+    if not shades:
+        return {**layer, "annotationColor": f"#{PALETTE[0]}"}
+    chosen = "".join(f"  if (kind == {number}u) return {_format_vec3(shade)};\n" for number, shade in enumerate(shades))
+    shader = f"vec3 pick(uint kind) {{\n{chosen}  return {_format_vec3(PALETTE[0])};\n}}\n"
+    return {**layer, "shader": f"{shader}void main() {{\n  setColor(pick(prop_class()));\n}}\n"}
+
+
+def _format_vec3(color: str) -> str:
+    return f"vec3({', '.join(f'{int(color[i : i + 2], 16) / 255:.3f}' for i in (0, 2, 4))})"

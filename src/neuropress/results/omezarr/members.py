@@ -7,7 +7,7 @@ from math import prod
 
 from ...model.finding import Finding, finding
 from ...storage.remote import ResultPath
-from . import guard, stored
+from . import guard, stored, tables
 from .metadata import LABELS
 
 SHOWN = 5
@@ -27,6 +27,10 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
     groups = stored.list_image_groups(path)
     if len(groups) > 1:
         strays -= {f"{group}/{guard.NAME}" for group in (LABELS, *groups)}
+    for name in tables.list_stored_files(path):
+        if name not in strays:
+            yield finding("verify.missing_file", f"{name} of the volume is not there", array=f"/{name}")
+        strays.discard(name)
     for name in stored.read_level_names(path):
         level = stored.StoredLevel(path, name)
         held = {file for file in strays if level.has_file(file)}

@@ -68,12 +68,19 @@ def get_own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
 
 def find_values(attributes: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The reverse of `expand_paths`: what the root's attributes hold under each name of a field that is there."""
+    ours = [name for name in names if name.strip("/").startswith(OURS)]
+    ome = attributes.get("ome")
+    found = find_places(ome, [name for name in names if name not in ours]) if isinstance(ome, Mapping) else {}
+    return found | find_places(attributes, ours)
+
+
+def find_places(attributes: Mapping[str, Any], names: Collection[str], prefix: str = "/") -> dict[str, Any]:
+    """What attributes hold under each path that is there; names of paths may begin with a prefix."""
     found = {}
     for name in names:
-        path = name.strip("/")
-        place: Any = attributes if path.startswith(OURS) else attributes.get("ome")
+        place: Any = attributes
         try:
-            for part in path.split("/"):
+            for part in name.removeprefix(prefix).strip("/").split("/"):
                 place = place[int(part)] if isinstance(place, list) else place[part]
         except (KeyError, IndexError, TypeError, ValueError):
             continue

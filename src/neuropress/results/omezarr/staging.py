@@ -28,7 +28,7 @@ from ...model.plan import digest
 from ...model.source import Stamp
 from ...storage.remote import BucketPath, ResultPath
 from .. import durable
-from . import guard
+from . import guard, tables
 from .layout import Box, Layout, Level, list_tiles
 from .shards import Shard, rename_shards, upload_shards
 
@@ -131,8 +131,13 @@ class Staging:
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file of the volume, as others may do at the same time. Raises `FileNotFoundError`."""
+        self.write_bytes(name, text.encode("ascii"))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """The same of bytes, in folders that are made where they are missing."""
         temporary = self.make_temporary()
-        temporary.write_text(text, "ascii", newline="")
+        temporary.write_bytes(data)
+        durable.make_folders(self.folder, name)
         durable.rename_durably(temporary, self.folder / name)
 
     def keep_shards(self, shards: Sequence[Shard]) -> None:
@@ -150,7 +155,7 @@ class Staging:
         except Problem:
             return False
         strays = files - set(_list_own_files(self._layout)) - {f"{self._own.name}/"}
-        return all(name.rpartition("/")[0] == self._own.name for name in strays)
+        return all(name.rpartition("/")[0] == self._own.name or tables.is_of_table(name) for name in strays)
 
     def make_temporary(self) -> Path:
         """An empty file under a name that nobody else uses. Raises `FileNotFoundError`: the staging is gone."""
@@ -273,13 +278,13 @@ def clear_closed(folder: Path) -> None:
 
 
 def is_whole(folder: ResultPath, layout: Layout) -> bool:
-    """Whether a folder holds every file of a result, and no other."""
+    """Whether a folder holds every file of a result, and no other; tables are written with the metadata."""
     try:
         files = set(guard.check_store(folder))
     except Problem:
         return False
     own = {name for name in _list_own_files(layout) if not name.endswith(TEMPORARY)}
-    return files == own
+    return {name for name in files if not tables.is_of_table(name)} == own
 
 
 def _list_own_files(layout: Layout) -> Iterator[str]:

@@ -30,7 +30,7 @@ from ...storage.parallel import count_cores
 from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored
+from . import guard, metadata, stored, tables
 from .blocks import Block, Read
 from .layout import Box, Layout, Pass, add_labels, arrange_layout, count_voxels
 from .shards import make_blosc
@@ -75,7 +75,7 @@ class Volume:
     def of_plan(cls, plan: Plan) -> Volume:
         """The volume of a plan's nodes: the image, and its labels."""
         sources = []
-        for node in plan.nodes:
+        for node in tables.get_images(plan.nodes):
             image = metadata.get_ome_fields(node.fields)["multiscales"][0]
             names = tuple(axis["name"] for axis in image["axes"])
             sources.append(Source(node.path.strip("/"), node.arrays[LEVEL0], names))
@@ -162,10 +162,11 @@ def get_staging_folder(path: Path) -> Path:
 def check_plan(plan: Plan) -> Iterator[Finding]:
     """Nodes of one array each, axes that suit its shape, and metadata that make a ``zarr.json`` (``plan.invalid``).
 
-    The first node is the image, further ones are its labels.
+    The first node is the image, further ones are its labels, and tables.
     """
-    paths = [node.path for node in plan.nodes]
-    arrays = sorted(plan.arrays())
+    images = tables.get_images(plan.nodes)
+    paths = [node.path for node in images]
+    arrays = sorted(f"{node.path.rstrip('/')}/{name}" for node in images for name in node.arrays)
     is_placed = paths[:1] == ["/"] and all(re.fullmatch(f"/{metadata.LABELS}/[^/]+", path) for path in paths[1:])
     if not is_placed or arrays != sorted(f"{path.rstrip('/')}/{LEVEL0}" for path in paths):
         why = f"it has the nodes {', '.join(paths)} and the arrays {', '.join(arrays)}, not one called {LEVEL0} in each"
@@ -173,7 +174,9 @@ def check_plan(plan: Plan) -> Iterator[Finding]:
         return
     try:
         volume = Volume.of_plan(plan)
-        metadata.make_group_texts(plan.nodes, volume.layout, Provenance.draft(plan))
+        metadata.make_group_texts(images, volume.layout, Provenance.draft(plan))
+        for node in tables.get_tables(plan.nodes):
+            tables.check_node(node)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         yield _make_invalid_finding(plan, f"its metadata or array do not fit NGFF ({type(error).__name__}: {error})")
         return
@@ -202,7 +205,8 @@ def estimate(plan: Plan) -> Estimate:
     units = sum(prod(layout.get_grid(stage)) for stage in layout.passes)
     shards = sum(prod(-(-n // m) for n, m in zip(level.shape, level.shard, strict=True)) for level in layout.levels)
     slabs = [_count_slab_bytes(volume, stage) for stage in layout.passes if stage.reads_raw]
-    files = shards + len(layout.levels) + len(metadata.make_ome_attributes(plan.nodes, layout))
+    groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
+    files = shards + len(layout.levels) + len(groups) + len(tables.list_files(plan.nodes))
     return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(slabs) * 4 // 3)
 
 
@@ -215,7 +219,8 @@ def _count_slab_bytes(volume: Volume, stage: Pass) -> int:
 
 def make_group_texts(plan: Plan, volume: Volume, receipt: Receipt) -> dict[str, str]:
     """The ``zarr.json`` of every group by its path in the volume, that of the root last."""
-    texts = metadata.make_group_texts(plan.nodes, volume.layout, Provenance.of(plan, receipt))
+    images = tables.get_images(plan.nodes)
+    texts = metadata.make_group_texts(images, volume.layout, Provenance.of(plan, receipt))
     return {f"{group}/{guard.NAME}" if group else guard.NAME: text for group, text in texts.items()}
 
 
@@ -262,7 +267,10 @@ def is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
 
 
 def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) -> Receipt | None:
-    """A receipt for the arrays of an older result that is whole, if they are what this plan would write."""
+    """A receipt for the arrays of an older result that is whole, if they are what this plan would write.
+
+    It has no tables: these are written again (`neuropress.results.omezarr.tables.find_made`).
+    """
     try:
         old = parse_provenance(stored.read_attributes(previous), previous).receipt
         texts = tuple(_read_text(previous / f"{level.name}/{guard.NAME}") for level in volume.layout.levels)
@@ -270,15 +278,24 @@ def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) 
         raise
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
-    levels = {name: text for name, text in old.derived.items() if not name.endswith(METADATA)}
+    derived = {name: text for name, text in old.derived.items() if not tables.is_of_table(name)}
+    levels = {name: text for name, text in derived.items() if not name.endswith(METADATA)}
     same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(levels)
-    same_arrays = {name: one.spec for name, one in old.arrays.items()} == {s.path: s.spec for s in volume.sources}
-    if not same_arrays or not same_levels or dict(old.inputs) != dict(seal.inputs):
+    arrays = {name: one for name, one in old.arrays.items() if not tables.is_of_table(name)}
+    same_arrays = {name: one.spec for name, one in arrays.items()} == {s.path: s.spec for s in volume.sources}
+    if not same_arrays or not same_levels or not _are_same_inputs(plan, old, seal):
         return None
     derived = {**levels, **digest_metadata(plan.nodes, volume)}
-    return Receipt(
-        seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources, kept=plan.kept_keys
-    )
+    inputs = dict(seal.inputs)
+    return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
+
+
+def _are_same_inputs(plan: Plan, old: Receipt, seal: Seal) -> bool:
+    """Whether all raw files that voxels come from are as they were; those of tables may be others."""
+    images = {array.spec.source for name, array in old.arrays.items() if not tables.is_of_table(name)}
+    before = {array.spec.source for name, array in old.arrays.items() if tables.is_of_table(name)} - images
+    apart = tables.list_own_inputs(plan) | before
+    return all(old.inputs.get(key) == seal.inputs.get(key) for key in {*old.inputs, *seal.inputs} - apart)
 
 
 def _read_text(path: ResultPath) -> str:
@@ -288,7 +305,7 @@ def _read_text(path: ResultPath) -> str:
 
 def digest_metadata(nodes: Sequence[Node], volume: Volume) -> dict[str, str]:
     """Of the ``ome`` attribute of each group: axes, units, scales, channels, classes."""
-    groups = metadata.make_ome_attributes(nodes, volume.layout)
+    groups = metadata.make_ome_attributes(tables.get_images(nodes), volume.layout)
     return {name_metadata(group): digest(metadata.to_plain_json(ome)) for group, ome in groups.items()}
 
 
