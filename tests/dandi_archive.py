@@ -28,8 +28,12 @@ PAGE = 3
 BUSY = "Zarr archive is currently ingesting or has already ingested"
 
 
+PART = 64 * MIB
+"""Tests make it smaller, here and in what is tested."""
+
+
 def part_sizes(size: int) -> list[int]:
-    length = 64 * MIB if -(-size // (64 * MIB)) < 10_000 else -(-size // 10_000)
+    length = PART if -(-size // PART) < 10_000 else -(-size // 10_000)
     return [length] * (size // length) + ([size % length] if size % length else [])
 
 
@@ -111,7 +115,6 @@ class FakeArchive:
         path, query = unquote(parts.path), {k: v[0] for k, v in parse_qs(parts.query).items()}
         key = headers.get("Authorization")
         with self.lock:
-            self.seen.append((method, path, bool(key), len(body)))
             if path.startswith("/s3/"):
                 if key:
                     raise Refusal(400, "<Code>InvalidArgument</Code> only one auth mechanism allowed")
@@ -353,7 +356,10 @@ def serve() -> Iterator[FakeArchive]:
     class Handler(BaseHTTPRequestHandler):
         def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            number, path = len(fake.seen) + 1, urlsplit(self.path).path
+            path = unquote(urlsplit(self.path).path)
+            with fake.lock:
+                fake.seen.append((self.command, path, "Authorization" in self.headers, len(body)))
+                number = len(fake.seen)
             fixed = fake.before(number, self.command, path)
             try:
                 status, answer, headers = (

@@ -8,10 +8,11 @@ import random
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import IO, Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, urlencode, urlsplit
-from urllib.request import HTTPRedirectHandler, Request, build_opener
+from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
 from ..model.budget import SHOWN_CHARS
 from ..model.finding import Finding, Problem, finding, problem
@@ -56,6 +57,12 @@ class _StayHere(HTTPRedirectHandler):
         return None
 
 
+@cache
+def _make_opener() -> OpenerDirector:
+    """With the machine's proxies and certificates, which are read once."""
+    return build_opener(_StayHere)
+
+
 @dataclass(frozen=True)
 class Archive:
     """An archive, with the key of an account where there is one.
@@ -77,7 +84,7 @@ class Archive:
         if not self.key.isascii() or not self.key.isprintable() or " " in self.key:
             raise problem("dandi.key", "the key has characters that no key has", hint="Copy it once more, whole.")
 
-    def get(self, path: str, **query: str | int) -> Any:
+    def get(self, path: str, /, **query: str | int) -> Any:
         """The answer to GET, as plain objects."""
         return self._ask("GET", self._locate(path, query))
 
@@ -93,7 +100,7 @@ class Archive:
         """The answer to DELETE."""
         return self._ask("DELETE", self._locate(path), data)
 
-    def list_pages(self, path: str, **query: str | int) -> Iterator[Any]:
+    def list_pages(self, path: str, /, **query: str | int) -> Iterator[Any]:
         """Entries of all pages, one after the other."""
         url: str | None = self._locate(path, query)
         for _ in range(MOST_PAGES):
@@ -169,7 +176,7 @@ class Archive:
         raise AssertionError("the last pause is None")
 
     def _request_once(self, request: Request, seconds: float) -> Answer:
-        with build_opener(_StayHere).open(request, timeout=seconds) as answer:
+        with _make_opener().open(request, timeout=seconds) as answer:
             body = answer.read(ANSWER_BYTES + 1)
             if len(body) > ANSWER_BYTES:
                 raise self._misunderstand(request.full_url, f"it has more than {ANSWER_BYTES} bytes")
@@ -178,7 +185,7 @@ class Archive:
     def _refuse(self, error: HTTPError, said: str) -> Refused:
         place, said = urlsplit(error.url).path, self._hide_key(said)
         location = str(error.headers.get("Location") or "")
-        if error.code in (401, 403) and self._is_ours(error.url):
+        if error.code in (401, 403) and error.url.startswith(f"{self.instance.api}/"):
             message = f"{self.instance.name} refuses {error.code} at {place}: {said}"
             return Refused(finding("dandi.key", message), error.code, location, said)
         message = f"{self.instance.name} answers {error.code} at {place}: {said}"

@@ -14,11 +14,11 @@ from ..storage.failures import StoreUnavailable
 from ..storage.store import Store
 from .client import Archive
 from .dandiset import DRAFT, Dandiset, RemoteAsset
-from .instances import DEFAULT, Instance
+from .instances import INSTANCES, find_instance
 
 FORMAT = 1
 FOLDER = "dandi"
-_NAME = re.compile(r"(?:.+-)?[0-9]{6}(?:\.r[0-9]+)?\.json")
+_NAME = re.compile(r"[0-9]{6}(?:\.r([0-9]+))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +68,13 @@ class UploadRecord:
 def put_record(store: Store, record: UploadRecord) -> str:
     """Put a record beside its release's manifest, and return its key; nothing is ever written over.
 
-    An equal record is left as it is. One that differs, as after a file of the draft was replaced, lies beside it
-    with a revision in its name.
+    An equal record is left as it is. One that differs, as after a file of the draft was replaced, or of another
+    archive's dandiset of that number, lies beside it with a revision in its name.
     """
     data, revision = record.to_bytes(), 1
-    prefix = "" if record.instance == DEFAULT else f"{record.instance}-"
     while True:
         suffix = f".r{revision}" if revision > 1 else ""
-        key = f"releases/{record.release}/{FOLDER}/{prefix}{record.dandiset}{suffix}.json"
+        key = f"releases/{record.release}/{FOLDER}/{record.dandiset}{suffix}.json"
         if store.create(key, data) or store.get(key) == data:
             return key
         revision += 1
@@ -88,15 +87,15 @@ def load_records(store: Store, release: str) -> dict[str, UploadRecord | Finding
     damaged: dict[str, UploadRecord | Finding] = {}
     for name in store.list_names(folder)[0]:
         key = f"{folder}/{name}"
-        if not _NAME.fullmatch(name):
+        match = _NAME.fullmatch(name)
+        if match is None:
             continue
         try:
             record = _read_record(store.get(key) or b"", key)
         except Problem as bad:
             damaged[key] = bad.finding
             continue
-        number = re.search(r"\.r([0-9]+)\.json$", name)
-        entry = (int(number[1]) if number else 1, key, record)
+        entry = (int(match[1] or 1), key, record)
         place = (record.api, record.dandiset)
         found[place] = max(found.get(place, entry), entry, key=lambda one: one[0])
     return {**damaged, **{key: record for _, key, record in found.values()}}
@@ -113,8 +112,9 @@ def check_record(record: UploadRecord, key: str, place: str) -> Iterator[Finding
         Where the record lies, for messages.
     """
     name = record.instance
-    archive = Archive(Instance(name, record.api), key)
     try:
+        # A release may come from anybody: the key goes to no address that it names.
+        archive = Archive(find_instance(record.api), key if record.api in INSTANCES.values() else "")
         there = Dandiset(archive, record.dandiset).list_assets()
     except (StoreUnavailable, Problem) as error:
         said = error.finding.message if isinstance(error, Problem) else str(error)

@@ -52,6 +52,18 @@ def list_bids_files(
     return [_make_file(path, text) for path, text in sorted(files.items())]
 
 
+def describe_animal(placed: PlacedResult) -> dict[str, Any]:
+    """What an archive says of a volume besides: whose it is. Empty for a file."""
+    if placed.volume is None:
+        return {}
+    animal = placed.volume.animal
+    found: dict[str, Any] = {"schemaKey": "Participant", "identifier": animal.id}
+    for name, kind, text in (("species", "SpeciesType", animal.species), ("strain", "StrainType", animal.strain)):
+        if text:
+            found[name] = {"schemaKey": kind, "name": text}
+    return {"wasAttributedTo": [found]}
+
+
 def _describe_dataset(profile: Profile, people: Sequence[Person]) -> dict[str, Any]:
     found = {
         "Name": profile.title,

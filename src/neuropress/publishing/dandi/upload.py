@@ -22,7 +22,7 @@ from ...storage.failures import PAUSES
 from ...workspace import Workspace
 from ..creators import list_experimenters
 from ..scope import Scope
-from .bids import PARTICIPANTS, SAMPLES, list_bids_files
+from .bids import PARTICIPANTS, SAMPLES, describe_animal, list_bids_files
 from .opinion import ask_dandi
 from .sending import Shipment, get_sha256, prepare, send
 from .sources import Material, forget_fetched, gather_assets, gather_results
@@ -114,7 +114,7 @@ def _publish(
         return Report.of("publish", [*material.outcomes, *_list_tree(tree, "not sent")], findings)
     there = _look_up(dandiset, request, profile, findings)
     tables = _fetch_tables(dandiset, there) if volumes else {}
-    placed = [*tree.placed, *list_bids_files(volumes, profile, people, tables)]
+    placed = sorted(tree.placed, key=lambda one: one.path) + list_bids_files(volumes, profile, people, tables)
     shipments = prepare(placed, there, state, progress)
     described = _validate(workspace, shipments, list_bids_files(volumes, profile, people, {}), findings, request)
     outcomes = [*material.outcomes]
@@ -122,7 +122,13 @@ def _publish(
         return Report.of("publish", outcomes + [_make_outcome(s, s.state) for s in shipments], findings)
     for shipment in track(progress, "send", shipments, lambda shipment: shipment.placed.path):
         if not shipment.is_there:
-            send(dandiset, shipment, described.get(shipment.placed.path, {}), state, progress)
+            send(
+                dandiset,
+                shipment,
+                described.get(shipment.placed.path) or describe_animal(shipment.placed),
+                state,
+                progress,
+            )
         done = "there already" if shipment.is_there else "replaced" if shipment.before else "sent"
         outcomes.append(_make_outcome(shipment, done))
     _state_metadata(dandiset, draft_metadata(profile, people))
