@@ -11,6 +11,7 @@ import pytest
 from bucket_results import run
 from builder import Builder, abf, slices
 from dandi_archive import KEY, FakeArchive, serve
+from servers import Target
 
 from neuropress.archive import zarrs
 from neuropress.model.finding import Finding, finding
@@ -253,3 +254,24 @@ def test_wrong_arguments_and_places_are_one_plain_line(
     monkeypatch.setenv("NEUROPRESS_TOOLS", str(tmp_path / "none"))
     status, text = run(capsys, "publish", ds, "--dandi", "000123", "--dry-run")
     assert (status, "tool.missing" in text, SESSION in text) == (0, True, True), text
+
+
+@pytest.mark.s3
+def test_of_a_release_in_a_bucket_files_are_fetched_and_volumes_read(
+    lab: Builder, fake: FakeArchive, stub: StubDandi, bucket: Target, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ("--to", bucket.url, "--release", "1.0.0", "--endpoint", str(bucket.endpoint))
+    assert run(capsys, "publish", str(lab.root), *where)[0] == 0
+    status, text = run(capsys, *order(lab, fake, *where))
+    assert (status, "recorded" in text) == (0, True), text
+    assert {SESSION, VOLUME} < set(fake.assets)
+    assert not (lab.root / ".neuropress" / "fetched").exists()
+    key = "releases/1.0.0/dandi/000123.json"
+    assert key in bucket.objects()
+    status, text = run(capsys, "releases", "verify", bucket.url, *where[-2:])
+    assert (status, "9 files have the archive's digests" in text) == (0, True), text
+    data = bucket.objects()
+    name = next(name for name in data if name.endswith("RY_S_0001.nwb"))
+    bucket.overwrite(name, data[name][:-1] + b"x")
+    status, text = run(capsys, *order(lab, fake, *where))
+    assert (status, "release.differs" in text) == (1, True), text
