@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,7 @@ class StubDandi:
         return self.says
 
     def describe(self, paths: list[Path], schema: str, environment: object) -> dict[Path, dict[str, Any]]:
+        assert KEY not in os.environ.values()  # what is started gets a copy
         return {path: {"schemaVersion": schema, "encodingFormat": "application/x-nwb", "told": 1} for path in paths}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from getpass import getpass
 from typing import TYPE_CHECKING
 
@@ -32,26 +34,26 @@ def run_publish(args: argparse.Namespace, output: Output, dataset: Dataset) -> i
     to = args.to or dataset.config.publish.get("to", "")
     complaint = _check_arguments(args, to)
     if complaint:
+        output.close()
         print(f"neuropress publish: {complaint}", file=sys.stderr)
         return 2
     from ..workspace import Selection
 
-    key = _find_key(args) if args.dandi else ""
-    progress = output.progress("publish")
     select = Selection(tuple(args.session), tuple(args.lab))
     if args.dandi:
-        report = dataset.publish_to_dandi(
-            args.dandi,
-            select,
-            instance=args.dandi_instance or "dandi",
-            key=key,
-            release=args.release or "",
-            to=to,
-            endpoint=args.endpoint,
-            only=args.only,
-            dry_run=args.dry_run,
-            progress=progress,
-        )
+        with _take_key(args) as key:
+            report = dataset.publish_to_dandi(
+                args.dandi,
+                select,
+                instance=args.dandi_instance or "dandi",
+                key=key,
+                release=args.release or "",
+                to=to,
+                endpoint=args.endpoint,
+                only=args.only,
+                dry_run=args.dry_run,
+                progress=output.progress("publish"),
+            )
         return output.report(report)
     report = dataset.publish(
         to,
@@ -62,7 +64,7 @@ def run_publish(args: argparse.Namespace, output: Output, dataset: Dataset) -> i
         allow_errors=args.allow_errors,
         accept_loss=args.accept_loss,
         dry_run=args.dry_run,
-        progress=progress,
+        progress=output.progress("publish"),
     )
     return output.report(report)
 
@@ -80,9 +82,18 @@ def _check_arguments(args: argparse.Namespace, to: str) -> str:
     return ""
 
 
-def _find_key(args: argparse.Namespace) -> str:
-    """The account's key: from the environment, or typed by a person who sends something; else empty."""
-    key = os.environ.get(KEY, "").strip()
-    if key or args.dry_run or not sys.stdin.isatty():
-        return key
-    return getpass(f"Key of your account at {args.dandi_instance or 'dandi'} (it is not shown): ").strip()
+@contextmanager
+def _take_key(args: argparse.Namespace) -> Iterator[str]:
+    """The account's key: from the environment, or typed by a person who sends something; else empty.
+
+    Meanwhile it is not in the environment: whatever program a library may start gets a copy of that.
+    """
+    stated = os.environ.pop(KEY, None)
+    try:
+        key = (stated or "").strip()
+        if not key and not args.dry_run and sys.stdin.isatty():
+            key = getpass(f"Key of your account at {args.dandi_instance or 'dandi'} (it is not shown): ").strip()
+        yield key
+    finally:
+        if stated is not None:
+            os.environ[KEY] = stated
