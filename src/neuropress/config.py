@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from .model.budget import TOML_BYTES, read_file
+from .model.credits import check_credits, parse_credits
 from .model.finding import Finding, Problem, Severity, finding, problem
 from .model.job_cluster import JobCluster, parse_job_cluster
 from .model.key_patterns import find_stars, matches_key
 from .model.labels import parse_label_files
 from .model.parsing import parse_toml
-from .model.people import Person, check_people, merge_people
+from .model.people import Person, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
-from .model.serial import from_json
 from .model.source import SourceRoots
 from .readers import check_reader_options
 from .readers.format import CLOCK
@@ -37,7 +37,7 @@ DEFAULT_PROFILE = GENERIC
 LAB_REQUIRED = ("name", "institution", "timezone")
 LAB_ENTRIES = (*LAB_REQUIRED, "folder")
 """What ``neuropress.toml`` may say of a lab itself, beside defaults."""
-DATASET_ENTRIES = ("title", "license")
+DATASET_ENTRIES = ("title", "license", "description", "contact")
 LAB_DEFAULTS = ("keywords",)
 """Defaults that only a lab can have."""
 _MOST_TEXT = 4096
@@ -55,7 +55,7 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "options": dict,
     "publish": dict,
     "split": dict,
-    "people": list,
+    **dict.fromkeys(("people", "funding", "related"), list),
 }
 
 
@@ -170,8 +170,8 @@ def load_config(root: Path) -> Config:
     _check_entries(data, profile, path)
     profile = dataclasses.replace(profile, **data.get("dataset", {}))
     profile = _with_layout(profile, data, path)
-    people = _read_people(data.get("people", []), path)
-    profile = dataclasses.replace(profile, people=merge_people(people, profile.people))
+    people = (stated := _read_credits(data, path)).pop("people", ())
+    profile = dataclasses.replace(profile, people=merge_people(people, profile.people), **stated)
     version = data.get("profile_version", profile.version)
     config = Config(
         root.resolve(),
@@ -182,7 +182,7 @@ def load_config(root: Path) -> Config:
         data.get("publish", {}),
         (
             *(() if version == profile.version else (_other_version(version, profile, path),)),
-            *check_people(profile.people, path.name),
+            *check_credits(profile, path.name),
         ),
         data.get("source", {}).get("endpoint"),
         buckets=_parse_output(data.get("output", {}), path),
@@ -383,12 +383,12 @@ def _fill_clock(pattern: str, key: str, entries: Mapping[str, Any]) -> Mapping[s
     return {**entries, CLOCK.name: clock}
 
 
-def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
-    """The entries ``[[people]]``."""
+def _read_credits(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The entries ``[[people]]``, ``[[funding]]`` and ``[[related]]``, where there are any."""
     try:
-        return tuple(from_json(Person, entry) for entry in entries)
+        return parse_credits(data)
     except TypeError as error:
-        raise problem("dataset.config", f"{path}: [[people]]: {error}", file=str(path)) from error
+        raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
 
 
 def _read_cluster(entry: Mapping[str, Any], path: Path) -> JobCluster | None:

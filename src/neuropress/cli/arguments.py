@@ -11,6 +11,7 @@ from ..model.run_part import RunPart
 from ..results import PUBLISHED
 from .completion import SHELLS
 from .examples import format_examples
+from .publishing import add_dandi
 from .releases import add_releases
 from .tools import add_tools
 
@@ -257,7 +258,8 @@ def _export_tables_options(verb: argparse.ArgumentParser) -> None:
 
 def _publish_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--to", metavar="URL", help="a folder or s3://bucket/prefix")
-    verb.add_argument("--release", required=True, metavar="N", help="the release's number, as 1.0.0")
+    verb.add_argument("--release", metavar="N", help="the release's number, as 1.0.0; needed without --dandi")
+    add_dandi(verb)
     verb.add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
     verb.add_argument("--dry-run", action="store_true", help="say what would change and be sent; send nothing")
     verb.add_argument("--allow-errors", action="store_true", help="publish in spite of errors; recorded")

@@ -46,6 +46,7 @@ EXAMPLES = {
     "publish": (
         "neuropress publish ds --to s3://bucket/prefix --release 1.0.0 --dry-run",
         "neuropress publish ds --to ../release --release 1.0.0",
+        "neuropress publish ds --dandi 000123 --dry-run",
     ),
     "releases": (
         "neuropress releases list ../release",

@@ -321,27 +321,9 @@ def _export(args: argparse.Namespace, output: Output) -> int:
 
 
 def _publish(args: argparse.Namespace, output: Output) -> int:
-    progress = output.progress("publish")
-    dataset = _dataset(args)
-    to = args.to or dataset.config.publish.get("to")
-    if not to:
-        output.close()
-        print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
-        return 2
-    from ..workspace import Selection
+    from .publishing import run_publish
 
-    report = dataset.publish(
-        to,
-        args.release,
-        Selection(tuple(args.session), tuple(args.lab)),
-        only=args.only,
-        endpoint=args.endpoint,
-        allow_errors=args.allow_errors,
-        accept_loss=args.accept_loss,
-        dry_run=args.dry_run,
-        progress=progress,
-    )
-    return output.report(report)
+    return run_publish(args, output, _dataset(args))
 
 
 _USAGE = (

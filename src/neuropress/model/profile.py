@@ -12,10 +12,11 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, read_file
+from .credits import Funding, Related
 from .labels import LabelFile
 from .parsing import parse_toml
 from .people import Person
-from .serial import from_json
+from .serial import SPARSE, from_json
 
 PACKAGE_PROFILES = "neuropress.data.profiles"
 GENERIC = "generic"
@@ -105,7 +106,8 @@ class Profile:
     what ``neuropress.toml`` says in place of both, by lab. `split` names converters (``imaging``) whose rows
     of a session go into a file of their own, and the part of its name that says so (``ophys``). `names` is ``dandi``
     where files of sessions are named as ``dandi organize`` names them, else ``profile``: as `paths` says.
-    `labels` are the masks that a dataset names as labels of its volumes, by key or pattern of keys.
+    `labels` are the masks that a dataset names as labels of its volumes, by key or pattern of keys. `description`,
+    `contact` (the name of one of `people`), `funding` and `related` are what an archive says of the whole.
     """
 
     name: str
@@ -127,6 +129,10 @@ class Profile:
     names: str = BY_PATHS
     labels: Mapping[str, tuple[LabelFile, ...]] = field(default_factory=dict)
     zstd_level: int = ZSTD_LEVEL
+    description: str = field(default="", metadata=SPARSE)
+    contact: str = field(default="", metadata=SPARSE)
+    funding: tuple[Funding, ...] = field(default=(), metadata=SPARSE)
+    related: tuple[Related, ...] = field(default=(), metadata=SPARSE)
 
     @cached_property
     def accompanied(self) -> frozenset[str]:
