@@ -6,6 +6,18 @@ import hashlib
 import shutil
 from pathlib import Path
 
+from builder import Builder, abf, slices
+
+
+def make_lab(folder: Path) -> tuple[Builder, dict[str, str]]:
+    """A dataset with a session and a volume of two units, and its results by one run."""
+    build = Builder(folder / "ds")
+    build.session(1)
+    build.ephys(abf(folder / "e.abf"), "20000")
+    build.sem(slices(folder / "v", (520, 40, 36)))
+    assert build.dataset.convert().ok
+    return build, take_digests(build.root)
+
 
 def take_digests(root: Path) -> dict[str, str]:
     files = (p for p in sorted((root / "output").rglob("*")) if p.is_file())

@@ -13,9 +13,14 @@ from pathlib import Path
 import pytest
 from builder import Builder
 from campaigns import campaign
-from shared_lab import clear, take_digests
+from shared_lab import clear, make_lab, take_digests
 
 from neuropress.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Builder, dict[str, str]]:
+    return make_lab(tmp_path_factory.mktemp("lab"))
 
 
 @pytest.mark.parametrize("seed", range(campaign(1, 50)))

@@ -21,7 +21,7 @@ from campaigns import campaign
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from late import Late
-from shared_lab import clear, take_digests
+from shared_lab import clear, make_lab, take_digests
 from test_units import DATA, LAYOUT, Raw, ignore_progress, make_request, read_tree
 
 from neuropress.cli.main import main
@@ -309,6 +309,11 @@ def test_the_last_part_knows_that_it_is(tmp_path: Path) -> None:
         assert note_end(tmp_path / ".neuropress", RunPart(2, 2))
         note_begin(tmp_path / ".neuropress", RunPart(1, 2))
         assert not note_end(tmp_path / ".neuropress", RunPart(2, 2))
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Builder, dict[str, str]]:
+    return make_lab(tmp_path_factory.mktemp("lab"))
 
 
 def test_a_dataset_in_parts_is_the_same_tree(
