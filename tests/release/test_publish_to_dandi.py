@@ -15,6 +15,7 @@ from dandi_archive import KEY, FakeArchive, serve
 from servers import Target
 
 from neuropress.archive import zarrs
+from neuropress.archive.instances import INSTANCES
 from neuropress.model.finding import Finding, finding
 from neuropress.model.parsing import parse_json
 from neuropress.publishing.dandi import opinion
@@ -95,7 +96,12 @@ def order(lab: Builder, fake: FakeArchive, *more: str) -> tuple[str, ...]:
 
 
 def test_sent_once_recorded_and_compared(
-    lab: Builder, fake: FakeArchive, stub: StubDandi, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    lab: Builder,
+    fake: FakeArchive,
+    stub: StubDandi,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     status, text = run(capsys, *order(lab, fake, "--dry-run"))
     assert (status, fake.assets, text.count("would send")) == (0, {}, 9 + 1), text
@@ -147,6 +153,10 @@ def test_sent_once_recorded_and_compared(
     fake.before = lambda number, method, path: (404, "gone")
     status, text = run(capsys, "releases", "verify", target)
     assert (status, "dandi.unreachable" in text) == (0, True), text
+    assert not fake.seen[-1][2]  # whoever can write to the store has written this address
+    monkeypatch.setitem(INSTANCES, "known", f"{fake.url}/api")
+    assert run(capsys, "releases", "verify", target)[0] == 0
+    assert fake.seen[-1][2]
     kept = [path for folder in (lab.root, tmp_path) for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in kept if KEY.encode() in path.read_bytes()]
 

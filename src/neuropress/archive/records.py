@@ -107,7 +107,8 @@ def check_record(record: UploadRecord, key: str, place: str) -> Iterator[Finding
     Parameters
     ----------
     key
-        Of an account, for what is embargoed; empty for none.
+        Of an account, for what is embargoed; empty for none. It is sent to archives that are known by name only:
+        whoever can write to a store could lead it elsewhere.
     place
         Where the record lies, for messages.
     """
