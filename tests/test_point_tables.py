@@ -20,6 +20,7 @@ from neuropress.config import load_config
 from neuropress.model.points import PointAxis
 from neuropress.publishing.parts import make_parts
 from neuropress.publishing.restore import restore_dataset
+from neuropress.results.omezarr.staging import Staging
 from neuropress.tables import read_tables
 from neuropress.verbs.view import open_viewer
 from neuropress.workspace import Workspace
@@ -204,6 +205,22 @@ def test_equal_bytes_however_it_came_about(made: Builder, tmp_path: Path, capsys
     assert {path: path.read_bytes() for path in volume.rglob("*") if path.is_file()} == first
 
 
+def test_a_run_that_is_killed_while_tables_are_written_goes_on(
+    made: Builder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state(made, POINTS)
+    with monkeypatch.context() as patch:
+        patch.setattr(Staging, "close", lambda self: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            made.dataset.convert()
+    assert made.output("JL_SD_0001.ome.zarr") is None
+    made.put(CSV, b"x,y,z\n1,2,3\n")
+    state(made, POINTS, PIXELS)
+    assert run(capsys, "convert", made.root)[0] == 0
+    assert len(read_table(find_volume(made))) == 2
+    assert run(capsys, "verify", made.root)[0] == 0
+
+
 def test_damage_is_found(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     state(made, POINTS)
     assert run(capsys, "convert", made.root)[0] == 0
@@ -321,6 +338,16 @@ def test_a_release_has_the_settings_and_what_is_restored_too(made: Builder, tmp_
     again = load_config(tmp_path / "again")
     assert again.profile.labels == workspace.profile.labels
     assert again.find_options(CSV) == workspace.config.find_options(CSV) != {}
+
+
+def test_a_plan_counts_tables_which_are_held_whole(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = []
+    for rows in (1, 200_000):
+        made.put(CSV, b"x,y,z\n" + b"1,2,3\n" * rows)
+        state(made, POINTS, PIXELS)
+        status, _ = run(capsys, "plan", made.root, "--memory", "200M")
+        sizes.append(status)
+    assert sizes == [0, 1]
 
 
 def test_edges_of_a_pixel_are_where_its_corners_are() -> None:

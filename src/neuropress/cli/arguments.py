@@ -155,7 +155,7 @@ def _view_options(verb: argparse.ArgumentParser) -> None:
 def _add_label_options(one: argparse._ActionsContainer) -> None:
     text = "labels of the volume: an image of ids, one for each voxel; default name: the file's"
     one.add_argument("--labels", action="append", default=[], metavar="[NAME=]MASK", help=text)
-    text = "what its ids are: CSV with the columns id, name, colour, acronym, or an ontology in JSON"
+    text = "what ids of labels or classes of points are: CSV (id, name, colour, acronym), or an ontology in JSON"
     one.add_argument("--classes", action="append", default=[], metavar="[NAME=]TABLE", help=text)
     text = "points or boxes in the volume: CSV, TSV, CellCounter XML or NPY; default name: the file's"
     one.add_argument("--points", action="append", default=[], metavar="[NAME=]TABLE", help=text)

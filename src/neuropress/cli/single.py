@@ -43,7 +43,7 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         lab=args.lab_name,
         institution=args.institution,
         defaults={name: text for name in DEFAULTS if (text := getattr(args, name))},
-        labels=(*_parse_labels(args), *_parse_points(args)),
+        labels=_parse_labels(args),
         points_options=parse_options(args.points_option),
     )
     report = convert_file(Path(args.dir), Path(args.to), stated, output.progress("convert"))
@@ -53,41 +53,35 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
 
 
 def _parse_labels(args: argparse.Namespace) -> tuple[LabelFile, ...]:
-    """``--labels [NAME=]MASK``, each with its ``--classes``. Raises `Problem` (``dataset.config``)."""
-    masks = [_split_name(text) for text in args.labels]
-    named = {name or Path(path).name.split(".")[0]: path for name, path in masks}
+    """``--labels`` and ``--points``, as ``[NAME=]FILE``, with ``--classes``. Raises `Problem` (``dataset.config``)."""
+    masks, points = (_name_files(option, texts) for option, texts in (("labels", args.labels), ("points", args.points)))
+    named = {**points, **masks}
     classes = [_split_name(text) for text in args.classes]
-    tables = {name or next(iter(named), ""): path for name, path in classes}
+    tables = {name or next(iter({**masks, **points}), ""): path for name, path in classes}
     unknown = next((name for name in tables if name not in named), None)
-    if unknown is not None or len(named) < len(masks) or (len(named) > 1 and not all(name for name, _ in classes)):
+    if unknown is not None or (len(named) > 1 and not all(name for name, _ in classes)):
         known = ", ".join(named) or "none"
-        message = (
-            f"--labels and --classes must name each labels once, as --labels cells=MASK --classes cells=TABLE: {known}"
-        )
+        message = f"--classes must name the labels or points that it is of, as --classes cells=TABLE: {known}"
         raise problem("dataset.config", message, value=unknown or known)
-    try:
-        for name in named:
-            check_label_name(name)
-    except ValueError as error:
-        raise problem("dataset.config", str(error), hint="As --labels nuclei=MASK.") from error
-    return tuple(
-        LabelFile(name, path, classes=tables.get(name, ""), dtype=args.label_dtype) for name, path in named.items()
+    of_points = {name: path for name, path in tables.items() if name not in masks}
+    return (
+        *(LabelFile(name, path, classes=tables.get(name, ""), dtype=args.label_dtype) for name, path in masks.items()),
+        *(LabelFile(name, path, classes=of_points.get(name, ""), is_points=True) for name, path in points.items()),
     )
 
 
-def _parse_points(args: argparse.Namespace) -> tuple[LabelFile, ...]:
-    """``--points [NAME=]TABLE``. Raises `Problem` (``dataset.config``)."""
-    named = [(name or Path(path).name.split(".")[0], path) for name, path in map(_split_name, args.points)]
-    if len(dict(named)) < len(named):
-        raise problem(
-            "dataset.config", "--points must name each table once, as --points cells=TABLE", value=named[-1][0]
-        )
+def _name_files(option: str, texts: list[str]) -> dict[str, str]:
+    """Path of each file by its name. Raises `Problem` (``dataset.config``)."""
+    pairs = [(name or Path(path).name.split(".")[0], path) for name, path in map(_split_name, texts)]
+    if len(dict(pairs)) < len(pairs):
+        message = f"--{option} must name each once, as --{option} cells=FILE: {', '.join(name for name, _ in pairs)}"
+        raise problem("dataset.config", message, value=pairs[-1][0])
     try:
-        for name, _ in named:
+        for name, _ in pairs:
             check_label_name(name)
     except ValueError as error:
-        raise problem("dataset.config", str(error), hint="As --points cells=TABLE.") from error
-    return tuple(LabelFile(name, path, is_points=True) for name, path in named)
+        raise problem("dataset.config", str(error), hint=f"As --{option} cells=FILE.") from error
+    return dict(pairs)
 
 
 def _split_name(text: str) -> tuple[str, str]:
