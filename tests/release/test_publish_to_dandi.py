@@ -16,6 +16,7 @@ from servers import Target
 
 from neuropress.archive import zarrs
 from neuropress.archive.instances import INSTANCES
+from neuropress.config import load_config
 from neuropress.model.finding import Finding, finding
 from neuropress.model.parsing import parse_json
 from neuropress.publishing.dandi import opinion
@@ -157,6 +158,10 @@ def test_sent_once_recorded_and_compared(
     monkeypatch.setitem(INSTANCES, "known", f"{fake.url}/api")
     assert run(capsys, "releases", "verify", target)[0] == 0
     assert fake.seen[-1][2]
+    assert run(capsys, "releases", "get", target, str(tmp_path / "again"))[0] == 0
+    ours, again = (load_config(folder).profile for folder in (lab.root, tmp_path / "again"))
+    for name in ("description", "contact", "people", "funding", "related"):
+        assert getattr(again, name) == getattr(ours, name), name
     kept = [path for folder in (lab.root, tmp_path) for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in kept if KEY.encode() in path.read_bytes()]
 
