@@ -140,8 +140,9 @@ def _list_stacks(container: _Container) -> Iterator[_Stack]:
                 continue
             taken |= set(members)
             numbers = [int(group.rstrip("/").rpartition(axis if axis == "c" else "timepoint")[2]) for group in members]
-            gaps = numbers != list(range(len(numbers)))
-            warnings = (f"its folders along {axis} are {', '.join(map(str, numbers))[:200]}: others are not there",) if gaps else ()
+            listed = ", ".join(map(str, numbers))[:200]
+            is_whole = numbers == list(range(len(numbers)))
+            warnings = () if is_whole else (f"its folders along {axis} are {listed}: others are not there",)
             smaller = tuple(path for group in members for path in pyramids[group][1:])
             yield _Stack(above.rstrip("/"), tuple(pyramids[group][0] for group in members), axis, smaller, warnings)
     for group, levels in pyramids.items():

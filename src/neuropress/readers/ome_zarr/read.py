@@ -20,6 +20,8 @@ from .chunks import ZarrChunks
 from .layout import ArrayLayout, UnsupportedArray, parse_zarr2, parse_zarr3
 
 METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
+CONSOLIDATED = ".zmetadata"
+"""A copy of the metadata that zarr-python leaves: not looked at, but part of the raw object."""
 _OLD_AXES = "tczyx"
 """Axes of OME-Zarr before 0.3, which did not name them."""
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError)
@@ -59,7 +61,7 @@ class _Hierarchy(FolderFiles):
     """The groups and arrays of an object, by their metadata files. Paths end in ``/``; that of the root is empty."""
 
     def __init__(self, source: Source) -> None:
-        super().__init__(source, "zarr.damaged", METADATA)
+        super().__init__(source, "zarr.damaged", (*METADATA, CONSOLIDATED))
 
     def load_attributes(self, path: str) -> dict[str, Any]:
         """What a group or an array says in its attributes."""
