@@ -152,6 +152,17 @@ def test_several_arrays_are_several_images(tmp_path: Path) -> None:
     assert np.array_equal(read_pixels(chosen), make_values(dtype="uint64", seed=13).T)
 
 
+def test_an_array_that_is_not_read_does_not_hide_the_others(tmp_path: Path) -> None:
+    values = write_n5(tmp_path / "v.n5/raw/s0", make_values())
+    write_n5(tmp_path / "v.n5/multisets/s0", make_values(dtype="uint8"))
+    change(tmp_path / "v.n5/multisets/s0", isLabelMultiset=True)
+    write_n5(tmp_path / "v.n5/counts", make_values((9,)), blockSize=[4])
+    image = open_image(tmp_path / "v.n5")
+    assert image.name == "raw"
+    assert [text.partition(":")[0] for text in image.warnings] == ["left out"] * 2
+    assert np.array_equal(read_pixels(image), values)
+
+
 def change(folder: Path, **entries: Any) -> None:
     path = folder / "attributes.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))

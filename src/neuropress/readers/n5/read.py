@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ _LEVEL = re.compile(r"(.*/)?s([0-9]{1,3})/")
 _TIME = re.compile(r"(.*/|)(?P<group>setup[0-9]+)/timepoint([0-9]+)/")
 _CHANNEL = re.compile(r"(.*/|)c([0-9]{1,3})/")
 _SHOWN = 5
+_PASSED_OVER = ("n5.unsupported", "image.unsupported", "image.axes")
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError)
 
 
@@ -46,7 +47,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
         if not found:
             message = f"{source.key} has no array: no {ATTRIBUTES} in it states dimensions"
             raise problem("image.unsupported", message, file=source.key)
-        return tuple(_build_image(container, one, options, several=len(found) > 1) for one in found)
+        return _build_images(container, found, options)
     except BaseException:
         container.files.close()
         raise
@@ -135,8 +136,9 @@ def _list_stacks(container: _Container) -> Iterator[_Stack]:
                 groups[above].append(group)
         for above, members in groups.items():
             members.sort(key=_order)
-            layouts = [container.layouts[pyramids[group][0]] for group in members]
-            if len(members) < 2 or any(one != layouts[0] for one in layouts) or _is_named(container, pyramids, members):
+            first, *others = [container.layouts[pyramids[group][0]] for group in members]
+            # Arrays of more axes than space has name their times and channels themselves.
+            if not others or isinstance(first, str) or len(first.shape) > 3 or any(one != first for one in others):
                 continue
             taken |= set(members)
             numbers = [int(group.rstrip("/").rpartition(axis if axis == "c" else "timepoint")[2]) for group in members]
@@ -148,13 +150,6 @@ def _list_stacks(container: _Container) -> Iterator[_Stack]:
     for group, levels in pyramids.items():
         if group not in taken:
             yield _Stack(group.rstrip("/"), (levels[0],), "", tuple(levels[1:]))
-
-
-def _is_named(container: _Container, pyramids: Mapping[str, list[str]], members: list[str]) -> bool:
-    """Whether the arrays have more axes than one of a stack may: they name time or channels themselves."""
-    path = pyramids[members[0]][0]
-    layout = container.layouts[path]
-    return isinstance(layout, str) or len(layout.shape) > 3
 
 
 def _list_pyramids(container: _Container) -> dict[str, list[str]]:
@@ -202,6 +197,22 @@ def _list_stated_levels(container: _Container, group: str, node: Mapping[str, An
     return [path for path in paths if path in container.layouts]
 
 
+def _build_images(container: _Container, found: list[_Stack], options: Mapping[str, Any]) -> tuple[Image, ...]:
+    """All images that can be read; arrays of a container that cannot be are told, unless there are no others."""
+    images, failures = [], []
+    for one in found:
+        try:
+            images.append(_build_image(container, one, options, several=len(found) > 1))
+        except Problem as failure:
+            if failure.finding.id not in _PASSED_OVER:
+                raise
+            failures.append(failure)
+    if not images:
+        raise failures[0]
+    told = tuple(f"left out: {failure.finding.message}" for failure in failures[:_SHOWN])
+    return tuple(replace(image, warnings=(*image.warnings, *told)) for image in images)
+
+
 def _build_image(container: _Container, one: _Stack, options: Mapping[str, Any], *, several: bool) -> Image:
     path, key = one.arrays[0], container.source.key
     layout = container.get_layout(path)
@@ -218,7 +229,7 @@ def _build_image(container: _Container, one: _Stack, options: Mapping[str, Any],
     if one.axis:
         array = _stack(grids, array, one.axis)
     axes = apply_declared_axes(array.axes, options, key)
-    if not {"y", "x"} <= {*axes} | ({"y", "x"} if "q" in axes else set()):
+    if len(axes) < 2 or not {"y", "x"} <= {*axes} | ({"y", "x"} if "q" in axes else set()):
         message = f"{container.folder}{path} has the axes {' '.join(axes)} of the extents {list(array.shape)}: no image"
         raise problem("image.unsupported", message, file=key)
     array = LazyArray(array.name, array.shape, array.dtype, axes, array.read, array.block)
