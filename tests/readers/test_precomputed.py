@@ -152,6 +152,14 @@ def change(folder: Path, **entries: Any) -> None:
         ({"scale": {"encoding": "jpeg"}}, "precomputed.unsupported", "uint16"),
         ({"@type": "neuroglancer_annotations_v1"}, "precomputed.unsupported", "no volume"),
         ({"scale": {"chunk_sizes": [[2**14, 2**14, 2]]}}, "precomputed.unsupported", "1073741824 bytes"),
+        (
+            {
+                "data_type": "uint32",
+                "scale": {"encoding": "compressed_segmentation", "compressed_segmentation_block_size": [2**10] * 3},
+            },
+            "precomputed.unsupported",
+            "1073741824 voxels",
+        ),
         ({"scale": {"key": "../4_4_40"}}, "path.unsafe", ".."),
         ({"scale": {"key": "/etc"}}, "path.unsafe", "absolute"),
         ({"scale": {"size": [2**60, 1, 1]}}, "precomputed.damaged", "extents"),

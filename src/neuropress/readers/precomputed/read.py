@@ -28,6 +28,8 @@ TYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64
 AXES = ("c", "z", "y", "x")
 PACKED = {"": "", ".gz": "gzip", ".br": "br", ".zstd": "zstd", ".bz2": "bz2", ".xz": "lzma"}
 """What CloudVolume appends to the names of packed chunks."""
+BLOCK_VOXELS = 2**20
+"""Of one block of a compressed segmentation, which has 8 x 8 x 8 mostly: its voxels are looked up together."""
 _GZIP = b"\x1f\x8b"
 _BESIDE = ("mesh", "skeletons", "segment_properties")
 _TYPES_BY_ENCODING = {"jpeg": ("uint8",), "png": ("uint8", "uint16"), "compressed_segmentation": ("uint32", "uint64")}
@@ -157,9 +159,11 @@ def parse_scale(info: Mapping[str, Any], scale: Mapping[str, Any]) -> Scale:
     nbytes = channels * math.prod(chunk) * stored.itemsize
     if nbytes > budget.CHUNK_BYTES:
         raise UnsupportedVolume(f"its chunks have {nbytes} bytes, more than {budget.CHUNK_BYTES}")
-    block = (8, 8, 8)
+    block: tuple[int, ...] = (8, 8, 8)
     if encoding == "compressed_segmentation":
-        block = _parse_extents(scale["compressed_segmentation_block_size"], 3)  # type: ignore[assignment]
+        block = _parse_extents(scale["compressed_segmentation_block_size"], 3)
+        if math.prod(block) > BLOCK_VOXELS:
+            raise UnsupportedVolume(f"its blocks have {math.prod(block)} voxels, more than {BLOCK_VOXELS}")
     sharding = parse_sharding(scale["sharding"]) if scale.get("sharding") else None
     return Scale(
         check_path(scale["key"]), size, tuple(offset), _parse_resolution(scale), chunk, encoding, block, sharding,
