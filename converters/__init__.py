@@ -92,6 +92,8 @@ class Job:
         Path of the result below ``output/``, which is its key in a release.
     beside
         The jobs of the row's other columns, as other converters have them, by column.
+    others
+        The jobs of all rows whose objects go into the same file, this one's too, as their converters have them.
     elsewhere
         The other file of the session that has what is made of this job, in words; empty where it is the same file.
     labels
@@ -108,6 +110,7 @@ class Job:
     part: str = ""
     place: str = ""
     beside: Mapping[str, Job] = field(default_factory=dict)
+    others: Sequence[Job] = ()
     elsewhere: str = ""
     labels: Sequence[Labels] = ()
 

@@ -372,6 +372,7 @@ def _assemble_plan(
                 job,
                 place=wanted.target.path,
                 beside=_list_beside(one, [*made, *elsewhere]),
+                others=[other for _, other in made],
                 labels=[one.labels for one in labels],
             )
             for one, job in made
