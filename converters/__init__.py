@@ -288,7 +288,8 @@ class Converter(Protocol):
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
     what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
     ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing. ``HAS_LABELS = True``: its jobs have
-    the masks that a person names in ``[labels]`` of ``neuropress.toml``.
+    the masks that a person names in ``[labels]`` of ``neuropress.toml``. ``NO_CLOCK`` says why what it makes has
+    no time that a declared clock could shift: such options of its files are ``clock.unused``.
     """
 
     NAME: str
@@ -343,6 +344,11 @@ def is_fallback(name: str) -> bool:
 def is_keeping(name: str) -> bool:
     """Whether a converter (``KEEPS``) keeps files as they are, so that no reader is asked what they hold."""
     return bool(getattr(load_converter(name), "KEEPS", False))
+
+
+def find_clockless(name: str) -> str:
+    """Why what a converter makes has no time that a declared clock could shift (``NO_CLOCK``); empty where it has."""
+    return str(getattr(load_converter(name), "NO_CLOCK", ""))
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ from neuropress.converters import (
     Converter,
     Job,
     Selective,
+    find_clockless,
     is_keeping,
     load_converter,
     load_profile_mapping,
@@ -33,7 +34,7 @@ from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..tables import normalise_key
-from .clocks import check_clocks
+from .clocks import check_clock_options, check_clocks
 from .kept import Keeping, KeptCell, keep_files, list_kept_cells, place_kept_files
 from .labels import OpenedLabels, open_labels
 from .mappings import collect_revisions, find_frame
@@ -106,7 +107,7 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             if (name, record) in wanted.clocks:
                 heard.append(one)
                 continue
-            compared = waive_all(_compare_cells(one) + _check_clocks(one, config.profile), wanted.waivers)
+            compared = waive_all(_compare_cells(one) + _check_clocks(one, config), wanted.waivers)
             findings += compared
             errors = [f for f in compared if f.severity is Severity.ERROR]
             if errors:
@@ -114,6 +115,9 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             opened.append(one)
         if failed or not (opened or wanted.is_bare):
             return Planned(None, tuple(findings), failed)
+        for cell in cells:
+            stated, place = config.find_options(cell.key), cell.record.place(cell.column)
+            findings += waive_all(check_clock_options(cell.key, stated, "it is kept as it is", place), wanted.waivers)
         keeping = keep_files(cells, config.sources(), config.profile)
         findings += waive_all(keeping.findings, wanted.waivers)
         try:
@@ -163,7 +167,7 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
     with RawArrays(config.sources()) as files:
         try:
             opened = _open_row(name, record, config, files)
-            found = _compare_cells(opened) + _check_clocks(opened, profile)
+            found = _compare_cells(opened) + _check_clocks(opened, config)
         except Problem as bad:
             if spared := _spare_file(bad, name, record, profile):
                 return [_report_spared(bad, spared)]
@@ -184,9 +188,11 @@ def _build_alone(opened: _Opened, profile: Profile) -> list[Finding]:
     return list(built.findings) if started else []
 
 
-def _check_clocks(opened: _Opened, profile: Profile) -> list[Finding]:
-    column = "" if is_keeping(opened.name) else raw_column(opened.name, opened.record)
-    return list(check_clocks(opened.record, column, opened.source.key, opened.contents, profile)) if column else []
+def _check_clocks(opened: _Opened, config: Config) -> list[Finding]:
+    column, key = raw_column(opened.name, opened.record), opened.source.key
+    place = opened.record.place(column)
+    found = list(check_clock_options(key, config.find_options(key), find_clockless(opened.name), place))
+    return found + list(check_clocks(opened.record, column, key, opened.contents, config.profile))
 
 
 @contextmanager
@@ -245,7 +251,7 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
             return _Opened(name, record, config.sources().locate(key), (), (), rules)
         source, held = files.open_source(key, config.find_options(key), _list_purposes(name, record))
         name, contents = _choose_converter(name, record, source, held)
-        contents = add_trigger(key, contents, config, files)
+        contents = contents if find_clockless(name) else add_trigger(key, contents, config, files)
         clock = _open_clock(name, record, contents, config, files)
     except Problem as bad:
         placed = bad.finding.at(column=column, value=record.cells[column].text)
