@@ -35,7 +35,7 @@ from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..tables import normalise_key
 from .clocks import check_clock_options, check_clocks
-from .kept import Keeping, KeptCell, keep_files, list_kept_cells, place_kept_files
+from .kept import Keeping, KeptCell, check_kept_clocks, keep_files, list_kept_cells, place_kept_files
 from .labels import OpenedLabels, open_labels
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
@@ -115,11 +115,8 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             opened.append(one)
         if failed or not (opened or wanted.is_bare):
             return Planned(None, tuple(findings), failed)
-        for cell in cells:
-            stated, place = config.find_options(cell.key), cell.record.place(cell.column)
-            findings += waive_all(check_clock_options(cell.key, stated, "it is kept as it is", place), wanted.waivers)
         keeping = keep_files(cells, config.sources(), config.profile)
-        findings += waive_all(keeping.findings, wanted.waivers)
+        findings += waive_all([*check_kept_clocks(cells, config), *keeping.findings], wanted.waivers)
         try:
             labels = open_labels(wanted, config, files)
             plan, remarks = _assemble_plan(wanted, opened, heard, keeping, labels, config)
