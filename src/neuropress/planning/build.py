@@ -27,7 +27,7 @@ from ..mapping.rules import MappingRules, Scope, apply_mapping
 from ..model.content import Content, describe_contents
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.plan import KeptFile, Node, Plan
-from ..model.privacy import hide_for
+from ..model.privacy import hide_for, hide_names
 from ..model.profile import Profile
 from ..model.record import CellRef, Record, Value
 from ..model.source import Input, Source
@@ -470,7 +470,7 @@ def _list_measured(opened: _Opened, facts: Mapping[str, str]) -> dict[str, tuple
 
 
 def _collect_headers(contents: Iterable[Content]) -> dict[str, Any]:
-    return {content.name: content.header for content in contents}
+    return {content.name: hide_names(content.header) for content in contents}
 
 
 def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) -> tuple[Job, list[Finding]]:
