@@ -50,6 +50,7 @@ COLUMN: Mapping[str, str] = {
 TARGET = "volume"
 SLOTS: Slots = {"image": frozenset(("name", "unit", "x", "y", "z"))}
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "a volume belongs to no clock of a session"
 
 ORDER = ("t", "c", "z", "y", "x")
 TYPES = {"t": "time", "c": "channel"}
