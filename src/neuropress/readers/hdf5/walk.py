@@ -52,14 +52,14 @@ def read_attributes(item: h5py.Group | h5py.Dataset) -> dict[str, Any]:
 def _read_attribute(item: h5py.Group | h5py.Dataset, name: str) -> Any:
     """One of them; single texts and numbers, as most are, in a quarter of h5py's time."""
     attribute = h5a.open(item.id, name.encode("utf-8", "surrogateescape"))
-    kind = attribute.get_type()
-    if attribute.shape == () and type(kind) in _NUMBERS:
-        number = np.zeros((), kind.dtype)
-        attribute.read(number)
-        return number[()]
-    is_text = isinstance(kind, h5t.TypeStringID) and kind.is_variable_str() and kind.get_cset() == h5t.CSET_UTF8
-    if attribute.shape == () and is_text:
-        text = np.zeros((), _TEXT)
-        attribute.read(text, mtype=_TEXT_ID)
-        return text[()].decode("utf-8", "surrogateescape")
+    if attribute.shape == ():
+        kind = attribute.get_type()
+        if type(kind) in _NUMBERS:
+            number = np.zeros((), kind.dtype)
+            attribute.read(number)
+            return number[()]
+        if isinstance(kind, h5t.TypeStringID) and kind.is_variable_str() and kind.get_cset() == h5t.CSET_UTF8:
+            text: Any = np.zeros((), _TEXT)
+            attribute.read(text, mtype=_TEXT_ID)
+            return text[()].decode("utf-8", "surrogateescape")
     return item.attrs[name]

@@ -63,8 +63,9 @@ def describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths 
     if isinstance(item, h5py.Group):
         members = {name: "" if is_hard_link(item, name) else _describe_link(item, name) for name in sorted(item)}
         return {"attributes": attributes, "members": members}
-    about = {"attributes": attributes, "shape": item.shape, "dtype": _format_dtype(item.dtype)}
-    return about if proven else {**about, "data": _digest_data(item, paths, spare)}
+    shape, dtype = item.shape, item.dtype  # h5py asks HDF5 each time
+    about = {"attributes": attributes, "shape": shape, "dtype": _format_dtype(dtype)}
+    return about if proven else {**about, "data": _digest_data(item, shape, dtype, paths, spare)}
 
 
 def _describe_link(group: h5py.Group, name: str) -> str:
@@ -78,14 +79,16 @@ def _format_dtype(dtype: np.dtype[Any]) -> str:
     return str(dtype.newbyteorder("<")) if dtype.kind in "iufb" else str(dtype)
 
 
-def _digest_data(dataset: h5py.Dataset, paths: Paths | None, spare: int) -> Any:
-    if dataset.dtype.kind not in "iufb" or not dataset.shape:
+def _digest_data(
+    dataset: h5py.Dataset, shape: tuple[int, ...] | None, dtype: np.dtype[Any], paths: Paths | None, spare: int
+) -> Any:
+    if dtype.kind not in "iufb" or not shape:
         return _digest_elements(dataset, paths, spare)
-    row = max(1, dataset.dtype.itemsize * prod(dataset.shape[1:]))
+    row = max(1, dtype.itemsize * prod(shape[1:]))
     if row > budget.BLOCK_BYTES:
         raise OverBudget(f"a row of {dataset.name} has {row} bytes, more than {budget.BLOCK_BYTES}")
-    extent = (max(1, ROWS_BYTES // row), *(max(1, n) for n in dataset.shape[1:]))
-    return root_digest([block_digest(dataset[part]) for part in blocks(dataset.shape, extent)])
+    extent = (max(1, ROWS_BYTES // row), *(max(1, n) for n in shape[1:]))
+    return root_digest([block_digest(dataset[part]) for part in blocks(shape, extent)])
 
 
 def _digest_elements(dataset: h5py.Dataset, paths: Paths | None, spare: int) -> Any:
