@@ -23,6 +23,7 @@ from ..model.report import Outcome, Report
 from ..model.source import Source
 from ..planning.facts import read_header_cells
 from ..planning.labels import list_label_files
+from ..planning.receipts import ReceiptCache
 from ..planning.stale import find_standing
 from ..planning.targets import SESSION, Wanted, find_row_table, wanted_targets
 from ..readers import raw as raw_objects
@@ -209,7 +210,7 @@ def _name_session(stated: Stated, path: Path) -> str:
 
 def _run_steps(wanted: Wanted, config: Config, named: Path, progress: Progress) -> Iterator[Report]:
     """Convert, verify and validate; the result is called as the person `named` it."""
-    now = find_standing(wanted, config, DigestCache(config.state))
+    now = find_standing(wanted, config, DigestCache(config.state), ReceiptCache(config.state))
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
     for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
         outcome = convert_one(config, one, now, Options(), progress)
