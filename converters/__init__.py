@@ -285,7 +285,8 @@ class Converter(Protocol):
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
     what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
     ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing. ``HAS_LABELS = True``: its jobs have
-    the masks that a person names in ``[labels]`` of ``neuropress.toml``.
+    the masks that a person names in ``[labels]`` of ``neuropress.toml``. ``HAS_PACKING = True``: its results are
+    stored as ``[output]`` states.
     """
 
     NAME: str

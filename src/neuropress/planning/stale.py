@@ -6,8 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from neuropress.converters import load_converter
+
 from ..config import Config
 from ..model.finding import Problem
+from ..model.packing import PACKING
 from ..model.plan import SourceRow
 from ..model.provenance import Provenance
 from ..model.receipt import Receipt
@@ -77,6 +80,8 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
     rows = source_rows(wanted, config.profile)
     if made.receipt.rows != digest_rows(rows, config.profile):
         return Standing(State.METADATA, _rows_changed(made, rows))
+    if reason := _packing_changed(made, wanted, config):
+        return Standing(State.METADATA, reason)
     changed = _revisions_changed(made.receipt.revisions, collect_revisions(wanted, config.profile))
     if changed:
         return Standing(State.METADATA if outdated else State.OUTDATED, changed)
@@ -119,6 +124,14 @@ def _options_changed(receipt: Receipt, config: Config) -> str:
         if dict(options) != config.find_options(key):
             return f"the options of {key} changed"
     return ""
+
+
+def _packing_changed(made: Provenance, wanted: Wanted, config: Config) -> str:
+    if not any(getattr(load_converter(name), "HAS_PACKING", False) for name, _ in wanted.jobs):
+        return ""
+    before = {name: made.fields[path].value for name in PACKING if (path := f"/neuropress/{name}") in made.fields}
+    changed = [name for name in PACKING if before.get(name) != config.profile.packing.list_stated().get(name)]
+    return f"{', '.join(changed)} below [output] changed" if changed else ""
 
 
 def _rows_changed(made: Provenance, rows: Sequence[SourceRow]) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from ..checks.waivers import FILE as WAIVERS
 from ..config import DATASET_ENTRIES, FILE
 from ..model.finding import Finding, finding, problem
+from ..model.packing import PACKING
 from ..model.source import check_key
 from ..model.toml import format_toml_text, format_toml_value
 from ..storage.state import write_atomic
@@ -120,7 +121,7 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     ]
     if about:
         lines += ["", "[dataset]", *(f"{name} = {format_toml_text(about[name])}" for name in DATASET_ENTRIES)]
-    if output := {name: chosen.settings[name] for name in ("names", "zstd_level") if name in chosen.settings}:
+    if output := {name: chosen.settings[name] for name in ("names", *PACKING) if name in chosen.settings}:
         lines += ["", "[output]", *(f"{name} = {format_toml_value(value)}" for name, value in output.items())]
     if split:
         lines += ["", "[split]"]

@@ -89,7 +89,8 @@ def _read_range(file: ResultPath, start: int, length: int) -> bytes:
 def _read_metadata(path: ResultPath) -> dict[str, Any]:
     """The ``ome`` attribute of a volume, with the names of its labels."""
     with guard.translate_errors(path):
-        ome = guard.read_node(path / guard.NAME)["attributes"]["ome"]
-        listed = path / "labels" / guard.NAME
-        labels = guard.read_node(listed)["attributes"]["ome"]["labels"] if listed.is_file() else []
-        return {**ome, "labels": [guard.check_path(listed.name, name) for name in labels]}
+        root = guard.read_node(path)
+        listed = any((path / "labels" / name).is_file() for name in (guard.NAME, guard.OLD_GROUP))
+        labels = guard.read_node(path / "labels")["attributes"]["ome"]["labels"] if listed else []
+        found = {"labels": [guard.check_path("labels", name) for name in labels], "zarr_format": root["zarr_format"]}
+        return {**root["attributes"]["ome"], **found}

@@ -23,15 +23,16 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
     Problem
         ``result.unsafe`` or ``result.unreadable``.
     """
-    strays = set(guard.check_store(path)) - {guard.NAME}
+    names = (guard.OLD_GROUP, guard.OLD_ATTRIBUTES) if guard.is_old(path) else (guard.NAME,)
+    strays = set(guard.check_store(path)) - set(names)
     groups = stored.list_image_groups(path)
     if len(groups) > 1:
-        strays -= {f"{group}/{guard.NAME}" for group in (LABELS, *groups)}
+        strays -= {f"{group}/{name}" for group in (LABELS, *groups) for name in names}
     for name in stored.read_level_names(path):
         level = stored.StoredLevel(path, name)
         held = {file for file in strays if level.has_file(file)}
         strays -= held
-        shards = len(held - {f"{name}/{guard.NAME}"})
+        shards = len(held) - 1
         if shards != prod(level.grid):
             message = f"level {name} has {shards} of its {prod(level.grid)} shards"
             yield finding("verify.missing_file", message, array=f"/{name}")

@@ -1,4 +1,4 @@
-"""OME-Zarr volumes: NGFF 0.5 on sharded Zarr v3, in one pass, bounded memory, resumable.
+"""OME-Zarr volumes: NGFF 0.5 on sharded Zarr v3 or 0.4 on Zarr v2, in one pass, bounded memory, resumable.
 
 Work goes on under ``<name>.partial``, with journals of finished units, and is renamed
 when it is whole; a run that was killed continues with the units that are missing. The
@@ -18,7 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from ...model.finding import Finding
+from ...model.finding import Finding, Problem
 from ...model.plan import Plan, digest
 from ...model.progress import Progress
 from ...model.provenance import Provenance
@@ -42,6 +42,7 @@ from .units import (
     open_staging,
     reuse_receipt,
 )
+from .versions import VERSIONS
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -118,11 +119,20 @@ def read_provenance(path: ResultPath) -> Provenance:
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
-    """The same of a released volume, whose ``zarr.json`` alone is fetched."""
-    with TemporaryDirectory() as folder, open_file(guard.NAME) as metadata_file:
+    """The same of a released volume, of which the root's metadata alone are fetched."""
+    with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.mkdir()
-        (copy / guard.NAME).write_bytes(metadata_file.read())
+        *others, last = VERSIONS.values()
+        for version in (*others, last):
+            try:
+                for name in version.group_files:
+                    with open_file(name) as metadata_file:
+                        (copy / name).write_bytes(metadata_file.read())
+                break
+            except (FileNotFoundError, Problem):
+                if version is last:
+                    raise
         return read_provenance(copy)
 
 
