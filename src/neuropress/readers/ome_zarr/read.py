@@ -14,7 +14,7 @@ from ...model.parsing import parse_json
 from ...model.source import Source, check_key
 from ..images.calibration import ImageMetadata, divide, format_decimal, get_seconds_per_unit, get_um_per_unit
 from ..images.pixels import OpenFiles, apply_declared_axes
-from . import FORMAT
+from . import FORMAT, LABELS_APART
 from .chunks import ChunkedPixels
 from .layout import ArrayLayout, UnsupportedArray, parse_zarr2, parse_zarr3
 
@@ -197,7 +197,7 @@ def _build_image(hierarchy: _Hierarchy, one: _Stored, options: Mapping[str, Any]
         meta.facts["z"] = str(math.prod(images))
     labels = hierarchy.load_attributes(f"{one.group}labels/")
     if labels.get("ome", labels).get("labels"):
-        meta.warnings.append("its labels are not read: they are images of their own, below labels/")
+        meta.warnings.append(LABELS_APART)
     native = layout.stored.newbyteorder("=")
     pixels = ChunkedPixels(hierarchy.files, hierarchy.sizes, key, layout)
     block = tuple(min(n, whole) for n, whole in zip(layout.chunk, layout.shape, strict=True))
