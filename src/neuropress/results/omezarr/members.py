@@ -9,6 +9,7 @@ from ...model.finding import Finding, finding
 from ...storage.remote import ResultPath
 from . import guard, stored
 from .metadata import LABELS
+from .preview import NAME as PREVIEW
 
 SHOWN = 5
 
@@ -24,7 +25,7 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
         ``result.unsafe`` or ``result.unreadable``.
     """
     names = (guard.OLD_GROUP, guard.OLD_ATTRIBUTES) if guard.is_old(path) else (guard.NAME,)
-    strays = set(guard.check_store(path)) - set(names)
+    strays = set(guard.check_store(path)) - {*names, PREVIEW}
     groups = stored.list_image_groups(path)
     if len(groups) > 1:
         strays -= {f"{group}/{name}" for group in (LABELS, *groups) for name in names}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
@@ -56,6 +57,13 @@ def expand_paths(fields: Mapping[str, Any]) -> dict[str, Any]:
 def get_ome_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
     """What the plan says of the ``ome`` attribute."""
     return expand_paths({name: f.value for name, f in fields.items() if not name.startswith(OURS)})
+
+
+def list_colours(ome: Mapping[str, Any]) -> tuple[str, ...]:
+    """Colours of the channels; empty where they are not all six hexadecimal digits."""
+    channels = ome.get("omero", {}).get("channels", [])
+    colours = tuple(str(channel.get("color", "")) for channel in channels)
+    return colours if all(re.fullmatch("[0-9A-Fa-f]{6}", colour) for colour in colours) else ()
 
 
 def get_own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from ...storage.remote import BucketPath, ResultPath
 from .. import durable
 from . import guard
 from .layout import Box, Layout, Level, list_tiles
+from .preview import NAME as PREVIEW
 from .shards import Shard, rename_shards, upload_shards
 from .versions import ROOT_FILES
 
@@ -124,16 +125,21 @@ class Staging:
     def write_level(self, number: int, text: str) -> None:
         """Write the metadata of a level."""
         level = self._layout.levels[number]
-        if self._bucket:
-            (self._bucket / level.file).write_bytes(text.encode("ascii"))
-            return
-        (self.folder / level.name).mkdir(parents=True, exist_ok=True)
+        if not self._bucket:
+            (self.folder / level.name).mkdir(parents=True, exist_ok=True)
         self.write_text(level.file, text)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file of the volume, as others may do at the same time. Raises `FileNotFoundError`."""
+        self.write_bytes(name, text.encode("ascii"))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """The same of bytes, in a bucket, too."""
+        if self._bucket:
+            (self._bucket / name).write_bytes(data)
+            return
         temporary = self.make_temporary()
-        temporary.write_text(text, "ascii", newline="")
+        temporary.write_bytes(data)
         durable.rename_durably(temporary, self.folder / name)
 
     def keep_shards(self, shards: Sequence[Shard]) -> None:
@@ -287,7 +293,7 @@ def _list_own_files(layout: Layout) -> Iterator[str]:
     """Every file that a volume consists of, and the temporary ones beside its metadata, by its path in the folder."""
     groups = {f"{place}/" for level in layout.levels for place in PurePosixPath(level.name).parents}
     names = [f"{place}{name}" for place in ("", *sorted(groups - {"./"})) for name in layout.version.group_files]
-    for name in (*names, *(level.file for level in layout.levels)):
+    for name in (*names, PREVIEW, *(level.file for level in layout.levels)):
         yield from (name, f"{name}{TEMPORARY}")
     for level in layout.levels:
         yield from _list_shards(level, tuple(slice(0, n) for n in level.shape))

@@ -33,6 +33,7 @@ from ..sections import parse_provenance
 from . import guard, metadata, stored
 from .blocks import Block, Read
 from .layout import Box, Layout, Pass, add_labels, arrange_layout, count_voxels
+from .preview import NAME as PREVIEW
 from .shards import make_blosc
 from .staging import Staging, UnitKey, clear_closed, format_unit_name, is_whole, parse_unit_name
 
@@ -64,12 +65,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The image's level 0 and those of its labels with what follows from them: the geometry of everything."""
+    """The image's level 0 and those of its labels with what follows from them: the geometry of everything.
+
+    Its `colours`, of channels, change the preview alone; whoever runs units does not know them.
+    """
 
     sources: tuple[Source, ...]
     stated: tuple[float, ...]
     packing: Packing
     layout: Layout
+    colours: tuple[str, ...] = ()
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Volume:
@@ -80,7 +85,8 @@ class Volume:
             names = tuple(axis["name"] for axis in image["axes"])
             sources.append(Source(node.path.strip("/"), node.arrays[LEVEL0], names))
         own = metadata.get_own_fields(plan.nodes[0].fields)
-        return cls._arrange(sources, own.get("stated_spacing", ()), Packing.parse(own))
+        made = cls._arrange(sources, own.get("stated_spacing", ()), Packing.parse(own))
+        return replace(made, colours=metadata.list_colours(metadata.get_ome_fields(plan.nodes[0].fields)))
 
     @classmethod
     def of_work(cls, work: Work) -> Volume:
@@ -205,7 +211,7 @@ def estimate(plan: Plan) -> Estimate:
     shards = sum(prod(-(-n // m) for n, m in zip(level.shape, level.shard, strict=True)) for level in layout.levels)
     slabs = [_count_slab_bytes(volume, stage) for stage in layout.passes if stage.reads_raw]
     groups = len(metadata.make_ome_attributes(plan.nodes, layout)) * len(layout.version.group_files)
-    files = shards + len(layout.levels) + groups
+    files = shards + len(layout.levels) + groups + 1  # the preview
     return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(slabs) * 4 // 3)
 
 
@@ -266,18 +272,20 @@ def is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
 def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) -> Receipt | None:
     """A receipt for the arrays of an older result that is whole, if they are what this plan would write."""
     try:
-        old = parse_provenance(stored.read_attributes(previous), previous).receipt
+        attributes = stored.read_attributes(previous)
+        old = parse_provenance(attributes, previous).receipt
+        colours = metadata.list_colours(attributes["ome"])
         texts = tuple(_read_text(previous / level.file) for level in volume.layout.levels)
     except guard.UNREACHABLE:
         raise
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
-    levels = {name: text for name, text in old.derived.items() if not name.endswith(METADATA)}
-    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(levels)
+    kept = {name: text for name, text in old.derived.items() if not name.endswith(METADATA)}
+    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(kept) - (f"/{PREVIEW}" in kept)
     same_arrays = {name: one.spec for name, one in old.arrays.items()} == {s.path: s.spec for s in volume.sources}
-    if not same_arrays or not same_levels or dict(old.inputs) != dict(seal.inputs):
+    if colours != volume.colours or not same_arrays or not same_levels or dict(old.inputs) != dict(seal.inputs):
         return None
-    derived = {**levels, **digest_metadata(plan.nodes, volume)}
+    derived = {**kept, **digest_metadata(plan.nodes, volume)}
     return Receipt(
         seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources, kept=plan.kept_keys
     )

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -28,7 +29,7 @@ from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
 from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored
+from . import guard, metadata, preview, stored
 from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
@@ -43,6 +44,9 @@ from .units import (
     reuse_receipt,
 )
 from .versions import VERSIONS
+
+PREVIEW_BYTES = 64 << 20
+"""More than any preview has."""
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -93,6 +97,7 @@ def _finish_in_bucket(request: Request, bucket: BucketPath, work: Work | None, p
 
 
 def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
+    """The receipt of a volume whose units are done; draws its preview."""
     plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.check_finished()
     digests = [root_digest(collect_level_digests(layout, done, number)) for number in range(len(layout.levels))]
     derived = {f"/{level.name}": text for level, text in zip(layout.levels, digests, strict=True)}
@@ -100,9 +105,18 @@ def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt
     for source, numbers in zip(volume.sources, layout.list_pyramids(), strict=True):
         first = layout.levels[numbers[0]]
         arrays[source.path] = ArrayReceipt(source.spec, first.tile, derived.pop(source.path))
+    picture = _draw_preview(staging.finished, volume)
+    staging.write_bytes(preview.NAME, picture)
+    derived[f"/{preview.NAME}"] = sha256(picture).hexdigest()
     derived |= digest_metadata(plan.nodes, volume)
     inputs = dict(seal.inputs)
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
+
+
+def _draw_preview(place: ResultPath, volume: Volume) -> bytes:
+    pyramids = [[volume.layout.levels[n] for n in numbers] for numbers in volume.layout.list_pyramids()]
+    names = volume.sources[0].names
+    return preview.draw_preview(place, pyramids[0], pyramids[1:], names, volume.stated, volume.colours)
 
 
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:
@@ -191,6 +205,9 @@ def digest_derived(path: ResultPath) -> Mapping[str, str]:
             level = stored.StoredLevel(path, name)
             level.check_metadata()
             digests[f"/{name}"] = level.digest()
+    if (path / preview.NAME).is_file():
+        with guard.translate_errors(path), guard.open_regular_file(path / preview.NAME) as file:
+            digests[f"/{preview.NAME}"] = sha256(file.read(PREVIEW_BYTES)).hexdigest()
     groups = stored.list_image_groups(path)
     for group in (*groups, metadata.LABELS) if len(groups) > 1 else groups:
         attributes = stored.read_attributes(path, group)
