@@ -9,7 +9,7 @@ from typing import Any
 from ..config import Named, find_result
 from ..model.finding import problem
 from ..results import detect_kind
-from ..results.omezarr import KIND, guard
+from ..results.omezarr import KIND, guard, preview
 from ..storage.remote import BucketPath, ResultPath
 from ..viewing.neuroglancer import PAGE, find_client, make_events, make_state, serve_client
 from ..viewing.server import Find, Served, Server
@@ -53,6 +53,12 @@ def make_page_url(server: Server) -> str:
 def format_napari_line(named: Sequence[Named]) -> str:
     """The command by which napari opens the same volumes."""
     return " ".join(("napari --plugin", PLUGIN, *(str(find_result(name)) for name in named)))
+
+
+def list_previews(named: Sequence[Named]) -> list[str]:
+    """The pictures of those volumes that have one, by path or URL."""
+    pictures = [find_result(name) / preview.NAME for name in named]
+    return [str(picture) for picture in pictures if picture.is_file()]
 
 
 def _check_volume(path: ResultPath) -> ResultPath:
