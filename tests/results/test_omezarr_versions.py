@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from neuropress.model.finding import Problem
 from neuropress.model.packing import Packing
 from neuropress.model.plan import Field, Plan
 from neuropress.results import Request, detect_kind
-from neuropress.results.omezarr import units
+from neuropress.results.omezarr import guard, units
 from neuropress.results.omezarr import volume as omezarr
 from neuropress.results.omezarr.validate import validate_zarr
 
@@ -71,7 +72,7 @@ def list_levels(path: Path) -> list[str]:
     return [one["path"] for one in json.loads((path / ".zattrs").read_text())["multiscales"][0]["datasets"]]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     st.sampled_from([("zyx", (9, 21, 17)), ("yx", (33, 7)), ("czyx", (2, 5, 16, 9)), ("zyx", (1, 8, 40))]),
     st.sampled_from(["u1", "<i2", "<f4", "<u8"]),
@@ -158,6 +159,24 @@ def test_metadata_that_would_do_harm_are_refused(tmp_path: Path, name: str, chan
     with pytest.raises(Problem) as caught:
         prove(path)
     assert caught.value.finding.id.startswith(word)
+
+
+SCALARS = st.one_of(st.none(), st.booleans(), st.integers(-9, 9), st.text(max_size=4), st.sampled_from(["blosc", "F"]))
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.just("id"), inner))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.dictionaries(st.sampled_from(["shape", "chunks", "dtype", "compressor", "filters", "order", "x"]), VALUES))
+def test_any_metadata_of_an_array_are_accepted_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, changes: dict[str, Any]
+) -> None:
+    path = tmp_path_factory.mktemp("any") / "v.zarr"
+    (path / "0").mkdir(parents=True)
+    (path / ".zgroup").write_text('{"zarr_format": 2}')
+    node = {"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "|u1", "compressor": None, "filters": None}
+    (path / "0/.zarray").write_text(json.dumps({**node, **changes}))
+    with suppress(Problem):
+        guard.check_store(path)
 
 
 def test_damaged_missing_and_stray_chunks_are_told(tmp_path: Path) -> None:
@@ -247,6 +266,7 @@ def test_a_dataset_states_how_its_volumes_are_stored(tmp_path: Path, capsys: pyt
     run("publish", builder.root, "--release", "1.0.0", "--to", tmp_path / "release")
     rebuilt = run("releases", "rebuild", tmp_path / "release")
     assert "byte by byte" in rebuilt
+    run("export-tables", tmp_path / "release", "--to", tmp_path / "tables")
     settings.write_text(usual)
     assert "ome_zarr, chunks below [output] changed" in run("convert", builder.root, "--object", "JL_SD_0001")
     assert not list(path.rglob(".z*"))

@@ -321,7 +321,9 @@ class KindModule(Protocol):
         ...
 
     def stream_provenance(self, open_file: Callable[[str], BinaryIO], path: ResultPath) -> Provenance:
-        """The same of a released result; `open_file` opens one file of it (``""``: the only one), `path` names it."""
+        """The same of a released result; `open_file` opens one file of it (``""``: the only one) or
+        raises `FileNotFoundError`, `path` names it.
+        """
         ...
 
     def open_arrays(self, path: ResultPath) -> AbstractContextManager[Mapping[str, StoredArray]]:

@@ -9,6 +9,7 @@ Metadata of Zarr 2 are put into the terms of Zarr 3, so that one set of rules ho
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -145,10 +146,9 @@ def _describe_old_array(node: Mapping[str, Any]) -> dict[str, Any]:
     """A ``.zarray`` in the terms of Zarr 3. Raises `Unsafe` for codecs that are not on the list, `ValueError`."""
     if node.get("filters"):
         raise Unsafe(f"{OLD_ARRAY} wants the filters {str(node['filters'])[:80]}")
-    try:
-        dtype = np.dtype(node["dtype"] if isinstance(node["dtype"], str) else "O")
-    except TypeError:
-        dtype = np.dtype("O")
+    if not isinstance(node["dtype"], str) or not re.fullmatch("[<>|][biuf][1248]", node["dtype"]):
+        raise ValueError(f"{OLD_ARRAY}: no image has the data type {str(node['dtype'])[:40]}")
+    dtype = np.dtype(node["dtype"])
     endian = "big" if dtype.byteorder == ">" else "little"
     codecs: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": endian}}]
     if node.get("order", "C") == "F":

@@ -13,13 +13,13 @@ levels are made: `pyramid`; where everything lies: `layout`; the units of work: 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
-from ...model.finding import Finding, Problem
+from ...model.finding import Finding
 from ...model.plan import Plan, digest
 from ...model.progress import Progress
 from ...model.provenance import Provenance
@@ -137,16 +137,11 @@ def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Prove
     with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.mkdir()
-        *others, last = VERSIONS.values()
-        for version in (*others, last):
-            try:
+        for version in VERSIONS.values():
+            with suppress(FileNotFoundError):  # it is of another version
                 for name in version.group_files:
                     with open_file(name) as metadata_file:
                         (copy / name).write_bytes(metadata_file.read())
-                break
-            except (FileNotFoundError, Problem):
-                if version is last:
-                    raise
         return read_provenance(copy)
 
 
