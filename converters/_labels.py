@@ -198,7 +198,7 @@ class _Mask:
     def _build_classes(self) -> dict[str, Field]:
         """``image-label``: colours and properties of the ids that a table of classes names."""
         fields = {
-            "image-label/version": Field("0.5", "labels:version"),
+            "image-label/version": Field(self._job.profile.packing.ome_zarr, "labels:version"),
             "image-label/source/image": Field("../../", "labels:image"),
         }
         classes = self._labels.classes

@@ -66,11 +66,12 @@ ALLOWED = {
     "verbs/single": {"config", "planning", "readers", "results", "storage", "tables", "verbs/convert", "verbs/validate", "verbs/verify"},
     "verbs/status": {"config", "independent", "planning", "proof", "publishing", "storage", "workspace"},
     "verbs/validate": {"config", "proof", "results", "storage", "tools", "verbs/verify", "workspace"},
+    "verbs/restructure": {"planning", "readers", "results", "verbs/single"},
     "verbs/view": {"config", "results", "storage", "viewing"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
     "verbs/watch": {"config", "planning", "storage"},
     "api": {"config", "planning", "publishing", "readers", "storage", "verbs/adding", "verbs/check", "verbs/convert", "verbs/coverage", "verbs/explain", "verbs/export", "verbs/fix", "verbs/init", "verbs/inventory", "verbs/letter", "verbs/parts", "verbs/plan", "verbs/publish", "verbs/run", "verbs/status", "verbs/validate", "verbs/verify", "workspace"},
-    "cli": {"api", "config", "publishing", "readers", "results", "storage", "tools", "verbs/adding", "verbs/changed", "verbs/coverage", "verbs/docs", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/inventory", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/single", "verbs/validate", "verbs/verify", "verbs/view", "viewing", "workspace"},
+    "cli": {"api", "config", "publishing", "readers", "results", "storage", "tools", "verbs/adding", "verbs/changed", "verbs/coverage", "verbs/docs", "verbs/drafting", "verbs/explain", "verbs/export", "verbs/fix", "verbs/formats", "verbs/inspect", "verbs/inventory", "verbs/letter", "verbs/profiles", "verbs/rebuild", "verbs/releases", "verbs/restructure", "verbs/single", "verbs/validate", "verbs/verify", "verbs/view", "viewing", "workspace"},
     "data": set(),
 }  # fmt: skip
 

@@ -15,6 +15,7 @@ from .model.finding import Finding, Problem, Severity, finding, problem
 from .model.job_cluster import JobCluster, parse_job_cluster
 from .model.key_patterns import find_stars, matches_key
 from .model.labels import parse_label_files
+from .model.packing import PACKING, Packing
 from .model.parsing import parse_toml
 from .model.people import Person, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
@@ -125,7 +126,7 @@ class Config:
         url = self.buckets.get(KINDS[kind].target)
         if url is None:
             return self.output / path
-        return BucketPath(Bucket(url, self.output_endpoint), path, KINDS[kind].last_file)
+        return BucketPath(Bucket(url, self.output_endpoint), path, KINDS[kind].last_files)
 
     @property
     def state(self) -> Path:
@@ -198,8 +199,8 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
     """The entries of ``[source]``: folders, which start at the dataset, and buckets."""
     roots = entry.get("roots", ["source"])
     if not isinstance(roots, list) or not all(isinstance(r, str) for r in roots):
-        message = f"{path}: [source] roots must be a list of folders and s3://bucket/prefix"
-        raise problem("dataset.config", message, file=str(path))
+        what = "must be a list of folders and s3://bucket/prefix"
+        raise problem("dataset.config", f"{path}: [source] roots {what}", file=str(path))
     found: list[Path | str] = []
     try:
         if "endpoint" in entry:
@@ -216,7 +217,7 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
 def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
     """The entries of ``[output]``: targets whose results go into a bucket."""
     found = {}
-    for target, url in ((name, text) for name, text in entry.items() if name not in ("names", "zstd_level")):
+    for target, url in ((name, text) for name, text in entry.items() if name not in ("names", *PACKING)):
         try:
             if target == "endpoint":
                 check_endpoint(url)
@@ -227,9 +228,9 @@ def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
         except Problem as bad:
             message = f"{path}: [output]: {bad.finding.message}"
             raise problem("dataset.config", message, hint=bad.finding.hint, file=str(path)) from bad
-        if not TARGETS[target].last_file:
+        if not TARGETS[target].last_files:
             kind = TARGETS[target].label
-            can = ", ".join(name for name, other in TARGETS.items() if other.last_file)
+            can = ", ".join(name for name, other in TARGETS.items() if other.last_files)
             message = f"{path}: [output] {target}: {kind} files are written to output/ only; in a bucket may lie: {can}"
             raise problem("dataset.config", message, file=str(path))
     return found
@@ -303,7 +304,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     }
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups.append(("dataset", data.get("dataset", {}), set(DATASET_ENTRIES)))
-    groups += [("output", data.get("output", {}), {"endpoint", "names", "zstd_level", *TARGETS})]
+    groups += [("output", data.get("output", {}), {"endpoint", "names", *PACKING, *TARGETS})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
@@ -313,7 +314,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
             if key not in known and not free:
                 message = f"{path}: [{name}] {key} is none of {', '.join(sorted(known))}"
                 raise problem("dataset.config", message, file=str(path))
-            if key not in ("roots", "zstd_level") and not isinstance(value, str):
+            if key not in ("roots", "zstd_level", "chunks", "shards") and not isinstance(value, str):
                 raise problem("dataset.config", f"{path}: [{name}] {key} must be a text, not {value!r}", file=str(path))
     for key, entry in data.get("options", {}).items():
         _check_reader_options(f'[options."{key}"]', entry, path)
@@ -400,15 +401,15 @@ def _read_cluster(entry: Mapping[str, Any], path: Path) -> JobCluster | None:
 
 def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:
     """The profile with what the dataset says of sessions' files, names and packing of files, labels and points."""
-    split, output = data.get("split", {}), data.get("output", {})
-    names, level = output.get("names", profile.names), output.get("zstd_level", profile.zstd_level)
+    split, output = data.get("split", {}), {"names": profile.names, **data.get("output", {})}
     try:
-        check_layout(split, names, level)
+        packing = Packing.parse({**profile.packing.list_stated(), **output})
+        check_layout(split, output["names"], packing)
         labels = parse_label_files(data)
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
     split = {**profile.split, **split}
-    return dataclasses.replace(profile, split=split, names=names, zstd_level=level, labels=labels)
+    return dataclasses.replace(profile, split=split, names=output["names"], packing=packing, labels=labels)
 
 
 def find_dataset(path: Path) -> Path | None:
@@ -432,7 +433,7 @@ def find_result(named: Named) -> ResultPath:
     name = os.fspath(named)
     kind = find_kind_by_suffix(name.rstrip("/"))
     if name.startswith("s3://"):
-        return BucketPath.of_url(normalise_bucket_url(name), kind.last_file if kind else "")
+        return BucketPath.of_url(normalise_bucket_url(name), kind.last_files if kind else ())
     path = Path(name)
     # A link that leads nowhere, or to itself, is what is named, and is told of when it is opened.
     folder = find_dataset(path) if kind and not path.exists() and not path.is_symlink() else None

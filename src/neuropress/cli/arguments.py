@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..model.labels import LABEL_TYPES
+from ..model.packing import VERSIONS, Packing
 from ..model.run_part import RunPart
 from ..results import PUBLISHED
 from .completion import SHELLS
@@ -33,6 +34,7 @@ VERBS = {
     "verify": "prove results against their raw files, sample by sample",
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
+    "restructure": "write an OME-Zarr volume with other chunks, shards, packing or version, and prove it",
     "view": "show OME-Zarr volumes with their labels and points in a browser of this machine",
     "schema": "draft schemas and a profile from published attribute lists",
     "explain": "which cell, rule and version made a value of a result",
@@ -99,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     _check_options(made["check"])
     made["status"].add_argument("--files", action="store_true", help="raw files and the cells that name them, instead")
     _verify_options(made["verify"])
+    _restructure_options(made["restructure"])
     _view_options(made["view"])
     _demo_options(made["demo"])
     _init_options(made["init"])
@@ -143,7 +146,26 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="TABLE.COLUMN=TEXT", help="any other cell, as ephys.notes=..."
     )
     _add_label_options(one)
+    _add_packing_options(one, "--ome-zarr")
     _add_reader_options(one)
+
+
+def _restructure_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("volume", metavar="VOLUME", help="an OME-Zarr folder, of any program; it stays as it is")
+    verb.add_argument("--to", metavar="OUT", help="default: NAME.restructured.ome.zarr beside it")
+    _add_packing_options(verb, "--version")
+
+
+def _add_packing_options(verb: argparse._ActionsContainer, version: str) -> None:
+    text = "of OME-Zarr; 0.4 has a file for each chunk; default: %(default)s"
+    usual, level = VERSIONS[0], Packing().zstd_level
+    verb.add_argument(version, dest="ome_zarr", default=usual, choices=sorted(VERSIONS), metavar="0.4|0.5", help=text)
+    text = "of a volume, voxels; default: about 2**18 of them, by its shape"
+    verb.add_argument("--chunks", type=_extents, default=(), metavar="Z,Y,X", help=text)
+    text = "of a volume in 0.5, voxels; as large as the chunks: none; default: up to 8 chunks an axis"
+    verb.add_argument("--shards", type=_extents, default=(), metavar="Z,Y,X", help=text)
+    text = "how hard a volume is packed, 1 to 9; default: %(default)s"
+    verb.add_argument("--zstd-level", type=_positive, default=level, metavar="N", help=text)
 
 
 def _view_options(verb: argparse.ArgumentParser) -> None:
@@ -287,6 +309,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def _extents(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} are not three numbers, as 64,64,64")
+    return tuple(int(part) for part in parts)
 
 
 def _part(text: str) -> str:

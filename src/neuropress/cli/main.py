@@ -271,6 +271,12 @@ def _view(args: argparse.Namespace, output: Output) -> int:
     return run_view(args, output)
 
 
+def _restructure(args: argparse.Namespace, output: Output) -> int:
+    from .single import run_restructure
+
+    return run_restructure(args, output)
+
+
 def _schema(args: argparse.Namespace, output: Output) -> int:
     from ..verbs.drafting import WHEN, draft_profile
 
@@ -358,6 +364,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "verify": _verify,
     "validate": _validate,
     "run": _run,
+    "restructure": _restructure,
     "view": _view,
     "schema": _schema,
     "explain": _explain,

@@ -10,6 +10,8 @@ from typing import Any
 
 from ..model.finding import problem
 from ..model.labels import LabelFile, check_label_name
+from ..model.packing import Packing
+from ..model.report import Report
 from ..readers import parse_reader_options
 from ..storage.state import write_atomic
 from .render import Output
@@ -45,11 +47,32 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         defaults={name: text for name in DEFAULTS if (text := getattr(args, name))},
         labels=_parse_labels(args),
         points_options=parse_options(args.points_option),
+        packing=_parse_packing(args),
     )
     report = convert_file(Path(args.dir), Path(args.to), stated, output.progress("convert"))
+    return _report_steps(report, output)
+
+
+def run_restructure(args: argparse.Namespace, output: Output) -> int:
+    """Write a volume anew, verify and validate it."""
+    from ..verbs.restructure import restructure_volume
+
+    report = restructure_volume(args.volume, args.to, _parse_packing(args), output.progress("restructure"))
+    return _report_steps(report, output)
+
+
+def _report_steps(report: Report, output: Output) -> int:
     for step in report.steps:
         output.report(step)
     return report.exit_status
+
+
+def _parse_packing(args: argparse.Namespace) -> Packing:
+    """How a volume is to be stored. Raises `Problem` (``dataset.config``)."""
+    try:
+        return Packing.parse(vars(args))
+    except ValueError as error:
+        raise problem("dataset.config", str(error)) from error
 
 
 def _parse_labels(args: argparse.Namespace) -> tuple[LabelFile, ...]:

@@ -39,13 +39,13 @@ class ReceiptCache(StampedCache):
     def read(self, wanted: Wanted, path: ResultPath) -> Receipt:
         """The receipt of a result. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
         kind = KINDS[wanted.target.kind]
-        before = _find_stamp(path, kind.last_file)
+        before = _find_stamp(path, kind.last_files)
         known = self.find(str(path), before) if before else None
         if known:
             with suppress(TypeError):  # somebody else wrote it
                 return from_json(Receipt, {**known["receipt"], **_REST})
         receipt = read_whole(wanted, path).receipt
-        if before and _find_stamp(path, kind.last_file) == before:
+        if before and _find_stamp(path, kind.last_files) == before:
             plain = to_json(replace(receipt, **_REST))
             kept = {name: value for name, value in plain.items() if name not in _REST}
             self.keep(str(path), before, {"readable_by": _READABLE_BY, "receipt": kept})
@@ -57,11 +57,12 @@ def read_whole(wanted: Wanted, path: ResultPath) -> Provenance:
     return load_kind(wanted.target.kind).read_provenance(path)
 
 
-def _find_stamp(path: ResultPath, last_file: str) -> Stamp | None:
+def _find_stamp(path: ResultPath, last_files: tuple[str, ...]) -> Stamp | None:
     """Stamp of the one file in which a result speaks of itself; None in a bucket, and where that is no file."""
     if not isinstance(path, Path):
         return None
-    with suppress(OSError):
-        stat = (path / last_file).lstat()
-        return get_file_stamp(stat) if S_ISREG(stat.st_mode) else None
+    for name in last_files or ("",):
+        with suppress(OSError):
+            stat = (path / name).lstat()
+            return get_file_stamp(stat) if S_ISREG(stat.st_mode) else None
     return None

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from neuropress.converters import load_converter
+
 from ..config import Config
 from ..model.finding import Problem
+from ..model.packing import PACKING
 from ..model.plan import SourceRow
 from ..model.provenance import Provenance
 from ..model.receipt import Receipt
 from ..model.source import Source, SourceRoots
+from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
 from .build import find_missing_extra, raw_key
 from .kept import list_kept_keys
@@ -82,6 +86,8 @@ def find_standing(
     rows = source_rows(wanted, config.profile)
     if made.rows != digest_rows(rows, config.profile):
         return Standing(State.METADATA, _rows_changed(read_whole(wanted, path), rows))
+    if reason := _packing_changed(wanted, path, config):
+        return Standing(State.METADATA, reason)
     changed = _revisions_changed(made.revisions, collect_revisions(wanted, config.profile))
     if changed:
         return Standing(State.METADATA if outdated else State.OUTDATED, changed)
@@ -124,6 +130,15 @@ def _options_changed(receipt: Receipt, config: Config) -> str:
         if dict(options) != config.find_options(key):
             return f"the options of {key} changed"
     return ""
+
+
+def _packing_changed(wanted: Wanted, path: ResultPath, config: Config) -> str:
+    if not any(getattr(load_converter(name), "HAS_PACKING", False) for name, _ in wanted.jobs):
+        return ""
+    fields = read_whole(wanted, path).fields
+    before = {name: fields[field].value for name in PACKING if (field := f"/neuropress/{name}") in fields}
+    changed = [name for name in PACKING if before.get(name) != config.profile.packing.list_stated().get(name)]
+    return f"{', '.join(changed)} below [output] changed" if changed else ""
 
 
 def _rows_changed(made: Provenance, rows: Sequence[SourceRow]) -> str:

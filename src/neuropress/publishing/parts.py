@@ -31,7 +31,7 @@ from ..model.key_patterns import matches_key
 from ..model.labels import LabelFile
 from ..model.parsing import parse_toml
 from ..model.plan import SourceRow, canonical
-from ..model.profile import BY_PATHS, PACKAGE_PROFILES, ZSTD_LEVEL, Profile, TableSpec
+from ..model.profile import BY_PATHS, PACKAGE_PROFILES, Profile, TableSpec
 from ..model.record import Fix
 from ..model.serial import to_json
 from ..model.waiver import Waiver
@@ -235,8 +235,7 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
         settings["split"] = dict(config.profile.split)
     if config.profile.names != BY_PATHS:
         settings["names"] = config.profile.names
-    if config.profile.zstd_level != ZSTD_LEVEL:
-        settings["zstd_level"] = config.profile.zstd_level
+    settings |= config.profile.packing.list_stated()
     return settings
 
 

@@ -11,6 +11,7 @@ from ..checks.waivers import FILE as WAIVERS
 from ..config import DATASET_ENTRIES, FILE
 from ..model.finding import Finding, finding, problem
 from ..model.labels import ENTRIES
+from ..model.packing import PACKING
 from ..model.plan import canonical
 from ..model.source import check_key
 from ..model.toml import format_toml_text, format_toml_value
@@ -128,7 +129,7 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
             "[dataset]",
             *(f"{name} = {format_toml_text(about[name])}" for name in DATASET_ENTRIES if name in about),
         ]
-    if output := {name: chosen.settings[name] for name in ("names", "zstd_level") if name in chosen.settings}:
+    if output := {name: chosen.settings[name] for name in ("names", *PACKING) if name in chosen.settings}:
         lines += ["", "[output]", *(f"{name} = {format_toml_value(value)}" for name, value in output.items())]
     if split:
         lines += ["", "[split]"]

@@ -48,7 +48,8 @@ UNFINISHED = "waiting"
 class Options:
     """How `convert` is to go about it: of a run in parts, as which part; on a cluster, by which Dask scheduler.
 
-    `memory` bounds what a process may need, in bytes; 0 sets no bound.
+    `memory` bounds what a process may need, in bytes; 0 sets no bound. `amend` changes what was
+    planned before it is carried out.
     """
 
     keep_going: bool = False
@@ -58,6 +59,7 @@ class Options:
     part: RunPart | None = None
     dask: str = ""
     memory: int = 0
+    amend: Callable[[Planned], Planned] | None = None
 
 
 def convert_dataset(
@@ -299,6 +301,7 @@ def _convert(
             watch = Watch(cache, take_stamps(usable, config), options.lock, config.sources)
             with RawArrays(config.sources()) as raw:  # opened for planning, read by the writer
                 planned = build_plan(usable, config, raw)
+                planned = options.amend(planned) if options.amend else planned
                 if planned.plan is not None:
                     if too_large := check_memory(planned.plan, options.memory):
                         return Outcome(path, "withheld", too_large.message, (*planned.findings, too_large))

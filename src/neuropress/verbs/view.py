@@ -10,7 +10,7 @@ from ..config import Named, find_result
 from ..model.finding import problem
 from ..model.parsing import parse_json
 from ..results import detect_kind
-from ..results.omezarr import KIND, guard
+from ..results.omezarr import KIND, guard, preview, stored, tables
 from ..storage.remote import BucketPath, ResultPath
 from ..viewing.neuroglancer import MOST_COLORS, PAGE, find_client, make_events, make_state, serve_client
 from ..viewing.server import Find, Served, Server
@@ -58,6 +58,12 @@ def format_napari_line(named: Sequence[Named]) -> str:
     return " ".join(("napari --plugin", PLUGIN, *(str(find_result(name)) for name in named)))
 
 
+def list_previews(named: Sequence[Named]) -> list[str]:
+    """The pictures of those volumes that have one, by path or URL."""
+    pictures = [find_result(name) / preview.NAME for name in named]
+    return [str(picture) for picture in pictures if picture.is_file()]
+
+
 def _check_volume(path: ResultPath) -> ResultPath:
     kind = detect_kind(path)
     if kind is not KIND:
@@ -92,29 +98,20 @@ def _read_range(file: ResultPath, start: int, length: int) -> bytes:
 def _read_metadata(path: ResultPath) -> dict[str, Any]:
     """The ``ome`` attribute of a volume, with its labels and tables of points and the colours of their classes."""
     with guard.translate_errors(path):
-        ome = guard.read_node(path / guard.NAME)["attributes"]["ome"]
-        labels = {name: _find_colors(path / "labels" / name / guard.NAME) for name in _list_names(path, "labels")}
-        found = {name: _find_class_colors(path, name) for name in _list_names(path, "tables")}
+        root = guard.read_node(path)
+        labels = {name: _find_colors(path / name) for name in stored.list_image_groups(path) if name}
+        found = {name: _find_class_colors(path, name) for name in tables.list_tables(path)}
         return {
-            **ome,
-            "labels": labels,
-            "tables": {name: colors for name, colors in found.items() if colors is not None},
+            **root["attributes"]["ome"],
+            "labels": {name.rpartition("/")[2]: colors for name, colors in labels.items()},
+            "tables": {name.rpartition("/")[2]: colors for name, colors in found.items() if colors is not None},
+            "zarr_format": root["zarr_format"],
         }
 
 
-def _list_names(path: ResultPath, group: str) -> list[str]:
-    """What a volume lists in a group, ``labels`` or ``tables``."""
-    listed = path / group / guard.NAME
-    if not listed.is_file():
-        return []
-    attributes = guard.read_node(listed)["attributes"]
-    names = attributes["ome"]["labels"] if group == "labels" else attributes["tables"]
-    return [guard.check_path(listed.name, name) for name in names]
-
-
-def _find_colors(metadata: ResultPath) -> dict[str, str]:
+def _find_colors(group: ResultPath) -> dict[str, str]:
     """Id -> colour of the classes of labels that are drawn; the background is not."""
-    stated = guard.read_node(metadata)["attributes"]["ome"].get("image-label", {}).get("colors", [])
+    stated = guard.read_node(group)["attributes"]["ome"].get("image-label", {}).get("colors", [])
     colors = ((int(one["label-value"]), [int(part) for part in one["rgba"]]) for one in stated[:MOST_COLORS])
     return {str(value): _format_color(rgba) for value, rgba in colors if value}
 
@@ -123,14 +120,14 @@ def _format_color(rgba: Sequence[int]) -> str:
     return "#" + "".join(f"{part & 255:02x}" for part in rgba[:3])
 
 
-def _find_class_colors(path: ResultPath, name: str) -> list[str] | None:
+def _find_class_colors(path: ResultPath, table: str) -> list[str] | None:
     """Colours of the classes of a table of points by their numbers, "" for none; None where it has no annotations."""
-    group = path / "tables" / name
-    if not (group / "annotations" / "info").is_file():
+    place = path / table / tables.ANNOTATIONS / "info"
+    if not place.is_file():
         return None  # a table of another program
-    with guard.open_regular_file(group / "annotations" / "info") as file:
+    with guard.open_regular_file(place) as file:
         info = parse_json(file.read(MOST_INFO + 1), MOST_INFO)
-    stated = guard.read_node(group / guard.NAME)["attributes"].get("points", {}).get("classes", [])
+    stated = tables.read_attributes(path, table).get("points", {}).get("classes", [])
     colors = {str(one["label-value"]): _format_color(one["rgba"]) for one in stated if "rgba" in one}
     kinds: list[Any] = next((one["enum_labels"] for one in info["properties"] if one["id"] == "class"), [])
     return [colors.get(str(kind).partition(" ")[0], "") for kind in kinds]

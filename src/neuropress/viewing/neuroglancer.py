@@ -75,21 +75,26 @@ def make_state(volumes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     Parameters
     ----------
     volumes
-        URL of each volume -> what its root's ``ome`` attribute says, with ``labels``, the name of each -> id -> its
-        colour (``#RRGGBB``), and ``tables``, the name of each table of points -> colours of its classes by their
-        numbers, empty for those that have none.
+        URL of each volume -> what NGFF's metadata of its root say, with the format of Zarr under ``zarr_format``,
+        ``labels``, the name of each -> id -> its colour (``#RRGGBB``), and ``tables``, the name of each table of
+        points -> colours of its classes by their numbers, empty for those that have none.
     """
     layers: list[dict[str, Any]] = []
     for url, ome in volumes.items():
         name = url.rstrip("/").rpartition("/")[2].removesuffix(".ome.zarr")
         layers += _list_image_layers(name, url, ome)
         for label, colors in ome.get("labels", {}).items():
-            made = {"type": "segmentation", "source": f"{url}labels/{label}/|zarr3:", "name": f"{name} {label}"}
+            source = _make_source(f"{url}labels/{label}/", ome)
+            made = {"type": "segmentation", "source": source, "name": f"{name} {label}"}
             layers.append(made | ({"segmentColors": dict(colors)} if colors else {}))
         for table, colors in ome.get("tables", {}).items():
             layers.append(_make_points_layer(f"{name} {table} (points)", f"{url}tables/{table}/annotations/", colors))
     dimensions = max(map(_scale_space, volumes.values()), key=len)
     return {"dimensions": dimensions, "layers": layers, "layout": "4panel-alt"}
+
+
+def _make_source(url: str, ome: Mapping[str, Any]) -> str:
+    return f"{url}|zarr{ome.get('zarr_format', 3)}:"
 
 
 def _scale_space(ome: Mapping[str, Any]) -> dict[str, tuple[float, str]]:
@@ -108,12 +113,12 @@ def _list_image_layers(name: str, url: str, ome: Mapping[str, Any]) -> list[dict
     """One layer for an image, or one for each of its channels, in its colour and window."""
     channels = ome.get("omero", {}).get("channels", [])
     if len(channels) < 2:
-        made = _make_image_layer(name, url, channels[0] if channels else {})
+        made = _make_image_layer(name, _make_source(url, ome), channels[0] if channels else {})
         return [{**made, "shader": GREY_SHADER}]
     layers = []
     for number, channel in enumerate(channels):
         label = str(channel.get("label", number))
-        made = _make_image_layer(f"{name} {label}", url, channel)
+        made = _make_image_layer(f"{name} {label}", _make_source(url, ome), channel)
         made["shaderControls"]["color"] = f"#{channel.get('color', 'FFFFFF')}"
         place = {"localDimensions": {"c'": [1, ""]}, "localPosition": [number]}
         drawn = {"shader": IMAGE_SHADER, "blend": "additive", "visible": channel.get("active", True)}
@@ -121,8 +126,8 @@ def _list_image_layers(name: str, url: str, ome: Mapping[str, Any]) -> list[dict
     return layers
 
 
-def _make_image_layer(name: str, url: str, channel: Mapping[str, Any]) -> dict[str, Any]:
-    layer: dict[str, Any] = {"type": "image", "source": f"{url}|zarr3:", "name": name, "shaderControls": {}}
+def _make_image_layer(name: str, source: str, channel: Mapping[str, Any]) -> dict[str, Any]:
+    layer: dict[str, Any] = {"type": "image", "source": source, "name": name, "shaderControls": {}}
     window = channel.get("window", {})
     shown: Sequence[Any] = (window.get("start"), window.get("end"))
     if None not in shown:

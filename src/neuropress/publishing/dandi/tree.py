@@ -113,7 +113,7 @@ def locate(asset: Asset) -> ResultPath:
     if isinstance(asset.content, Path):
         return asset.content
     source = asset.content
-    return BucketPath(source.root, source.key, KINDS[asset.kind].last_file)  # type: ignore[union-attr,arg-type]
+    return BucketPath(source.root, source.key, KINDS[asset.kind].last_files)  # type: ignore[union-attr,arg-type]
 
 
 def _place_session(asset: Asset, row: Place, tree: Tree) -> PlacedResult | None:

@@ -15,7 +15,7 @@ from ..chunked.folder import FolderFiles, check_path
 from ..chunked.grid import ChunkGrid, build_array
 from ..images.calibration import ImageMetadata, divide, format_decimal, get_seconds_per_unit, get_um_per_unit
 from ..images.pixels import apply_declared_axes
-from . import FORMAT
+from . import FORMAT, LABELS_APART
 from .chunks import ZarrChunks
 from .layout import ArrayLayout, UnsupportedArray, parse_zarr2, parse_zarr3
 
@@ -166,7 +166,7 @@ def _build_image(hierarchy: _Hierarchy, one: _Stored, options: Mapping[str, Any]
         meta.facts["z"] = str(math.prod(images))
     labels = hierarchy.load_attributes(f"{one.group}labels/")
     if labels.get("ome", labels).get("labels"):
-        meta.warnings.append("its labels are not read: they are images of their own, below labels/")
+        meta.warnings.append(LABELS_APART)
     chunks = ZarrChunks(hierarchy.files, hierarchy.sizes, key, layout)
     grid = ChunkGrid(layout.chunk, layout.stored.newbyteorder("="), chunks.load, layout.fill)
     array = build_array(grid, layout.shape, layout.chunk, axes)

@@ -34,7 +34,7 @@ from .units import (
 def is_finished(request: Request) -> bool:
     """Whether the volume lies there with the metadata that it would get; see `neuropress.results.PartsModule`."""
     volume, path = Volume.of_plan(request.plan), request.path
-    if not (path / guard.NAME).is_file() or not is_reusable(request, volume, path):
+    if not (path / volume.layout.version.root_file).is_file() or not is_reusable(request, volume, path):
         return False
     receipt = reuse_receipt(request.plan, volume, request.seal, path)
     made = tables.find_made(request.plan, request.seal, path)

@@ -30,7 +30,9 @@ from ...storage.remote import BucketPath, ResultPath
 from .. import durable
 from . import guard, tables
 from .layout import Box, Layout, Level, list_tiles
+from .preview import NAME as PREVIEW
 from .shards import Shard, rename_shards, upload_shards
+from .versions import ROOT_FILES
 
 PREFIX = "units-"
 JOURNAL = ".jsonl"
@@ -109,32 +111,33 @@ class Staging:
         """
         assert self._bucket is not None
         strays = self._bucket.list_files().keys() - set(keep)
-        if guard.NAME in strays:
-            self._bucket.delete_files([guard.NAME])
-        self._bucket.delete_files(sorted(strays - {guard.NAME}))
+        roots = strays & set(ROOT_FILES)
+        if roots:
+            self._bucket.delete_files(sorted(roots))
+        self._bucket.delete_files(sorted(strays - roots))
 
     def is_begun(self) -> bool:
         """Whether the folder is there, of this plan, with the metadata of all levels."""
         if any(place.is_symlink() or not place.is_dir() for place in (self.folder, self._own)):
             return False
-        return all(_is_file(self.folder / level.name / guard.NAME) for level in self._layout.levels)
+        return all(_is_file(self.folder / level.file) for level in self._layout.levels)
 
     def write_level(self, number: int, text: str) -> None:
         """Write the metadata of a level."""
-        level = self._layout.levels[number].name
-        name = f"{level}/{guard.NAME}"
-        if self._bucket:
-            (self._bucket / name).write_bytes(text.encode("ascii"))
-            return
-        (self.folder / level).mkdir(parents=True, exist_ok=True)
-        self.write_text(name, text)
+        level = self._layout.levels[number]
+        if not self._bucket:
+            (self.folder / level.name).mkdir(parents=True, exist_ok=True)
+        self.write_text(level.file, text)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file of the volume, as others may do at the same time. Raises `FileNotFoundError`."""
         self.write_bytes(name, text.encode("ascii"))
 
     def write_bytes(self, name: str, data: bytes) -> None:
-        """The same of bytes, in folders that are made where they are missing."""
+        """The same of bytes, in a bucket, too; folders are made where they are missing."""
+        if self._bucket:
+            (self._bucket / name).write_bytes(data)
+            return
         temporary = self.make_temporary()
         temporary.write_bytes(data)
         durable.make_folders(self.folder, name)
@@ -252,7 +255,7 @@ class Staging:
                     gone = format_unit_name((index, corner))
                     raise OSError(f"{self.finished}: shards of unit {gone} are gone or were replaced; convert again")
         if self._bucket:
-            self._delete_objects(keep=set(_list_own_files(self._layout)) - {guard.NAME})
+            self._delete_objects(keep=set(_list_own_files(self._layout)) - {self._layout.version.root_file})
         return done
 
     def close(self) -> None:
@@ -289,9 +292,10 @@ def is_whole(folder: ResultPath, layout: Layout) -> bool:
 
 def _list_own_files(layout: Layout) -> Iterator[str]:
     """Every file that a volume consists of, and the temporary ones beside its metadata, by its path in the folder."""
-    nodes = {f"{place}/" for level in layout.levels for place in (level.name, *PurePosixPath(level.name).parents)}
-    for place in ("", *sorted(nodes - {"./"})):
-        yield from (f"{place}zarr.json", f"{place}zarr.json{TEMPORARY}")
+    groups = {f"{place}/" for level in layout.levels for place in PurePosixPath(level.name).parents}
+    names = [f"{place}{name}" for place in ("", *sorted(groups - {"./"})) for name in layout.version.group_files]
+    for name in (*names, PREVIEW, *(level.file for level in layout.levels)):
+        yield from (name, f"{name}{TEMPORARY}")
     for level in layout.levels:
         yield from _list_shards(level, tuple(slice(0, n) for n in level.shape))
 
@@ -299,7 +303,7 @@ def _list_own_files(layout: Layout) -> Iterator[str]:
 def _list_shards(level: Level, box: Box) -> Iterator[str]:
     """Shards of a level that hold a box."""
     for tile in list_tiles(box, level.shard):
-        yield "/".join((level.name, "c", *(str(s.start // n) for s, n in zip(tile, level.shard, strict=True))))
+        yield level.name_shard([s.start // n for s, n in zip(tile, level.shard, strict=True)])
 
 
 def collect_level_digests(layout: Layout, done: Mapping[UnitKey, Digests], number: int) -> list[bytes]:

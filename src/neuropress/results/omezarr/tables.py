@@ -298,18 +298,17 @@ def _make_receipt(spec: ArraySpec, cells: Sequence[str]) -> ArrayReceipt:
 
 
 def make_group_texts(nodes: Sequence[Node]) -> dict[str, str]:
-    """``zarr.json`` of each table and of the group that lists them, by path; none where there is no table."""
-    texts = {}
+    """Metadata of each table and of the group that lists them, by their files; none where there is no table."""
     listed = get_tables(nodes)
-    for node in listed:
-        texts[f"{node.path.strip('/')}/{guard.NAME}"] = _dump_group(make_attributes(node))
+    groups: dict[str, Mapping[str, Any]] = {node.path.strip("/"): make_attributes(node) for node in listed}
     if listed:
-        texts[f"{TABLES}/{guard.NAME}"] = _dump_group({"tables": [n.path.rpartition("/")[2] for n in listed]})
-    return texts
-
-
-def _dump_group(attributes: Mapping[str, Any]) -> str:
-    return json.dumps({"zarr_format": 3, "node_type": "group", "attributes": attributes}, indent=1) + "\n"
+        groups[TABLES] = {"tables": [node.path.rpartition("/")[2] for node in listed]}
+    version = metadata.find_version(nodes[0].fields)
+    return {
+        f"{group}/{name}": json.dumps(data, indent=1) + "\n"
+        for group, attributes in groups.items()
+        for name, data in zip(version.group_files, version.make_group(attributes), strict=True)
+    }
 
 
 def digest_groups(nodes: Sequence[Node]) -> dict[str, str]:
@@ -332,10 +331,10 @@ def is_of_table(name: str) -> bool:
 
 def list_tables(path: ResultPath) -> list[str]:
     """The groups of the tables of a volume (``tables/cells``), as they are listed. Raises `Problem`."""
-    if not (path / TABLES / guard.NAME).is_file():
+    if not any((path / TABLES / name).is_file() for name in (guard.NAME, guard.OLD_GROUP)):
         return []
     with guard.translate_errors(path):
-        names = guard.read_node(path / TABLES / guard.NAME)["attributes"]["tables"]
+        names = read_attributes(path, TABLES)["tables"]
         if not isinstance(names, list) or len(names) > MOST_TABLES or len(set(names)) < len(names):
             raise ValueError(f"{TABLES}/{guard.NAME} lists no tables, or too many, or some twice")
         return [f"{TABLES}/{guard.check_path(TABLES, name)}" for name in names]
@@ -344,7 +343,8 @@ def list_tables(path: ResultPath) -> list[str]:
 def read_attributes(path: ResultPath, group: str) -> Mapping[str, Any]:
     """The attributes of a table's group. Raises `Problem` (``result.unreadable``)."""
     with guard.translate_errors(path, f"/{group}"):
-        attributes = guard.read_node(path / group / guard.NAME)["attributes"]
+        node = guard.read_node(path / group)
+        attributes = node["attributes"] if node["zarr_format"] == 3 else node["attributes"]["ome"]
         if not isinstance(attributes, dict):
             raise ValueError(f"{group}/{guard.NAME} has attributes that are no object")
         return attributes
@@ -405,10 +405,9 @@ class StoredColumn:
 def list_stored_files(path: ResultPath) -> list[str]:
     """Every file that the tables of a volume should have, by its path in it. Raises `Problem`."""
     groups = list_tables(path)
-    files = [
-        f"{group}/{name}" for group in groups for name in (*StoredTable(path, group).about.list_files(), guard.NAME)
-    ]
-    return [*files, *([f"{TABLES}/{guard.NAME}"] if groups else [])]
+    own = guard.list_group_files(path)
+    files = [f"{group}/{name}" for group in groups for name in (*StoredTable(path, group).about.list_files(), *own)]
+    return [*files, *(f"{TABLES}/{name}" for name in own if groups)]
 
 
 def digest_files(path: ResultPath) -> dict[str, str]:

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from ...model.finding import Finding, Problem, finding
+from ...model.packing import Packing
 from ...model.plan import ArraySpec, Node, Plan, digest
-from ...model.profile import ZSTD_LEVEL
 from ...model.progress import Progress, no_progress
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
@@ -33,6 +33,7 @@ from ..sections import parse_provenance
 from . import guard, metadata, stored, tables
 from .blocks import Block, Read
 from .layout import Box, Layout, Pass, add_labels, arrange_layout, count_voxels
+from .preview import NAME as PREVIEW
 from .shards import make_blosc
 from .staging import Staging, UnitKey, clear_closed, format_unit_name, is_whole, parse_unit_name
 
@@ -67,12 +68,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The image's level 0 and those of its labels with what follows from them: the geometry of everything."""
+    """The image's level 0 and those of its labels with what follows from them: the geometry of everything.
+
+    Its `colours`, of channels, change the preview alone; whoever runs units does not know them.
+    """
 
     sources: tuple[Source, ...]
     stated: tuple[float, ...]
-    zstd_level: int
+    packing: Packing
     layout: Layout
+    colours: tuple[str, ...] = ()
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Volume:
@@ -83,34 +88,36 @@ class Volume:
             names = tuple(axis["name"] for axis in image["axes"])
             sources.append(Source(node.path.strip("/"), node.arrays[LEVEL0], names))
         own = metadata.get_own_fields(plan.nodes[0].fields)
-        return cls._arrange(sources, own.get("stated_spacing", ()), own.get(metadata.ZSTD_LEVEL, ZSTD_LEVEL))
+        made = cls._arrange(sources, own.get("stated_spacing", ()), Packing.parse(own))
+        return replace(made, colours=metadata.list_colours(metadata.get_ome_fields(plan.nodes[0].fields)))
 
     @classmethod
     def of_work(cls, work: Work) -> Volume:
         """The volume whose units are to be run. Raises `OSError`: here it would be laid out in another way."""
         task = work.task
         sources = [from_json(Source, source) for source in task["sources"]]
-        volume = cls._arrange(sources, task["stated"], task["level"])
+        volume = cls._arrange(sources, task["stated"], Packing.parse(task["packing"]))
         if volume.digest(task["stamps"]) != work.plan:
             raise OSError(f"{work.staging} was begun by another version of neuropress; its workers must have the same")
         return volume
 
     @classmethod
-    def _arrange(cls, sources: Sequence[Source], stated: Sequence[float], level: int) -> Volume:
+    def _arrange(cls, sources: Sequence[Source], stated: Sequence[float], packing: Packing) -> Volume:
         layouts: list[Layout] = []
         for source in sources:
             space = sum(name in "zyx" for name in source.names)
-            of_image = (stated, None) if not layouts else ((), layouts[0])
-            layouts.append(arrange_layout(source.spec.shape, source.spec.itemsize, space, *of_image))
+            spacing, image = (stated, None) if not layouts else ((), layouts[0])
+            shape, itemsize = source.spec.shape, source.spec.itemsize
+            layouts.append(arrange_layout(shape, itemsize, space, spacing, image, packing))
         labels = {source.group: layout for source, layout in zip(sources[1:], layouts[1:], strict=True)}
-        return cls(tuple(sources), tuple(stated), level, add_labels(layouts[0], labels))
+        return cls(tuple(sources), tuple(stated), packing, add_labels(layouts[0], labels))
 
     def make_work(self, kind: str, staging: Path, stamps: str, bucket: BucketPath | None = None) -> Work:
         """What `of_work` makes it from again."""
         task = {
             "sources": to_json(self.sources),
             "stated": list(self.stated),
-            "level": self.zstd_level,
+            "packing": self.packing.list_stated(),
             "stamps": stamps,
         }
         if bucket is not None:  # no part of the digest: which units lie there, their stamps tell
@@ -123,12 +130,13 @@ class Volume:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The ``zarr.json`` of each level."""
+        """The metadata of each level."""
         texts = []
         for source, numbers in zip(self.sources, self.layout.list_pyramids(), strict=True):
             for number in numbers:
                 level = self.layout.levels[number]
-                texts.append(metadata.make_array_json(level, source.spec.type, source.names, self.zstd_level))
+                dtype, names = source.spec.type, source.names
+                texts.append(metadata.make_array_text(level, dtype, names, self.packing.zstd_level))
         return tuple(texts)
 
     @property
@@ -210,7 +218,8 @@ def estimate(plan: Plan) -> Estimate:
     shards = sum(prod(-(-n // m) for n, m in zip(level.shape, level.shard, strict=True)) for level in layout.levels)
     slabs = [_count_slab_bytes(volume, stage) for stage in layout.passes if stage.reads_raw]
     groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
-    files = shards + len(layout.levels) + len(groups) + len(tables.list_files(plan.nodes))
+    own = len(groups) * len(layout.version.group_files) + 1  # the preview
+    files = shards + len(layout.levels) + own + len(tables.list_files(plan.nodes))
     cells = sum(prod(spec.shape) for node in tables.get_tables(plan.nodes) for spec in node.arrays.values())
     return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(slabs) * 4 // 3 + cells * CELL_BYTES)
 
@@ -223,10 +232,8 @@ def _count_slab_bytes(volume: Volume, stage: Pass) -> int:
 
 
 def make_group_texts(plan: Plan, volume: Volume, receipt: Receipt) -> dict[str, str]:
-    """The ``zarr.json`` of every group by its path in the volume, that of the root last."""
-    images = tables.get_images(plan.nodes)
-    texts = metadata.make_group_texts(images, volume.layout, Provenance.of(plan, receipt))
-    return {f"{group}/{guard.NAME}" if group else guard.NAME: text for group, text in texts.items()}
+    """The metadata of every group by their files' paths in the volume, those with the root's attributes last."""
+    return metadata.make_group_texts(tables.get_images(plan.nodes), volume.layout, Provenance.of(plan, receipt))
 
 
 def prepare(request: Request) -> Work | None:
@@ -277,20 +284,22 @@ def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) 
     It has no tables: these are written again (`neuropress.results.omezarr.tables.find_made`).
     """
     try:
-        old = parse_provenance(stored.read_attributes(previous), previous).receipt
-        texts = tuple(_read_text(previous / f"{level.name}/{guard.NAME}") for level in volume.layout.levels)
+        attributes = stored.read_attributes(previous)
+        old = parse_provenance(attributes, previous).receipt
+        colours = metadata.list_colours(attributes["ome"])
+        texts = tuple(_read_text(previous / level.file) for level in volume.layout.levels)
     except guard.UNREACHABLE:
         raise
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
     derived = {name: text for name, text in old.derived.items() if not tables.is_of_table(name)}
-    levels = {name: text for name, text in derived.items() if not name.endswith(METADATA)}
-    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(levels)
+    kept = {name: text for name, text in derived.items() if not name.endswith(METADATA)}
+    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(kept) - (f"/{PREVIEW}" in kept)
     arrays = {name: one for name, one in old.arrays.items() if not tables.is_of_table(name)}
     same_arrays = {name: one.spec for name, one in arrays.items()} == {s.path: s.spec for s in volume.sources}
-    if not same_arrays or not same_levels or not _are_same_inputs(plan, old, seal):
+    if colours != volume.colours or not same_arrays or not same_levels or not _are_same_inputs(plan, old, seal):
         return None
-    derived = {**levels, **digest_metadata(plan.nodes, volume)}
+    derived = {**kept, **digest_metadata(plan.nodes, volume)}
     inputs = dict(seal.inputs)
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
 
@@ -365,7 +374,7 @@ def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> N
     try:
         for index, first, last in _list_rectangles([parse_unit_name(name) for name in units]):
             stage = volume.layout.passes[index]
-            codec = make_blosc(volume.find_source(stage.first).spec.type, volume.zstd_level)
+            codec = make_blosc(volume.find_source(stage.first).spec.type, volume.packing.zstd_level)
             read, report = _open_input(volume, stage, staging, raw), progress
             if not stage.reads_raw:  # what was counted already
                 report = no_progress

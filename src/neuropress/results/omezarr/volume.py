@@ -1,4 +1,4 @@
-"""OME-Zarr volumes: NGFF 0.5 on sharded Zarr v3, in one pass, bounded memory, resumable.
+"""OME-Zarr volumes: NGFF 0.5 on sharded Zarr v3 or 0.4 on Zarr v2, in one pass, bounded memory, resumable.
 
 Work goes on under ``<name>.partial``, with journals of finished units, and is renamed
 when it is whole; a run that was killed continues with the units that are missing. The
@@ -14,8 +14,9 @@ where everything lies: `layout`; the units of work: `units`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -30,7 +31,7 @@ from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
 from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored, tables
+from . import guard, metadata, preview, stored, tables
 from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
@@ -44,6 +45,10 @@ from .units import (
     open_staging,
     reuse_receipt,
 )
+from .versions import VERSIONS
+
+PREVIEW_BYTES = 64 << 20
+"""More than any preview has."""
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -104,6 +109,7 @@ def _finish_in_bucket(
 
 
 def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
+    """The receipt of a volume whose units are done; draws its preview."""
     plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.check_finished()
     digests = [root_digest(collect_level_digests(layout, done, number)) for number in range(len(layout.levels))]
     derived = {f"/{level.name}": text for level, text in zip(layout.levels, digests, strict=True)}
@@ -111,9 +117,18 @@ def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt
     for source, numbers in zip(volume.sources, layout.list_pyramids(), strict=True):
         first = layout.levels[numbers[0]]
         arrays[source.path] = ArrayReceipt(source.spec, first.tile, derived.pop(source.path))
+    picture = _draw_preview(staging.finished, volume)
+    staging.write_bytes(preview.NAME, picture)
+    derived[f"/{preview.NAME}"] = sha256(picture).hexdigest()
     derived |= digest_metadata(plan.nodes, volume)
     inputs = dict(seal.inputs)
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
+
+
+def _draw_preview(place: ResultPath, volume: Volume) -> bytes:
+    pyramids = [[volume.layout.levels[n] for n in numbers] for numbers in volume.layout.list_pyramids()]
+    names = volume.sources[0].names
+    return preview.draw_preview(place, pyramids[0], pyramids[1:], names, volume.stated, volume.colours)
 
 
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:
@@ -135,11 +150,15 @@ def read_provenance(path: ResultPath) -> Provenance:
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
-    """The same of a released volume, whose ``zarr.json`` alone is fetched."""
-    with TemporaryDirectory() as folder, open_file(guard.NAME) as metadata_file:
+    """The same of a released volume, of which the root's metadata alone are fetched."""
+    with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.mkdir()
-        (copy / guard.NAME).write_bytes(metadata_file.read())
+        for version in VERSIONS.values():
+            with suppress(FileNotFoundError):  # it is of another version
+                for name in version.group_files:
+                    with open_file(name) as metadata_file:
+                        (copy / name).write_bytes(metadata_file.read())
         return read_provenance(copy)
 
 
@@ -207,6 +226,9 @@ def digest_derived(path: ResultPath) -> Mapping[str, str]:
             level = stored.StoredLevel(path, name)
             level.check_metadata()
             digests[f"/{name}"] = level.digest()
+    if (path / preview.NAME).is_file():
+        with guard.translate_errors(path), guard.open_regular_file(path / preview.NAME) as file:
+            digests[f"/{preview.NAME}"] = sha256(file.read(PREVIEW_BYTES)).hexdigest()
     groups = stored.list_image_groups(path)
     for group in (*groups, metadata.LABELS) if len(groups) > 1 else groups:
         attributes = stored.read_attributes(path, group)
