@@ -289,7 +289,7 @@ def _convert(
             with RawArrays(config.sources()) as raw:  # opened for planning, read by the writer
                 planned = build_plan(usable, config, raw)
                 if planned.plan is not None:
-                    if too_large := check_memory(planned.plan, options.memory):
+                    if too_large := check_memory(planned, options.memory):
                         return Outcome(path, "withheld", too_large.message, (*planned.findings, too_large))
                     try:
                         left = _write_result(config, usable, planned.plan, watch, raw, progress, executor, options)
@@ -304,7 +304,7 @@ def _convert(
         findings = (*planned.findings, *(_report_left_out(wanted) if wanted.blocked else ()))
     finally:
         cache.save()
-    estimate = estimate_plan(planned.plan)
+    estimate = estimate_plan(planned)
     if options.part:
         estimate = replace(estimate, nbytes=estimate.nbytes // options.part.count)
     seconds = round(perf_counter() - begun, 1)

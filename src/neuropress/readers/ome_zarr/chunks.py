@@ -16,7 +16,7 @@ from ..images.pixels import OpenFiles
 from .codecs import CRC_BYTES, BadChunk, decode_chunk
 from .layout import INDEX_ENTRY, ArrayLayout, Shard
 
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 32 * 2**20
 _MISSING = 2**64 - 1
 
 

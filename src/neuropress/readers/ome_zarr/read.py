@@ -15,7 +15,7 @@ from ...model.source import Source, check_key
 from ..images.calibration import ImageMetadata, divide, format_decimal, get_seconds_per_unit, get_um_per_unit
 from ..images.pixels import OpenFiles, apply_declared_axes
 from . import FORMAT
-from .chunks import ChunkedPixels
+from .chunks import CACHE_BYTES, ChunkedPixels
 from .layout import ArrayLayout, UnsupportedArray, parse_zarr2, parse_zarr3
 
 METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
@@ -201,7 +201,7 @@ def _build_image(hierarchy: _Hierarchy, one: _Stored, options: Mapping[str, Any]
     native = layout.stored.newbyteorder("=")
     pixels = ChunkedPixels(hierarchy.files, hierarchy.sizes, key, layout)
     block = tuple(min(n, whole) for n, whole in zip(layout.chunk, layout.shape, strict=True))
-    array = LazyArray("pixels", layout.shape, native, axes, pixels.read, block)
+    array = LazyArray("pixels", layout.shape, native, axes, pixels.read, block, is_shared=True, kept=CACHE_BYTES)
     header = {"array": one.array or "/", "multiscales": dict(one.image), "omero": dict(one.omero)}
     name = str(one.image.get("name", "")) if one.image else ""
     return Image(

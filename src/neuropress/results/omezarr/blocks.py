@@ -69,6 +69,11 @@ class Block:
         height, width = (s.stop - s.start for s in box[-2:])
         return list_tiles(box, (*outer, height if whole else rows, width))
 
+    def list_bands(self, slab: Box) -> Iterator[Box]:
+        """A whole slab in parts of a tile's rows, in the order in which they are to be fed."""
+        *outer, rows, _ = self.layout.levels[self.stage.first].tile
+        return list_tiles(slab, (*outer, rows, slab[-1].stop - slab[-1].start))
+
     def feed_slab(self, data: np.ndarray, slab: Box) -> int:
         """Take the next slab. Returns its bytes; the caller should keep no reference to it."""
         return self._feed_level(self.stage.first, data, slab)
