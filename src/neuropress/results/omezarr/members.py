@@ -7,7 +7,7 @@ from math import prod
 
 from ...model.finding import Finding, finding
 from ...storage.remote import ResultPath
-from . import guard, stored
+from . import guard, nodes
 from .metadata import LABELS
 
 SHOWN = 5
@@ -23,12 +23,14 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
     Problem
         ``result.unsafe`` or ``result.unreadable``.
     """
+    from .stored import StoredLevel  # imports zarr-python
+
     strays = set(guard.check_store(path)) - {guard.NAME}
-    groups = stored.list_image_groups(path)
+    groups = nodes.list_image_groups(path)
     if len(groups) > 1:
         strays -= {f"{group}/{guard.NAME}" for group in (LABELS, *groups)}
-    for name in stored.read_level_names(path):
-        level = stored.StoredLevel(path, name)
+    for name in nodes.read_level_names(path):
+        level = StoredLevel(path, name)
         held = {file for file in strays if level.has_file(file)}
         strays -= held
         shards = len(held - {f"{name}/{guard.NAME}"})

@@ -29,7 +29,7 @@ from ...storage.parallel import count_cores
 from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored
+from . import guard, metadata, nodes
 from .blocks import Block, Read
 from .feeding import choose_way, estimate_memory, feed_bands, feed_spooled, list_windows
 from .layout import Layout, Pass, add_labels, arrange_layout, count_voxels
@@ -260,7 +260,7 @@ def is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
 def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) -> Receipt | None:
     """A receipt for the arrays of an older result that is whole, if they are what this plan would write."""
     try:
-        old = parse_provenance(stored.read_attributes(previous), previous).receipt
+        old = parse_provenance(nodes.read_attributes(previous), previous).receipt
         texts = tuple(_read_text(previous / f"{level.name}/{guard.NAME}") for level in volume.layout.levels)
     except guard.UNREACHABLE:
         raise
@@ -379,7 +379,9 @@ def _run_rectangle(
 def _open_input(volume: Volume, stage: Pass, staging: Staging, raw: RawArrays) -> Read:
     """What gives the voxels of a pass: the raw file, or the last level of the pass before."""
     if not stage.reads_raw:
-        return stored.StoredLevel(staging.finished, volume.layout.levels[stage.first].name).__getitem__
+        from .stored import StoredLevel  # imports zarr-python, which a volume of one pass does not need
+
+        return StoredLevel(staging.finished, volume.layout.levels[stage.first].name).__getitem__
     spec = volume.find_source(stage.first).spec
     return lambda box: raw.read(spec, box)
 
