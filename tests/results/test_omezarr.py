@@ -38,10 +38,14 @@ DTYPES = ("u1", "i1", "<u2", "<i2", "<u4", "<i4", "<f4")
 class Raw:
     """Stands for `RawArrays`: gives blocks of an array, and may break down."""
 
-    def __init__(self, data: np.ndarray, fail_at: int = -1, error: Exception | None = None, rows: int = 0) -> None:
-        self.data, self.reads, self.fail_at, self.error, self.rows = data, 0, fail_at, error, rows
+    def __init__(
+        self, data: np.ndarray, fail_at: int = -1, error: Exception | None = None, rows: int = 0, block: Any = None
+    ) -> None:
+        self.data, self.reads, self.fail_at, self.error, self.rows, self.block = data, 0, fail_at, error, rows, block
 
     def get_access(self, spec: ArraySpec) -> Access:
+        if self.block:
+            return Access(self.block, is_shared=True)
         rows = self.rows or spec.shape[-2]
         return Access((*(1,) * (len(spec.shape) - 2), min(rows, spec.shape[-2]), spec.shape[-1]))
 
