@@ -44,10 +44,8 @@ class Raw:
         self.data, self.reads, self.fail_at, self.error, self.rows, self.block = data, 0, fail_at, error, rows, block
 
     def get_access(self, spec: ArraySpec) -> Access:
-        if self.block:
-            return Access(self.block, is_shared=True)
-        rows = self.rows or spec.shape[-2]
-        return Access((*(1,) * (len(spec.shape) - 2), min(rows, spec.shape[-2]), spec.shape[-1]))
+        page = (*(1,) * (len(spec.shape) - 2), self.rows or spec.shape[-2], spec.shape[-1])
+        return Access(self.block or page, is_shared=bool(self.block))
 
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         self.reads += 1
