@@ -26,6 +26,7 @@ from neuropress.execution import processes
 from neuropress.execution.digests import AHEAD, InputDigests
 from neuropress.execution.executor import LocalExecutor, write_result
 from neuropress.execution.processes import ProcessExecutor, WorkerDied, run_batch
+from neuropress.model.content import Access
 from neuropress.model.finding import Problem, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node, Plan, Target
 from neuropress.model.receipt import InputDigest
@@ -47,8 +48,8 @@ class Raw:
     def __init__(self, data: np.ndarray = DATA, before: Callable[[], object] = lambda: None) -> None:
         self.data, self.before = data, before
 
-    def count_rows(self, spec: ArraySpec) -> int:
-        return self.rows
+    def get_access(self, spec: ArraySpec) -> Access:
+        return Access((1, self.rows or spec.shape[-2], spec.shape[-1]))
 
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         self.before()

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ome_zarr_models.v05 import Image
 
 from neuropress.execution.executor import LocalExecutor, write_result
+from neuropress.model.content import Access
 from neuropress.model.finding import Problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node, Plan, SourceRow, Target
 from neuropress.model.receipt import InputDigest, block_digest, blocks, root_digest
@@ -37,11 +38,14 @@ DTYPES = ("u1", "i1", "<u2", "<i2", "<u4", "<i4", "<f4")
 class Raw:
     """Stands for `RawArrays`: gives blocks of an array, and may break down."""
 
-    def __init__(self, data: np.ndarray, fail_at: int = -1, error: Exception | None = None, rows: int = 0) -> None:
-        self.data, self.reads, self.fail_at, self.error, self.rows = data, 0, fail_at, error, rows
+    def __init__(
+        self, data: np.ndarray, fail_at: int = -1, error: Exception | None = None, rows: int = 0, block: Any = None
+    ) -> None:
+        self.data, self.reads, self.fail_at, self.error, self.rows, self.block = data, 0, fail_at, error, rows, block
 
-    def count_rows(self, spec: ArraySpec) -> int:
-        return self.rows
+    def get_access(self, spec: ArraySpec) -> Access:
+        page = (*(1,) * (len(spec.shape) - 2), self.rows or spec.shape[-2], spec.shape[-1])
+        return Access(self.block or page, is_shared=bool(self.block))
 
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         self.reads += 1

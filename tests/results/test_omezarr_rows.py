@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,18 +14,72 @@ from test_omezarr import SEAL, Raw, assert_pyramid, make_values, read_tree, shri
 
 from neuropress.config import load_config
 from neuropress.execution.executor import LocalExecutor, write_result
+from neuropress.model.content import Access
 from neuropress.model.finding import Problem
-from neuropress.model.plan import ArraySpec, Field
+from neuropress.model.plan import ArraySpec, Field, IndexMap
 from neuropress.results import Request
+from neuropress.results.omezarr import units
+
+FEEDING = "neuropress.results.omezarr.feeding"
+BLOCKS = [(1, 1, 35), (1, 37, 35), (1, 5, 35), (7, 9, 11), (4, 8, 8), (9, 1, 1)]
 
 
-def test_two_writes_give_the_same_bytes_however_the_file_is_read(tmp_path: Path) -> None:
-    data = make_values((40, 90, 70), "<i2")
-    for name, rows in (("pages", 0), ("rows", 1)):
-        (tmp_path / name).mkdir()
-        with shrink_layout():
-            write(data, "zyx", tmp_path / name / "v.ome.zarr", raw=Raw(data, rows=rows))
-    assert read_tree(tmp_path / "pages") == read_tree(tmp_path / "rows")
+@pytest.mark.parametrize("room", [1, 1 << 24])
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_two_writes_give_the_same_bytes_however_the_file_is_read(
+    tmp_path: Path, block: tuple[int, ...], room: int
+) -> None:
+    data = make_values((9, 37, 35), "<i2")
+    sizes = {"BAND_BYTES": room, "SPOOLED_BYTES": room}
+    with shrink_layout():
+        write(data, "zyx", tmp_path / "v.ome.zarr", raw=Raw(data, rows=1))
+        with mock.patch.multiple(FEEDING, **sizes), mock.patch("neuropress.readers.bands.STEP_BYTES", room):
+            write(data, "zyx", tmp_path / "w.ome.zarr", raw=Raw(data, block=block))
+    assert read_tree(tmp_path / "v.ome.zarr") == read_tree(tmp_path / "w.ome.zarr")
+
+
+def test_pages_that_are_read_as_a_whole_are_read_once(tmp_path: Path) -> None:
+    data = make_values((9, 37, 35), "<i2")
+    seen, largest = np.zeros(data.shape, int), 0
+
+    class Counting(Raw):
+        def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
+            nonlocal largest
+            seen[selection] += 1
+            largest = max(largest, seen[selection].size)
+            return super().read(spec, selection)
+
+    # Groups are whole pages: all 37 rows of 35 voxels at a time, though a unit has 16.
+    with shrink_layout(slab=1 << 20), mock.patch("neuropress.readers.bands.STEP_BYTES", 1):
+        write(data, "zyx", tmp_path / "v.ome.zarr", raw=Counting(data))
+    assert (seen == 1).all()
+    assert largest == 37 * 35
+    assert_pyramid(tmp_path / "v.ome.zarr", data)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "block", "least", "most"),
+    [
+        ((4000, 2048, 2048), "u1", (1, 1, 2048), 110, 220),  # plain slices, however many
+        ((40_000, 2048, 2048), "u1", (1, 1, 2048), 110, 220),
+        ((500, 2048, 2048), "<u2", (1, 1, 2048), 110, 220),
+        ((500, 2048, 2048), "u1", (1, 2048, 2048), 150, 220),  # PNG
+        ((500, 2048, 2048), "u1", (64, 64, 64), 110, 220),  # chunks of HDF5, of Zarr
+        ((500, 32_768, 32_768), "u1", (1, 1, 32_768), 110, 300),
+        ((500, 32_768, 32_768), "u1", (1, 32_768, 32_768), 2 * 1073, 4000),  # as one PNG each
+        ((500, 4096, 4096), "<u2", (500, 1024, 1024), 2 * 1048, 4000),  # chunks that are as deep as the volume
+    ],
+)
+def test_the_memory_that_a_plan_states_follows_what_is_read_at_once(
+    shape: tuple[int, ...], dtype: str, block: tuple[int, ...], least: int, most: int
+) -> None:
+    small = volume_plan(np.zeros((1, 1, 1), dtype), "zyx")
+    (node,) = small.nodes
+    spec = replace(node.arrays["0"], shape=shape, index=IndexMap.whole(shape))
+    plan = replace(small, nodes=(replace(node, arrays={"0": spec}),))
+    memory = units.estimate(plan, {"/0": Access(block)}).memory / 1e6
+    assert least <= memory <= most
+    assert memory < units.estimate(plan, {"/0": Access(block, kept=10**9)}).memory / 1e6 - 999
 
 
 def test_rows_are_read_as_they_are_needed_and_each_once(tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit status."""
+    # numpy's linear algebra, which nothing here needs, would start a thread for each core, and memory for it.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     args = parser().parse_args(arguments)
     from ..model.finding import MappingError, Problem, Unusable
     from ..model.report import FINDINGS, MACHINE, USAGE

@@ -33,10 +33,12 @@ class LazyArray:
     read
         ``read(selection)`` gives the block of one slice an axis (step 1), as stored.
     block
-        The extent an axis that the file gives cheaply at once (a page, a whole sweep).
-    rows
-        Rows along y that are read together, however few are asked for (1 of plain pixels, a strip's of packed ones);
-        0 where a page is only read as a whole.
+        The extent an axis that is read at once, however little of it is asked for: one row of plain pixels, a strip,
+        tile or chunk of packed ones, a page that a codec gives as a whole; a whole sweep.
+    is_shared
+        Whether several blocks may be read at the same time, which pays where unpacking takes time.
+    kept
+        Bytes that the reader may keep of what it unpacked, so that it need not do it again.
     """
 
     name: str
@@ -45,7 +47,17 @@ class LazyArray:
     axes: tuple[str, ...]
     read: Callable[[Selection], np.ndarray]
     block: tuple[int, ...]
-    rows: int = 0
+    is_shared: bool = False
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a reader says of reading an array, its axes in the result's order; see `LazyArray`."""
+
+    block: tuple[int, ...]
+    is_shared: bool = False
+    kept: int = 0
 
 
 @dataclass(frozen=True, slots=True)

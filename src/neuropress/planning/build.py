@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,7 @@ from neuropress.converters import session as session_converter
 from ..checks.headers import compare_cells, is_replaced_by_header
 from ..config import Config
 from ..mapping.rules import MappingRules, Scope, apply_mapping
-from ..model.content import Content, describe_contents
+from ..model.content import Access, Content, describe_contents
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.plan import KeptFile, Node, Plan
 from ..model.privacy import hide_for, hide_names
@@ -33,6 +33,7 @@ from ..model.record import CellRef, Record, Value
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
+from ..results import KINDS
 from ..tables import normalise_key
 from .clocks import check_clock_options, check_clocks
 from .kept import Keeping, KeptCell, check_kept_clocks, keep_files, list_kept_cells, place_kept_files
@@ -50,12 +51,14 @@ from .writable import check_writable
 class Planned:
     """The plan of one result, or None with the findings that withhold it.
 
-    `found` maps each data row (table, key) to the findings on it and its raw file.
+    `failed` maps each data row (table, key) to the findings on it and its raw file; `access` each array to how
+    its raw file is read, where the result is written in units.
     """
 
     plan: Plan | None
     findings: tuple[Finding, ...]
     failed: Mapping[tuple[str, str], Finding]
+    access: Mapping[str, Access] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -123,14 +126,14 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         except Problem as bad:
             found = bad.finding if bad.finding.location.key else bad.finding.at(**wanted.record.place())
             found = waive(found, wanted.waivers)
-            location = found.location
-            failed[location.table or wanted.record.table, location.key or wanted.record.key] = found
+            failed[found.location.table or wanted.record.table, found.location.key or wanted.record.key] = found
             return Planned(None, (*findings, found), failed)
+        access = files.list_access(plan.arrays()) if KINDS[plan.target.kind].units else {}
     remarks = [*waive_all(remarks, wanted.waivers), *_check_arrays(plan, [*opened, *heard], labels)]
     if opener is None and not has_errors(remarks):  # nobody can answer for what cannot be written
         remarks += [f.at(**wanted.record.place()) for f in check_writable(plan, config.state)]
     findings += remarks
-    return Planned(None if has_errors(remarks) else plan, tuple(findings), failed)
+    return Planned(None if has_errors(remarks) else plan, tuple(findings), failed, access)
 
 
 def _check_arrays(plan: Plan, opened: Iterable[_Opened], labels: Iterable[OpenedLabels]) -> Iterator[Finding]:

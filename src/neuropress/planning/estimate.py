@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..model.finding import Finding, finding
-from ..model.plan import Plan
 from ..model.report import Outcome
 from ..results import KINDS, Estimate
 from ..storage.parallel import count_cores
+from .build import Planned
 
 try:
     import resource
@@ -25,11 +25,13 @@ WHOLE_MEMORY = 400_000_000
 """Memory that a process needs for a result that has no units: libraries, and blocks of 4 MB."""
 
 
-def estimate_plan(plan: Plan) -> Estimate:
+def estimate_plan(planned: Planned) -> Estimate:
     """What writing a result comes to."""
+    plan = planned.plan
+    assert plan is not None, "nothing else is written"
     kind = KINDS[plan.target.kind]
     if kind.units:
-        return kind.load_units().estimate(plan)
+        return kind.load_units().estimate(plan, planned.access)
     return Estimate(1, 1, plan.nbytes, WHOLE_MEMORY)
 
 
@@ -73,12 +75,14 @@ def compare_estimates(outcomes: Sequence[Outcome]) -> str:
     return text
 
 
-def check_memory(plan: Plan, memory: int) -> Finding | None:
+def check_memory(planned: Planned, memory: int) -> Finding | None:
     """Why a plan does not fit into so much memory (``plan.memory``); None: it does, or no limit is set."""
-    need = estimate_plan(plan).memory
-    if not memory or need <= memory:
+    if not memory or planned.plan is None:
         return None
-    name = plan.target.path
+    need = estimate_plan(planned).memory
+    if need <= memory:
+        return None
+    name = planned.plan.target.path
     why = f"{name} needs {format_size(need)} of memory in each process, and {format_size(memory)} are allowed"
     return finding("plan.memory", why, file=name, value=format_size(need))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,15 @@ from ..model.plan import ArraySpec, canonical
 from ..model.privacy import hide_names
 from ..model.progress import Progress, expect_bytes
 from ..model.provenance import Provenance
-from ..model.receipt import ArrayReceipt, block_digest, blocks, root_digest
+from ..model.receipt import ArrayReceipt, block_digest, root_digest
 from ..model.source import SourceRoots
 from ..readers.raw import RawArrays
 from ..results import KindModule, StoredArray, detect_kind
 from ..results.fields import find_unmatched_fields
 from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
+from .spans import iterate_blocks
 
-SPAN_BYTES = 256 << 20
 """What is read of a raw file at a time, at most, where blocks are smaller than a page."""
 
 
@@ -149,34 +148,15 @@ def _compare_array(
         yield unusable
         return
     digests = []
-    for span in blocks(spec.shape, _choose_span(spec, receipt.block)):
-        expected = raw.read(spec, span) if raw is not None else None
-        for within in blocks([s.stop - s.start for s in span], receipt.block):
-            selection = tuple(slice(o.start + s.start, o.start + s.stop) for o, s in zip(span, within, strict=True))
-            block = stored[selection]
-            if expected is not None:
-                yield from _compare_block(name, receipt, selection, block, expected[within])
-            digests.append(block_digest(block))
-            progress(block.nbytes)
+    for selection, expected in iterate_blocks(spec, receipt.block, raw):
+        block = stored[selection]
+        if expected is not None:
+            yield from _compare_block(name, receipt, selection, block, expected)
+        digests.append(block_digest(block))
+        progress(block.nbytes)
     if root_digest(digests) != receipt.sha256:
         message = f"{name} does not have the digest that was taken when it was written"
         yield finding("verify.digest", message, array=name)
-
-
-def _choose_span(spec: ArraySpec, block: Sequence[int]) -> tuple[int, ...]:
-    """Extent of what is read of the raw file at a time: blocks that lie on the same pages, in C order.
-
-    Without this a page that a codec gives whole would be decoded for each block in it.
-    """
-    span = [max(1, min(n, b)) for n, b in zip(spec.shape, block, strict=True)]
-    if len(span) < 2 or (len(span) == 2 and span[1] == spec.shape[1]):  # rows of samples, not a page
-        return tuple(block)
-    for axis in (-1, -2):
-        room = SPAN_BYTES // (prod(span) * np.dtype(spec.dtype).itemsize)
-        span[axis] = min(spec.shape[axis], span[axis] * max(1, room))
-        if span[axis] < spec.shape[axis]:
-            break
-    return tuple(span)
 
 
 def _check_receipt(name: str, receipt: ArrayReceipt, stored: StoredArray, raw: RawArrays | None) -> Finding | None:

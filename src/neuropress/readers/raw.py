@@ -8,7 +8,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from ..model.content import Content, LazyArray, content_names, list_contents
+from ..model.content import Access, Content, LazyArray, content_names, list_contents
 from ..model.finding import Problem, problem
 from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
@@ -270,9 +270,18 @@ class RawArrays:
         self._edges[*_opening(key, of.format, options), of.name, edges.array] = of.arrays[edges.array]
         return edges
 
-    def count_rows(self, spec: ArraySpec) -> int:
-        """Rows of an image that are read together; 0: whole pages (see `LazyArray`)."""
-        return self.get_array(spec).rows
+    def get_access(self, spec: ArraySpec) -> Access:
+        """How an array is read: what at once, how many parts at a time."""
+        array = self.get_array(spec)
+        kept = [n for n, entry in zip(array.block, spec.index.select, strict=True) if not isinstance(entry, int)]
+        return Access(tuple(kept[axis] for axis in spec.index.order), array.is_shared, array.kept)
+
+    def list_access(self, arrays: Mapping[str, ArraySpec]) -> dict[str, Access]:
+        """The same of many; none where one of them is no array of its file."""
+        try:
+            return {path: self.get_access(spec) for path, spec in arrays.items()}
+        except (Problem, ValueError, IndexError):  # of a wrong reader or converter, which is reported elsewhere
+            return {}
 
     def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
         """A block of the result, made from the raw array by the index map."""

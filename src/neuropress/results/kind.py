@@ -15,6 +15,7 @@ from ..model.progress import Progress
 if TYPE_CHECKING:  # numpy takes a tenth of a second, and neither tables nor --help need any of it
     import numpy as np
 
+    from ..model.content import Access
     from ..model.finding import Finding
     from ..model.plan import Plan
     from ..model.provenance import Provenance
@@ -244,8 +245,8 @@ class UnitsModule(Protocol):
         """Make the staging folder, or continue with what an interrupted run left; None: there is nothing to run."""
         ...
 
-    def estimate(self, plan: Plan) -> Estimate:
-        """What writing the result comes to."""
+    def estimate(self, plan: Plan, access: Mapping[str, Access]) -> Estimate:
+        """What writing the result comes to; `access`: how each array is read, by its path."""
         ...
 
     def list_pending(self, work: Work, parts: int) -> Sequence[Batch]:

@@ -303,7 +303,7 @@ def _convert(
                 planned = build_plan(usable, config, raw)
                 planned = options.amend(planned) if options.amend else planned
                 if planned.plan is not None:
-                    if too_large := check_memory(planned.plan, options.memory):
+                    if too_large := check_memory(planned, options.memory):
                         return Outcome(path, "withheld", too_large.message, (*planned.findings, too_large))
                     try:
                         left = _write_result(config, usable, planned.plan, watch, raw, progress, executor, options)
@@ -318,7 +318,7 @@ def _convert(
         findings = (*planned.findings, *(_report_left_out(wanted) if wanted.blocked else ()))
     finally:
         cache.save()
-    estimate = estimate_plan(planned.plan)
+    estimate = estimate_plan(planned)
     if options.part:
         estimate = replace(estimate, nbytes=estimate.nbytes // options.part.count)
     seconds = round(perf_counter() - begun, 1)

@@ -41,13 +41,13 @@ def _plan_one(workspace: Workspace, wanted: Wanted, outdated: bool, memory: int)
         return Outcome(path, str(now.state), now.reason)
     planned = workspace.build(usable)
     facts = {"plan": to_json(planned.plan)} if planned.plan else {}
-    if planned.plan and (too_large := check_memory(planned.plan, memory)):
+    if planned.plan and (too_large := check_memory(planned, memory)):
         return Outcome(path, "blocked", too_large.message, (*planned.findings, too_large), facts)
     if has_errors(planned.findings):
         cause = next(f.message for f in planned.findings if f.severity is Severity.ERROR)
         return Outcome(path, "blocked", cause, tuple(planned.findings), facts)
     assert planned.plan is not None, "what has no plan has errors"
-    estimate = estimate_plan(planned.plan)
+    estimate = estimate_plan(planned)
     facts["estimate"] = make_estimate_facts(estimate)
     what = format_estimate(estimate) if KINDS[planned.plan.target.kind].units else ""
     return Outcome(path, str(now.state), "; ".join(filter(None, (now.reason, what))), tuple(planned.findings), facts)

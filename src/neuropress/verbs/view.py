@@ -10,7 +10,7 @@ from ..config import Named, find_result
 from ..model.finding import problem
 from ..model.parsing import parse_json
 from ..results import detect_kind
-from ..results.omezarr import KIND, guard, preview, stored, tables
+from ..results.omezarr import KIND, guard, nodes, preview, tables
 from ..storage.remote import BucketPath, ResultPath
 from ..viewing.neuroglancer import MOST_COLORS, PAGE, find_client, make_events, make_state, serve_client
 from ..viewing.server import Find, Served, Server
@@ -99,7 +99,7 @@ def _read_metadata(path: ResultPath) -> dict[str, Any]:
     """The ``ome`` attribute of a volume, with its labels and tables of points and the colours of their classes."""
     with guard.translate_errors(path):
         root = guard.read_node(path)
-        labels = {name: _find_colors(path / name) for name in stored.list_image_groups(path) if name}
+        labels = {name: _find_colors(path / name) for name in nodes.list_image_groups(path) if name}
         found = {name: _find_class_colors(path, name) for name in tables.list_tables(path)}
         return {
             **root["attributes"]["ome"],

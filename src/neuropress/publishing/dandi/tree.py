@@ -198,7 +198,7 @@ def _find_suffix(own: SourceRow | None, profile: Profile) -> tuple[str, str]:
 
 def _read_pixel_size(path: ResultPath) -> tuple[tuple[float, ...], str]:
     """Size of a pixel in x, y and z, and its unit for BIDS, which is empty where it is not known; z may be missing."""
-    from ...results.omezarr.stored import read_attributes
+    from ...results.omezarr.nodes import read_attributes
 
     image = read_attributes(path)["ome"]["multiscales"][0]
     transforms = image["datasets"][0]["coordinateTransformations"]

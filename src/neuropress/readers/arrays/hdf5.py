@@ -24,7 +24,7 @@ from .tree import Variable
 UNSAFE = GuardFindings("arrays.unsafe", "arrays.damaged")
 UM = {"um": "1", "\u00b5m": "1", "\u03bcm": "1", "micron": "1", "nm": "0.001", "mm": "1000"}
 AXES = set("tczyxs")
-CHUNK_CACHE, CHUNK_SLOTS = 64 * 2**20, 12_421
+CHUNK_CACHE, CHUNK_SLOTS = 32 * 2**20, 12_421
 """Unpacked bytes of one dataset's chunks that stay in memory: planes are asked for one by one, and chunks hold several.
 HDF5 wants a prime number of slots, some hundred times the chunks."""
 
@@ -60,7 +60,10 @@ class OpenArrays:
     def make_variable(self, path: str, dataset: h5py.Dataset, **others: Any) -> Variable:
         """A dataset of plain numbers as an array."""
         dtype = dataset.dtype.newbyteorder("=")
-        return Variable(path, dataset.shape, dtype, partial(self._read, dataset), **others)
+        # Without chunks the rows of the last axis but one lie one after the other.
+        block = dataset.chunks or tuple(1 if axis < dataset.ndim - 1 else n for axis, n in enumerate(dataset.shape))
+        kept = CHUNK_CACHE if dataset.chunks else 0
+        return Variable(path, dataset.shape, dtype, partial(self._read, dataset), block=block, kept=kept, **others)
 
     def _read(self, dataset: h5py.Dataset, selection: Selection) -> np.ndarray:
         check_unchanged(self._source.stamp(), self._stamp, self.key)

@@ -70,15 +70,17 @@ def build_image(tree: ArrayTree, options: Mapping[str, Any]) -> Image:
     if "frame_rate" in options:
         rate = parse_positive(options["frame_rate"])
         meta.facts["frame_rate"] = format_decimal(divide(rate.numerator, rate.denominator))
-    planes = math.prod(extent for axis, extent in zip(axes, variable.shape, strict=True) if axis not in "yxcs")
-    meta.facts.update(x=str(size["x"]), y=str(size["y"]), z=str(planes))
-    block = tuple(1 if axis not in "yxs" else extent for axis, extent in zip(axes, variable.shape, strict=True))
+    count = math.prod(extent for axis, extent in zip(axes, variable.shape, strict=True) if axis not in "yxcs")
+    meta.facts.update(x=str(size["x"]), y=str(size["y"]), z=str(count))
+    planes = (1 if axis not in "yxs" else extent for axis, extent in zip(axes, variable.shape, strict=True))
+    block = variable.block or tuple(planes)
+    pixels = LazyArray("pixels", variable.shape, variable.dtype, axes, variable.read, block, kept=variable.kept)
     return Image(
         name="",
         format=tree.format,
         facts=meta.facts,
         header=tree.describe() | {"declared": {name: str(value) for name, value in sorted(options.items())}},
-        arrays={"pixels": LazyArray("pixels", variable.shape, variable.dtype, axes, variable.read, block)},
+        arrays={"pixels": pixels},
         warnings=(*tree.warnings, *meta.warnings),
         close=tree.close,
         spacing=meta.spacing,

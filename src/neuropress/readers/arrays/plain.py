@@ -14,6 +14,8 @@ from ...model.source import RawFile
 
 PIECE_BYTES = 2**24
 """What is read at once, of which only a part may be wanted."""
+LEAST_BYTES = 2**13
+"""What is read by itself though more lies beside it."""
 
 type MakeProblem = Callable[[str, str], Problem]
 
@@ -53,7 +55,9 @@ def _iterate_rows(
     strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     axis = 0
     while axis < len(shape) - 1 and (
-        selection[axis].stop - selection[axis].start == 1 or strides[axis] * itemsize > PIECE_BYTES
+        selection[axis].stop - selection[axis].start == 1
+        or strides[axis] * itemsize > PIECE_BYTES
+        or _is_wasteful(selection[axis + 1], shape[axis + 1], strides[axis + 1] * itemsize)
     ):
         axis += 1
     above = [range(part.start, part.stop) for part in selection[:axis]]
@@ -67,6 +71,12 @@ def _iterate_rows(
                 slice(first - selection[axis].start, last - selection[axis].start),
             )
             yield goes, base + first * strides[axis], (last - first, *shape[axis + 1 :])
+
+
+def _is_wasteful(part: slice, extent: int, stride: int) -> bool:
+    """Whether most of a row would be read for nothing, and what is wanted of it is worth a read of its own."""
+    wanted: int = part.stop - part.start
+    return 2 * wanted <= extent and wanted * stride >= LEAST_BYTES
 
 
 def _read_run(file: RawFile, position: int, count: int, dtype: np.dtype[Any], make: MakeProblem) -> np.ndarray:

@@ -37,6 +37,8 @@ class Variable:
         Exact seconds from element to element along each axis, "" of one that is no time; empty where there is none.
     remark
         What else a person should know who declares it.
+    block, kept
+        What is read at once, and what is kept of it (see `LazyArray`); empty where nothing is known.
     measure_slack
         How far each number may be from what was meant, by the digits that were printed; by its type without it.
     """
@@ -50,6 +52,8 @@ class Variable:
     spacing: Mapping[str, str] = field(default_factory=dict)
     intervals: tuple[str, ...] = ()
     remark: str = ""
+    block: tuple[int, ...] = ()
+    kept: int = 0
     measure_slack: Callable[[np.ndarray], np.ndarray] | None = None
 
     @property

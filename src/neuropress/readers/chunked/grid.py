@@ -13,7 +13,7 @@ import numpy as np
 
 from ...model.content import LazyArray, Selection
 
-CACHE_BYTES = 128 * 2**20
+CACHE_BYTES = 32 * 2**20
 
 type Place = tuple[int, ...]
 """A chunk's number along each axis."""
@@ -84,4 +84,4 @@ class ChunkGrid:
 def build_array(grid: ChunkGrid, shape: tuple[int, ...], chunk: Sequence[int], axes: tuple[str, ...]) -> LazyArray:
     """The lazy array ``pixels`` over a grid."""
     block = tuple(min(n, whole) for n, whole in zip(chunk, shape, strict=True))
-    return LazyArray("pixels", shape, grid.dtype, axes, grid.read, block)
+    return LazyArray("pixels", shape, grid.dtype, axes, grid.read, block, is_shared=True, kept=CACHE_BYTES)

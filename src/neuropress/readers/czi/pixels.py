@@ -24,7 +24,7 @@ _SWAPPED = (UNCOMPRESSED, LZW)
 """Compressions that keep blue before red; the codecs of the others give red first."""
 _ENTRY_ROOM = 240
 """Bytes that the entry of a tile takes at least in its segment."""
-_CACHE_BYTES = 64 * 2**20
+CACHE_BYTES = 32 * 2**20
 
 
 class TilePlanes:
@@ -111,7 +111,7 @@ class TilePlanes:
         pixels = self._run_codec(tile, data, nbytes, shape)
         with self._lock:
             self._decoded[at] = pixels
-            while len(self._decoded) > 1 and sum(one.nbytes for one in self._decoded.values()) > _CACHE_BYTES:
+            while len(self._decoded) > 1 and sum(one.nbytes for one in self._decoded.values()) > CACHE_BYTES:
                 self._decoded.popitem(last=False)
         return pixels
 

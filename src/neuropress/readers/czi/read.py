@@ -23,7 +23,7 @@ from ..tiff.tags import convert_to_json
 from . import FORMAT
 from .directory import SUBBLOCK, Places, check_directory, read_places
 from .metadata import CziXml
-from .pixels import READ, UNCOMPRESSED, TilePlanes
+from .pixels import CACHE_BYTES, READ, UNCOMPRESSED, TilePlanes
 from .tiles import LEAD, Scene, list_scenes
 
 _CALENDAR = 20_000
@@ -136,7 +136,13 @@ class _SceneReader:
         xml.apply(meta, scene.first[1], scene.extent[1], "z" in axes)
         times = self._find_times(meta)
         planes = TilePlanes(self.files, self.key, self.size, scene, dtype, samples)
-        pixels = build_plane_array(planes, axes, shape, plane, dtype)
+        packed = any(int(entry.compression) != UNCOMPRESSED for entry in scene.entries)
+        tiles = [tile for tiles in scene.planes.values() for tile in tiles]
+        block = {"y": max(tile.height for tile in tiles), "x": max(tile.width for tile in tiles)}
+        kept = CACHE_BYTES if packed else 0
+        pixels = build_plane_array(
+            planes, axes, shape, plane, dtype, block if packed else {"y": 1}, is_shared=packed, kept=kept
+        )
         return Image(
             name=self._name_image(),
             format=FORMAT.name,

@@ -18,8 +18,6 @@ from ..stamp import check_unchanged
 from .page import SegmentValues
 
 MAX_OPEN_FILES = 128
-BLOCK_BYTES = 64 * 2**20
-"""A plane larger than this is offered in bands of rows."""
 
 
 class OpenFiles:
@@ -182,11 +180,6 @@ class SegmentPlanes:
         self._files, self._keys, self._segments, self._decode = files, keys, segments, decode
         self._grid, self._chunk, self._samples, self._axes, self._fill = grid, chunk, samples, axes, fill
 
-    @property
-    def rows(self) -> int:
-        """Rows of a strip or tile."""
-        return self._chunk[2]
-
     def read(self, index: int, selection: Selection, out: np.ndarray) -> None:
         """Decode the touched segments and paste them together."""
         wanted = self._normalize_selection(selection)
@@ -252,14 +245,19 @@ def build_plane_array(
     shape: tuple[int, ...],
     plane_shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    rows: int = 1,
+    block: Mapping[str, int] | None = None,
+    *,
+    is_shared: bool = False,
+    kept: int = 0,
 ) -> LazyArray:
     """The lazy array ``pixels`` over planes in C order of the leading axes.
 
     Parameters
     ----------
-    rows
-        Rows that the file gives at once, where a plane is too large to be read whole.
+    block
+        What of a plane is read at once, by axis, all of one that is not named; None: rows where they lie so, else all.
+    is_shared, kept
+        See `LazyArray`.
     """
     lead = shape[: len(shape) - len(plane_shape)]
 
@@ -273,14 +271,7 @@ def build_plane_array(
             planes.read(index, inner, out[position] if lead else out)
         return out
 
-    block = list(plane_shape)
-    y = axes[len(lead) :].index("y")
-    row_bytes = math.prod(plane_shape) * dtype.itemsize // max(plane_shape[y], 1)
-    if row_bytes * plane_shape[y] > BLOCK_BYTES:
-        block[y] = min(plane_shape[y], max(BLOCK_BYTES // max(row_bytes, 1) // rows, 1) * rows)
-    together = 0
-    if isinstance(planes, SegmentPlanes):
-        together = planes.rows
-    elif isinstance(planes, RawPlanes) and y == 0:
-        together = 1
-    return LazyArray("pixels", shape, dtype, axes, read, (*(1 for _ in lead), *block), together)
+    given = [(block or {}).get(axis, n) for axis, n in zip(axes[len(lead) :], plane_shape, strict=True)]
+    if block is None and isinstance(planes, RawPlanes):  # rows of the first axis lie by themselves
+        given[0] = 1
+    return LazyArray("pixels", shape, dtype, axes, read, (*(1 for _ in lead), *given), is_shared, kept)

@@ -81,7 +81,8 @@ def _build_image(opened: OpenArrays, options: Mapping[str, Any]) -> Image:
     _apply_extents(meta, info.get("Image", {}), level.size)
     times = _list_times(info.get("TimeInfo", {}), level.shape[0])
     _apply_times(meta, times)
-    pixels = LazyArray("pixels", level.shape, level.stacks[0][0].dtype, axes, level.read, (1, 1, *level.size))
+    first = level.stacks[0][0]
+    pixels = LazyArray("pixels", level.shape, first.dtype, axes, level.read, (1, 1, *first.block), kept=first.kept)
     return Image(
         name="",
         format=FORMAT.name,

@@ -162,7 +162,7 @@ class _LifReader:
             format=FORMAT.name,
             facts=meta.facts,
             header=convert_to_json(header),
-            arrays={"pixels": build_plane_array(planes, axes, shape, plane, dtype)}
+            arrays={"pixels": build_plane_array(planes, axes, shape, plane, dtype, {"y": 1})}
             | ({"times": build_times("times", times)} if times is not None else {}),
             warnings=tuple(meta.warnings),
             close=self.files.close,

@@ -230,7 +230,9 @@ class _Nd2Reader:
         strides = tuple(self.strides[plane[axis]] for axis in kept)
         planes = self._build_planes(numbers.ravel(), plane_shape, strides)
         dtype = self.dtype.newbyteorder("=")
-        pixels = build_plane_array(planes, tuple(axes), shape, plane_shape, dtype)
+        packed = bool(self.attributes.compressionType)
+        block = None if packed else {"y": 1}
+        pixels = build_plane_array(planes, tuple(axes), shape, plane_shape, dtype, block, is_shared=packed)
         header = {**self.header.stated, "frame_times_ms": self._list_times(numbers)}
         if name := (self.header.names[position] if position < len(self.header.names) else ""):
             header["name"] = name

@@ -70,13 +70,15 @@ def _read_single(source: Source) -> ArrayTree:
 
 
 def _make_variable(
-    path: str, header: NpyHeader, read_part: Callable[[tuple[int, ...], Selection], np.ndarray]
+    path: str, header: NpyHeader, read_part: Callable[[tuple[int, ...], Selection], np.ndarray], kept: int = 0
 ) -> Variable:
     shape = header.shape[::-1] if header.is_fortran else header.shape
-    read = partial(read_part, shape)
-    return Variable(
-        path, header.shape, header.dtype.newbyteorder("="), reverse_axes(read) if header.is_fortran else read
-    )
+    read: Callable[[Selection], np.ndarray] = partial(read_part, shape)
+    # Parts that lie one after the other: an element of each axis but the fastest one.
+    block = (*(1,) * (len(shape) - 1), *shape[-1:])
+    if header.is_fortran:
+        read, block = reverse_axes(read), block[::-1]
+    return Variable(path, header.shape, header.dtype.newbyteorder("="), read, block=block, kept=kept)
 
 
 def _read_zip(source: Source) -> ArrayTree:
@@ -108,7 +110,7 @@ def _read_zip(source: Source) -> ArrayTree:
                         what = f"{path}: its header promises {header.nbytes} bytes of elements"
                         raise make("arrays.damaged", f"{what}, it has {member.file_size - header.start}")
                     load = partial(_load_member, source, stamp, member.filename, header)
-                    variables[path] = _make_variable(path, header, partial(kept.read, path, load))
+                    variables[path] = _make_variable(path, header, partial(kept.read, path, load), header.nbytes)
         except Problem:
             raise
         except DAMAGE as error:

@@ -74,6 +74,8 @@ class ZarrChunks:
                 raise self._make_problem(key, (), f"of its index: {error}") from error
             self._indices[key] = np.frombuffer(index, "<u8").reshape(chunks, 2)
         start, length = (int(n) for n in self._indices[key][number])
+        if (start == _MISSING) != (length == _MISSING):
+            raise self._make_problem(key, (), "its index names a chunk by half: a first byte or a length is missing")
         if start != _MISSING and start + length > self._sizes[key]:
             raise self._make_problem(key, (), f"its index names byte {start + length} of {self._sizes[key]}")
         return start, length

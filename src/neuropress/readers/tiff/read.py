@@ -345,7 +345,7 @@ class _TiffReader:
         dtype = np.dtype(keyframe.dtype).newbyteorder("=")
         plane_shape = tuple(int(n) for n in keyframe.shape)
         planes: Planes
-        rows = 1
+        block: dict[str, int] | None = None
         if series.is_one_run:
             planes = self._build_one_run(series, plane_shape, dtype)
         elif keyframe.is_final and all(page.is_contiguous for _, page in series.planes):
@@ -353,8 +353,9 @@ class _TiffReader:
             stored = _get_stored_dtype(dtype, series.first_page)
             planes = RawPlanes(self.files, _list_keys(series), starts, plane_shape, stored)  # type: ignore[arg-type]
         else:
-            planes, rows = self._build_segments(series, plane_axes)
-        return build_plane_array(planes, (*axes, *plane_axes), (*shape, *plane_shape), plane_shape, dtype, rows)
+            planes, block = self._build_segments(series, plane_axes)
+        axes, shape, is_packed = (*axes, *plane_axes), (*shape, *plane_shape), block is not None
+        return build_plane_array(planes, axes, shape, plane_shape, dtype, block, is_shared=is_packed)
 
     def _build_one_run(self, series: PageSeries, shape: tuple[int, ...], dtype: np.dtype[Any]) -> RawPlanes:
         """All planes in one run of bytes behind a single directory (ImageJ, MetaMorph, tifffile)."""
@@ -368,7 +369,7 @@ class _TiffReader:
         starts = range(start, start + planes * plane, plane)
         return RawPlanes(self.files, [self.key], starts, shape, _get_stored_dtype(dtype, series.first_page))
 
-    def _build_segments(self, series: PageSeries, plane_axes: tuple[str, ...]) -> tuple[SegmentPlanes, int]:
+    def _build_segments(self, series: PageSeries, plane_axes: tuple[str, ...]) -> tuple[SegmentPlanes, dict[str, int]]:
         keyframe = series.keyframe
         separate, depth, length, width, samples = keyframe.shaped
         if keyframe.is_tiled:
@@ -391,7 +392,7 @@ class _TiffReader:
         segments = [(page.offsets, page.counts) for _, page in series.planes]
         decode, fill = self._make_decoder(series, math.prod(chunk)), _get_fill_value(keyframe)
         planes = SegmentPlanes(self.files, _list_keys(series), segments, decode, grid, chunk, samples, plane_axes, fill)
-        return planes, chunk[2]
+        return planes, dict(zip("zyx", (min(n, c) for n, c in zip(grid[1:], chunk[1:], strict=True)), strict=True))
 
     def _check_codestream(self, data: bytes, segment: int, plane: int, expected: int) -> None:
         """A compressed image decodes to the extent that it states itself; it must be about that of its page."""

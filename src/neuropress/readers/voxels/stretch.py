@@ -143,4 +143,7 @@ def _build_pixels(reader: ByteReader, stretch: Stretch, first: int, axes: tuple[
     count, step = math.prod(stretch.shape[:plane_axes]), math.prod(plane) * stretch.stored.itemsize
     starts = range(first, first + count * step, step)
     planes = RawPlanes(reader, (stretch.key,), starts, plane, stretch.stored)
-    return build_plane_array(planes, axes, stretch.shape, plane, stretch.stored.newbyteorder("="))
+    # A packed stream is gone through from its beginning: plane by plane, not in bands of rows.
+    block: dict[str, int] | None = {} if stretch.codec else None
+    kept = stretch.nbytes if isinstance(reader, Bzip2Bytes) else 0
+    return build_plane_array(planes, axes, stretch.shape, plane, stretch.stored.newbyteorder("="), block, kept=kept)

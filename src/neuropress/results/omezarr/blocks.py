@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import batched, groupby
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from numcodecs import Blosc  # type: ignore[import-untyped]
 from ...model.receipt import block_digest
 from .layout import Box, Layout, Level, Pass, list_tiles
 from .pyramid import halve_block, halve_extent
-from .shards import Shard, encode_chunk
+from .shards import Shard, encode_chunks
 from .staging import Digests, Staging
 
 type Read = Callable[[Box], np.ndarray]
 AHEAD = 32
 """Chunks that may wait, compressed, to be written in order."""
+
+RUN = 4
+"""Chunks that one task packs."""
 
 BAND_BYTES = 1 << 20
 """What one step of halving takes at a time: it fits a core's cache."""
@@ -68,6 +71,11 @@ class Block:
         *outer, rows, _ = self.layout.levels[self.stage.first].tile
         height, width = (s.stop - s.start for s in box[-2:])
         return list_tiles(box, (*outer, height if whole else rows, width))
+
+    def list_bands(self, slab: Box) -> Iterator[Box]:
+        """A whole slab in parts of a tile's rows, in the order in which they are to be fed."""
+        *outer, rows, _ = self.layout.levels[self.stage.first].tile
+        return list_tiles(slab, (*outer, rows, slab[-1].stop - slab[-1].start))
 
     def feed_slab(self, data: np.ndarray, slab: Box) -> int:
         """Take the next slab. Returns its bytes; the caller should keep no reference to it."""
@@ -139,25 +147,29 @@ class Block:
 
     def _store_chunks(self, number: int, data: np.ndarray, slab: Box) -> None:
         """Compress a slab's chunks in the pool and append them to their shards in a fixed order."""
-        for shard, chunks in groupby(self._encode_chunks(number, data, slab), key=lambda item: item[0]):
+        for shard, runs in groupby(self._encode_chunks(number, data, slab), key=lambda item: item[0]):
             with shard.open_file() as file:
-                for _, position, parts in chunks:
-                    shard.append(file, position, parts.result())
+                for _, positions, packed in runs:
+                    shard.append(file, positions, packed.result())
 
     def _encode_chunks(
         self, number: int, data: np.ndarray, slab: Box
-    ) -> Iterator[tuple[Shard, tuple[int, ...], Future[list[bytes]]]]:
+    ) -> Iterator[tuple[Shard, list[tuple[int, ...]], Future[list[list[bytes]]]]]:
+        """Chunks in the order of their shards, `RUN` of them at a time: one alone takes little longer than its task."""
         level = self.layout.levels[number]
-        waiting: deque[tuple[Shard, tuple[int, ...], Future[list[bytes]]]] = deque()
+        waiting: deque[tuple[Shard, list[tuple[int, ...]], Future[list[list[bytes]]]]] = deque()
         for part in list_tiles(slab, level.tile):
             coordinate = tuple(s.start // n for s, n in zip(part, level.shard, strict=True))
             shard = self._get_shard(number, coordinate)
-            for box in list_tiles(part, level.chunk):
-                position = tuple(s.start % n // c for s, n, c in zip(box, level.shard, level.chunk, strict=True))
-                part_data = data[_shift_box(box, slab)]
-                packed = self.pool.submit(encode_chunk, part_data, level, self.codec)
-                waiting.append((shard, position, packed))
-                if len(waiting) > AHEAD:
+            for boxes in batched(list_tiles(part, level.chunk), RUN):
+                positions = [
+                    tuple(s.start % n // c for s, n, c in zip(box, level.shard, level.chunk, strict=True))
+                    for box in boxes
+                ]
+                parts = [data[_shift_box(box, slab)] for box in boxes]
+                packed = self.pool.submit(encode_chunks, parts, level, self.codec)
+                waiting.append((shard, positions, packed))
+                if len(waiting) * RUN > AHEAD:
                     yield waiting.popleft()
         yield from waiting
 

@@ -7,7 +7,7 @@ from math import prod
 
 from ...model.finding import Finding, finding
 from ...storage.remote import ResultPath
-from . import guard, stored, tables
+from . import guard, nodes, tables
 from .metadata import LABELS
 from .preview import NAME as PREVIEW
 
@@ -24,17 +24,19 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
     Problem
         ``result.unsafe`` or ``result.unreadable``.
     """
+    from .stored import StoredLevel  # imports zarr-python
+
     names = guard.list_group_files(path)
     strays = set(guard.check_store(path)) - {*names, PREVIEW}
-    groups = stored.list_image_groups(path)
+    groups = nodes.list_image_groups(path)
     if len(groups) > 1:
         strays -= {f"{group}/{name}" for group in (LABELS, *groups) for name in names}
     for name in tables.list_stored_files(path):
         if name not in strays:
             yield finding("verify.missing_file", f"{name} of the volume is not there", array=f"/{name}")
         strays.discard(name)
-    for name in stored.read_level_names(path):
-        level = stored.StoredLevel(path, name)
+    for name in nodes.read_level_names(path):
+        level = StoredLevel(path, name)
         held = {file for file in strays if level.has_file(file)}
         strays -= held
         shards = len(held) - 1

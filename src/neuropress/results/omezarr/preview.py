@@ -12,13 +12,16 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from typing import TYPE_CHECKING
 
 import imagecodecs
 import numpy as np
 
 from ...storage.remote import ResultPath
 from .layout import Level
-from .stored import StoredLevel
+
+if TYPE_CHECKING:
+    from .stored import StoredLevel
 
 NAME = "0/preview.png"
 LEAST, MOST = 400, 1024
@@ -62,6 +65,8 @@ def draw_preview(
     colours
         Of the channels, six hexadecimal digits each.
     """
+    from .stored import StoredLevel  # imports zarr-python
+
     number = _choose_level(image, names)
     level = image[number]
     space = [name for name in names if name in "zyx"]

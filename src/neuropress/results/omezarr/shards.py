@@ -74,6 +74,11 @@ def encode_chunk(data: np.ndarray, level: Level, codec: Blosc) -> list[bytes]:
     return [packed, google_crc32c.value(packed).to_bytes(4, "little")]
 
 
+def encode_chunks(parts: Sequence[np.ndarray], level: Level, codec: Blosc) -> list[list[bytes]]:
+    """`encode_chunk` of several."""
+    return [encode_chunk(part, level, codec) for part in parts]
+
+
 class Shard:
     """One shard, or one chunk where there are none, that is being written into an empty `temporary` file."""
 
@@ -98,12 +103,13 @@ class Shard:
             file.seek(self._end)
             yield file
 
-    def append(self, file: BinaryIO, position: Sequence[int], parts: Sequence[bytes]) -> None:
-        """Add the chunk at a position of the shard's grid."""
-        size = sum(len(part) for part in parts)
-        file.writelines(parts)
-        self._index[tuple(position)] = (self._end, size)
-        self._end += size
+    def append(self, file: BinaryIO, positions: Sequence[Sequence[int]], chunks: Sequence[Sequence[bytes]]) -> None:
+        """Add chunks at their positions of the shard's grid."""
+        for position, parts in zip(positions, chunks, strict=True):
+            size = sum(len(part) for part in parts)
+            file.writelines(parts)
+            self._index[tuple(position)] = (self._end, size)
+            self._end += size
 
     def finish(self) -> None:
         """Write the index and wait for the disk: nothing is lacking but the name."""

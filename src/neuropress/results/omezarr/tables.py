@@ -29,7 +29,7 @@ from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
 from .. import Seal, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored
+from . import guard, metadata, nodes
 from .annotations import Annotations, number_classes
 
 TABLES = "tables"
@@ -250,7 +250,7 @@ def make_tables(plan: Plan, raw: RawArrays) -> Made:
 def find_made(plan: Plan, seal: Seal, place: ResultPath) -> Made | None:
     """The tables of an older result, if they are whole and what this plan would write; else None."""
     try:
-        old = parse_provenance(stored.read_attributes(place), place).receipt
+        old = parse_provenance(nodes.read_attributes(place), place).receipt
         files = {name for name in guard.check_store(place) if is_of_table(name)}
     except guard.UNREACHABLE:
         raise

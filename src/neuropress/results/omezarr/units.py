@@ -9,15 +9,14 @@ of the pass before.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import count
 from math import prod
 from pathlib import Path
 
-import numpy as np
-
+from ...model.content import Access
 from ...model.finding import Finding, Problem, finding
 from ...model.packing import Packing
 from ...model.plan import ArraySpec, Node, Plan, digest
@@ -30,9 +29,10 @@ from ...storage.parallel import count_cores
 from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored, tables
+from . import guard, metadata, nodes, tables
 from .blocks import Block, Read
-from .layout import Box, Layout, Pass, add_labels, arrange_layout, count_voxels
+from .feeding import choose_way, estimate_memory, feed_bands, feed_spooled, list_windows
+from .layout import Layout, Pass, add_labels, arrange_layout, count_voxels
 from .preview import NAME as PREVIEW
 from .shards import make_blosc
 from .staging import Staging, UnitKey, clear_closed, format_unit_name, is_whole, parse_unit_name
@@ -42,14 +42,11 @@ LEVEL0 = "0"
 METADATA = "zarr.json ome"
 """Name of the digest of a group's `ome` attribute among the derived ones, below the group's path."""
 
-PROCESS_BYTES = 160_000_000
-"""Memory of a process that has no pixels."""
+PROCESS_BYTES = 110_000_000
+"""Memory of a process that has no pixels: libraries, and chunks that are packed and wait to be written."""
 
 CELL_BYTES = 160
 """Memory of a cell of a table, which is held whole: 1,000,000 rows of 5 take 870 MB with the process."""
-
-READ_VOXELS = 1 << 20
-"""What is read of whole pages at a time, where they are cut up for several rows of units."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,30 +202,31 @@ def _make_invalid_finding(plan: Plan, why: str) -> Finding:
     return finding("plan.invalid", f"The plan of {plan.target.id} cannot be written as OME-Zarr: {why}")
 
 
-def estimate(plan: Plan) -> Estimate:
-    """What writing a volume comes to; see `neuropress.results.UnitsModule`.
+def estimate(plan: Plan, access: Mapping[str, Access]) -> Estimate:
+    """What writing a volume comes to; see `neuropress.results.UnitsModule` and `estimate_memory` of `feeding`.
 
-    In memory at a time are at most the pages of one chunk's depth of a group, a third more for the levels that are
-    made of them, and what a process has without any; less where the file gives rows of pages by themselves. Tables are
-    held whole.
+    Tables are held whole.
     """
     volume = Volume.of_plan(plan)
     layout = volume.layout
     units = sum(prod(layout.get_grid(stage)) for stage in layout.passes)
     shards = sum(prod(-(-n // m) for n, m in zip(level.shape, level.shard, strict=True)) for level in layout.levels)
-    slabs = [_count_slab_bytes(volume, stage) for stage in layout.passes if stage.reads_raw]
+    raw = [stage for stage in layout.passes if stage.reads_raw]
+    memory = [_estimate_pass(volume, stage, access) for stage in raw]
     groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
     own = len(groups) * len(layout.version.group_files) + 1  # the preview
     files = shards + len(layout.levels) + own + len(tables.list_files(plan.nodes))
     cells = sum(prod(spec.shape) for node in tables.get_tables(plan.nodes) for spec in node.arrays.values())
-    return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(slabs) * 4 // 3 + cells * CELL_BYTES)
+    return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(memory) + cells * CELL_BYTES)
 
 
-def _count_slab_bytes(volume: Volume, stage: Pass) -> int:
-    """Bytes of the pages of one chunk's depth of a group."""
-    level, spec = volume.layout.levels[stage.first], volume.find_source(stage.first).spec
-    depth = min(level.chunk[-3], level.shape[-3]) if len(level.shape) > 2 else 1
-    return depth * stage.group[-2] * stage.group[-1] * spec.itemsize
+def _estimate_pass(volume: Volume, stage: Pass, access: Mapping[str, Access]) -> int:
+    """Memory of a pass that reads a raw file, which gives pages as a whole where nobody says more."""
+    source = volume.find_source(stage.first)
+    shape, itemsize = source.spec.shape, source.spec.itemsize
+    known = access.get(source.path) or Access((*(1,) * (len(shape) - 2), *shape[-2:]))
+    way = choose_way(volume.layout, stage, itemsize, known.block, count_cores() if known.is_shared else 1)
+    return known.kept + estimate_memory(volume.layout, stage, itemsize, way)
 
 
 def make_group_texts(plan: Plan, volume: Volume, receipt: Receipt) -> dict[str, str]:
@@ -284,7 +282,7 @@ def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) 
     It has no tables: these are written again (`neuropress.results.omezarr.tables.find_made`).
     """
     try:
-        attributes = stored.read_attributes(previous)
+        attributes = nodes.read_attributes(previous)
         old = parse_provenance(attributes, previous).receipt
         colours = metadata.list_colours(attributes["ome"])
         texts = tuple(_read_text(previous / level.file) for level in volume.layout.levels)
@@ -373,32 +371,50 @@ def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> N
     pool = ThreadPoolExecutor(count_cores())
     try:
         for index, first, last in _list_rectangles([parse_unit_name(name) for name in units]):
-            stage = volume.layout.passes[index]
-            codec = make_blosc(volume.find_source(stage.first).spec.type, volume.packing.zstd_level)
-            read, report = _open_input(volume, stage, staging, raw), progress
-            if not stage.reads_raw:  # what was counted already
-                report = no_progress
-            rows = []
-            for y in range(first[-2], last[-2] + 1):
-                corner, end = (*first[:-2], y, first[-1]), (*last[:-2], y, last[-1])
-                rows.append(Block(volume.layout, stage, corner, end, staging, codec, pool))
-            # Rows of units by themselves, where the file gives them so; else together, each page decoded once.
-            apart = not stage.reads_raw or _has_rows(volume, stage, raw)
-            for some in [[row] for row in rows] if apart else [rows]:
-                if apart:
-                    _run_row(some[0], read, report, pool)
-                else:
-                    _run_rows(some, read, report)
-                for row in some:
-                    staging.record_units({(index, place): digests for place, digests in row.finish().items()})
+            _run_rectangle(volume, index, (first, last), staging, raw, progress, pool)
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _run_rectangle(
+    volume: Volume,
+    index: int,
+    corners: tuple[tuple[int, ...], tuple[int, ...]],
+    staging: Staging,
+    raw: RawArrays,
+    progress: Progress,
+    pool: ThreadPoolExecutor,
+) -> None:
+    """Run the units from the first to the last corner."""
+    layout, stage = volume.layout, volume.layout.passes[index]
+    spec = volume.find_source(stage.first).spec
+    codec = make_blosc(spec.type, volume.packing.zstd_level)
+    access = raw.get_access(spec) if stage.reads_raw else Access(layout.levels[stage.first].chunk)
+    if not stage.reads_raw:  # what was counted already
+        progress = no_progress
+    threads = count_cores() if access.is_shared else 1
+    way = choose_way(layout, stage, spec.itemsize, access.block, threads)
+    read = _open_input(volume, stage, staging, raw)
+    blocks = [
+        Block(layout, stage, first, last, staging, codec, pool) for first, last in list_windows(*corners, way.columns)
+    ]
+    # Windows of rows by themselves, where the file gives them so; else together, each page decoded once.
+    for some in [blocks] if way.is_spooled else [[block] for block in blocks]:
+        if way.is_spooled:
+            feed_spooled(some, read, way, progress, pool, staging.make_temporary(), threads)
+        else:
+            feed_bands(some[0], read, progress, pool)
+        for done in some:
+            staging.record_units({(index, place): digests for place, digests in done.finish().items()})
+        some.clear()
 
 
 def _open_input(volume: Volume, stage: Pass, staging: Staging, raw: RawArrays) -> Read:
     """What gives the voxels of a pass: the raw file, or the last level of the pass before."""
     if not stage.reads_raw:
-        return stored.StoredLevel(staging.finished, volume.layout.levels[stage.first].name).__getitem__
+        from .stored import StoredLevel  # imports zarr-python, which a volume of one pass does not need
+
+        return StoredLevel(staging.finished, volume.layout.levels[stage.first].name).__getitem__
     spec = volume.find_source(stage.first).spec
     return lambda box: raw.read(spec, box)
 
@@ -420,59 +436,3 @@ def _list_rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int,
             if (y, x - 1) not in places:
                 end = next(n for n in count(x) if (y, n + 1) not in places)
                 yield index, (*outer, y, x), (*outer, y, end)
-
-
-def _has_rows(volume: Volume, stage: Pass, raw: RawArrays) -> bool:
-    """Whether the rows of a tile are read at little more than their share of the page."""
-    rows, wanted = raw.count_rows(volume.find_source(stage.first).spec), volume.layout.levels[stage.first].tile[-2]
-    return rows > 0 and (wanted % rows == 0 or 4 * rows <= wanted)
-
-
-def _run_row(row: Block, read: Read, progress: Progress, pool: Executor) -> None:
-    """Feed a row of units, a tile's rows at a time; the next ones are read meanwhile."""
-    slabs = list(row.list_slabs(whole=False))
-    coming = pool.submit(read, slabs[0])
-    for slab, after in zip(slabs, [*slabs[1:], None], strict=True):
-        data = coming.result()
-        if after is not None:
-            coming = pool.submit(read, after)
-        progress(row.feed_slab(data, slab))
-
-
-def _run_rows(rows: Sequence[Block], read: Read, progress: Progress) -> None:
-    """Feed rows of units from the same pages, all at the same depth at a time."""
-    for together in zip(*(row.list_slabs(whole=True) for row in rows), strict=True):
-        parts = _read_parts(read, together)
-        for row, slab in zip(rows, together, strict=True):
-            # Popped, so that its memory is free when the next row needs some.
-            progress(row.feed_slab(parts.pop(0), slab))
-
-
-def _read_parts(read: Read, slabs: Sequence[Box]) -> list[np.ndarray]:
-    """Boxes that lie side by side along y, from pages that are read once."""
-    if len(slabs) == 1:
-        return [read(slabs[0])]
-    first, last = slabs[0], slabs[-1]
-    together = (*first[:-2], slice(first[-2].start, last[-2].stop), first[-1])
-    parts: list[np.ndarray] = []
-    for step in _split_steps(together):
-        pages = read(step)
-        parts = parts or [np.empty([s.stop - s.start for s in slab], pages.dtype) for slab in slabs]
-        for part, slab in zip(parts, slabs, strict=True):
-            rows = pages[..., slab[-2].start - first[-2].start : slab[-2].stop - first[-2].start, :]
-            if len(step) < 3:
-                part[...] = rows
-            else:
-                part[..., step[-3].start - first[-3].start : step[-3].stop - first[-3].start, :, :] = rows
-        del pages, rows  # or the next ones are read while these are held
-    return parts
-
-
-def _split_steps(box: Box) -> Iterator[Box]:
-    """A box in steps of some pages."""
-    if len(box) < 3:
-        yield box
-        return
-    size = max(1, READ_VOXELS // max(1, count_voxels(box[-2:])))
-    for z in range(box[-3].start, box[-3].stop, size):
-        yield (*box[:-3], slice(z, min(z + size, box[-3].stop)), *box[-2:])

@@ -31,7 +31,7 @@ from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
 from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, preview, stored, tables
+from . import guard, metadata, nodes, preview, tables
 from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
@@ -146,7 +146,7 @@ def _write_file(place: ResultPath, name: str, data: bytes) -> None:
 
 def read_provenance(path: ResultPath) -> Provenance:
     """What the result says about itself. Raises `Problem` (``result.unreadable``, ``result.foreign``)."""
-    return parse_provenance(stored.read_attributes(path), path)
+    return parse_provenance(nodes.read_attributes(path), path)
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
@@ -165,8 +165,10 @@ def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Prove
 @contextmanager
 def open_arrays(path: ResultPath) -> Iterator[Mapping[str, StoredArray]]:
     """The full resolution, ``/0``, that of labels, and columns of tables; what is damaged raises `Problem`."""
+    from .stored import StoredLevel
+
     guard.check_store(path)
-    levels = {f"/{name}": stored.StoredLevel(path, name) for name in _list_full_levels(path)}
+    levels = {f"/{name}": StoredLevel(path, name) for name in _list_full_levels(path)}
     for level in levels.values():
         level.check_metadata()
     yield {**levels, **_open_columns(path)}
@@ -180,7 +182,7 @@ def _open_columns(path: ResultPath) -> dict[str, StoredArray]:
 
 def _list_full_levels(path: ResultPath) -> list[str]:
     """Paths of the level 0 of the image and of its labels."""
-    return [f"{group}/{LEVEL0}" if group else LEVEL0 for group in stored.list_image_groups(path)]
+    return [f"{group}/{LEVEL0}" if group else LEVEL0 for group in nodes.list_image_groups(path)]
 
 
 def describe_arrays(path: ResultPath, names: Mapping[str, Any]) -> Mapping[str, ArrayMeaning]:
@@ -188,7 +190,7 @@ def describe_arrays(path: ResultPath, names: Mapping[str, Any]) -> Mapping[str, 
     meanings = {}
     with guard.translate_errors(path):
         for level in _list_full_levels(path):
-            image = stored.read_attributes(path, level.rpartition("/")[0])["ome"]["multiscales"][0]
+            image = nodes.read_attributes(path, level.rpartition("/")[0])["ome"]["multiscales"][0]
             meanings[f"/{level}"] = ArrayMeaning(tuple(str(axis["name"]) for axis in image["axes"]))
     return {name: meaning for name, meaning in meanings.items() if name in names}
 
@@ -201,10 +203,10 @@ def list_sample_arrays(path: ResultPath) -> list[str]:
 def read_fields(path: ResultPath, names: Collection[str]) -> Mapping[str, Any]:
     """What the ``zarr.json`` of the image, or of labels, holds under each of these names."""
     found: dict[str, Any] = {}
-    for group in stored.list_image_groups(path):
+    for group in nodes.list_image_groups(path):
         prefix = f"/{group}/" if group else "/"
         own = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
-        values = metadata.find_values(stored.read_attributes(path, group), own)
+        values = metadata.find_values(nodes.read_attributes(path, group), own)
         found |= {f"{prefix}{name}": value for name, value in values.items()}
     for group in tables.list_tables(path):
         own = [name for name in names if name.startswith(f"/{group}/")]
@@ -218,20 +220,22 @@ def digest_derived(path: ResultPath) -> Mapping[str, str]:
     A level's digest is taken like `ArrayReceipt.sha256`, over boxes of a shard's extent
     and one chunk's depth.
     """
+    from .stored import StoredLevel
+
     guard.check_store(path)
     digests = {}
     full = _list_full_levels(path)
-    for name in stored.read_level_names(path):
+    for name in nodes.read_level_names(path):
         if name not in full:
-            level = stored.StoredLevel(path, name)
+            level = StoredLevel(path, name)
             level.check_metadata()
             digests[f"/{name}"] = level.digest()
     if (path / preview.NAME).is_file():
         with guard.translate_errors(path), guard.open_regular_file(path / preview.NAME) as file:
             digests[f"/{preview.NAME}"] = sha256(file.read(PREVIEW_BYTES)).hexdigest()
-    groups = stored.list_image_groups(path)
+    groups = nodes.list_image_groups(path)
     for group in (*groups, metadata.LABELS) if len(groups) > 1 else groups:
-        attributes = stored.read_attributes(path, group)
+        attributes = nodes.read_attributes(path, group)
         if group and set(attributes) != {"ome"}:
             with guard.translate_errors(path):
                 raise ValueError(f"{group}/{guard.NAME} has other attributes than were written")

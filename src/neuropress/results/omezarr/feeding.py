@@ -1,0 +1,145 @@
+"""How voxels get from the raw file to the units of a pass: in bands, so that memory depends on neither Z nor X nor Y.
+
+A band has the depth of a chunk, the rows of a tile, and the width of some units. Where the file gives bands at
+little more than their share, they are read from it, one row of units after the other. Else (pages that are packed as
+a whole, tiles that are higher than a band, very wide pages) the pages of one chunk's depth are read once, in steps,
+into a file beside the unfinished shards, and bands are read from that. The bytes of the volume are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from ...model.progress import Progress
+from ...readers.bands import Spool, choose_step, fits
+from .blocks import Block, Read
+from .layout import Box, Layout, Pass
+
+BAND_BYTES = 16 << 20
+"""Of a band that is read from the file itself; the next one is read meanwhile."""
+SPOOLED_BYTES = 8 << 20
+"""Of a band of a spool, whose rows of units are all at work together."""
+SHARED_BYTES = 64 << 20
+"""Steps that are larger than this together are not taken side by side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a pass is read.
+
+    Attributes
+    ----------
+    columns
+        Units side by side that are fed together.
+    is_spooled
+        Whether through a `Spool`.
+    step
+        Extent (z, y, x) of what is read at a time for a spool.
+    memory
+        Bytes that reading may take, at most.
+    """
+
+    columns: int
+    is_spooled: bool
+    step: tuple[int, int, int]
+    memory: int
+
+
+def choose_way(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int], threads: int = 1) -> Way:
+    """How a pass is best read from an array.
+
+    Parameters
+    ----------
+    block
+        What the file gives at once, an extent for each axis of the result.
+    threads
+        How many steps may be taken side by side.
+    """
+    level = layout.levels[stage.first]
+    depth, rows, _ = _get_space(level.tile)
+    group, unit = _get_space(stage.group), _get_space(stage.unit)
+    given = _get_space([min(n, whole) for n, whole in zip(block, level.shape, strict=True)])
+    column = depth * rows * unit[2] * itemsize
+    most = -(-group[2] // unit[2])
+    columns = min(most, max(1, BAND_BYTES // column))
+    width = group[2] if columns == most else columns * unit[2]
+    wanted = (min(depth, group[0]), min(rows, group[1]), width)
+    are_fitting = [fits(want, have) for want, have in zip(wanted[:2], given[:2], strict=True)]
+    decoded = prod(given) * itemsize
+    if all(are_fitting) and (columns == most or fits(width, given[2])):
+        # A block is packed beside what it is unpacked to.
+        return Way(columns, False, (1, 1, 1), 2 * depth * rows * width * itemsize + 2 * decoded)
+    columns = min(most, max(1, SPOOLED_BYTES // column))
+    step = choose_step(given, wanted[0], group, itemsize)
+    nbytes = 2 * prod(step) * itemsize + 2 * decoded  # as the reader gives it, and as it is cut up
+    beside = threads if nbytes * threads <= SHARED_BYTES else 1
+    return Way(columns, True, step, max(2 * column * columns, beside * nbytes))
+
+
+def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
+    """The last three; a depth of 1 where there are two."""
+    z, y, x = (1, *extents)[-3:]
+    return z, y, x
+
+
+def estimate_memory(layout: Layout, stage: Pass, itemsize: int, way: Way) -> int:
+    """Bytes that a pass takes beside what a process has without pixels: what is read, and slabs that fill up.
+
+    A level's slab has a chunk's depth; those of a row of units are there together, all of a group where it is spooled.
+    """
+    unit, group, total = _get_space(stage.unit), _get_space(stage.group), 0
+    wide = min(group[2], way.columns * unit[2])
+    height, width = (group[1], group[2]) if way.is_spooled else (min(unit[1], group[1]), wide)
+    for number in range(stage.first + 1, stage.last + 1):
+        shrink = zip(layout.levels[number].shrink, layout.levels[stage.first].shrink, strict=True)
+        _, y, x = _get_space([f // g for f, g in shrink])
+        total += _get_space(layout.levels[number].chunk)[0] * -(-height // y) * -(-width // x) * itemsize
+    return total + way.memory
+
+
+def list_windows(first: Sequence[int], last: Sequence[int], columns: int) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """First and last units of the parts of rows that are fed together."""
+    for y in range(first[-2], last[-2] + 1):
+        for x in range(first[-1], last[-1] + 1, columns):
+            yield (*first[:-2], y, x), (*last[:-2], y, min(x + columns - 1, last[-1]))
+
+
+def feed_bands(block: Block, read: Read, progress: Progress, pool: Executor) -> None:
+    """Feed units band by band; the next one is read meanwhile."""
+    _feed(block, list(block.list_slabs(whole=False)), read, progress, pool)
+
+
+def _feed(block: Block, bands: Sequence[Box], read: Read, progress: Progress, pool: Executor) -> None:
+    coming = pool.submit(read, bands[0])
+    for band, after in zip(bands, [*bands[1:], None], strict=True):
+        data = coming.result()
+        if after is not None:
+            coming = pool.submit(read, after)
+        progress(block.feed_slab(data, band))
+        del data  # or it is held while the next one is waited for
+
+
+def feed_spooled(
+    blocks: Sequence[Block], read: Read, way: Way, progress: Progress, pool: Executor, path: Path, threads: int
+) -> None:
+    """Feed all units on the same pages, a chunk's depth after the other, each page read once.
+
+    Parameters
+    ----------
+    path
+        An empty file for the pages of one chunk's depth; it is removed.
+    threads
+        How many steps may be taken side by side.
+    """
+    try:
+        for slabs in zip(*(block.list_slabs(whole=True) for block in blocks), strict=True):
+            spool = Spool(path, slabs)
+            spool.fill(read, way.step, pool if threads > 1 else None)
+            for block, slab in zip(blocks, slabs, strict=True):
+                _feed(block, list(block.list_bands(slab)), spool.read, progress, pool)
+    finally:
+        path.unlink(missing_ok=True)
