@@ -345,7 +345,7 @@ def test_a_plan_counts_tables_which_are_held_whole(made: Builder, capsys: pytest
     for rows in (1, 200_000):
         made.put(CSV, b"x,y,z\n" + b"1,2,3\n" * rows)
         state(made, POINTS, PIXELS)
-        status, _ = run(capsys, "plan", made.root, "--memory", "200M")
+        status, _ = run(capsys, "plan", made.root, "--memory", "180M")
         sizes.append(status)
     assert sizes == [0, 1]
 

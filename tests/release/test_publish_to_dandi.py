@@ -96,14 +96,7 @@ def order(lab: Builder, fake: FakeArchive, *more: str) -> tuple[str, ...]:
     return ("publish", str(lab.root), "--dandi", "000123", "--dandi-instance", f"{fake.url}/api", *more)
 
 
-def test_sent_once_recorded_and_compared(
-    lab: Builder,
-    fake: FakeArchive,
-    stub: StubDandi,
-    tmp_path: Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_sent_once(lab: Builder, fake: FakeArchive, stub: StubDandi, capsys: pytest.CaptureFixture[str]) -> None:
     status, text = run(capsys, *order(lab, fake, "--dry-run"))
     assert (status, fake.assets, text.count("would send")) == (0, {}, 9 + 1), text
     assert "dandi.unpublishable" in text
@@ -136,6 +129,16 @@ def test_sent_once_recorded_and_compared(
     assert (funder["awardNumber"], funder["roleName"]) == ("U19", ["dcite:Funder"])
     assert fake.metadata["relatedResource"][0]["relation"] == "dcite:IsDescribedBy"
 
+
+def test_a_release_records_what_lies_there_and_is_compared(
+    lab: Builder,
+    fake: FakeArchive,
+    stub: StubDandi,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert run(capsys, *order(lab, fake))[0] == 0
     puts = sum(method == "PUT" for method, *_ in fake.seen)
     target = str(tmp_path / "rel")
     assert run(capsys, "publish", str(lab.root), "--to", target, "--release", "1.0.0")[0] == 0

@@ -96,7 +96,7 @@ def test_version_04_says_what_its_readers_look_for(tmp_path: Path) -> None:
     path, ids = tmp_path / "v.ome.zarr", make_ids("<u4")
     plan = pack(make_plan({"cells": ids}, [40.0, 4.0, 4.0]), ome_zarr="0.4")
     with shrink_layout():
-        assert units.estimate(plan).files == len(list(units_files(path, plan, {"cells": ids})))
+        assert units.estimate(plan, {}).files == len(list(units_files(path, plan, {"cells": ids})))
     image = v04.Image.from_zarr(zarr.open_group(path, mode="r"))
     multiscale = image.ome_attributes.multiscales[0]
     assert [axis.unit for axis in multiscale.axes] == ["nanometer"] * 3
