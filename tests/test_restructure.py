@@ -136,3 +136,19 @@ def test_what_cannot_be_restructured_is_said(old: Path, capsys: pytest.CaptureFi
     (old / "zarr.json").write_text(json.dumps(image))
     status, said = run(capsys, "restructure", old)
     assert (status, "affine" in said) == (1, True), said
+
+
+def test_points_of_version_04_lie_in_its_zarr_and_are_named_when_left_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", IDS.astype("u1"), photometric="minisblack")
+    (tmp_path / "cells.csv").write_text("x,y,z\n1,2,3\n")
+    points = ("--points", tmp_path / "cells.csv", "--points-option", "unit=pixel", "--points-option", "first=0")
+    old = tmp_path / "old.ome.zarr"
+    status, said = run(capsys, "convert", tmp_path / "stack.tif", *points, "--ome-zarr", "0.4", "--to", old)
+    assert status == 0, said
+    assert not list(old.rglob("zarr.json"))
+    assert list(zarr.open_group(old, mode="r")["tables/cells"].attrs["points"]["columns"]) == ["x", "y", "z"]
+    status, said = run(capsys, "restructure", old, "--to", tmp_path / "new.ome.zarr")
+    assert (status, "restructure.tables" in said, "tables/cells is left behind" in said) == (0, True, True), said
+    assert not (tmp_path / "new.ome.zarr/tables").exists()

@@ -167,7 +167,8 @@ class Format:
     is_folder
         Whether the raw object is a folder; every folder is claimed then that has one of `members`, or any without.
     members
-        Paths of files within the folder by which it is known, ``*`` for any characters (``plane*/stat.npy``).
+        Paths of files within the folder by which it is known, ``*`` for any characters (``plane*/stat.npy``); in a
+        pattern of several parts it stays within its part.
     is_container
         Whether `members` tell the container only: a reader that knows the folder by anything else goes first.
     purpose
@@ -199,7 +200,7 @@ class Format:
     def claim(self, head: bytes, name: str, files: Sequence[str] = ()) -> Claim | None:
         """Whether the reader takes a raw object, by its first 4 KiB and its name; of a folder by what lies in it."""
         if name.endswith("/") and self.members:
-            known = next((path for path in files for one in self.members if fnmatchcase(path, one)), None)
+            known = next((path for path in files for one in self.members if _is_member(path, one)), None)
             return Claim(self.name, f"a folder with {known}", strength=1 if self.is_container else 2) if known else None
         if self.probe is not None:
             return self.probe(head, name)
@@ -245,3 +246,10 @@ def suggest_name(name: str, known: Mapping[str, Any]) -> str:
 def _shorten_repr(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _is_member(path: str, pattern: str) -> bool:
+    if "/" not in pattern:
+        return fnmatchcase(path, pattern)
+    parts, patterns = path.split("/"), pattern.split("/")
+    return len(parts) == len(patterns) and all(map(fnmatchcase, parts, patterns))

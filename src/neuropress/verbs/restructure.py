@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..model.finding import problem
+from ..model.finding import Finding, finding, problem
 from ..model.labels import LabelFile
 from ..model.packing import Packing
 from ..model.plan import ArraySpec, Field, IndexMap, Node, Plan
@@ -24,6 +24,7 @@ from ..model.report import Report
 from ..planning.build import Planned
 from ..readers.ome_zarr import LABELS_APART
 from ..results.omezarr import KIND, guard
+from ..results.omezarr.tables import list_tables
 from .single import Stated, convert_file
 
 ORDER = "tczyx"
@@ -69,7 +70,11 @@ def restructure_volume(
         raise problem("single.target", f"the name {target.name} is not that of an OME-Zarr", hint=hint)
     names = [group.partition("/")[2] for group in groups if group]
     labels = tuple(LabelFile(name, str(path / LABELS / name)) for name in names)
-    stated = Stated(labels=labels, packing=packing or Packing(), amend=partial(_amend, groups))
+    with guard.translate_errors(path):
+        left = [
+            finding("restructure.tables", f"{name} is left behind", file=f"{path}/{name}") for name in list_tables(path)
+        ]
+    stated = Stated(labels=labels, packing=packing or Packing(), amend=partial(_amend, groups, left))
     return convert_file(path, target, stated, progress)
 
 
@@ -84,9 +89,10 @@ def _read_groups(path: Path) -> Iterator[tuple[str, Attributes]]:
                 yield f"{LABELS}/{name}", guard.read_node(path / LABELS / name)["attributes"]
 
 
-def _amend(groups: Mapping[str, Attributes], planned: Planned) -> Planned:
-    findings = tuple(one for one in planned.findings if LABELS_APART not in one.message)  # here they are
-    return replace(planned, findings=findings, plan=planned.plan and _take_over(groups, planned.plan))
+def _amend(groups: Mapping[str, Attributes], left: Sequence[Finding], planned: Planned) -> Planned:
+    findings = (*(one for one in planned.findings if LABELS_APART not in one.message), *left)  # labels are here
+    # What is known of reading is of the axes that a converter keeps: those of length 1 are here, too.
+    return replace(planned, findings=findings, plan=planned.plan and _take_over(groups, planned.plan), access={})
 
 
 def _take_over(groups: Mapping[str, Attributes], plan: Plan) -> Plan:
