@@ -205,7 +205,9 @@ class Config:
 
     def sources(self) -> SourceRoots:
         """The openers of raw bytes, which see buckets as they are from now on."""
-        return SourceRoots(tuple(open_root(root, self.endpoint) for root in self.roots))
+        roots = tuple(open_root(root, self.endpoint) for root in self.roots)
+        trusted = tuple(key for key, entries in self.options.items() if entries.get("trust") is True)
+        return SourceRoots(roots, self.state / "fragments", trusted)
 
 
 def load_config(root: Path) -> Config:
@@ -455,23 +457,22 @@ def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
 
 def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:
     """The profile with what the dataset says of sessions in several files, names and packing of files, labels."""
-    split, output = data.get("split", {}), data.get("output", {})
+    output = data.get("output", {})
     names, level = output.get("names", profile.names), output.get("zstd_level", profile.zstd_level)
     try:
-        check_layout(split, names, level)
+        check_layout(data.get("split", {}), names, level)
         labels = parse_label_files(data.get("labels", {}))
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
-    split = {**profile.split, **split}
-    return dataclasses.replace(profile, split=split, names=names, zstd_level=level, labels=labels)
+    readers = {pattern: entry["reader"] for pattern, entry in data.get("options", {}).items() if "reader" in entry}
+    profile = dataclasses.replace(profile, names=names, zstd_level=level, labels=labels, readers=readers)
+    return dataclasses.replace(profile, split={**profile.split, **data.get("split", {})})
 
 
 def find_dataset(path: Path) -> Path | None:
     """The dataset folder that holds `path`: itself or the nearest parent with ``neuropress.toml``."""
-    for folder in (path.resolve(), *path.resolve().parents):
-        if (folder / FILE).is_file():
-            return folder
-    return None
+    folders = (path.resolve(), *path.resolve().parents)
+    return next((folder for folder in folders if (folder / FILE).is_file()), None)
 
 
 def find_result(named: Named) -> ResultPath:

@@ -105,7 +105,8 @@ class Profile:
     what ``neuropress.toml`` says in place of both, by lab. `split` names converters (``imaging``) whose rows
     of a session go into a file of their own, and the part of its name that says so (``ophys``). `names` is ``dandi``
     where files of sessions are named as ``dandi organize`` names them, else ``profile``: as `paths` says.
-    `labels` are the masks that a dataset names as labels of its volumes, by key or pattern of keys.
+    `labels` are the masks that a dataset names as labels of its volumes, by key or pattern of keys; `readers`,
+    likewise, the readers that it names for raw files.
     """
 
     name: str
@@ -127,6 +128,7 @@ class Profile:
     names: str = BY_PATHS
     labels: Mapping[str, tuple[LabelFile, ...]] = field(default_factory=dict)
     zstd_level: int = ZSTD_LEVEL
+    readers: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
     def accompanied(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from neuropress.converters import (
     list_converter_names,
     load_converter,
     load_profile_mapping,
+    takes_alone,
 )
 
 from ..mapping.rules import Scope, apply_mapping
@@ -194,7 +195,8 @@ def _list_taking(record: Record) -> list[str]:
         for n in list_converter_names()
         if record.table in load_converter(n).TABLES and load_converter(n).takes(record)
     ]
-    return [n for n in names if not is_fallback(n)] or names
+    alone = [n for n in names if takes_alone(n)]
+    return alone or [n for n in names if not is_fallback(n)] or names
 
 
 def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:

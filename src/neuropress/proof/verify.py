@@ -171,7 +171,7 @@ def _choose_span(spec: ArraySpec, block: Sequence[int]) -> tuple[int, ...]:
     if len(span) < 2 or (len(span) == 2 and span[1] == spec.shape[1]):  # rows of samples, not a page
         return tuple(block)
     for axis in (-1, -2):
-        room = SPAN_BYTES // (prod(span) * np.dtype(spec.dtype).itemsize)
+        room = SPAN_BYTES // (prod(span) * spec.itemsize)
         span[axis] = min(spec.shape[axis], span[axis] * max(1, room))
         if span[axis] < spec.shape[axis]:
             break

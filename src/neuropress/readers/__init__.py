@@ -32,6 +32,7 @@ from . import (
     mat,
     micromanager,
     nd2,
+    neuroconv,
     nifti,
     npy,
     nrrd,
@@ -117,6 +118,7 @@ BUILT_IN = (
     vaa3d.FORMAT,
     trace_text.FORMAT,
     video.FORMAT,
+    neuroconv.FORMAT,
 )
 
 COMMON = (
