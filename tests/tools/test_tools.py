@@ -125,6 +125,15 @@ def test_what_ships_is_pinned_and_whole(monkeypatch: pytest.MonkeyPatch) -> None
         assert tool.why
 
 
+def test_a_tool_is_not_taken_for_one_whose_name_begins_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROPRESS_TOOLS", str(tmp_path))
+    folders = [tmp_path / declared.get_tool(name).folder_name for name in ("neuroconv", "neuroconv-ecephys")]
+    for folder in folders:
+        folder.mkdir()
+    assert tools.remove_tool("neuroconv") == folders[:1]
+    assert folders[1].is_dir()
+
+
 def test_an_environment_is_made_listed_and_found(stub: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert states(capsys) == ["installed"]
     assert [path.name for path in stub.parent.iterdir() if not path.name.endswith(".lock")] == [stub.name]

@@ -71,7 +71,8 @@ def get_python(folder: Path) -> Path:
 
 def list_environments(tool: Tool) -> list[Path]:
     """Every environment of a tool, of whatever declaration."""
-    return sorted(path for path in get_tools_folder().glob(f"{tool.name}-*") if path.is_dir())
+    # Of twelve digits after the name: neuroconv-ecephys is another tool than neuroconv.
+    return sorted(path for path in get_tools_folder().glob(f"{tool.name}-{'[0-9a-f]' * 12}") if path.is_dir())
 
 
 def look_at_tool(tool: Tool) -> Environment:
