@@ -92,10 +92,12 @@ class Job:
         Path of the result below ``output/``, which is its key in a release.
     beside
         The jobs of the row's other columns, as other converters have them, by column.
+    others
+        The jobs of all rows whose objects go into the same file, this one's too, as their converters have them.
     elsewhere
         The other file of the session that has what is made of this job, in words; empty where it is the same file.
     labels
-        Masks that a person named as labels of the result, for converters with ``HAS_LABELS``.
+        Masks and points that a person named beside the result, for converters with ``HAS_LABELS``.
     """
 
     record: Record
@@ -108,6 +110,7 @@ class Job:
     part: str = ""
     place: str = ""
     beside: Mapping[str, Job] = field(default_factory=dict)
+    others: Sequence[Job] = ()
     elsewhere: str = ""
     labels: Sequence[Labels] = ()
 
@@ -285,7 +288,9 @@ class Converter(Protocol):
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
     what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
     ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing. ``HAS_LABELS = True``: its jobs have
-    the masks that a person names in ``[labels]`` of ``neuropress.toml``.
+    the masks and points that a person names in ``[labels]`` and ``[points]`` of ``neuropress.toml``.
+    ``HAS_PACKING = True``: its results are stored as ``[output]`` states. ``NO_CLOCK`` says why what it makes has
+    no time that a declared clock could shift: such options of its files are ``clock.unused``.
     """
 
     NAME: str
@@ -345,6 +350,11 @@ def takes_alone(name: str) -> bool:
 def is_keeping(name: str) -> bool:
     """Whether a converter (``KEEPS``) keeps files as they are, so that no reader is asked what they hold."""
     return bool(getattr(load_converter(name), "KEEPS", False))
+
+
+def find_clockless(name: str) -> str:
+    """Why what a converter makes has no time that a declared clock could shift (``NO_CLOCK``); empty where it has."""
+    return str(getattr(load_converter(name), "NO_CLOCK", ""))
 
 
 @runtime_checkable

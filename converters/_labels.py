@@ -51,14 +51,14 @@ def build_labels(
         ``labels.content``, ``labels.dtype``, ``labels.axes`` or ``labels.shape``.
     """
     nodes, findings = [], []
-    for labels in job.labels:
+    for labels in (one for one in job.labels if not one.file.is_points):
         mask = _Mask(job, labels, image, per_micrometer)
         nodes.append(mask.build_node())
         findings += mask.findings
     return nodes, findings
 
 
-def _describe_class(one: LabelClass, *, with_color: bool) -> dict[str, Any]:
+def describe_class(one: LabelClass, *, with_color: bool) -> dict[str, Any]:
     """A class as ``properties`` lists it."""
     stated: dict[str, Any] = {"name": one.name, "acronym": one.acronym, "parent": one.parent}
     if with_color and one.color:
@@ -198,7 +198,7 @@ class _Mask:
     def _build_classes(self) -> dict[str, Field]:
         """``image-label``: colours and properties of the ids that a table of classes names."""
         fields = {
-            "image-label/version": Field("0.5", "labels:version"),
+            "image-label/version": Field(self._job.profile.packing.ome_zarr, "labels:version"),
             "image-label/source/image": Field("../../", "labels:image"),
         }
         classes = self._labels.classes
@@ -208,7 +208,7 @@ class _Mask:
         # Who validates NGFF refuses colours of some classes only: those are kept among the properties then.
         uncolored = next((one for one in classes if one.color is None and one.value != 0), None)
         has_colors = any(one.color for one in classes)
-        properties = [_describe_class(one, with_color=uncolored is not None) for one in classes]
+        properties = [describe_class(one, with_color=uncolored is not None) for one in classes]
         fields["image-label/properties"] = Field(properties, "labels:classes", "classes", sources)
         if has_colors and uncolored is None:
             colors = [{"label-value": one.value, "rgba": list(one.color or CLEAR)} for one in classes]

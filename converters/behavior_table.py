@@ -10,13 +10,14 @@ from functools import partial
 from neuropress.mapping.rules import Slots
 from neuropress.model.clock import Clock
 from neuropress.model.content import Content, DataTable, Series
+from neuropress.model.finding import Finding
 from neuropress.model.plan import ArraySpec, Field, Node
 from neuropress.model.profile import Profile
 from neuropress.model.record import Record
 
 from . import Built, Job, make_constant
 from ._behavior import clean_name, describe_clock, find_delay, list_clock_findings, make_header_field
-from ._pose import build_poses
+from ._pose import build_poses, find_video
 
 NAME = "behavior_table"
 REVISION = 4
@@ -61,10 +62,13 @@ def select(record: Record, contents: Sequence[Content]) -> Sequence[Content]:
 def build(jobs: Sequence[Job]) -> Built:
     """Nodes of every row: series in the module "behavior", events and trials in places of their own."""
     nodes: dict[str, Node] = {}
+    findings: list[Finding] = []
     for job in jobs:
         points = [one for one in job.contents if isinstance(one, Series) and "pose" in one.header]
         if points:
-            nodes |= {node.path: node for node in _build_points(job, points)}
+            video = find_video(job, points)
+            findings += video.findings
+            nodes |= {node.path: node for node in _build_points(job, points, video.place)}
         for content in job.contents:
             if content in points:
                 continue
@@ -74,11 +78,11 @@ def build(jobs: Sequence[Job]) -> Built:
                 node = _build_table(job, content)
                 nodes[node.path] = node
     _name_trials(jobs, nodes)
-    return Built(tuple(nodes.values()), tuple(list_clock_findings(jobs)))
+    return Built(tuple(nodes.values()), (*findings, *list_clock_findings(jobs)))
 
 
-def _build_points(job: Job, points: Sequence[Series]) -> list[Node]:
-    """What a program tracked in a video."""
+def _build_points(job: Job, points: Sequence[Series], video: str) -> list[Node]:
+    """What a program tracked in a video, whose series is at this place of the file; empty for none."""
     return [
         _make_module(),
         *build_poses(
@@ -86,6 +90,7 @@ def _build_points(job: Job, points: Sequence[Series]) -> list[Node]:
             MODULE,
             job,
             points,
+            video,
             partial(make_header_field, NAME, job),
             partial(_describe, job),
             partial(_build_times, job),

@@ -81,7 +81,12 @@ def _build_series(job: Job, content: Content) -> Node:
         fields["rate"] = make_header_field(NAME, job, "rate", float(Fraction(video["rate"])))
         fields["starting_time"] = make_header_field(NAME, job, "start", float(start))
         fields["num_samples"] = make_header_field(NAME, job, "frames", video["frames"])
-    return Node(f"/acquisition/{clean_name(job.record.key)}", "ImageSeries", fields, {}, arrays)
+    return Node(find_place(job), "ImageSeries", fields, {}, arrays)
+
+
+def find_place(job: Job) -> str:
+    """Where a row's video is in its file."""
+    return f"/acquisition/{clean_name(job.record.key)}"
 
 
 def _describe(job: Job, content: Content) -> Field:

@@ -19,6 +19,7 @@ SLOTS: Slots = {
     "asset": frozenset(("id", "type", "version", "source_type", "source", "description", "notes", "file", "script"))
 }
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "it is kept as it is"
 FALLBACK = True
 """Whatever another converter takes is not for this one."""
 KEEPS = True

@@ -26,6 +26,7 @@ COLUMN: Mapping[str, str] = dict.fromkeys(TABLES, "file_path_raw")
 TARGET = "asset"
 SLOTS: Slots = {"asset": frozenset(("id", "type", "session", "notes"))}
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "a lab's NWB stays byte for byte, with its own times"
 FALLBACK = True
 """Where another package makes a session of such files, that is what the lab installed it for."""
 KEPT_AS = "NWB file"

@@ -17,6 +17,7 @@ COLUMN: Mapping[str, str] = {"model": "file_path_model"}
 TARGET = "asset"
 SLOTS: Slots = {"asset": frozenset(("id", "type", "version", "description", "notes", "model_file", "script"))}
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "a morphology has no time"
 
 COUNTS = ("points", "soma_points", "roots", "sections")
 

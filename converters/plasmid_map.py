@@ -18,6 +18,7 @@ COLUMN: Mapping[str, str] = {"file_asset": "file_path"}
 TARGET = "asset"
 SLOTS: Slots = {"asset": frozenset(("id", "type", "source", "description", "notes"))}
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "a sequence has no time"
 
 NUMBERS = {"length": int, "features": int, "gc_content": float}
 """Facts of a record are numbers; the texts stand beside them."""

@@ -26,6 +26,7 @@ COLUMN: Mapping[str, str] = {"image": "file_path_processed"}
 TARGET = "session"
 SLOTS: Slots = {"movie": frozenset({"description"}), "segmentation": frozenset({"description"})}
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "what was computed has the times of the row's movie"
 SUFFIXES = (".tif", ".tiff", ".hdf5", ".h5", "suite2p/")
 TRACES = (".csv", ".tsv", ".npy")
 PURPOSES = ("traces", "regions")

@@ -18,6 +18,7 @@ COLUMN: Mapping[str, str] = {"image": "file_path_roi"}
 TARGET = "session"
 SLOTS: Slots = {"segmentation": frozenset({"description"})}
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "regions and their traces have the times of the row's movie"
 SUFFIXES = (".roi", ".zip", ".npy", ".tif", ".tiff", ".png", ".hdf5", ".h5", "/")
 """Names that files of regions have: ImageJ's, masks and labels, CaImAn's, and folders of suite2p."""
 PURPOSES = ("masks", "regions")

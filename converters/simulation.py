@@ -35,6 +35,7 @@ SLOTS: Slots = {
     "lines": frozenset(("row",)),
 }  # fmt: skip
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "a simulation counts from its own start"
 WANTS = "spikes or reports of simulated nodes"
 AS_STORED = "as stored"
 """The order of spikes that the reader did not have to sort."""

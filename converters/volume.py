@@ -6,9 +6,10 @@ there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names t
 with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
 spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_spacing``:
 what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/photometric``: the
-file calls 0 white, and its values are kept; ``neuropress/zstd_level``: another level of packing
-than the usual one, which the dataset names). Its one array is ``0``. A node ``/labels/<name>`` follows
-for each mask that a person names as labels of the volume (`neuropress.converters._labels`).
+file calls 0 white, and its values are kept; ``neuropress/ome_zarr``, ``chunks``, ``shards`` and ``zstd_level``: what
+the dataset states of its volumes). Its one array is ``0``. A node ``/labels/<name>`` follows
+for each mask that a person names as labels of the volume (`neuropress.converters._labels`), and a node
+``/tables/<name>`` for each table of points or boxes in it (`neuropress.converters._points`).
 
 Axes are written in the order t, c, z, y, x, those of them that the file has with more
 than one element; y and x always, and z wherever the file has it. The samples of a colour
@@ -25,12 +26,12 @@ from typing import TYPE_CHECKING, Any
 
 from neuropress.converters import Built, Job, describe_image_choice, names_nwb
 from neuropress.converters._labels import ImageAxis, build_labels
+from neuropress.converters._points import build_points
 from neuropress.mapping.rules import Slots
 from neuropress.mapping.transforms import format_decimal
 from neuropress.model.content import Image, LazyArray
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
-from neuropress.model.profile import ZSTD_LEVEL
 from neuropress.model.record import CellRef, Record
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 NAME = "volume"
 REVISION = 3
 HAS_LABELS = True
+HAS_PACKING = True
 TABLES = ("sem_dataset", "micro_ct_dataset", "image")
 COLUMN: Mapping[str, str] = {
     "sem_dataset": "file_path_raw",
@@ -48,6 +50,7 @@ COLUMN: Mapping[str, str] = {
 TARGET = "volume"
 SLOTS: Slots = {"image": frozenset(("name", "unit", "x", "y", "z"))}
 BINDINGS: Mapping[str, str] = {}
+NO_CLOCK = "a volume belongs to no clock of a session"
 
 ORDER = ("t", "c", "z", "y", "x")
 TYPES = {"t": "time", "c": "channel"}
@@ -84,12 +87,13 @@ def bindings(record: Record) -> Mapping[str, Record | None]:
 
 
 def build(jobs: Sequence[Job]) -> Built:
-    """The nodes of one row's volume: the image, and its labels.
+    """The nodes of one row's volume: the image, its labels, and points in it.
 
     Raises
     ------
     Problem
-        ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``; of a mask, ``labels.*``.
+        ``volume.scenes``, ``volume.content``, ``volume.dtype`` or ``volume.axes``; of a mask, ``labels.*``; of points,
+        ``points.*``.
     """
     (job,) = jobs
     content = _get_image(job)
@@ -115,8 +119,8 @@ def build(jobs: Sequence[Job]) -> Built:
         stated = content.facts["photometric"]
         source = job.make_fact_ref("photometric", stated)
         fields["neuropress/photometric"] = Field(stated, "volume:photometric", "copy", (source,))
-    if job.profile.zstd_level != ZSTD_LEVEL:
-        fields["neuropress/zstd_level"] = Field(job.profile.zstd_level, "volume:packing")
+    packing = job.profile.packing.list_stated()
+    fields |= {f"neuropress/{name}": Field(value, "volume:packing") for name, value in packing.items()}
     unknown = [axis.name for axis, (_, unit) in zip(axes, scales, strict=True) if unit is None and axis.name != "c"]
     if unknown:
         fields["neuropress/unknown"] = Field(unknown, "volume:unknown")
@@ -127,7 +131,8 @@ def build(jobs: Sequence[Job]) -> Built:
         for i, axis in enumerate(axes)
     ]
     labels, more = build_labels(job, described, PER_MICROMETER)
-    return Built((Node("/", "Multiscale", fields, {}, arrays), *labels), (*findings, *more))
+    tables, remarks = build_points(job, described, PER_MICROMETER)
+    return Built((Node("/", "Multiscale", fields, {}, arrays), *labels, *tables), (*findings, *more, *remarks))
 
 
 def _get_image(job: Job) -> Image:

@@ -100,6 +100,22 @@ def test_nothing_is_overwritten(lab: Builder, tmp_path: Path, capsys: pytest.Cap
     assert not list(lab.root.rglob("*.partial"))
 
 
+def test_folders_of_one_name_are_not_mixed(lab: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = slices(tmp_path / "a/em", (9, 33, 40))
+    second = slices(tmp_path / "b/em", (9, 33, 40))
+    for slice in list(second.iterdir()):  # no file of one has the name of another
+        slice.rename(slice.with_name(f"other{slice.name}"))
+    stated = ("--lab", "JL", "--table", "sem_dataset", "--mouse", "RY_M_0001", "--date", DATE)
+    assert add(lab, first, *stated) == 0
+    table = (lab.root / "tables/sem_dataset.csv").read_bytes()
+    assert add(lab, second, *stated) == 1
+    assert "with a file that em does not have" in capsys.readouterr().out
+    next(first.iterdir()).unlink()  # a folder that lacks a file is no longer the one that was added
+    assert add(lab, first, *stated) == 1
+    assert (lab.root / "tables/sem_dataset.csv").read_bytes() == table
+    assert len(list(lab.raw(f"lichtman/{DATE}/sem_dataset/raw/em").iterdir())) == 9
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -111,10 +111,14 @@ def test_every_sort_of_row_takes_declared_arrays(builder: Builder, capsys: pytes
         series = file.read().processing["behavior"]["Position"]["JB_B_0001_pos"]
         assert (series.rate, series.starting_time, series.unit) == (50, 3.5, "centimeters")
         assert series.data[:].tolist() == PLACES.tolist()
-    assert main(["verify", str(builder.root), "--independent"]) == 0
-    said = capsys.readouterr().out
-    for library in ("SciPy", "NumPy", "pandas"):
-        assert f"{library} agrees (1)" in said
+    assert main(["verify", str(builder.root), "--independent", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    readings = [one for line in lines for one in line.get("independent", ())]
+    assert {(one["source"].rpartition("/")[2], one["library"], one["verdict"]) for one in readings} == {
+        ("a.mat", "SciPy", "agrees"), ("b.mat", "SciPy", "agrees"), ("b.csv", "pandas", "agrees"),
+        ("m.npy", "NumPy", "agrees"), ("m.h5", "pyfive", "agrees"),
+    }  # fmt: skip
+    assert next(one["agreed"] for one in readings if one["source"].endswith("b.mat")) == ["samples", "shape", "times"]
 
 
 def test_what_nobody_declared_is_one_finding_with_the_way_out(

@@ -1,11 +1,22 @@
 """The one rule by which findings lose the text of private cells and no other."""
 
-import pytest
+import json
+from pathlib import Path
+from typing import Any
 
+import pytest
+from builder import DATE, Builder
+from folder_files import SUMMARY, write_micromanager
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuropress.cli.main import main
 from neuropress.model.budget import SHOWN_CHARS
 from neuropress.model.finding import catalogue, finding
-from neuropress.model.privacy import hide_for, hide_private, shorten, withhold_text
+from neuropress.model.privacy import WITHHELD, hide_for, hide_names, hide_private, shorten, withhold_text
 from neuropress.model.profile import load_profile
+from neuropress.results.nwb.file import read_provenance
+from neuropress.results.omezarr.volume import read_provenance as read_volume
 
 PROFILE = load_profile("dendritic-consortium")
 TABLE, PRIVATE = next((name, spec.private[0]) for name, spec in PROFILE.tables.items() if spec.private)
@@ -57,3 +68,66 @@ def test_what_is_short_enough_stays_beside_what_is_not() -> None:
 def test_no_value_stays_no_value() -> None:
     found = finding("cell.range", "x" * 2 * SHOWN_CHARS, table=TABLE)
     assert shorten(found).location.value is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "kept"),
+    [
+        ({"UserName": "ada", "ComputerName": "RIG-4", "Frames": 3, "User": {"a": 1}},
+         {"UserName": WITHHELD, "ComputerName": WITHHELD, "Frames": 3, "User": {"a": 1}}),
+        ("<Document><UserName>Ada B</UserName><Name/></Document>",
+         f"<Document><UserName>{WITHHELD}</UserName><Name/></Document>"),
+        ('<Experimenter ID="E:0" UserName="ada" Email=\'a@b.c\'/>',
+         f"<Experimenter ID=\"E:0\" UserName=\"{WITHHELD}\" Email='{WITHHELD}'/>"),
+        ('{"Summary":{"UserName":"ada \u00fc","Z":1}}', f'{{"Summary":{{"UserName":"{WITHHELD}","Z":1}}}}'),
+        ('{"a": "{\\"ComputerName\\": \\"RIG-4\\"}"}', f'{{"a": "{{\\"ComputerName\\": \\"{WITHHELD}\\"}}"}}'),
+        ("min=1\r\nUserName: ada\r\nmax=2", f"min=1\r\nUserName: {WITHHELD}\r\nmax=2"),
+        (["D:\\Ada B\\2025\\run 1.czi", "F:\\Pictures", "C:/Users/ada/x.pro"], ["run 1.czi", "Pictures", "x.pro"]),
+        ("<StorageFolder>D:\\Ada\\cells</StorageFolder>", "<StorageFolder>cells</StorageFolder>"),
+        ("\\\\server\\share\\ada\\a.tif", "a.tif"),
+        ("/home/ada/data/a.abf and /Users/ada/b", f"/home/{WITHHELD}/data/a.abf and /Users/{WITHHELD}/b"),
+    ],
+)  # fmt: skip
+def test_headers_lose_names_of_people_and_machines(stated: Any, kept: Any) -> None:
+    assert hide_names(stated) == kept
+    assert hide_names(kept) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://example.org/a/b", "s3://bucket/key", "UserSettingName=\"S75\"", "ratio 3:1", "time: 10:20", "User.BP 706",
+     "<Filter>User.DBP 450</Filter>", "a:b\\c", "IN 0 (pA)", "mW/cm2"],
+)  # fmt: skip
+def test_other_texts_of_headers_stay(text: str) -> None:
+    assert hide_names({"note": [text, 5, None, True, 0.5]}) == {"note": [text, 5, None, True, 0.5]}
+
+
+@given(st.text(st.sampled_from("aU:\\/\"'<>={}\n serNamhost"), max_size=60))
+def test_hiding_twice_is_hiding_once(text: str) -> None:
+    once = hide_names(text)
+    assert hide_names(once) == once
+
+
+def test_a_result_names_nobody_who_recorded(tmp_path: Path) -> None:
+    summary = {**SUMMARY, "UserName": "ada.example", "ComputerName": "RIG-4711", "Directory": "D:\\AdaE\\2025"}
+    build = Builder(tmp_path / "ds")
+    build.session()
+    key = f"yuste/{DATE}/image/raw/Default/"
+    build.movie(b"", (6, 6, 8), file_path_raw=key, frame_rate="8.79120879121")
+    write_micromanager(build.raw(key), summary=summary)
+    volume = build.sem(build.raw(key))
+    for verb in ("convert", "verify"):
+        assert main([verb, str(build.root)]) == 0
+    session = build.output("RY_S_0001.nwb")
+    assert session
+    headers = [
+        json.dumps(read_provenance(session).headers[key]),
+        json.dumps(
+            read_volume(session.parents[4] / "lichtman" / DATE / "sem_dataset/ome-zarr/JL_SD_0001.ome.zarr").headers[
+                volume
+            ]
+        ),
+    ]
+    for text in headers:
+        assert f'"ComputerName": "{WITHHELD}"' in text
+        assert not any(name in text for name in ("ada.example", "RIG-4711", "AdaE"))

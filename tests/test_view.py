@@ -102,7 +102,16 @@ def test_nothing_else_is_served(server: Server, volume: Path) -> None:
     name = below(server, f"{inside}/zarr.json")
     assert ask(server, name, Host=f"elsewhere.example:{server.server_port}")[0].status == 403
     assert ask(server, "/wrong/state/1", "POST")[0].status == 403
+    assert ask(server, below(server, "state/1"), "POST", **{"Content-Length": str(2**20 + 1)})[0].status == 403
     assert server.server_address[0] == "127.0.0.1"
+
+
+def test_a_connection_goes_on_after_a_head(server: Server, volume: Path) -> None:
+    name = below(server, f"volume0/{volume.name}/zarr.json")
+    with closing(HTTPConnection("127.0.0.1", server.server_port, timeout=20)) as connection:
+        for method, data in (("HEAD", b""), ("GET", (volume / "zarr.json").read_bytes())):
+            connection.request(method, name)
+            assert connection.getresponse().read() == data
 
 
 def test_the_page_shows_each_channel_in_its_colour(server: Server, volume: Path) -> None:

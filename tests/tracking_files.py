@@ -61,6 +61,7 @@ def write_sleap(
     order: tuple[int, ...] = (3, 2, 1, 0),
     scores: np.ndarray | None = None,
     edges: Sequence[tuple[int, int]] = (),
+    video: str = "",
 ) -> Path:
     """Points (frame, node, xy, track) in the order of SLEAP's own writer, or in another one."""
     with h5py.File(path, "w") as file:
@@ -69,6 +70,8 @@ def write_sleap(
         file["edge_inds"] = np.array(edges, "i8") if edges else np.zeros(0)
         file.create_dataset("tracks", data=points.transpose(order), chunks=True, compression="gzip")
         file["track_occupancy"] = np.ones((len(points), points.shape[3]), "u1")
+        if video:
+            file["video_path"] = video
         if scores is not None:
             file["point_scores"] = scores.transpose()
     return path

@@ -14,6 +14,7 @@ from .model.report import Report
 from .model.run_part import RunPart
 from .planning.targets import Wanted
 from .publishing import PublishRequest, Scope
+from .publishing.dandi import DandiRequest
 from .readers.format import suggest_name
 from .storage.remote import ResultPath
 from .verbs.adding import Occasion, add_files
@@ -28,7 +29,7 @@ from .verbs.inventory import list_files
 from .verbs.letter import Letter
 from .verbs.parts import convert_part
 from .verbs.plan import plan_dataset
-from .verbs.publish import publish_selection
+from .verbs.publish import publish_selection, publish_selection_to_dandi
 from .verbs.run import run_dataset
 from .verbs.status import describe_status
 from .verbs.validate import validate_dataset
@@ -228,7 +229,8 @@ class Dataset:
         part
             ``K/N``: be the K-th of N runs, anywhere, that together convert the dataset.
         dask
-            Address of a Dask scheduler whose workers see the dataset under the same path; they do the work.
+            Address of a Dask scheduler whose workers see the dataset under the same path; they do the work. Or
+            ``"cluster"``: jobs as ``[cluster]`` of ``neuropress.toml`` says.
         memory
             As `plan` takes it.
         progress
@@ -392,6 +394,41 @@ class Dataset:
             to, release, scope, endpoint, allow_errors=allow_errors, accepted=tuple(accept_loss), dry_run=dry_run
         )
         return self._log(publish_selection(self._fresh(), select, order, progress))
+
+    def publish_to_dandi(
+        self,
+        dandiset: str,
+        select: Selection = EVERYTHING,
+        *,
+        instance: str = "dandi",
+        key: str = "",
+        release: str = "",
+        to: str = "",
+        endpoint: str | None = None,
+        only: Collection[str] = (),
+        dry_run: bool = False,
+        progress: Progress = no_progress,
+    ) -> Report:
+        """Bring proven NWB files and volumes to the draft of a dandiset; run again, it goes on where it was cut off.
+
+        Parameters
+        ----------
+        dandiset
+            Six digits.
+        instance
+            ``dandi``, ``dandi-sandbox``, ``ember-dandi``, or the address of an archive's interface.
+        key
+            Of an account at the archive. A dry run without one shows the tree and asks nobody.
+        release, to, endpoint
+            Send a committed release, and record there what lies where; without a number the working copy is sent.
+        only
+            Kinds of data: ``nwb``, ``ome-zarr``.
+        dry_run
+            Say what would be sent; send nothing.
+        """
+        scope = Scope(kinds=tuple(only))
+        order = DandiRequest(dandiset, instance, key, release, to, endpoint, scope, dry_run=dry_run)
+        return self._log(publish_selection_to_dandi(self._fresh(), select, order, progress))
 
     def status(self, select: Selection = EVERYTHING) -> Report:
         """Per target: how it stands, whether it was verified, validated and released, and what stands in the way."""

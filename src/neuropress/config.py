@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from .model.budget import TOML_BYTES, read_file
+from .model.credits import check_credits, parse_credits
 from .model.finding import Finding, Problem, Severity, finding, problem
+from .model.job_cluster import JobCluster, parse_job_cluster
 from .model.key_patterns import find_stars, matches_key
 from .model.labels import parse_label_files
+from .model.packing import PACKING, Packing
 from .model.parsing import parse_toml
-from .model.people import Person, check_people, merge_people
+from .model.people import Person, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
-from .model.serial import from_json
 from .model.source import SourceRoots
 from .readers import check_reader_options
 from .readers.format import CLOCK
@@ -36,7 +38,7 @@ DEFAULT_PROFILE = GENERIC
 LAB_REQUIRED = ("name", "institution", "timezone")
 LAB_ENTRIES = (*LAB_REQUIRED, "folder")
 """What ``neuropress.toml`` may say of a lab itself, beside defaults."""
-DATASET_ENTRIES = ("title", "license")
+DATASET_ENTRIES = ("title", "license", "description", "contact")
 LAB_DEFAULTS = ("keywords",)
 """Defaults that only a lab can have."""
 _MOST_TEXT = 4096
@@ -45,6 +47,8 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "profile_version": str,
     "dataset": dict,
     "labels": dict,
+    "cluster": dict,
+    "points": dict,
     "source": dict,
     "output": dict,
     "tables": (dict, list),
@@ -52,77 +56,8 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "options": dict,
     "publish": dict,
     "split": dict,
-    "people": list,
+    **dict.fromkeys(("people", "funding", "related"), list),
 }
-
-TEMPLATE = """\
-# A neuropress dataset. Every entry may be left out; what is commented shows the default.
-
-profile = "{profile}"
-profile_version = "{version}"
-
-# What a release says of the whole; without a licence nothing is published:
-{dataset}
-
-[source]
-# Where raw files are looked up, in this order: folders, shares, read-only folders, and
-# prefixes of S3 buckets as "s3://bucket/prefix". Relative paths start here.
-roots = ["source"]
-# endpoint = "https://s3.example.org"     # of a bucket that is not at AWS
-
-# [output]
-# names = "dandi"                         # files of sessions are named as dandi organize names them
-# zstd_level = 1                          # how hard volumes are packed, 1 to 9
-# volume = "s3://bucket/prefix"           # OME-Zarr volumes go there; everything else goes to output/
-# endpoint = "https://s3.example.org"
-
-# [tables]
-# source = "tables"          # a folder of CSV, TSV or JSON Lines files, a .xlsx or SQLite file,
-#                            # or postgresql://user@host:5432/database
-# encoding = "utf-8"
-# delimiter = ";"
-# Tables may be kept in several places, as a file for each lab; their rows are read one after the other:
-# [[tables]]
-# source = "tables/smith.xlsx"
-# [[tables]]
-# source = "tables/jones"
-
-# Each lab, by the initials that its keys begin with; what it states beside its name holds where no table says
-# otherwise, and is marked "dataset default" in the results (neuropress docs profiles):
-# [labs.AB]
-# name = "Smith lab"
-# institution = "University of X"
-# timezone = "Europe/Berlin"
-# folder = "ab"                     # the first level of its paths
-# species = "Mus musculus"
-# modality_calcium = "two-photon"
-
-{labs}
-# What a raw file does not say about itself, by its key (neuropress docs formats lists the options):
-# [options."yuste/20250620/image/raw/movie.tif"]
-# axes = "tyx"
-# or of all whose key a pattern matches:
-# [options."yuste/*/ephys/raw/*.ibw"]
-# clamp = "current clamp"
-
-# How names in the tables are written in standards; a name that is not listed is written as typed:
-# [[people]]
-# name = "Lovelace, Ada"
-# typed = ["Ada Lovelace", "A. Lovelace"]
-# orcid = "0000-0002-1825-0097"
-
-# Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
-# [split]
-# imaging = "ophys"
-
-# Masks that are labels of a volume, by the key of its row (neuropress docs volumes):
-# [labels.AB_SD_0001.nuclei]
-# path = "smith/20250620/cell_detection_dataset/raw/nuclei.tif"
-# classes = "smith/20250620/cell_detection_dataset/raw/classes.csv"
-
-[publish]
-# to = "s3://bucket/prefix"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +90,8 @@ class Config:
         Folder of the state where there is no dataset: the results lie in `root` itself then.
     people
         Those whom ``neuropress.toml`` itself lists; the profile has them too.
+    cluster
+        Jobs that may do the work.
     """
 
     root: Path
@@ -169,6 +106,7 @@ class Config:
     output_endpoint: str | None = None
     scratch: Path | None = None
     people: tuple[Person, ...] = ()
+    cluster: JobCluster | None = None
 
     @property
     def output(self) -> Path:
@@ -188,7 +126,7 @@ class Config:
         url = self.buckets.get(KINDS[kind].target)
         if url is None:
             return self.output / path
-        return BucketPath(Bucket(url, self.output_endpoint), path, KINDS[kind].last_file)
+        return BucketPath(Bucket(url, self.output_endpoint), path, KINDS[kind].last_files)
 
     @property
     def state(self) -> Path:
@@ -235,8 +173,8 @@ def load_config(root: Path) -> Config:
     _check_entries(data, profile, path)
     profile = dataclasses.replace(profile, **data.get("dataset", {}))
     profile = _with_layout(profile, data, path)
-    people = _read_people(data.get("people", []), path)
-    profile = dataclasses.replace(profile, people=merge_people(people, profile.people))
+    people = (stated := _read_credits(data, path)).pop("people", ())
+    profile = dataclasses.replace(profile, people=merge_people(people, profile.people), **stated)
     version = data.get("profile_version", profile.version)
     config = Config(
         root.resolve(),
@@ -247,12 +185,13 @@ def load_config(root: Path) -> Config:
         data.get("publish", {}),
         (
             *(() if version == profile.version else (_other_version(version, profile, path),)),
-            *check_people(profile.people, path.name),
+            *check_credits(profile, path.name),
         ),
         data.get("source", {}).get("endpoint"),
         buckets=_parse_output(data.get("output", {}), path),
         output_endpoint=data.get("output", {}).get("endpoint"),
         people=people,
+        cluster=_read_cluster(data.get("cluster", {}), path),
     )
     _check_apart(config, path)
     return config
@@ -262,8 +201,8 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
     """The entries of ``[source]``: folders, which start at the dataset, and buckets."""
     roots = entry.get("roots", ["source"])
     if not isinstance(roots, list) or not all(isinstance(r, str) for r in roots):
-        message = f"{path}: [source] roots must be a list of folders and s3://bucket/prefix"
-        raise problem("dataset.config", message, file=str(path))
+        what = "must be a list of folders and s3://bucket/prefix"
+        raise problem("dataset.config", f"{path}: [source] roots {what}", file=str(path))
     found: list[Path | str] = []
     try:
         if "endpoint" in entry:
@@ -280,7 +219,7 @@ def _roots(root: Path, entry: Mapping[str, Any], path: Path) -> tuple[Path | str
 def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
     """The entries of ``[output]``: targets whose results go into a bucket."""
     found = {}
-    for target, url in ((name, text) for name, text in entry.items() if name not in ("names", "zstd_level")):
+    for target, url in ((name, text) for name, text in entry.items() if name not in ("names", *PACKING)):
         try:
             if target == "endpoint":
                 check_endpoint(url)
@@ -291,9 +230,9 @@ def _parse_output(entry: Mapping[str, Any], path: Path) -> dict[str, str]:
         except Problem as bad:
             message = f"{path}: [output]: {bad.finding.message}"
             raise problem("dataset.config", message, hint=bad.finding.hint, file=str(path)) from bad
-        if not TARGETS[target].last_file:
+        if not TARGETS[target].last_files:
             kind = TARGETS[target].label
-            can = ", ".join(name for name, other in TARGETS.items() if other.last_file)
+            can = ", ".join(name for name, other in TARGETS.items() if other.last_files)
             message = f"{path}: [output] {target}: {kind} files are written to output/ only; in a bucket may lie: {can}"
             raise problem("dataset.config", message, file=str(path))
     return found
@@ -367,7 +306,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
     }
     groups = [("source", data.get("source", {}), {"roots", "endpoint"}), ("publish", data.get("publish", {}), {"to"})]
     groups.append(("dataset", data.get("dataset", {}), set(DATASET_ENTRIES)))
-    groups += [("output", data.get("output", {}), {"endpoint", "names", "zstd_level", *TARGETS})]
+    groups += [("output", data.get("output", {}), {"endpoint", "names", *PACKING, *TARGETS})]
     groups += [(f"labs.{lab}", entry, defaults) for lab, entry in data.get("labs", {}).items()]
     for name, entry, known in groups:
         if not isinstance(entry, dict):
@@ -377,7 +316,7 @@ def _check_entries(data: Mapping[str, Any], profile: Profile, path: Path) -> Non
             if key not in known and not free:
                 message = f"{path}: [{name}] {key} is none of {', '.join(sorted(known))}"
                 raise problem("dataset.config", message, file=str(path))
-            if key not in ("roots", "zstd_level") and not isinstance(value, str):
+            if key not in ("roots", "zstd_level", "chunks", "shards") and not isinstance(value, str):
                 raise problem("dataset.config", f"{path}: [{name}] {key} must be a text, not {value!r}", file=str(path))
     for key, entry in data.get("options", {}).items():
         _check_reader_options(f'[options."{key}"]', entry, path)
@@ -447,26 +386,34 @@ def _fill_clock(pattern: str, key: str, entries: Mapping[str, Any]) -> Mapping[s
     return {**entries, CLOCK.name: clock}
 
 
-def _read_people(entries: list[Any], path: Path) -> tuple[Person, ...]:
-    """The entries ``[[people]]``."""
+def _read_credits(data: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The entries ``[[people]]``, ``[[funding]]`` and ``[[related]]``, where there are any."""
     try:
-        return tuple(from_json(Person, entry) for entry in entries)
+        return parse_credits(data)
     except TypeError as error:
-        raise problem("dataset.config", f"{path}: [[people]]: {error}", file=str(path)) from error
+        raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
+
+
+def _read_cluster(entry: Mapping[str, Any], path: Path) -> JobCluster | None:
+    try:
+        return parse_job_cluster(entry)
+    except ValueError as error:
+        raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
 
 
 def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profile:
-    """The profile with what the dataset says of sessions in several files, names and packing of files, labels."""
-    output = data.get("output", {})
-    names, level = output.get("names", profile.names), output.get("zstd_level", profile.zstd_level)
+    """The profile with what the dataset says of sessions' files, names and packing of files, labels and points."""
+    split, output = data.get("split", {}), {"names": profile.names, **data.get("output", {})}
     try:
-        check_layout(data.get("split", {}), names, level)
-        labels = parse_label_files(data.get("labels", {}))
+        packing = Packing.parse({**profile.packing.list_stated(), **output})
+        check_layout(split, output["names"], packing)
+        labels = parse_label_files(data)
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
     readers = {pattern: entry["reader"] for pattern, entry in data.get("options", {}).items() if "reader" in entry}
-    profile = dataclasses.replace(profile, names=names, zstd_level=level, labels=labels, readers=readers)
-    return dataclasses.replace(profile, split={**profile.split, **data.get("split", {})})
+    split = {**profile.split, **split}
+    profile = dataclasses.replace(profile, split=split, names=output["names"], packing=packing, labels=labels)
+    return dataclasses.replace(profile, readers=readers)
 
 
 def find_dataset(path: Path) -> Path | None:
@@ -488,7 +435,7 @@ def find_result(named: Named) -> ResultPath:
     name = os.fspath(named)
     kind = find_kind_by_suffix(name.rstrip("/"))
     if name.startswith("s3://"):
-        return BucketPath.of_url(normalise_bucket_url(name), kind.last_file if kind else "")
+        return BucketPath.of_url(normalise_bucket_url(name), kind.last_files if kind else ())
     path = Path(name)
     # A link that leads nowhere, or to itself, is what is named, and is told of when it is opened.
     folder = find_dataset(path) if kind and not path.exists() and not path.is_symlink() else None

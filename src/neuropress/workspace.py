@@ -20,6 +20,7 @@ from .model.report import Outcome, Report
 from .model.waiver import Waiver
 from .planning.build import Planned, build_plan
 from .planning.mappings import check_mappings, list_broken_plugins
+from .planning.receipts import ReceiptCache
 from .planning.stale import Standing, State, find_standing
 from .planning.targets import Wanted, list_name_findings, list_stray_results, list_unplaced_rows, wanted_targets
 from .proof import Proofs
@@ -99,7 +100,7 @@ class Workspace:
 
     def reload(self) -> Workspace:
         """Forget what was read, so that the tables, waivers and results are looked at again."""
-        for name in ("tables", "_waivers", "_targets", "digests"):
+        for name in ("tables", "_waivers", "_targets", "digests", "receipts"):
             self.__dict__.pop(name, None)
         self._standings.clear()
         return self
@@ -140,6 +141,11 @@ class Workspace:
         """Digests of raw files and results, as far as these are unchanged."""
         return DigestCache(self.config.state)
 
+    @cached_property
+    def receipts(self) -> ReceiptCache:
+        """What results say of how they were made, as far as these are unchanged."""
+        return ReceiptCache(self.config.state)
+
     @property
     def proofs(self) -> Proofs:
         """What was proven of the results."""
@@ -170,7 +176,7 @@ class Workspace:
         """How a result stands against its rows and raw files; asked once a result."""
         key = (wanted.target.path, bool(wanted.blocked), outdated)
         if key not in self._standings:
-            self._standings[key] = find_standing(wanted, self.config, self.digests, outdated)
+            self._standings[key] = find_standing(wanted, self.config, self.digests, self.receipts, outdated)
         return self._standings[key]
 
     def note_written(self, wanted: Wanted, *, is_whole: bool) -> None:
@@ -191,10 +197,11 @@ class Workspace:
         self.__dict__.pop("digests", None)
 
     def save_digests(self) -> None:
-        """Keep the digests for the next run; a dataset that may only be read keeps none."""
+        """Keep digests and receipts for the next run; a dataset that may only be read keeps none."""
         if self.config.state.is_dir():
             with suppress(OSError):
                 self.digests.save()
+                self.receipts.save()
 
     def table_findings(self, select: Selection, targets: Iterable[Wanted]) -> list[Finding]:
         """Findings on tables: all of them, or those that touch the selected targets; and unknown names."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -18,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from builder import Builder, abf, slices
+from builder import Builder, slices
 from campaigns import campaign
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from late import Late
+from shared_lab import clear, make_lab, take_digests
 from test_units import DATA, LAYOUT, Raw, ignore_progress, make_request, read_tree
 
 from neuropress.cli.main import main
@@ -213,26 +213,11 @@ def test_parts_that_see_each_other_late_spoil_no_byte(
     assert [p.name for p in path.parent.iterdir()] == ["v.ome.zarr"], said
 
 
-class Late:
-    """A part that falls asleep at one of its reads, and wakes up late."""
-
-    def __init__(self, path: Path, part: RunPart, after: int) -> None:
-        self.stopped, self.go_on, self._left = threading.Event(), threading.Event(), after
-        self._pool = ThreadPoolExecutor(1)
-        raw, request = Raw(PIXELS, self._before), make_request(path, PIXELS)
-        self._run = self._pool.submit(write_share, request, raw, part, have_lock, lambda: None, ignore_progress)
-        assert self.stopped.wait(60)
-
-    def _before(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            self.stopped.set()
-            assert self.go_on.wait(60)
-
-    def wake(self) -> BaseException | None:
-        self.go_on.set()
-        self._pool.shutdown()
-        return self._run.exception()
+def run_late(path: Path, part: RunPart, after: int) -> Late:
+    request = make_request(path, PIXELS)
+    return Late(
+        lambda before: write_share(request, Raw(PIXELS, before), part, have_lock, lambda: None, ignore_progress), after
+    )
 
 
 @pytest.mark.parametrize("after", [0, 2])
@@ -242,7 +227,7 @@ def test_a_part_that_wakes_up_when_all_is_finished_fails_and_spoils_nothing(
     whole = write_whole(tmp_path / "whole/v.ome.zarr")
     path = tmp_path / "parts/v.ome.zarr"
     path.parent.mkdir()
-    late = Late(path, RunPart(2, 3), after)
+    late = run_late(path, RunPart(2, 3), after)
     said = [run_part(path, RunPart(number, 3)) for number in (1, 2, 3)]
     assert not said[-1]
     assert isinstance(late.wake(), FileNotFoundError)
@@ -328,25 +313,7 @@ def test_the_last_part_knows_that_it_is(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> tuple[Builder, dict[str, str]]:
-    """A dataset with a session and a volume of two units, and its results by one run."""
-    folder = tmp_path_factory.mktemp("lab")
-    build = Builder(folder / "ds")
-    build.session(1)
-    build.ephys(abf(folder / "e.abf"), "20000")
-    build.sem(slices(folder / "v", (520, 40, 36)))
-    assert build.dataset.convert().ok
-    return build, take_digests(build.root)
-
-
-def take_digests(root: Path) -> dict[str, str]:
-    files = (p for p in sorted((root / "output").rglob("*")) if p.is_file())
-    return {str(p.relative_to(root)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-def clear(root: Path) -> None:
-    shutil.rmtree(root / "output", ignore_errors=True)
-    shutil.rmtree(root / ".neuropress", ignore_errors=True)
-    (root / "output").mkdir()
+    return make_lab(tmp_path_factory.mktemp("lab"))
 
 
 def test_a_dataset_in_parts_is_the_same_tree(
@@ -399,36 +366,6 @@ def test_a_part_that_is_killed_and_sent_again_leaves_the_same_tree(
     assert again.wait() == 0
     assert running[1 - victim].returncode == 0
     assert take_digests(build.root) == expected
-
-
-@pytest.mark.parametrize("seed", range(campaign(1, 50)))
-def test_dask_workers_one_of_them_killed_make_the_same_tree(lab: tuple[Builder, dict[str, str]], seed: int) -> None:
-    distributed = pytest.importorskip("distributed")
-    build, expected = lab
-    clear(build.root)
-    choose = random.Random(seed)
-    quiet = {"dashboard_address": None, "host": "127.0.0.1", "silence_logs": 50}
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, **quiet) as cluster, ThreadPoolExecutor(1) as pool:
-        converting = pool.submit(build.dataset.convert, dask=cluster.scheduler_address)
-        time.sleep(choose.uniform(0.2, 3.0))
-        cluster.workers[choose.randrange(2)].process.process._process.kill()
-        report = converting.result()
-        assert report.ok, report
-    assert {outcome.done for outcome in report.outcomes} == {"converted"}
-    assert take_digests(build.root) == expected
-
-
-def test_a_scheduler_that_does_not_answer_is_named(
-    lab: tuple[Builder, dict[str, str]], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pytest.importorskip("distributed")
-    clear(lab[0].root)
-    monkeypatch.setattr("neuropress.execution.cluster.TIMEOUT", 0.2)
-    assert main(["convert", str(lab[0].root), "--dask", "tcp://127.0.0.1:9"]) == 2
-    assert "tcp://127.0.0.1:9" in capsys.readouterr().err
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    assert main(["convert", str(lab[0].root), "--dask", "tcp://127.0.0.1:9"]) == 2
-    assert "neuropress[dask]" in capsys.readouterr().err
 
 
 def test_a_worker_of_a_run_that_has_ended_gives_no_result_its_name(tmp_path: Path) -> None:

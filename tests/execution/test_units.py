@@ -7,6 +7,8 @@ import pickle
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +20,7 @@ from typing import Any
 import numpy as np
 import pytest
 from builder import Builder, abf, slices
+from late import Late
 
 from neuropress.execution import processes
 from neuropress.execution.digests import AHEAD, InputDigests
@@ -133,26 +136,9 @@ def test_work_is_small_and_plain(tmp_path: Path) -> None:
     assert len(pickle.dumps((run_batch, work, batch, SourceRoots((tmp_path,))))) < 2000
 
 
-class Late:
-    """A worker that stops in the middle of its units, and goes on when it is woken."""
-
-    def __init__(self, work: Work, after: int) -> None:
-        self.stopped, self.go_on, self._left = threading.Event(), threading.Event(), after
-        (batch, *_) = units.list_pending(work, 1)
-        self._pool = ThreadPoolExecutor(1)
-        self._run = self._pool.submit(units.run_units, work, batch, Raw(before=self._before), ignore_progress)
-        assert self.stopped.wait(60)
-
-    def _before(self) -> None:
-        self._left -= 1
-        if self._left < 0:
-            self.stopped.set()
-            assert self.go_on.wait(60)
-
-    def wake(self) -> BaseException | None:
-        self.go_on.set()
-        self._pool.shutdown()
-        return self._run.exception()
+def run_late(work: Work, after: int) -> Late:
+    (batch, *_) = units.list_pending(work, 1)
+    return Late(lambda before: units.run_units(work, batch, Raw(before=before), ignore_progress), after)
 
 
 @pytest.mark.parametrize("after", [0, 1])
@@ -160,7 +146,7 @@ def test_a_late_worker_does_not_touch_what_was_finished_without_it(
     tmp_path: Path, whole: dict[str, bytes], after: int
 ) -> None:
     path = tmp_path / "v.ome.zarr"
-    late = Late(prepare_work(path), after)
+    late = run_late(prepare_work(path), after)
     write_result(make_request(path), Raw(), LocalExecutor(), ignore_progress)
     assert isinstance(late.wake(), FileNotFoundError)
     assert read_tree(path) == whole
@@ -171,7 +157,7 @@ def test_a_late_worker_does_not_touch_what_was_finished_without_it(
 def test_a_late_worker_of_another_plan_fails(tmp_path: Path, after: int) -> None:
     """Another file lies under the same name by now: what was read from the old one must not come in."""
     path, other = tmp_path / "v.ome.zarr", DATA + 1
-    late = Late(prepare_work(path), after)
+    late = run_late(prepare_work(path), after)
     newer = replace(make_request(path), seal=replace(SEAL, stamps="of another file"))
     work = units.prepare(newer)
     assert work is not None
@@ -187,7 +173,7 @@ def test_a_late_worker_of_the_same_plan_leaves_its_units_whole_or_fails(
     tmp_path: Path, whole: dict[str, bytes]
 ) -> None:
     path = tmp_path / "v.ome.zarr"
-    late = Late(prepare_work(path), 1)
+    late = run_late(prepare_work(path), 1)
     work = prepare_work(path)  # clears unfinished shards away
     assert isinstance(late.wake(), FileNotFoundError)
     while batches := units.list_pending(work, 1):
@@ -331,6 +317,41 @@ def test_a_killed_worker_costs_its_units_and_the_next_run_continues(
     assert lab.dataset.convert(workers=2, progress=reported.append).ok
     assert sum(reported) == 600 * 70 * 66
     assert results(lab) == expected
+
+
+DEAD_WORKERS = """
+import gc, os
+from neuropress.execution import processes
+
+call = processes._Worker.call
+
+def kill_and_call(worker, *arguments):
+    worker.process.kill()
+    worker.process.join()
+    return call(worker, *arguments)
+
+def ask(executor):
+    failed = [executor.submit(os.getpid, progress=print).exception()]
+    raise failed[0]  # this frame, the list and the traceback are a cycle
+
+if __name__ == "__main__":
+    processes._Worker.call = kill_and_call
+    with processes.ProcessExecutor(1) as executor:
+        for _ in range(3):
+            try:
+                ask(executor)
+            except processes.WorkerDied as died:
+                print(died)
+            gc.collect()
+"""
+
+
+def test_what_dead_workers_leave_is_collected_without_a_crash(tmp_path: Path) -> None:
+    script = tmp_path / "dead.py"
+    script.write_text(DEAD_WORKERS)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "a worker process died (out of memory, or killed)\n" * 3
 
 
 def test_kinds_with_units_name_a_module_that_has_them() -> None:

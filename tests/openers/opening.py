@@ -141,6 +141,9 @@ def open_pynapple(path: Path) -> Facts:
     keys = list(loaded.keys())
     given = set()
     for key in keys:
+        if isinstance(loaded[key], pynapple.TsGroup):  # units, each with its spikes
+            assert len(loaded[key])
+            continue
         values = loaded[key].values
         assert len(values)
         if key in signals:

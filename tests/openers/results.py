@@ -20,6 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from conftest import corpus_folder
+from corpus_outcomes import find_options
 from opening import NWB, OME_ZARR
 from test_independent_corpus import ABF, list_images
 
@@ -47,6 +48,22 @@ FRAME_RATES = {  # of movies; "" where the header tells it
     "tiff_timeseries/zeiss-microscopy__OAD/Experiment_Feedback/Testimages/Calcium_340-380_100frames": "",
 }
 
+SESSIONS = (
+    "behaviour/DeepLabCut__DLC2NWB/m3v1mp4DLC_resnet50_openfieldAug20shuffle1_30000.h5",
+    "trace_text/BlueBrain__eFEL/dendritic_AP.txt",
+    "npy/brainglobe__brainrender/probe_1_striatum.npy",
+)
+VOLUMES = (
+    "atlas/natverse__nat/FCWB_2um_mask.nrrd",
+    "czi/sebi06__czitools/CellDivision_T3_Z5_CH2_X240_Y170.czi",
+    "hdf5/losonczylab__sima/example-volume.h5",
+    "lif/nimne__readlif/LeicaLASX_wavelength-sweep_example.lif",
+    "nd2/soft-matter__pims/cluster.nd2",
+    "npy/brainglobe__brainrender/volume.npy",
+    "vaa3d/natverse__nat/L1DS1_crop_straight_crop_slice.v3draw",
+)
+"""Files of other formats, one of each; what a person says of them stands in `corpus_outcomes`."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -72,8 +89,12 @@ def list_tasks(corpus: Path) -> Iterator[Task]:
     yield Task(corpus / "behaviour/oist__optinist/sample_mouse2p_behavior.csv", NWB, options)
     for name, rate in FRAME_RATES.items():
         yield Task(corpus / name, NWB, cells={"image.frame_rate": rate} if rate else {})
+    for key in SESSIONS:
+        yield Task(corpus / key, NWB, find_options(key))
     for path in list_images(corpus):
         yield Task(path, OME_ZARR)
+    for key in VOLUMES:
+        yield Task(corpus / key, OME_ZARR, find_options(key))
 
 
 def make_demo(folder: Path) -> list[Path]:

@@ -35,8 +35,8 @@ import neuropress
 from neuropress.cli.main import main
 from neuropress.model.finding import Problem
 from neuropress.model.source import Source
+from neuropress.readers import number_rows as rows
 from neuropress.readers.atf import read as reader
-from neuropress.readers.atf import rows
 from neuropress.readers.raw import choose_format
 from neuropress.storage.roots import Folder
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuropress.model.finding import Problem
+from neuropress.readers import number_rows as rows
 from neuropress.readers.atf import read as reader
-from neuropress.readers.atf import rows
 
 
 def edit(old: str, new: str, raw: bytes = WHOLE) -> bytes:
@@ -90,9 +90,9 @@ def test_the_end_of_the_file(tmp_path: Path) -> None:
 
 def test_limits_are_findings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.atf"
-    monkeypatch.setattr(rows, "ATF_CELLS", 99)
+    monkeypatch.setattr("neuropress.readers.atf.rows.ATF_CELLS", 99)
     assert expect_finding(path, WHOLE).id == "atf.unsupported"
-    monkeypatch.setattr(rows, "ATF_CELLS", 100)
+    monkeypatch.setattr("neuropress.readers.atf.rows.ATF_CELLS", 100)
     assert open_text(path).sweeps[0].length == 20
     monkeypatch.setattr(reader, "ATF_BYTES", len(WHOLE) - 1)
     assert expect_finding(path).id == "atf.unsupported"

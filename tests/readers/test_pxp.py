@@ -71,7 +71,8 @@ def test_what_was_written_is_read(
 
 @pytest.mark.parametrize("order", "<>")
 def test_as_igor2_reads_it(tmp_path: Path, order: str) -> None:
-    igor2 = pytest.importorskip("igor2.packed")
+    from igor2 import packed as igor2
+
     data = np.arange(24, dtype="i2").reshape(6, 4, order="F")
     waves = make_folder("d", make_record(3, make_wave(data, name=b"m", order=order), order=order), order=order)
     raw = make_experiment(SWEEPS, [waves, make_folder("v", make_variables({"dt": 0.05}, order=order), order=order)],

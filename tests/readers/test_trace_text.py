@@ -11,7 +11,7 @@ from array_files import NOISE, close_files, expect_finding, list_undeclared, ope
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuropress.readers.trace_text import rows
+from neuropress.readers import number_rows as rows
 
 __all__ = ["close_files"]
 

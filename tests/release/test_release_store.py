@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from neuropress.cli.main import main
 from neuropress.model.finding import Problem
 from neuropress.release import Asset, StoreUnavailable, list_releases, publish_assets, read_release
 from neuropress.storage.aws import Access, find_access
@@ -151,6 +152,16 @@ def test_reading_a_folder_does_not_make_it(tmp_path):
         read_release(str(tmp_path / "none"))
     assert caught.value.finding.id == "release.none"
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", ["get", "rebuild", "verify"])
+@pytest.mark.parametrize("number", ["/etc/passwd", "../1.0.0", "1.0", "latest"])
+def test_a_path_is_no_number(tmp_path, capsys, verb, number):
+    store = open_store(str(tmp_path), write=True)
+    store.create("releases/1.0.0.json", b"{}")
+    chosen = [str(tmp_path), str(tmp_path / "to"), "--release", number] if verb == "get" else [str(tmp_path), number]
+    assert main(["releases", verb, *chosen]) == 1
+    assert f"{number!r} is no release number" in "".join(capsys.readouterr())
 
 
 def test_create_gives_one_winner(tmp_path):

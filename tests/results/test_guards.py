@@ -102,7 +102,7 @@ def test_metadata_of_a_node_are_read_up_to_a_size(tmp_path: Path, monkeypatch: p
     text = '{"zarr_format": 3}'
     path.write_text(text)
     monkeypatch.setattr(budget, "JSON_BYTES", len(text))
-    assert zarr_guard.read_node(path) == {"zarr_format": 3}
+    assert zarr_guard.read_node(path.parent) == {"zarr_format": 3}
     path.write_text(text + " ")
     with pytest.raises(OverBudget, match=f"has {len(text) + 1} bytes, more than {len(text)}"):
-        zarr_guard.read_node(path)
+        zarr_guard.read_node(path.parent)

@@ -71,6 +71,6 @@ def test_a_level_that_zstd_lacks_is_refused(tmp_path: Path, level: str) -> None:
 
 def test_the_level_of_a_dataset_is_that_of_its_profile(tmp_path: Path) -> None:
     settings = Builder(tmp_path / "ds").root / "neuropress.toml"
-    assert load_config(settings.parent).profile.zstd_level == 1
+    assert load_config(settings.parent).profile.packing.zstd_level == 1
     settings.write_text(settings.read_text() + "\n[output]\nzstd_level = 3\n")
-    assert load_config(settings.parent).profile.zstd_level == 3
+    assert load_config(settings.parent).profile.packing.zstd_level == 3

@@ -7,10 +7,12 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..model.labels import LABEL_TYPES
+from ..model.packing import VERSIONS, Packing
 from ..model.run_part import RunPart
 from ..results import PUBLISHED
 from .completion import SHELLS
 from .examples import format_examples
+from .publishing import add_dandi
 from .releases import add_releases
 from .tools import add_tools
 
@@ -32,7 +34,8 @@ VERBS = {
     "verify": "prove results against their raw files, sample by sample",
     "validate": "check results against NWB, DANDI and OME-NGFF rules",
     "run": "check, convert, verify, validate",
-    "view": "show OME-Zarr volumes with their labels in a browser of this machine",
+    "restructure": "write an OME-Zarr volume with other chunks, shards, packing or version, and prove it",
+    "view": "show OME-Zarr volumes with their labels and points in a browser of this machine",
     "schema": "draft schemas and a profile from published attribute lists",
     "explain": "which cell, rule and version made a value of a result",
     "coverage": "where every cell of every table went, and that none was dropped",
@@ -76,7 +79,8 @@ def parser() -> argparse.ArgumentParser:
     for verb in (where, made["run"]):
         verb.add_argument("--workers", type=_positive, default=1, metavar="N", help="worker processes")
     where.add_argument("--part", type=_part, metavar="K/N", help="be the K-th of N runs that share the work")
-    where.add_argument("--dask", default="", metavar="ADDRESS", help="have the workers of a Dask scheduler do the work")
+    dask = "have the workers of a Dask scheduler do the work; cluster: in jobs, as [cluster] of neuropress.toml says"
+    where.add_argument("--dask", default="", metavar="ADDRESS|cluster", help=dask)
     for name in ("plan", "convert"):
         what = "of each process; what needs more is refused, with the figure"
         made[name].add_argument("--memory", type=_size, default=0, metavar="SIZE", help=f"as 8G, {what}")
@@ -97,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     _check_options(made["check"])
     made["status"].add_argument("--files", action="store_true", help="raw files and the cells that name them, instead")
     _verify_options(made["verify"])
+    _restructure_options(made["restructure"])
     _view_options(made["view"])
     _demo_options(made["demo"])
     _init_options(made["init"])
@@ -141,7 +146,26 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="TABLE.COLUMN=TEXT", help="any other cell, as ephys.notes=..."
     )
     _add_label_options(one)
+    _add_packing_options(one, "--ome-zarr")
     _add_reader_options(one)
+
+
+def _restructure_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("volume", metavar="VOLUME", help="an OME-Zarr folder, of any program; it stays as it is")
+    verb.add_argument("--to", metavar="OUT", help="default: NAME.restructured.ome.zarr beside it")
+    _add_packing_options(verb, "--version")
+
+
+def _add_packing_options(verb: argparse._ActionsContainer, version: str) -> None:
+    text = "of OME-Zarr; 0.4 has a file for each chunk; default: %(default)s"
+    usual, level = VERSIONS[0], Packing().zstd_level
+    verb.add_argument(version, dest="ome_zarr", default=usual, choices=sorted(VERSIONS), metavar="0.4|0.5", help=text)
+    text = "of a volume, voxels; default: about 2**18 of them, by its shape"
+    verb.add_argument("--chunks", type=_extents, default=(), metavar="Z,Y,X", help=text)
+    text = "of a volume in 0.5, voxels; as large as the chunks: none; default: up to 8 chunks an axis"
+    verb.add_argument("--shards", type=_extents, default=(), metavar="Z,Y,X", help=text)
+    text = "how hard a volume is packed, 1 to 9; default: %(default)s"
+    verb.add_argument("--zstd-level", type=_positive, default=level, metavar="N", help=text)
 
 
 def _view_options(verb: argparse.ArgumentParser) -> None:
@@ -153,8 +177,12 @@ def _view_options(verb: argparse.ArgumentParser) -> None:
 def _add_label_options(one: argparse._ActionsContainer) -> None:
     text = "labels of the volume: an image of ids, one for each voxel; default name: the file's"
     one.add_argument("--labels", action="append", default=[], metavar="[NAME=]MASK", help=text)
-    text = "what its ids are: CSV with the columns id, name, colour, acronym, or an ontology in JSON"
+    text = "what ids of labels or classes of points are: CSV (id, name, colour, acronym), or an ontology in JSON"
     one.add_argument("--classes", action="append", default=[], metavar="[NAME=]TABLE", help=text)
+    text = "points or boxes in the volume: CSV, TSV, CellCounter XML or NPY; default name: the file's"
+    one.add_argument("--points", action="append", default=[], metavar="[NAME=]TABLE", help=text)
+    text = "what a table of points does not say: unit=pixel, first=0 (neuropress formats points)"
+    one.add_argument("--points-option", action="append", default=[], metavar="NAME=VALUE", help=text)
     text = "of ids that are stored as floats"
     one.add_argument("--label-dtype", default="", choices=("", *LABEL_TYPES), metavar="TYPE", help=text)
 
@@ -252,7 +280,8 @@ def _export_tables_options(verb: argparse.ArgumentParser) -> None:
 
 def _publish_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--to", metavar="URL", help="a folder or s3://bucket/prefix")
-    verb.add_argument("--release", required=True, metavar="N", help="the release's number, as 1.0.0")
+    verb.add_argument("--release", metavar="N", help="the release's number, as 1.0.0; needed without --dandi")
+    add_dandi(verb)
     verb.add_argument("--endpoint", metavar="URL", help="of an S3 server other than AWS")
     verb.add_argument("--dry-run", action="store_true", help="say what would change and be sent; send nothing")
     verb.add_argument("--allow-errors", action="store_true", help="publish in spite of errors; recorded")
@@ -280,6 +309,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no whole number above 0")
     return int(text)
+
+
+def _extents(text: str) -> tuple[int, ...]:
+    parts = text.replace("x", ",").split(",")
+    if len(parts) != 3 or not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r} are not three numbers, as 64,64,64")
+    return tuple(int(part) for part in parts)
 
 
 def _part(text: str) -> str:

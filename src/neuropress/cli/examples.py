@@ -23,6 +23,10 @@ EXAMPLES = {
         "neuropress check ds --letter AB --html > letter.html",
         "neuropress check ds --propose fixes.csv",
     ),
+    "restructure": (
+        "neuropress restructure old.ome.zarr --to new.ome.zarr",
+        "neuropress restructure old.ome.zarr --version 0.4 --chunks 128,128,128 --zstd-level 3",
+    ),
     "facts": ("neuropress facts ds",),
     "plan": ("neuropress plan ds", "neuropress plan ds --json --session AB_S_0001"),
     "convert": (
@@ -46,6 +50,7 @@ EXAMPLES = {
     "publish": (
         "neuropress publish ds --to s3://bucket/prefix --release 1.0.0 --dry-run",
         "neuropress publish ds --to ../release --release 1.0.0",
+        "neuropress publish ds --dandi 000123 --dry-run",
     ),
     "releases": (
         "neuropress releases list ../release",

@@ -271,6 +271,12 @@ def _view(args: argparse.Namespace, output: Output) -> int:
     return run_view(args, output)
 
 
+def _restructure(args: argparse.Namespace, output: Output) -> int:
+    from .single import run_restructure
+
+    return run_restructure(args, output)
+
+
 def _schema(args: argparse.Namespace, output: Output) -> int:
     from ..verbs.drafting import WHEN, draft_profile
 
@@ -321,32 +327,15 @@ def _export(args: argparse.Namespace, output: Output) -> int:
 
 
 def _publish(args: argparse.Namespace, output: Output) -> int:
-    progress = output.progress("publish")
-    dataset = _dataset(args)
-    to = args.to or dataset.config.publish.get("to")
-    if not to:
-        output.close()
-        print("neuropress publish: say where with --to URL, or [publish] to in neuropress.toml", file=sys.stderr)
-        return 2
-    from ..workspace import Selection
+    from .publishing import run_publish
 
-    report = dataset.publish(
-        to,
-        args.release,
-        Selection(tuple(args.session), tuple(args.lab)),
-        only=args.only,
-        endpoint=args.endpoint,
-        allow_errors=args.allow_errors,
-        accept_loss=args.accept_loss,
-        dry_run=args.dry_run,
-        progress=progress,
-    )
-    return output.report(report)
+    return run_publish(args, output, _dataset(args))
 
 
 _USAGE = (
     "cluster.address",
     "cluster.extra",
+    "cluster.jobs",
     "dataset.none",
     "dataset.config",
     "dataset.exists",
@@ -375,6 +364,7 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "verify": _verify,
     "validate": _validate,
     "run": _run,
+    "restructure": _restructure,
     "view": _view,
     "schema": _schema,
     "explain": _explain,

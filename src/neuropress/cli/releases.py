@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,12 @@ def run_releases(args: argparse.Namespace, output: Output) -> int:
         return output.report(releases.diff_releases(args.url, args.before, args.after, endpoint=args.endpoint))
     if args.action == "verify":
         report = releases.verify_releases(
-            args.url, args.number, deep=args.deep, endpoint=args.endpoint, progress=progress
+            args.url,
+            args.number,
+            deep=args.deep,
+            endpoint=args.endpoint,
+            dandi_key=os.environ.get("DANDI_API_KEY", ""),
+            progress=progress,
         )
         return output.report(report)
     if args.action == "get":

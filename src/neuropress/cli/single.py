@@ -10,6 +10,8 @@ from typing import Any
 
 from ..model.finding import problem
 from ..model.labels import LabelFile, check_label_name
+from ..model.packing import Packing
+from ..model.report import Report
 from ..readers import parse_reader_options
 from ..storage.state import write_atomic
 from .render import Output
@@ -44,34 +46,65 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         institution=args.institution,
         defaults={name: text for name in DEFAULTS if (text := getattr(args, name))},
         labels=_parse_labels(args),
+        points_options=parse_options(args.points_option),
+        packing=_parse_packing(args),
     )
     report = convert_file(Path(args.dir), Path(args.to), stated, output.progress("convert"))
+    return _report_steps(report, output)
+
+
+def run_restructure(args: argparse.Namespace, output: Output) -> int:
+    """Write a volume anew, verify and validate it."""
+    from ..verbs.restructure import restructure_volume
+
+    report = restructure_volume(args.volume, args.to, _parse_packing(args), output.progress("restructure"))
+    return _report_steps(report, output)
+
+
+def _report_steps(report: Report, output: Output) -> int:
     for step in report.steps:
         output.report(step)
     return report.exit_status
 
 
-def _parse_labels(args: argparse.Namespace) -> tuple[LabelFile, ...]:
-    """``--labels [NAME=]MASK``, each with its ``--classes``. Raises `Problem` (``dataset.config``)."""
-    masks = [_split_name(text) for text in args.labels]
-    named = {name or Path(path).name.split(".")[0]: path for name, path in masks}
-    classes = [_split_name(text) for text in args.classes]
-    tables = {name or next(iter(named), ""): path for name, path in classes}
-    unknown = next((name for name in tables if name not in named), None)
-    if unknown is not None or len(named) < len(masks) or (len(named) > 1 and not all(name for name, _ in classes)):
-        known = ", ".join(named) or "none"
-        message = (
-            f"--labels and --classes must name each labels once, as --labels cells=MASK --classes cells=TABLE: {known}"
-        )
-        raise problem("dataset.config", message, value=unknown or known)
+def _parse_packing(args: argparse.Namespace) -> Packing:
+    """How a volume is to be stored. Raises `Problem` (``dataset.config``)."""
     try:
-        for name in named:
+        return Packing.parse(vars(args))
+    except ValueError as error:
+        raise problem("dataset.config", str(error)) from error
+
+
+def _parse_labels(args: argparse.Namespace) -> tuple[LabelFile, ...]:
+    """``--labels`` and ``--points``, as ``[NAME=]FILE``, with ``--classes``. Raises `Problem` (``dataset.config``)."""
+    masks, points = (_name_files(option, texts) for option, texts in (("labels", args.labels), ("points", args.points)))
+    named = {**points, **masks}
+    classes = [_split_name(text) for text in args.classes]
+    tables = {name or next(iter({**masks, **points}), ""): path for name, path in classes}
+    unknown = next((name for name in tables if name not in named), None)
+    if unknown is not None or (len(named) > 1 and not all(name for name, _ in classes)):
+        known = ", ".join(named) or "none"
+        message = f"--classes must name the labels or points that it is of, as --classes cells=TABLE: {known}"
+        raise problem("dataset.config", message, value=unknown or known)
+    of_points = {name: path for name, path in tables.items() if name not in masks}
+    return (
+        *(LabelFile(name, path, classes=tables.get(name, ""), dtype=args.label_dtype) for name, path in masks.items()),
+        *(LabelFile(name, path, classes=of_points.get(name, ""), is_points=True) for name, path in points.items()),
+    )
+
+
+def _name_files(option: str, texts: list[str]) -> dict[str, str]:
+    """Path of each file by its name. Raises `Problem` (``dataset.config``)."""
+    pairs = [(name or Path(path).name.split(".")[0], path) for name, path in map(_split_name, texts)]
+    if len(dict(pairs)) < len(pairs):
+        message = f"--{option} must name each once, as --{option} cells=FILE: {', '.join(name for name, _ in pairs)}"
+        raise problem("dataset.config", message, value=pairs[-1][0])
+    try:
+        for name, _ in pairs:
             check_label_name(name)
     except ValueError as error:
-        raise problem("dataset.config", str(error), hint="As --labels nuclei=MASK.") from error
-    return tuple(
-        LabelFile(name, path, classes=tables.get(name, ""), dtype=args.label_dtype) for name, path in named.items()
-    )
+        raise problem("dataset.config", str(error), hint=f"As --{option} cells=FILE.") from error
+    return dict(pairs)
 
 
 def _split_name(text: str) -> tuple[str, str]:

@@ -6,7 +6,7 @@ import argparse
 import webbrowser
 from contextlib import suppress
 
-from ..verbs.view import format_napari_line, make_page_url, open_viewer
+from ..verbs.view import format_napari_line, list_previews, make_page_url, open_viewer
 from .render import Output
 
 
@@ -16,6 +16,8 @@ def run_view(args: argparse.Namespace, output: Output) -> int:
         url = make_page_url(server)
         output.say(f"open {url}")
         output.say(f"or   {format_napari_line(args.paths)}")
+        for picture in list_previews(args.paths):
+            output.say(f"     {picture} shows its middle slices without a browser")
         output.say("Only this machine can look, as long as this runs; Ctrl+C ends it.")
         output.close()
         if args.open:

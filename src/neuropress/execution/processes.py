@@ -111,9 +111,9 @@ class _Worker:
     def call(self, function: Callable[..., Any], arguments: tuple[Any, ...], progress: Progress) -> Any:
         self.is_idle = False
         try:
-            self._pipe.send((function, arguments))
+            _send(self._pipe, (function, arguments))
             while True:
-                what, value = self._pipe.recv()
+                what, value = _receive(self._pipe)
                 if what != "progress":
                     break
                 progress(value)
@@ -134,14 +134,24 @@ def _serve_calls(pipe: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it ends it
     while True:
         try:
-            function, arguments = pipe.recv()
+            function, arguments = _receive(pipe)
         except EOFError:
             return
         try:
-            answer = ("done", function(*arguments, lambda nbytes: pipe.send(("progress", nbytes))))
+            answer = ("done", function(*arguments, lambda nbytes: _send(pipe, ("progress", nbytes))))
         except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
             answer = ("failed", make_sendable(error))
-        pipe.send(answer)
+        _send(pipe, answer)
+
+
+def _send(pipe: Connection, message: object) -> None:
+    """Send bytes: `Connection.send` holds a view of a BytesIO, and where the other end has died, the collection of its
+    traceback can crash the interpreter (seen with CPython 3.12.1)."""
+    pipe.send_bytes(pickle.dumps(message))
+
+
+def _receive(pipe: Connection) -> Any:
+    return pickle.loads(pipe.recv_bytes())  # noqa: S301 - what another process of this run packed
 
 
 def make_sendable(error: Exception) -> Exception:

@@ -43,6 +43,8 @@ class SecondReader:
         Has what `SecondReaderModule` demands; imported in a child process only.
     is_optional
         Whether nothing is said where the library is not installed: the extra does not bring it.
+    suffixes
+        How the keys end of what it reads, in lower case; empty for any.
     """
 
     name: str
@@ -50,6 +52,11 @@ class SecondReader:
     formats: tuple[str, ...]
     module: str
     is_optional: bool = False
+    suffixes: tuple[str, ...] = ()
+
+    def takes(self, key: str, format: str) -> bool:
+        """Whether a raw object of a format is for it."""
+        return format in self.formats and (not self.suffixes or key.lower().endswith(self.suffixes))
 
     @property
     def version(self) -> str:
@@ -131,7 +138,16 @@ BUILT_IN = (
     SecondReader("NumPy", "numpy", ("npy",), f"{_ADAPTERS}.numpy_npy"),
     SecondReader("pandas", "pandas", ("trace_text",), f"{_ADAPTERS}.pandas_text"),
     SecondReader("pandas", "pandas", ("behavior_csv",), f"{_ADAPTERS}.pandas_behavior"),
-    SecondReader("Pillow", "pillow", ("masks",), f"{_ADAPTERS}.pillow_masks"),
+    SecondReader("pandas", "pandas", ("points",), f"{_ADAPTERS}.pandas_points"),
+    SecondReader("pandas", "pandas", ("traces",), f"{_ADAPTERS}.pandas_traces", suffixes=(".csv", ".tsv")),
+    SecondReader("NumPy", "numpy", ("traces",), f"{_ADAPTERS}.numpy_traces", suffixes=(".npy",)),
+    SecondReader("NumPy", "numpy", ("masks",), f"{_ADAPTERS}.numpy_masks", suffixes=(".npy",)),
+    SecondReader("NumPy", "numpy", ("suite2p",), f"{_ADAPTERS}.numpy_suite2p"),
+    SecondReader("pyfive", "pyfive", ("hdf5_arrays",), f"{_ADAPTERS}.pyfive_arrays"),
+    SecondReader("pyfive", "pyfive", ("caiman",), f"{_ADAPTERS}.pyfive_caiman"),
+    SecondReader("pyfive", "pyfive", ("sleap",), f"{_ADAPTERS}.pyfive_sleap"),
+    SecondReader("PyTables", "tables", ("deeplabcut",), f"{_ADAPTERS}.pytables_deeplabcut", is_optional=True),
+    SecondReader("Pillow", "pillow", ("masks",), f"{_ADAPTERS}.pillow_masks", suffixes=(".tif", ".tiff", ".png")),
     SecondReader("roifile", "roifile", ("imagej_roi",), f"{_ADAPTERS}.roifile_regions"),
     SecondReader("pylibCZIrw", "pylibCZIrw", ("czi",), f"{_ADAPTERS}.zeiss_czi", is_optional=True),
     SecondReader("libsonata", "libsonata", ("sonata",), f"{_ADAPTERS}.libsonata_output", is_optional=True),
@@ -174,14 +190,10 @@ def _check_reader(name: str, package: str, value: Any) -> SecondReader:
     return value
 
 
-def list_second_readers(format: str | None = None) -> tuple[SecondReader, ...]:
-    """Every second reader, or those of one format; those of other packages last."""
+def list_second_readers() -> tuple[SecondReader, ...]:
+    """Every second reader but the optional ones that are not installed; those of other packages last."""
     readers = (*BUILT_IN, *(plugin.value for plugin in _load_plugins().usable))
-    return tuple(
-        reader
-        for reader in readers
-        if (format is None or format in reader.formats) and (not reader.is_optional or reader.version)
-    )
+    return tuple(reader for reader in readers if not reader.is_optional or reader.version)
 
 
 def list_broken_second_readers() -> tuple[Finding, ...]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .reading import CannotRead, SecondImage, SecondRecording
+from .declared_behavior import read_behavior
+from .reading import CannotRead, SecondArrays, SecondImage, SecondRecording
 
 _ENTRY = re.compile(r"\s*(?P<path>[^\[\]]+|.+?)\s*(?:\[(?P<axes>[ts0-9, ]+)\])?\s*=\s*(?P<meaning>[^=]*)")
 _SCALE = {"Hz": "1", "kHz": "1e3", "MHz": "1e6", "s": "1", "sec": "1", "ms": "1e-3", "us": "1e-6"}
@@ -36,18 +37,16 @@ class _Channel:
     is_command: bool
 
 
-def read_declared(load: Load, paths: ListPaths, options: Mapping[str, Any]) -> SecondRecording | SecondImage:
-    """What the options declare, of arrays that `load` gives and `paths` lists.
-
-    Raises
-    ------
-    CannotRead
-        Behaviour, which is not compared.
-    """
+def read_declared(
+    load: Load, paths: ListPaths, options: Mapping[str, Any], content: str
+) -> SecondRecording | SecondImage | SecondArrays:
+    """What the options declare, of arrays that `load` gives and `paths` lists."""
+    if "columns" in options:
+        return read_behavior(load, options, content)
     if "pixels" in options:
         return _read_image(load(str(options["pixels"])), str(options.get("axes", "")))
     if "channels" not in options:
-        raise CannotRead("series and tables of behaviour are not compared")
+        raise CannotRead("nobody declares what its arrays are, and no other library knows it")
     channels = [_read_channel(entry, load, paths) for entry in str(options["channels"]).split(";") if entry.strip()]
     recorded = [channel for channel in channels if not channel.is_command]
     played = [channel for channel in channels if channel.is_command]

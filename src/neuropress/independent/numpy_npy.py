@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from .declared import read_declared
-from .reading import SecondImage, SecondRecording
+from .reading import SecondArrays, SecondImage, SecondRecording
 
 
-def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage:
+def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage | SecondArrays:
     """See `neuropress.independent.SecondReaderModule`."""
     loaded = np.load(path, allow_pickle=False)
     if isinstance(loaded, np.ndarray):
-        return read_declared({"array": loaded}.__getitem__, lambda: ["array"], options)
-    return read_declared(loaded.__getitem__, lambda: list(loaded.files), options)
+        return read_declared({"array": loaded}.__getitem__, lambda: ["array"], options, content)
+    return read_declared(loaded.__getitem__, lambda: list(loaded.files), options, content)

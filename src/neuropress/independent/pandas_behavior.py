@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from .pandas_text import PRECISION
-from .reading import CannotRead, SecondArrays
+from .reading import CannotRead, SecondArrays, clean_name, make_frame_times
 
 SECONDS = {"s": 1.0, "sec": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "min": 60.0}
 TIMES = {"time": ("time", "t", "timestamp", "timestamps"), "start": ("start", "start_time", "onset"),
@@ -156,7 +156,7 @@ class _Rows:
 def _choose_columns(columns: Sequence[_Column], content: str) -> list[_Column]:
     """The columns of a series: one of this name, or the coordinates of a point of this name, in the file's order."""
     stem = "" if content == "position" else content
-    alone = [column for column in columns if any(_clean(base) == content for base, _ in column.names)]
+    alone = [column for column in columns if any(clean_name(base) == content for base, _ in column.names)]
     places = [column for column in columns if _find_axis(column, stem)]
     if len(alone) == 1:
         return alone
@@ -169,15 +169,11 @@ def _choose_columns(columns: Sequence[_Column], content: str) -> list[_Column]:
 def _find_axis(column: _Column, stem: str) -> str:
     """x, y or z of a point; "" of another column."""
     for base, _ in column.names:
-        name = _clean(base)
+        name = clean_name(base)
         match = AXIS.fullmatch(name.removeprefix(stem)) if name.startswith(stem) else None
         if match and (not stem or len(match[0]) > 1):
             return match[1].lower()
     return ""
-
-
-def _clean(name: str) -> str:
-    return re.sub(r"[/:\\]", "_", name)
 
 
 def _read_points(path: Path, content: str, delimiter: str, options: Mapping[str, Any]) -> SecondArrays:
@@ -189,13 +185,11 @@ def _read_points(path: Path, content: str, delimiter: str, options: Mapping[str,
     found = {
         column[-1]: table[column].to_numpy(np.float64)
         for column in table.columns
-        if _clean("_".join(column[1:-1])) == content
+        if clean_name("_".join(column[1:-1])) == content
     }
     if not found:
         raise CannotRead(f"pandas finds no point {content[:80]!r}")
     arrays = {"data": np.column_stack([found[axis] for axis in "xyz" if axis in found])}
     if "likelihood" in found:
         arrays["confidence"] = found["likelihood"]
-    offset = float(Fraction(str(options.get("clock_offset", "0"))))
-    rate = float(Fraction(str(options["frame_rate"])))
-    return SecondArrays(arrays, table.index.to_numpy(np.float64) / rate + offset)
+    return SecondArrays(arrays, make_frame_times(table.index.to_numpy(np.float64), options))

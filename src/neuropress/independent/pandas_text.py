@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .declared import read_declared
-from .reading import CannotRead, SecondImage, SecondRecording
+from .reading import CannotRead, SecondArrays, SecondImage, SecondRecording
 
 DELIMITERS = ("\t", ";", ",", r"\s+")
 LOOKED_AT = 40
@@ -20,12 +20,12 @@ PRECISION: dict[str, Any] = {} if IS_PRECISE else {"float_precision": "round_tri
 """What makes each decimal its nearest float64, which pandas 3.1 warns of and pandas 4 always does."""
 
 
-def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage:
+def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage | SecondArrays:
     """See `neuropress.independent.SecondReaderModule`."""
     warnings.simplefilter("ignore")
     decimal = "," if options.get("decimal") == "comma" else "."
     columns = _read_columns(path, decimal, options)
-    return read_declared(columns.__getitem__, lambda: list(columns), options)
+    return read_declared(columns.__getitem__, lambda: list(columns), options, content)
 
 
 def _read_columns(path: Path, decimal: str, options: Mapping[str, Any]) -> dict[str, np.ndarray]:

@@ -10,30 +10,15 @@ import numpy as np
 from PIL import Image
 
 from .reading import CannotRead, SecondArrays
-
-PIXEL = np.dtype([("x", "i8"), ("y", "i8"), ("weight", "f4")])
+from .regions import split_regions
 
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondArrays:
     """See `neuropress.independent.SecondReaderModule`."""
-    planes = _read_planes(path)
-    if len(planes) == 1:
-        values = [int(value) for value in np.unique(planes[0]) if value]
-        masks = [planes[0] == value for value in values]
-        named = {"label": np.array(values)}
-    else:
-        masks = [plane != 0 for plane in planes]
-        named = {"mask_plane": np.arange(len(planes))}
-    places = [np.argwhere(mask) for mask in masks]
-    pixels = np.empty(sum(map(len, places)), PIXEL)
-    pixels["y"], pixels["x"] = np.concatenate(places).T
-    pixels["weight"] = 1
-    return SecondArrays({"pixels": pixels, "ends": np.cumsum([len(place) for place in places]), **named})
+    return split_regions(_read_planes(path))
 
 
 def _read_planes(path: Path) -> list[np.ndarray]:
-    if path.suffix.lower() == ".npy":
-        raise CannotRead("Pillow reads images; this is an array of NumPy")
     Image.MAX_IMAGE_PIXELS = None  # what a page may claim, the limit of the process says
     with Image.open(path, formats=("TIFF", "PNG")) as image:
         planes = []

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -86,8 +89,27 @@ class SecondArrays:
         (row,) seconds from the session's start of a series; None where rows have none.
     mistakes
         As in `SecondRecording`.
+    is_open
+        Whether the file does not say which of two axes is which: either order agrees.
+    left_out
+        A sentence for each part of the file that the library was not asked for, and why.
     """
 
     arrays: Mapping[str, np.ndarray]
     times: np.ndarray | None = None
     mistakes: Mapping[str, str] = field(default_factory=dict)
+    is_open: bool = False
+    left_out: tuple[str, ...] = ()
+
+
+def make_frame_times(frames: np.ndarray, options: Mapping[str, Any]) -> np.ndarray | None:
+    """Seconds of frames by the rate that a person states; None where another file has their clock."""
+    if "clock" in options:
+        return None
+    offset = Fraction(str(options.get("clock_offset", "0")))
+    return np.asarray(frames / float(Fraction(str(options["frame_rate"]))) + float(offset), np.float64)
+
+
+def clean_name(name: str) -> str:
+    """A name without what NWB does not allow in it."""
+    return re.sub(r"[/:\\]", "_", name)

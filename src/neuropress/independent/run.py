@@ -54,7 +54,7 @@ def read_independently(path: ResultPath, roots: SourceRoots) -> tuple[tuple[Seco
     readings: list[SecondReading] = []
     with TemporaryDirectory(prefix="neuropress-") as scratch:
         for reader in list_second_readers():
-            keys = [key for key, format in formats.items() if format in reader.formats]
+            keys = [key for key, format in formats.items() if reader.takes(key, format)]
             places = {key: _find_place(key, made, roots, Path(scratch)) for key in keys}
             readings += _run_library(reader, path, places)
     for one in readings:
@@ -72,8 +72,9 @@ _VERDICTS = {
 
 
 def _list_unseconded(made: Provenance, formats: Mapping[str, str]) -> list[str]:
-    """Raw objects of formats that no second reader reads."""
-    return [key for key in made.receipt.sources if not list_second_readers(formats.get(key, ""))]
+    """Raw objects that no second reader reads."""
+    readers = list_second_readers()
+    return [key for key in made.receipt.sources if not any(one.takes(key, formats.get(key, "")) for one in readers)]
 
 
 def _make_unseconded_finding(path: ResultPath, key: str, format: str | None) -> Finding:

@@ -10,10 +10,10 @@ import numpy as np
 from scipy.io import loadmat
 
 from .declared import read_declared
-from .reading import CannotRead, SecondImage, SecondRecording
+from .reading import CannotRead, SecondArrays, SecondImage, SecondRecording
 
 
-def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage:
+def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage | SecondArrays:
     """See `neuropress.independent.SecondReaderModule`."""
     try:
         whole = loadmat(str(path), mat_dtype=True, struct_as_record=True)
@@ -23,7 +23,7 @@ def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecordin
     for name, value in whole.items():
         if not name.startswith("__"):
             _collect(name, value, plain)
-    return read_declared(plain.__getitem__, lambda: list(plain), options)
+    return read_declared(plain.__getitem__, lambda: list(plain), options, content)
 
 
 def _collect(path: str, value: Any, plain: dict[str, np.ndarray]) -> None:

@@ -31,9 +31,12 @@ class Tally:
     ----------
     mistakes
         Subject -> why the library is known to be wrong about it in this file.
+    left_out
+        What was not compared, and why.
     """
 
     mistakes: Mapping[str, str]
+    left_out: tuple[str, ...] = ()
     agreed: dict[str, None] = field(default_factory=dict)
     known: dict[str, str] = field(default_factory=dict)
     different: dict[str, str] = field(default_factory=dict)
@@ -64,5 +67,5 @@ class Tally:
         return tuple(sorted(self.agreed.keys() - failed))
 
     def list_reasons(self) -> tuple[str, ...]:
-        """A sentence for each subject without agreement; one that stands for several stands once."""
-        return tuple(dict.fromkeys((*self.different.values(), *self.known.values())))
+        """A sentence for each subject without agreement, or not compared; one that stands for several stands once."""
+        return tuple(dict.fromkeys((*self.different.values(), *self.known.values(), *self.left_out)))

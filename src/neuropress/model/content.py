@@ -63,7 +63,7 @@ class Content:
         ``frame_rate`` in Hz, ``pixel_size`` in um, ``x``, ``y``, ``z``), as exact
         decimal text. What the header does not say is not there.
     header
-        The header as the file states it, JSON-able, kept whole in the result.
+        The header as the file states it, JSON-able; the result keeps it without names of users and machines.
     arrays
         Name -> `LazyArray`.
     warnings

@@ -74,3 +74,27 @@ def find_session_in_name(path: str) -> str:
     """The session's part of a path that `make_dandi_path` made, characters replaced; empty of any other."""
     match = _NAME.fullmatch(path.rpartition("/")[2])
     return match[1] if match else ""
+
+
+MICROSCOPY = "microscopy"
+"""Folder of a dandiset in which its volumes are a dataset of BIDS, whose labels are letters and digits alone.
+
+Beside NWB files, whose names keep the ``-`` of ids, the folders of subjects would not be those of ``participants.tsv``.
+"""
+_NO_LABEL = re.compile(r"[^0-9A-Za-z]")
+
+
+def make_bids_label(text: str) -> str:
+    """An id as BIDS allows it in a name: its ASCII letters and digits."""
+    return _NO_LABEL.sub("", text)
+
+
+def make_volume_path(subject: str, sample: str, suffix: str) -> str | None:
+    """``microscopy/sub-<subject>/micr/sub-<subject>_sample-<sample>_<suffix>.ome.zarr``.
+
+    None where a label is blank.
+    """
+    subject, sample = make_bids_label(subject), make_bids_label(sample)
+    name = f"sub-{subject}_sample-{sample}_{suffix}.ome.zarr"
+    is_short = len(name) + STAGING_BYTES <= MOST_NAME
+    return f"{MICROSCOPY}/sub-{subject}/micr/{name}" if subject and sample and is_short else None

@@ -1,4 +1,4 @@
-"""Labels of a volume: what a person states of a mask, and the classes that its ids stand for."""
+"""Labels and points of a volume: what a person states of a mask or of a table of detections, and their classes."""
 
 from __future__ import annotations
 
@@ -17,26 +17,34 @@ if TYPE_CHECKING:
     import numpy as np
 
 LABEL_TYPES = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
-ENTRIES = ("path", "column", "classes", "dtype", "spacing")
+LABELS, POINTS = "labels", "points"
+ENTRIES: Mapping[str, tuple[str, ...]] = {
+    LABELS: ("path", "column", "classes", "dtype", "spacing"),
+    POINTS: ("path", "column", "classes", "spacing"),
+}
+"""What stands beside a volume, by the table of ``neuropress.toml`` that names it -> what may be said of each."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelFile:
-    """A mask that a person names as labels of a volume.
+    """A mask that a person names as labels of a volume, or a table of points or boxes in it.
 
     Attributes
     ----------
     name
-        Of the labels in the result.
+        Of the labels, or of the table, in the result.
     path, column
-        Where the mask lies, as tables write paths, or the column of the volume's row that says so.
+        Where the file lies, as tables write paths, or the column of the volume's row that says so.
     classes
         Where the table or ontology of its classes lies; empty for none.
     dtype
         The integer type of ids that are stored as floats.
     spacing
-        um a voxel along z, y and x (or y and x), where the file does not tell.
+        um a voxel along z, y and x (or y and x), where the file does not tell; of points, of the image that their
+        pixels were counted in, where that is not the volume.
+    is_points
+        Whether it is a table of points, which ``[points]`` names.
     """
 
     name: str
@@ -45,10 +53,17 @@ class LabelFile:
     classes: str = field(default="", metadata=SPARSE)
     dtype: str = field(default="", metadata=SPARSE)
     spacing: tuple[str, ...] = field(default=(), metadata=SPARSE)
+    is_points: bool = field(default=False, metadata=SPARSE)
+
+    @property
+    def section(self) -> str:
+        """The table of ``neuropress.toml`` that names it."""
+        return POINTS if self.is_points else LABELS
 
     def make_entry(self) -> dict[str, Any]:
         """As ``neuropress.toml`` says it."""
-        texts = {name: getattr(self, name) for name in ENTRIES if name != "spacing" and getattr(self, name)}
+        known = (name for name in ENTRIES[self.section] if name != "spacing")
+        texts = {name: getattr(self, name) for name in known if getattr(self, name)}
         return texts | ({"spacing": [float(n) for n in self.spacing]} if self.spacing else {})
 
 
@@ -65,7 +80,7 @@ class LabelClass:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """Labels of a volume with their mask open: what was stated, and what the files hold.
+    """Labels or points of a volume with their file open: what was stated, and what the files hold.
 
     `source` and `classes_source` are the keys of the files.
     """
@@ -77,54 +92,69 @@ class Labels:
     classes_source: str = ""
 
 
-def parse_label_files(data: Mapping[str, Any]) -> dict[str, tuple[LabelFile, ...]]:
-    """``[labels.VOLUME.NAME]`` of ``neuropress.toml``: key of a volume, or pattern of keys -> its masks.
+def parse_label_files(settings: Mapping[str, Any]) -> dict[str, tuple[LabelFile, ...]]:
+    """``[labels.VOLUME.NAME]`` and ``[points.VOLUME.NAME]``: key of a volume, or pattern of keys -> what it has.
+
+    Parameters
+    ----------
+    settings
+        All of ``neuropress.toml``.
 
     Raises
     ------
     ValueError
         An entry is none that there is, or of the wrong kind.
     """
-    parsed = {}
-    for volume, entries in data.items():
-        if not isinstance(entries, dict):
-            raise ValueError(f"[labels.{volume}] must hold a table for each of its labels, as [labels.{volume}.nuclei]")
-        parsed[volume] = tuple(_parse_entry(f"[labels.{volume}.{name}]", name, one) for name, one in entries.items())
+    parsed: dict[str, tuple[LabelFile, ...]] = {}
+    for section in ENTRIES:
+        for volume, entries in settings.get(section, {}).items():
+            place = f"{section}.{volume}"
+            if not isinstance(entries, dict):
+                raise ValueError(f"[{place}] must hold a table for each of its {section}, as [{place}.nuclei]")
+            files = (_parse_entry(section, f"[{place}.{name}]", name, one) for name, one in entries.items())
+            parsed[volume] = (*parsed.get(volume, ()), *files)
     return parsed
 
 
-def _parse_entry(place: str, name: str, entry: Any) -> LabelFile:
+def _parse_entry(section: str, place: str, name: str, entry: Any) -> LabelFile:
     check_label_name(name)
-    if not isinstance(entry, dict) or set(entry) - set(ENTRIES):
-        raise ValueError(f"{place} must be a table of {', '.join(ENTRIES)}")
+    if not isinstance(entry, dict) or set(entry) - set(ENTRIES[section]):
+        raise ValueError(f"{place} must be a table of {', '.join(ENTRIES[section])}")
     texts = {key: value for key, value in entry.items() if key != "spacing"}
     wrong = next((key for key, value in texts.items() if not isinstance(value, str) or not value), None)
     if wrong:
         raise ValueError(f"{place} {wrong} must be a text, not {texts[wrong]!r}")
     if ("path" in entry) == ("column" in entry):
-        raise ValueError(f"{place} needs either path, the mask's, or column, of the volume's row that names it")
+        raise ValueError(f"{place} needs either path, the file's, or column, of the volume's row that names it")
     if entry.get("dtype", LABEL_TYPES[0]) not in LABEL_TYPES:
         raise ValueError(f"{place} dtype {entry['dtype'][:40]!r} is none of {', '.join(LABEL_TYPES)}")
     spacing = entry.get("spacing", [])
     is_numbers = isinstance(spacing, list) and all(type(n) in (int, float) and 0 < n < 1e9 for n in spacing)
     if not is_numbers or len(spacing) not in (0, 2, 3):
         raise ValueError(f"{place} spacing must be numbers above 0, um a voxel along z, y and x")
-    return LabelFile(name, **texts, spacing=tuple(str(Decimal(repr(n))) for n in spacing))
+    return LabelFile(name, **texts, spacing=tuple(str(Decimal(repr(n))) for n in spacing), is_points=section == POINTS)
 
 
 def check_label_name(name: str) -> None:
     """Refuse names that no folder of every system has. Raises `ValueError`."""
     if not _NAME.fullmatch(name):
-        raise ValueError(f"labels {name[:80]!r}: a name has letters, digits, _ and -, at most 64")
+        raise ValueError(f"{name[:80]!r}: a name has letters, digits, _ and -, at most 64")
 
 
 def find_label_files(stated: Mapping[str, tuple[LabelFile, ...]], key: str) -> dict[str, LabelFile]:
-    """The masks of a volume by name; what its own key states holds over what a pattern does."""
+    """The masks and points of a volume by their place; what its own key states holds over what a pattern does.
+
+    A mask has the place ``nuclei``, points ``points/nuclei``.
+    """
     found: dict[str, LabelFile] = {}
     for pattern, files in stated.items():
         if matches_key(pattern, key):
-            found |= {one.name: one for one in files}
-    return found | {one.name: one for one in stated.get(key, ())}
+            found |= {_name_place(one): one for one in files}
+    return found | {_name_place(one): one for one in stated.get(key, ())}
+
+
+def _name_place(one: LabelFile) -> str:
+    return f"{POINTS}/{one.name}" if one.is_points else one.name
 
 
 def convert_whole_numbers(block: np.ndarray, dtype: np.dtype[Any], source: str) -> np.ndarray:

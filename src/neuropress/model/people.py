@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .finding import Finding, finding
+from .serial import SPARSE
 
 _ORCID = re.compile(r"[0-9]{4}-[0-9]{4}-[0-9]{4}-[0-9]{3}[0-9X]")
 ORCID_URL = "https://orcid.org/"
@@ -25,11 +26,14 @@ class Person:
         How the tables name the person, in every spelling that occurs.
     orcid
         ``0000-0002-1825-0097``; empty where it is not known.
+    email
+        By which a reader of the data may ask; an archive shows it to anybody. Stated for the contact of a dataset.
     """
 
     name: str
     typed: tuple[str, ...] = ()
     orcid: str = ""
+    email: str = field(default="", metadata=SPARSE)
 
 
 def normalize_name(text: str) -> str:

@@ -1,13 +1,61 @@
-"""Findings without the text of private cells: the one rule, for whoever makes findings from cells."""
+"""What stays private: findings without the text of private cells, headers without names of people and machines."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from .budget import SHOWN_CHARS
 from .finding import Finding, describe
 from .profile import Profile
+
+WITHHELD = "withheld"
+"""What stands in a result's header for a name that was left out."""
+_NAMES = "UserName|ComputerName|HostName|MachineName|LoginName|ProfileName|Email"
+_KEYS = frozenset(name.lower() for name in (*_NAMES.split("|"), "User", "Computer", "Host", "Login"))
+_NAMED = tuple(
+    re.compile(pattern.replace("NAMES", _NAMES), re.IGNORECASE)
+    for pattern in (
+        r"(?P<kept><(?:\w+:)?(?:NAMES)(?:\s[^<>]*)?>)[^<>]+(?=</)",  # XML
+        r"(?P<kept>\b(?:NAMES)\s*=\s*(?P<quote>[\"']))(?:(?!(?P=quote)).)+(?=(?P=quote))",
+        r"(?P<kept>\\*\"(?:NAMES)\\*\"\s*:\s*\\*\")[^\"\\]+",  # JSON
+        r"(?P<kept>(?:^|[\r\n])[ \t]*(?:NAMES)[ \t]*[:=][ \t]*)[^\s\"'][^\r\n]*",  # lines of names and values
+    )
+)
+"""How headers state who recorded, and on which machine."""
+_HOME = re.compile(r"(?P<kept>[\\/](?:Users|home|Documents and Settings)[\\/]+)[^\\/:*?\"'<>|\r\n]+", re.IGNORECASE)
+_FOLDERS = re.compile(
+    r"(?<![A-Za-z0-9])(?:[A-Za-z]:|\\\\(?:\\\\)?[\w.$-]{1,64})[\\/]+(?:[^\\/:*?\"'<>|\r\n]{1,255}[\\/]+)*(?=[\w.-])"
+)
+"""Of a path on a drive or a server of Windows all but its last part."""
+
+
+def hide_names(stated: Any) -> Any:
+    """A raw header as a result keeps it: without names of users and machines, and without folders that tell them.
+
+    Facts that a table or a standard has a place for are taken from headers before, and are not touched.
+
+    Parameters
+    ----------
+    stated
+        Anything that JSON holds; texts may be XML, JSON or lines. Doing it twice makes no difference.
+    """
+    if isinstance(stated, str):
+        return _hide_in_text(stated)
+    if isinstance(stated, Mapping):
+        return {
+            name: WITHHELD if str(name).lower() in _KEYS and value and isinstance(value, str) else hide_names(value)
+            for name, value in stated.items()
+        }
+    return [hide_names(part) for part in stated] if isinstance(stated, (list, tuple)) else stated
+
+
+def _hide_in_text(text: str) -> str:
+    for pattern in (*_NAMED, _HOME):
+        text = pattern.sub(rf"\g<kept>{WITHHELD}", text)
+    return _FOLDERS.sub("", text)
 
 
 def hide_private(found: Finding, private: Collection[str]) -> Finding:

@@ -12,10 +12,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .budget import SETTING_BYTES, TABLE_COLUMNS, TOML_BYTES, read_file
+from .credits import Funding, Related
 from .labels import LabelFile
+from .packing import Packing
 from .parsing import parse_toml
 from .people import Person
-from .serial import from_json
+from .serial import SPARSE, from_json
 
 PACKAGE_PROFILES = "neuropress.data.profiles"
 GENERIC = "generic"
@@ -26,10 +28,6 @@ BY_PATHS, BY_DANDI = "profile", "dandi"
 """How files of sessions are named: by `Profile.paths`, or as ``dandi organize`` names them."""
 EACH_ROW, EVERY_CONVERTER = "{id}", "*"
 """In ``[split]``: a file for each row, and of all converters that are not named."""
-ZSTD_LEVEL = 1
-"""Of volumes whose dataset names no other. Level 3 makes stacks of images 3 % smaller at most, some larger, for up to
-ten times the time of packing."""
-ZSTD_LEVELS = range(1, 10)
 _PATH_NAMES = {"lab", "date", "table", "id", "part"}
 INHERITED = "..."
 """Stands in a list of a profile that `extends` another for the entries of that one."""
@@ -106,7 +104,8 @@ class Profile:
     of a session go into a file of their own, and the part of its name that says so (``ophys``). `names` is ``dandi``
     where files of sessions are named as ``dandi organize`` names them, else ``profile``: as `paths` says.
     `labels` are the masks that a dataset names as labels of its volumes, by key or pattern of keys; `readers`,
-    likewise, the readers that it names for raw files.
+    likewise, the readers that it names for raw files. `description`, `contact` (the name of one of `people`),
+    `funding` and `related` are what an archive says of the whole.
     """
 
     name: str
@@ -127,8 +126,12 @@ class Profile:
     split: Mapping[str, str] = field(default_factory=dict)
     names: str = BY_PATHS
     labels: Mapping[str, tuple[LabelFile, ...]] = field(default_factory=dict)
-    zstd_level: int = ZSTD_LEVEL
+    packing: Packing = field(default_factory=Packing)
     readers: Mapping[str, str] = field(default_factory=dict)
+    description: str = field(default="", metadata=SPARSE)
+    contact: str = field(default="", metadata=SPARSE)
+    funding: tuple[Funding, ...] = field(default=(), metadata=SPARSE)
+    related: tuple[Related, ...] = field(default=(), metadata=SPARSE)
 
     @cached_property
     def accompanied(self) -> frozenset[str]:
@@ -277,7 +280,7 @@ def _check(profile: Profile) -> None:
         check_lab(lab)
     _check_limits(profile)
     _check_paths(profile)
-    check_layout(profile.split, profile.names, profile.zstd_level)
+    check_layout(profile.split, profile.names, profile.packing)
     prefixes: dict[str, str] = {}
     for name, spec in profile.tables.items():
         for wrong in _faults(spec, profile):
@@ -302,7 +305,7 @@ def _check_limits(profile: Profile) -> None:
             raise ValueError(f"limits.{name}: {text[:40]!r} is no number as 16 or 1e8")
 
 
-def check_layout(split: Mapping[str, str], names: object, zstd_level: object) -> None:
+def check_layout(split: Mapping[str, str], names: object, packing: Packing) -> None:
     """See that parts can stand in the names of files, that files are named in a known way, and volumes packed so.
 
     Raises
@@ -314,9 +317,7 @@ def check_layout(split: Mapping[str, str], names: object, zstd_level: object) ->
     for name, part in split.items():
         if not isinstance(part, str) or not (part == EACH_ROW or re.fullmatch("[a-z][a-z0-9]{0,31}", part)):
             raise ValueError(f"split.{name}: {part!r} must be small letters and digits, as ophys, or {EACH_ROW}")
-    if not isinstance(zstd_level, int) or isinstance(zstd_level, bool) or zstd_level not in ZSTD_LEVELS:
-        most = ZSTD_LEVELS.stop - 1
-        raise ValueError(f"zstd_level: {str(zstd_level)[:40]!r} is no whole number from {ZSTD_LEVELS.start} to {most}")
+    packing.check()
 
 
 def _check_paths(profile: Profile) -> None:

@@ -16,6 +16,8 @@ SPARSE = {"sparse": True}
 
 def to_json(value: Any) -> Any:
     """Dataclasses, mappings and tuples as plain objects and lists."""
+    if value is None or isinstance(value, (str, int, float)):  # as most are
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         pairs = ((f, getattr(value, f.name)) for f in dataclasses.fields(value))
         return {f.name: to_json(v) for f, v in pairs if v or "sparse" not in f.metadata}

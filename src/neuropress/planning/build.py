@@ -14,6 +14,7 @@ from neuropress.converters import (
     Converter,
     Job,
     Selective,
+    find_clockless,
     is_keeping,
     load_converter,
     load_profile_mapping,
@@ -26,15 +27,15 @@ from ..mapping.rules import MappingRules, Scope, apply_mapping
 from ..model.content import Content, describe_contents
 from ..model.finding import Finding, Problem, Severity, finding, has_errors, problem
 from ..model.plan import KeptFile, Node, Plan
-from ..model.privacy import hide_for
+from ..model.privacy import hide_for, hide_names
 from ..model.profile import Profile
 from ..model.record import CellRef, Record, Value
 from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..tables import normalise_key
-from .clocks import check_clocks
-from .kept import Keeping, KeptCell, keep_files, list_kept_cells, place_kept_files
+from .clocks import check_clock_options, check_clocks
+from .kept import Keeping, KeptCell, check_kept_clocks, keep_files, list_kept_cells, place_kept_files
 from .labels import OpenedLabels, open_labels
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
@@ -106,7 +107,7 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
             if (name, record) in wanted.clocks:
                 heard.append(one)
                 continue
-            compared = waive_all(_compare_cells(one) + _check_clocks(one, config.profile), wanted.waivers)
+            compared = waive_all(_compare_cells(one) + _check_clocks(one, config), wanted.waivers)
             findings += compared
             errors = [f for f in compared if f.severity is Severity.ERROR]
             if errors:
@@ -115,7 +116,7 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         if failed or not (opened or wanted.is_bare):
             return Planned(None, tuple(findings), failed)
         keeping = keep_files(cells, config.sources(), config.profile)
-        findings += waive_all(keeping.findings, wanted.waivers)
+        findings += waive_all([*check_kept_clocks(cells, config), *keeping.findings], wanted.waivers)
         try:
             labels = open_labels(wanted, config, files)
             plan, remarks = _assemble_plan(wanted, opened, heard, keeping, labels, config)
@@ -163,7 +164,7 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
     with RawArrays(config.sources()) as files:
         try:
             opened = _open_row(name, record, config, files)
-            found = _compare_cells(opened) + _check_clocks(opened, profile)
+            found = _compare_cells(opened) + _check_clocks(opened, config)
         except Problem as bad:
             if spared := _spare_file(bad, name, record, profile):
                 return [_report_spared(bad, spared)]
@@ -184,9 +185,11 @@ def _build_alone(opened: _Opened, profile: Profile) -> list[Finding]:
     return list(built.findings) if started else []
 
 
-def _check_clocks(opened: _Opened, profile: Profile) -> list[Finding]:
-    column = "" if is_keeping(opened.name) else raw_column(opened.name, opened.record)
-    return list(check_clocks(opened.record, column, opened.source.key, opened.contents, profile)) if column else []
+def _check_clocks(opened: _Opened, config: Config) -> list[Finding]:
+    column, key = raw_column(opened.name, opened.record), opened.source.key
+    place = opened.record.place(column)
+    found = list(check_clock_options(key, config.find_options(key), find_clockless(opened.name), place))
+    return found + list(check_clocks(opened.record, column, key, opened.contents, config.profile))
 
 
 @contextmanager
@@ -245,7 +248,7 @@ def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _O
             return _Opened(name, record, config.sources().locate(key), (), (), rules)
         source, held = files.open_source(key, config.find_options(key), _list_purposes(name, record))
         name, contents = _choose_converter(name, record, source, held)
-        contents = add_trigger(key, contents, config, files)
+        contents = contents if find_clockless(name) else add_trigger(key, contents, config, files)
         clock = _open_clock(name, record, contents, config, files)
     except Problem as bad:
         placed = bad.finding.at(column=column, value=record.cells[column].text)
@@ -372,6 +375,7 @@ def _assemble_plan(
                 job,
                 place=wanted.target.path,
                 beside=_list_beside(one, [*made, *elsewhere]),
+                others=[other for _, other in made],
                 labels=[one.labels for one in labels],
             )
             for one, job in made
@@ -466,7 +470,7 @@ def _list_measured(opened: _Opened, facts: Mapping[str, str]) -> dict[str, tuple
 
 
 def _collect_headers(contents: Iterable[Content]) -> dict[str, Any]:
-    return {content.name: content.header for content in contents}
+    return {content.name: hide_names(content.header) for content in contents}
 
 
 def _session_job(wanted: Wanted, opened: Sequence[_Opened], profile: Profile) -> tuple[Job, list[Finding]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from neuropress.converters import EARLIEST, LATEST
@@ -17,10 +18,12 @@ from ..model.content import Content, DataTable, Image, Recording, Series, count_
 from ..model.finding import Finding, finding
 from ..model.profile import Profile
 from ..model.record import Record
+from ..readers.format import CLOCK, CLOCK_EDGES, CLOCK_OFFSET, CLOCK_THRESHOLD
 
 TOLERANCE = timedelta(minutes=1)
 """Tables state times to the minute."""
 MOST = timedelta(days=3650)
+CLOCK_OPTIONS = (CLOCK_OFFSET.name, CLOCK.name, CLOCK_THRESHOLD.name, CLOCK_EDGES.name)
 TIMES = ("time", "start", "stop", "frame")
 """Arrays of a table or series that hold times, as readers call them."""
 
@@ -63,6 +66,26 @@ def check_clocks(
         elif zero + last > end + TOLERANCE:
             lasts = f"lasts for {_seconds(last - first)} s, until {_seconds(zero + last - end)} s after {ended}"
             yield finding("recording.beyond_session", f"{at} and {lasts}", **place)
+
+
+def check_clock_options(key: str, options: Mapping[str, Any], why: str, place: Mapping[str, Any]) -> Iterator[Finding]:
+    """What a person stated of a file's clock that has no effect.
+
+    Parameters
+    ----------
+    why
+        Why the file has no time that a clock could shift; empty where it has.
+    place
+        Of the cell that names it.
+    """
+    unused = [name for name in CLOCK_OPTIONS if name in options]
+    if not why:
+        why = f"no {CLOCK.name}, which alone has edges, is stated"
+        unused = [name for name in (CLOCK_THRESHOLD.name, CLOCK_EDGES.name) if name in options]
+        unused = [] if CLOCK.name in options else unused
+    if unused:
+        stated = " and ".join(f"{name} = {str(options[name])[:80]!r}" for name in unused)
+        yield finding("clock.unused", f"{key}: {stated} has no effect: {why}", **{**place, "file": key})
 
 
 def _find_session_start(session: Record, profile: Profile) -> datetime | None:

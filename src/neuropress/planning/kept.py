@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from neuropress.converters import is_keeping, load_converter
 
+from ..config import Config
 from ..model.finding import Finding, Problem, Severity, finding
 from ..model.plan import Field, KeptFile, Node
 from ..model.privacy import hide_for
@@ -15,6 +16,7 @@ from ..model.record import CellRef, Record
 from ..model.source import Source, SourceRoots
 from ..results import KINDS
 from ..tables import normalise_key
+from .clocks import check_clock_options
 from .labels import list_label_keys
 from .targets import SESSION, Wanted, find_kept_title, list_takers
 
@@ -75,6 +77,13 @@ def list_kept_keys(wanted: Wanted, profile: Profile, roots: SourceRoots) -> set[
             continue
         found.add(cell.key)
     return found
+
+
+def check_kept_clocks(cells: Iterable[KeptCell], config: Config) -> Iterator[Finding]:
+    """Clocks that are declared of kept files, which have no time that they could shift."""
+    for cell in cells:
+        place = cell.record.place(cell.column)
+        yield from check_clock_options(cell.key, config.find_options(cell.key), "it is kept as it is", place)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,10 @@ type PathCell = tuple[RowPlace, str]
 
 
 def list_named_keys(config: Config) -> dict[str, list[PathCell]]:
-    """Keys that path cells name, whether their rows are understood or not, and the cells of each."""
+    """Keys that path cells name, whether their rows are understood or not, and the cells of each.
+
+    So are the files that the settings name beside volumes, with no cell.
+    """
     named: dict[str, list[PathCell]] = {}
     everything = [raw for parts in read_tables(config.tables, config.profile).values() for raw in parts]
     for raw in everything:
@@ -78,6 +81,9 @@ def list_named_keys(config: Config) -> dict[str, list[PathCell]]:
                 if text:
                     row_place = (raw.spec.name, raw.source, row.line)
                     named.setdefault(normalise_key(text, config.profile), []).append((row_place, name))
+    beside = (path for files in config.profile.labels.values() for one in files for path in (one.path, one.classes))
+    for path in filter(None, beside):
+        named.setdefault(normalise_key(path, config.profile), [])
     return named
 
 

@@ -6,18 +6,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from neuropress.converters import load_converter
+
 from ..config import Config
 from ..model.finding import Problem
+from ..model.packing import PACKING
 from ..model.plan import SourceRow
 from ..model.provenance import Provenance
 from ..model.receipt import Receipt
 from ..model.source import Source, SourceRoots
-from ..results import load_kind
+from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
 from .build import find_missing_extra, raw_key
 from .kept import list_kept_keys
 from .labels import list_label_keys
 from .mappings import collect_revisions
+from .receipts import ReceiptCache, read_whole
 from .targets import Wanted, digest_rows, source_rows
 from .triggers import list_clock_keys
 
@@ -47,13 +51,17 @@ class Standing:
         return self.state in (State.NEW, State.METADATA, State.DATA)
 
 
-def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: bool = False) -> Standing:
+def find_standing(
+    wanted: Wanted, config: Config, cache: DigestCache, receipts: ReceiptCache, outdated: bool = False
+) -> Standing:
     """Compare a result with the rows and raw files it should come from; no raw header is read.
 
     Parameters
     ----------
     wanted
         As it would be written (blocked rows taken out).
+    cache, receipts
+        What is known of raw files and results that have not changed.
     outdated
         Count a changed mapping or converter revision as changed metadata.
     """
@@ -61,7 +69,7 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
     if not path.exists():
         return Standing(State.NEW)
     try:
-        made = load_kind(wanted.target.kind).read_provenance(path)
+        made = receipts.read(wanted, path)
     except Problem as bad:
         return Standing(State.NEW, bad.finding.message)
     sources = {
@@ -70,14 +78,17 @@ def find_standing(wanted: Wanted, config: Config, cache: DigestCache, outdated: 
         if not find_missing_extra(name, record, config)
     }
     sources |= list_clock_keys(sources, config) | list_label_keys(wanted, config.profile)
-    sources |= list_kept_keys(wanted, config.profile, config.sources())
-    reason = _inputs_changed(made.receipt, sources, config.sources(), cache) or _options_changed(made.receipt, config)
+    roots = config.sources()
+    sources |= list_kept_keys(wanted, config.profile, roots)
+    reason = _inputs_changed(made, sources, roots, cache) or _options_changed(made, config)
     if reason:
         return Standing(State.DATA, reason)
     rows = source_rows(wanted, config.profile)
-    if made.receipt.rows != digest_rows(rows, config.profile):
-        return Standing(State.METADATA, _rows_changed(made, rows))
-    changed = _revisions_changed(made.receipt.revisions, collect_revisions(wanted, config.profile))
+    if made.rows != digest_rows(rows, config.profile):
+        return Standing(State.METADATA, _rows_changed(read_whole(wanted, path), rows))
+    if reason := _packing_changed(wanted, path, config):
+        return Standing(State.METADATA, reason)
+    changed = _revisions_changed(made.revisions, collect_revisions(wanted, config.profile))
     if changed:
         return Standing(State.METADATA if outdated else State.OUTDATED, changed)
     return Standing(State.CURRENT)
@@ -92,12 +103,12 @@ def _inputs_changed(receipt: Receipt, sources: set[str], roots: SourceRoots, cac
     for key, known in receipt.inputs.items():
         try:
             source = roots.locate(key)
-            is_file = not source.is_folder
+            is_file = source.root.stamp(key) is not None
         except Problem as bad:
             return bad.finding.message
         if not is_file or cache.get_raw_digest(source.root, key) != known:
             return f"{key} changed"
-    for key in sorted(before):
+    for key in sorted(before - set(receipt.inputs)):  # a file, as was just seen
         source = roots.locate(key)
         members = _list_members(source, receipt) if source.is_folder else set()
         if source.is_folder and key in receipt.kept:  # all of it is kept, not what a reader takes of it
@@ -119,6 +130,15 @@ def _options_changed(receipt: Receipt, config: Config) -> str:
         if dict(options) != config.find_options(key):
             return f"the options of {key} changed"
     return ""
+
+
+def _packing_changed(wanted: Wanted, path: ResultPath, config: Config) -> str:
+    if not any(getattr(load_converter(name), "HAS_PACKING", False) for name, _ in wanted.jobs):
+        return ""
+    fields = read_whole(wanted, path).fields
+    before = {name: fields[field].value for name in PACKING if (field := f"/neuropress/{name}") in fields}
+    changed = [name for name in PACKING if before.get(name) != config.profile.packing.list_stated().get(name)]
+    return f"{', '.join(changed)} below [output] changed" if changed else ""
 
 
 def _rows_changed(made: Provenance, rows: Sequence[SourceRow]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from neuropress.converters import (
     SESSION_CONVERTER,
@@ -190,13 +191,20 @@ def list_rivals(name: str, record: Record) -> list[str]:
 
 
 def _list_taking(record: Record) -> list[str]:
-    names = [
-        n
-        for n in list_converter_names()
-        if record.table in load_converter(n).TABLES and load_converter(n).takes(record)
-    ]
+    known = _group_by_table(list_converter_names()).get(record.table, ())
+    names = [name for name in known if load_converter(name).takes(record)]
     alone = [n for n in names if takes_alone(n)]
     return alone or [n for n in names if not is_fallback(n)] or names
+
+
+@lru_cache(maxsize=1)
+def _group_by_table(names: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Table -> converters of its rows; asked many times a row, and most tables have one or two of dozens."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        for table in load_converter(name).TABLES:
+            found.setdefault(table, []).append(name)
+    return found
 
 
 def list_unplaced_rows(tables: Tables, profile: Profile) -> Iterator[tuple[str, str, Finding]]:
@@ -334,6 +342,8 @@ def find_part(job: tuple[str, Record], profile: Profile) -> str:
 
     What converters make of other files of the row goes where its data file does, if nothing else is said.
     """
+    if not profile.split:
+        return ""
     takers = list_takers(job[1])
     column = next(iter(profile.tables[job[1].table].paths), "")
     of_data = (name for name in takers if load_converter(name).COLUMN[job[1].table] == column)
@@ -392,9 +402,10 @@ def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:
     rows = []
     for record in wanted.records():
         spec = profile.tables[record.table]
-        texts = {name: cell.original for name, cell in record.cells.items()}
+        known = dict(record.cells)
+        texts = {name: cell.original for name, cell in known.items()}
         cells = {name: "" if is_private_cell(spec, name, text) else text for name, text in texts.items()}
-        fixes = {name: cell.fix for name, cell in record.cells.items() if cell.fix}
+        fixes = {name: cell.fix for name, cell in known.items() if cell.fix}
         rows.append(SourceRow(record.table, record.key, cells, fixes))
     return tuple(rows)
 

@@ -22,12 +22,17 @@ def list_creators(
     if COLUMN in profile.tables["session"].private:
         return list(published)
     creators = {str(creator.get("name")): creator for creator in published}
-    for session in sessions:
-        typed = session.values.get(COLUMN)
-        if typed is not None:
-            person = find_person(profile.people, str(typed)) or Person(str(typed))
-            creators[person.name] = format_creator(person)
+    creators |= {person.name: format_creator(person) for person in list_experimenters(sessions, profile)}
     return [creators[name] for name in sorted(creators)]
+
+
+def list_experimenters(sessions: Iterable[Record], profile: Profile) -> list[Person]:
+    """The experimenters of some sessions, each once, by name; none where the column never leaves the house."""
+    if COLUMN in profile.tables["session"].private:
+        return []
+    typed = {str(session.values[COLUMN]) for session in sessions if session.values.get(COLUMN) is not None}
+    people = {find_person(profile.people, text) or Person(text) for text in typed}
+    return sorted(people, key=lambda person: person.name)
 
 
 def format_creator(person: Person) -> dict[str, Any]:

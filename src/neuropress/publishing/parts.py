@@ -25,12 +25,13 @@ from importlib import resources
 from typing import Any
 
 from ..checks.waivers import FILE as WAIVERS
-from ..config import Config
+from ..config import DATASET_ENTRIES, Config
 from ..model.finding import problem
 from ..model.key_patterns import matches_key
+from ..model.labels import LabelFile
 from ..model.parsing import parse_toml
 from ..model.plan import SourceRow, canonical
-from ..model.profile import BY_PATHS, PACKAGE_PROFILES, ZSTD_LEVEL, Profile, TableSpec
+from ..model.profile import BY_PATHS, PACKAGE_PROFILES, Profile, TableSpec
 from ..model.record import Fix
 from ..model.serial import to_json
 from ..model.waiver import Waiver
@@ -219,24 +220,38 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
     keys = {normalise_key(text, config.profile) for text in texts | paths}
     settings = {
         "profile": {"name": config.profile.name, "version": config.profile.version},
-        "dataset": {"title": config.profile.title, "license": config.profile.license},
+        "dataset": _describe_dataset(config.profile),
         "labs": {name: dict(entry) for name, entry in config.profile.local.items() if name == lab},
         "options": {
             key: to_json(entry) for key, entry in config.options.items() if any(matches_key(key, text) for text in keys)
         },
     }
-    people = [person for person in config.people if texts & {person.name, *person.typed}]
-    if people:
-        settings["people"] = to_json(people)
-    if labels:
-        settings["labels"] = {volume: {one.name: one.make_entry() for one in files} for volume, files in labels.items()}
+    named = texts | {config.profile.contact}
+    lists = {"funding": config.profile.funding, "related": config.profile.related}
+    lists["people"] = tuple(person for person in config.people if named & {person.name, *person.typed})
+    settings |= {name: to_json(entries) for name, entries in lists.items() if entries}
+    settings |= _collect_labels(labels)
     if config.profile.split:
         settings["split"] = dict(config.profile.split)
     if config.profile.names != BY_PATHS:
         settings["names"] = config.profile.names
-    if config.profile.zstd_level != ZSTD_LEVEL:
-        settings["zstd_level"] = config.profile.zstd_level
+    settings |= config.profile.packing.list_stated()
     return settings
+
+
+def _collect_labels(labels: Mapping[str, Iterable[LabelFile]]) -> dict[str, Any]:
+    """``[labels]`` and ``[points]`` as ``neuropress.toml`` has them."""
+    sections: dict[str, Any] = {}
+    for volume, files in labels.items():
+        for one in files:
+            sections.setdefault(one.section, {}).setdefault(volume, {})[one.name] = one.make_entry()
+    return sections
+
+
+def _describe_dataset(profile: Profile) -> dict[str, str]:
+    """The entries ``[dataset]``; of those that a release did not have once, what is stated."""
+    later = {name: getattr(profile, name) for name in DATASET_ENTRIES}
+    return {"title": profile.title, "license": profile.license} | {name: text for name, text in later.items() if text}
 
 
 def _read_profile_texts(config: Config) -> dict[str, str]:

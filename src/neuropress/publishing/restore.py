@@ -10,6 +10,9 @@ from typing import Any
 from ..checks.waivers import FILE as WAIVERS
 from ..config import DATASET_ENTRIES, FILE
 from ..model.finding import Finding, finding, problem
+from ..model.labels import ENTRIES
+from ..model.packing import PACKING
+from ..model.plan import canonical
 from ..model.source import check_key
 from ..model.toml import format_toml_text, format_toml_value
 from ..storage.state import write_atomic
@@ -101,13 +104,15 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     labs: dict[str, Any] = {}
     options: dict[str, Any] = {}
     split: dict[str, Any] = {}
-    masks: dict[str, dict[str, Any]] = {}
+    beside: dict[tuple[str, str], dict[str, Any]] = {}
     about = chosen.settings.get("dataset", {})
-    people: dict[str, dict[str, Any]] = {}
+    lists: dict[str, dict[str, dict[str, Any]]] = {"people": {}, "funding": {}, "related": {}}
     for part in parts:
-        people |= {person["name"]: person for person in part.settings.get("people", [])}
+        for name, entries in lists.items():
+            for entry in part.settings.get(name, []):
+                entries[entry["name"] if name == "people" else canonical(entry)] = entry
         split |= part.settings.get("split", {})
-        masks |= part.settings.get("labels", {})
+        beside |= {(name, volume): one for name in ENTRIES for volume, one in part.settings.get(name, {}).items()}
         labs |= part.settings["labs"]
         options |= part.settings["options"]
     lines = [
@@ -119,8 +124,12 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
         'roots = ["source"]',
     ]
     if about:
-        lines += ["", "[dataset]", *(f"{name} = {format_toml_text(about[name])}" for name in DATASET_ENTRIES)]
-    if output := {name: chosen.settings[name] for name in ("names", "zstd_level") if name in chosen.settings}:
+        lines += [
+            "",
+            "[dataset]",
+            *(f"{name} = {format_toml_text(about[name])}" for name in DATASET_ENTRIES if name in about),
+        ]
+    if output := {name: chosen.settings[name] for name in ("names", *PACKING) if name in chosen.settings}:
         lines += ["", "[output]", *(f"{name} = {format_toml_value(value)}" for name, value in output.items())]
     if split:
         lines += ["", "[split]"]
@@ -129,10 +138,12 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
         for name, values in entries.items():
             lines += ["", f"[{table}.{format_toml_text(name)}]"]
             lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
-    for volume, files in masks.items():
+    for (section, volume), files in beside.items():
         for name, values in files.items():
-            lines += ["", f"[labels.{format_toml_text(volume)}.{format_toml_text(name)}]"]
+            lines += ["", f"[{section}.{format_toml_text(volume)}.{format_toml_text(name)}]"]
             lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in values.items()]
-    for person in people.values():
-        lines += ["", "[[people]]", *(f"{key} = {format_toml_value(value)}" for key, value in person.items())]
+    for name, entries in lists.items():
+        for entry in entries.values():
+            lines += ["", f"[[{name}]]"]
+            lines += [f"{format_toml_text(key)} = {format_toml_value(value)}" for key, value in entry.items()]
     return "\n".join(lines) + "\n"

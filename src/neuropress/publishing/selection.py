@@ -55,7 +55,7 @@ def select_content(dataset: ProvenDataset, scope: Scope, destination: Destinatio
     selected = SelectedContent()
     for wanted in dataset.targets:
         if proof := dataset.proofs.get(wanted.target.path):
-            selected.assets.append(_make_result_asset(workspace, wanted, proof))
+            selected.assets.append(make_result_asset(workspace, wanted, proof))
     if scope.includes_kind("raw"):
         selected.assets += _collect_raw_assets(workspace, scope, dataset.targets)
     now = make_parts(workspace.config, read_tables(workspace.config.tables, profile), workspace.waivers)
@@ -115,7 +115,8 @@ def load_parts(release: OpenRelease, known: Mapping[str, Part] | None = None) ->
     return parts
 
 
-def _make_result_asset(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
+def make_result_asset(workspace: Workspace, wanted: Wanted, proof: Proof) -> Asset:
+    """A proven result as an asset: these files with these digests, and no others."""
     path = workspace.path(wanted)
     content = Source(path.key, path.root) if isinstance(path, BucketPath) else path
     files = tuple(FileDigest(file.path, file.size, file.sha256) for file in proof.files)

@@ -146,7 +146,10 @@ def choose_reader(source: Source, options: Mapping[str, Any], purposes: Collecti
     fitting = [
         format.name
         for format in get_formats().values()
-        if stated and name.endswith(format.suffixes or ("/",)) and stated <= {option.name for option in format.options}
+        if stated
+        and name.endswith(format.suffixes or ("/",))
+        and stated <= {option.name for option in format.options}
+        and (not format.purpose or format.purpose in purposes)
     ]
     try:
         claim = choose_format(source, purposes)

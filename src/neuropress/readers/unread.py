@@ -59,6 +59,12 @@ UNREAD = (
     UnreadFormat("a WMV video", "Copy its stream: ffmpeg -i in.wmv -c copy out.mkv.", ((0, b"\x30\x26\xb2\x75"),)),
     UnreadFormat("a pickled object", "It is never opened, because opening it runs code.", (), (".pkl", ".pickle")),
     UnreadFormat(
+        "XML",
+        "Markers of CellCounter and cellfinder are points of a volume, named under [points]: neuropress docs volumes.",
+        (),
+        (".xml",),
+    ),
+    UnreadFormat(
         "a text without rows of numbers",
         "It travels as it is; recordings as text are rows of numbers, with or without a line of names above.",
         (),

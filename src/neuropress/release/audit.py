@@ -12,7 +12,7 @@ from ..storage.parallel import run_all
 from ..storage.store import Store, open_store
 from .assets import FileDigest, make_claim, parse_manifest
 from .history import make_successor_key
-from .manifest import FOLDER, LATEST, AssetEntry, Release, find_newest_number, format_readme, load_release
+from .manifest import FOLDER, LATEST, AssetEntry, Release, find_newest_number, format_readme, load_release, parse_number
 from .read import digest_bytes, load_asset_files
 
 WORKERS = 16
@@ -49,7 +49,7 @@ def audit_releases(
     Raises
     ------
     Problem
-        ``release.none``: there is no release of a number.
+        ``release.none``: there is no release of a number; ``release.number``: it is no number.
     """
     loaded = {number: _load_release(store, number) for number in numbers}
     releases = [release for release in loaded.values() if isinstance(release, Release)]
@@ -82,6 +82,7 @@ type EntryId = tuple[str, str, str]
 
 
 def _load_release(store: Store, number: str) -> Release | Finding:
+    parse_number(number)  # what is typed wrong is no damage
     try:
         release = load_release(store, number)
     except Problem as bad:

@@ -179,7 +179,8 @@ def find_newest_number(store: Store) -> str:
 
 
 def load_release(store: Store, number: str) -> Release | None:
-    """A committed release; None when there is none of that number."""
+    """A committed release; None when there is none of that number. Raises `Problem` (``release.number``)."""
+    parse_number(number)  # a path is none, and names no file of the store
     data = store.get(f"{FOLDER}/{number}.json")
     return None if data is None else Release.from_bytes(data, f"{store.url}/{FOLDER}/{number}.json")
 

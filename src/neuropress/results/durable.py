@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 
 def sync_path(path: Path) -> None:
@@ -44,10 +44,15 @@ def create_empty_file(path: Path) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a small file under a temporary name and rename it."""
+    write_bytes(path, text.encode("ascii"))
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """The same of bytes."""
     temporary = path.with_name(path.name + ".tmp")
     create_empty_file(temporary)
     with temporary.open("r+b") as file:
-        file.write(text.encode("ascii"))
+        file.write(data)
     rename_durably(temporary, path)
 
 
@@ -63,6 +68,12 @@ def replace_folder(new: Path, final: Path) -> None:
     os.replace(new, final)
     sync_path(final.parent)
     remove_path(old)
+
+
+def make_folders(root: Path, name: str) -> None:
+    """Make the folders that a file below a folder lies in. Raises `FileNotFoundError`: the root is gone."""
+    for parent in reversed(PurePosixPath(name).parents[:-1]):
+        (root / parent).mkdir(exist_ok=True)
 
 
 def restore_folder(final: Path) -> bool:

@@ -60,9 +60,9 @@ class Kind:
     row_target, row_template
         Another target, of converters that make such a result of one row by itself, and where those results lie; empty
         where `target` alone ends in the kind.
-    last_file
-        File of a folder that is written last, so that a result in a bucket is there when it is; empty for a kind
-        whose results lie on this machine only.
+    last_files
+        Files of a folder, one of which is written last, so that a result in a bucket is there when it is; empty for a
+        kind whose results lie on this machine only.
     staged_bytes
         What a worker needs of this machine's disk, at most, while it writes a result into a bucket.
     """
@@ -82,7 +82,7 @@ class Kind:
     parts: str = ""
     row_target: str = ""
     row_template: str = ""
-    last_file: str = ""
+    last_files: tuple[str, ...] = ()
     staged_bytes: int = 0
 
     def load(self) -> KindModule:
@@ -321,7 +321,9 @@ class KindModule(Protocol):
         ...
 
     def stream_provenance(self, open_file: Callable[[str], BinaryIO], path: ResultPath) -> Provenance:
-        """The same of a released result; `open_file` opens one file of it (``""``: the only one), `path` names it."""
+        """The same of a released result; `open_file` opens one file of it (``""``: the only one) or
+        raises `FileNotFoundError`, `path` names it.
+        """
         ...
 
     def open_arrays(self, path: ResultPath) -> AbstractContextManager[Mapping[str, StoredArray]]:

@@ -50,7 +50,8 @@ def confine_path(root: Path, key: str) -> Path:
         path = (root / key).resolve()
     except (OSError, ValueError, RuntimeError) as error:  # a circle of links, a name that cannot be
         raise problem("path.unsafe", f"{key[:80]!r} cannot be followed: {error}", file=key) from None
-    if not path.is_relative_to(root.resolve()):
+    # No part of a resolved path is a link, so a root that it begins with leads nowhere else.
+    if path.parts[: len(root.parts)] != root.parts and not path.is_relative_to(root.resolve()):
         raise problem("path.outside", f"{key} leads outside its source root, to {path}", file=key)
     return path
 

@@ -38,14 +38,14 @@ class BucketPath:
     key
         Its path below the root.
     last
-        Of a folder: the file that is written last. The folder exists when that file does.
+        Of a folder: the files one of which is written last. The folder exists when one of them does.
     """
 
-    def __init__(self, root: Bucket, key: str, last: str = "") -> None:
-        self.root, self.key, self._last = root, key, last
+    def __init__(self, root: Bucket, key: str, last: Sequence[str] = ()) -> None:
+        self.root, self.key, self._last = root, key, tuple(last)
 
     @classmethod
-    def of_url(cls, url: str, last: str = "") -> Self:
+    def of_url(cls, url: str, last: Sequence[str] = ()) -> Self:
         """The folder at an ``s3://`` URL, of the AWS environment's endpoint."""
         parent, _, name = url.rstrip("/").rpartition("/")
         return cls(Bucket(parent), name, last)
@@ -53,12 +53,12 @@ class BucketPath:
     @classmethod
     def from_json(cls, data: Sequence[str | None]) -> Self:
         """The reverse of `to_json`."""
-        url, key, last, endpoint = data
-        return cls(Bucket(url or "", endpoint), key or "", last or "")
+        url, endpoint, key, *last = data
+        return cls(Bucket(url or "", endpoint), key or "", [name or "" for name in last])
 
     def to_json(self) -> list[str | None]:
         """What a worker in another process needs to find it."""
-        return [self.root.name, self.key, self._last, self.root.endpoint]
+        return [self.root.name, self.root.endpoint, self.key, *self._last]
 
     def look_again(self) -> BucketPath:
         """The same place, with nothing remembered."""
@@ -91,7 +91,9 @@ class BucketPath:
 
     def exists(self) -> bool:
         """Whether it is there whole."""
-        return self.root.holds(f"{self.key}/{self._last}" if self._last else self.key)
+        return any(self.root.holds(f"{self.key}/{name}") for name in self._last) or (
+            not self._last and self.root.holds(self.key)
+        )
 
     def is_file(self) -> bool:
         """Whether it is an object."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import gettempdir
-from typing import Any
+from typing import Any, ClassVar
 from uuid import uuid4
 
 from filelock import FileLock, Timeout
@@ -229,14 +229,12 @@ def sync_folder(folder: Path) -> None:
 _STAMP_TYPES = ((int,), (int,), (int, str), (int, str))
 
 
-def _is_digest_entry(entry: Any) -> bool:
-    """Whether an entry is the four parts of a stamp and a digest."""
+def _is_stamped_entry(entry: Any) -> bool:
+    """Whether an entry is the four parts of a stamp and a value."""
     if not isinstance(entry, list) or len(entry) != len(_STAMP_TYPES) + 1:
         return False
-    *stamp, sha256 = entry
     # The exact type, because True is an int as well.
-    is_stamp = all(type(part) in types for part, types in zip(stamp, _STAMP_TYPES, strict=True))
-    return is_stamp and isinstance(sha256, str) and len(sha256) == 64
+    return all(type(part) in types for part, types in zip(entry, _STAMP_TYPES, strict=False))
 
 
 def _is_release_entry(entry: Any) -> bool:
@@ -271,8 +269,8 @@ class StateFile:
             self._saved = dict(self.data)
 
 
-class DigestCache:
-    """SHA-256 of files and objects, computed again only when their `Stamp` changed.
+class StampedCache:
+    """What was found out of files and objects, which holds as long as they have the same `Stamp`.
 
     On disk a line each, appended: several processes may save, and saving after each of many results costs what is
     new. The last line on a file holds; one that is no entry, as a process that died in the middle leaves it, was never
@@ -287,25 +285,69 @@ class DigestCache:
         append to one file. All files are read.
     """
 
+    FILE: ClassVar[str]
+    """How the names of its files begin."""
+
     def __init__(self, folder: Path, name: str = "") -> None:
-        self._path = folder / f"digests{name and '-'}{name}.jsonl"
+        self._path = folder / f"{self.FILE}{name and '-'}{name}.jsonl"
         self._entries: dict[str, list[Any]] = {}
         self._unsaved: dict[str, list[Any]] = {}
         self._is_stale = False
         self.reload()
 
+    @staticmethod
+    def is_value(value: Any) -> bool:
+        """Whether what was read back can be such a value."""
+        raise NotImplementedError
+
     def reload(self) -> None:
         """Read what other processes have added by now."""
-        for path in sorted(self._path.parent.glob("digests*.jsonl")):
+        for path in sorted(self._path.parent.glob(f"{self.FILE}*.jsonl")):
             lines = _read_lines(path)
             for line in lines:
                 with suppress(ValueError):
                     entry = parse_json(line)
-                    if isinstance(entry, list) and entry and isinstance(entry[0], str) and _is_digest_entry(entry[1:]):
+                    is_known = isinstance(entry, list) and entry and isinstance(entry[0], str)
+                    if is_known and _is_stamped_entry(entry[1:]) and self.is_value(entry[-1]):
                         self._entries[entry[0]] = entry[1:]
             if path == self._path:
                 self._is_stale = len(lines) > 2 * len(self._entries) + 100
         self._entries |= self._unsaved
+
+    def find(self, name: str, stamp: Stamp) -> Any:
+        """What is known of a file with this very stamp; None where nothing is."""
+        known = self._entries.get(name)
+        return known[-1] if known and tuple(known[:-1]) == stamp else None
+
+    def keep(self, name: str, stamp: Stamp, value: Any) -> None:
+        """Know something of a file from now on."""
+        self._entries[name] = self._unsaved[name] = [*stamp, value]
+
+    def save(self) -> None:
+        """Keep what is new on the disk. Raises `OSError`, also where the folder or the file is a link."""
+        if not self._unsaved:
+            return
+        if not _is_state_folder(self._path.parent):
+            raise NotADirectoryError(f"{self._path.parent} is not the folder that neuropress made")
+        entries = dict(self._entries if self._is_stale else self._unsaved)
+        text = "".join(f"{json.dumps([name, *entry])}\n" for name, entry in entries.items())
+        if self._is_stale or self._path.is_symlink() or not self._path.is_file():
+            write_atomic(self._path, text)
+        else:
+            _append(self._path, f"\n{text}")  # what a process that died left of a line ends here
+        self._is_stale = False
+        self._unsaved.clear()
+
+
+class DigestCache(StampedCache):
+    """SHA-256 of files and objects, computed again only when their `Stamp` changed."""
+
+    FILE = "digests"
+
+    @staticmethod
+    def is_value(value: Any) -> bool:
+        """Whether it is a digest."""
+        return isinstance(value, str) and len(value) == 64
 
     def get_file_digest(self, path: Path, before_read: BeforeRead = no_wait) -> InputDigest:
         """Size and digest of a file of this machine, from the cache where its stamp is unchanged.
@@ -329,29 +371,14 @@ class DigestCache:
         )
 
     def _get_digest(self, name: str, get_stamp: Callable[[], Stamp], read_digest: Callable[[], str]) -> InputDigest:
-        before, known = get_stamp(), self._entries.get(name)
-        if known and tuple(known[:4]) == before:
-            return InputDigest(before[0], known[4])
+        before = get_stamp()
+        if known := self.find(name, before):
+            return InputDigest(before[0], known)
         sha256 = read_digest()
         if get_stamp() != before:
             raise problem("file.changed", f"{name} changed while it was read", file=name)
-        self._entries[name] = self._unsaved[name] = [*before, sha256]
+        self.keep(name, before, sha256)
         return InputDigest(before[0], sha256)
-
-    def save(self) -> None:
-        """Keep what was computed. Raises `OSError`, also where the folder or the file is a link."""
-        if not self._unsaved:
-            return
-        if not _is_state_folder(self._path.parent):
-            raise NotADirectoryError(f"{self._path.parent} is not the folder that neuropress made")
-        entries = dict(self._entries if self._is_stale else self._unsaved)
-        text = "".join(f"{json.dumps([name, *entry])}\n" for name, entry in entries.items())
-        if self._is_stale or self._path.is_symlink() or not self._path.is_file():
-            write_atomic(self._path, text)
-        else:
-            _append(self._path, f"\n{text}")  # what a process that died left of a line ends here
-        self._is_stale = False
-        self._unsaved.clear()
 
 
 def _read_lines(path: Path) -> list[bytes]:

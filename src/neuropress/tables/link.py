@@ -138,11 +138,16 @@ class Tables:
         """
         own = (record.table, record.key)
         children = dict(self.unkeyed_children.get(own, ()))
-        for row in self.referencing.get(own, ()):
-            child = (row.table, row.key)
-            if child in self.blocked:
-                children[child] = self.blocked[child]
-        return children
+        return children | {child: self.blocked[child] for child in self._blocked_referencing.get(own, ())}
+
+    @cached_property
+    def _blocked_referencing(self) -> Mapping[RowId, Sequence[RowId]]:
+        """The blocked rows that point to a row: thousands of sessions may be of one mouse, and each asks for them."""
+        found: dict[RowId, list[RowId]] = {}
+        for parent, rows in self.referencing.items() if self.blocked else ():
+            if children := [(row.table, row.key) for row in rows if (row.table, row.key) in self.blocked]:
+                found[parent] = children
+        return found
 
     def has_sound_cells(self, record: Record, columns: Iterable[str]) -> bool:
         """Whether none of the cells (dotted paths over relations) has an error of its own."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,11 +55,8 @@ def validate_with_dandi(results: Sequence[Path]) -> tuple[Mapping[Path, list[Fin
     with TemporaryDirectory(prefix="neuropress-dandi-") as folder:
         dandiset = Path(folder).resolve()  # dandi names files so
         links = _lay_out_dandiset(dandiset, taken)
-        seconds = START_SECONDS + sum(FILE_SECONDS + path.stat().st_size / BYTES_A_SECOND for path in taken)
         try:
-            arguments = ["validate", "--format", "json_lines", str(dandiset)]
-            done = run_tool(NAME, arguments, seconds=seconds, environment=environment)
-            for path, one in _read_findings(done, links, environment):
+            for path, one in validate_tree(dandiset, links, environment):
                 if path is None:
                     others.append(one)
                 else:
@@ -67,6 +64,57 @@ def validate_with_dandi(results: Sequence[Path]) -> tuple[Mapping[Path, list[Fin
         except Problem as bad:
             return {}, [bad.finding]
     return found, others
+
+
+def validate_tree(
+    folder: Path, links: Mapping[Path, Path], environment: Environment
+) -> list[tuple[Path | None, Finding]]:
+    """What dandi finds in a whole dandiset that was laid out.
+
+    Parameters
+    ----------
+    links
+        Absolute path in the dandiset -> what it stands for; findings on other files are said to be on none.
+
+    Raises
+    ------
+    Problem
+        ``tool.failed``.
+    """
+    arguments = ["validate", "--format", "json_lines", str(folder)]
+    done = run_tool(NAME, arguments, seconds=_allow_seconds(links), environment=environment)
+    return _read_findings(done, links, environment)
+
+
+def describe_files(paths: Sequence[Path], schema: str, environment: Environment) -> dict[Path, dict[str, Any]]:
+    """What dandi reads out of NWB files for an archive: the animal, the session, what was measured and how.
+
+    Parameters
+    ----------
+    schema
+        Version of dandischema.
+
+    Raises
+    ------
+    Problem
+        ``tool.failed``, also where it says nothing of one of the files.
+    """
+    arguments = ["ls", "--schema", schema, "--format", "json_lines", *map(str, paths)]
+    done = run_tool(NAME, arguments, seconds=_allow_seconds(paths), environment=environment)
+    found = {}
+    for line in done.out.split(b"\n"):
+        if line.strip():
+            record = _parse_record(line, "ls", ("path", "schemaVersion"))
+            path = Path(record["path"])
+            found[path] = {name: value for name, value in record.items() if name not in ("path", "size")}
+    if done.status or found.keys() != set(paths):
+        message = f"dandi ls ended with status {done.status}: {done.describe_errors()}"
+        raise problem("tool.failed", message, value=NAME)
+    return found
+
+
+def _allow_seconds(paths: Iterable[Path]) -> float:
+    return START_SECONDS + sum(FILE_SECONDS + path.stat().st_size / BYTES_A_SECOND for path in paths)
 
 
 def take_explanations(found: Sequence[Finding], ours: Sequence[Finding]) -> list[Finding]:
@@ -123,14 +171,7 @@ def _read_findings(
 
 
 def _read_record(line: bytes, links: Mapping[Path, Path], environment: Environment) -> tuple[Path | None, Finding]:
-    try:
-        record = parse_json(line, LINE_CHARS)
-        if not isinstance(record, dict) or not all(isinstance(record.get(k), str) for k in ("id", "severity")):
-            raise ValueError("it is no finding")
-    except (ValueError, RecursionError) as error:
-        shown = hide_secrets(line[:80].decode("utf-8", "replace"))
-        message = f"dandi validate wrote {shown!r}, which cannot be read: {error}"
-        raise problem("tool.failed", message[:SHOWN_CHARS], value=NAME) from error
+    record = _parse_record(line, "validate", ("id", "severity"))
     link = Path(record["path"]) if isinstance(record.get("path"), str) else None
     result = links.get(link) if link else None
     message = _shorten_message(record)
@@ -147,6 +188,18 @@ def _read_record(line: bytes, links: Mapping[Path, Path], environment: Environme
         location=Location(array=place[:SHOWN_CHARS] if place else None),
     )
     return result, add_advice(found)
+
+
+def _parse_record(line: bytes, command: str, wanted: Sequence[str]) -> dict[str, Any]:
+    try:
+        record = parse_json(line, LINE_CHARS)
+        if not isinstance(record, dict) or not all(isinstance(record.get(k), str) for k in wanted):
+            raise ValueError(f"it has not {' and '.join(wanted)}")
+    except (ValueError, RecursionError) as error:
+        shown = hide_secrets(line[:80].decode("utf-8", "replace"))
+        message = f"dandi {command} wrote {shown!r}, which cannot be read: {error}"
+        raise problem("tool.failed", message[:SHOWN_CHARS], value=NAME) from error
+    return record
 
 
 def _shorten_message(record: Mapping[str, Any]) -> str:

@@ -37,6 +37,8 @@ _OFFLINE = (
 )
 """What pip says where it reaches nothing, or nothing that has the package."""
 _CONSTRAINTS = "neuropress-constraints.txt"
+_SCRIPT_HEAD = 4096
+"""Bytes of a script in which its interpreter stands: in its first line, or in the second where the path is long."""
 
 
 def install_tool(name: str) -> Environment:
@@ -77,11 +79,23 @@ def _make_environment(tool: Tool, folder: Path) -> None:
             raise ProcessError(f"the program says {version[:80]!r}, and {tool.version} is wanted")
         for old in list_environments(tool):
             remove_environment(old)
+        _correct_scripts(partial, folder / tool.folder_name)
         os.rename(partial, folder / tool.folder_name)
     except ProcessError as error:
         raise problem("tool.install", f"{tool.name} cannot be installed: {error}", value=tool.name) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _correct_scripts(partial: Path, final: Path) -> None:
+    """Have scripts name the interpreter where it will lie: a program may call those of the packages that it needs."""
+    for script in get_python(partial).parent.iterdir():
+        if script.is_symlink() or not script.is_file():
+            continue
+        data = script.read_bytes()
+        head = data[:_SCRIPT_HEAD]
+        if head.startswith(b"#!"):
+            script.write_bytes(head.replace(os.fsencode(partial), os.fsencode(final)) + data[_SCRIPT_HEAD:])
 
 
 def _run_step(tool: Tool, command: list[str], name: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from ..model.finding import problem
@@ -42,6 +43,11 @@ def run_tool(
     found = environment or find_tool(name)
     command = make_command(found.tool, found.folder, tuple(arguments))
     try:
-        return run_limited(command, seconds, most_bytes, found.tool.environment)
+        return run_limited(command, seconds, most_bytes, {**found.tool.environment, "PATH": _join_path(found)})
     except ProcessError as error:
         raise problem("tool.failed", f"{name}: {error}", value=name) from error
+
+
+def _join_path(found: Environment) -> str:
+    """Our ``PATH`` behind the folder of the tool's own programs: dandi calls the validator of BIDS by its name."""
+    return os.pathsep.join(filter(None, (str(found.python.parent), os.environ.get("PATH", ""))))

@@ -6,15 +6,15 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 from .. import __version__
-from ..config import Config
-from ..execution.cluster import DaskExecutor
+from ..config import FILE, Config
+from ..execution.cluster import JOBS, DaskExecutor, start_jobs
 from ..execution.digests import InputDigests
 from ..execution.executor import Executor, LocalExecutor, write_result
 from ..execution.parts import ShareDigests, write_share
@@ -48,7 +48,8 @@ UNFINISHED = "waiting"
 class Options:
     """How `convert` is to go about it: of a run in parts, as which part; on a cluster, by which Dask scheduler.
 
-    `memory` bounds what a process may need, in bytes; 0 sets no bound.
+    `memory` bounds what a process may need, in bytes; 0 sets no bound. `amend` changes what was
+    planned before it is carried out.
     """
 
     keep_going: bool = False
@@ -58,6 +59,7 @@ class Options:
     part: RunPart | None = None
     dask: str = ""
     memory: int = 0
+    amend: Callable[[Planned], Planned] | None = None
 
 
 def convert_dataset(
@@ -145,7 +147,7 @@ def _convert_elsewhere(
     with (
         keep_run_token(config.state) as token,
         ThreadPoolExecutor(max(2, options.workers)) as planners,
-        DaskExecutor(options.dask) if options.dask else ProcessExecutor(options.workers) as workers,
+        _open_workers(config, options) as workers,
     ):
         there = replace(options, lock=token) if options.dask else options
         futures: list[Future[Outcome]] = []
@@ -169,6 +171,17 @@ def _convert_elsewhere(
                     yield _make_failure(wanted, died)
         finally:
             planners.shutdown(wait=False, cancel_futures=True)
+
+
+def _open_workers(config: Config, options: Options) -> AbstractContextManager[ProcessExecutor | DaskExecutor]:
+    if not options.dask:
+        return ProcessExecutor(options.workers)
+    if options.dask != JOBS:
+        return DaskExecutor(options.dask)
+    if config.cluster is None:
+        message = f"--dask {JOBS} needs the entry [cluster] in {FILE}, which says what jobs there are"
+        raise problem("dataset.config", message, file=FILE)
+    return start_jobs(config.cluster, config.state)
 
 
 _OPEN: dict[Path, Workspace] = {}
@@ -288,6 +301,7 @@ def _convert(
             watch = Watch(cache, take_stamps(usable, config), options.lock, config.sources)
             with RawArrays(config.sources()) as raw:  # opened for planning, read by the writer
                 planned = build_plan(usable, config, raw)
+                planned = options.amend(planned) if options.amend else planned
                 if planned.plan is not None:
                     if too_large := check_memory(planned.plan, options.memory):
                         return Outcome(path, "withheld", too_large.message, (*planned.findings, too_large))

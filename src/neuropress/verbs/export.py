@@ -104,7 +104,9 @@ def _from_release(url: str, number: str | None, endpoint: str | None) -> Gathere
 
 
 def _open(release: OpenRelease, name: str, member: str) -> BinaryIO:
-    """One file of a released result, piece by piece where it is a file by itself."""
+    """One file of a released result, piece by piece where it is a file by itself. Raises `FileNotFoundError`."""
+    if member and all(one.path != member for one in release.list_files(name)):
+        raise FileNotFoundError(f"{name} of the release has no {member}")
     return release.stream(name, member) if member else release.open(name)
 
 

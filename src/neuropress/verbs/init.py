@@ -5,13 +5,88 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ..config import FILE, TEMPLATE, add_labs, open_profile
+from ..config import FILE, add_labs, open_profile
 from ..model.finding import problem
 from ..model.toml import format_toml_text
 from ..storage.state import write_atomic
 from ..tables import write_headers
 from ..workspace import Workspace
 
+TEMPLATE = """\
+# A neuropress dataset. Every entry may be left out; what is commented shows the default.
+
+profile = "{profile}"
+profile_version = "{version}"
+
+# What a release says of the whole; without a licence nothing is published:
+{dataset}
+
+[source]
+# Where raw files are looked up, in this order: folders, shares, read-only folders, and
+# prefixes of S3 buckets as "s3://bucket/prefix". Relative paths start here.
+roots = ["source"]
+# endpoint = "https://s3.example.org"     # of a bucket that is not at AWS
+
+# [output]
+# names = "dandi"                         # files of sessions are named as dandi organize names them
+# zstd_level = 1                          # how hard volumes are packed, 1 to 9
+# volume = "s3://bucket/prefix"           # OME-Zarr volumes go there; everything else goes to output/
+# endpoint = "https://s3.example.org"
+
+# [tables]
+# source = "tables"          # a folder of CSV, TSV or JSON Lines files, a .xlsx or SQLite file,
+#                            # or postgresql://user@host:5432/database
+# encoding = "utf-8"
+# delimiter = ";"
+# Tables may be kept in several places, as a file for each lab; their rows are read one after the other:
+# [[tables]]
+# source = "tables/smith.xlsx"
+# [[tables]]
+# source = "tables/jones"
+
+# Each lab, by the initials that its keys begin with; what it states beside its name holds where no table says
+# otherwise, and is marked "dataset default" in the results (neuropress docs profiles):
+# [labs.AB]
+# name = "Smith lab"
+# institution = "University of X"
+# timezone = "Europe/Berlin"
+# folder = "ab"                     # the first level of its paths
+# species = "Mus musculus"
+# modality_calcium = "two-photon"
+
+{labs}
+# What a raw file does not say about itself, by its key (neuropress docs formats lists the options):
+# [options."yuste/20250620/image/raw/movie.tif"]
+# axes = "tyx"
+# or of all whose key a pattern matches:
+# [options."yuste/*/ephys/raw/*.ibw"]
+# clamp = "current clamp"
+
+# How names in the tables are written in standards; a name that is not listed is written as typed:
+# [[people]]
+# name = "Lovelace, Ada"
+# typed = ["Ada Lovelace", "A. Lovelace"]
+# orcid = "0000-0002-1825-0097"
+
+# Rows of a converter in a file of their own beside the session's, named <session>_<part>.nwb:
+# [split]
+# imaging = "ophys"
+
+# Masks that are labels of a volume, and points in it ([points...]), by the key of its row (neuropress docs volumes):
+# [labels.AB_SD_0001.nuclei]
+# path = "smith/20250620/cell_detection_dataset/raw/nuclei.tif"
+# classes = "smith/20250620/cell_detection_dataset/raw/classes.csv"
+
+# Jobs of a batch system in which convert --dask cluster works (neuropress docs clusters):
+# [cluster]
+# kind = "slurm"
+# jobs = 16
+# cores = 4
+# memory = "16GB"
+
+[publish]
+# to = "s3://bucket/prefix"
+"""
 IGNORED = """\
 # Written by neuropress init: what is large or can be made again. Tables and settings belong under version control.
 /source/

@@ -11,6 +11,7 @@ from ..model.progress import Progress, begin_step, no_progress
 from ..model.report import Report
 from ..model.run_part import RunPart
 from ..planning.estimate import compare_estimates
+from ..planning.receipts import ReceiptCache
 from ..planning.records import write_records
 from ..planning.targets import Wanted, digest_rows, source_rows
 from ..storage.files import digest_file
@@ -43,6 +44,7 @@ def convert_part(
     own = [wanted for wanted in targets if wanted.target.path not in others]
     with lock_part(config.state, part, _digest_run(workspace, targets, options)):
         workspace.digests = DigestCache(config.state, f"part-{part.number}")
+        workspace.receipts = ReceiptCache(config.state, f"part-{part.number}")
         note_begin(config.state, part)
         outcomes = bring_up_to_date(workspace, own, options, progress)
         if note_end(config.state, part):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from ..archive.records import check_record, load_records
 from ..config import FILE
 from ..model.finding import Finding, Problem, finding, has_errors, problem
 from ..model.progress import Progress, no_progress
@@ -23,7 +25,7 @@ from ..release import (
     read_release,
 )
 from ..release.manifest import AssetEntry
-from ..storage.store import open_store
+from ..storage.store import Store, open_store
 
 
 def list_published(url: str, *, endpoint: str | None = None) -> Report:
@@ -62,9 +64,12 @@ def verify_releases(
     *,
     deep: bool = False,
     endpoint: str | None = None,
+    dandi_key: str = "",
     progress: Progress = no_progress,
 ) -> Report:
     """Compare releases with what lies in the store, and say which are good.
+
+    What was sent to dandisets is compared by the digests that their archives tell.
 
     Parameters
     ----------
@@ -72,6 +77,8 @@ def verify_releases(
         One release; all of them without it.
     deep
         Read every byte again; else sizes, manifests and history are compared.
+    dandi_key
+        Of an account, for embargoed dandisets.
     """
     store = open_store(url, endpoint)
     numbers = [number] if number else list(list_releases(url, endpoint))
@@ -84,10 +91,26 @@ def verify_releases(
         bad = has_errors(one.findings)
         why = f"{len(one.findings)} findings" if bad else f"{one.assets} assets, {one.size} bytes: {how}"
         outcomes.append(Outcome(one.number, "damaged" if bad else "good", why, one.findings))
+        outcomes += _verify_dandisets(store, one.number, dandi_key)
     findings = []
     if not number and not has_errors(audits[-1].findings):
         findings = list(check_hint(store, read_release(url, numbers[-1], endpoint)))
     return Report.of("releases verify", outcomes, findings)
+
+
+def _verify_dandisets(store: Store, number: str, key: str) -> Iterator[Outcome]:
+    """Each dandiset to which a release was sent, by its record there."""
+    for place, record in load_records(store, number).items():
+        if isinstance(record, Finding):
+            yield Outcome(place, "damaged", record.message, (record,))
+            continue
+        found = tuple(check_record(record, key, place))
+        name = f"{number} at {record.instance} {record.dandiset}"
+        if any(one.id == "dandi.unreachable" for one in found):
+            yield Outcome(name, "not compared", "the archive did not answer", found)
+        else:
+            why = f"{len(found)} findings" if found else f"{len(record.assets)} files have the archive's digests"
+            yield Outcome(name, "differs" if found else "good", why, found)
 
 
 def get_release(

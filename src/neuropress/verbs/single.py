@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +16,16 @@ from ..config import Config
 from ..model.content import Content, Image, Recording
 from ..model.finding import Problem, has_errors, problem
 from ..model.labels import LabelFile
+from ..model.packing import Packing
 from ..model.profile import GENERIC, Lab, Profile, TableSpec, is_zone, load_profile
 from ..model.progress import Progress, no_progress, track
 from ..model.record import Cell, Record, Value
 from ..model.report import Outcome, Report
 from ..model.source import Source
+from ..planning.build import Planned
 from ..planning.facts import read_header_cells
 from ..planning.labels import list_label_files
+from ..planning.receipts import ReceiptCache
 from ..planning.stale import find_standing
 from ..planning.targets import SESSION, Wanted, find_row_table, wanted_targets
 from ..readers import raw as raw_objects
@@ -62,7 +65,13 @@ class Stated:
     defaults
         What a dataset's lab states once for all its results: ``{"keywords": "patch clamp; cortex"}``.
     labels
-        Masks that are labels of the volume; their `path` and `classes` are paths of this machine.
+        Masks that are labels of the volume, and points in it; their `path` and `classes` are paths of this machine.
+    points_options
+        Of the reader of points (``{"unit": "pixel", "first": "0"}``).
+    packing
+        How a volume is stored.
+    amend
+        Changes what was planned before it is carried out.
     """
 
     start: str = ""
@@ -74,6 +83,9 @@ class Stated:
     institution: str = ""
     defaults: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[LabelFile, ...] = ()
+    points_options: Mapping[str, Any] = field(default_factory=dict)
+    packing: Packing = field(default_factory=Packing)
+    amend: Callable[[Planned], Planned] | None = None
 
 
 def convert_file(
@@ -120,26 +132,41 @@ def convert_file(
             profile,
             roots,
             TableSources(()),
-            {key: options} if options else {},
+            _collect_options(key, options, stated, keys),
             scratch=Path(scratch),
         )
         table = table or _choose_table(contents, target)
         tables = _make_tables(contents, key, stated, table, target, profile)
         wanted = _find_wanted(tables, to, kind.name, profile)
-        return Report.of_steps("convert", list(_run_steps(wanted, config, named, progress)))
+        return Report.of_steps(
+            "convert", list(_run_steps(wanted, config, named, Options(amend=stated.amend), progress))
+        )
 
 
 def _find_roots(paths: Sequence[Path]) -> tuple[tuple[Path, ...], dict[Path, str]]:
     """Folders of raw files, that of the first path first, and the key of each: its name.
 
-    Where two files of a name lie in different folders, keys are paths below the folder that holds all of them.
+    Where two files of a name lie in different folders, or one inside of another, keys are paths below the folder that
+    holds all of them.
     """
     roots = tuple(dict.fromkeys(path.parent for path in paths))
     ends = {path: "/" if path.is_dir() else "" for path in paths}
-    if all(not (root / path.name).exists() or root == path.parent for path in paths for root in roots):
+    is_nested = any(above in path.parents for above in paths for path in paths)
+    if not is_nested and all(
+        not (root / path.name).exists() or root == path.parent for path in paths for root in roots
+    ):
         return roots, {path: path.name + ends[path] for path in paths}
     above = Path(os.path.commonpath([path.parent for path in paths]))
     return (above,), {path: path.relative_to(above).as_posix() + ends[path] for path in paths}
+
+
+def _collect_options(
+    key: str, options: Mapping[str, Any], stated: Stated, keys: Mapping[Path, str]
+) -> dict[str, Mapping[str, Any]]:
+    """Options of the readers, by the key of each file."""
+    points = (keys[Path(one.path).resolve()] for one in stated.labels if one.is_points)
+    of_points = dict.fromkeys(points, stated.points_options) if stated.points_options else {}
+    return of_points | ({key: options} if options else {})
 
 
 def _place_labels(stated: Stated, keys: Mapping[Path, str]) -> dict[str, tuple[LabelFile, ...]]:
@@ -188,19 +215,20 @@ def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
     paths = {**generic.paths, target: to.name.replace("{", "{{").replace("}", "}}")}
     # Identifiers begin with it: two files of one session have one each, as NWB and dandi demand.
     defaults = {**generic.defaults, "dataset_name": f"{NAME}/{path.name}"}
-    return replace(generic, name=NAME, version=__version__, labs={initials: lab}, paths=paths, defaults=defaults)
+    own = replace(generic, name=NAME, version=__version__, labs={initials: lab}, packing=stated.packing)
+    return replace(own, paths=paths, defaults=defaults)
 
 
 def _name_session(stated: Stated, path: Path) -> str:
     return stated.session or path.name.split(".")[0]
 
 
-def _run_steps(wanted: Wanted, config: Config, named: Path, progress: Progress) -> Iterator[Report]:
+def _run_steps(wanted: Wanted, config: Config, named: Path, options: Options, progress: Progress) -> Iterator[Report]:
     """Convert, verify and validate; the result is called as the person `named` it."""
-    now = find_standing(wanted, config, DigestCache(config.state))
+    now = find_standing(wanted, config, DigestCache(config.state), ReceiptCache(config.state))
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
     for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
-        outcome = convert_one(config, one, now, Options(), progress)
+        outcome = convert_one(config, one, now, options, progress)
     yield Report.of("convert", [replace(outcome, target=str(named))], [])
     result = config.output / wanted.target.path
     if not has_errors(outcome.findings) and result.exists():
@@ -217,8 +245,10 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
         message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
         raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
     if profile.labels and not list(list_label_files(found, profile)):
-        message = f"labels go into a volume (.ome.zarr), not into {to.name}"
-        raise problem("single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels.")
+        message = f"labels and points go into a volume (.ome.zarr), not into {to.name}"
+        raise problem(
+            "single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels and --points."
+        )
     return found
 
 

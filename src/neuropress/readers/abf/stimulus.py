@@ -242,7 +242,7 @@ def read_atf(source: Source, key: str) -> list[Render]:
         layout = arrange_columns(header)
         if len(layout.names) != 1:
             raise UndeterminedCommand(f"the command file {key} holds {len(layout.names)} signals")
-        blocks = [block.values for block in Rows(header).iterate_blocks(file)]
+        blocks = [block.values for block in Rows(header).read_blocks(file)]
     if not blocks:
         raise UndeterminedCommand(f"the command file {key} holds no rows")
     values = np.concatenate(blocks, axis=1)

@@ -52,14 +52,14 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Recording, ...]:
         layout = arrange_columns(header)
         check_statements(header, layout, options)
         rows = Rows(header)
-        blocks = list(rows.iterate_blocks(file))
+        blocks = list(rows.read_blocks(file))
     if not blocks:
         raise problem("atf.empty", f"{source.key} has a header and no rows", file=source.key)
     if not rows.is_ended and not options.get("whole"):
         what = "its last line has no end, so the file may be cut, within a number or long before its end"
         hint = "Copy the file again; if it is whole, state whole = true in neuropress.toml under its [options]."
         raise problem("atf.truncated", f"{source.key}: {what}", hint=hint, file=source.key)
-    timing = measure_timing(header, blocks, rows.printed)
+    timing = measure_timing(header, blocks, rows.printed[0])
     seconds = Decimal(SECONDS[header.titles[0].unit or options["x_unit"]])
     length = sum(len(block.times) for block in blocks)
     step, first = timing.step * seconds, timing.first * seconds
@@ -126,7 +126,7 @@ class Samples:
             if not blocks:
                 with self._source.open() as file:
                     check_unchanged(file.stamp(), self._stamp, self._header.key)
-                    blocks = [block.values for block in Rows(self._header).iterate_blocks(file)]
+                    blocks = [block.values for block in Rows(self._header).read_blocks(file)]
                 self._keep(blocks)
             return blocks
 

@@ -9,8 +9,9 @@ from decimal import Decimal
 import numpy as np
 
 from ...model.finding import problem
+from ..number_rows import Print
 from .header import Header
-from .rows import Block, Print
+from .rows import Block
 
 JITTER = 1e-6
 """Sample intervals by which programs that count times in binary fractions are off."""

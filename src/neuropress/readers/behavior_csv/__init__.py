@@ -6,6 +6,9 @@ from ..format import Claim, Fact, Format, Option
 from .columns import check_columns, check_rate, describe_header, is_deeplabcut, split_line
 
 SUFFIXES = (".csv", ".tsv")
+VIDEO = Option(
+    "video", 'The video of the same session that points were tracked in: "clip.mp4"; else the one that the file names.'
+)
 
 
 def probe(head: bytes, name: str) -> Claim | None:
@@ -35,6 +38,7 @@ FORMAT = Format(
         Option("header", 'Names of the columns, where the file has none: "time_ms,speed (cm/s)".'),
         Option("frame_rate", 'Frames or rows a second: "30", "29.97" or "30000/1001".', check=check_rate),
         Option("decimal", "The decimal mark of numbers; else a point.", kind="choice", choices=("point", "comma")),
+        VIDEO,
     ),
     facts=(Fact("rows", "rows below the header"),),
     findings=("behavior.damaged",),

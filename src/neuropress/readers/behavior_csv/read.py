@@ -21,7 +21,15 @@ import numpy as np
 from ...model.content import Channel, Column, Content, DataTable, LazyArray, Series
 from ...model.finding import Problem
 from ...model.source import Source
-from ..pose import Undeclared, ask_for_options, find_rate, make_undeclared, name_point
+from ..pose.points import (
+    Undeclared,
+    ask_for_options,
+    find_rate,
+    find_stem,
+    make_undeclared,
+    name_point,
+    name_video,
+)
 from . import FORMAT
 from .cells import NUMBER, Table, Times, make_problem, parse_rows, scale_times, split_rows
 from .columns import AXES, LENGTHS, SECONDS, Described, describe_header, parse_columns, parse_ratio
@@ -60,7 +68,7 @@ def _read_table(key: str, file: io.TextIOWrapper, options: Mapping[str, Any]) ->
     try:
         names = next(csv.reader([options["header"]]), []) if "header" in options else next(rows, (1, []))[1]
         if names[:1] == ["scorer"]:
-            names, columns, points = _describe_points(names, rows, options)
+            names, columns, points = _describe_points(key, names, rows, options)
         else:
             columns = _describe_columns(key, names, options)
     except Problem as bad:
@@ -98,7 +106,7 @@ def _describe_columns(key: str, names: Sequence[str], options: Mapping[str, Any]
 
 
 def _describe_points(
-    first: list[str], rows: Iterator[tuple[int, list[str]]], options: Mapping[str, Any]
+    key: str, first: list[str], rows: Iterator[tuple[int, list[str]]], options: Mapping[str, Any]
 ) -> tuple[list[str], list[Described], dict[str, Mapping[str, str]]]:
     """Columns of DeepLabCut: scorer, perhaps individuals, bodyparts and coords, each a row; and its points by name."""
     head = {"scorer": first}
@@ -117,7 +125,8 @@ def _describe_points(
     points: dict[str, Mapping[str, str]] = {}
     for scorer, *individual, node in zip(first[1:], *parts[:-1], strict=True):
         pose = {"individual": "".join(individual), "node": node, "scorer": scorer, "software": "DeepLabCut"}
-        points[name_point(pose["individual"], node)] = pose | {"definition": "likelihood, as DeepLabCut gives it"}
+        pose |= {"definition": "likelihood, as DeepLabCut gives it", **name_video(options, find_stem(key, scorer))}
+        points[name_point(pose["individual"], node)] = pose
     return names, _clean_names([stated.get(name, column) for name, column in zip(names, columns, strict=True)]), points
 
 

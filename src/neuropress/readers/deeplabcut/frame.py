@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ..pose import Undeclared
+from ..pose.points import Undeclared
 from .pickled import NotPlain, parse_pickled_names
 
 MAX_COLUMNS = 4096

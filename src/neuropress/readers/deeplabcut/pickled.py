@@ -1,102 +1,41 @@
-"""Names in pickled attributes, without unpickling: texts, numbers, tuples and lists of pickle protocol 0, nothing else.
+"""Names in pickled attributes, without unpickling: lists and tuples of texts, whole numbers and None, nothing else.
 
-PyTables keeps what is no number as ``pickle.dumps(value, 0)``. Unpickling calls whatever the bytes name; here an
-operation that could name anything ends the parse.
+PyTables keeps what is no number as ``pickle.dumps(value, 0)``.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-MAX_BYTES = 16 * 2**20
-"""Of one attribute: 1,000 tracked points have a tenth of a megabyte."""
+from ..numpy_files.errors import DamagedFile, RefusedPickle
+from ..numpy_files.objects import parse_objects
+
 MAX_DEPTH = 8
-_NUMBER = re.compile(rb"-?[0-9]{1,18}L?")
-_MEMO = re.compile(rb"[0-9]{1,9}")
+MOST_PARTS = 2**20
+"""Of a list, and of all lists of one depth: 1,000 tracked points have 12,000."""
+_PLAIN = (list, tuple, str, int, type(None))
 
 
 class NotPlain(ValueError):
     """A pickle that holds something else, or is damaged; the text says what."""
 
 
-class _Mark:
-    """Where the elements of a tuple or a list begin on the stack."""
-
-
-_MARK = _Mark()
-
-
 def parse_pickled_names(data: bytes) -> Any:
-    """Nested lists and tuples of texts, whole numbers and None.
+    """The names of a pickle. Raises `NotPlain`.
 
-    Raises
-    ------
-    NotPlain
-        It is no pickle of protocol 0, is cut, or holds anything else.
+    A list in itself, and one of lists that share lists, would never end for those who walk it, and is refused.
     """
-    if len(data) > MAX_BYTES:
-        raise NotPlain(f"it has more than {MAX_BYTES} bytes")
-    stack: list[Any] = []
-    memo: dict[bytes, Any] = {}
-    place = 0
     try:
-        while place < len(data):
-            code = data[place : place + 1]
-            place += 1
-            argument = b""
-            if code in b"VILpg":
-                end = data.index(b"\n", place)
-                argument, place = data[place:end], end + 1
-            if code == b".":
-                (value,) = stack
-                return _check_depth(value)
-            _apply(code, argument, stack, memo)
-    except NotPlain:
-        raise
-    except (ValueError, IndexError, KeyError, AttributeError) as error:
-        raise NotPlain(f"it is damaged before byte {place}") from error
-    raise NotPlain("it is cut")
-
-
-def _apply(code: bytes, argument: bytes, stack: list[Any], memo: dict[bytes, Any]) -> None:
-    """One operation on the stack."""
-    match code:
-        case b"(":
-            stack.append(_MARK)
-        case b"V":
-            stack.append(argument.decode("raw-unicode-escape"))
-        case b"I" | b"L":
-            if not _NUMBER.fullmatch(argument):
-                raise NotPlain(f"{argument[:20]!r} is no whole number")
-            stack.append(int(argument.removesuffix(b"L")))
-        case b"N":
-            stack.append(None)
-        case b"t" | b"l":
-            at = len(stack) - 1 - stack[::-1].index(_MARK)
-            made = stack[at + 1 :]
-            stack[at:] = [tuple(made) if code == b"t" else made]
-        case b"a":
-            value = stack.pop()
-            if not isinstance(stack[-1], list) or isinstance(value, _Mark):
-                raise NotPlain("something is appended to what is no list")
-            stack[-1].append(value)
-        case b"p":
-            if not _MEMO.fullmatch(argument) or isinstance(stack[-1], _Mark):
-                raise NotPlain("a number of its memo is none")
-            memo[argument] = stack[-1]
-        case b"g":
-            stack.append(memo[argument])
-        case _:
-            raise NotPlain(f"its operation {code!r} makes something other than texts, numbers, tuples and lists")
-
-
-def _check_depth(value: Any) -> Any:
-    """The value; a list in itself, and one of lists that share lists, would never end for those who walk it."""
+        value = parse_objects(data)
+    except (DamagedFile, RefusedPickle) as error:
+        raise NotPlain(str(error)) from error
     level = [value]
     for _ in range(MAX_DEPTH):
+        for part in level:
+            if not isinstance(part, _PLAIN):
+                raise NotPlain(f"it holds a {type(part).__name__}")
         level = [part for one in level if isinstance(one, (list, tuple)) for part in one]
-        if len(level) > MAX_BYTES:
+        if len(level) > MOST_PARTS:
             break
         if not level:
             return value

@@ -11,14 +11,12 @@ import numpy as np
 
 from ...model.content import Content, LazyArray, Selection, Series
 from ...model.source import Source
-from ..hdf5.guard import GuardFindings
 from ..hdf5.opened import GuardedFile
-from ..pose import Frames, Undeclared, check_names, make_undeclared, name_point, state_clock
+from ..pose.points import Frames, Undeclared, check_names, find_stem, name_point, name_video, read_points, state_clock
 from . import FORMAT, KEYS
 from .frame import CSV, Block, Frame, Label, open_frame
 
 LIKELIHOOD = "likelihood"
-FINDINGS = GuardFindings("pose.unsafe", "pose.damaged")
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
@@ -29,11 +27,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     Problem
         ``pose.damaged``, ``pose.unsafe``.
     """
-    opened = GuardedFile(source, FINDINGS)
-    try:
-        return opened.read_contents(partial(_make_contents, options))
-    except Undeclared as why:
-        return make_undeclared(FORMAT.name, why)
+    return read_points(source, FORMAT.name, partial(_make_contents, options))
 
 
 def _make_contents(options: Mapping[str, Any], opened: GuardedFile) -> Sequence[Content]:
@@ -52,7 +46,9 @@ def _make_contents(options: Mapping[str, Any], opened: GuardedFile) -> Sequence[
     if np.any(np.diff(numbers) < 0) or numbers[0] < 0:
         raise ValueError("the numbers of its frames do not ascend")
     frames = Frames(FORMAT.name, len(numbers), state_clock(opened.key, options), numbers)
-    return check_names(list(_make_series(opened, frame, points, frames)))
+    scorer = next(iter(points))[0]
+    video = name_video(options, find_stem(opened.key, scorer))
+    return check_names(list(_make_series(opened, frame, points, frames, video)))
 
 
 def _group_points(frame: Frame) -> dict[Label, dict[str, tuple[Block, int]]]:
@@ -72,8 +68,9 @@ def _group_points(frame: Frame) -> dict[Label, dict[str, tuple[Block, int]]]:
 
 
 def _make_series(
-    opened: GuardedFile, frame: Frame, points: Mapping[Label, Mapping[str, tuple[Block, int]]], frames: Frames
-) -> Iterator[Series]:
+    opened: GuardedFile, frame: Frame, points: Mapping[Label, Mapping[str, tuple[Block, int]]], frames: Frames,
+    video: Mapping[str, str],
+) -> Iterator[Series]:  # fmt: skip
     for label, columns in points.items():
         axes = "".join(axis for axis in "xyz" if axis in columns)
         arrays = {"data": _make_array(opened, "data", [columns[axis] for axis in axes], frames.count)}
@@ -86,6 +83,7 @@ def _make_series(
             "scorer": label[0],
             "software": "DeepLabCut",
             "definition": "likelihood, as DeepLabCut gives it",
+            **video,
         }
         yield frames.make_series(name_point(pose["individual"], pose["node"]), {"pose": pose}, arrays, axes)
 

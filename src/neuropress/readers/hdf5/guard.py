@@ -252,13 +252,14 @@ def read_elements(dataset: h5py.Dataset, spare: int, add: Callable[[Any], None])
     OverBudget
         There are more than `budget.HDF5_ROWS`, or reading them takes too many steps.
     """
-    count = prod(dataset.shape or ())  # None: it has no elements, and is no scalar either
+    shape = dataset.shape  # h5py asks HDF5 each time
+    count = prod(shape or ())  # None: it has no elements, and is no scalar either
     if count > budget.HDF5_ROWS:
         raise OverBudget(f"{dataset.name} has {count} elements, more than {budget.HDF5_ROWS}")
-    if not dataset.shape or count * max(spare, 1) <= budget.TEXT_BYTES:
+    if not shape or count * max(spare, 1) <= budget.TEXT_BYTES:
         add(dataset[()])
         return
-    inner = max(1, prod(dataset.shape[1:]))
+    inner = max(1, prod(shape[1:]))
     rows = max(1, budget.TEXT_BYTES // max(1, spare) // inner)
     if inner * spare > 4 * budget.TEXT_BYTES or len(dataset) / rows > budget.HDF5_ROWS / 10:
         raise OverBudget(f"the texts of {dataset.name} may take more than {budget.TEXT_BYTES} bytes")

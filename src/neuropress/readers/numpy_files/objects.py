@@ -1,5 +1,7 @@
 """Objects out of a pickle, by an allow-list: numbers, texts, bytes, tuples, lists, dicts and NumPy's arrays.
 
+suite2p's and Cellpose's files are such pickles, and attributes that PyTables wrote for DeepLabCut.
+
 The stream of opcodes is interpreted here. Nothing that a file names is imported or called: the few names that NumPy
 writes for arrays, types and scalars are recognised as texts and done by code of this module, and any other ends the
 parse. Names of times and paths, which suite2p keeps among its settings, become `Inert`: a name, and nothing in it.
@@ -11,6 +13,7 @@ and ``extend`` of what it made, and has no bounds.
 from __future__ import annotations
 
 import math
+import re
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -43,6 +46,7 @@ INERT = frozenset(
 )  # fmt: skip
 MOST_INTEGER = 256
 """Bytes of an integer."""
+_DECIMAL = re.compile(rb"-?[0-9]{1,600}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,7 @@ def parse_objects(data: bytes, start: int = 0) -> Any:
 
 @dataclass(slots=True)
 class _Machine:
-    """The stack machine of pickles, protocols 2 to 5, with bounds on all that it does."""
+    """The stack machine of pickles, protocols 0 to 5, with bounds on all that it does."""
 
     data: bytes
     place: int
@@ -127,11 +131,24 @@ class _Machine:
     def take_number(self, layout: str) -> Any:
         return struct.unpack(layout, self.take(struct.calcsize(layout)))[0]
 
-    def take_line(self) -> str:
-        end = self.data.find(b"\n", self.place, self.place + 200)
+    def take_line(self, most: int = 200) -> bytes:
+        end = self.data.find(b"\n", self.place, self.place + most)
         if end < 0:
-            raise DamagedFile(f"its pickle has a name without an end at byte {self.place}")
-        return self.take(end - self.place + 1)[:-1].decode("utf-8", "replace")
+            raise DamagedFile(f"its pickle has a line without an end at byte {self.place}")
+        return self.take(end - self.place + 1)[:-1]
+
+    def take_decimal(self) -> int:
+        """A whole number on a line, as protocol 0 has them."""
+        line = self.take_line(3 * MOST_INTEGER).removesuffix(b"L")
+        if not _DECIMAL.fullmatch(line):
+            raise DamagedFile(f"its pickle has {line[:20]!r} for a whole number")
+        return int(line)
+
+    def push_text(self, text: bytes, encoding: str, errors: str = "strict") -> None:
+        self.text_room -= len(text)
+        if self.text_room < 0:
+            raise RefusedPickle(f"its pickle has more than {PICKLE_TEXT} bytes of text")
+        self.push(text.decode(encoding, errors))
 
     def push(self, value: Any) -> None:
         self.stack.append(value)
@@ -190,13 +207,19 @@ def _push_integer(layout: str) -> _Step:
 
 def _push_text(layout: str) -> _Step:
     def step(machine: _Machine) -> None:
-        count = machine.take_number(layout)
-        machine.text_room -= count
-        if machine.text_room < 0:
-            raise RefusedPickle(f"its pickle has more than {PICKLE_TEXT} bytes of text")
-        machine.push(machine.take(count).decode("utf-8", "surrogatepass"))
+        machine.push_text(machine.take(machine.take_number(layout)), "utf-8", "surrogatepass")
 
     return step
+
+
+def _push_line(machine: _Machine) -> None:
+    machine.push_text(machine.take_line(PICKLE_TEXT), "raw-unicode-escape")
+
+
+def _push_decimal(machine: _Machine) -> None:
+    truth = {b"00\n": False, b"01\n": True}.get(machine.data[machine.place : machine.place + 3])
+    number = machine.take_decimal()
+    machine.push(number if truth is None else truth)
 
 
 def _push_bytes(layout: str) -> _Step:
@@ -288,7 +311,7 @@ def _get(layout: str) -> _Step:
 
 
 def _push_global(machine: _Machine) -> None:
-    module, name = machine.take_line(), machine.take_line()
+    module, name = (machine.take_line().decode("utf-8", "replace") for _ in range(2))
     _find_global(machine, module, name)
 
 
@@ -392,7 +415,7 @@ def _skip_frame(machine: _Machine) -> None:
 
 def _check_protocol(machine: _Machine) -> None:
     if (protocol := machine.take(1)[0]) > 5:
-        raise RefusedPickle(f"its pickle is of protocol {protocol}; 2 to 5 are read")
+        raise RefusedPickle(f"its pickle is of protocol {protocol}; 0 to 5 are read")
 
 
 _STOP = ord(".")
@@ -407,6 +430,9 @@ _STEPS: Mapping[int, _Step] = {
         b"N": _push_constant(None),
         b"\x88": _push_constant(True),
         b"\x89": _push_constant(False),
+        b"V": _push_line,
+        b"I": _push_decimal,
+        b"L": lambda machine: machine.push(machine.take_decimal()),
         b"J": _push_number("<i"),
         b"K": _push_number("<B"),
         b"M": _push_number("<H"),
@@ -435,6 +461,8 @@ _STEPS: Mapping[int, _Step] = {
         b"d": _push_marked_dict,
         b"s": _set_item,
         b"u": _set_marked_items,
+        b"p": lambda machine: _memoize(machine, machine.take_decimal()),
+        b"g": lambda machine: machine.push(machine.memo[machine.take_decimal()]),
         b"q": _put("<B"),
         b"r": _put("<I"),
         b"\x94": lambda machine: _memoize(machine, len(machine.memo)),

@@ -5,6 +5,9 @@ from __future__ import annotations
 from ..format import Format
 from ..images import AXES, IMAGE_FACTS
 
+LABELS_APART = "its labels are not read: they are images of their own, below labels/"
+"""Warning of an image that has some."""
+
 FORMAT = Format(
     name="ome_zarr",
     title="OME-Zarr (Zarr 2 and 3) of other programs: its full resolution; each image is one of its own",

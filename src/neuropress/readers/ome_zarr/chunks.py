@@ -1,27 +1,22 @@
-"""Pixels of a chunked array, decoded chunk by chunk; those decoded last stay in memory."""
+"""Chunks of an array of Zarr: which bytes of which file they are, unpacked."""
 
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Collection
-from itertools import product
-from threading import Lock
 
 import numpy as np
 
-from ...model.content import Selection
 from ...model.finding import Problem, problem
 from ..images.pixels import OpenFiles
 from .codecs import CRC_BYTES, BadChunk, decode_chunk
 from .layout import INDEX_ENTRY, ArrayLayout, Shard
 
-CACHE_BYTES = 128 * 2**20
 _MISSING = 2**64 - 1
 
 
-class ChunkedPixels:
-    """Blocks of an array.
+class ZarrChunks:
+    """The chunks of an array, one by one.
 
     Parameters
     ----------
@@ -33,45 +28,16 @@ class ChunkedPixels:
 
     def __init__(self, files: OpenFiles, sizes: dict[str, int], folder: str, layout: ArrayLayout) -> None:
         self._files, self._sizes, self._folder, self._layout = files, sizes, folder, layout
-        self._decoded: OrderedDict[tuple[int, ...], np.ndarray] = OrderedDict()
         self._indices: dict[str, np.ndarray] = {}
-        self._lock = Lock()
 
-    def read(self, selection: Selection) -> np.ndarray:
-        """A block, in native byte order; chunks without a file have the array's fill value."""
-        layout = self._layout
-        out = np.full([part.stop - part.start for part in selection], layout.fill, layout.stored.newbyteorder("="))
-        touched = [
-            range(part.start // n, math.ceil(part.stop / n)) for part, n in zip(selection, layout.chunk, strict=True)
-        ]
-        for place in product(*touched):
-            chunk = self._load_chunk(place)
-            if chunk is None:
-                continue
-            source, goal = [], []
-            for part, n, i in zip(selection, layout.chunk, place, strict=True):
-                low, high = max(part.start, i * n), min(part.stop, (i + 1) * n)
-                source.append(slice(low - i * n, high - i * n))
-                goal.append(slice(low - part.start, high - part.start))
-            out[tuple(goal)] = chunk[tuple(source)]
-        return out
-
-    def _load_chunk(self, place: tuple[int, ...]) -> np.ndarray | None:
-        with self._lock:
-            if place in self._decoded:
-                self._decoded.move_to_end(place)
-                return self._decoded[place]
+    def load(self, place: tuple[int, ...]) -> np.ndarray | None:
+        """The chunk at a place of the grid; None where it was never written."""
         layout = self._layout
         data = self._read_chunk(place)
         if data is None:
             return None
         values = np.frombuffer(data, layout.stored).reshape([layout.chunk[axis] for axis in layout.order])
-        chunk = values.transpose(np.argsort(layout.order))
-        with self._lock:
-            self._decoded[place] = chunk
-            while len(self._decoded) * layout.chunk_bytes > CACHE_BYTES and len(self._decoded) > 1:
-                self._decoded.popitem(last=False)
-        return chunk
+        return values.transpose(np.argsort(layout.order))
 
     def _read_chunk(self, place: tuple[int, ...]) -> bytes | None:
         """The decoded bytes of a chunk; None where it was never written."""

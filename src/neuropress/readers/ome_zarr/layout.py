@@ -175,7 +175,7 @@ def _is_plain(stated: Any) -> bool:
 def _parse_dtype(stated: Any) -> np.dtype[Any]:
     try:
         dtype = np.dtype(stated if isinstance(stated, str) else "O")
-    except TypeError:
+    except (TypeError, ValueError, SyntaxError):  # numpy evaluates what looks like a list of types
         dtype = np.dtype("O")
     if dtype.kind not in "biuf" or dtype.itemsize > 8:
         raise UnsupportedArray(f"its elements are of the type {str(stated)[:40]}")

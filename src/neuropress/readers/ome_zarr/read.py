@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from ...model.content import Image, LazyArray
+from ...model.content import Image
 from ...model.finding import Problem, problem
-from ...model.parsing import parse_json
-from ...model.source import Source, check_key
+from ...model.source import Source
+from ..chunked.folder import FolderFiles, check_path
+from ..chunked.grid import ChunkGrid, build_array
 from ..images.calibration import ImageMetadata, divide, format_decimal, get_seconds_per_unit, get_um_per_unit
-from ..images.pixels import OpenFiles, apply_declared_axes
-from . import FORMAT
-from .chunks import ChunkedPixels
+from ..images.pixels import apply_declared_axes
+from . import FORMAT, LABELS_APART
+from .chunks import ZarrChunks
 from .layout import ArrayLayout, UnsupportedArray, parse_zarr2, parse_zarr3
 
 METADATA = ("zarr.json", ".zarray", ".zgroup", ".zattrs")
-NODE_BYTES = 32 * 2**20
+CONSOLIDATED = ".zmetadata"
+"""A copy of the metadata that zarr-python leaves: not looked at, but part of the raw object."""
 _OLD_AXES = "tczyx"
 """Axes of OME-Zarr before 0.3, which did not name them."""
 _DAMAGE = (ValueError, KeyError, TypeError, AttributeError, IndexError, ArithmeticError)
@@ -55,36 +57,11 @@ class _Stored:
     omero: Mapping[str, Any] = field(default_factory=dict)
 
 
-class _Hierarchy:
+class _Hierarchy(FolderFiles):
     """The groups and arrays of an object, by their metadata files. Paths end in ``/``; that of the root is empty."""
 
     def __init__(self, source: Source) -> None:
-        self.source = source
-        self.folder = f"{source.key.rstrip('/')}/"
-        self.files = OpenFiles(source, "zarr.damaged")
-        self.sizes: dict[str, int] = {}
-        # All files belong to the raw object, and are digested with it; of the hidden ones those that are Zarr's.
-        for path in source.files():
-            hidden = any(part.startswith(".") for part in path.split("/"))
-            if not hidden or path.rpartition("/")[2] in METADATA:
-                stamp = source.stamp(self.folder + path)
-                self.files.remember_stamp(self.folder + path, stamp)
-                self.sizes[self.folder + path] = stamp[0]
-
-    def load(self, path: str) -> dict[str, Any] | None:
-        """A metadata file; None where there is none."""
-        key = self.folder + path
-        if key not in self.sizes:
-            return None
-        try:
-            if self.sizes[key] > NODE_BYTES:
-                raise ValueError(f"it has {self.sizes[key]} bytes, more than {NODE_BYTES}")
-            node = parse_json(self.files.read(key, 0, self.sizes[key]), NODE_BYTES, parse_constant=float)
-            if not isinstance(node, dict):
-                raise ValueError("it holds no object")
-        except ValueError as error:
-            raise problem("zarr.damaged", f"{key}: {error}", file=key) from error
-        return node
+        super().__init__(source, "zarr.damaged", (*METADATA, CONSOLIDATED))
 
     def load_attributes(self, path: str) -> dict[str, Any]:
         """What a group or an array says in its attributes."""
@@ -138,7 +115,7 @@ def _list_images(hierarchy: _Hierarchy) -> Iterator[_Stored]:
             listed = hierarchy.load_attributes("OME/")
             series = listed.get("ome", listed).get("series") or _count_groups(hierarchy)
             for name in series:
-                inside = hierarchy.load_attributes(f"{_check_path(name)}/")
+                inside = hierarchy.load_attributes(f"{check_path(name)}/")
                 yield from _list_multiscales(f"{name}/", inside.get("ome", inside))
         else:
             arrays = hierarchy.list_arrays()
@@ -156,7 +133,7 @@ def _list_images(hierarchy: _Hierarchy) -> Iterator[_Stored]:
 
 def _list_multiscales(group: str, ome: Mapping[str, Any]) -> Iterator[_Stored]:
     for image in ome["multiscales"]:
-        path = _check_path(image["datasets"][0]["path"])
+        path = check_path(image["datasets"][0]["path"])
         yield _Stored(group, f"{group}{path}/", image, ome.get("omero") or {})
 
 
@@ -164,14 +141,6 @@ def _count_groups(hierarchy: _Hierarchy) -> list[str]:
     """Images 0, 1, 2, ... where nothing lists them."""
     names = {key.removeprefix(hierarchy.folder).partition("/")[0] for key in hierarchy.sizes}
     return [str(number) for number in range(len(names)) if str(number) in names]
-
-
-def _check_path(path: Any) -> str:
-    """A path below the object. Raises `Problem` (``path.unsafe``), `TypeError`."""
-    if not isinstance(path, str) or not path:
-        raise TypeError(f"{path!r:.40} is no path")
-    check_key(path)
-    return path.rstrip("/")
 
 
 def _build_image(hierarchy: _Hierarchy, one: _Stored, options: Mapping[str, Any], *, several: bool) -> Image:
@@ -197,11 +166,10 @@ def _build_image(hierarchy: _Hierarchy, one: _Stored, options: Mapping[str, Any]
         meta.facts["z"] = str(math.prod(images))
     labels = hierarchy.load_attributes(f"{one.group}labels/")
     if labels.get("ome", labels).get("labels"):
-        meta.warnings.append("its labels are not read: they are images of their own, below labels/")
-    native = layout.stored.newbyteorder("=")
-    pixels = ChunkedPixels(hierarchy.files, hierarchy.sizes, key, layout)
-    block = tuple(min(n, whole) for n, whole in zip(layout.chunk, layout.shape, strict=True))
-    array = LazyArray("pixels", layout.shape, native, axes, pixels.read, block)
+        meta.warnings.append(LABELS_APART)
+    chunks = ZarrChunks(hierarchy.files, hierarchy.sizes, key, layout)
+    grid = ChunkGrid(layout.chunk, layout.stored.newbyteorder("="), chunks.load, layout.fill)
+    array = build_array(grid, layout.shape, layout.chunk, axes)
     header = {"array": one.array or "/", "multiscales": dict(one.image), "omero": dict(one.omero)}
     name = str(one.image.get("name", "")) if one.image else ""
     return Image(

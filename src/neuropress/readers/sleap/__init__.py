@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from ..behavior_csv.columns import check_rate
-from ..format import Claim, Fact, Format, Option
+from ..format import Claim
+from ..pose import HDF5, make_format
 
-HDF5 = b"\x89HDF\r\n\x1a\n"
 _NAMES = (b"node_names", b"track_names", b"tracks")
 """Datasets of every analysis file; HDF5 may move their names behind the first data."""
 SUFFIXES = (".analysis.h5", ".slp")
@@ -22,12 +21,5 @@ def probe(head: bytes, name: str) -> Claim | None:
     return Claim("sleap", f"an HDF5 file whose name ends in {suffix}") if suffix else None
 
 
-FORMAT = Format(
-    name="sleap",
-    title="points that SLEAP tracked, as analysis HDF5 (projects, .slp, are called by their name)",
-    module="neuropress.readers.sleap.read",
-    probe=probe,
-    options=(Option("frame_rate", 'Frames a second of the video: "30", "29.97" or "30000/1001".', check=check_rate),),
-    facts=(Fact("rows", "frames of which there are points"),),
-    findings=("pose.damaged", "pose.unsafe"),
-)
+TITLE = "points that SLEAP tracked, as analysis HDF5 (projects, .slp, are called by their name)"
+FORMAT = make_format("sleap", TITLE, probe)

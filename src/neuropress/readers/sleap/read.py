@@ -15,12 +15,11 @@ import numpy as np
 
 from ...model.content import Content, LazyArray, Selection, Series
 from ...model.source import Source
-from ..hdf5.guard import GuardFindings, read_texts
+from ..hdf5.guard import read_texts
 from ..hdf5.opened import GuardedFile
-from ..pose import Frames, Undeclared, check_names, make_undeclared, name_point, state_clock
+from ..pose.points import Frames, Undeclared, check_names, name_point, name_video, read_points, state_clock
 from . import FORMAT
 
-FINDINGS = GuardFindings("pose.unsafe", "pose.damaged")
 PROJECT = (
     "it is a SLEAP project, or no analysis file; export its points: in SLEAP File > Export Analysis HDF5, or "
     "sleap-convert --format analysis"
@@ -38,11 +37,7 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     Problem
         ``pose.damaged``, ``pose.unsafe``.
     """
-    opened = GuardedFile(source, FINDINGS)
-    try:
-        return opened.read_contents(partial(_make_contents, options))
-    except Undeclared as why:
-        return make_undeclared(FORMAT.name, why)
+    return read_points(source, FORMAT.name, partial(_make_contents, options))
 
 
 def _make_contents(options: Mapping[str, Any], opened: GuardedFile) -> Sequence[Content]:
@@ -58,9 +53,15 @@ def _make_contents(options: Mapping[str, Any], opened: GuardedFile) -> Sequence[
     if not count:
         raise Undeclared("it has no frames")
     frames = Frames(FORMAT.name, count, state_clock(opened.key, options))
-    edges = _read_edges(opened, len(nodes))
+    shared = {
+        "scorer": "",
+        "software": "SLEAP",
+        "definition": "point_scores, as SLEAP gives them",
+        "edges": _read_edges(opened, len(nodes)),
+        **name_video(options, _read_video(opened)),
+    }
     series = [
-        _make_series(opened, (tracks, order), scores, (track, node), (names[track], nodes[node]), edges, frames)
+        _make_series(opened, (tracks, order), scores, (track, node), (names[track], nodes[node]), shared, frames)
         for track in range(len(names))
         for node in range(len(nodes))
     ]
@@ -120,13 +121,23 @@ def _read_edges(opened: GuardedFile, nodes: int) -> list[list[int]]:
     return found
 
 
+def _read_video(opened: GuardedFile) -> str:
+    """Path of the video on the machine where it was tracked; "" of a file that has none, or several."""
+    item = opened.file.get("video_path")
+    if not isinstance(item, h5py.Dataset) or item.size != 1 or h5py.check_string_dtype(item.dtype) is None:
+        return ""
+    if item.ndim:
+        return str(read_texts(item, (slice(0, 1),) * item.ndim, opened.spare).reshape(-1)[0])
+    return str(item.asstr()[()])
+
+
 def _make_series(
     opened: GuardedFile,
     tracks: tuple[h5py.Dataset, str],
     scores: h5py.Dataset | None,
     place: tuple[int, int],
     names: tuple[str, str],
-    edges: Sequence[Sequence[int]],
+    shared: Mapping[str, Any],
     frames: Frames,
 ) -> Series:
     dataset, order = tracks
@@ -134,14 +145,7 @@ def _make_series(
     if scores is not None:
         arrays["confidence"] = _make_array(opened, "confidence", scores, order.replace("x", ""), place)
     individual, node = names
-    pose = {
-        "individual": individual,
-        "node": node,
-        "scorer": "",
-        "software": "SLEAP",
-        "definition": "point_scores, as SLEAP gives them",
-        "edges": edges,
-    }
+    pose = {"individual": individual, "node": node, **shared}
     return frames.make_series(name_point(individual, node), {"pose": pose}, arrays, "xy")
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...model.budget import TRACE_COLUMNS
-from ..atf.rows import NUMBER
+from ..number_rows import NUMBER, Columns, split_row
 from . import LOOKED_AT
 
 HEAD_BYTES = 2**20
@@ -24,38 +24,13 @@ class NoNumbers(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Columns of a text.
+    """Columns of a text, each with another name.
 
-    Attributes
-    ----------
-    delimiter
-        Empty for blanks.
-    names, lines
-        Of the columns, each another one; all that stands above the numbers.
-    start, first_line
-        Byte and line (from 1) of the first row.
-    has_comma
-        Whether decimals have commas.
+    `lines` is all that stands above the numbers.
     """
 
-    delimiter: bytes
-    names: tuple[str, ...]
+    columns: Columns
     lines: tuple[str, ...]
-    start: int
-    first_line: int
-    has_comma: bool
-
-    def split(self, row: bytes) -> list[bytes]:
-        """Cells of a row; a delimiter behind the last one makes none."""
-        return split_row(row, self.delimiter)
-
-
-def split_row(row: bytes, delimiter: bytes) -> list[bytes]:
-    """Cells of a row, blanks around them taken off."""
-    if not delimiter:
-        return row.split()
-    cells = [cell.strip(b" ") for cell in row.strip(b" ").split(delimiter)]
-    return cells[:-1] if len(cells) > 1 and not cells[-1] else cells
 
 
 def find_layout(head: bytes, stated: str | None, has_comma: bool) -> Layout:
@@ -84,7 +59,7 @@ def find_layout(head: bytes, stated: str | None, has_comma: bool) -> Layout:
                 raise NoNumbers(f"it has {len(cells)} columns, more than {TRACE_COLUMNS}")
             lines = tuple(line.rstrip(b"\r").decode("utf-8", "replace") for line in rows[:number])
             names = _find_names(lines, len(cells), delimiter, stated)
-            return Layout(delimiter, names, lines, start, number + 1, has_comma)
+            return Layout(Columns(names, delimiter, start, number + 1, has_comma, is_loose=True), lines)
         start += len(row) + 1
     hint = "" if has_comma else '; state decimal = "comma" if its numbers have commas'
     raise NoNumbers(f"none of its first {min(len(rows), LOOKED_AT)} lines is a row of numbers{hint}")

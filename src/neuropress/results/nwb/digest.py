@@ -14,7 +14,7 @@ from ...model.budget import OverBudget
 from ...model.plan import digest
 from ...model.receipt import block_digest, blocks, root_digest
 from ...readers.hdf5.guard import read_elements
-from ...readers.hdf5.walk import get_address, walk_objects
+from ...readers.hdf5.walk import get_address, is_hard_link, read_attributes, walk_objects
 
 EXCLUDED = ("/specifications", "/general/neuropress")
 """The cached schema, and our own provenance, which holds the digests."""
@@ -37,18 +37,35 @@ def digest_objects(file: h5py.File, arrays: Collection[str], spare: int = 0) -> 
     spare
         The longest that a text of the file can be, where it is not known who wrote it (see `guard.check_file`).
     """
-    objects = dict(walk_objects(file, "/", EXCLUDED))
-    paths = {get_address(item): path for path, item in objects.items()}
-    return {path: digest(describe_object(item, path in arrays, paths, spare)) for path, item in objects.items()}
+    paths: Paths = {}
+    found: dict[str, str] = {}
+    referring = []
+    # One after the other: an object that is open takes 40 kB.
+    for path, item in walk_objects(file, "/", EXCLUDED):
+        paths[get_address(item)] = path
+        try:
+            found[path] = digest(describe_object(item, path in arrays, None, spare))
+        except _RefersToOthers:
+            referring.append(path)
+            found[path] = ""
+    for path in referring:
+        found[path] = digest(describe_object(file[path], path in arrays, paths, spare))
+    return found
 
 
-def describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths, spare: int) -> dict[str, Any]:
+class _RefersToOthers(Exception):
+    """An object cannot be described before the places of all others are known."""
+
+
+def describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths | None, spare: int) -> dict[str, Any]:
     """Attributes, members or links, shape, type and data as JSON; of what is proven otherwise all but the data."""
-    attributes = {name: _to_plain_json(value, item, paths) for name, value in sorted(item.attrs.items())}
+    attributes = {name: _to_plain_json(value, item, paths) for name, value in read_attributes(item).items()}
     if isinstance(item, h5py.Group):
-        return {"attributes": attributes, "members": {name: _describe_link(item, name) for name in sorted(item)}}
-    about = {"attributes": attributes, "shape": item.shape, "dtype": _format_dtype(item.dtype)}
-    return about if proven else {**about, "data": _digest_data(item, paths, spare)}
+        members = {name: "" if is_hard_link(item, name) else _describe_link(item, name) for name in sorted(item)}
+        return {"attributes": attributes, "members": members}
+    shape, dtype = item.shape, item.dtype  # h5py asks HDF5 each time
+    about = {"attributes": attributes, "shape": shape, "dtype": _format_dtype(dtype)}
+    return about if proven else {**about, "data": _digest_data(item, shape, dtype, paths, spare)}
 
 
 def _describe_link(group: h5py.Group, name: str) -> str:
@@ -62,17 +79,19 @@ def _format_dtype(dtype: np.dtype[Any]) -> str:
     return str(dtype.newbyteorder("<")) if dtype.kind in "iufb" else str(dtype)
 
 
-def _digest_data(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
-    if dataset.dtype.kind not in "iufb" or not dataset.shape:
+def _digest_data(
+    dataset: h5py.Dataset, shape: tuple[int, ...] | None, dtype: np.dtype[Any], paths: Paths | None, spare: int
+) -> Any:
+    if dtype.kind not in "iufb" or not shape:
         return _digest_elements(dataset, paths, spare)
-    row = max(1, dataset.dtype.itemsize * prod(dataset.shape[1:]))
+    row = max(1, dtype.itemsize * prod(shape[1:]))
     if row > budget.BLOCK_BYTES:
         raise OverBudget(f"a row of {dataset.name} has {row} bytes, more than {budget.BLOCK_BYTES}")
-    extent = (max(1, ROWS_BYTES // row), *(max(1, n) for n in dataset.shape[1:]))
-    return root_digest([block_digest(dataset[part]) for part in blocks(dataset.shape, extent)])
+    extent = (max(1, ROWS_BYTES // row), *(max(1, n) for n in shape[1:]))
+    return root_digest([block_digest(dataset[part]) for part in blocks(shape, extent)])
 
 
-def _digest_elements(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
+def _digest_elements(dataset: h5py.Dataset, paths: Paths | None, spare: int) -> Any:
     """Texts, references and compounds as JSON; all that came before is counted before more is read."""
     parts: list[Any] = []
     room = budget.TEXT_BYTES
@@ -90,7 +109,7 @@ def _digest_elements(dataset: h5py.Dataset, paths: Paths, spare: int) -> Any:
     return parts[0] if len(parts) == 1 else [item for part in parts for item in part]
 
 
-def _to_plain_json(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths) -> Any:
+def _to_plain_json(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths | None) -> Any:
     """A value as JSON: references as the path of what they point to, floats exact in hexadecimal."""
     if isinstance(value, h5py.Empty):
         return None
@@ -107,8 +126,10 @@ def _to_plain_json(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths) ->
     return value.hex() if isinstance(value, float) else value
 
 
-def _format_reference(reference: h5py.Reference, item: h5py.Group | h5py.Dataset, paths: Paths) -> str:
+def _format_reference(reference: h5py.Reference, item: h5py.Group | h5py.Dataset, paths: Paths | None) -> str:
     if not reference:
         return "ref"
+    if paths is None:
+        raise _RefersToOthers
     target = item.file[reference]
     return f"ref {paths.get(get_address(target)) or target.name}"

@@ -36,6 +36,9 @@ BLOCK = 4 * 1024**2
 TEXTS = 16_384
 """Texts that are read, digested and written at a time."""
 WORKERS = min(8, os.cpu_count() or 1)
+KEPT_BLOCK = 64 * 1024
+"""A block that packs into no more bytes is kept for equal ones: the commands of sweeps are often one and the same."""
+KEPT_BLOCKS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,19 +112,42 @@ class _PackedBlock:
     samples: np.ndarray | None = None
 
 
+type _Done = Callable[[_PackedBlock], None]
+"""What is done with a block that is packed."""
+
+
 class _PackQueue:
     """Packs blocks on threads and hands them back in the order in which they came."""
 
     def __init__(self, pool: ThreadPoolExecutor, depth: int) -> None:
         self._pool = pool
         self._depth = depth
-        self._waiting: deque[tuple[Future[_PackedBlock], Callable[[_PackedBlock], None]]] = deque()
+        self._known: dict[tuple[Any, ...], _PackedBlock] = {}
+        self._waiting: deque[tuple[Future[_PackedBlock], _Done]] = deque()
 
-    def put(self, work: Callable[[], _PackedBlock], done: Callable[[_PackedBlock], None]) -> None:
-        """Start packing; blocks while `depth` blocks are under way."""
+    def put(self, data: np.ndarray, dtype: np.dtype[Any], codec: Codec | None, layout: Layout, done: _Done) -> None:
+        """Start packing a block; waits while `depth` blocks are under way."""
         while len(self._waiting) >= self._depth:
             self._finish_oldest()
-        self._waiting.append((self._pool.submit(work), done))
+        self._waiting.append((self._pool.submit(self._pack, data, dtype, codec, layout.chunks), done))
+
+    def _pack(
+        self, data: np.ndarray, dtype: np.dtype[Any], codec: Codec | None, chunks: tuple[int, ...] | None
+    ) -> _PackedBlock:
+        """The block packed, or an equal one that was packed before."""
+        samples = np.ascontiguousarray(data, dtype=dtype if dtype.kind == "T" else dtype.newbyteorder("<"))
+        digest = block_digest(samples)
+        if chunks is None or codec is None:
+            return _PackedBlock(digest, samples.nbytes, samples=samples)
+        key = digest, samples.dtype, samples.shape, chunks, codec.name
+        if known := self._known.get(key):
+            return known
+        packed = _PackedBlock(digest, samples.nbytes, _pack_block(samples, chunks, codec))
+        if sum(len(chunk) for _, chunk in packed.chunks) <= KEPT_BLOCK:
+            if len(self._known) >= KEPT_BLOCKS:
+                self._known.clear()
+            self._known[key] = packed
+        return packed
 
     def drain(self) -> None:
         """Wait for all."""
@@ -210,7 +236,7 @@ def _queue_blocks(
                 dataset[selection] = packed.samples if spec.type.kind != "T" else packed.samples.astype(object)
             progress(packed.nbytes)
 
-        queue.put(lambda data=data: _pack_block(data, spec.type, stored.chunks, codec), done)  # type: ignore[misc]
+        queue.put(data, spec.type, codec, stored, done)
     return digests
 
 
@@ -227,12 +253,10 @@ def _read_block(spec: ArraySpec, selection: tuple[slice, ...], raw: RawArrays) -
 
 
 def _pack_block(
-    data: np.ndarray, dtype: np.dtype[Any], chunks: tuple[int, ...] | None, codec: Codec | None
-) -> _PackedBlock:
-    samples = np.ascontiguousarray(data, dtype=dtype if dtype.kind == "T" else dtype.newbyteorder("<"))
+    samples: np.ndarray, chunks: tuple[int, ...], codec: Codec
+) -> tuple[tuple[tuple[int, ...], bytes], ...]:
+    """Corner in the block and packed bytes of each chunk; those at the far edges are filled up with zeros."""
     packed: list[tuple[tuple[int, ...], bytes]] = []
-    if chunks is None or codec is None:
-        return _PackedBlock(block_digest(samples), samples.nbytes, samples=samples)
     for part in blocks(samples.shape, chunks):
         piece = samples[part]
         if piece.shape != chunks:
@@ -240,7 +264,7 @@ def _pack_block(
             whole[tuple(slice(n) for n in piece.shape)] = piece
             piece = whole
         packed.append((tuple(s.start for s in part), pack_chunk(piece, codec)))
-    return _PackedBlock(block_digest(samples), samples.nbytes, packed)
+    return tuple(packed)
 
 
 def _has_same_layout(old: h5py.Dataset, new: h5py.Dataset) -> bool:

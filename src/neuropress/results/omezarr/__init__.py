@@ -1,17 +1,18 @@
-"""OME-Zarr volumes: Zarr v3, sharded, multiscale (NGFF 0.5)."""
+"""OME-Zarr volumes: Zarr v3, sharded, multiscale (NGFF 0.5), or Zarr v2 (NGFF 0.4)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from ..kind import Kind
+from .versions import ROOT_FILES
 
 if TYPE_CHECKING:
     from ...storage.remote import ResultPath
 
 
 def _is_zarr_folder(path: ResultPath) -> bool:
-    return path.name.endswith(".zarr") or (path / "zarr.json").is_file()
+    return path.name.endswith(".zarr") or any((path / name).is_file() for name in ROOT_FILES)
 
 
 KIND = Kind(
@@ -23,9 +24,9 @@ KIND = Kind(
     template="{lab}/{date}/{table}/ome-zarr/{id}.ome.zarr",
     recognises=_is_zarr_folder,
     package="neuropress.results.omezarr.volume",
-    libraries=("numcodecs",),
+    libraries=("numcodecs", "imagecodecs"),
     units="neuropress.results.omezarr.units",
     parts="neuropress.results.omezarr.parts",
-    last_file="zarr.json",
+    last_files=ROOT_FILES,
     staged_bytes=3 * 2**30,  # a batch: 8 slabs of 256 MiB that hardly shrink, and the levels above
 )

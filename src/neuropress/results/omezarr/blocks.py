@@ -155,7 +155,7 @@ class Block:
             for box in list_tiles(part, level.chunk):
                 position = tuple(s.start % n // c for s, n, c in zip(box, level.shard, level.chunk, strict=True))
                 part_data = data[_shift_box(box, slab)]
-                packed = self.pool.submit(encode_chunk, part_data, level.chunk, self.codec)
+                packed = self.pool.submit(encode_chunk, part_data, level, self.codec)
                 waiting.append((shard, position, packed))
                 if len(waiting) > AHEAD:
                     yield waiting.popleft()

@@ -1,17 +1,20 @@
 """What an OME-Zarr may not hold: links, metadata of other formats, codecs that are code, and more than it may cost.
 
 Everything is looked at before zarr-python opens anything: it follows links, takes the metadata
-of Zarr v2 where it finds some, and makes the codecs that the metadata name (in v2 one of them
+of another Zarr format where it finds some, and makes the codecs that the metadata name (in v2 one of them
 unpickles). A shard's index and the headers of its chunks are looked at before they are decoded.
+Metadata of Zarr 2 are put into the terms of Zarr 3, so that one set of rules holds for both.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from math import prod
+from pathlib import Path
 from stat import S_ISREG
 from typing import Any, BinaryIO
 
@@ -26,6 +29,8 @@ from ...storage.failures import StoreUnavailable
 from ...storage.remote import BucketPath, ResultPath
 
 NAME = "zarr.json"
+OLD_GROUP, OLD_ARRAY, OLD_ATTRIBUTES = ".zgroup", ".zarray", ".zattrs"
+_OLD = frozenset({OLD_GROUP, OLD_ARRAY, OLD_ATTRIBUTES})
 
 CODECS: Mapping[str, frozenset[str]] = {
     "bytes": frozenset({"endian"}),
@@ -41,6 +46,14 @@ CODECS: Mapping[str, frozenset[str]] = {
 PACKED = frozenset({"bytes", "zstd", "blosc", "crc32c"})
 """Those in which neuropress writes chunks: only of these is the size known before they are decoded."""
 
+COMPRESSORS: Mapping[str, tuple[str, frozenset[str]]] = {
+    "blosc": ("blosc", frozenset({"cname", "clevel", "shuffle", "blocksize", "typesize"})),
+    "zstd": ("zstd", frozenset({"level", "checksum"})),
+    "gzip": ("gzip", frozenset({"level"})),
+    "zlib": ("gzip", frozenset({"level"})),
+}
+"""Compressors of Zarr 2 -> their codec in Zarr 3, and what may configure them."""
+
 DTYPES = frozenset(
     {"bool", "float16", "float32", "float64", *(f"{sign}int{n}" for sign in ("", "u") for n in (8, 16, 32, 64))}
 )
@@ -51,8 +64,8 @@ DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, 
 UNREACHABLE = (StoreUnavailable, Unusable)
 """What says nothing of a result: the bucket that holds it cannot be read now."""
 
-_OTHER_FORMATS = frozenset({".zarray", ".zgroup", ".zattrs", ".zmetadata"})
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_METADATA = _OLD | {NAME, ".zmetadata"}
 CHUNK_HEAD = 18
 """Bytes of a chunk that tell its size, at most."""
 _MISSING = 2**64 - 1
@@ -77,14 +90,37 @@ def translate_errors(root: ResultPath, array: str | None = None) -> Iterator[Non
         raise problem("result.unreadable", f"{root.name}: {why}", file=str(root), array=array) from error
 
 
-def read_node(path: ResultPath) -> dict[str, Any]:
-    """A ``zarr.json``: a file and no link, of bounded size and depth.
+def read_node(folder: ResultPath) -> dict[str, Any]:
+    """What describes a group or an array, as a ``zarr.json`` does: files and no links, of bounded size and depth.
 
     Raises
     ------
     OSError, ValueError
         There is none, or it cannot be read.
     """
+    if is_old(folder):
+        return _read_old_node(folder)
+    node = _read_object(folder / NAME)
+    if node.get("zarr_format") != 3:
+        raise ValueError(f"{NAME} is not of Zarr format 3")
+    return node
+
+
+def is_old(folder: ResultPath) -> bool:
+    """Whether a group or an array is of Zarr 2."""
+    return not _is_there(folder / NAME) and any(_is_there(folder / name) for name in (OLD_GROUP, OLD_ARRAY))
+
+
+def list_group_files(root: ResultPath) -> tuple[str, ...]:
+    """Names of the files that describe a group of a volume."""
+    return (OLD_GROUP, OLD_ATTRIBUTES) if is_old(root) else (NAME,)
+
+
+def _is_there(path: ResultPath) -> bool:
+    return path.is_file() or (isinstance(path, Path) and path.is_symlink())
+
+
+def _read_object(path: ResultPath) -> dict[str, Any]:
     with open_regular_file(path) as file:
         size = _measure_file(file)
         if size > budget.JSON_BYTES:
@@ -92,9 +128,60 @@ def read_node(path: ResultPath) -> dict[str, Any]:
         node = parse_json(_read_bytes(file, 0, size), parse_constant=float)
     if not isinstance(node, dict):
         raise ValueError(f"{path.name} holds no object")
-    if node.get("zarr_format") != 3:
-        raise ValueError(f"{path.name} is not of Zarr format 3")
     return node
+
+
+def _read_old_node(folder: ResultPath) -> dict[str, Any]:
+    """The files of Zarr 2 as one node; of a group's attributes those that are not ours are NGFF's."""
+    attributes = _read_object(folder / OLD_ATTRIBUTES) if _is_there(folder / OLD_ATTRIBUTES) else {}
+    is_array = _is_there(folder / OLD_ARRAY)
+    if is_array and _is_there(folder / OLD_GROUP):
+        raise Unsafe(f"{folder.name} is said to be a group and an array")
+    node = _read_object(folder / (OLD_ARRAY if is_array else OLD_GROUP))
+    if node.get("zarr_format") != 2:
+        raise ValueError(f"{OLD_ARRAY if is_array else OLD_GROUP} is not of Zarr format 2")
+    if is_array:
+        return {**_describe_old_array(node), "attributes": attributes}
+    ome = {name: value for name, value in attributes.items() if name != "neuropress"}
+    ours = {name: value for name, value in attributes.items() if name == "neuropress"}
+    return {"zarr_format": 2, "node_type": "group", "attributes": {"ome": ome, **ours}}
+
+
+def _describe_old_array(node: Mapping[str, Any]) -> dict[str, Any]:
+    """A ``.zarray`` in the terms of Zarr 3. Raises `Unsafe` for codecs that are not on the list, `ValueError`."""
+    if node.get("filters"):
+        raise Unsafe(f"{OLD_ARRAY} wants the filters {str(node['filters'])[:80]}")
+    if not isinstance(node["dtype"], str) or not re.fullmatch("[<>|][biuf][1248]", node["dtype"]):
+        raise ValueError(f"{OLD_ARRAY}: no image has the data type {str(node['dtype'])[:40]}")
+    dtype = np.dtype(node["dtype"])
+    endian = "big" if dtype.byteorder == ">" else "little"
+    codecs: list[dict[str, Any]] = [{"name": "bytes", "configuration": {"endian": endian}}]
+    if node.get("order", "C") == "F":
+        axes = range(len(node["shape"]))
+        codecs.insert(0, {"name": "transpose", "configuration": {"order": list(reversed(axes))}})
+    if node.get("compressor") is not None:
+        settings = dict(node["compressor"])
+        kind = settings.pop("id")
+        if kind not in COMPRESSORS:
+            raise Unsafe(f"{OLD_ARRAY} wants the compressor {str(kind)[:40]!r}; known are {', '.join(COMPRESSORS)}")
+        name, known = COMPRESSORS[kind]
+        if set(settings) - known:
+            raise ValueError(f"{OLD_ARRAY}: {kind} has settings that are not its own: {str(settings)[:80]}")
+        codecs.append({"name": name, "configuration": {key: settings[key] for key in settings if key in CODECS[name]}})
+    fill = node.get("fill_value")
+    return {
+        "zarr_format": 2,
+        "node_type": "array",
+        "shape": node["shape"],
+        "data_type": dtype.name,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": node["chunks"]}},
+        "chunk_key_encoding": {
+            "name": "v2",
+            "configuration": {"separator": node.get("dimension_separator", ".")},
+        },
+        "fill_value": 0 if fill is None else fill,
+        "codecs": codecs,
+    }
 
 
 @contextmanager
@@ -127,14 +214,18 @@ def check_store(root: ResultPath) -> list[str]:
     """
     with translate_errors(root):
         files = list(_list_files(root))
-        nodes = [name for name in files if name.rpartition("/")[2] == NAME]
+        named = {name.rpartition("/")[2] for name in files}  # an unfinished volume has no metadata of its root
+        is_second = NAME not in named and bool(named & _OLD)
+        own = _OLD if is_second else {NAME}
+        nodes = sorted({name.rpartition("/")[0] for name in files if name.rpartition("/")[2] in own})
         if len(nodes) > budget.ZARR_NODES:
             raise OverBudget(f"it has {len(nodes)} groups and arrays, more than {budget.ZARR_NODES}")
         for name in files:
-            if name.rpartition("/")[2] in _OTHER_FORMATS:
+            if name.rpartition("/")[2] in _METADATA - own:
                 raise Unsafe(f"{name} is metadata of another Zarr format, by which a program may read other values")
-        for name in nodes:
-            _check_node(name, read_node(root / name))
+        for place in nodes:
+            folder = root / place if place else root
+            _check_node(f"{place}/{NAME}".lstrip("/"), _read_old_node(folder) if is_second else read_node(folder))
         return files
 
 
@@ -278,12 +369,22 @@ def _parse_codec(name: str, codec: Any) -> tuple[str, dict[str, Any]]:
 def list_chunk_codecs(node: Mapping[str, Any]) -> list[str]:
     """Names of the codecs of a chunk, of an array as neuropress writes it. Raises `ValueError` for any other."""
     outer = [_parse_codec(NAME, codec) for codec in node["codecs"]]
-    if [kind for kind, _ in outer] != ["sharding_indexed"] or outer[0][1].get("index_location", "end") != "end":
-        raise ValueError("it is not stored in shards, as neuropress writes them")
-    names = [_parse_codec(NAME, codec)[0] for codec in outer[0][1]["codecs"]]
+    names = [kind for kind, _ in outer]
+    if "sharding_indexed" in names:
+        if len(names) > 1 or outer[0][1].get("index_location", "end") != "end":
+            raise ValueError("it is not stored in shards, as neuropress writes them")
+        names = [_parse_codec(NAME, codec)[0] for codec in outer[0][1]["codecs"]]
     if set(names) - PACKED:
         raise ValueError(f"its chunks are packed by {', '.join(names)}, not as neuropress packs them")
     return names
+
+
+def check_chunk_file(path: ResultPath, size: int, codecs: Sequence[str]) -> list[int]:
+    """Of a chunk in a file of its own what `check_shard` does of one in a shard."""
+    with open_regular_file(path) as file:
+        if not isinstance(path, BucketPath):
+            check_chunk(path.name, _read_bytes(file, 0, CHUNK_HEAD), size, codecs)
+    return [0]
 
 
 def check_shard(path: ResultPath, chunks: int, size: int, codecs: Sequence[str]) -> list[int]:

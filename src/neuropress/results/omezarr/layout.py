@@ -3,9 +3,11 @@
 All of it follows from shape, dtype and the raw file's own voxel size, so that two runs,
 and later two machines, agree without talking, and no table cell changes it.
 
-- A chunk holds 2**18 voxels: 64 x 64 x 64; flatter (16 x 128 x 128, 4 x 256 x 256) where
-  64 whole pages would not fit into `SLAB_BYTES`, or where the volume itself is flat;
-  512 x 512 for a single page. A shard holds up to 8 chunks an axis.
+- A chunk holds 2**18 voxels, where the dataset states no chunks: 64 x 64 x 64; flatter
+  (16 x 128 x 128, 4 x 256 x 256) where 64 whole pages would not fit into `SLAB_BYTES`, or where the
+  volume itself is flat; 512 x 512 for a single page. A shard holds up to 8 chunks an axis, or as
+  many as are stated. OME-Zarr 0.4 has no shards: what is said of them is then said of chunks, each
+  of which is a file.
 - A step halves z while it is longer than a chunk, y and x while one of them is, but
   leaves out axes whose voxels are twice as long as the shortest, or longer: anisotropic
   voxels become cubes first. The last level fits into one chunk an axis.
@@ -28,7 +30,9 @@ from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 
+from ...model.packing import Packing
 from .pyramid import Axes, Reduction, halve_extent
+from .versions import VERSIONS, Version
 
 SLAB_BYTES = 256 << 20
 TILE_VOXELS = 1 << 22
@@ -47,7 +51,8 @@ class Level:
     """One array of the pyramid.
 
     `shrink` is the factor to level 0 along each axis; `halves` the axes (z, y, x) that
-    the step to the next level halves, `reduction` how. `name` is its path in the volume.
+    the step to the next level halves, `reduction` how. `name` is its path in the volume. Where it is not
+    `is_sharded`, each chunk is a file, and `shard` the extent of a chunk.
     """
 
     shape: tuple[int, ...]
@@ -57,6 +62,18 @@ class Level:
     halves: Axes = (False, False, False)
     name: str = ""
     reduction: Reduction = "mean"
+    version: Version = VERSIONS["0.5"]
+    is_sharded: bool = True
+
+    @property
+    def file(self) -> str:
+        """Path of what describes it."""
+        return f"{self.name}/{self.version.array_file}"
+
+    def name_shard(self, coordinate: Sequence[int]) -> str:
+        """Path of a shard, or of a chunk where there are no shards."""
+        folder = (self.version.chunk_folder,) if self.version.chunk_folder else ()
+        return "/".join((self.name, *folder, *map(str, coordinate)))
 
     @property
     def tile(self) -> tuple[int, ...]:
@@ -94,6 +111,11 @@ class Layout:
     levels: tuple[Level, ...]
     passes: tuple[Pass, ...]
 
+    @property
+    def version(self) -> Version:
+        """The version of NGFF that all of it is written in."""
+        return self.levels[0].version
+
     def list_pyramids(self) -> list[range]:
         """Numbers of the levels of each pyramid."""
         starts = [stage.first for stage in self.passes if stage.reads_raw]
@@ -122,7 +144,12 @@ class Layout:
 
 
 def arrange_layout(
-    shape: tuple[int, ...], itemsize: int, space: int, spacing: Sequence[float] = (), image: Layout | None = None
+    shape: tuple[int, ...],
+    itemsize: int,
+    space: int,
+    spacing: Sequence[float] = (),
+    image: Layout | None = None,
+    packing: Packing = Packing(),  # noqa: B008 - frozen
 ) -> Layout:
     """Geometry for a volume.
 
@@ -139,9 +166,11 @@ def arrange_layout(
     image
         Of labels, the layout of their image: they have chunks like its own and, as NGFF demands, as many levels, each
         halved along the same axes.
+    packing
+        What the dataset states of chunks, shards and version.
     """
     size = (*(1.0,) * (len(shape) - space), *(spacing or (1.0,) * space))
-    chunk = _choose_chunk(shape, itemsize, space)
+    chunk = _choose_chunk(shape, itemsize, space, packing.chunks)
     if image is not None:
         chunk = (*(1,) * (len(shape) - space), *image.levels[0].chunk[-space:])
     shapes, steps, shrinks = [shape], list[Axes](), [(1,) * len(shape)]
@@ -156,16 +185,20 @@ def arrange_layout(
         shapes.append(tuple(halve_extent(n) if on else n for n, on in zip(shapes[-1], flags, strict=True)))
         shrinks.append(tuple(2 * f if on else f for f, on in zip(shrinks[-1], flags, strict=True)))
     steps.append((False, False, False))
-    passes = _arrange_passes(shapes, steps, chunk, itemsize, space)
+    version = VERSIONS[packing.ome_zarr]
+    is_sharded = version.zarr_format == 3 and (not packing.shards or packing.shards != packing.chunks)
+    stated = _fit_extents(packing.shards, chunk, space) if is_sharded and packing.shards else chunk
+    wanted = stated if packing.shards or not is_sharded else tuple(SHARD_CHUNKS * c for c in chunk)
+    passes = _arrange_passes(shapes, steps, chunk, stated, itemsize, space)
     levels = []
     for i, (extent, shrink, axes) in enumerate(zip(shapes, shrinks, steps, strict=True)):
         stage = next(p for p in passes if i <= p.last)
         factors = [f // g for f, g in zip(shrink, shrinks[stage.first], strict=True)]
         shard = []
-        for n, c, b, f, whole in zip(extent, chunk, stage.unit, factors, shapes[stage.first], strict=True):
+        for n, c, b, f, whole, s in zip(extent, chunk, stage.unit, factors, shapes[stage.first], wanted, strict=True):
             own = b // f if b < whole else -(-n // c) * c  # what one unit has of this level: whole chunks
-            shard.append(min(SHARD_CHUNKS * c, own))
-        levels.append(Level(extent, chunk, tuple(shard), shrink, axes, str(i)))
+            shard.append(min(s, own))
+        levels.append(Level(extent, chunk, tuple(shard), shrink, axes, str(i), "mean", version, is_sharded))
     return Layout(tuple(levels), tuple(passes))
 
 
@@ -188,14 +221,24 @@ def choose_tile(chunk: Sequence[int], shard: Sequence[int]) -> tuple[int, ...]:
     return (*shard[: -2 - len(depth)], *depth, rows, shard[-1])
 
 
-def _choose_chunk(shape: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
+def _choose_chunk(shape: tuple[int, ...], itemsize: int, space: int, stated: tuple[int, ...]) -> tuple[int, ...]:
     z, page = shape[-3] if space == 3 else 1, shape[-2] * shape[-1] * itemsize
+    if stated:
+        return _fit_extents(stated, shape, space)
     if z == 1:
         return (*(1,) * (len(shape) - 2), PAGE_CHUNK, PAGE_CHUNK)
     enough = next((c for c in CHUNKS if c[0] >= z), CHUNKS[-1])
     fitting = [c for c in CHUNKS if c[0] * page <= SLAB_BYTES and c[0] <= enough[0]]
     depth, side = fitting[-1] if fitting else enough
     return (*(1,) * (len(shape) - 3), depth, side, side)
+
+
+def _fit_extents(stated: tuple[int, ...], shape: tuple[int, ...], space: int) -> tuple[int, ...]:
+    """Extents along z, y and x for the axes of a volume: of one plane, 1 along z."""
+    inner = stated[-space:]
+    if space == 3 and shape[-3] == 1:
+        inner = (1, *inner[1:])
+    return (*(1,) * (len(shape) - space), *inner)
 
 
 def _choose_halved_axes(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, size: Sequence[float]) -> Axes:
@@ -211,13 +254,18 @@ def _choose_halved_axes(shape: tuple[int, ...], chunk: tuple[int, ...], space: i
 
 
 def _arrange_passes(
-    shapes: Sequence[tuple[int, ...]], steps: Sequence[Axes], chunk: tuple[int, ...], itemsize: int, space: int
+    shapes: Sequence[tuple[int, ...]],
+    steps: Sequence[Axes],
+    chunk: tuple[int, ...],
+    shard: tuple[int, ...],
+    itemsize: int,
+    space: int,
 ) -> list[Pass]:
     passes: list[Pass] = []
     first = 0
     while not passes or first < len(shapes) - 1:
-        most = SHARD_CHUNKS * chunk[-1] if passes or _is_flat(chunk) else UNIT
-        unit = _choose_unit(shapes[first], chunk, space, most)
+        is_bounded = not passes and not _is_flat(chunk)
+        unit = _choose_unit(shapes[first], chunk, shard, space, is_bounded=is_bounded)
         # How often a unit can be halved along z, y and x; None, without limit, where it is as long as the volume.
         left: list[int | None] = [None] * 3
         for extent, step, whole in zip(unit, chunk, shapes[first], strict=True):
@@ -229,7 +277,7 @@ def _arrange_passes(
             if any(n is not None and n < 0 for n in after):
                 break
             left, last = after, last + 1
-        group = _choose_group(shapes[first], chunk, itemsize, space)
+        group = _choose_group(shapes[first], chunk, unit, itemsize, space)
         passes.append(Pass(first, last, unit, group, reads_raw=not passes))
         first = last
     return passes
@@ -244,22 +292,34 @@ def _is_flat(chunk: tuple[int, ...]) -> bool:
     return len(chunk) < 3 or chunk[-3] == 1
 
 
-def _choose_unit(shape: tuple[int, ...], chunk: tuple[int, ...], space: int, most: int) -> tuple[int, ...]:
-    """At most 8 chunks and `most` voxels along each axis; at most one c and t."""
-    inner = zip(shape[-space:], chunk[-space:], strict=True)
-    return (*(1,) * (len(shape) - space), *(min(n, SHARD_CHUNKS * c, max(most, c)) for n, c in inner))
+def _choose_unit(
+    shape: tuple[int, ...], chunk: tuple[int, ...], shard: tuple[int, ...], space: int, *, is_bounded: bool
+) -> tuple[int, ...]:
+    """At most 8 chunks and `UNIT` voxels along each axis, but whole shards; at most one c and t.
+
+    Chunks are counted in powers of two, so that half a unit is whole chunks of the next level.
+    """
+    unit = [1] * (len(shape) - space)
+    for n, c, s in zip(shape[-space:], chunk[-space:], shard[-space:], strict=True):
+        most = max(SHARD_CHUNKS * c, s)
+        if is_bounded:
+            most = min(most, max(UNIT, s, c))
+        unit.append(min(n, c << _count_doublings(most // c)))
+    return tuple(unit)
 
 
-def _choose_group(shape: tuple[int, ...], chunk: tuple[int, ...], itemsize: int, space: int) -> tuple[int, ...]:
+def _choose_group(
+    shape: tuple[int, ...], chunk: tuple[int, ...], unit: tuple[int, ...], itemsize: int, space: int
+) -> tuple[int, ...]:
     """Eight chunks deep, and as wide as a slab's budget allows: whole pages, whole rows, or windows."""
     outer = (1,) * (len(shape) - space)
-    depth, side = (chunk[-3] if space == 3 else 1), chunk[-1]
+    depth = chunk[-3] if space == 3 else 1
     y, x = shape[-2:]
-    least = SHARD_CHUNKS * side
+    least = [max(SHARD_CHUNKS * c, n) for c, n in zip(chunk, unit, strict=True)]
     if depth * y * x * itemsize > SLAB_BYTES:
-        y = _choose_window(y, least, SLAB_BYTES // (depth * x * itemsize))
-        x = _choose_window(x, least, SLAB_BYTES // (depth * y * itemsize))
-    z = (min(shape[-3], SHARD_CHUNKS * depth),) if space == 3 else ()
+        y = _choose_window(y, least[-2], SLAB_BYTES // (depth * x * itemsize))
+        x = _choose_window(x, least[-1], SLAB_BYTES // (depth * y * itemsize))
+    z = (min(shape[-3], least[-3]),) if space == 3 else ()
     return (*outer, *z, y, x)
 
 

@@ -7,8 +7,9 @@ from math import prod
 
 from ...model.finding import Finding, finding
 from ...storage.remote import ResultPath
-from . import guard, stored
+from . import guard, stored, tables
 from .metadata import LABELS
+from .preview import NAME as PREVIEW
 
 SHOWN = 5
 
@@ -23,15 +24,20 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
     Problem
         ``result.unsafe`` or ``result.unreadable``.
     """
-    strays = set(guard.check_store(path)) - {guard.NAME}
+    names = guard.list_group_files(path)
+    strays = set(guard.check_store(path)) - {*names, PREVIEW}
     groups = stored.list_image_groups(path)
     if len(groups) > 1:
-        strays -= {f"{group}/{guard.NAME}" for group in (LABELS, *groups)}
+        strays -= {f"{group}/{name}" for group in (LABELS, *groups) for name in names}
+    for name in tables.list_stored_files(path):
+        if name not in strays:
+            yield finding("verify.missing_file", f"{name} of the volume is not there", array=f"/{name}")
+        strays.discard(name)
     for name in stored.read_level_names(path):
         level = stored.StoredLevel(path, name)
         held = {file for file in strays if level.has_file(file)}
         strays -= held
-        shards = len(held - {f"{name}/{guard.NAME}"})
+        shards = len(held) - 1
         if shards != prod(level.grid):
             message = f"level {name} has {shards} of its {prod(level.grid)} shards"
             yield finding("verify.missing_file", message, array=f"/{name}")

@@ -1,4 +1,4 @@
-"""The ``zarr.json`` files: NGFF 0.5 on Zarr v3, without consolidated metadata.
+"""The files of metadata: NGFF 0.5 on Zarr 3 (``zarr.json``) or 0.4 on Zarr 2, without consolidated metadata.
 
 A plan's fields name places below the root's ``ome`` attribute by their JSON path
 (``multiscales/0/axes/2/unit``); those that begin with ``neuropress/`` lie below our own
@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from ...model.packing import Packing
 from ...model.plan import Field, Node
 from ...model.provenance import Provenance
 from .layout import Layout, Level
-from .shards import make_codecs
+from .shards import make_blosc, make_codecs
+from .versions import VERSIONS, Version
 
-NGFF = "0.5"
 OURS = "neuropress/"
 LABELS = "labels"
 SCALE = "coordinateTransformations"
@@ -28,8 +30,6 @@ METHODS = {
     "mean": "mean of 2 voxels along each halved axis; integers exact, rounded half to even",
     "mode": "most frequent of 2 voxels along each halved axis; of several the smallest that is not 0",
 }
-ZSTD_LEVEL = "zstd_level"
-"""Field of our own, where a dataset names another level than the usual one."""
 
 
 def expand_paths(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,6 +61,19 @@ def get_ome_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
     return expand_paths({name: f.value for name, f in fields.items() if not name.startswith(OURS)})
 
 
+def list_colours(ome: Mapping[str, Any]) -> tuple[str, ...]:
+    """Colours of the channels; empty where they are not all six hexadecimal digits."""
+    channels = ome.get("omero", {}).get("channels", [])
+    colours = tuple(str(channel.get("color", "")) for channel in channels)
+    return colours if all(re.fullmatch("[0-9A-Fa-f]{6}", colour) for colour in colours) else ()
+
+
+def find_version(fields: Mapping[str, Field]) -> Version:
+    """The version of NGFF that the root's fields state."""
+    stated = fields.get(f"{OURS}ome_zarr")
+    return VERSIONS[stated.value if stated else Packing().ome_zarr]
+
+
 def get_own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
     """What the plan says of our own attribute."""
     return expand_paths({name.removeprefix(OURS): f.value for name, f in fields.items() if name.startswith(OURS)})
@@ -68,12 +81,19 @@ def get_own_fields(fields: Mapping[str, Field]) -> dict[str, Any]:
 
 def find_values(attributes: Mapping[str, Any], names: Collection[str]) -> dict[str, Any]:
     """The reverse of `expand_paths`: what the root's attributes hold under each name of a field that is there."""
+    ours = [name for name in names if name.strip("/").startswith(OURS)]
+    ome = attributes.get("ome")
+    found = find_places(ome, [name for name in names if name not in ours]) if isinstance(ome, Mapping) else {}
+    return found | find_places(attributes, ours)
+
+
+def find_places(attributes: Mapping[str, Any], names: Collection[str], prefix: str = "/") -> dict[str, Any]:
+    """What attributes hold under each path that is there; names of paths may begin with a prefix."""
     found = {}
     for name in names:
-        path = name.strip("/")
-        place: Any = attributes if path.startswith(OURS) else attributes.get("ome")
+        place: Any = attributes
         try:
-            for part in path.split("/"):
+            for part in name.removeprefix(prefix).strip("/").split("/"):
                 place = place[int(part)] if isinstance(place, list) else place[part]
         except (KeyError, IndexError, TypeError, ValueError):
             continue
@@ -81,38 +101,58 @@ def find_values(attributes: Mapping[str, Any], names: Collection[str]) -> dict[s
     return found
 
 
-def make_array_json(level: Level, dtype: np.dtype[Any], names: Sequence[str], zstd_level: int) -> str:
-    """``zarr.json`` of one level."""
-    index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
-    sharding = {
-        "chunk_shape": level.chunk,
-        "codecs": make_codecs(dtype, zstd_level),
-        "index_codecs": index,
-        "index_location": "end",
+def make_array_text(level: Level, dtype: np.dtype[Any], names: Sequence[str], zstd_level: int) -> str:
+    """What describes one level: its ``zarr.json`` or ``.zarray``."""
+    if level.version.zarr_format == 2:
+        return _dump_json(_describe_zarr2_array(level, dtype, zstd_level))
+    return _dump_json(_describe_zarr3_array(level, dtype, names, zstd_level))
+
+
+def _describe_zarr2_array(level: Level, dtype: np.dtype[Any], zstd_level: int) -> dict[str, Any]:
+    packed = make_blosc(dtype, zstd_level)
+    settings = {"clevel": zstd_level, "shuffle": packed.shuffle, "blocksize": packed.blocksize}
+    return {
+        "zarr_format": 2,
+        "shape": level.shape,
+        "chunks": level.chunk,
+        "dtype": dtype.newbyteorder("<").str,
+        "compressor": {"id": "blosc", "cname": "zstd", **settings},
+        "fill_value": 0.0 if dtype.kind == "f" else 0,
+        "order": "C",
+        "filters": None,
+        "dimension_separator": "/",
     }
-    return _dump_json(
-        {
-            "zarr_format": 3,
-            "node_type": "array",
-            "shape": level.shape,
-            "data_type": dtype.name,
-            "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": level.shard}},
-            "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
-            "fill_value": 0.0 if dtype.kind == "f" else 0,
-            "codecs": [{"name": "sharding_indexed", "configuration": sharding}],
-            "dimension_names": names,
-            "attributes": {},
-        }
-    )
+
+
+def _describe_zarr3_array(level: Level, dtype: np.dtype[Any], names: Sequence[str], zstd_level: int) -> dict[str, Any]:
+    codecs = make_codecs(dtype, zstd_level)
+    if level.is_sharded:
+        index = [{"name": "bytes", "configuration": {"endian": "little"}}, {"name": "crc32c"}]
+        sharding = {"chunk_shape": level.chunk, "codecs": codecs, "index_codecs": index, "index_location": "end"}
+        codecs = [{"name": "sharding_indexed", "configuration": sharding}]
+    return {
+        "zarr_format": 3,
+        "node_type": "array",
+        "shape": level.shape,
+        "data_type": dtype.name,
+        "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": level.shard}},
+        "chunk_key_encoding": {"name": "default", "configuration": {"separator": "/"}},
+        "fill_value": 0.0 if dtype.kind == "f" else 0,
+        "codecs": codecs,
+        "dimension_names": names,
+        "attributes": {},
+    }
 
 
 def make_ome_attributes(nodes: Sequence[Node], layout: Layout) -> dict[str, dict[str, Any]]:
-    """The ``ome`` attribute of every group by its path: ``""`` is the image, then ``labels`` and each of them."""
-    made = {}
+    """NGFF's metadata of every group by its path: ``""`` is the image, then ``labels`` and each of them."""
+    made: dict[str, dict[str, Any]] = {}
     for node, numbers in zip(nodes, layout.list_pyramids(), strict=True):
         made[node.path.strip("/")] = _make_ome_attribute(node.fields, [layout.levels[number] for number in numbers])
     names = [group.removeprefix(f"{LABELS}/") for group in made if group]
-    return made | ({LABELS: {"version": NGFF, "labels": names}} if names else {})
+    if names:
+        made[LABELS] = {"labels": names}
+    return {group: layout.version.arrange(ome) for group, ome in made.items()}
 
 
 def _make_ome_attribute(fields: Mapping[str, Field], levels: Sequence[Level]) -> dict[str, Any]:
@@ -127,7 +167,7 @@ def _make_ome_attribute(fields: Mapping[str, Field], levels: Sequence[Level]) ->
         "type": levels[0].reduction,
         "metadata": {"description": METHODS[levels[0].reduction]},
     }
-    return {"version": NGFF, **planned, "multiscales": [image]}
+    return {**planned, "multiscales": [image]}
 
 
 def to_plain_json(data: Any) -> Any:
@@ -136,12 +176,14 @@ def to_plain_json(data: Any) -> Any:
 
 
 def make_group_texts(nodes: Sequence[Node], layout: Layout, provenance: Provenance) -> dict[str, str]:
-    """``zarr.json`` of each group by its path, the root's last: it has our provenance too."""
+    """The metadata of all groups by the paths of their files, the root's attributes last: they have our provenance."""
     ours = {**provenance.sections(), **get_own_fields(nodes[0].fields)}
     texts = {}
     for group, ome in sorted(make_ome_attributes(nodes, layout).items(), reverse=True):
-        attributes = {"ome": ome} if group else {"ome": ome, "neuropress": ours}
-        texts[group] = _dump_json({"zarr_format": 3, "node_type": "group", "attributes": attributes})
+        own = {} if group else {"neuropress": ours}
+        attributes = {**ome, **own} if layout.version.zarr_format == 2 else {"ome": ome, **own}
+        for name, data in zip(layout.version.group_files, layout.version.make_group(attributes), strict=True):
+            texts[f"{group}/{name}" if group else name] = _dump_json(data)
     return texts
 
 

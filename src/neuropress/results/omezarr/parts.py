@@ -17,7 +17,7 @@ from uuid import uuid4
 from ...model.finding import Problem
 from ...model.run_part import RunPart
 from .. import Batch, Request, Work, durable
-from . import guard
+from . import guard, tables
 from .staging import Staging, UnitKey, clear_closed, format_unit_name
 from .units import (
     Volume,
@@ -34,12 +34,13 @@ from .units import (
 def is_finished(request: Request) -> bool:
     """Whether the volume lies there with the metadata that it would get; see `neuropress.results.PartsModule`."""
     volume, path = Volume.of_plan(request.plan), request.path
-    if not (path / guard.NAME).is_file() or not is_reusable(request, volume, path):
+    if not (path / volume.layout.version.root_file).is_file() or not is_reusable(request, volume, path):
         return False
     receipt = reuse_receipt(request.plan, volume, request.seal, path)
-    if receipt is None:
+    made = tables.find_made(request.plan, request.seal, path)
+    if receipt is None or made is None:
         return False
-    texts = make_group_texts(request.plan, volume, receipt)
+    texts = make_group_texts(request.plan, volume, made.complete(receipt))
     try:
         return all((path / name).read_bytes() == text.encode("ascii") for name, text in texts.items())
     except OSError:

@@ -57,27 +57,30 @@ def make_codecs(dtype: np.dtype[Any], level: int) -> list[dict[str, Any]]:
     ]
 
 
-def encode_chunk(data: np.ndarray, chunk: Sequence[int], codec: Blosc) -> list[bytes]:
-    """One chunk as `make_codecs` says, in parts to be written one after the other.
+def encode_chunk(data: np.ndarray, level: Level, codec: Blosc) -> list[bytes]:
+    """One chunk as `make_codecs` says, in parts to be written one after the other; of Zarr 2 without a checksum.
 
     `data` may be smaller than the chunk at the array's far edges; the rest is zero.
     """
     little = data.dtype.newbyteorder("<")
-    if data.shape == tuple(chunk):
+    if data.shape == level.chunk:
         padded = np.ascontiguousarray(data, dtype=little)
     else:
-        padded = np.zeros(tuple(chunk), little)
+        padded = np.zeros(level.chunk, little)
         padded[tuple(slice(0, n) for n in data.shape)] = data
     packed = codec.encode(padded)
+    if level.version.zarr_format == 2:
+        return [packed]
     return [packed, google_crc32c.value(packed).to_bytes(4, "little")]
 
 
 class Shard:
-    """One shard that is being written into an empty `temporary` file."""
+    """One shard, or one chunk where there are none, that is being written into an empty `temporary` file."""
 
     def __init__(self, level: Level, coordinate: Sequence[int], temporary: Path) -> None:
-        self.name = "/".join((level.name, "c", *map(str, coordinate)))
+        self.name = level.name_shard(coordinate)
         self.temporary = temporary
+        self._is_sharded = level.is_sharded
         self._grid = tuple(s // c for s, c in zip(level.shard, level.chunk, strict=True))
         self._index = np.full((*self._grid, 2), MISSING, "<u8")
         self._end = 0
@@ -106,7 +109,8 @@ class Shard:
         """Write the index and wait for the disk: nothing is lacking but the name."""
         index = self._index.tobytes()
         with self.open_file() as file:
-            file.writelines([index, google_crc32c.value(index).to_bytes(4, "little")])
+            if self._is_sharded:
+                file.writelines([index, google_crc32c.value(index).to_bytes(4, "little")])
             file.flush()
             os.fsync(file.fileno())
 
@@ -121,7 +125,8 @@ def rename_shards(volume: Path, shards: Sequence[Shard]) -> None:
         final = volume / shard.name
         *below, level = final.parents[: shard.name.count("/")]
         for folder in reversed(below):
-            folder.mkdir(exist_ok=True)
+            if folder not in on_the_way:
+                folder.mkdir(exist_ok=True)
         os.replace(shard.temporary, final)
         on_the_way.update(below, [level])
     for folder in sorted(on_the_way, reverse=True):

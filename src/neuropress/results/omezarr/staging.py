@@ -28,9 +28,11 @@ from ...model.plan import digest
 from ...model.source import Stamp
 from ...storage.remote import BucketPath, ResultPath
 from .. import durable
-from . import guard
+from . import guard, tables
 from .layout import Box, Layout, Level, list_tiles
+from .preview import NAME as PREVIEW
 from .shards import Shard, rename_shards, upload_shards
+from .versions import ROOT_FILES
 
 PREFIX = "units-"
 JOURNAL = ".jsonl"
@@ -109,30 +111,36 @@ class Staging:
         """
         assert self._bucket is not None
         strays = self._bucket.list_files().keys() - set(keep)
-        if guard.NAME in strays:
-            self._bucket.delete_files([guard.NAME])
-        self._bucket.delete_files(sorted(strays - {guard.NAME}))
+        roots = strays & set(ROOT_FILES)
+        if roots:
+            self._bucket.delete_files(sorted(roots))
+        self._bucket.delete_files(sorted(strays - roots))
 
     def is_begun(self) -> bool:
         """Whether the folder is there, of this plan, with the metadata of all levels."""
         if any(place.is_symlink() or not place.is_dir() for place in (self.folder, self._own)):
             return False
-        return all(_is_file(self.folder / level.name / guard.NAME) for level in self._layout.levels)
+        return all(_is_file(self.folder / level.file) for level in self._layout.levels)
 
     def write_level(self, number: int, text: str) -> None:
         """Write the metadata of a level."""
-        level = self._layout.levels[number].name
-        name = f"{level}/{guard.NAME}"
-        if self._bucket:
-            (self._bucket / name).write_bytes(text.encode("ascii"))
-            return
-        (self.folder / level).mkdir(parents=True, exist_ok=True)
-        self.write_text(name, text)
+        level = self._layout.levels[number]
+        if not self._bucket:
+            (self.folder / level.name).mkdir(parents=True, exist_ok=True)
+        self.write_text(level.file, text)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a small file of the volume, as others may do at the same time. Raises `FileNotFoundError`."""
+        self.write_bytes(name, text.encode("ascii"))
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """The same of bytes, in a bucket, too; folders are made where they are missing."""
+        if self._bucket:
+            (self._bucket / name).write_bytes(data)
+            return
         temporary = self.make_temporary()
-        temporary.write_text(text, "ascii", newline="")
+        temporary.write_bytes(data)
+        durable.make_folders(self.folder, name)
         durable.rename_durably(temporary, self.folder / name)
 
     def keep_shards(self, shards: Sequence[Shard]) -> None:
@@ -150,7 +158,7 @@ class Staging:
         except Problem:
             return False
         strays = files - set(_list_own_files(self._layout)) - {f"{self._own.name}/"}
-        return all(name.rpartition("/")[0] == self._own.name for name in strays)
+        return all(name.rpartition("/")[0] == self._own.name or tables.is_of_table(name) for name in strays)
 
     def make_temporary(self) -> Path:
         """An empty file under a name that nobody else uses. Raises `FileNotFoundError`: the staging is gone."""
@@ -247,7 +255,7 @@ class Staging:
                     gone = format_unit_name((index, corner))
                     raise OSError(f"{self.finished}: shards of unit {gone} are gone or were replaced; convert again")
         if self._bucket:
-            self._delete_objects(keep=set(_list_own_files(self._layout)) - {guard.NAME})
+            self._delete_objects(keep=set(_list_own_files(self._layout)) - {self._layout.version.root_file})
         return done
 
     def close(self) -> None:
@@ -273,20 +281,21 @@ def clear_closed(folder: Path) -> None:
 
 
 def is_whole(folder: ResultPath, layout: Layout) -> bool:
-    """Whether a folder holds every file of a result, and no other."""
+    """Whether a folder holds every file of a result, and no other; tables are written with the metadata."""
     try:
         files = set(guard.check_store(folder))
     except Problem:
         return False
     own = {name for name in _list_own_files(layout) if not name.endswith(TEMPORARY)}
-    return files == own
+    return {name for name in files if not tables.is_of_table(name)} == own
 
 
 def _list_own_files(layout: Layout) -> Iterator[str]:
     """Every file that a volume consists of, and the temporary ones beside its metadata, by its path in the folder."""
-    nodes = {f"{place}/" for level in layout.levels for place in (level.name, *PurePosixPath(level.name).parents)}
-    for place in ("", *sorted(nodes - {"./"})):
-        yield from (f"{place}zarr.json", f"{place}zarr.json{TEMPORARY}")
+    groups = {f"{place}/" for level in layout.levels for place in PurePosixPath(level.name).parents}
+    names = [f"{place}{name}" for place in ("", *sorted(groups - {"./"})) for name in layout.version.group_files]
+    for name in (*names, PREVIEW, *(level.file for level in layout.levels)):
+        yield from (name, f"{name}{TEMPORARY}")
     for level in layout.levels:
         yield from _list_shards(level, tuple(slice(0, n) for n in level.shape))
 
@@ -294,7 +303,7 @@ def _list_own_files(layout: Layout) -> Iterator[str]:
 def _list_shards(level: Level, box: Box) -> Iterator[str]:
     """Shards of a level that hold a box."""
     for tile in list_tiles(box, level.shard):
-        yield "/".join((level.name, "c", *(str(s.start // n) for s, n in zip(tile, level.shard, strict=True))))
+        yield level.name_shard([s.start // n for s, n in zip(tile, level.shard, strict=True)])
 
 
 def collect_level_digests(layout: Layout, done: Mapping[UnitKey, Digests], number: int) -> list[bytes]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from itertools import product
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import zarr
@@ -42,11 +42,12 @@ class StoredLevel:
         self._store = make_store(root)
         self._checked: set[tuple[int, ...]] = set()
         with guard.translate_errors(root, f"/{name}"):
-            node = guard.read_node(root / guard.check_path(guard.NAME, name) / guard.NAME)
+            node = guard.read_node(root / guard.check_path(guard.NAME, name))
             guard.check_array(f"{name}/{guard.NAME}", node)
             self._codecs = guard.list_chunk_codecs(node)
+            self._format: Literal[2, 3] = 2 if node["zarr_format"] == 2 else 3
         try:
-            opened = zarr.open_array(self._store, path=name, mode="r", zarr_format=3)
+            opened = zarr.open_array(self._store, path=name, mode="r", zarr_format=self._format)
         except guard.UNREACHABLE:
             raise
         except UNREADABLE as error:
@@ -104,9 +105,10 @@ class StoredLevel:
         with guard.translate_errors(self._root, f"/{self._name}"):
             group = self._name.rpartition("/")[0]
             axes = [axis["name"] for axis in read_attributes(self._root, group)["ome"]["multiscales"][0]["axes"]]
-            node = guard.read_node(self._root / self._name / guard.NAME)
-            if node.get("attributes") != {} or node.get("dimension_names") != axes:
-                raise ValueError(f"{self._name}/{guard.NAME} has other attributes or axes than were written")
+            node = guard.read_node(self._root / self._name)
+            has_names = node["zarr_format"] == 2 or node.get("dimension_names") == axes  # Zarr 2 knows none
+            if node.get("attributes") != {} or not has_names:
+                raise ValueError(f"{self._name}: its metadata have other attributes or axes than were written")
             check_blocks(self._name, self.shape, self.tile, self.dtype.itemsize)
             check_blocks(self._name, self.shape, self.chunks, self.dtype.itemsize)
 
@@ -115,9 +117,9 @@ class StoredLevel:
         if not file.startswith(f"{self._name}/"):
             return False
         parts = file.removeprefix(f"{self._name}/").split("/")
-        if parts == [guard.NAME]:
+        if parts == [guard.NAME if self._format == 3 else guard.OLD_ARRAY]:
             return True
-        at = [int(part) for part in parts[1:] if part.isdecimal() and len(part) < 20]
+        at = [int(part) for part in parts if part.isdecimal() and len(part) < 20]
         if len(at) != len(self.grid) or any(n >= m for n, m in zip(at, self.grid, strict=True)):
             return False
         return self._array.metadata.encode_chunk_key(tuple(at)).split("/") == parts
@@ -134,7 +136,10 @@ class StoredLevel:
             if at not in self._checked:
                 key = f"{self._name}/{self._array.metadata.encode_chunk_key(at)}"
                 path = self._root / key
-                offsets = guard.check_shard(path, chunks, size, self._codecs)
+                if self._array.shards:
+                    offsets = guard.check_shard(path, chunks, size, self._codecs)
+                else:
+                    offsets = guard.check_chunk_file(path, size, self._codecs)
                 if isinstance(self._store, BucketStore):
                     check = partial(guard.check_chunk, path.name, size=size, codecs=self._codecs)
                     self._store.check_chunks(key, offsets, check)
@@ -160,7 +165,7 @@ def read_attributes(path: ResultPath, group: str = "") -> Mapping[str, Any]:
     name = f"{group}/{guard.NAME}" if group else guard.NAME
     try:
         with guard.translate_errors(path):
-            attributes = guard.read_node(path / name)["attributes"]
+            attributes = guard.read_node(path / group if group else path)["attributes"]
             if not isinstance(attributes, dict):
                 raise ValueError("its attributes are no object")
     except Problem as bad:
@@ -173,7 +178,7 @@ def read_attributes(path: ResultPath, group: str = "") -> Mapping[str, Any]:
 
 def list_image_groups(path: ResultPath) -> list[str]:
     """The image (``""``) and those of its labels that are listed. Raises `Problem`, as `read_level_names` does."""
-    if not (path / LABELS / guard.NAME).is_file():
+    if not any((path / LABELS / name).is_file() for name in (guard.NAME, guard.OLD_GROUP)):
         return [""]
     with guard.translate_errors(path):
         names = read_attributes(path, LABELS)["ome"]["labels"]

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from ...model.finding import Finding, Problem, finding
+from ...model.packing import Packing
 from ...model.plan import ArraySpec, Node, Plan, digest
-from ...model.profile import ZSTD_LEVEL
 from ...model.progress import Progress, no_progress
 from ...model.provenance import Provenance
 from ...model.receipt import Receipt
@@ -30,9 +30,10 @@ from ...storage.parallel import count_cores
 from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored
+from . import guard, metadata, stored, tables
 from .blocks import Block, Read
 from .layout import Box, Layout, Pass, add_labels, arrange_layout, count_voxels
+from .preview import NAME as PREVIEW
 from .shards import make_blosc
 from .staging import Staging, UnitKey, clear_closed, format_unit_name, is_whole, parse_unit_name
 
@@ -43,6 +44,9 @@ METADATA = "zarr.json ome"
 
 PROCESS_BYTES = 160_000_000
 """Memory of a process that has no pixels."""
+
+CELL_BYTES = 160
+"""Memory of a cell of a table, which is held whole: 1,000,000 rows of 5 take 870 MB with the process."""
 
 READ_VOXELS = 1 << 20
 """What is read of whole pages at a time, where they are cut up for several rows of units."""
@@ -64,50 +68,56 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The image's level 0 and those of its labels with what follows from them: the geometry of everything."""
+    """The image's level 0 and those of its labels with what follows from them: the geometry of everything.
+
+    Its `colours`, of channels, change the preview alone; whoever runs units does not know them.
+    """
 
     sources: tuple[Source, ...]
     stated: tuple[float, ...]
-    zstd_level: int
+    packing: Packing
     layout: Layout
+    colours: tuple[str, ...] = ()
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Volume:
         """The volume of a plan's nodes: the image, and its labels."""
         sources = []
-        for node in plan.nodes:
+        for node in tables.get_images(plan.nodes):
             image = metadata.get_ome_fields(node.fields)["multiscales"][0]
             names = tuple(axis["name"] for axis in image["axes"])
             sources.append(Source(node.path.strip("/"), node.arrays[LEVEL0], names))
         own = metadata.get_own_fields(plan.nodes[0].fields)
-        return cls._arrange(sources, own.get("stated_spacing", ()), own.get(metadata.ZSTD_LEVEL, ZSTD_LEVEL))
+        made = cls._arrange(sources, own.get("stated_spacing", ()), Packing.parse(own))
+        return replace(made, colours=metadata.list_colours(metadata.get_ome_fields(plan.nodes[0].fields)))
 
     @classmethod
     def of_work(cls, work: Work) -> Volume:
         """The volume whose units are to be run. Raises `OSError`: here it would be laid out in another way."""
         task = work.task
         sources = [from_json(Source, source) for source in task["sources"]]
-        volume = cls._arrange(sources, task["stated"], task["level"])
+        volume = cls._arrange(sources, task["stated"], Packing.parse(task["packing"]))
         if volume.digest(task["stamps"]) != work.plan:
             raise OSError(f"{work.staging} was begun by another version of neuropress; its workers must have the same")
         return volume
 
     @classmethod
-    def _arrange(cls, sources: Sequence[Source], stated: Sequence[float], level: int) -> Volume:
+    def _arrange(cls, sources: Sequence[Source], stated: Sequence[float], packing: Packing) -> Volume:
         layouts: list[Layout] = []
         for source in sources:
             space = sum(name in "zyx" for name in source.names)
-            of_image = (stated, None) if not layouts else ((), layouts[0])
-            layouts.append(arrange_layout(source.spec.shape, source.spec.itemsize, space, *of_image))
+            spacing, image = (stated, None) if not layouts else ((), layouts[0])
+            shape, itemsize = source.spec.shape, source.spec.itemsize
+            layouts.append(arrange_layout(shape, itemsize, space, spacing, image, packing))
         labels = {source.group: layout for source, layout in zip(sources[1:], layouts[1:], strict=True)}
-        return cls(tuple(sources), tuple(stated), level, add_labels(layouts[0], labels))
+        return cls(tuple(sources), tuple(stated), packing, add_labels(layouts[0], labels))
 
     def make_work(self, kind: str, staging: Path, stamps: str, bucket: BucketPath | None = None) -> Work:
         """What `of_work` makes it from again."""
         task = {
             "sources": to_json(self.sources),
             "stated": list(self.stated),
-            "level": self.zstd_level,
+            "packing": self.packing.list_stated(),
             "stamps": stamps,
         }
         if bucket is not None:  # no part of the digest: which units lie there, their stamps tell
@@ -120,12 +130,13 @@ class Volume:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The ``zarr.json`` of each level."""
+        """The metadata of each level."""
         texts = []
         for source, numbers in zip(self.sources, self.layout.list_pyramids(), strict=True):
             for number in numbers:
                 level = self.layout.levels[number]
-                texts.append(metadata.make_array_json(level, source.spec.type, source.names, self.zstd_level))
+                dtype, names = source.spec.type, source.names
+                texts.append(metadata.make_array_text(level, dtype, names, self.packing.zstd_level))
         return tuple(texts)
 
     @property
@@ -162,10 +173,11 @@ def get_staging_folder(path: Path) -> Path:
 def check_plan(plan: Plan) -> Iterator[Finding]:
     """Nodes of one array each, axes that suit its shape, and metadata that make a ``zarr.json`` (``plan.invalid``).
 
-    The first node is the image, further ones are its labels.
+    The first node is the image, further ones are its labels, and tables.
     """
-    paths = [node.path for node in plan.nodes]
-    arrays = sorted(plan.arrays())
+    images = tables.get_images(plan.nodes)
+    paths = [node.path for node in images]
+    arrays = sorted(f"{node.path.rstrip('/')}/{name}" for node in images for name in node.arrays)
     is_placed = paths[:1] == ["/"] and all(re.fullmatch(f"/{metadata.LABELS}/[^/]+", path) for path in paths[1:])
     if not is_placed or arrays != sorted(f"{path.rstrip('/')}/{LEVEL0}" for path in paths):
         why = f"it has the nodes {', '.join(paths)} and the arrays {', '.join(arrays)}, not one called {LEVEL0} in each"
@@ -173,7 +185,9 @@ def check_plan(plan: Plan) -> Iterator[Finding]:
         return
     try:
         volume = Volume.of_plan(plan)
-        metadata.make_group_texts(plan.nodes, volume.layout, Provenance.draft(plan))
+        metadata.make_group_texts(images, volume.layout, Provenance.draft(plan))
+        for node in tables.get_tables(plan.nodes):
+            tables.check_node(node)
     except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         yield _make_invalid_finding(plan, f"its metadata or array do not fit NGFF ({type(error).__name__}: {error})")
         return
@@ -195,15 +209,19 @@ def estimate(plan: Plan) -> Estimate:
     """What writing a volume comes to; see `neuropress.results.UnitsModule`.
 
     In memory at a time are at most the pages of one chunk's depth of a group, a third more for the levels that are
-    made of them, and what a process has without any; less where the file gives rows of pages by themselves.
+    made of them, and what a process has without any; less where the file gives rows of pages by themselves. Tables are
+    held whole.
     """
     volume = Volume.of_plan(plan)
     layout = volume.layout
     units = sum(prod(layout.get_grid(stage)) for stage in layout.passes)
     shards = sum(prod(-(-n // m) for n, m in zip(level.shape, level.shard, strict=True)) for level in layout.levels)
     slabs = [_count_slab_bytes(volume, stage) for stage in layout.passes if stage.reads_raw]
-    files = shards + len(layout.levels) + len(metadata.make_ome_attributes(plan.nodes, layout))
-    return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(slabs) * 4 // 3)
+    groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
+    own = len(groups) * len(layout.version.group_files) + 1  # the preview
+    files = shards + len(layout.levels) + own + len(tables.list_files(plan.nodes))
+    cells = sum(prod(spec.shape) for node in tables.get_tables(plan.nodes) for spec in node.arrays.values())
+    return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(slabs) * 4 // 3 + cells * CELL_BYTES)
 
 
 def _count_slab_bytes(volume: Volume, stage: Pass) -> int:
@@ -214,9 +232,8 @@ def _count_slab_bytes(volume: Volume, stage: Pass) -> int:
 
 
 def make_group_texts(plan: Plan, volume: Volume, receipt: Receipt) -> dict[str, str]:
-    """The ``zarr.json`` of every group by its path in the volume, that of the root last."""
-    texts = metadata.make_group_texts(plan.nodes, volume.layout, Provenance.of(plan, receipt))
-    return {f"{group}/{guard.NAME}" if group else guard.NAME: text for group, text in texts.items()}
+    """The metadata of every group by their files' paths in the volume, those with the root's attributes last."""
+    return metadata.make_group_texts(tables.get_images(plan.nodes), volume.layout, Provenance.of(plan, receipt))
 
 
 def prepare(request: Request) -> Work | None:
@@ -262,23 +279,37 @@ def is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
 
 
 def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) -> Receipt | None:
-    """A receipt for the arrays of an older result that is whole, if they are what this plan would write."""
+    """A receipt for the arrays of an older result that is whole, if they are what this plan would write.
+
+    It has no tables: these are written again (`neuropress.results.omezarr.tables.find_made`).
+    """
     try:
-        old = parse_provenance(stored.read_attributes(previous), previous).receipt
-        texts = tuple(_read_text(previous / f"{level.name}/{guard.NAME}") for level in volume.layout.levels)
+        attributes = stored.read_attributes(previous)
+        old = parse_provenance(attributes, previous).receipt
+        colours = metadata.list_colours(attributes["ome"])
+        texts = tuple(_read_text(previous / level.file) for level in volume.layout.levels)
     except guard.UNREACHABLE:
         raise
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
-    levels = {name: text for name, text in old.derived.items() if not name.endswith(METADATA)}
-    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(levels)
-    same_arrays = {name: one.spec for name, one in old.arrays.items()} == {s.path: s.spec for s in volume.sources}
-    if not same_arrays or not same_levels or dict(old.inputs) != dict(seal.inputs):
+    derived = {name: text for name, text in old.derived.items() if not tables.is_of_table(name)}
+    kept = {name: text for name, text in derived.items() if not name.endswith(METADATA)}
+    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(kept) - (f"/{PREVIEW}" in kept)
+    arrays = {name: one for name, one in old.arrays.items() if not tables.is_of_table(name)}
+    same_arrays = {name: one.spec for name, one in arrays.items()} == {s.path: s.spec for s in volume.sources}
+    if colours != volume.colours or not same_arrays or not same_levels or not _are_same_inputs(plan, old, seal):
         return None
-    derived = {**levels, **digest_metadata(plan.nodes, volume)}
-    return Receipt(
-        seal.version, seal.rows, plan.revisions, old.inputs, old.arrays, derived, plan.sources, kept=plan.kept_keys
-    )
+    derived = {**kept, **digest_metadata(plan.nodes, volume)}
+    inputs = dict(seal.inputs)
+    return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
+
+
+def _are_same_inputs(plan: Plan, old: Receipt, seal: Seal) -> bool:
+    """Whether all raw files that voxels come from are as they were; those of tables may be others."""
+    images = {array.spec.source for name, array in old.arrays.items() if not tables.is_of_table(name)}
+    before = {array.spec.source for name, array in old.arrays.items() if tables.is_of_table(name)} - images
+    apart = tables.list_own_inputs(plan) | before
+    return all(old.inputs.get(key) == seal.inputs.get(key) for key in {*old.inputs, *seal.inputs} - apart)
 
 
 def _read_text(path: ResultPath) -> str:
@@ -288,7 +319,7 @@ def _read_text(path: ResultPath) -> str:
 
 def digest_metadata(nodes: Sequence[Node], volume: Volume) -> dict[str, str]:
     """Of the ``ome`` attribute of each group: axes, units, scales, channels, classes."""
-    groups = metadata.make_ome_attributes(nodes, volume.layout)
+    groups = metadata.make_ome_attributes(tables.get_images(nodes), volume.layout)
     return {name_metadata(group): digest(metadata.to_plain_json(ome)) for group, ome in groups.items()}
 
 
@@ -343,7 +374,7 @@ def run_units(work: Work, units: Batch, raw: RawArrays, progress: Progress) -> N
     try:
         for index, first, last in _list_rectangles([parse_unit_name(name) for name in units]):
             stage = volume.layout.passes[index]
-            codec = make_blosc(volume.find_source(stage.first).spec.type, volume.zstd_level)
+            codec = make_blosc(volume.find_source(stage.first).spec.type, volume.packing.zstd_level)
             read, report = _open_input(volume, stage, staging, raw), progress
             if not stage.reads_raw:  # what was counted already
                 report = no_progress

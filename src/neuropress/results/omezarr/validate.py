@@ -1,20 +1,19 @@
-"""OME-Zarr images: the models of NGFF 0.5, and what they leave open."""
+"""OME-Zarr images: the models of NGFF 0.5 and 0.4, and what they leave open."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Literal
 
 import zarr as zarr_python
-from ome_zarr_models import open_ome_zarr
-from ome_zarr_models.v05 import Labels
+from ome_zarr_models import open_ome_zarr, v04, v05
 
 from ...model.budget import ZARR_NODES, OverBudget
 from ...model.finding import Finding, Location, Severity, finding, problem
 from ...storage.remote import ResultPath
-from .guard import UNREACHABLE, check_store
+from .guard import UNREACHABLE, check_store, is_old
 from .remote import get_failure, make_store
 from .stored import UNREADABLE
 
@@ -31,13 +30,14 @@ def validate_zarr(path: ResultPath) -> list[Finding]:
     Raises
     ------
     Problem
-        ``result.unreadable``: there is no Zarr v3 group; ``result.unsafe``: it leads outside of itself.
+        ``result.unreadable``: there is no Zarr group; ``result.unsafe``: it leads outside of itself.
     """
     check_store(path)
     store = make_store(path)
     try:
         # Consolidated metadata would be read in place of what each array says itself.
-        root = zarr_python.open_group(store, mode="r", zarr_format=3, use_consolidated=False)
+        zarr_format: Literal[2, 3] = 2 if is_old(path) else 3
+        root = zarr_python.open_group(store, mode="r", zarr_format=zarr_format, use_consolidated=False)
         findings = list(_check_image(root, "", _list_unknown(root)))
         labels = root.get("labels")
         if isinstance(labels, zarr_python.Group):
@@ -54,7 +54,8 @@ def validate_zarr(path: ResultPath) -> list[Finding]:
 
 
 def _get_ome(group: zarr_python.Group) -> dict[str, Any]:
-    ome = group.attrs.asdict().get("ome")
+    attributes = group.attrs.asdict()
+    ome = attributes if group.metadata.zarr_format == 2 else attributes.get("ome")
     return ome if isinstance(ome, dict) else {}
 
 
@@ -77,7 +78,7 @@ def _list_unknown(root: zarr_python.Group) -> Sequence[str]:
 def _check_label_list(root: zarr_python.Group, labels: zarr_python.Group) -> Iterator[Finding]:
     """Models of the group of labels; NGFF demands as many levels of them as the image has."""
     try:
-        Labels.from_zarr(labels)
+        (v04 if labels.metadata.zarr_format == 2 else v05).Labels.from_zarr(labels)
     except (RuntimeError, ValueError, TypeError, KeyError) as error:
         origin = f"ome-zarr-models {version('ome-zarr-models')}"
         message = " ".join(str(error).split())[:500]
@@ -94,7 +95,7 @@ def _check_label_list(root: zarr_python.Group, labels: zarr_python.Group) -> Ite
 def _check_image(group: zarr_python.Group, prefix: str, unknown: Sequence[str]) -> Iterator[Finding]:
     _check_level_count(group, prefix)
     try:
-        open_ome_zarr(group, version="0.5")
+        open_ome_zarr(group, version="0.4" if group.metadata.zarr_format == 2 else "0.5")
     except (RuntimeError, ValueError, TypeError) as error:
         where = Location(array=prefix or "/")
         origin = f"ome-zarr-models {version('ome-zarr-models')}"

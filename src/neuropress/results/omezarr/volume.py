@@ -1,19 +1,22 @@
-"""OME-Zarr volumes: NGFF 0.5 on sharded Zarr v3, in one pass, bounded memory, resumable.
+"""OME-Zarr volumes: NGFF 0.5 on sharded Zarr v3 or 0.4 on Zarr v2, in one pass, bounded memory, resumable.
 
 Work goes on under ``<name>.partial``, with journals of finished units, and is renamed
 when it is whole; a run that was killed continues with the units that are missing. The
 plan has the node ``/`` of type ``Multiscale``: its field names are the JSON paths of
 what the root's ``zarr.json`` will hold (see `metadata`), its one array, ``0``, is the
 full resolution. A node ``/labels/<name>`` of type ``Label`` is the same of labels of the
-image. ``neuropress/stated_spacing``, of the raw file's header, decides which
-axes a level halves: never the table, whose cells may change without a new pyramid. How
-levels are made: `pyramid`; where everything lies: `layout`; the units of work: `units`.
+image, ``/tables/<name>`` of type ``Table`` a table of points or boxes (see `tables`).
+``neuropress/stated_spacing``, of the raw file's header, decides which axes a level halves:
+never the table, whose cells may change without a new pyramid. How levels are made: `pyramid`;
+where everything lies: `layout`; the units of work: `units`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -28,7 +31,7 @@ from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
 from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, stored
+from . import guard, metadata, preview, stored, tables
 from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
@@ -42,6 +45,10 @@ from .units import (
     open_staging,
     reuse_receipt,
 )
+from .versions import VERSIONS
+
+PREVIEW_BYTES = 64 << 20
+"""More than any preview has."""
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -53,20 +60,25 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
     plan, path, seal = request.plan, request.path, request.seal
     volume, folder = Volume.of_plan(plan), get_staging_folder(path)
     if request.bucket is not None:
-        _finish_in_bucket(request, request.bucket.look_again(), work, progress)
+        _finish_in_bucket(request, request.bucket.look_again(), work, raw, progress)
         return
     if work is None:
         place = folder if folder.exists() else path
         receipt = reuse_receipt(plan, volume, seal, place)
         if receipt is None:
             raise FileNotFoundError(f"{place} was taken away or changed")
+        made = tables.find_made(plan, seal, place) or tables.make_tables(plan, raw)
         if place == path:
             seal.confirm()
-        _write_root(place, plan, volume, receipt)
+        tables.write_tables(place, plan, made, partial(_write_file, place))
+        _write_root(place, plan, volume, made.complete(receipt))
         progress(volume.nbytes)
     else:
         staging = open_staging(work, volume)
-        for name, text in make_group_texts(plan, volume, _make_receipt(request, volume, staging)).items():
+        receipt = _make_receipt(request, volume, staging)
+        made = tables.make_tables(plan, raw)
+        tables.write_tables(folder, plan, made, staging.write_bytes)
+        for name, text in make_group_texts(plan, volume, made.complete(receipt)).items():
             staging.write_text(name, text)
         staging.close()
     if work is not None or folder.exists():
@@ -74,24 +86,30 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         durable.replace_folder(folder, path)
 
 
-def _finish_in_bucket(request: Request, bucket: BucketPath, work: Work | None, progress: Progress) -> None:
+def _finish_in_bucket(
+    request: Request, bucket: BucketPath, work: Work | None, raw: RawArrays, progress: Progress
+) -> None:
     """Put the root's metadata, by which the volume is there or has other metadata, with one request."""
     plan, seal = request.plan, request.seal
-    volume = Volume.of_plan(plan)
+    volume, made = Volume.of_plan(plan), None
     if work is None:
         receipt = reuse_receipt(plan, volume, seal, bucket)
         assert receipt is not None, "prepare found it"
+        made = tables.find_made(plan, seal, bucket)
         progress(volume.nbytes)
     else:
         receipt = _make_receipt(request, volume, open_staging(work, volume))
+    made = made or tables.make_tables(plan, raw)
     seal.confirm()
-    _write_root(bucket, plan, volume, receipt)
+    tables.write_tables(bucket, plan, made, partial(_write_file, bucket))
+    _write_root(bucket, plan, volume, made.complete(receipt))
     if work is not None:
         open_staging(work, volume).close()
     durable.remove_path(get_staging_folder(request.path))
 
 
 def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
+    """The receipt of a volume whose units are done; draws its preview."""
     plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.check_finished()
     digests = [root_digest(collect_level_digests(layout, done, number)) for number in range(len(layout.levels))]
     derived = {f"/{level.name}": text for level, text in zip(layout.levels, digests, strict=True)}
@@ -99,17 +117,31 @@ def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt
     for source, numbers in zip(volume.sources, layout.list_pyramids(), strict=True):
         first = layout.levels[numbers[0]]
         arrays[source.path] = ArrayReceipt(source.spec, first.tile, derived.pop(source.path))
+    picture = _draw_preview(staging.finished, volume)
+    staging.write_bytes(preview.NAME, picture)
+    derived[f"/{preview.NAME}"] = sha256(picture).hexdigest()
     derived |= digest_metadata(plan.nodes, volume)
     inputs = dict(seal.inputs)
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
 
 
+def _draw_preview(place: ResultPath, volume: Volume) -> bytes:
+    pyramids = [[volume.layout.levels[n] for n in numbers] for numbers in volume.layout.list_pyramids()]
+    names = volume.sources[0].names
+    return preview.draw_preview(place, pyramids[0], pyramids[1:], names, volume.stated, volume.colours)
+
+
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:
     for name, text in make_group_texts(plan, volume, receipt).items():
-        if isinstance(place, BucketPath):
-            (place / name).replace_bytes(text.encode("ascii"))
-        else:
-            durable.write_text(place / name, text)
+        _write_file(place, name, text.encode("ascii"))
+
+
+def _write_file(place: ResultPath, name: str, data: bytes) -> None:
+    if isinstance(place, BucketPath):
+        (place / name).replace_bytes(data)
+        return
+    durable.make_folders(place, name)
+    durable.write_bytes(place / name, data)
 
 
 def read_provenance(path: ResultPath) -> Provenance:
@@ -118,22 +150,32 @@ def read_provenance(path: ResultPath) -> Provenance:
 
 
 def stream_provenance(open_file: Callable[[str], BinaryIO], path: Path) -> Provenance:
-    """The same of a released volume, whose ``zarr.json`` alone is fetched."""
-    with TemporaryDirectory() as folder, open_file(guard.NAME) as metadata_file:
+    """The same of a released volume, of which the root's metadata alone are fetched."""
+    with TemporaryDirectory() as folder:
         copy = Path(folder) / path.name
         copy.mkdir()
-        (copy / guard.NAME).write_bytes(metadata_file.read())
+        for version in VERSIONS.values():
+            with suppress(FileNotFoundError):  # it is of another version
+                for name in version.group_files:
+                    with open_file(name) as metadata_file:
+                        (copy / name).write_bytes(metadata_file.read())
         return read_provenance(copy)
 
 
 @contextmanager
 def open_arrays(path: ResultPath) -> Iterator[Mapping[str, StoredArray]]:
-    """The full resolution, ``/0``, and that of labels; reading a damaged shard raises `Problem`."""
+    """The full resolution, ``/0``, that of labels, and columns of tables; what is damaged raises `Problem`."""
     guard.check_store(path)
     levels = {f"/{name}": stored.StoredLevel(path, name) for name in _list_full_levels(path)}
     for level in levels.values():
         level.check_metadata()
-    yield levels
+    yield {**levels, **_open_columns(path)}
+
+
+def _open_columns(path: ResultPath) -> dict[str, StoredArray]:
+    """The raw files' columns of all tables."""
+    listed = (tables.StoredTable(path, group).list_columns() for group in tables.list_tables(path))
+    return {name: column for columns in listed for name, column in columns.items()}
 
 
 def _list_full_levels(path: ResultPath) -> list[str]:
@@ -153,7 +195,7 @@ def describe_arrays(path: ResultPath, names: Mapping[str, Any]) -> Mapping[str, 
 
 def list_sample_arrays(path: ResultPath) -> list[str]:
     """The arrays that a receipt must lead back to raw files."""
-    return [f"/{level}" for level in _list_full_levels(path)]
+    return [*(f"/{level}" for level in _list_full_levels(path)), *_open_columns(path)]
 
 
 def read_fields(path: ResultPath, names: Collection[str]) -> Mapping[str, Any]:
@@ -164,6 +206,9 @@ def read_fields(path: ResultPath, names: Collection[str]) -> Mapping[str, Any]:
         own = [name.removeprefix(prefix) for name in names if name.startswith(prefix)]
         values = metadata.find_values(stored.read_attributes(path, group), own)
         found |= {f"{prefix}{name}": value for name, value in values.items()}
+    for group in tables.list_tables(path):
+        own = [name for name in names if name.startswith(f"/{group}/")]
+        found |= metadata.find_places(tables.read_attributes(path, group), own, f"/{group}/")
     return {name: found[name] for name in names if name in found}
 
 
@@ -181,6 +226,9 @@ def digest_derived(path: ResultPath) -> Mapping[str, str]:
             level = stored.StoredLevel(path, name)
             level.check_metadata()
             digests[f"/{name}"] = level.digest()
+    if (path / preview.NAME).is_file():
+        with guard.translate_errors(path), guard.open_regular_file(path / preview.NAME) as file:
+            digests[f"/{preview.NAME}"] = sha256(file.read(PREVIEW_BYTES)).hexdigest()
     groups = stored.list_image_groups(path)
     for group in (*groups, metadata.LABELS) if len(groups) > 1 else groups:
         attributes = stored.read_attributes(path, group)
@@ -188,7 +236,7 @@ def digest_derived(path: ResultPath) -> Mapping[str, str]:
             with guard.translate_errors(path):
                 raise ValueError(f"{group}/{guard.NAME} has other attributes than were written")
         digests[name_metadata(group)] = digest(attributes.get("ome"))
-    return digests
+    return digests | tables.digest_files(path)
 
 
 def compare_grafts(path: ResultPath, roots: SourceRoots) -> Iterator[Finding]:

@@ -11,6 +11,8 @@ from ...config import Config
 from ...model.finding import problem
 from ...storage.files import digest_file
 
+PARTIAL = ".partial"
+
 
 def get_first_folder(config: Config) -> Path:
     """The source root that new files are put into: raw files in a bucket are only read."""
@@ -22,7 +24,9 @@ def get_first_folder(config: Config) -> Path:
 
 
 def holds_same_files(path: Path, target: Path) -> bool:
-    """Whether every file of a file or folder lies at its place already, with the same bytes."""
+    """Whether every file of a file or folder lies at its place already, with the same bytes, and no other file."""
+    if _find_other_file(path, target):
+        return False
     for source, copy in _list_copies(path, target):
         if not copy.is_file() or copy.stat().st_size != source.stat().st_size:
             return False
@@ -35,8 +39,11 @@ def copy_files(path: Path, target: Path, key: str) -> str:
     Raises
     ------
     Problem
-        ``add.exists``: another file lies there; ``add.copy``: the copy is not equal.
+        ``add.exists``: another file or folder lies there; ``add.copy``: the copy is not equal.
     """
+    if other := _find_other_file(path, target):
+        message = f"{key} is there already, with a file that {path.name} does not have: {other.relative_to(target)}"
+        raise problem("add.exists", message, file=str(other))
     pairs = list(_list_copies(path, target))
     for source, copy in pairs:
         if copy.exists() and digest_file(copy) != digest_file(source):
@@ -47,7 +54,7 @@ def copy_files(path: Path, target: Path, key: str) -> str:
         if copy.exists():
             continue
         copy.parent.mkdir(parents=True, exist_ok=True)
-        partial = copy.with_name(f"{copy.name}.{os.getpid()}.partial")
+        partial = copy.with_name(f"{copy.name}.{os.getpid()}{PARTIAL}")
         try:
             shutil.copyfile(source, partial)
             if digest_file(partial) != digest:
@@ -64,3 +71,11 @@ def _list_copies(path: Path, target: Path) -> Iterator[tuple[Path, Path]]:
             yield member, target / member.relative_to(path)
     else:
         yield path, target
+
+
+def _find_other_file(path: Path, target: Path) -> Path | None:
+    """A file of the target folder that the folder `path` does not have: two folders of one name are never mixed."""
+    if not path.is_dir() or not target.is_dir():
+        return None
+    found = (copy for copy in sorted(target.rglob("*")) if copy.is_file() and copy.suffix != PARTIAL)
+    return next((copy for copy in found if not (path / copy.relative_to(target)).is_file()), None)

@@ -8,22 +8,59 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
 
-from ..model.content import Channel, Content, LazyArray, Series
-from .behavior_csv.columns import parse_ratio
+from ...model.content import Channel, Content, LazyArray, Series
+from ...model.source import Source
+from ..behavior_csv import VIDEO
+from ..behavior_csv.columns import parse_ratio
+from ..hdf5.guard import GuardFindings
+from ..hdf5.opened import GuardedFile
 
 NO_RATE = "its frames have no times"
+FINDINGS = GuardFindings("pose.unsafe", "pose.damaged")
 
 
 class Undeclared(Exception):
     """The file does not say what it holds, and nobody states it: what is missing, and what to add."""
+
+
+def read_points(source: Source, format: str, make: Callable[[GuardedFile], Sequence[Content]]) -> tuple[Content, ...]:
+    """A series a point of a tracking program's HDF5 file, which `make` finds in it.
+
+    Of a file that does not say all, and `make` raises `Undeclared`, a plain content with ``undeclared`` in its header.
+
+    Raises
+    ------
+    Problem
+        ``pose.damaged``, ``pose.unsafe``.
+    """
+    opened = GuardedFile(source, FINDINGS)
+    try:
+        return opened.read_contents(make)
+    except Undeclared as why:
+        return make_undeclared(format, why)
+
+
+def name_video(options: Mapping[str, Any], named: str) -> dict[str, str]:
+    """The video that was tracked, as a person states it, else as the file names it: never with its folders."""
+    if VIDEO.name in options:
+        return {"stated_video": str(options[VIDEO.name])}
+    name = re.split(r"[/\\\\]", named)[-1]
+    return {"video": name} if name else {}
+
+
+def find_stem(key: str, scorer: str) -> str:
+    """Name of the video in that of DeepLabCut's file, which puts its scorer behind it; "" where it does not."""
+    stem, found, _ = PurePosixPath(key).stem.partition(scorer)
+    return stem if found and scorer else ""
 
 
 def name_point(individual: str, node: str) -> str:

@@ -1,0 +1,82 @@
+"""What the program ``dandi`` says of a dandiset before it is sent: it reads a tree of links to proven results."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ...archive.metadata import SCHEMA
+from ...model.finding import Finding
+from ...model.waiver import Waiver, waive_result
+from ...tools import find_tool
+from ...tools.dandi import NAME, describe_files, validate_tree
+from .tree import NWB, VOLUME, PlacedResult
+
+METADATA = "zarr.json"
+"""All that dandi reads of a volume, in every folder of it; its chunks are what was proven."""
+
+
+def ask_dandi(
+    placed: Sequence[PlacedResult], name: str, waivers: Sequence[Waiver]
+) -> tuple[list[Finding], dict[str, dict[str, Any]]]:
+    """Have dandi validate what is to be sent, and read out of NWB files what an archive says of them.
+
+    Parameters
+    ----------
+    name
+        Of the dandiset, for its file ``dandiset.yaml``.
+
+    Returns
+    -------
+    findings, described
+        `described` is by path in the dandiset.
+
+    Raises
+    ------
+    Problem
+        ``tool.*``.
+    """
+    environment = find_tool(NAME)
+    with TemporaryDirectory(prefix="neuropress-dandi-") as scratch:
+        folder = Path(scratch).resolve()
+        # JSON is YAML; the text holds no name that could be more.
+        (folder / "dandiset.yaml").write_text(f"identifier: '000000'\nname: {name!a}\n", "utf-8")
+        links = {folder / one.path: one for one in placed}
+        for link, one in links.items():
+            _lay_out(one, link)
+        files = {link: Path(one.path) for link, one in links.items()}
+        found = validate_tree(folder, files, environment)
+        sessions = [link for link, one in links.items() if one.asset.kind == NWB]
+        described = describe_files(sessions, SCHEMA, environment) if sessions else {}
+    by_path = {Path(one.path): one for one in placed}
+    findings: list[Finding] = []
+    for path, one in by_path.items():
+        of_file = [f.at(file=str(path)) for place, f in found if place == path]
+        findings += waive_result(of_file, one.asset.name, waivers)
+    findings += [f for place, f in found if place is None]
+    return findings, {str(files[link]): text for link, text in described.items()}
+
+
+def _lay_out(one: PlacedResult, link: Path) -> None:
+    """One file of the tree: a link to it, its bytes, or of a volume the files with its metadata."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    asset = one.asset
+    if asset.kind == VOLUME:
+        for file in asset.files or ():
+            if file.path.rpartition("/")[2] == METADATA:
+                place = link / file.path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                with asset.get_member(file.path).open() as source:
+                    place.write_bytes(source.read())
+    elif isinstance(asset.content, Path):
+        try:
+            os.symlink(asset.content.resolve(), link)
+        except OSError:  # Windows lets few people make links
+            shutil.copyfile(asset.content, link)
+    else:
+        with asset.get_member("").open() as source:
+            link.write_bytes(source.read())
