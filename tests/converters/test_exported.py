@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,23 @@ def test_another_run_that_differs_is_told(lab: Builder, stub: Path, capsys: pyte
     add(lab, 1, make_exports()["some"], "SecondInterface")
     assert states(lab, capsys, "convert")[0] == ["converted"]
     assert "neuroconv.unequal" in [one["id"] for one in states(lab, capsys, "verify", "--independent")[1]]
+
+
+def test_a_movie_that_stays_in_its_file_is_verified(
+    lab: Builder, stub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = pynwb.NWBFile(session_description="-", identifier="-", session_start_time=datetime(1970, 1, 1, tzinfo=UTC))
+    movie = pynwb.image.ImageSeries(
+        name="camera", external_file=["./a.avi"], format="external", starting_frame=[0], timestamps=[0.0], unit="n.a."
+    )
+    export.add_acquisition(movie)
+    with pynwb.NWBHDF5IO(tmp_path / "movie.nwb", "w") as io:
+        io.write(export)
+    add(lab, 1, (tmp_path / "movie.nwb").read_bytes(), "StubInterface")
+    outcomes, found = states(lab, capsys, "convert")
+    assert outcomes == ["converted"]
+    assert "neuroconv.external" in [one["id"] for one in found]
+    assert states(lab, capsys, "verify")[0] == ["verified"]
 
 
 def test_a_start_of_its_own_wants_an_offset(lab: Builder, stub: Path, capsys: pytest.CaptureFixture[str]) -> None:
