@@ -33,7 +33,7 @@ GROUP = "neuropress.converters"
 """Entry point of other packages' converters."""
 CONVERTERS = (
     "patch_clamp", "imaging", "rois", "volume", "morphology", "plasmid_map", "behavior_table", "behavior_undeclared",
-    "processed", "simulation", "external_video", "kept_file", "lab_nwb",
+    "processed", "simulation", "external_video", "kept_file", "lab_nwb", "exported",
 )  # fmt: skip
 """Names of those that are built in."""
 SESSION_CONVERTER = "session"
@@ -224,7 +224,7 @@ class Job:
         if not isinstance(content, Fragment):
             message = f"{self.source} holds {describe_contents(self.contents)}, and no objects that a program exported"
             raise problem("fragment.missing", message, **self.locate())
-        if content.clock_offset or content.trigger:
+        if (content.clock_offset and not content.is_shifted) or content.trigger:
             message = (
                 f"{self.source}: its times are taken over as they were exported, so no declared clock can shift them"
             )
@@ -241,7 +241,7 @@ class Job:
 
     def _check_clock(self, fragment: Fragment, start: datetime) -> None:
         """Refuse times that do not count from the session's start: nothing in the result would say so."""
-        if fragment.started is None:
+        if fragment.started is None or fragment.is_shifted:
             return
         aware = fragment.started if fragment.started.tzinfo else fragment.started.replace(tzinfo=start.tzinfo)
         if aware != start:
@@ -340,6 +340,11 @@ class Selective(Converter, Protocol):
 def is_fallback(name: str) -> bool:
     """Whether a converter (``FALLBACK``) takes only rows that no other one takes."""
     return bool(getattr(load_converter(name), "FALLBACK", False))
+
+
+def takes_alone(name: str) -> bool:
+    """Whether a converter (``ALONE``) leaves the rows that it takes to no other one: the settings say so."""
+    return bool(getattr(load_converter(name), "ALONE", False))
 
 
 def is_keeping(name: str) -> bool:

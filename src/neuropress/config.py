@@ -143,7 +143,9 @@ class Config:
 
     def sources(self) -> SourceRoots:
         """The openers of raw bytes, which see buckets as they are from now on."""
-        return SourceRoots(tuple(open_root(root, self.endpoint) for root in self.roots))
+        roots = tuple(open_root(root, self.endpoint) for root in self.roots)
+        trusted = tuple(key for key, entries in self.options.items() if entries.get("trust") is True)
+        return SourceRoots(roots, self.state / "fragments", trusted)
 
 
 def load_config(root: Path) -> Config:
@@ -408,16 +410,16 @@ def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profi
         labels = parse_label_files(data)
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
+    readers = {pattern: entry["reader"] for pattern, entry in data.get("options", {}).items() if "reader" in entry}
     split = {**profile.split, **split}
-    return dataclasses.replace(profile, split=split, names=output["names"], packing=packing, labels=labels)
+    profile = dataclasses.replace(profile, split=split, names=output["names"], packing=packing, labels=labels)
+    return dataclasses.replace(profile, readers=readers)
 
 
 def find_dataset(path: Path) -> Path | None:
     """The dataset folder that holds `path`: itself or the nearest parent with ``neuropress.toml``."""
-    for folder in (path.resolve(), *path.resolve().parents):
-        if (folder / FILE).is_file():
-            return folder
-    return None
+    folders = (path.resolve(), *path.resolve().parents)
+    return next((folder for folder in folders if (folder / FILE).is_file()), None)
 
 
 def find_result(named: Named) -> ResultPath:

@@ -120,9 +120,18 @@ def test_what_ships_is_pinned_and_whole(monkeypatch: pytest.MonkeyPatch) -> None
     assert "dandi" in [tool.name for tool in shipped]
     for tool in shipped:
         assert all("==" in package for package in (*tool.packages, *tool.constraints))
-        assert tool.program.count(":") == 1
+        assert tool.program.count(":") == 1 or Path(tools.__file__).with_name(tool.script).is_file()
         assert any(package.endswith(f"=={tool.version}") for package in tool.packages)
         assert tool.why
+
+
+def test_a_tool_is_not_taken_for_one_whose_name_begins_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEUROPRESS_TOOLS", str(tmp_path))
+    folders = [tmp_path / declared.get_tool(name).folder_name for name in ("neuroconv", "neuroconv-ecephys")]
+    for folder in folders:
+        folder.mkdir()
+    assert tools.remove_tool("neuroconv") == folders[:1]
+    assert folders[1].is_dir()
 
 
 def test_an_environment_is_made_listed_and_found(stub: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,10 +9,14 @@ if TYPE_CHECKING:
     from .. import tools
     from .render import Output
 
+SHOWN_WHOLE = 4
+"""Interfaces that are shown with their arguments; more than that are a list to choose from."""
+
 ACTIONS = {
     "list": "every tool: how it stands, its version, its size, and why it needs an environment of its own",
     "install": "make the environment of a tool, or make it anew where it is broken or holds another version",
     "remove": "remove every environment of a tool",
+    "interfaces": "neuroconv's interfaces for [options], those with WORD in name or suffix; of one its arguments",
 }
 
 
@@ -24,12 +28,15 @@ def add_tools(verb: argparse.ArgumentParser) -> None:
         action.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
     for name in ("install", "remove"):
         made[name].add_argument("name", metavar="NAME", help="of a tool, as dandi")
+    made["interfaces"].add_argument("word", metavar="WORD", nargs="?", default="", help="as deeplabcut, or .edf")
 
 
 def run_tools(args: argparse.Namespace, output: Output) -> int:
     """One action on the environments of tools."""
     from .. import tools
 
+    if args.action == "interfaces":
+        return _list_interfaces(args, output)
     if args.action == "remove":
         removed = tools.remove_tool(args.name)
         output.say(f"{args.name} is removed" if removed else f"{args.name} was not installed")
@@ -44,10 +51,29 @@ def run_tools(args: argparse.Namespace, output: Output) -> int:
             output.record(_describe(one))
         else:
             size = f"{one.size / 1e6:,.0f} MB" if one.size else ""
-            output.say(f"{one.tool.name:12} {one.state:14} {one.tool.version:10} {size:>8}  {one.tool.why}")
+            output.say(f"{one.tool.name:18} {one.state:14} {one.tool.version:10} {size:>8}  {one.tool.why}")
         if one.reason and one.size:
-            output.say(f"{'':12} {one.reason}: neuropress tools install {one.tool.name}")
+            output.say(f"{'':18} {one.reason}: neuropress tools install {one.tool.name}")
     return 0
+
+
+def _list_interfaces(args: argparse.Namespace, output: Output) -> int:
+    from ..tools.neuroconv import list_interfaces
+
+    word = args.word.casefold()
+    found = [one for one in list_interfaces() if word in one["name"].casefold() or word in one["suffixes"]]
+    for one in found:
+        if args.json:
+            output.record(one)
+            continue
+        trust = "  needs trust = true" if one["unpickles"] else ""
+        output.say(f"{one['name']:38} {one['tool']:18} {one['about'][:100]}{trust}")
+        for argument in [*one["arguments"], *one["options"]] if len(found) <= SHOWN_WHOLE else []:
+            need = "needed" if argument["required"] else f"default {argument.get('default', 'none')}"
+            output.say(f"    {argument['name']:34} {argument.get('type', 'anything')}, {need}")
+    if not found:
+        output.say(f"no interface has {args.word!r} in its name, and none takes such files")
+    return 0 if found else 1
 
 
 def _describe(one: tools.Environment) -> dict[str, object]:

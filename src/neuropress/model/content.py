@@ -338,10 +338,13 @@ class Fragment(Content):
     """Objects that another program exported as NWB; arrays are named by their place in the file.
 
     `describe` looks at the object at a place; it raises `Problem` (``fragment.*``). `started` is what the file's times
-    count from.
+    count from. `objects` are the outermost objects with their types, those of a processing module one by one.
+    `is_shifted`: its times count from the session's start already, by the declared clock.
     """
 
     describe: Callable[[str], Exported] = field(kw_only=True, compare=False)
+    objects: Mapping[str, str] = field(kw_only=True, default_factory=dict)
+    is_shifted: bool = field(kw_only=True, default=False)
 
 
 def count_frames(image: Image) -> int:

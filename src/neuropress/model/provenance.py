@@ -12,7 +12,7 @@ from .columns_reader import decode
 from .parsing import parse_json
 from .plan import Field, Plan, SourceRow, Target, canonical
 from .receipt import Receipt, check_array
-from .serial import from_json, to_json
+from .serial import from_json, is_plain, to_json
 
 FORMAT = 4
 SECTIONS = ("about", "records", "fields", "headers", "receipt")
@@ -106,8 +106,10 @@ class Provenance:
         for name, array in made.receipt.arrays.items():
             check_array(name, array)
         stated = [*made.receipt.sources.values(), *(array.spec.options for array in made.receipt.arrays.values())]
-        if any(not isinstance(value, (str, int, float)) for options in stated for value in options.values()):
-            raise ValueError("a reader was given an option that is no text, number, true or false")
+        if not all(is_plain(value) for options in stated for value in options.values()):
+            raise ValueError(
+                "a reader was given an option that is no text, number, true or false, nor a table of these"
+            )
         return made
 
     @classmethod

@@ -86,6 +86,8 @@ class Record:
         does not depend on them.
     source
         File that the row stands in, where its table is kept in several; else empty.
+    reader
+        Reader that ``neuropress.toml`` names for its raw file; empty where it names none.
     """
 
     table: str
@@ -96,6 +98,7 @@ class Record:
     parents: Mapping[str, Record] = field(default_factory=dict)
     companions: Sequence[Record] = field(default=(), compare=False, repr=False)
     source: str = ""
+    reader: str = ""
 
     @property
     def lab(self) -> str:

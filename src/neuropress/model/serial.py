@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -112,6 +113,15 @@ def _read_scalar(kind: type, data: Any) -> Any:
 
 def _read_anything(data: Any) -> Any:
     return data
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is JSON as it stands: text, number that is finite, true or false, list or table of them."""
+    if isinstance(value, dict):
+        return all(map(is_plain, value.values()))
+    if isinstance(value, list):
+        return all(map(is_plain, value))
+    return isinstance(value, (str, bool, int)) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _expect(kind: type, data: Any) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Protocol, cast
 
 from .finding import problem
+from .key_patterns import matches_key
 from .serial import SPARSE
 
 HEAD = 4096
@@ -120,11 +121,17 @@ class Source:
         Relative to the source roots, ``/`` as separator; a folder's ends in ``/``.
     root
         Where it lies; it must not leave that place.
+    scratch
+        Folder of what is made of raw files on the way to a result; it may be deleted at any time. None: there is none.
+    is_trusted
+        Whether the settings here let a program unpickle or execute it; what a result says of that counts for nothing.
     """
 
     key: str
     root: Root
     _touched: dict[str, Input] = field(default_factory=dict)
+    scratch: Path | None = None
+    is_trusted: bool = False
 
     @property
     def name(self) -> str:
@@ -226,9 +233,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class SourceRoots:
-    """The places (dataset, shares, buckets) in which keys are looked up, in this order."""
+    """The places (dataset, shares, buckets) in which keys are looked up, in this order.
+
+    `scratch` is that of a `Source`, `trusted` are the keys, or patterns of keys, of those that are trusted.
+    """
 
     roots: tuple[Root, ...]
+    scratch: Path | None = None
+    trusted: tuple[str, ...] = ()
 
     def locate(self, key: str) -> Source:
         """Find a raw object.
@@ -244,7 +256,8 @@ class SourceRoots:
         check_key(key)
         for root in self.roots:
             if root.holds(key):
-                return Source(key, root)
+                is_trusted = any(matches_key(pattern, key) for pattern in self.trusted)
+                return Source(key, root, scratch=self.scratch, is_trusted=is_trusted)
         looked = ", ".join(root.name for root in self.roots)
         raise problem("file.missing", f"{key} is in none of the source roots ({looked})", file=key)
 

@@ -14,6 +14,7 @@ from neuropress.converters import (
     list_converter_names,
     load_converter,
     load_profile_mapping,
+    takes_alone,
 )
 
 from ..mapping.rules import Scope, apply_mapping
@@ -192,7 +193,8 @@ def list_rivals(name: str, record: Record) -> list[str]:
 def _list_taking(record: Record) -> list[str]:
     known = _group_by_table(list_converter_names()).get(record.table, ())
     names = [name for name in known if load_converter(name).takes(record)]
-    return [n for n in names if not is_fallback(n)] or names
+    alone = [n for n in names if takes_alone(n)]
+    return alone or [n for n in names if not is_fallback(n)] or names
 
 
 @lru_cache(maxsize=1)

@@ -73,7 +73,8 @@ def _choose_span(spec: ArraySpec, block: Sequence[int], room_bytes: int) -> tupl
     Without this a page that a codec gives whole would be decoded for each block in it.
     """
     span = [max(1, min(n, b)) for n, b in zip(spec.shape, block, strict=True)]
-    if len(span) < 2 or (len(span) == 2 and span[1] == spec.shape[1]):  # rows of samples, not a page
+    # Rows of samples are no page, and of a movie that stays in its file there is none.
+    if len(span) < 2 or 0 in spec.shape or (len(span) == 2 and span[1] == spec.shape[1]):
         return tuple(block)
     for axis in (-1, -2):
         room = room_bytes // (prod(span) * spec.itemsize)

@@ -34,6 +34,7 @@ from . import (
     micromanager,
     n5,
     nd2,
+    neuroconv,
     nifti,
     npy,
     nrrd,
@@ -127,6 +128,7 @@ BUILT_IN = (
     vaa3d.FORMAT,
     trace_text.FORMAT,
     video.FORMAT,
+    neuroconv.FORMAT,
 )
 
 COMMON = (

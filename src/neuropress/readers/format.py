@@ -11,15 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast, runtime_checkable
 
 from ..model.clock import find_number_complaint
+from ..model.serial import is_plain
 
 if TYPE_CHECKING:
     from ..model.content import Content
     from ..model.source import Source
 
-type OptionKind = Literal["text", "choice", "whole number", "number", "yes/no"]
+type OptionKind = Literal["text", "choice", "whole number", "number", "yes/no", "table"]
 
 _WHOLE_LIMIT = 2**63
 """What TOML promises of whole numbers, and JSON readers in other languages can hold."""
@@ -46,7 +47,8 @@ class Option:
     name, doc
         The entry's name, and a sentence on what it says and when it is needed.
     kind
-        What its value is: a TOML text (of `choices` only, if it is a choice), whole number, number, or true and false.
+        What its value is: a TOML text (of `choices` only, if it is a choice), whole number, number, true and false, or
+        a table of these and of lists.
     least, most
         Limits of a number, both included.
     check
@@ -80,6 +82,8 @@ class Option:
     def _is_allowed(self, value: Any) -> bool:
         if self.kind == "yes/no":
             return isinstance(value, bool)
+        if self.kind == "table":
+            return isinstance(value, dict) and is_plain(value)
         if self.kind in ("text", "choice"):
             return isinstance(value, str) and (self.kind == "text" or value in self.choices)
         # Python takes True for the number 1, which nobody means.
@@ -145,6 +149,15 @@ class ReaderModule(Protocol):
 
     def read(self, source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
         """Read headers only; arrays are read later. `options` were checked. Raises `Problem` on bad input."""
+        ...
+
+
+@runtime_checkable
+class FragmentMaker(ReaderModule, Protocol):
+    """A reader that has another program export a raw object as NWB."""
+
+    def find_fragment(self, source: Source, options: Mapping[str, Any]) -> Source:
+        """The fragment under the key of the raw object, made where it is not there. Raises `Problem`."""
         ...
 
 

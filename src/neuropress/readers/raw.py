@@ -14,7 +14,7 @@ from ..model.plan import ArraySpec
 from ..model.source import Source, SourceRoots
 from ..registry import CORE
 from . import COMMON, Format, get_formats, get_registered_formats
-from .format import CLOCK_OFFSET, EDGES, Claim, check_options
+from .format import CLOCK_OFFSET, EDGES, Claim, FragmentMaker, check_options
 from .unread import find_unread_format
 
 if TYPE_CHECKING:
@@ -203,6 +203,27 @@ def _read_as_format(format: str, source: Source, options: Mapping[str, Any]) -> 
 def _opening(key: str, format: str, options: Mapping[str, Any]) -> tuple[str, str, str]:
     """What makes two ways of opening a raw object the same."""
     return key, format, repr(sorted(options.items()))
+
+
+def locate_fragment(roots: SourceRoots, key: str, options: Mapping[str, Any]) -> Source:
+    """The fragment of a raw object: the file itself, or what its reader has another program make of it.
+
+    Raises
+    ------
+    Problem
+        As `SourceRoots.locate` and the reader do.
+    """
+    source = roots.locate(key)
+    maker = find_fragment_maker(options)
+    if maker is None:
+        return source
+    return maker.find_fragment(source, {name: value for name, value in options.items() if name != "reader"})
+
+
+def find_fragment_maker(options: Mapping[str, Any]) -> FragmentMaker | None:
+    """The reader that options name, where it has another program export NWB; None for any other."""
+    module = find_format(str(options["reader"])).load() if "reader" in options else None
+    return module if isinstance(module, FragmentMaker) else None
 
 
 class RawArrays:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, TypeGuard
 
 from ..model.finding import Finding, Severity, finding
+from ..model.key_patterns import matches_key
 from ..model.privacy import hide_private, shorten
 from ..model.profile import Profile, TableSpec
 from ..model.record import Cell, Record, Value
 from ..model.waiver import Waiver, waive
 from .cells import FlaggedCell, build_cell_parser
-from .keys import find_key_fault
+from .keys import find_key_fault, normalise_key
 from .raw import RawParts, RawRow, RawTable, number_names
 from .schema import Conditional, compile_table_schema
 
@@ -106,6 +108,8 @@ class TypedTable:
         Key -> what keeps the row from being used; a waived error where the row cannot be understood.
     waivers
         Errors that they cover become warnings.
+    find_reader
+        The reader that the settings name for the raw file of a row.
     """
 
     spec: TableSpec
@@ -118,6 +122,7 @@ class TypedTable:
     findings: list[Finding] = field(default_factory=list)
     causes: dict[str, Finding] = field(default_factory=dict)
     waivers: Sequence[Waiver] = ()
+    find_reader: Callable[[Mapping[str, Cell]], str] = lambda cells: ""
 
     @property
     def broken(self) -> Mapping[str, Finding]:
@@ -142,7 +147,8 @@ class TypedTable:
         """Take a row that has a key of its own."""
         parents: dict[str, Record] = {}
         companions = self.companions.setdefault(key, []) if self.companions is not None else ()
-        self.rows[key] = Record(self.spec.name, key, row.line, cells, values, parents, companions, source)
+        reader = self.find_reader(cells)
+        self.rows[key] = Record(self.spec.name, key, row.line, cells, values, parents, companions, source, reader)
         self.parents[key] = parents
         if error_columns:
             self.error_columns[key] = error_columns
@@ -171,12 +177,23 @@ def parse_table(parts: RawParts, profile: Profile, waivers: Sequence[Waiver] = (
         replace(raw, findings=tuple(waive(shorten(reported), waivers) for reported in raw.findings)) for raw in parts
     )
     typed = TypedTable(parts[0].spec, parts, findings=[one for raw in parts for one in raw.findings], waivers=waivers)
+    typed.find_reader = partial(_find_reader, typed.spec, profile)
     if typed.spec.name in profile.accompanied:
         typed.companions = {}
     for raw in parts:
         if raw.columns:
             _parse_rows(raw, typed, profile)
     return typed
+
+
+def _find_reader(spec: TableSpec, profile: Profile, cells: Mapping[str, Cell]) -> str:
+    """The reader that the settings name for a row's raw file, by its key before all patterns; empty without."""
+    column = next(iter(spec.paths), "")
+    if not profile.readers or column not in cells:
+        return ""
+    key = normalise_key(cells[column].text, profile)
+    named = [reader for pattern, reader in profile.readers.items() if matches_key(pattern, key)]
+    return profile.readers.get(key) or (named[-1] if named else "")
 
 
 def _parse_rows(raw: RawTable, typed: TypedTable, profile: Profile) -> None:

@@ -18,10 +18,12 @@ class Tool:
 
     name: str
     packages: tuple[str, ...]
-    program: str
     ask_version: tuple[str, ...]
     version: str
     why: str
+    program: str = ""
+    script: str = ""
+    interfaces: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 

@@ -6,6 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.resources import files
 from pathlib import Path
 
 from ..model.finding import Problem, problem
@@ -70,7 +71,8 @@ def get_python(folder: Path) -> Path:
 
 def list_environments(tool: Tool) -> list[Path]:
     """Every environment of a tool, of whatever declaration."""
-    return sorted(path for path in get_tools_folder().glob(f"{tool.name}-*") if path.is_dir())
+    # Of twelve digits after the name: neuroconv-ecephys is another tool than neuroconv.
+    return sorted(path for path in get_tools_folder().glob(f"{tool.name}-{'[0-9a-f]' * 12}") if path.is_dir())
 
 
 def look_at_tool(tool: Tool) -> Environment:
@@ -115,6 +117,8 @@ def make_command(tool: Tool, folder: Path, arguments: tuple[str, ...]) -> list[s
     By the interpreter and not by a script of ``bin/``: scripts hold the path of the folder that they were installed to,
     and that had another name. ``-I`` keeps our ``PYTHONPATH`` and the user's packages out.
     """
+    if tool.script:
+        return [str(get_python(folder)), "-I", str(files(__package__).joinpath(tool.script)), *arguments]
     module, _, function = tool.program.partition(":")
     code = f"import sys; from {module} import {function}; sys.argv[0] = {tool.name!r}; sys.exit({function}())"
     return [str(get_python(folder)), "-I", "-c", code, *arguments]

@@ -24,7 +24,7 @@ from ...model.budget import OverBudget
 from ...model.content import Exported, Fragment, LazyArray
 from ...model.elements import TEXT, digest_elements, element_text, element_type
 from ...model.finding import problem
-from ...model.graft import Graft, Reference
+from ...model.graft import Graft, Reference, find_above
 from ...model.source import Source
 from ..stamp import check_unchanged
 from .guard import GuardFindings, check_file, read_texts
@@ -36,6 +36,7 @@ FRAGMENT = GuardFindings("fragment.unsafe", "fragment.unreadable")
 _HEADER = ("identifier", "session_description", "was_generated_by")
 _OWN = ("namespace", "neurodata_type", "object_id")
 """Attributes that say what an object is, not what somebody stated of it."""
+MODULE = "ProcessingModule"
 _LISTED = 10_000
 """Places that are looked through for one like that which was asked for."""
 _PLAIN = (h5t.INTEGER, h5t.FLOAT, h5t.STRING, h5t.ENUM)
@@ -149,11 +150,26 @@ def read_fragment(source: Source, format: str) -> Fragment:
             }
             header = {name: _read_header(fragment, name) for name in _HEADER if name in fragment.file}
             started = _read_start(fragment)
+            objects = _list_outermost(fragment)
         describe = partial(describe_object, fragment)
-        return Fragment("", format, {}, header, arrays, close=close, started=started, describe=describe)
+        return Fragment(
+            "", format, {}, header, arrays, close=close, started=started, describe=describe, objects=objects
+        )
     except BaseException:
         stream.close()
         raise
+
+
+def _list_outermost(fragment: FragmentFile) -> dict[str, str]:
+    """Place and type of each object that lies in no other one but the file and its processing modules."""
+    found: dict[str, str] = {}
+    for path in sorted(fragment.places - {"/"}):
+        above = find_above(path.rpartition("/")[0], found)
+        if above is None or found[above] == MODULE:
+            type, _ = _get_type(fragment.file[path])
+            if type:
+                found[path] = type
+    return found
 
 
 def _read_header(fragment: FragmentFile, name: str) -> Any:

@@ -83,7 +83,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
-        add_grafts(file, grafts, arrays, raw.roots)
+        add_grafts(file, plan, raw.roots)
         filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
         check_stand_ins(file, grafts)

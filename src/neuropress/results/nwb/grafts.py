@@ -20,7 +20,7 @@ from h5py import h5a, h5d, h5s
 from ...model.budget import SHOWN_CHARS
 from ...model.finding import Finding, finding, problem
 from ...model.graft import Graft, GraftIndex
-from ...model.plan import ArraySpec, canonical
+from ...model.plan import ArraySpec, Plan, canonical
 from ...model.receipt import Receipt
 from ...model.source import SourceRoots
 from ...readers.hdf5.fragment import (
@@ -34,6 +34,7 @@ from ...readers.hdf5.fragment import (
 from ...readers.hdf5.guard import translate_errors
 from ...readers.hdf5.schemas import Schema, read_documents, read_schemas
 from ...readers.hdf5.walk import get_address, walk_objects
+from ...readers.raw import locate_fragment
 from .digest import describe_object
 from .storage import declare_array, make_object_id
 
@@ -61,24 +62,26 @@ class _OpenGrafts:
 
 
 @contextmanager
-def _open_grafts(grafts: Mapping[str, Graft], roots: SourceRoots) -> Iterator[_OpenGrafts]:
+def _open_grafts(
+    grafts: Mapping[str, Graft], roots: SourceRoots, options: Mapping[str, Mapping[str, Any]]
+) -> Iterator[_OpenGrafts]:
     with ExitStack() as stack:
         sources = dict.fromkeys(graft.source for graft in grafts.values())
-        fragments = {key: stack.enter_context(open_fragment(roots.locate(key))) for key in sources}
+        places = {key: locate_fragment(roots, key, options.get(key, {})) for key in sources}
+        fragments = {key: stack.enter_context(open_fragment(place)) for key, place in places.items()}
         yield _OpenGrafts(grafts, fragments, GraftIndex(grafts))
 
 
-def add_grafts(
-    file: h5py.File, grafts: Mapping[str, Graft], arrays: Mapping[str, ArraySpec], roots: SourceRoots
-) -> None:
-    """Copy all that is taken over into a file; its arrays stay empty.
+def add_grafts(file: h5py.File, plan: Plan, roots: SourceRoots) -> None:
+    """Copy all of a plan that is taken over into a file; its arrays stay empty.
 
     Raises
     ------
     Problem
         A fragment is not any more as it was planned, or what `open_fragment` raises.
     """
-    with _open_grafts(grafts, roots) as opened:
+    grafts, arrays = plan.grafts(), plan.arrays()
+    with _open_grafts(grafts, roots, plan.sources) as opened:
         for fragment in opened.fragments.values():
             _copy_schemas(file, fragment, grafts)
         # A reference needs its target: all objects are made before the first one is filled.
@@ -192,7 +195,7 @@ def check_stand_ins(file: h5py.File, grafts: Mapping[str, Graft]) -> None:
 
 def compare_grafts(path: Path, file: h5py.File, spare: int, receipt: Receipt, roots: SourceRoots) -> Iterator[Finding]:
     """What was taken over, arrays apart, compared with what stands in the fragments now."""
-    with _open_grafts(receipt.grafts, roots) as opened, translate_errors(path):
+    with _open_grafts(receipt.grafts, roots, receipt.sources) as opened, translate_errors(path):
         identifier = str(file["identifier"].asstr()[()])
         ours = {get_address(item): place for place, item in walk_objects(file, "/")}
         theirs = {key: _find_places(opened, fragment) for key, fragment in opened.fragments.items()}

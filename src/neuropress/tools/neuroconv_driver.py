@@ -1,0 +1,300 @@
+"""Runs one interface of neuroconv; executed by the Python of neuroconv's own environment, never imported by neuropress.
+
+``driver --version``, ``driver interfaces`` or ``driver REQUEST.json``. One line of JSON on standard output is the
+answer; whatever libraries print goes to standard error.
+"""
+
+import inspect
+import json
+import os
+import sys
+from datetime import UTC, datetime
+from fractions import Fraction
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+PACKAGES = ("neuroconv", "pynwb", "hdmf", "h5py", "numpy", "spikeinterface", "neo", "roiextractors")
+PLACES = ("file_path", "folder_path", "file_paths", "file_path_list")
+"""Arguments that take what a row names, the first that an interface has."""
+UNPICKLES = ("PhySortingInterface", "SimaSegmentationInterface", "Suite2pSegmentationInterface")
+"""Interfaces that unpickle or execute what they read, by their code; others are noticed when they do."""
+HARMLESS = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
+HARMLESS_NAMES = ("dtype", "ndarray", "scalar", "_reconstruct", "_frombuffer")
+"""What numpy's own arrays and numbers are unpickled by, as PyTables has them in attributes."""
+
+
+BLOCK = 1 << 20
+"""Times that are shifted at once."""
+MOST_TEXTS = 100_000
+"""Texts of a column that are looked through for the scratch folder."""
+
+
+type Request = dict[str, Any]
+
+
+class Refused(Exception):
+    """Why the interface was not run, or not to its end: what sort of refusal, and words."""
+
+    def __init__(self, sort: str, message: str) -> None:
+        super().__init__(message)
+        self.sort = sort
+
+
+def main(arguments: list[str]) -> int:
+    """Answer to one command line; returns the exit status."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    if arguments == ["--version"]:
+        import neuroconv  # noqa: F401 - an environment that cannot import it is broken
+
+        answer = version("neuroconv")
+    elif arguments == ["interfaces"]:
+        answer = json.dumps([describe(one) for one in list_interfaces()])
+    else:
+        request = json.loads(Path(arguments[0]).read_text("utf-8"))
+        try:
+            answer = json.dumps(run(request))
+        except Refused as refused:
+            answer = json.dumps({"refused": refused.sort, "message": str(refused)})
+        except Exception as error:  # noqa: BLE001 - of somebody else's code: any
+            words = f"{type(error).__name__}: {error}".strip()
+            answer = json.dumps({"refused": "failed", "message": words.replace(request["stage"] + os.sep, "")})
+    answers.write(answer + "\n")
+    answers.flush()
+    return 0
+
+
+def list_interfaces() -> list[Any]:
+    """Every interface of the environment's neuroconv."""
+    from neuroconv.datainterfaces import interface_list
+
+    return sorted(interface_list, key=lambda one: one.__name__)
+
+
+def list_arguments(function: Any) -> list[dict[str, Any]]:
+    """Name, type and default of what a function takes, those that neuropress gives apart."""
+    found = []
+    for one in inspect.signature(function).parameters.values():
+        if one.kind in (one.VAR_POSITIONAL, one.VAR_KEYWORD) or one.name in ("self", "nwbfile", "metadata", "verbose"):
+            continue
+        entry = {"name": one.name, "required": one.default is one.empty}
+        if one.annotation is not one.empty:
+            entry["type"] = shorten_type(one.annotation)
+        if one.default is not one.empty and one.default is not None:
+            entry["default"] = one.default if isinstance(one.default, (str, int, float, bool)) else str(one.default)
+        found.append(entry)
+    return found
+
+
+def shorten_type(annotation: Any) -> str:
+    """A type in words: that a path was checked by pydantic is no concern of the reader."""
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    for name in ("file", "dir"):
+        text = text.replace(f"typing.Annotated[pathlib.Path, PathType(path_type='{name}')]", f"path of a {name}")
+    return text.replace("typing.", "").replace("pathlib.", "")
+
+
+def list_init_arguments(interface: Any) -> list[dict[str, Any]]:
+    """What its constructor takes; of one that takes anything, what its schema names."""
+    arguments = list_arguments(interface.__init__)
+    if not any(one["name"] in PLACES for one in arguments):
+        known = interface.get_source_schema()
+        names = [name for name in known.get("properties", {}) if name not in [one["name"] for one in arguments]]
+        required = known.get("required", [])
+        arguments += [{"name": name, "required": name in required} for name in names if name != "verbose"]
+    return arguments
+
+
+def describe(interface: Any) -> dict[str, Any]:
+    """One entry of the list of interfaces."""
+    words = (inspect.getdoc(interface) or "").split("\n\n")[0].replace("\n", " ")
+    return {
+        "name": interface.__name__,
+        "about": words,
+        "suffixes": list(getattr(interface, "associated_suffixes", ())),
+        "arguments": list_init_arguments(interface),
+        "options": list_arguments(interface.add_to_nwbfile),
+        "unpickles": interface.__name__ in UNPICKLES,
+    }
+
+
+def run(request: Request) -> dict[str, Any]:
+    """Make the fragment that a request asks for; returns what is to be known of it."""
+    known = {one.__name__: one for one in list_interfaces()}
+    if request["interface"] not in known:
+        close = [name for name in known if request["interface"].lower().removesuffix("interface") in name.lower()]
+        words = f" (is it {' or '.join(close[:5])}?)" if close else ""
+        raise Refused("unknown", f"neuroconv has no interface {request['interface']!r}{words}")
+    interface = known[request["interface"]]
+    unpickled = watch(request["trust"], request["stage"])
+    if interface.__name__ in UNPICKLES and not request["trust"]:
+        raise Refused("untrusted", f"{interface.__name__} unpickles or executes what it reads")
+    made, options = make_interface(interface, request)
+    metadata = made.get_metadata()
+    started = metadata["NWBFile"].get("session_start_time")
+    about = json.loads(json.dumps({name: metadata.get(name, {}) for name in ("NWBFile", "Subject")}, default=str))
+    write_fragment(made, metadata, request, options)
+    hide_stage(request)
+    if request["offset"]:
+        shift_times(request["fragment"], float(Fraction(request["offset"])))
+    return {
+        "versions": {name: found for name in PACKAGES if (found := find_version(name))}
+        | {"python": sys.version.split()[0]},
+        "started": str(started.isoformat() if isinstance(started, datetime) else started or ""),
+        "about": about,
+        "unpickled": sorted(unpickled),
+    }
+
+
+def find_version(name: str) -> str | None:
+    """Version of an installed package, None of one that is not there."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def make_interface(interface: Any, request: Request) -> tuple[Any, dict[str, Any]]:
+    """The interface with its arguments, and those that are for its conversion."""
+    init, later = list_init_arguments(interface), list_arguments(interface.add_to_nwbfile)
+    names, later_names = [one["name"] for one in init], [one["name"] for one in later]
+    given = dict(request["arguments"])
+    for name in [name for name in given if name not in names and name not in later_names]:
+        raise Refused(
+            "argument", f"{interface.__name__} has no argument {name!r}; it has {', '.join([*names, *later_names])}"
+        )
+    for name, value in given.items():
+        if name.endswith(("path", "paths", "path_list")):
+            given[name] = resolve_paths(value, request["folder"])
+    if not any(name in given for name in PLACES):
+        given |= place_source(interface.__name__, names, request)
+    options = {name: given.pop(name) for name in list(given) if name not in names}
+    missing = [one["name"] for one in init if one["required"] and one["name"] not in given]
+    missing += [one["name"] for one in later if one["required"] and one["name"] not in options]
+    if missing:
+        raise Refused("argument", f"{interface.__name__} wants {', '.join(missing)}, too")
+    return interface(**given), options
+
+
+def resolve_paths(value: Any, folder: str) -> Any:
+    """Paths among the arguments, which start at the folder that the row's file is in, or is."""
+    if isinstance(value, list):
+        return [resolve_paths(one, folder) for one in value]
+    if isinstance(value, dict):
+        return {name: resolve_paths(one, folder) for name, one in value.items()}
+    return os.path.join(folder, value)
+
+
+def place_source(interface: str, names: list[str], request: Request) -> dict[str, Any]:
+    """The argument that takes what the row names."""
+    source = request["source"]
+    usable = [name for name in PLACES if name in names and (name == "folder_path" or os.path.isfile(source))]
+    if not usable:
+        wanted = [name for name in names if name in PLACES]
+        words = f"it takes {' or '.join(wanted)}" if wanted else "it takes no file"
+        raise Refused(
+            "argument", f"{interface} cannot be given a folder: {words}; state that argument, below the folder"
+        )
+    name = usable[0]
+    if name == "folder_path":
+        return {name: source if os.path.isdir(source) else request["folder"]}
+    return {name: source if name == "file_path" else [source]}
+
+
+def shift_times(path: str, offset: float) -> None:
+    """Have all times of a fragment count from the session's start. NWB says which they are; not every interface can."""
+    import h5py
+
+    def is_time(name: str, item: Any) -> bool:
+        above = item.parent
+        kind = above.attrs.get("neurodata_type", "")
+        if name in ("starting_time", "timestamps"):
+            return True
+        if name in ("start_time", "stop_time"):
+            return bool(kind == "TimeIntervals")
+        if name in ("spike_times", "obs_intervals"):
+            return bool(kind == "Units")
+        return bool(item.attrs.get("neurodata_type", "") == "TimestampVectorData")
+
+    def visit(path: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and is_time(path.rpartition("/")[2], item):
+            if item.ndim == 0:
+                item[()] = item[()] + offset
+            elif item.size:
+                step = max(1, BLOCK // (item.size // len(item)))
+                for start in range(0, len(item), step):
+                    item[start : start + step] = item[start : start + step] + offset
+
+    with h5py.File(path, "r+") as file:
+        file.visititems(visit)
+
+
+def write_fragment(made: Any, metadata: Any, request: Request, options: dict[str, Any]) -> None:
+    """Export what the interface makes, without compression: its arrays are packed when they are taken over."""
+    from neuroconv.utils import dict_deep_update
+    from pynwb import NWBHDF5IO
+
+    # The session's start is the row's; neuroconv asks for one, and pynwb would add this machine's zone.
+    metadata = dict_deep_update(metadata, request["metadata"])
+    metadata["NWBFile"]["session_start_time"] = datetime(1970, 1, 1, tzinfo=UTC)
+    metadata["NWBFile"].pop("timestamps_reference_time", None)
+    metadata.pop("Subject", None)
+    nwbfile = made.create_nwbfile(metadata=metadata, **options)
+    with NWBHDF5IO(request["fragment"], "w") as io:
+        io.write(nwbfile)
+
+
+def hide_stage(request: Request) -> None:
+    """Texts that name the scratch folder name what lies there as it would be found from the result."""
+    import h5py
+
+    stage = request["folder"].rstrip(os.sep) + os.sep
+    before = request["external_folder"].rstrip("/") + "/" if request["external_folder"] else ""
+
+    def visit(_: str, item: Any) -> None:
+        for name, value in item.attrs.items():
+            if isinstance(value, str) and stage in value:
+                item.attrs[name] = value.replace(stage, before)
+        if not isinstance(item, h5py.Dataset) or h5py.check_string_dtype(item.dtype) is None or not item.size:
+            return
+        if item.ndim == 0 and stage in item.asstr()[()]:
+            item[()] = item.asstr()[()].replace(stage, before)
+        elif item.ndim == 1 and item.size <= MOST_TEXTS:
+            for place, text in enumerate(item.asstr()[:]):
+                if stage in text:
+                    item[place] = text.replace(stage, before)
+
+    with h5py.File(request["fragment"], "r+") as file:
+        file.visititems(visit)
+
+
+def watch(trusted: bool, stage: str) -> set[str]:
+    """Refuse what a file must not bring about; the names that were unpickled, as they are."""
+    unpickled = set()
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "pickle.find_class":
+            module, name = str(arguments[0]), str(arguments[1])
+            if module not in HARMLESS or name not in HARMLESS_NAMES:
+                unpickled.add(f"{module}.{name}")
+                if not trusted:
+                    raise Refused("untrusted", f"it unpickles {module}.{name}")
+        elif event in ("socket.connect", "socket.getaddrinfo"):
+            raise Refused("network", "it asks for the network")
+        elif event == "open" and isinstance(arguments[0], (str, bytes)) and writes(arguments[2]):
+            path = os.path.abspath(os.fsdecode(arguments[0]))
+            if path.startswith(stage) and os.path.islink(path):
+                raise Refused("written", f"it would write to {os.path.basename(path)}, which is a raw file")
+
+    sys.addaudithook(hear)
+    return unpickled
+
+
+def writes(flags: object) -> bool:
+    """Whether a file is opened for writing."""
+    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
