@@ -6,7 +6,7 @@ import importlib
 import json
 import pickle
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from neuropress.model.content import Content
 from neuropress.model.report import Report
 
 SHAPE = (FRAMES, ROWS, COLUMNS)
-HAS_TABLES = find_spec("tables") is not None
+HAS_TABLES = any(
+    found.metadata["Name"] == "tables" for found in distributions()
+)  # tests/tables would be found as a module
 BEHAVIOR = f"basu/{DATE}/behavior/raw"
 POINTS = np.random.default_rng(2).normal(200, 60, (9, 2, 2, 2))
 """(frame, node, xy, track)."""
