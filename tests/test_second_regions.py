@@ -97,7 +97,8 @@ def list_expected() -> set[str]:
     }
 
 
-def test_the_right_readers_are_agreed_with(tmp_path: Path) -> None:
+def test_the_right_readers_are_agreed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_run_child", worker.read_objects)
     report, readings = verify(build_dataset(tmp_path))
     assert report.ok, [f for f in report.findings if f.severity == "error"]
     assert {name: r["verdict"] for name, r in readings.items()} == dict.fromkeys(list_expected(), "agrees"), readings
