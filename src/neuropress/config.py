@@ -17,7 +17,7 @@ from .model.key_patterns import find_stars, matches_key
 from .model.labels import parse_label_files
 from .model.packing import PACKING, Packing
 from .model.parsing import parse_toml
-from .model.people import Person, merge_people
+from .model.people import Person, check_people, merge_people
 from .model.profile import GENERIC, Lab, Profile, check_lab, check_layout, list_shipped_profiles, load_profile
 from .model.source import SourceRoots
 from .readers import check_reader_options
@@ -185,7 +185,8 @@ def load_config(root: Path) -> Config:
         data.get("publish", {}),
         (
             *(() if version == profile.version else (_other_version(version, profile, path),)),
-            *check_credits(profile, path.name),
+            *check_people(profile.people, path.name),
+            *check_credits(profile.funding, profile.related, path.name),
         ),
         data.get("source", {}).get("endpoint"),
         buckets=_parse_output(data.get("output", {}), path),

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .finding import Finding, finding
-from .people import Person, check_people
+from .people import Person
 from .serial import from_json
-
-if TYPE_CHECKING:
-    from .profile import Profile
 
 RELATIONS = (
     "IsCitedBy", "Cites", "IsSupplementTo", "IsSupplementedBy", "IsContinuedBy", "Continues", "Describes",
@@ -52,16 +49,15 @@ class Related:
     name: str = ""
 
 
-def check_credits(stated: Profile, file: str) -> Iterator[Finding]:
+def check_credits(funding: Iterable[Funding], related: Iterable[Related], file: str) -> Iterator[Finding]:
     """What is wrong with these entries, or would be refused by an archive; `file` is where they stand."""
-    yield from check_people(stated.people, file)
-    for one in stated.funding:
+    for one in funding:
         if one.ror and not _ROR.fullmatch(one.ror):
             message = f"[[funding]] {one.name}: {one.ror!r} is no link as https://ror.org/01cwqze88"
             yield finding("dataset.credits", message, value=one.ror, file=file)
         if not one.name.strip():
             yield finding("dataset.credits", "[[funding]] has an entry without a name", file=file)
-    for other in stated.related:
+    for other in related:
         if other.relation not in RELATIONS:
             message = f"[[related]] relation {other.relation!r} is none of {', '.join(RELATIONS)}"
             yield finding("dataset.credits", message, value=other.relation, file=file)
