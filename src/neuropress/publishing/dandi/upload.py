@@ -164,12 +164,12 @@ def _look_up(
     """What the draft holds, after a look at the account, the schema and the licence there; a dry run may go without."""
     if request.dry_run and not request.key:
         return {}
+    dandiset.check_account()
     archive = dandiset.archive
     schema = str((archive.get("/info/") or {}).get("schema_version", ""))
     if schema != SCHEMA:
         message = f"{archive.instance.name} has version {schema or 'unknown'} of the schema; {SCHEMA} is written"
         findings.append(finding("dandi.schema", message, value=schema, expected=SCHEMA))
-    dandiset.check_account()
     if other := find_other_license(dandiset.read_metadata(), profile):
         message = f"dandiset {dandiset.identifier} stands under {other}, the dataset under {profile.license}"
         findings.append(finding("dandi.license", message, value=other, expected=profile.license))
