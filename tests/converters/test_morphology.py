@@ -98,7 +98,8 @@ def test_it_is_made_again_when_row_or_file_change_and_not_otherwise(
         (lambda record: record["neuropress"]["receipt"].update(inputs=[]), "result.unreadable"),
         (lambda record: record["neuropress"]["receipt"].update(sources={}), "verify.unproven"),
         (lambda record: record["neuropress"]["receipt"].update(inputs={}), "verify.unproven"),
-        (lambda record: record["neuropress"]["receipt"]["sources"].update({KEY: {"axes": []}}), "result.unreadable"),
+        (lambda record: record["neuropress"]["receipt"]["sources"].update({KEY: {"axes": []}}), "reader.option"),
+        (lambda record: record["neuropress"]["receipt"]["sources"].update({KEY: []}), "result.unreadable"),
         (lambda record: record["neuropress"]["receipt"]["sources"].update({"../x": {}}), "path."),
         (lambda record: record["neuropress"]["fields"]["/asset/facts/sections"].__setitem__(0, 9), "verify.different"),
         (
