@@ -174,6 +174,9 @@ def _list_remarks(job: Job, fragment: Fragment, nodes: Mapping[str, Node]) -> It
         names = ", ".join(header["unpickled"]) or "nothing was noticed"
         message = f"{job.source}: {header['interface']} was trusted to unpickle and execute what it reads ({names})"
         yield finding("neuroconv.trusted", message, **job.locate())
+    for place in header.get("corrected", ()):
+        message = f"{job.source}: {place} was (height, width), its frames (width, height): it is in their order now"
+        yield finding("neuroconv.sides", message, **job.locate())
     for path, node in nodes.items():
         is_own = node.graft is not None and node.graft.source == job.source
         if is_own and "external_file" in node.arrays and not header.get("external_folder"):

@@ -61,6 +61,28 @@ class SecondInterface(Stub):
         return copy
 
 
+class MovieInterface(Stub):
+    """Turns its frames, and not the sides that it states."""
+
+    class imaging_extractor:
+        def get_sample_shape():
+            return 4, 6
+
+    def create_nwbfile(self, metadata, **options):
+        import h5py
+
+        copy = Path(os.environ["HOME"]) / "copy.nwb"
+        shutil.copyfile(self.path, copy)
+        with h5py.File(copy, "r+") as file:
+            for name, shape in (("movie", (3, 6, 4)), ("right", (3, 4, 6))):
+                series = file.create_group(f"acquisition/{name}")
+                file.copy("acquisition/raw_voltage/starting_time", series)
+                series.attrs.update(neurodata_type="ImageSeries", namespace="core", object_id=name)
+                series.create_dataset("data", shape, "u1").attrs.update(unit="a.u.", conversion=1.0, resolution=-1.0)
+                series["dimension"] = [4, 6]
+        return copy
+
+
 class FolderInterface(Stub):
     """Takes a folder."""
 

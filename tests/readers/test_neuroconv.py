@@ -8,6 +8,7 @@ import pickle
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import pytest
 from neuroconv_stub import install_stub, make_exports
 
@@ -83,6 +84,20 @@ def test_trust_is_said_and_pickles_are_handed_over(stub: Path, tmp_path: Path) -
     assert content.header["unpickled"] == ["posix.system"]
     assert [one.key for one in source.inputs] == ["r1.stub", "r1_meta.pickle"]
     content.close()
+
+
+def test_sides_of_a_movie_are_in_the_order_of_its_frames(stub: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    (raw / "r1.stub").write_bytes(make_exports()["some"])
+    source = Source("r1.stub", Folder(raw), scratch=tmp_path / "state/fragments")
+    (content,) = read(source, {"interface": "MovieInterface", "arguments": {"sampling_frequency": 30}})
+    content.close()
+    assert content.header["corrected"] == ["/acquisition/movie/dimension"]
+    (kept,) = (tmp_path / "state/fragments").glob("*.nwb")
+    with h5py.File(kept) as file:
+        assert file["acquisition/movie/dimension"][()].tolist() == [6, 4]
+        assert file["acquisition/right/dimension"][()].tolist() == [4, 6]
 
 
 def test_folders_and_starts(stub: Path, tmp_path: Path) -> None:

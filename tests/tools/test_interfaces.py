@@ -1,7 +1,7 @@
 """neuroconv's own interfaces, in the environments that ``neuropress tools install`` makes (``.ci/full``).
 
-Origin and licence of each input: files of the vendors' layouts are made here (`interface_files`), the video by
-`video_files`; DeepLabCut's is of the corpus, whose manifest names both.
+Files of the vendors' layouts are made by the tests; DeepLabCut's and the ABF file are of the corpus
+(``docs/tools.md`` has origin and licence of each).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import h5py
 import interface_files
 import numpy as np
 import pytest
@@ -22,14 +23,29 @@ from neuropress.cli.main import main
 pytestmark = pytest.mark.skipif("NEUROPRESS_INTERFACES" not in os.environ, reason="neuroconv's environments are asked")
 
 DLC = "behaviour/DeepLabCut__DLC2NWB/m3v1mp4DLC_resnet50_openfieldAug20shuffle1_30000.h5"
+ABF = "abf/swharden__pyABF/17o05028_ic_steps.abf"
+SESSIONS = (
+    '{ recording_sessions = [{ abf_file_name = "17o05028_ic_steps.abf", icephys_experiment_type = "current_clamp" }] }'
+)
 CASES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "DeepLabCutInterface": ("behavior", DLC, ("arguments = { sampling_frequency = 30 }",)),
     "CsvTimeIntervalsInterface": ("behavior", "csv", ()),
-    "ExternalVideoInterface": ("behavior", "video", ('external_folder = "../raw"',)),
+    "ExternalVideoInterface": ("behavior", "video", ('external_folder = "../../behavior/raw"',)),
+    "SLEAPInterface": ("behavior", "sleap_project", ("arguments = { frames_per_second = 25.0 }",)),
+    "CaimanSegmentationInterface": ("image", "caiman", ()),
     "Suite2pSegmentationInterface": ("image", "suite2p", ("trust = true",)),
     "TiffImagingInterface": ("image", "tiff", ("arguments = { sampling_frequency = 30.0 }",)),
+    "AbfInterface": ("ephys", ABF, (f"arguments = {{ icephys_metadata = {SESSIONS} }}",)),
     "EDFRecordingInterface": ("ephys", "edf", ()),
+    "SpikeGLXRecordingInterface": ("ephys", "spikeglx", ('arguments = { stream_id = "imec0.ap" }',)),
+    "NeuralynxRecordingInterface": ("ephys", "neuralynx", ()),
+    "IntanRecordingInterface": ("ephys", "intan", ()),
+    "OpenEphysBinaryRecordingInterface": ("ephys", "open_ephys", ()),
+    "MdaSortingInterface": ("ephys", "mda", ("arguments = { sampling_frequency = 30000 }",)),
 }
+
+REFUSED = {"ExternalVideoInterface": ["dandi:NWBI.check_image_series_external_file_valid"]}
+"""A video lies where a release has it; dandi sees the NWB file alone."""
 
 
 def make_input(what: str, folder: Path) -> Path:
@@ -39,12 +55,16 @@ def make_input(what: str, folder: Path) -> Path:
         )
         return folder / "trials.csv"
     if what == "tiff":
-        tifffile.imwrite(folder / "movie.tif", np.arange(40 * 8 * 8, dtype="u2").reshape(40, 8, 8))
+        tifffile.imwrite(folder / "movie.tif", np.arange(40 * 6 * 8, dtype="u2").reshape(40, 6, 8))
         return folder / "movie.tif"
     if what == "video":
         from video_files import write_video
 
         return write_video(folder / "cam.mp4")
+    if what == "caiman":
+        from caiman_files import COLUMNS, ROWS, write_results
+
+        return write_results(folder / "caiman.hdf5", params__data__dims=np.array([ROWS, COLUMNS]))
     made: Path = getattr(interface_files, f"write_{what}")(folder)
     return made
 
@@ -79,7 +99,7 @@ def test_an_interface_converts(
             "image_type": "voltage",
             "frame_rate": "30",
             "x": "8",
-            "y": "8",
+            "y": "6",
             "z": "40",
         },
     }[table]
@@ -93,3 +113,28 @@ def test_an_interface_converts(
     done, found = run(build.root, capsys, "verify", "--independent")
     assert done == ["verified"], found
     assert "neuroconv.reproduced" in [one["id"] for one in found]
+    if interface == "TiffImagingInterface":
+        assert "neuroconv.sides" in [one["id"] for one in run(build.root, capsys, "check")[1]]
+    done, found = run(build.root, capsys, "validate", "--dandi")
+    assert [one["id"] for one in found if one["severity"] == "error"] == REFUSED.get(interface, []), found
+    if interface == "AbfInterface":
+        compare_with_ours(build, raw)
+
+
+def compare_with_ours(build: Builder, raw: Path) -> None:
+    """The samples of neuroconv's series are those that our own reader reads."""
+    from neuropress.model.source import Source
+    from neuropress.readers.abf.read import read
+    from neuropress.storage.roots import Folder
+
+    (content,) = read(Source(raw.name, Folder(raw.parent)), {})
+    path = build.output("RY_S_0001.nwb")
+    assert path is not None
+    with h5py.File(path) as file:
+        names = sorted(name for name in file["acquisition"] if "response" in name)
+        series = [file[f"acquisition/{name}/data"][:].ravel() for name in names]
+    ours = [content.arrays[f"sweep{number:03}/adc0"] for number in range(len(series))]
+    assert len(series) == 16
+    for one, two in zip(series, ours, strict=True):
+        assert one.tobytes() == two.read((slice(0, two.shape[0]),)).astype(one.dtype).tobytes()
+    content.close()

@@ -26,7 +26,8 @@ def main():
         print("stub, version", "2.0" if mode == "other" else "1.0")
         return 0
     paths = sorted(map(str, pathlib.Path(sys.argv[4]).glob("sub-*/*.nwb")))
-    (folder / "seen").write_text(json.dumps([sorted(os.environ), [os.path.realpath(p) for p in paths], sys.path]))
+    seen = [sorted(os.environ), [os.path.realpath(p) for p in paths], sys.path, hash("x")]
+    (folder / "seen").write_text(json.dumps(seen))
     if mode == "huge":
         while True:
             print("x" * 100_000)
@@ -153,11 +154,14 @@ def test_a_program_gets_none_of_our_variables_and_packages(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.setenv("PYTHONPATH", "/nowhere/of/ours")
     assert dandi.validate_with_dandi([result(tmp_path)]) == ({tmp_path / "a.nwb": []}, [])
-    names, paths, search = json.loads((stub / "seen").read_text())
+    names, paths, search, digest = json.loads((stub / "seen").read_text())
     assert paths == [str((tmp_path / "a.nwb").resolve())]
     assert "AWS_SECRET_ACCESS_KEY" not in names
     assert "STATED" in names
     assert "/nowhere/of/ours" not in search
+    monkeypatch.setenv("PYTHONHASHSEED", "7")
+    dandi.validate_with_dandi([tmp_path / "a.nwb"])
+    assert json.loads((stub / "seen").read_text())[3] == digest  # a set has one order, whoever runs it
 
 
 def test_what_dandi_finds_becomes_findings_on_the_result(stub: Path, tmp_path: Path) -> None:

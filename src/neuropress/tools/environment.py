@@ -115,13 +115,15 @@ def make_command(tool: Tool, folder: Path, arguments: tuple[str, ...]) -> list[s
     """The command that runs a tool.
 
     By the interpreter and not by a script of ``bin/``: scripts hold the path of the folder that they were installed to,
-    and that had another name. ``-I`` keeps our ``PYTHONPATH`` and the user's packages out.
+    and that had another name. ``-sP`` keeps the user's packages and the folder of the script out, `run_limited` our
+    ``PYTHONPATH``; ``-I`` would pass over ``PYTHONHASHSEED``, too, and some programs write in the order of a set.
     """
+    python = [str(get_python(folder)), "-sP"]
     if tool.script:
-        return [str(get_python(folder)), "-I", str(files(__package__).joinpath(tool.script)), *arguments]
+        return [*python, str(files(__package__).joinpath(tool.script)), *arguments]
     module, _, function = tool.program.partition(":")
     code = f"import sys; from {module} import {function}; sys.argv[0] = {tool.name!r}; sys.exit({function}())"
-    return [str(get_python(folder)), "-I", "-c", code, *arguments]
+    return [*python, "-c", code, *arguments]
 
 
 def find_tool(name: str) -> Environment:

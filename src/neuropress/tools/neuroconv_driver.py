@@ -136,6 +136,7 @@ def run(request: Request) -> dict[str, Any]:
     about = json.loads(json.dumps({name: metadata.get(name, {}) for name in ("NWBFile", "Subject")}, default=str))
     write_fragment(made, metadata, request, options)
     hide_stage(request)
+    corrected = order_sides(made, request["fragment"])
     if request["offset"]:
         shift_times(request["fragment"], float(Fraction(request["offset"])))
     return {
@@ -144,6 +145,7 @@ def run(request: Request) -> dict[str, Any]:
         "started": str(started.isoformat() if isinstance(started, datetime) else started or ""),
         "about": about,
         "unpickled": sorted(unpickled),
+        "corrected": corrected,
     }
 
 
@@ -267,6 +269,32 @@ def hide_stage(request: Request) -> None:
 
     with h5py.File(request["fragment"], "r+") as file:
         file.visititems(visit)
+
+
+def order_sides(made: Any, path: str) -> list[str]:
+    """Put the sides that a movie states in the order of its frames; returns the places of those that were not.
+
+    neuroconv 0.10 turns its extractor's frames (rows, columns) to NWB's (width, height), and states the sides unturned.
+    """
+    import h5py
+
+    extractor = getattr(made, "imaging_extractor", None)
+    stated = [int(side) for side in extractor.get_sample_shape()] if extractor is not None else []
+    turned = [*stated[1::-1], *stated[2:]]
+    found: list[str] = []
+
+    def visit(name: str, item: Any) -> None:
+        if not isinstance(item, h5py.Group) or "dimension" not in item or "data" not in item:
+            return
+        sides = item["dimension"][()].tolist()
+        if sides == stated != turned and list(item["data"].shape[1:]) == turned:
+            item["dimension"][()] = turned
+            found.append(f"/{name}/dimension")
+
+    if len(stated) > 1:
+        with h5py.File(path, "r+") as file:
+            file.visititems(visit)
+    return found
 
 
 def watch(trusted: bool, stage: str) -> set[str]:

@@ -43,7 +43,8 @@ def run_tool(
     found = environment or find_tool(name)
     command = make_command(found.tool, found.folder, tuple(arguments))
     try:
-        return run_limited(command, seconds, most_bytes, {**found.tool.environment, "PATH": _join_path(found)})
+        given = {**found.tool.environment, "PATH": _join_path(found), "PYTHONHASHSEED": "0"}
+        return run_limited(command, seconds, most_bytes, given)
     except ProcessError as error:
         raise problem("tool.failed", f"{name}: {error}", value=name) from error
 

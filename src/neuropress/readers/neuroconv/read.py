@@ -32,6 +32,8 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
         "versions": made.answer["versions"],
         "states": made.answer["about"],
     }
+    if corrected := made.answer.get("corrected"):
+        header["corrected"] = corrected
     if folder := options.get("external_folder"):
         header["external_folder"] = folder
     if options.get("trust"):
