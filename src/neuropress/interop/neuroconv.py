@@ -220,13 +220,12 @@ def convert_session(folder: Path, session: str, command: str | list[str], result
     if ended.returncode or bad:
         bad = bad or [ended.stderr.strip()[-2000:] or f"it ended with status {ended.returncode}"]
         raise NeuropressError("neuropress did not convert " + session + ":\n" + "\n".join(bad))
-    targets = [one["target"] for one in said if "done" in one and one["target"].endswith(".nwb")]
+    targets: list[str] = [one["target"] for one in said if "done" in one and one["target"].endswith(".nwb")]
     chosen = [target for target in targets if result in (None, target.rpartition("/")[2])]
     if len(chosen) != 1:
         names = ", ".join(target.rpartition("/")[2] for target in targets) or "none"
-        raise NeuropressError(
-            f"{session} has not one NWB file of the name {result!r} but: {names}. Give result= its name"
-        )
+        wanted = f"named {result}" if result else "alone"
+        raise NeuropressError(f"{session} has no NWB file {wanted}; those it has: {names}. Give result= one of them")
     return Path(folder).absolute() / "output" / chosen[0]
 
 
@@ -379,10 +378,13 @@ def move(source: pynwb.NWBFile, target: pynwb.NWBFile) -> None:
         for one in list(module.data_interfaces.values()):
             one.reset_parent()
             target.processing[name].add(one)
-    made_by = [[*map(str, row)] for row in _rows(target.was_generated_by)]
-    made_by += [row for row in ([*map(str, row)] for row in _rows(source.was_generated_by)) if row not in made_by]
-    target.fields["was_generated_by"] = made_by
+    made_by = _list_programs(target)
+    made_by += [row for row in _list_programs(source) if row not in made_by]
+    if made_by:
+        target.fields["was_generated_by"] = made_by
 
 
-def _rows(values: Any) -> Any:
-    return () if values is None else values[()] if isinstance(values, h5py.Dataset) else values
+def _list_programs(file: pynwb.NWBFile) -> list[list[str]]:
+    """Names and versions, of a file that was read or is being made."""
+    stated = file.was_generated_by
+    return [] if stated is None else [[str(part) for part in row] for row in stated[:]]

@@ -1,0 +1,77 @@
+"""Runs inside neuroconv's environment, or beside a stub of it: a session's objects into files. ``script REQUEST.json``."""
+
+import importlib.util
+import json
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pynwb
+
+request = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+spec = importlib.util.spec_from_file_location("neuropress_session", request["module"])
+session = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(session)
+given = {name: request[name] for name in ("folder_path", "session", "command")}
+
+
+def write_alone(path, change=lambda file: None, **fields):
+    """Into a file of the session's own metadata, without neuroconv; `change` finds what stands there before."""
+    interface = session.NeuropressSessionInterface(**given)
+    stated = {**interface.get_metadata()["NWBFile"], **fields}
+    stated["session_start_time"] = datetime.fromisoformat(stated["session_start_time"])
+    file = pynwb.NWBFile(**stated)
+    change(file)
+    interface.add_to_nwbfile(file)
+    with pynwb.NWBHDF5IO(path, "w") as io:
+        io.write(file)
+
+
+def say(function, *arguments, **fields):
+    """What a refusal says."""
+    try:
+        function(*arguments, **fields)
+    except session.NeuropressError as error:
+        return str(error)
+    return ""
+
+
+def run_pipe(path):
+    """Beside one of neuroconv's own, alone, and by a specification."""
+    from neuroconv import ConverterPipe
+    from neuroconv.datainterfaces import CsvTimeIntervalsInterface
+
+    interface = session.NeuropressSessionInterface(**given)
+    interface.run_conversion(nwbfile_path=f"{path}.alone.nwb")
+    trials = CsvTimeIntervalsInterface(file_path=request["trials"])
+    ConverterPipe({"Trials": trials, "Session": interface}).run_conversion(nwbfile_path=path)
+    session.register()
+    import neuroconv.datainterfaces
+
+    return neuroconv.datainterfaces.NeuropressSessionInterface.get_source_schema()["required"]
+
+
+def share_names(file):
+    """A module, a device and a column of objects that the session has, too."""
+    file.create_device("probe", description="Another probe.")
+    module = file.create_processing_module("ophys", "Of another movie.")
+    module.add(pynwb.ophys.Fluorescence())
+
+
+answer = {"neuropress": sorted(name for name in sys.modules if name.partition(".")[0] == "neuropress")}
+if request.get("trials"):
+    answer["required"] = run_pipe(request["out"])
+else:
+    write_alone(
+        request["out"],
+        lambda file: file.create_processing_module("ophys", "Of another movie.").add(
+            pynwb.TimeSeries(name="speed", data=[1.0, 2.0], unit="m/s", rate=1.0)
+        ),
+    )
+    answer["clashes"] = say(write_alone, request["out"] + ".not", share_names)
+    answer["start"] = say(write_alone, request["out"] + ".not", session_start_time="2025-06-20T10:00:01-04:00")
+    answer["missing"] = say(session.convert_session, Path("ds"), "S", "/nowhere/neuropress", None)
+    answer["refused"] = say(session.convert_session, Path("ds"), "NOPE", given["command"], None)
+    answer["several"] = say(session.convert_session, Path("ds"), given["session"], given["command"], "b.nwb")
+answer["invalid"] = [str(error) for error in pynwb.validate(path=request["out"])]
+print(json.dumps(answer))
