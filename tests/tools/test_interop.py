@@ -163,10 +163,10 @@ def test_in_a_pipe_of_neuroconv(tmp_path: Path, capsys: pytest.CaptureFixture[st
     }
     request = {**given, "module": find_interop(capsys), "out": str(tmp_path / "out.nwb")}
     answer = run(str(find_tool("neuroconv").python), request, tmp_path)
-    assert answer == {"neuropress": [], "required": ["folder_path", "session"], "invalid": []}
+    assert answer == {"neuropress": [], "invalid": []}
     ours = build.output("RY_S_0001.nwb")
     assert ours
-    for name in ("out.nwb", "out.nwb.alone.nwb"):
+    for name in ("out.nwb", "out.nwb.alone.nwb", "specified.nwb"):
         assert set(list_differences(ours, tmp_path / name)) <= set(OWN)
     with h5py.File(tmp_path / "out.nwb") as file:
         assert file["intervals/trials/start_time"][:].tolist() == [0.5, 2.5]

@@ -358,15 +358,15 @@ class ArrayInPieces(GenericDataChunkIterator):  # type: ignore[misc]
 
 def move(source: pynwb.NWBFile, target: pynwb.NWBFile) -> None:
     """Hand over every object; links and references between them stay, as they are the same objects."""
-    for place, add in NAMED.items():
-        for one in list(_list(source, place).values()):
-            one.reset_parent()
-            getattr(target, add)(one)
-    for name in SINGLE:
+    for name in SINGLE:  # before series that point into the table of electrodes
         one = getattr(source, name, None)
         if one is not None:
             one.reset_parent()
             setattr(target, name, one)
+    for place, add in NAMED.items():
+        for one in list(_list(source, place).values()):
+            one.reset_parent()
+            getattr(target, add)(one)
     if source.subject is not None and target.subject is None:
         source.subject.reset_parent()
         target.subject = source.subject
