@@ -27,6 +27,7 @@ ALLOWED = {
     "tables": {"mapping"},
     "results": {"readers", "storage"},
     "independent": {"registry", "results", "storage"},
+    "interop": set(),
     "tools": set(),
     "viewing": set(),
     "execution": {"readers", "results"},

@@ -55,6 +55,9 @@ def run_all(ds: Builder, capsys: pytest.CaptureFixture[str]) -> Path:
 def test_suite2p_from_the_row_to_pynwb(ds: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     ds.change("image", file_path_roi=put_suite2p(ds, f"{ROI}/suite2p/"))
     path = run_all(ds, capsys)
+    with h5py.File(path) as raw_file:  # readers other than pynwb have the names of columns from here alone
+        names = raw_file[f"{OPHYS}/ImageSegmentation/RY_IMG_0001_rois"].attrs["colnames"].tolist()
+    assert names[:3] == ["pixel_mask", "med", "npix"]
     with NWBHDF5IO(str(path), "r") as io:
         file = io.read()
         module = file.processing["ophys"]

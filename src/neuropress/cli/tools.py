@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ ACTIONS = {
     "install": "make the environment of a tool, or make it anew where it is broken or holds another version",
     "remove": "remove every environment of a tool",
     "interfaces": "neuroconv's interfaces for [options], those with WORD in name or suffix; of one its arguments",
+    "interop": "path of the file with our interface for neuroconv's own environment, to copy there",
 }
 
 
@@ -37,6 +39,13 @@ def run_tools(args: argparse.Namespace, output: Output) -> int:
 
     if args.action == "interfaces":
         return _list_interfaces(args, output)
+    if args.action == "interop":
+        path = str(Path(__file__).parents[1] / "interop" / "neuroconv.py")
+        if args.json:
+            output.record({"path": path})
+        else:
+            output.say(path)
+        return 0
     if args.action == "remove":
         removed = tools.remove_tool(args.name)
         output.say(f"{args.name} is removed" if removed else f"{args.name} was not installed")

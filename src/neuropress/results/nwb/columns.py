@@ -37,6 +37,10 @@ class DeclaredArray(H5DataIO):  # type: ignore[misc]
     def __iter__(self) -> Iterator[Any]:
         return iter(())
 
+    def __bool__(self) -> bool:
+        """Whether it will have elements: hdmf writes no names of columns where all columns are empty."""
+        return 0 not in self.shape
+
     def get_io_params(self) -> dict[str, Any]:
         """Nothing: hdmf copies records element by element and hands these on, beside data that they are not of."""
         return {}
