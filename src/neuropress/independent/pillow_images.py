@@ -26,6 +26,8 @@ METAMORPH_PLANES, LSM = 33629, 34412
 OWN_CODECS = (1, 5, 8, 32773, 32946)
 """None, LZW, deflate and PackBits: libtiff's code. Of deflate the library zlib may be common, which ends each stream
 with a checksum of what it should have given."""
+_PNG, _JPEG = b"\x89PNG", b"\xff\xd8\xff"
+_SUFFIXES = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 KINDS = {1: "u", 2: "i", 3: "f"}
 REDUCED = 1
 WHITE_IS_ZERO = 0
@@ -47,12 +49,18 @@ def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondImage:
     """See `neuropress.independent.SecondReaderModule`."""
     Image.MAX_IMAGE_PIXELS = None  # what a page may claim, the limit of the process says
     warnings.simplefilter("ignore")
-    image = _read_folder(path) if path.is_dir() else _read_tiff(path, content)
+    image = _read_folder(path) if path.is_dir() else _read_file(path, content)
     axes = str(options.get("axes", ""))
     if len(axes) == len(image.axes):
         stated = (known if known != "q" else said for known, said in zip(image.axes, axes, strict=True))
         image = replace(image, axes=tuple(stated))
     return image
+
+
+def _read_file(path: Path, content: str) -> SecondImage:
+    with path.open("rb") as file:
+        head = file.read(4)
+    return _read_slice(path) if head.startswith((_PNG, _JPEG)) else _read_tiff(path, content)
 
 
 def _read_tiff(path: Path, content: str) -> SecondImage:
@@ -159,7 +167,7 @@ def _find_mistakes(form: _Page) -> dict[str, str]:
 
 def _read_folder(path: Path) -> SecondImage:
     """One image a file, in the order of the numbers in their names: an axis for each number that counts."""
-    files = [f for f in sorted(path.iterdir()) if f.suffix.lower() in (".tif", ".tiff", ".png") and f.name[0] != "."]
+    files = [f for f in sorted(path.iterdir()) if f.suffix.lower() in _SUFFIXES and f.name[0] != "."]
     files.sort(key=lambda file: [int(number) for number in re.findall(r"[0-9]+", file.stem)])
     if not files:
         raise CannotRead("Pillow finds no image in the folder")
@@ -173,6 +181,9 @@ def _read_folder(path: Path) -> SecondImage:
 
 
 def _read_slice(path: Path) -> SecondImage:
+    with path.open("rb") as file:
+        if file.read(3) == _JPEG:
+            raise CannotRead("Pillow decodes JPEG by libjpeg-turbo, the library that our reader has")
     with Image.open(path, formats=("TIFF", "PNG")) as image:  # others of Pillow's start programs
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             form = _describe_page(image)

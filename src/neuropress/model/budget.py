@@ -96,7 +96,7 @@ TIFF_DEPTH = 8
 TIFF_REREADS = 4
 """How often directories and tag values may cover a TIFF's bytes, before they count as overlapping on purpose."""
 
-CODEC_RATIOS = {1: 8, 2: 200_000, 3: 200_000, 4: 200_000, 5: 4096, 8: 1100, 32773: 130, 32946: 1100}
+CODEC_RATIOS = {1: 8, 2: 200_000, 3: 200_000, 4: 200_000, 5: 4096, 7: 1100, 8: 1100, 32773: 130, 32946: 1100}
 """Decoded bytes per stored byte that a TIFF compression can reach; uncompressed bits become bytes."""
 
 OTHER_RATIO = 200_000

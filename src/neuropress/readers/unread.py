@@ -33,12 +33,6 @@ _AS_ABF = "Export the sweeps as ABF, which is read."
 UNREAD = (
     UnreadFormat("an OLE file that is no Olympus OIB", _AS_TIFF.format("Fiji with Bio-Formats"), ((0, _OLE),)),
     UnreadFormat("a Leica XLEF, XLIF or LOF", "Save the project as LIF.", (), (".lof", ".xlef", ".xlif")),
-    UnreadFormat(
-        "a single PNG",
-        "PNGs are read as the slices of a folder: name the folder. Save a single picture as TIFF.",
-        ((0, b"\x89PNG\r\n\x1a\n"),),
-    ),
-    UnreadFormat("a JPEG", "It has lost detail: name the file that the microscope wrote.", ((0, b"\xff\xd8\xff"),)),
     UnreadFormat("an MRC map", _AS_TIFF.format("IMOD: mrc2tif, or Fiji"), ((208, b"MAP "),)),
     UnreadFormat(
         "a packed stack of Vaa3D (PBD)",

@@ -16,7 +16,8 @@ from ...model.source import Source, Stamp
 from ..images.ifd import list_pages
 from ..images.page import Page
 from ..images.pixels import OpenFiles, Planes, RawPlanes
-from ..slices import png
+from ..slices import pictures
+from ..slices.header import PictureHeader
 from ..stamp import check_unchanged
 from ..tiff import read as tiff
 
@@ -32,13 +33,13 @@ class Plane:
     key, stamp
         The file, and what it was when its header was read.
     header
-        What the page or the PNG states of itself.
+        What the page, the PNG or the JPEG states of itself.
     page
         Its number among the full pages of the file, from 0; None where the file has one only.
     """
 
     key: str
-    header: Page | png.PngHeader
+    header: Page | PictureHeader
     stamp: Stamp
     page: int | None = None
 
@@ -50,10 +51,10 @@ class Plane:
     @property
     def description(self) -> str:
         """Format, extent and sample type: what planes of one image share."""
-        if isinstance(self.header, png.PngHeader):
+        if isinstance(self.header, PictureHeader):
             extent, bits = self.header.shape, self.header.bits
             samples_per_pixel = extent[2] if len(extent) > 2 else 1
-            return f"PNG of {extent[1]} x {extent[0]} pixels, {bits} bits, {samples_per_pixel} samples"
+            return f"{self.header.format} of {extent[1]} x {extent[0]} pixels, {bits} bits, {samples_per_pixel} samples"
         width, length, depth, bits_, kind, samples, _ = self.header.slice_form
         type_names = {1: "unsigned", 2: "signed", 3: "float"}
         sample_type = type_names.get(kind, f"sample format {kind}") if isinstance(kind, int) else str(kind)
@@ -107,8 +108,8 @@ class _DecodedPlanes:
         """Decode one plane and cut it."""
         plane = self._planes[index]
         check_unchanged(self._source.stamp(plane.key), plane.stamp, plane.key)
-        if isinstance(plane.header, png.PngHeader):
-            out[...] = png.decode_pixels(self._source.read(plane.key), plane.header, plane.key)[selection]
+        if isinstance(plane.header, PictureHeader):
+            out[...] = pictures.decode_pixels(self._source.read(plane.key), plane.header, plane.key)[selection]
             return
         content = read_tiff_plane(self._source, plane)
         try:

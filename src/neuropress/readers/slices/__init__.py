@@ -1,4 +1,4 @@
-"""A folder of TIFF or PNG slices, one image a file."""
+"""A folder of TIFF, PNG or JPEG slices, one image a file; a single PNG or JPEG."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from ..images import AXES, IMAGE_FACTS, IMAGE_FINDINGS
 
 FORMAT = Format(
     name="slices",
-    title="a folder of TIFF or PNG slices, numbered without a gap: a volume, or a movie's frames",
+    title="a folder of TIFF, PNG or JPEG slices, numbered without a gap: a volume, or a movie's frames; a PNG or JPEG",
     module="neuropress.readers.slices.read",
-    suffixes=("/",),
+    signatures=(b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"),
+    suffixes=("/", ".png", ".jpg", ".jpeg"),
     is_folder=True,
     options=(AXES,),
     facts=IMAGE_FACTS,
-    findings=(*IMAGE_FINDINGS, "png.damaged", "slices.empty", "slices.missing", "slices.mixed"),
+    findings=(*IMAGE_FINDINGS, "jpeg.damaged", "png.damaged", "slices.empty", "slices.missing", "slices.mixed"),
 )

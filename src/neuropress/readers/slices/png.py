@@ -8,16 +8,14 @@ from __future__ import annotations
 import base64
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import imagecodecs
 import numpy as np
 
-from ...model import budget
 from ...model.finding import Problem, problem
 from ..images.calibration import ImageMetadata, apply_resolution
-from ..images.page import HostileClaim, check_segment_size
+from .header import PictureHeader, check_extent
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_TEXT = 2**22
@@ -29,20 +27,7 @@ _BITS_BY_COLOUR = {0: (1, 2, 4, 8, 16), 2: (8, 16), 4: (8, 16), 6: (8, 16)}
 _PALETTE = 3
 
 
-@dataclass(frozen=True, slots=True)
-class PngHeader:
-    """A PNG's own header: `shape` is (rows, columns) or (rows, columns, samples)."""
-
-    shape: tuple[int, ...]
-    bits: int
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """uint16 for 16 bits, uint8 for fewer."""
-        return np.dtype(np.uint16 if self.bits == 16 else np.uint8)
-
-
-def read_header(file: BinaryIO, size: int, key: str) -> PngHeader:
+def read_header(file: BinaryIO, size: int, key: str) -> PictureHeader:
     """Check the signature, the header chunk and the end.
 
     Raises
@@ -67,26 +52,15 @@ def read_header(file: BinaryIO, size: int, key: str) -> PngHeader:
         raise _make_damaged_problem(
             key, f"its header states colour type {colour} with {bits} bits, {width} x {height} pixels"
         )
-    _check_extent(width, height, bits * _SAMPLES_BY_COLOUR[colour], size, key)
+    samples = _SAMPLES_BY_COLOUR[colour]
+    check_extent(width, height, bits * samples, _DEFLATE, size, key)
     file.seek(max(size - len(_END), 0))
     if file.read(len(_END)) != _END:
         raise _make_damaged_problem(key, "it does not end as a PNG does (IEND chunk)")
-    samples = _SAMPLES_BY_COLOUR[colour]
-    return PngHeader((height, width) if samples == 1 else (height, width, samples), bits)
+    return PictureHeader("PNG", (height, width) if samples == 1 else (height, width, samples), bits)
 
 
-def _check_extent(width: int, height: int, bits: int, size: int, key: str) -> None:
-    """Refuse what deflate cannot hold in so few bytes, and what would fill the memory: a PNG is decoded whole."""
-    claimed = f"{key}: {width} x {height} pixels from {size} bytes"
-    if width * height * bits // 8 > budget.CODEC_RATIOS[_DEFLATE] * size + budget.IMAGE_SLACK:
-        raise problem("image.hostile", claimed, file=key)
-    try:
-        check_segment_size(width * height * max(bits // 8, 1), size)
-    except HostileClaim as error:
-        raise problem("image.hostile", f"{claimed}: it {error}", file=key) from error
-
-
-def decode_pixels(data: bytes, header: PngHeader, key: str) -> np.ndarray:
+def decode_pixels(data: bytes, header: PictureHeader, key: str) -> np.ndarray:
     """The samples as stored: 1, 2 and 4 bits as 0..1, 0..3, 0..15; alpha kept; no gamma applied."""
     try:
         pixels = imagecodecs.png_decode(data)

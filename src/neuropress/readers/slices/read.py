@@ -1,4 +1,4 @@
-"""A folder of TIFF or PNG slices, one image a file, numbered without a gap.
+"""A folder of TIFF, PNG or JPEG slices, one image a file, numbered without a gap; or a single PNG or JPEG.
 
 The axis along the folder is ``q``: file names do not say whether it is depth or time. Where several numbers count in
 the names, the option ``axes`` says what each of them is.
@@ -25,11 +25,12 @@ from ..images.ifd import list_pages
 from ..images.page import Page
 from ..images.pixels import apply_declared_axes, build_plane_array
 from ..tiff import read as tiff
-from . import FORMAT, png
+from . import FORMAT, pictures
+from .header import PictureHeader
 
 _NUMBER = re.compile(r"\s*(\d+)\s*")
 _COLOURS = ("red", "green", "blue")
-_EXTENSIONS = (".tif", ".tiff", ".png")
+_EXTENSIONS = (".tif", ".tiff", ".png", ".jpg", ".jpeg")
 
 
 def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
@@ -39,14 +40,17 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
     ------
     Problem
         ``slices.empty``, ``slices.missing``, ``slices.mixed``, ``file.empty`` and
-        what the TIFF and PNG readers find in a slice.
+        what the readers of TIFF, PNG and JPEG find in a slice.
     """
     keys = stamp_files(source)
     scan = _FolderScan(source)
+    if not source.is_folder:
+        scan.add_file(source.key)
+        return (_build_image(source, scan.slices, (), scan, options),)
     for key in source.members():
         scan.add_file(key)
     if not scan.slices:
-        raise problem("slices.empty", f"{source.key} holds no TIFF or PNG", file=source.key)
+        raise problem("slices.empty", f"{source.key} holds no TIFF, PNG or JPEG", file=source.key)
     check_uniform(scan.slices, source.key, "slices.mixed")
     scan.warnings += describe_unread(source, keys, {one.key for one in scan.slices})
     return (_build_image(source, *_sort_slices(scan.slices, source.key, options), scan, options),)
@@ -76,8 +80,8 @@ class _FolderScan:
         with self.source.open(key) as file:
             head = file.read(8)
             file.seek(0)
-            if head == png.SIGNATURE:
-                self.slices.append(_Slice(key, png.read_header(file, size, key), stamp))
+            if head.startswith(pictures.SIGNATURES):
+                self.slices.append(_Slice(key, pictures.read_header(file, size, key), stamp))
             elif is_tiff(head):
                 page = self._get_single_page(list_pages(file, size, key), key)
                 start, length = page.description or (0, 0)
@@ -86,9 +90,8 @@ class _FolderScan:
                 self._check_imagej(text, page, size, key)
                 self.slices.append(_Slice(key, page, stamp, text=text))
             elif has_image_suffix:
-                raise problem(
-                    "tiff.damaged", f"the slice {key} is neither a TIFF nor a PNG (it begins {head.hex(' ')})", file=key
-                )
+                message = f"the slice {key} is no TIFF, PNG or JPEG (it begins {head.hex(' ')})"
+                raise problem("tiff.damaged", message, file=key)
 
     def _get_single_page(self, pages: Sequence[Page], key: str) -> Page:
         full = [p for p in pages if not p.is_reduced] or pages
@@ -165,7 +168,7 @@ def _sort_grid(
 
 
 def _count_plane_axes(part: _Slice) -> int:
-    if isinstance(part.header, png.PngHeader):
+    if isinstance(part.header, PictureHeader):
         return len(part.header.shape)
     return 2 if part.header.samples == 1 else 3
 
@@ -220,7 +223,7 @@ def _build_image(
     return Image(
         name="",
         format=FORMAT.name,
-        facts={**first.facts, "z": str(len(slices) // channels)},
+        facts={**first.facts, **({"z": str(len(slices) // channels)} if counts else {})},
         header=header,
         arrays={"pixels": build_plane_array(planes, axes, shape, single.shape, single.dtype)},
         warnings=(*scan.warnings, *first.warnings),
@@ -233,23 +236,25 @@ def _build_image(
 
 def _name_samples(part: _Slice) -> tuple[str, ...]:
     """What the samples of a pixel are, where the file says it."""
-    if isinstance(part.header, png.PngHeader):
+    if isinstance(part.header, PictureHeader):
         return {2: ("gray", "alpha"), 3: _COLOURS, 4: (*_COLOURS, "alpha")}.get((*part.header.shape, 1)[2], ())
     return _COLOURS if part.header.photometric == "RGB" and part.header.samples == len(_COLOURS) else ()
 
 
 def _read_first_slice(source: Source, part: _Slice) -> Image:
     """The first slice as an image of its own: axes, calibration and header of the stack."""
-    if not isinstance(part.header, png.PngHeader):
+    if not isinstance(part.header, PictureHeader):
         content = read_tiff_plane(source, part)
         content.close()
         return content
     meta = ImageMetadata()
-    chunks = png.read_chunks(source.read(part.key), meta)
+    chunks = pictures.read_chunks(source.read(part.key), part.header, part.key, meta)
     shape = part.header.shape
     axes = ("y", "x", "s")[: len(shape)]
     meta.facts.update(x=str(shape[1]), y=str(shape[0]))
     dtype = part.header.dtype
     planes, _ = open_planes(source, [part], shape, dtype, "slices.mixed")
     pixels = build_plane_array(planes, axes, shape, shape, dtype)
-    return Image("", FORMAT.name, meta.facts, {"chunks": chunks}, {"pixels": pixels}, spacing=meta.spacing)
+    warnings = pictures.describe_loss(part.header)
+    header = {"chunks": chunks}
+    return Image("", FORMAT.name, meta.facts, header, {"pixels": pixels}, warnings, spacing=meta.spacing)
