@@ -42,6 +42,8 @@ FOLDERS = (
 )
 """Folders that are one raw object each."""
 STATED: Mapping[str, Mapping[str, Any]] = {
+    "abf/*sine sweep*.atf": {"data_unit": "mV", "clamp": "current clamp"},
+    "cells/*.xml": {"reader": "points"},
     "mat/drieslab*": {"pixels": "expr", "axes": "yx"},
     "mat/*/neo_test*": {
         "channels": "block/segments/0/analogsignals/0/signal = mV",
@@ -175,8 +177,15 @@ def format_page(rows: list[Row]) -> str:
         counts = Counter(row.outcome for row in rows if row.format == name)
         cells = " | ".join(str(counts[outcome]) for outcome in ("converted", "kept", "read", "refused"))
         lines.append(f"| {name or 'none'} | {cells} |")
-    lines += ["", "| file | format | outcome | |", "|---|---|---|---|"]
+    lines += ["", describe_refused(rows), "", "| file | format | outcome | |", "|---|---|---|---|"]
     return "\n".join([*lines, *map(format_row, rows)]) + "\n"
+
+
+def describe_refused(rows: list[Row]) -> str:
+    """How many files are refused, and for which findings: a line that the README repeats."""
+    causes = Counter(re.match(r"`([^`]*)`", row.what)[1] for row in rows if row.outcome == "refused")
+    named = ", ".join(f"{count} `{cause}`" for cause, count in causes.most_common())
+    return f"Of {len(rows)}, {causes.total()} are refused: {named}."
 
 
 def format_row(row: Row) -> str:
