@@ -6,10 +6,11 @@ there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names t
 with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
 spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_spacing``:
 what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/photometric``: the
-file calls 0 white, and its values are kept; ``neuropress/ome_zarr``, ``chunks``, ``shards`` and ``zstd_level``: what
-the dataset states of its volumes). Its one array is ``0``. A node ``/labels/<name>`` follows
-for each mask that a person names as labels of the volume (`neuropress.converters._labels`), and a node
-``/tables/<name>`` for each table of points or boxes in it (`neuropress.converters._points`).
+file calls 0 white, and its values are kept; ``neuropress/acquisition``: optics, exposure, clock;
+``neuropress/ome_zarr``, ``chunks``, ``shards`` and ``zstd_level``: what the dataset states of its
+volumes). Its one array is ``0``. A node ``/labels/<name>`` follows for each mask that a person names as labels
+of the volume (`neuropress.converters._labels`), and a node ``/tables/<name>`` for each table of points or boxes
+in it (`neuropress.converters._points`).
 
 Axes are written in the order t, c, z, y, x, those of them that the file has with more
 than one element; y and x always, and z wherever the file has it. The samples of a colour
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "volume"
-REVISION = 3
+REVISION = 4
 HAS_LABELS = True
 HAS_PACKING = True
 TABLES = ("sem_dataset", "micro_ct_dataset", "image")
@@ -48,7 +49,9 @@ COLUMN: Mapping[str, str] = {
     "image": "file_path_raw",
 }
 TARGET = "volume"
-SLOTS: Slots = {"image": frozenset(("name", "unit", "x", "y", "z"))}
+ACQUISITION = ("exposure_time", "laser_line", "laser_power", "numerical_aperture", "objective_magn")
+"""How it was taken: the columns of image rows, and facts of headers, in ms, nm and mW."""
+SLOTS: Slots = {"image": frozenset(("name", "unit", "x", "y", "z")), "acquisition": frozenset(ACQUISITION)}
 BINDINGS: Mapping[str, str] = {}
 NO_CLOCK = "a volume belongs to no clock of a session"
 
@@ -115,6 +118,7 @@ def build(jobs: Sequence[Job]) -> Built:
     fields |= {f"{TRANSFORM}/scale/{i}": scale for i, (scale, _) in enumerate(scales)}
     fields |= _build_channels(job, content, pixels, axes)
     fields |= _build_stated_spacing(job, content, axes)
+    fields |= _build_acquisition(job, content)
     if "photometric" in content.facts:
         stated = content.facts["photometric"]
         source = job.make_fact_ref("photometric", stated)
@@ -203,6 +207,21 @@ def _build_stated_spacing(job: Job, content: Image, axes: Sequence[_Axis]) -> di
     sources = tuple(_make_spacing_ref(job, content, name) for name in names)
     value = [float(content.spacing[name]) for name in names]
     return {"neuropress/stated_spacing": Field(value, "volume:spacing", "number", sources)}
+
+
+def _build_acquisition(job: Job, content: Image) -> dict[str, Field]:
+    """How and when it was taken: by the row, else by the file's header."""
+    place = "neuropress/acquisition"
+    fields = {f"{place}/{name}": field for name, field in job.fields.get("acquisition", {}).items()}
+    for name in ACQUISITION:
+        text = content.facts.get(name)
+        if text is not None and f"{place}/{name}" not in fields:
+            value = text if name == "objective_magn" else float(Decimal(text))
+            fields[f"{place}/{name}"] = Field(value, f"volume:{name}", "copy", (job.make_fact_ref(name, text),))
+    if content.acquired is not None:
+        text = content.acquired.isoformat()
+        fields[f"{place}/started"] = Field(text, "volume:started", "copy", (job.make_fact_ref("started", text),))
+    return fields
 
 
 def _make_spacing_ref(job: Job, content: Image, name: str) -> CellRef:

@@ -7,7 +7,7 @@ from math import prod
 
 from ...model.finding import Finding, finding
 from ...storage.remote import ResultPath
-from . import guard, nodes, tables
+from . import guard, nodes, ome_xml, tables
 from .metadata import LABELS
 from .preview import NAME as PREVIEW
 
@@ -28,6 +28,8 @@ def check_files(path: ResultPath) -> Iterator[Finding]:
 
     names = guard.list_group_files(path)
     strays = set(guard.check_store(path)) - {*names, PREVIEW}
+    if ome_xml.NAME in strays:
+        strays -= {ome_xml.NAME, *(f"{ome_xml.FOLDER}/{name}" for name in names)}
     groups = nodes.list_image_groups(path)
     if len(groups) > 1:
         strays -= {f"{group}/{name}" for group in (LABELS, *groups) for name in names}

@@ -19,6 +19,7 @@ import numpy as np
 from ...model.packing import Packing
 from ...model.plan import Field, Node
 from ...model.provenance import Provenance
+from . import ome_xml
 from .layout import Layout, Level
 from .shards import make_blosc, make_codecs
 from .versions import VERSIONS, Version
@@ -170,6 +171,15 @@ def _make_ome_attribute(fields: Mapping[str, Field], levels: Sequence[Level]) ->
     return {**planned, "multiscales": [image]}
 
 
+def make_ome_document(node: Node, layout: Layout) -> str | None:
+    """The OME-XML of the image; None where OME has no type for its pixels."""
+    spec = node.arrays["0"]
+    if not ome_xml.has_type(spec.type):
+        return None
+    ome, own = get_ome_fields(node.fields), get_own_fields(node.fields)
+    return ome_xml.make_ome_xml(ome, own, layout.levels[0].shape, spec.type)
+
+
 def to_plain_json(data: Any) -> Any:
     """Metadata as it is read back from JSON."""
     return json.loads(json.dumps(data))
@@ -179,6 +189,10 @@ def make_group_texts(nodes: Sequence[Node], layout: Layout, provenance: Provenan
     """The metadata of all groups by the paths of their files, the root's attributes last: they have our provenance."""
     ours = {**provenance.sections(), **get_own_fields(nodes[0].fields)}
     texts = {}
+    if (document := make_ome_document(nodes[0], layout)) is not None:
+        texts[ome_xml.NAME] = document
+        for name, data in zip(layout.version.group_files, layout.version.make_group({}), strict=True):
+            texts[f"{ome_xml.FOLDER}/{name}"] = _dump_json(data)
     for group, ome in sorted(make_ome_attributes(nodes, layout).items(), reverse=True):
         own = {} if group else {"neuropress": ours}
         attributes = {**ome, **own} if layout.version.zarr_format == 2 else {"ome": ome, **own}

@@ -28,7 +28,7 @@ from ...model.plan import digest
 from ...model.source import Stamp
 from ...storage.remote import BucketPath, ResultPath
 from .. import durable
-from . import guard, tables
+from . import guard, ome_xml, tables
 from .layout import Box, Layout, Level, list_tiles
 from .preview import NAME as PREVIEW
 from .shards import Shard, rename_shards, upload_shards
@@ -281,13 +281,13 @@ def clear_closed(folder: Path) -> None:
 
 
 def is_whole(folder: ResultPath, layout: Layout) -> bool:
-    """Whether a folder holds every file of a result, and no other; tables are written with the metadata."""
+    """Whether a folder holds every file of a result, and no other; tables and OME-XML are written with the metadata."""
     try:
         files = set(guard.check_store(folder))
     except Problem:
         return False
     own = {name for name in _list_own_files(layout) if not name.endswith(TEMPORARY)}
-    return {name for name in files if not tables.is_of_table(name)} == own
+    return {name for name in files if not tables.is_of_table(name) and not ome_xml.is_of_document(name)} == own
 
 
 def _list_own_files(layout: Layout) -> Iterator[str]:

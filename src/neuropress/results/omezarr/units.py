@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import count
 from math import prod
 from pathlib import Path
@@ -29,7 +30,7 @@ from ...storage.parallel import count_cores
 from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, nodes, tables
+from . import guard, metadata, nodes, ome_xml, tables
 from .blocks import Block, Read
 from .feeding import choose_way, estimate_memory, feed_bands, feed_spooled, list_windows
 from .layout import Layout, Pass, add_labels, arrange_layout, count_voxels
@@ -214,7 +215,7 @@ def estimate(plan: Plan, access: Mapping[str, Access]) -> Estimate:
     raw = [stage for stage in layout.passes if stage.reads_raw]
     memory = [_estimate_pass(volume, stage, access) for stage in raw]
     groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
-    own = len(groups) * len(layout.version.group_files) + 1  # the preview
+    own = (len(groups) + 1) * len(layout.version.group_files) + 2  # the preview, and the group of the OME-XML
     files = shards + len(layout.levels) + own + len(tables.list_files(plan.nodes))
     cells = sum(prod(spec.shape) for node in tables.get_tables(plan.nodes) for spec in node.arrays.values())
     return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(memory) + cells * CELL_BYTES)
@@ -291,7 +292,7 @@ def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) 
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
     derived = {name: text for name, text in old.derived.items() if not tables.is_of_table(name)}
-    kept = {name: text for name, text in derived.items() if not name.endswith(METADATA)}
+    kept = {name: text for name, text in derived.items() if not name.endswith((METADATA, ome_xml.NAME))}
     same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(kept) - (f"/{PREVIEW}" in kept)
     arrays = {name: one for name, one in old.arrays.items() if not tables.is_of_table(name)}
     same_arrays = {name: one.spec for name, one in arrays.items()} == {s.path: s.spec for s in volume.sources}
@@ -316,9 +317,13 @@ def _read_text(path: ResultPath) -> str:
 
 
 def digest_metadata(nodes: Sequence[Node], volume: Volume) -> dict[str, str]:
-    """Of the ``ome`` attribute of each group: axes, units, scales, channels, classes."""
-    groups = metadata.make_ome_attributes(tables.get_images(nodes), volume.layout)
-    return {name_metadata(group): digest(metadata.to_plain_json(ome)) for group, ome in groups.items()}
+    """Of the ``ome`` attribute of each group: axes, units, scales, channels, classes; and of the OME-XML."""
+    images = tables.get_images(nodes)
+    groups = metadata.make_ome_attributes(images, volume.layout)
+    digests = {name_metadata(group): digest(metadata.to_plain_json(ome)) for group, ome in groups.items()}
+    if (document := metadata.make_ome_document(images[0], volume.layout)) is not None:
+        digests[f"/{ome_xml.NAME}"] = sha256(document.encode("ascii")).hexdigest()
+    return digests
 
 
 def name_metadata(group: str) -> str:

@@ -31,7 +31,7 @@ from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
 from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, nodes, preview, tables
+from . import guard, metadata, nodes, ome_xml, preview, tables
 from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
@@ -47,8 +47,8 @@ from .units import (
 )
 from .versions import VERSIONS
 
-PREVIEW_BYTES = 64 << 20
-"""More than any preview has."""
+FILE_BYTES = 64 << 20
+"""More than any preview and any OME-XML has."""
 
 
 def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progress) -> None:
@@ -230,9 +230,10 @@ def digest_derived(path: ResultPath) -> Mapping[str, str]:
             level = StoredLevel(path, name)
             level.check_metadata()
             digests[f"/{name}"] = level.digest()
-    if (path / preview.NAME).is_file():
-        with guard.translate_errors(path), guard.open_regular_file(path / preview.NAME) as file:
-            digests[f"/{preview.NAME}"] = sha256(file.read(PREVIEW_BYTES)).hexdigest()
+    for name in (preview.NAME, ome_xml.NAME):
+        if (path / name).is_file():
+            with guard.translate_errors(path), guard.open_regular_file(path / name) as file:
+                digests[f"/{name}"] = sha256(file.read(FILE_BYTES)).hexdigest()
     groups = nodes.list_image_groups(path)
     for group in (*groups, metadata.LABELS) if len(groups) > 1 else groups:
         attributes = nodes.read_attributes(path, group)
