@@ -287,8 +287,9 @@ class Converter(Protocol):
     session's result, for any other each row has one of its own. ``SLOTS`` are the objects that mapping rules may fill,
     with the fields they may set; ``BINDINGS`` are extra relations (name -> table). A converter may have ``PURPOSES``:
     what it opens files for, where readers are for that alone (`neuropress.readers.Format.purpose`), and
-    ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing. ``HAS_LABELS = True``: its jobs have
-    the masks and points that a person names in ``[labels]`` and ``[points]`` of ``neuropress.toml``.
+    ``IS_OPTIONAL = True``: a file of its that is missing withholds nothing. ``HAS_IMAGES = True``: ``[images]`` of
+    ``neuropress.toml`` may name several images of a row's file, each a result. ``HAS_LABELS = True``: its jobs have
+    the masks and points that a person names in ``[labels]`` and ``[points]`` there.
     ``HAS_PACKING = True``: its results are stored as ``[output]`` states. ``NO_CLOCK`` says why what it makes has
     no time that a declared clock could shift: such options of its files are ``clock.unused``.
     """

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 NAME = "volume"
 REVISION = 4
+HAS_IMAGES = True
 HAS_LABELS = True
 HAS_PACKING = True
 TABLES = ("sem_dataset", "micro_ct_dataset", "image")
@@ -141,11 +142,18 @@ def build(jobs: Sequence[Job]) -> Built:
 
 def _get_image(job: Job) -> Image:
     if len(job.contents) != 1:
-        raise _make_problem(job, "volume.scenes", describe_image_choice(job))
+        raise _make_problem(job, "volume.scenes", _describe_choice(job))
     content = job.contents[0]
     if not isinstance(content, Image):
         raise _make_problem(job, "volume.content", f"{job.source} ({content.format}) holds no image")
     return content
+
+
+def _describe_choice(job: Job) -> str:
+    """What to type to have one image of the file, or a volume of each."""
+    names = ", ".join(f'"{number}"' for number in range(1, len(job.contents) + 1))
+    each = f"; or a volume of each: [images] {job.record.key} = [{names}]" if len(job.contents) > 1 else ""
+    return describe_image_choice(job) + (each if job.record.key else "")
 
 
 def _build_axes(job: Job, pixels: LazyArray) -> list[_Axis]:

@@ -12,6 +12,7 @@ from typing import Any
 from .model.budget import TOML_BYTES, read_file
 from .model.credits import check_credits, parse_credits
 from .model.finding import Finding, Problem, Severity, finding, problem
+from .model.images import parse_images
 from .model.job_cluster import JobCluster, parse_job_cluster
 from .model.key_patterns import find_stars, matches_key
 from .model.labels import parse_label_files
@@ -49,6 +50,7 @@ KNOWN: Mapping[str, type | tuple[type, ...]] = {
     "labels": dict,
     "cluster": dict,
     "points": dict,
+    "images": dict,
     "source": dict,
     "output": dict,
     "tables": (dict, list),
@@ -140,6 +142,10 @@ class Config:
             if matches_key(pattern, key):
                 found |= _fill_clock(pattern, key, entries)
         return found | dict(self.options.get(key, {}))
+
+    def choose_image(self, key: str, image: str) -> Config:
+        """These settings with one image of a raw object chosen."""
+        return dataclasses.replace(self, options={**self.options, key: {**self.options.get(key, {}), "image": image}})
 
     def sources(self) -> SourceRoots:
         """The openers of raw bytes, which see buckets as they are from now on."""
@@ -408,13 +414,13 @@ def _with_layout(profile: Profile, data: Mapping[str, Any], path: Path) -> Profi
     try:
         packing = Packing.parse({**profile.packing.list_stated(), **output})
         check_layout(split, output["names"], packing)
-        labels = parse_label_files(data)
+        labels, images = parse_label_files(data), parse_images(data.get("images", {}))
     except ValueError as error:
         raise problem("dataset.config", f"{path}: {error}", file=str(path)) from error
     readers = {pattern: entry["reader"] for pattern, entry in data.get("options", {}).items() if "reader" in entry}
     split = {**profile.split, **split}
     profile = dataclasses.replace(profile, split=split, names=output["names"], packing=packing, labels=labels)
-    return dataclasses.replace(profile, readers=readers)
+    return dataclasses.replace(profile, readers=readers, images=images)
 
 
 def find_dataset(path: Path) -> Path | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from ..model.images import find_images
 from ..model.profile import Profile
 from ..model.record import Record
 from ..tables import Tables
@@ -119,7 +120,7 @@ def check_duplicate_paths(tables: Tables, profile: Profile) -> Iterator[CheckRes
     for record, column, parts in _iterate_path_cells(tables, profile):
         key = normalise_key(record.cells[column].text, profile).rstrip("/")
         other, other_column = first.setdefault(key, (record, column))
-        if other is record:
+        if other is record or _take_other_images(record, other, profile):
             continue
         message = f"{key} is also the {other_column} of {other.key} (line {other.line})"
         if parts.version == "raw":
@@ -127,6 +128,12 @@ def check_duplicate_paths(tables: Tables, profile: Profile) -> Iterator[CheckRes
             yield make_cell_finding("path.twice", record, column, message), rows
         else:
             yield make_cell_finding("path.shared", record, column, message), []
+
+
+def _take_other_images(one: Record, other: Record, profile: Profile) -> bool:
+    """Whether the settings say of both rows which images of the file are meant, and never the same."""
+    images, others = (set(find_images(profile.images, record.key)) for record in (one, other))
+    return bool(images) and bool(others) and images.isdisjoint(others)
 
 
 def check_linked_labs(tables: Tables, profile: Profile) -> Iterator[CheckResult]:

@@ -104,7 +104,8 @@ class Profile:
     of a session go into a file of their own, and the part of its name that says so (``ophys``). `names` is ``dandi``
     where files of sessions are named as ``dandi organize`` names them, else ``profile``: as `paths` says.
     `labels` are the masks that a dataset names as labels of its volumes, by key or pattern of keys; `readers`,
-    likewise, the readers that it names for raw files. `description`, `contact` (the name of one of `people`),
+    likewise, the readers that it names for raw files; `images`, by key of a row, which images of its
+    file are meant. `description`, `contact` (the name of one of `people`),
     `funding` and `related` are what an archive says of the whole.
     """
 
@@ -128,6 +129,7 @@ class Profile:
     labels: Mapping[str, tuple[LabelFile, ...]] = field(default_factory=dict)
     packing: Packing = field(default_factory=Packing)
     readers: Mapping[str, str] = field(default_factory=dict)
+    images: Mapping[str, tuple[str, ...]] = field(default_factory=dict, metadata=SPARSE)
     description: str = field(default="", metadata=SPARSE)
     contact: str = field(default="", metadata=SPARSE)
     funding: tuple[Funding, ...] = field(default=(), metadata=SPARSE)

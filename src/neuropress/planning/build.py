@@ -34,15 +34,15 @@ from ..model.source import Input, Source
 from ..model.waiver import waive, waive_all
 from ..readers.raw import RawArrays
 from ..results import KINDS
-from ..tables import normalise_key
 from .clocks import check_clock_options, check_clocks
+from .images import choose_image, list_choices
 from .kept import Keeping, KeptCell, check_kept_clocks, keep_files, list_kept_cells, place_kept_files
 from .labels import OpenedLabels, open_labels
 from .mappings import collect_revisions, find_frame
 from .nodes import PlanNodes
 from .split import join_part
 from .starts import find_start, localize_start, start_from_header
-from .targets import Wanted, find_part, list_rivals, list_takers, source_rows
+from .targets import Wanted, find_part, list_rivals, list_takers, raw_column, raw_key, source_rows
 from .triggers import add_trigger
 from .writable import check_writable
 
@@ -86,12 +86,12 @@ def build_plan(wanted: Wanted, config: Config, opener: RawArrays | None = None) 
         Opens the raw files and keeps them open for the writer that is to have the plan at once. That writer refuses
         what it cannot write, so it is not asked before, which costs as much as building all objects of the result.
     """
+    config = choose_image(wanted, config)
     findings = [_report_unconverted(row) for row in wanted.others if _is_unconverted(row, config.profile)]
     failed: dict[tuple[str, str], Finding] = {}
     with ExitStack() as stack:
         files = opener or stack.enter_context(RawArrays(config.sources()))
-        opened, heard = [], []
-        cells = list_kept_cells(wanted, config.profile)
+        opened, heard, cells = [], [], list_kept_cells(wanted, config.profile)
         for name, record in (*wanted.jobs, *wanted.clocks):
             if missing := find_missing_extra(name, record, config):
                 findings.append(waive(hide_for(missing, config.profile), wanted.waivers))
@@ -161,6 +161,11 @@ def inspect_row(name: str, record: Record, config: Config, *, build: bool) -> li
 
     With `build`, also whether the converter can make something of the file.
     """
+    choices = list_choices(name, record, config)
+    return [found for one in choices for found in _inspect_row(name, record, one, build=build)]
+
+
+def _inspect_row(name: str, record: Record, config: Config, *, build: bool) -> list[Finding]:
     profile = config.profile
     if missing := find_missing_extra(name, record, config):
         return [hide_for(missing, profile)]
@@ -230,16 +235,6 @@ def _report_unconverted(row: Record) -> Finding:
         f"{row.table} {row.key}: its cells travel in the session's record, its file is kept as it is and not converted"
     )
     return finding("convert.no_converter", message, **row.place())
-
-
-def raw_column(name: str, record: Record) -> str:
-    """The column whose file the converter reads."""
-    return load_converter(name).COLUMN[record.table]
-
-
-def raw_key(name: str, record: Record, profile: Profile) -> str:
-    """Key of the raw object of a data row, relative to the source roots."""
-    return normalise_key(record.cells[raw_column(name, record)].text, profile)
 
 
 def _open_row(name: str, record: Record, config: Config, files: RawArrays) -> _Opened:

@@ -16,8 +16,8 @@ from ..model.parsing import parse_json
 from ..model.plan import canonical
 from ..model.profile import Profile
 from ..model.record import Record
-from .build import open_rows, raw_key
-from .targets import Wanted
+from .build import open_rows
+from .targets import Wanted, raw_key
 
 FILE = "facts.jsonl"
 

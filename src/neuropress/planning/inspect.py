@@ -12,9 +12,9 @@ from ..model.finding import Finding, Severity
 from ..model.record import Record, RowPlace
 from ..model.waiver import waive_all
 from ..tables import Tables
-from .build import inspect_row, raw_column, raw_key
+from .build import inspect_row
 from .facts import Facts, compare_row_with_facts
-from .targets import Wanted, list_rivals, list_takers
+from .targets import Wanted, list_rivals, list_takers, raw_column, raw_key
 
 type CellPlace = tuple[RowPlace, str | None]
 """Row and column."""

@@ -32,8 +32,8 @@ class OpenedLabels:
 
 def list_label_files(wanted: Wanted, profile: Profile) -> Iterator[tuple[LabelFile, str, str]]:
     """Masks and points of a result with the keys of each and of its classes (empty for none); none of a blank cell."""
-    if not any(getattr(load_converter(name), "HAS_LABELS", False) for name, _ in wanted.jobs):
-        return
+    if wanted.part or not any(getattr(load_converter(name), "HAS_LABELS", False) for name, _ in wanted.jobs):
+        return  # of several images of a row nobody says which one is meant
     for _, one in sorted(find_label_files(profile.labels, wanted.record.key).items()):
         cell = wanted.record.cells.get(one.column)
         path = one.path or (cell.text if cell else "")

@@ -17,12 +17,13 @@ from ..model.receipt import Receipt
 from ..model.source import Source, SourceRoots
 from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
-from .build import find_missing_extra, raw_key
+from .build import find_missing_extra
+from .images import choose_image
 from .kept import list_kept_keys
 from .labels import list_label_keys
 from .mappings import collect_revisions
 from .receipts import ReceiptCache, read_whole
-from .targets import Wanted, digest_rows, source_rows
+from .targets import Wanted, digest_rows, raw_key, source_rows
 from .triggers import list_clock_keys
 
 
@@ -65,6 +66,7 @@ def find_standing(
     outdated
         Count a changed mapping or converter revision as changed metadata.
     """
+    config = choose_image(wanted, config)
     path = config.locate_result(wanted.target.kind, wanted.target.path)
     if not path.exists():
         return Standing(State.NEW)

@@ -21,6 +21,7 @@ from ..mapping.rules import Scope, apply_mapping
 from ..model.content import Content
 from ..model.dandi_names import find_modalities, find_session_in_name, make_dandi_path, replace_characters
 from ..model.finding import Finding, Severity, finding
+from ..model.images import find_images
 from ..model.labels import find_label_files
 from ..model.people import find_person
 from ..model.plan import SourceRow, Target, digest
@@ -30,7 +31,7 @@ from ..model.serial import to_json
 from ..model.waiver import Waiver
 from ..results import KINDS, TARGETS, Kind, find_kind_by_suffix, is_staging_folder
 from ..storage.remote import BucketPath, ResultPath
-from ..tables import RowId, Tables, is_private_cell
+from ..tables import RowId, Tables, is_private_cell, normalise_key
 
 SESSION = "session"
 """The table, and the target, that gathers rows of other tables; all other results are of one row each."""
@@ -61,7 +62,7 @@ class Wanted:
     waivers
         Those that hold, also for what is found in raw files.
     part
-        Which of several files of a session it is; empty for the main or only one.
+        Which of several files of a session, or of several volumes of a row, it is; empty for the main or only one.
     clocks
         Jobs of the session's other files that are opened for it: those whose headers tell when it started, where its
         row does not; those of all results of its rows, where it is bare; and those of its own rows' other columns.
@@ -69,6 +70,8 @@ class Wanted:
         Whether it is a session whose data rows all have results of their own: its file says who and when, and no more.
     places
         Part -> path of each file of the session.
+    image
+        Which image of the row's file it is made of, by number or name; empty where nobody says.
     """
 
     target: Target
@@ -81,6 +84,7 @@ class Wanted:
     clocks: tuple[tuple[str, Record], ...] = ()
     is_bare: bool = False
     places: Mapping[str, str] = field(default_factory=dict)
+    image: str = ""
 
     @property
     def cause(self) -> tuple[tuple[str, str], Finding]:
@@ -126,8 +130,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
             mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[:1] == [name])
-            results = (_row_target(name, row, tables, profile) for row in mine)
-            found += [result for result in results if result]
+            found += [result for row in mine for result in _list_row_targets(name, row, tables, profile)]
     return sorted(_withhold_equal_paths(found), key=lambda wanted: wanted.target.path)
 
 
@@ -364,13 +367,23 @@ def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple
     return rows, blocked
 
 
-def _row_target(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
-    """The result of a row by itself; None where the day that its path needs is not understood."""
-    goal = load_converter(name).TARGET
+def _list_row_targets(name: str, record: Record, tables: Tables, profile: Profile) -> Iterator[Wanted]:
+    """The results of a row by itself, one for each image that is meant; none where the day of its path is not known."""
+    module = load_converter(name)
+    goal = module.TARGET
     if "{date}" in _find_template(goal, profile) and not _find_day(record):
-        return None
-    target = Target(TARGETS[goal].name, record.key, _result_path(goal, record, profile))
-    return Wanted(target, record, ((name, record),), (), _find_blocked([record], tables), tables.waivers)
+        return
+    images = list_images(name, record, profile)
+    for image in images or ("",):
+        part = replace_characters(image) if len(images) > 1 else ""
+        target = Target(TARGETS[goal].name, record.key, _result_path(goal, record, profile, part))
+        blocked = _find_blocked([record], tables)
+        yield Wanted(target, record, ((name, record),), (), blocked, tables.waivers, part, image=image)
+
+
+def list_images(name: str, record: Record, profile: Profile) -> tuple[str, ...]:
+    """Which images of its file a row is about; empty where nobody says, and for converters of one result."""
+    return find_images(profile.images, record.key) if getattr(load_converter(name), "HAS_IMAGES", False) else ()
 
 
 def _find_day(record: Record) -> str:
@@ -397,6 +410,16 @@ def _result_path(target: str, record: Record, profile: Profile, part: str = "") 
     return template.format(lab=folder, date=_find_day(record), table=record.table, id=id, part=part or MAIN)
 
 
+def raw_column(name: str, record: Record) -> str:
+    """The column whose file the converter reads."""
+    return load_converter(name).COLUMN[record.table]
+
+
+def raw_key(name: str, record: Record, profile: Profile) -> str:
+    """Key of the raw object of a data row, relative to the source roots."""
+    return normalise_key(record.cells[raw_column(name, record)].text, profile)
+
+
 def source_rows(wanted: Wanted, profile: Profile) -> tuple[SourceRow, ...]:
     """The contributing rows as they travel in the result: verbatim, private cells blank."""
     rows = []
@@ -416,10 +439,12 @@ def digest_rows(rows: Iterable[SourceRow], profile: Profile) -> str:
     labs = sorted({row.key.split("_", 1)[0] for row in rows})
     names = {row.cells.get("experimenter", "") for row in rows}
     labels = {row.key: to_json(found) for row in rows if (found := find_label_files(profile.labels, row.key))}
+    images = {row.key: list(chosen) for row in rows if (chosen := find_images(profile.images, row.key))}
     return digest({
         "rows": to_json(rows),
         "labs": {name: to_json(profile.labs[name]) for name in labs if name in profile.labs},
         "people": [to_json(person) for name in sorted(names) if (person := find_person(profile.people, name))],
         "defaults": to_json(profile.defaults),
         **({"labels": labels} if labels else {}),
+        **({"images": images} if images else {}),
     })  # fmt: skip

@@ -231,6 +231,11 @@ def _collect_settings(config: Config, lab: str, rows: Mapping[str, list[SourceRo
     lists["people"] = tuple(person for person in config.people if named & {person.name, *person.typed})
     settings |= {name: to_json(entries) for name, entries in lists.items() if entries}
     settings |= _collect_labels(labels)
+    row_keys = [row.key for table in rows.values() for row in table]
+    images = {
+        row: to_json(one) for row, one in config.profile.images.items() if any(matches_key(row, k) for k in row_keys)
+    }
+    settings |= {"images": images} if images else {}
     if config.profile.split:
         settings["split"] = dict(config.profile.split)
     if config.profile.names != BY_PATHS:

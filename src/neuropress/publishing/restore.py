@@ -103,7 +103,7 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
     profile = chosen.settings["profile"]
     labs: dict[str, Any] = {}
     options: dict[str, Any] = {}
-    split: dict[str, Any] = {}
+    flat: dict[str, dict[str, Any]] = {"split": {}, "images": {}}
     beside: dict[tuple[str, str], dict[str, Any]] = {}
     about = chosen.settings.get("dataset", {})
     lists: dict[str, dict[str, dict[str, Any]]] = {"people": {}, "funding": {}, "related": {}}
@@ -111,7 +111,8 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
         for name, entries in lists.items():
             for entry in part.settings.get(name, []):
                 entries[entry["name"] if name == "people" else canonical(entry)] = entry
-        split |= part.settings.get("split", {})
+        for name, known in flat.items():
+            known |= part.settings.get(name, {})
         beside |= {(name, volume): one for name in ENTRIES for volume, one in part.settings.get(name, {}).items()}
         labs |= part.settings["labs"]
         options |= part.settings["options"]
@@ -131,9 +132,9 @@ def _format_settings(parts: Iterable[Part], chosen: Part) -> str:
         ]
     if output := {name: chosen.settings[name] for name in ("names", *PACKING) if name in chosen.settings}:
         lines += ["", "[output]", *(f"{name} = {format_toml_value(value)}" for name, value in output.items())]
-    if split:
-        lines += ["", "[split]"]
-        lines += [f"{format_toml_text(name)} = {format_toml_text(part)}" for name, part in split.items()]
+    for table, known in flat.items():
+        lines += ["", f"[{table}]"] if known else []
+        lines += [f"{format_toml_text(name)} = {format_toml_value(value)}" for name, value in known.items()]
     for table, entries in (("labs", labs), ("options", options)):
         for name, values in entries.items():
             lines += ["", f"[{table}.{format_toml_text(name)}]"]

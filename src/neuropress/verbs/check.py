@@ -16,6 +16,7 @@ from ..model.report import Outcome, Report
 from ..model.waiver import waive_all
 from ..planning.facts import FILE as FACTS
 from ..planning.facts import collect_facts, load_facts
+from ..planning.images import find_unused_images
 from ..planning.inspect import RowInspector, keep_findings_on_rows, leave_out_failed
 from ..planning.labels import find_unused_labels
 from ..planning.raw import check_files, check_unnamed_files, list_named_keys
@@ -49,6 +50,7 @@ def check_dataset(
         of_waivers += find_unmatched_waivers(workspace.waivers, found)
         found += _find_unused_options(workspace)
         found += find_unused_labels(workspace.config, workspace.targets(), workspace.tables.blocked)
+        found += find_unused_images(workspace.config, workspace.targets(), workspace.tables.blocked)
         # Who has said where to publish wants to know; a lab that never publishes need not be told each time.
         found += check_license(workspace.profile, Severity.WARNING if workspace.config.publish else Severity.INFO)
     findings = list(dict.fromkeys(waive_all([*of_waivers, *found], workspace.waivers)))

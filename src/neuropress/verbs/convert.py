@@ -25,11 +25,11 @@ from ..model.progress import Progress, begin_step, expect_bytes, no_progress, tr
 from ..model.report import Outcome, Report
 from ..model.run_part import RunPart
 from ..model.waiver import waive
-from ..planning.build import Planned, build_plan, raw_column, raw_key
+from ..planning.build import Planned, build_plan
 from ..planning.estimate import check_memory, compare_estimates, estimate_plan, format_size, make_estimate_facts
 from ..planning.records import write_records
 from ..planning.stale import Standing, State
-from ..planning.targets import Wanted, digest_rows, source_rows
+from ..planning.targets import Wanted, digest_rows, raw_column, raw_key, source_rows
 from ..readers.raw import RawArrays
 from ..results import KINDS, Request, Seal
 from ..storage.remote import BucketPath

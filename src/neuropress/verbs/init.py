@@ -72,6 +72,11 @@ roots = ["source"]
 # [split]
 # imaging = "ophys"
 
+# Which images of a file of several a volume's row is about; a list makes a volume of each:
+# [images]
+# AB_SD_0001 = "2"
+# AB_SD_0002 = ["1", "overview"]
+
 # Masks that are labels of a volume, and points in it ([points...]), by the key of its row (neuropress docs volumes):
 # [labels.AB_SD_0001.nuclei]
 # path = "smith/20250620/cell_detection_dataset/raw/nuclei.tif"

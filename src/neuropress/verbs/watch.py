@@ -10,10 +10,9 @@ from ..model.finding import Problem, problem
 from ..model.plan import digest
 from ..model.receipt import InputDigest
 from ..model.source import BeforeRead, Input, SourceRoots, Stamp
-from ..planning.build import raw_key
 from ..planning.kept import list_kept_cells
 from ..planning.labels import list_label_keys
-from ..planning.targets import Wanted
+from ..planning.targets import Wanted, raw_key
 from ..planning.triggers import list_clock_keys
 from ..storage.state import DigestCache, Lock, RunToken
 

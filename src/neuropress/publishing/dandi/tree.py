@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...archive.digests import check_size
@@ -12,6 +12,7 @@ from ...model.dandi_names import find_session_in_name, make_bids_label, make_vol
 from ...model.finding import Finding, Problem, finding
 from ...model.plan import SourceRow
 from ...model.profile import Profile
+from ...model.provenance import Provenance
 from ...release import Asset
 from ...results import KINDS, load_kind
 from ...storage.remote import BucketPath, ResultPath
@@ -158,14 +159,22 @@ def _place_volume(asset: Asset, row: Place, tree: Tree, profile: Profile) -> Pla
     tree.findings += problems
     if problems or animal is None:
         return None
-    wanted = make_volume_path(animal.id, provenance.target.id, suffix)
+    name = _name_sample(provenance)
+    wanted = make_volume_path(animal.id, name, suffix)
     if wanted is None:
-        message = f"{asset.name}: the ids {animal.id} and {provenance.target.id} make no name"
+        message = f"{asset.name}: the ids {animal.id} and {name} make no name"
         tree.findings.append(finding("dandi.session", message, file=asset.name, **row))
         return None
     lab = profile.lab_of(provenance.target.id)
-    sample = make_bids_label(provenance.target.id)
+    sample = make_bids_label(name)
     return PlacedResult(wanted, asset, VolumeFacts(animal, sample, sizes, unit, lab.institution if lab else ""))
+
+
+def _name_sample(provenance: Provenance) -> str:
+    """The row's id; of one of several images of its file, with what tells them apart in their files' names."""
+    target = provenance.target
+    stem = PurePosixPath(target.path).name.partition(".")[0]
+    return stem if stem.startswith(f"{target.id}_") else target.id
 
 
 def _find_animal(own: SourceRow | None, rows: Mapping[tuple[str, str], SourceRow], profile: Profile) -> Animal | None:
