@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "volume"
-REVISION = 3
+REVISION = 4
 HAS_LABELS = True
 HAS_PACKING = True
 TABLES = ("sem_dataset", "micro_ct_dataset", "image")
@@ -61,6 +61,8 @@ BILEVEL = "b1"
 SAMPLES = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"), ("alpha", "FFFFFF"))
 COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
 """Channels of unknown wavelength, in turn."""
+GREY = "FFFFFF"
+"""Of the only channel."""
 TRANSFORM = "multiscales/0/datasets/0/coordinateTransformations/0"
 
 
@@ -219,21 +221,28 @@ def _compute_time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
 
 
 def _build_channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> dict[str, Field]:
-    """``omero`` for images with channels, complete or not at all: floats have no range to show."""
-    import numpy as np  # not above: checking tables imports every converter, and needs no array
-
+    """``omero``: names and colours. What is black and white is measured when all voxels are written, but colours of 8
+    bits are shown as they are.
+    """
     axis = next((a for a in axes if a.name == "c"), None)
-    if axis is None or pixels.dtype.kind == "f":
-        return {}
-    count, limits = pixels.shape[axis.source], np.iinfo(_get_written_dtype(pixels))
+    if axis is None:
+        return _describe_channel(0, job.fields["image"]["name"], GREY)
+    letter, count = pixels.axes[axis.source], pixels.shape[axis.source]
     fields: dict[str, Field] = {}
-    for i, (label, colour) in enumerate(_list_channel_labels(job, content, pixels.axes[axis.source], count)):
-        place = f"omero/channels/{i}"
-        fields |= {f"{place}/label": label, f"{place}/color": Field(colour, "volume:colour")}
-        fields[f"{place}/active"] = Field(True, "volume:colour")
-        for name, value in (("min", limits.min), ("max", limits.max), ("start", limits.min), ("end", limits.max)):
-            fields[f"{place}/window/{name}"] = Field(int(value), "volume:window")
+    for i, (label, colour) in enumerate(_list_channel_labels(job, content, letter, count)):
+        fields |= _describe_channel(i, label, colour)
+        if letter == "s" and count in (3, 4) and _get_written_dtype(pixels).str[1:] == "u1":
+            window = {"min": 0, "max": 255, "start": 0, "end": 255}
+            fields |= {
+                f"omero/channels/{i}/window/{name}": Field(value, "volume:samples") for name, value in window.items()
+            }
     return fields
+
+
+def _describe_channel(number: int, label: Field, colour: str) -> dict[str, Field]:
+    place = f"omero/channels/{number}"
+    stated = {"color": Field(colour, "volume:colour"), "active": Field(True, "volume:colour")}
+    return {f"{place}/label": label, **{f"{place}/{name}": field for name, field in stated.items()}}
 
 
 def _list_channel_labels(job: Job, content: Image, letter: str, count: int) -> Iterator[tuple[Field, str]]:

@@ -281,13 +281,13 @@ def clear_closed(folder: Path) -> None:
 
 
 def is_whole(folder: ResultPath, layout: Layout) -> bool:
-    """Whether a folder holds every file of a result, and no other; tables are written with the metadata."""
+    """Whether a folder holds every file of a result, and no other; tables and preview are written with the metadata."""
     try:
         files = set(guard.check_store(folder))
     except Problem:
         return False
     own = {name for name in _list_own_files(layout) if not name.endswith(TEMPORARY)}
-    return {name for name in files if not tables.is_of_table(name)} == own
+    return {name for name in files if not tables.is_of_table(name)} | {PREVIEW} == own
 
 
 def _list_own_files(layout: Layout) -> Iterator[str]:
