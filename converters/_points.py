@@ -96,6 +96,9 @@ class _Table:
             source = (CellRef("file", self._stated.classes_source, "classes", str(len(classes)), "header"),)
             described = [describe_class(one, with_color=True) for one in classes]
             fields["points/classes"] = Field(described, "points:classes", "classes", source)
+        if self._stated.rows:
+            rows, cells = self._stated.describe_rows()
+            fields["points/rows"] = Field(rows, "points:rows", "rows", cells)
         arrays = {
             str(number): ArraySpec.of(self._stated.source, content, column.array)
             for number, column in enumerate(content.columns)

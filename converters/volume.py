@@ -5,7 +5,8 @@ the ``ome`` attribute of the result's root, so that `explain` answers for every 
 there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names that begin
 with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
 spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_spacing``:
-what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/photometric``: the
+what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/label_rows``: what rows of other tables say
+of the masks; ``neuropress/photometric``: the
 file calls 0 white, and its values are kept; ``neuropress/ome_zarr``, ``chunks``, ``shards`` and ``zstd_level``: what
 the dataset states of its volumes). Its one array is ``0``. A node ``/labels/<name>`` follows
 for each mask that a person names as labels of the volume (`neuropress.converters._labels`), and a node
@@ -133,8 +134,20 @@ def build(jobs: Sequence[Job]) -> Built:
         for i, axis in enumerate(axes)
     ]
     labels, more = build_labels(job, described, PER_MICROMETER)
+    fields |= _describe_masks(job)
     tables, remarks = build_points(job, described, PER_MICROMETER)
     return Built((Node("/", "Multiscale", fields, {}, arrays), *labels, *tables), (*findings, *more, *remarks))
+
+
+def _describe_masks(job: Job) -> dict[str, Field]:
+    """What rows of other tables say of the masks; of points it stands beside their columns."""
+    rows: list[dict[str, str]] = []
+    cells: list[CellRef] = []
+    for one in (one for one in job.labels if not one.file.is_points):
+        own, refs = one.describe_rows()
+        rows += [{"labels": one.file.name, **row} for row in own]
+        cells += refs
+    return {"neuropress/label_rows": Field(rows, "volume:label_rows", "rows", tuple(cells))} if rows else {}
 
 
 def _get_image(job: Job) -> Image:

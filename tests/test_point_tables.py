@@ -20,6 +20,7 @@ from neuropress.config import load_config
 from neuropress.model.points import PointAxis
 from neuropress.publishing.parts import make_parts
 from neuropress.publishing.restore import restore_dataset
+from neuropress.results.omezarr import volume as omezarr
 from neuropress.results.omezarr.staging import Staging
 from neuropress.tables import read_tables
 from neuropress.verbs.view import open_viewer
@@ -94,6 +95,38 @@ def read_annotations(folder: Path) -> tuple[dict[str, Any], dict[int, tuple[Any,
         assert shard[begin : begin + size] == found[id].tobytes()
         begin += size
     return info, {id: one.tolist() for id, one in found.items()}
+
+
+def test_what_a_row_says_of_the_detections_travels_with_them(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = f"lichtman/{DATE}/cell_detection_dataset/processed/mask.tif"
+    tifffile.imwrite(made.put(mask, b""), np.ones(SHAPE, "u1"), photometric="minisblack")
+    said_of = {"start_date": DATE, "mouse_id": "RY_M_0001", "file_path_local": "/secret/place"}
+    made.row("cell_detection_dataset", cell_dataset_id="JL_CD_0001", tool="cellfinder 1.3", file_path=CSV, **said_of)
+    made.row("cell_detection_dataset", cell_dataset_id="JL_CD_0002", tool="cellpose 3.0", file_path=mask, **said_of)
+    state(made, f'{POINTS}\n[labels.JL_SD_0001.nuclei]\npath = "{mask}"')
+    status, said = run(capsys, "run", made.root)
+    assert status == 0, said
+    volume = find_volume(made)
+    root = zarr.open_group(volume, mode="r")
+    (row,) = root["tables/cells"].attrs["points"]["rows"]
+    assert (row["table"], row["cell_dataset_id"]) == ("cell_detection_dataset", "JL_CD_0001")
+    assert (row["tool"], row["start_date"], "file_path_local" in row) == ("cellfinder 1.3", DATE, False)
+    (mask_row,) = root.attrs["neuropress"]["label_rows"]
+    assert (mask_row["labels"], mask_row["tool"]) == ("nuclei", "cellpose 3.0")
+    assert all(b"secret" not in file.read_bytes() for file in volume.rglob("*") if file.is_file())
+    rows = {(one.table, one.key) for one in omezarr.read_provenance(volume).records}
+    assert rows >= {("cell_detection_dataset", "JL_CD_0001"), ("mouse", "RY_M_0001")}
+    status, said = run(capsys, "explain", volume, "/tables/cells/points/rows")
+    assert "cell_detection_dataset" in said, said
+    status, said = run(capsys, "explain", made.root, "--cell", "cell_detection_dataset.JL_CD_0001.tool")
+    assert (status, "tables/cells/points/rows" in said) == (0, True), said
+    assert run(capsys, "coverage", made.root)[0] == 0
+    shards = {p: p.stat().st_mtime_ns for p in volume.glob("0/c/**/*") if p.is_file()}
+    made.change("cell_detection_dataset", tool="cellfinder 1.4")
+    status, said = run(capsys, "run", made.root)
+    assert status == 0, said
+    assert zarr.open_group(volume, mode="r")["tables/cells"].attrs["points"]["rows"][0]["tool"] == "cellfinder 1.4"
+    assert shards == {p: p.stat().st_mtime_ns for p in volume.glob("0/c/**/*") if p.is_file()}
 
 
 def test_points_become_a_table_and_annotations_that_verify(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:

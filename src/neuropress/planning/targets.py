@@ -31,6 +31,7 @@ from ..model.waiver import Waiver
 from ..results import KINDS, TARGETS, Kind, find_kind_by_suffix, is_staging_folder
 from ..storage.remote import BucketPath, ResultPath
 from ..tables import RowId, Tables, is_private_cell
+from .label_files import RowsByFile
 
 SESSION = "session"
 """The table, and the target, that gathers rows of other tables; all other results are of one row each."""
@@ -56,6 +57,8 @@ class Wanted:
         (converter, row) for each row whose raw data the result holds.
     others
         Rows that travel in the result without data (no converter takes them yet).
+    named
+        Rows of other tables that name the files of its masks and points: they travel in it.
     blocked
         Row -> the finding that withholds it, a warning where that is waived. The record itself may be among them.
     waivers
@@ -81,6 +84,7 @@ class Wanted:
     clocks: tuple[tuple[str, Record], ...] = ()
     is_bare: bool = False
     places: Mapping[str, str] = field(default_factory=dict)
+    named: tuple[Record, ...] = ()
 
     @property
     def cause(self) -> tuple[tuple[str, str], Finding]:
@@ -104,12 +108,14 @@ class Wanted:
         jobs = tuple(job for job in self.jobs if (job[1].table, job[1].key) not in self.blocked)
         clocks = tuple(job for job in self.clocks if (job[1].table, job[1].key) not in self.blocked)
         others = tuple(row for row in self.others if (row.table, row.key) not in self.blocked)
-        return replace(self, jobs=jobs, clocks=clocks, others=others) if keep_going and (jobs or self.is_bare) else None
+        named = tuple(row for row in self.named if (row.table, row.key) not in self.blocked)
+        rest = replace(self, jobs=jobs, clocks=clocks, others=others, named=named)
+        return rest if keep_going and (jobs or self.is_bare) else None
 
     def records(self) -> Iterator[Record]:
         """Every row that the result depends on, each once, in a fixed order."""
         seen: dict[tuple[str, str], Record] = {}
-        for start in (self.record, *(row for _, row in self.jobs), *self.others):
+        for start in (self.record, *(row for _, row in self.jobs), *self.others, *self.named):
             for record in start.lineage():
                 seen.setdefault((record.table, record.key), record)
         for _, record in sorted(seen.items()):
@@ -118,7 +124,7 @@ class Wanted:
 
 def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
     """All results that the rows ask for: one per session with data rows, one per volume row."""
-    found = []
+    found, files = [], RowsByFile(tables, profile)
     for record in tables.records.get("session", {}).values():
         found += _session_targets(record, tables, profile)
     for name in list_converter_names():
@@ -126,7 +132,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
             mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[:1] == [name])
-            results = (_row_target(name, row, tables, profile) for row in mine)
+            results = (_row_target(name, row, tables, profile, files) for row in mine)
             found += [result for result in results if result]
     return sorted(_withhold_equal_paths(found), key=lambda wanted: wanted.target.path)
 
@@ -364,13 +370,15 @@ def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple
     return rows, blocked
 
 
-def _row_target(name: str, record: Record, tables: Tables, profile: Profile) -> Wanted | None:
+def _row_target(name: str, record: Record, tables: Tables, profile: Profile, files: RowsByFile) -> Wanted | None:
     """The result of a row by itself; None where the day that its path needs is not understood."""
     goal = load_converter(name).TARGET
     if "{date}" in _find_template(goal, profile) and not _find_day(record):
         return None
     target = Target(TARGETS[goal].name, record.key, _result_path(goal, record, profile))
-    return Wanted(target, record, ((name, record),), (), _find_blocked([record], tables), tables.waivers)
+    named = files.list_rows(record, name)
+    blocked = _find_blocked([record, *named], tables)
+    return Wanted(target, record, ((name, record),), (), blocked, tables.waivers, named=named)
 
 
 def _find_day(record: Record) -> str:

@@ -24,7 +24,7 @@ from ..model.report import Outcome, Report
 from ..model.source import Source
 from ..planning.build import Planned
 from ..planning.facts import read_header_cells
-from ..planning.labels import list_label_files
+from ..planning.labels import list_label_keys
 from ..planning.receipts import ReceiptCache
 from ..planning.stale import find_standing
 from ..planning.targets import SESSION, Wanted, find_row_table, wanted_targets
@@ -244,7 +244,7 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
         others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs})) or "none"
         message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
         raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
-    if profile.labels and not list(list_label_files(found, profile)):
+    if profile.labels and not list_label_keys(found, profile):
         message = f"labels and points go into a volume (.ome.zarr), not into {to.name}"
         raise problem(
             "single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels and --points."
