@@ -46,6 +46,8 @@ class LabelFile:
         pixels were counted in, where that is not the volume.
     is_points
         Whether it is a table of points, which ``[points]`` names.
+    is_ours
+        Whether that is a table of another volume of ours, whose columns of places in the volume are made anew.
     """
 
     name: str
@@ -55,6 +57,7 @@ class LabelFile:
     dtype: str = field(default="", metadata=SPARSE)
     spacing: tuple[str, ...] = field(default=(), metadata=SPARSE)
     is_points: bool = field(default=False, metadata=SPARSE)
+    is_ours: bool = field(default=False, metadata=SPARSE)
 
     @property
     def section(self) -> str:

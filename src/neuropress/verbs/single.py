@@ -68,6 +68,8 @@ class Stated:
         Masks that are labels of the volume, and points in it; their `path` and `classes` are paths of this machine.
     points_options
         Of the reader of points (``{"unit": "pixel", "first": "0"}``).
+    beside_options
+        Of the readers of single masks and tables of points, by their paths.
     packing
         How a volume is stored.
     amend
@@ -84,6 +86,7 @@ class Stated:
     defaults: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[LabelFile, ...] = ()
     points_options: Mapping[str, Any] = field(default_factory=dict)
+    beside_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     packing: Packing = field(default_factory=Packing)
     amend: Callable[[Planned], Planned] | None = None
 
@@ -166,7 +169,8 @@ def _collect_options(
     """Options of the readers, by the key of each file."""
     points = (keys[Path(one.path).resolve()] for one in stated.labels if one.is_points)
     of_points = dict.fromkeys(points, stated.points_options) if stated.points_options else {}
-    return of_points | ({key: options} if options else {})
+    of_files = {keys[Path(path).resolve()]: own for path, own in stated.beside_options.items()}
+    return of_points | of_files | ({key: options} if options else {})
 
 
 def _place_labels(stated: Stated, keys: Mapping[Path, str]) -> dict[str, tuple[LabelFile, ...]]:

@@ -211,7 +211,7 @@ def estimate(plan: Plan, access: Mapping[str, Access]) -> Estimate:
     memory = [_estimate_pass(volume, stage, access) for stage in raw]
     groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
     own = len(groups) * len(layout.version.group_files) + 1  # the preview
-    files = shards + len(layout.levels) + own + len(tables.list_files(plan.nodes))
+    files = shards + len(layout.levels) + own + tables.estimate_files(plan.nodes)
     cells = sum(prod(spec.shape) for node in tables.get_tables(plan.nodes) for spec in node.arrays.values())
     return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(memory) + cells * CELL_BYTES)
 

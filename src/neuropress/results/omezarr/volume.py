@@ -73,7 +73,7 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         if place == path:
             request.seal.confirm()
         write = partial(_write_file, place)
-        tables.write_tables(place, plan, made, write)
+        tables.write_tables(place, made, write)
         receipt = _add_preview(plan, volume, receipt, place, write)
         _write_root(place, plan, volume, made.complete(receipt))
         progress(volume.nbytes)
@@ -81,7 +81,7 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
         staging = open_staging(work, volume)
         plan, receipt = _make_receipt(request, volume, staging)
         made = tables.make_tables(plan, raw)
-        tables.write_tables(folder, plan, made, staging.write_bytes)
+        tables.write_tables(folder, made, staging.write_bytes)
         for name, text in make_group_texts(plan, volume, made.complete(receipt)).items():
             staging.write_text(name, text)
         staging.close()
@@ -105,7 +105,7 @@ def _finish_in_bucket(
         plan, receipt = _make_receipt(request, volume, open_staging(work, volume))
     made = made or tables.make_tables(plan, raw)
     request.seal.confirm()
-    tables.write_tables(bucket, plan, made, write)
+    tables.write_tables(bucket, made, write)
     receipt = _add_preview(plan, volume, receipt, bucket, write)
     _write_root(bucket, plan, volume, made.complete(receipt))
     if work is not None:
