@@ -25,7 +25,8 @@ from ..planning.build import Planned
 from ..readers.ome_zarr import LABELS_APART
 from ..results.omezarr import KIND, guard
 from ..results.omezarr.tables import TABLE, find_options, is_table, list_tables, read_attributes
-from .single import Stated, convert_file
+from ..storage.remote import ResultPath
+from .single import Stated, convert_file, find_place
 
 ORDER = "tczyx"
 LABELS = "labels"
@@ -48,9 +49,9 @@ def restructure_volume(
     Parameters
     ----------
     volume
-        An OME-Zarr folder, of this or another program.
+        An OME-Zarr folder, of this or another program; of a bucket, ``s3://bucket/prefix/NAME.ome.zarr``.
     to
-        The new volume; default: beside the old one, as ``NAME.restructured.ome.zarr``.
+        The new volume, here or in a bucket; default: beside the old one, as ``NAME.restructured.ome.zarr``.
     packing
         Version, chunks, shards and level; what is not stated is chosen as for a new volume.
 
@@ -59,15 +60,17 @@ def restructure_volume(
     Problem
         As `neuropress.verbs.single.convert_file`; ``result.none``: there is no OME-Zarr; ``result.unreadable``.
     """
-    path = Path(volume)
+    named = os.fspath(volume).rstrip("/")
+    path = find_place(named)
     if not path.is_dir():
-        raise problem("result.none", f"{path} is no folder with an OME-Zarr", file=str(path))
+        raise problem("result.none", f"{named} is no folder with an OME-Zarr", file=named)
+    named = named if named.endswith(path.name) else str(path)
     groups = dict(_read_groups(path))
     stem = path.name.removesuffix(".zarr").removesuffix(".ome")
-    target = Path(to) if to is not None else path.with_name(f"{stem}.restructured{KIND.suffix}")
-    if not target.name.endswith(KIND.suffix):
+    target = os.fspath(to) if to is not None else f"{named.removesuffix(path.name)}{stem}.restructured{KIND.suffix}"
+    if not target.endswith(KIND.suffix):
         hint = f"As {target}{KIND.suffix}."
-        raise problem("single.target", f"the name {target.name} is not that of an OME-Zarr", hint=hint)
+        raise problem("single.target", f"the name {Path(target).name} is not that of an OME-Zarr", hint=hint)
     names = [group.partition("/")[2] for group in groups if group]
     labels = [LabelFile(name, str(path / LABELS / name)) for name in names]
     left: list[Finding] = []
@@ -83,10 +86,10 @@ def restructure_volume(
         groups[group] = read_attributes(path, group)
     amend = partial(_amend, groups, left)
     stated = Stated(labels=tuple(labels), beside_options=options, packing=packing or Packing(), amend=amend)
-    return convert_file(path, target, stated, progress)
+    return convert_file(named, target, stated, progress)
 
 
-def _read_groups(path: Path) -> Iterator[tuple[str, Attributes]]:
+def _read_groups(path: ResultPath) -> Iterator[tuple[str, Attributes]]:
     """Attributes of the image (``""``) and of its labels by their groups; NGFF's below ``ome``. Raises `Problem`."""
     with guard.translate_errors(path):
         yield "", guard.read_node(path)["attributes"]
