@@ -71,17 +71,18 @@ class _Table:
         self._job, self._stated, self._per_micrometer = job, stated, per_micrometer
         self._content = self._get_points()
         self._places = self._place_axes(image)
+        self._columns = [one for one in self._content.columns if not one.name.startswith(PREFIX)]
         added = sorted(name for name in self._content.arrays if name.startswith(PREFIX))
-        if added:
+        if added and not stated.file.is_ours:
             raise self._make_problem("points.columns", f"has a column {added[0]!r}; what is added is called so")
 
     def build_node(self) -> Node:
         content, name = self._content, self._stated.file.name
         fields = {key: Field(value, "points:table") for key, value in ATTRIBUTES.items()}
         shape = "corner" if OBJECT in content.roles else "box" if content.is_box else "point"
-        columns = (self._refer("columns", ", ".join(column.name for column in content.columns)),)
+        columns = (self._refer("columns", ", ".join(column.name for column in self._columns)),)
         fields["points/shape"] = Field(shape, "points:shape", "columns", columns)
-        fields["points/columns"] = Field([one.name for one in content.columns], "points:columns", "columns", columns)
+        fields["points/columns"] = Field([one.name for one in self._columns], "points:columns", "columns", columns)
         for role in (CLASS, SCORE, OBJECT):
             if role in content.roles:
                 source = (self._refer(role, content.roles[role]),)
@@ -96,9 +97,12 @@ class _Table:
             source = (CellRef("file", self._stated.classes_source, "classes", str(len(classes)), "header"),)
             described = [describe_class(one, with_color=True) for one in classes]
             fields["points/classes"] = Field(described, "points:classes", "classes", source)
+        if self._stated.rows:
+            rows, cells = self._stated.describe_rows()
+            fields["points/rows"] = Field(rows, "points:rows", "rows", cells)
         arrays = {
             str(number): ArraySpec.of(self._stated.source, content, column.array)
-            for number, column in enumerate(content.columns)
+            for number, column in enumerate(self._columns)
         }
         return Node(f"/tables/{name}", "Table", fields, {}, arrays)
 

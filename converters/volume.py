@@ -5,12 +5,12 @@ the ``ome`` attribute of the result's root, so that `explain` answers for every 
 there: ``multiscales/0/datasets/0/coordinateTransformations/0/scale/2``; names that begin
 with ``neuropress/`` lie below our own attribute (``neuropress/unknown``: axes whose
 spacing nobody stated, written as scale 1 without a unit; ``neuropress/stated_spacing``:
-what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/photometric``: the
-file calls 0 white, and its values are kept; ``neuropress/acquisition``: optics, exposure, clock;
-``neuropress/ome_zarr``, ``chunks``, ``shards`` and ``zstd_level``: what the dataset states of its
-volumes). Its one array is ``0``. A node ``/labels/<name>`` follows for each mask that a person names as labels
-of the volume (`neuropress.converters._labels`), and a node ``/tables/<name>`` for each table of points or boxes
-in it (`neuropress.converters._points`).
+what the file says of z, y, x in um, which the pyramid goes by; ``neuropress/label_rows``: what rows of other tables say
+of the masks; ``neuropress/photometric``: the file calls 0 white, and its values are kept; ``neuropress/acquisition``:
+optics, exposure, clock; ``neuropress/ome_zarr``, ``chunks``, ``shards`` and ``zstd_level``: what the dataset states of
+its volumes). Its one array is ``0``. A node ``/labels/<name>`` follows for each mask that a person names as labels of
+the volume (`neuropress.converters._labels`), and a node ``/tables/<name>`` for each table of points or boxes in it
+(`neuropress.converters._points`).
 
 Axes are written in the order t, c, z, y, x, those of them that the file has with more
 than one element; y and x always, and z wherever the file has it. The samples of a colour
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "volume"
-REVISION = 4
+REVISION = 5
 HAS_IMAGES = True
 HAS_LABELS = True
 HAS_PACKING = True
@@ -65,6 +65,8 @@ BILEVEL = "b1"
 SAMPLES = (("red", "FF0000"), ("green", "00FF00"), ("blue", "0000FF"), ("alpha", "FFFFFF"))
 COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF", "FFFFFF")
 """Channels of unknown wavelength, in turn."""
+GREY = "FFFFFF"
+"""Of the only channel."""
 TRANSFORM = "multiscales/0/datasets/0/coordinateTransformations/0"
 
 
@@ -136,8 +138,20 @@ def build(jobs: Sequence[Job]) -> Built:
         for i, axis in enumerate(axes)
     ]
     labels, more = build_labels(job, described, PER_MICROMETER)
+    fields |= _describe_masks(job)
     tables, remarks = build_points(job, described, PER_MICROMETER)
     return Built((Node("/", "Multiscale", fields, {}, arrays), *labels, *tables), (*findings, *more, *remarks))
+
+
+def _describe_masks(job: Job) -> dict[str, Field]:
+    """What rows of other tables say of the masks; of points it stands beside their columns."""
+    rows: list[dict[str, str]] = []
+    cells: list[CellRef] = []
+    for one in (one for one in job.labels if not one.file.is_points):
+        own, refs = one.describe_rows()
+        rows += [{"labels": one.file.name, **row} for row in own]
+        cells += refs
+    return {"neuropress/label_rows": Field(rows, "volume:label_rows", "rows", tuple(cells))} if rows else {}
 
 
 def _get_image(job: Job) -> Image:
@@ -246,21 +260,28 @@ def _compute_time_step(job: Job, content: Image) -> tuple[Field, Field | None]:
 
 
 def _build_channels(job: Job, content: Image, pixels: LazyArray, axes: Sequence[_Axis]) -> dict[str, Field]:
-    """``omero`` for images with channels, complete or not at all: floats have no range to show."""
-    import numpy as np  # not above: checking tables imports every converter, and needs no array
-
+    """``omero``: names and colours. What is black and white is measured when all voxels are written, but colours of 8
+    bits are shown as they are.
+    """
     axis = next((a for a in axes if a.name == "c"), None)
-    if axis is None or pixels.dtype.kind == "f":
-        return {}
-    count, limits = pixels.shape[axis.source], np.iinfo(_get_written_dtype(pixels))
+    if axis is None:
+        return _describe_channel(0, job.fields["image"]["name"], GREY)
+    letter, count = pixels.axes[axis.source], pixels.shape[axis.source]
     fields: dict[str, Field] = {}
-    for i, (label, colour) in enumerate(_list_channel_labels(job, content, pixels.axes[axis.source], count)):
-        place = f"omero/channels/{i}"
-        fields |= {f"{place}/label": label, f"{place}/color": Field(colour, "volume:colour")}
-        fields[f"{place}/active"] = Field(True, "volume:colour")
-        for name, value in (("min", limits.min), ("max", limits.max), ("start", limits.min), ("end", limits.max)):
-            fields[f"{place}/window/{name}"] = Field(int(value), "volume:window")
+    for i, (label, colour) in enumerate(_list_channel_labels(job, content, letter, count)):
+        fields |= _describe_channel(i, label, colour)
+        if letter == "s" and count in (3, 4) and _get_written_dtype(pixels).str[1:] == "u1":
+            window = {"min": 0, "max": 255, "start": 0, "end": 255}
+            fields |= {
+                f"omero/channels/{i}/window/{name}": Field(value, "volume:samples") for name, value in window.items()
+            }
     return fields
+
+
+def _describe_channel(number: int, label: Field, colour: str) -> dict[str, Field]:
+    place = f"omero/channels/{number}"
+    stated = {"color": Field(colour, "volume:colour"), "active": Field(True, "volume:colour")}
+    return {f"{place}/label": label, **{f"{place}/{name}": field for name, field in stated.items()}}
 
 
 def _list_channel_labels(job: Job, content: Image, letter: str, count: int) -> Iterator[tuple[Field, str]]:

@@ -67,7 +67,7 @@ ALLOWED = {
     "verbs/single": {"config", "planning", "readers", "results", "storage", "tables", "verbs/convert", "verbs/validate", "verbs/verify"},
     "verbs/status": {"config", "independent", "planning", "proof", "publishing", "storage", "workspace"},
     "verbs/validate": {"config", "proof", "results", "storage", "tools", "verbs/verify", "workspace"},
-    "verbs/restructure": {"planning", "readers", "results", "verbs/single"},
+    "verbs/restructure": {"planning", "readers", "results", "storage", "verbs/single"},
     "verbs/view": {"config", "results", "storage", "viewing"},
     "verbs/verify": {"config", "independent", "proof", "results", "storage", "workspace"},
     "verbs/watch": {"config", "planning", "storage"},

@@ -6,12 +6,12 @@ import csv
 import json
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
 import zarr
+from annotation_reading import read_annotations
 from builder import DATE, Builder
 
 import neuropress
@@ -20,6 +20,7 @@ from neuropress.config import load_config
 from neuropress.model.points import PointAxis
 from neuropress.publishing.parts import make_parts
 from neuropress.publishing.restore import restore_dataset
+from neuropress.results.omezarr import volume as omezarr
 from neuropress.results.omezarr.staging import Staging
 from neuropress.tables import read_tables
 from neuropress.verbs.view import open_viewer
@@ -72,28 +73,36 @@ def read_table(volume: Path, name: str = "cells") -> list[list[str]]:
         return list(csv.reader(file))
 
 
-def read_annotations(folder: Path) -> tuple[dict[str, Any], dict[int, tuple[Any, ...]]]:
-    """Annotations by their id, as the published format says, from the cell; those of the shard must be the same."""
-    info = json.loads((folder / "info").read_text())
-    rank = len(info["dimensions"])
-    floats = rank * (2 if info["annotation_type"] == "axis_aligned_bounding_box" else 1)
-    codes = {"float32": "<f4", "uint32": "<u4"}
-    record = np.dtype([("place", "<f4", floats), *((one["id"], codes[one["type"]]) for one in info["properties"])])
-    cell = (folder / info["spatial"][0]["key"] / "_".join("0" * rank)).read_bytes()
-    count = int.from_bytes(cell[:8], "little")
-    assert len(cell) == 8 + count * (record.itemsize + 8)
-    found = dict(
-        zip(np.frombuffer(cell[-8 * count :], "<u8").tolist(), np.frombuffer(cell[8:], record, count), strict=True)
-    )
-    shard = (folder / "by_id/0.shard").read_bytes()
-    start, stop = np.frombuffer(shard, "<u8", 2).tolist()
-    ids, starts, sizes = np.frombuffer(shard[16 + start : 16 + stop], "<u8").reshape(3, -1).astype(int)
-    begin = 16
-    for id, gap, size in zip(np.cumsum(ids).tolist(), starts.tolist(), sizes.tolist(), strict=True):
-        begin += gap
-        assert shard[begin : begin + size] == found[id].tobytes()
-        begin += size
-    return info, {id: one.tolist() for id, one in found.items()}
+def test_what_a_row_says_of_the_detections_travels_with_them(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
+    mask = f"lichtman/{DATE}/cell_detection_dataset/processed/mask.tif"
+    tifffile.imwrite(made.put(mask, b""), np.ones(SHAPE, "u1"), photometric="minisblack")
+    said_of = {"start_date": DATE, "mouse_id": "RY_M_0001", "file_path_local": "/secret/place"}
+    made.row("cell_detection_dataset", cell_dataset_id="JL_CD_0001", tool="cellfinder 1.3", file_path=CSV, **said_of)
+    made.row("cell_detection_dataset", cell_dataset_id="JL_CD_0002", tool="cellpose 3.0", file_path=mask, **said_of)
+    state(made, f'{POINTS}\n[labels.JL_SD_0001.nuclei]\npath = "{mask}"')
+    status, said = run(capsys, "run", made.root)
+    assert status == 0, said
+    volume = find_volume(made)
+    root = zarr.open_group(volume, mode="r")
+    (row,) = root["tables/cells"].attrs["points"]["rows"]
+    assert (row["table"], row["cell_dataset_id"]) == ("cell_detection_dataset", "JL_CD_0001")
+    assert (row["tool"], row["start_date"], "file_path_local" in row) == ("cellfinder 1.3", DATE, False)
+    (mask_row,) = root.attrs["neuropress"]["label_rows"]
+    assert (mask_row["labels"], mask_row["tool"]) == ("nuclei", "cellpose 3.0")
+    assert all(b"secret" not in file.read_bytes() for file in volume.rglob("*") if file.is_file())
+    rows = {(one.table, one.key) for one in omezarr.read_provenance(volume).records}
+    assert rows >= {("cell_detection_dataset", "JL_CD_0001"), ("mouse", "RY_M_0001")}
+    status, said = run(capsys, "explain", volume, "/tables/cells/points/rows")
+    assert "cell_detection_dataset" in said, said
+    status, said = run(capsys, "explain", made.root, "--cell", "cell_detection_dataset.JL_CD_0001.tool")
+    assert (status, "tables/cells/points/rows" in said) == (0, True), said
+    assert run(capsys, "coverage", made.root)[0] == 0
+    shards = {p: p.stat().st_mtime_ns for p in volume.glob("0/c/**/*") if p.is_file()}
+    made.change("cell_detection_dataset", tool="cellfinder 1.4")
+    status, said = run(capsys, "run", made.root)
+    assert status == 0, said
+    assert zarr.open_group(volume, mode="r")["tables/cells"].attrs["points"]["rows"][0]["tool"] == "cellfinder 1.4"
+    assert shards == {p: p.stat().st_mtime_ns for p in volume.glob("0/c/**/*") if p.is_file()}
 
 
 def test_points_become_a_table_and_annotations_that_verify(made: Builder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,7 +117,7 @@ def test_points_become_a_table_and_annotations_that_verify(made: Builder, capsys
     group = zarr.open_group(volume, mode="r")["tables/cells"]
     assert {name: group.attrs[name] for name in ("type", "backend")} == {"type": "generic_table", "backend": "csv"}
     assert zarr.open_group(volume / "tables", mode="r").attrs["tables"] == ["cells"]
-    info, drawn = read_annotations(volume / "tables/cells/annotations")
+    info, drawn, _ = read_annotations(volume / "tables/cells/annotations")
     assert info["dimensions"] == {"x": [4e-9, "m"], "y": [4e-9, "m"], "z": [3e-8, "m"]}
     assert (info["annotation_type"], info["properties"][1]["enum_labels"]) == ("point", ["glia", "soma"])
     assert [np.asarray(drawn[id][0]).tolist() for id in range(3)] == [[1, 2, 3], [23, 19, 5], [0, 0, 0]]
@@ -134,7 +143,7 @@ def test_boxes_by_the_ends_that_are_stated(made: Builder, capsys: pytest.Capture
             "2",
             x_max,
         ]
-        info, drawn = read_annotations(find_volume(made) / "tables/b/annotations")
+        info, drawn, _ = read_annotations(find_volume(made) / "tables/b/annotations")
         assert info["annotation_type"] == "axis_aligned_bounding_box"
         assert np.asarray(drawn[0][0]).tolist() == [
             0.5,
@@ -166,7 +175,7 @@ def test_napari_shapes_are_boxes_around_their_corners(made: Builder, capsys: pyt
     state(made, POINTS, "")
     assert run(capsys, "convert", made.root)[0] == 0
     assert len(read_table(find_volume(made))) == 7
-    _, drawn = read_annotations(find_volume(made) / "tables/cells/annotations")
+    _, drawn, _ = read_annotations(find_volume(made) / "tables/cells/annotations")
     assert [np.asarray(drawn[id][0]).tolist() for id in range(2)] == [[2, 7, 1, 5, 9, 1], [2, 3, 1, 5, 9, 1]]
 
 

@@ -17,6 +17,7 @@ from neuropress.results.omezarr import volume as omezarr
 SHAPE = (6, 20, 24)
 IDS = np.kron(np.array([[0, 1], [2, 70000]], "u4"), np.ones((10, 12), "u4"))[None].repeat(6, 0)
 SCALE = "coordinateTransformations"
+COLUMNS = "columns=x = x; y = y; z = z; kind = class"
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
@@ -138,7 +139,40 @@ def test_what_cannot_be_restructured_is_said(old: Path, capsys: pytest.CaptureFi
     assert (status, "affine" in said) == (1, True), said
 
 
-def test_points_of_version_04_lie_in_its_zarr_and_are_named_when_left_behind(
+@pytest.mark.parametrize(
+    ("table", "options"),
+    [
+        ("x,y,z,kind,note\n1,2,3,soma,'a'\n23,19,5,glia,\n", ("unit=pixel", "first=z 1, y 0, x 0", COLUMNS)),
+        ("x_min,x_max,y_min,y_max,z\n1,2,3,4,5\n0,9,0,9,0\n", ("unit=pixel", "first=0", "box_ends=excluded")),
+    ],
+)
+def test_points_come_along_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], table: str, options: tuple[str, ...]
+) -> None:
+    """To Zarr 2 and back: the same places, attributes and annotations, proven by the old volume's table."""
+    metadata = {"axes": "ZYX", "spacing": 2.0, "unit": "um"}
+    tifffile.imwrite(tmp_path / "stack.tif", IDS.astype("u1"), imagej=True, metadata=metadata, resolution=(2, 2))
+    (tmp_path / "cells.csv").write_text(table)
+    stated = [part for option in options for part in ("--points-option", option)]
+    to = [tmp_path / f"{name}.ome.zarr" for name in ("old", "older", "newer")]
+    points = ("--points", tmp_path / "cells.csv", *stated)
+    status, said = run(capsys, "convert", tmp_path / "stack.tif", *points, "--to", to[0])
+    assert status == 0, said
+    for source, target, version in ((to[0], to[1], "0.4"), (to[1], to[2], "0.5")):
+        status, said = run(capsys, "restructure", source, "--to", target, "--version", version)
+        assert (status, "left behind" in said, "verified" in said) == (0, False, True), said
+        assert f"{source.name}/tables/cells/table.csv" in omezarr.read_provenance(target).receipt.inputs
+    files = {p.relative_to(to[0]) for p in (to[0] / "tables").rglob("*") if p.is_file()}
+    assert {p.relative_to(to[2]) for p in (to[2] / "tables").rglob("*") if p.is_file()} == files
+    for file in files:
+        assert (to[2] / file).read_bytes() == (to[0] / file).read_bytes(), file
+    assert "up to date" in run(capsys, "restructure", to[1], "--to", to[2])[1]
+    changed = to[1] / "tables/cells/table.csv"
+    changed.write_bytes(changed.read_bytes().replace(b"1", b"0"))
+    assert run(capsys, "verify", to[2], "--source", tmp_path)[0] == 1
+
+
+def test_tables_of_other_programs_are_named_when_left_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tifffile.imwrite(tmp_path / "stack.tif", IDS.astype("u1"), photometric="minisblack")
@@ -149,6 +183,7 @@ def test_points_of_version_04_lie_in_its_zarr_and_are_named_when_left_behind(
     assert status == 0, said
     assert not list(old.rglob("zarr.json"))
     assert list(zarr.open_group(old, mode="r")["tables/cells"].attrs["points"]["columns"]) == ["x", "y", "z"]
+    (old / "tables/cells/.zattrs").write_text('{"type": "feature_table"}')
     status, said = run(capsys, "restructure", old, "--to", tmp_path / "new.ome.zarr")
     assert (status, "restructure.tables" in said, "tables/cells is left behind" in said) == (0, True, True), said
     assert not (tmp_path / "new.ome.zarr/tables").exists()

@@ -193,8 +193,8 @@ def test_axes_are_brought_into_order_and_single_ones_left_out(profile: Profile) 
     np.testing.assert_array_equal(read, pixels.read((slice(None),) * 5)[0].transpose(1, 0, 2, 3))
     assert (spec.shape, spec.dtype) == ((2, 5, 6, 7), "<u2")
     assert get_axes(built)[0] == "czyx"
-    assert get_values(node.fields, "omero/channels/0") == ["DAPI", "00FF00", True, 0, 65535, 0, 65535]
-    assert get_values(node.fields, "omero/channels/1") == ["channel 1", "FF00FF", True, 0, 65535, 0, 65535]
+    assert get_values(node.fields, "omero/channels/0") == ["DAPI", "00FF00", True], "what is white is measured later"
+    assert get_values(node.fields, "omero/channels/1") == ["channel 1", "FF00FF", True]
     assert node.fields["omero/channels/0/label"].sources[0].text == "DAPI"
 
 
@@ -207,11 +207,14 @@ def test_colour_samples_become_channels(profile: Profile) -> None:
     assert built.findings == ()
 
 
-def test_floats_have_no_window(profile: Profile) -> None:
-    built = volume.build(
-        [make_job(profile, make_row(profile, "image", pixel_size="1"), make_image((2, 6, 7), "cyx", "f4"))]
-    )
-    assert not get_values(built.nodes[0].fields, "omero")
+@pytest.mark.parametrize(("axes", "dtype"), [("yx", "<u2"), ("yx", "f4"), ("cyx", "f4")])
+def test_what_is_white_is_stated_of_colours_of_8_bits_alone(profile: Profile, axes: str, dtype: str) -> None:
+    row = make_row(profile, "image", pixel_size="1")
+    fields = volume.build([make_job(profile, row, make_image((2, 6, 7)[-len(axes) :], axes, dtype))]).nodes[0].fields
+    one = ["ML_IMG_0001", "FFFFFF", True]
+    assert get_values(fields, "omero/channels/0") == (["channel 0", "00FF00", True] if "c" in axes else one)
+    colours = volume.build([make_job(profile, row, make_image((6, 7, 4), "yxs"))]).nodes[0].fields
+    assert get_values(colours, "omero/channels/3") == ["alpha", "FFFFFF", True, 0, 255, 0, 255]
 
 
 @pytest.mark.parametrize(("facts", "step"), [({"frame_rate": "4"}, (0.25, "second")), ({}, (1.0, None))])

@@ -151,7 +151,9 @@ def _single_options(verb: argparse.ArgumentParser) -> None:
 
 
 def _restructure_options(verb: argparse.ArgumentParser) -> None:
-    verb.add_argument("volume", metavar="VOLUME", help="an OME-Zarr folder, of any program; it stays as it is")
+    verb.add_argument(
+        "volume", metavar="VOLUME", help="an OME-Zarr of any program, in a folder or at s3://; it stays as it is"
+    )
     verb.add_argument("--to", metavar="OUT", help="default: NAME.restructured.ome.zarr beside it")
     _add_packing_options(verb, "--version")
 

@@ -223,7 +223,7 @@ def _verify(args: argparse.Namespace, output: Output) -> int:
         report = dataset.verify(select=_selection(args), progress=progress, independent=args.independent)
         status = max(status, output.report(report))
     if files:
-        sources = [Path(p) for p in args.source]
+        sources = [p if p.startswith("s3://") else Path(p) for p in args.source]
         report = verify_files(files, sources, progress, independent=args.independent)
         status = max(status, output.report(report))
     return status

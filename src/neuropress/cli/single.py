@@ -49,7 +49,7 @@ def run_single(args: argparse.Namespace, output: Output) -> int:
         points_options=parse_options(args.points_option),
         packing=_parse_packing(args),
     )
-    report = convert_file(Path(args.dir), Path(args.to), stated, output.progress("convert"))
+    report = convert_file(args.dir, args.to, stated, output.progress("convert"))
     return _report_steps(report, output)
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .content import Content
 from .finding import problem
 from .key_patterns import matches_key
+from .record import CellRef
 from .serial import SPARSE
 
 if TYPE_CHECKING:
@@ -45,6 +46,8 @@ class LabelFile:
         pixels were counted in, where that is not the volume.
     is_points
         Whether it is a table of points, which ``[points]`` names.
+    is_ours
+        Whether that is a table of another volume of ours, whose columns of places in the volume are made anew.
     """
 
     name: str
@@ -54,6 +57,7 @@ class LabelFile:
     dtype: str = field(default="", metadata=SPARSE)
     spacing: tuple[str, ...] = field(default=(), metadata=SPARSE)
     is_points: bool = field(default=False, metadata=SPARSE)
+    is_ours: bool = field(default=False, metadata=SPARSE)
 
     @property
     def section(self) -> str:
@@ -82,7 +86,7 @@ class LabelClass:
 class Labels:
     """Labels or points of a volume with their file open: what was stated, and what the files hold.
 
-    `source` and `classes_source` are the keys of the files.
+    `source` and `classes_source` are the keys of the files; `rows` has the cells of each row of a table that names it.
     """
 
     file: LabelFile
@@ -90,6 +94,12 @@ class Labels:
     contents: tuple[Content, ...]
     classes: tuple[LabelClass, ...] = ()
     classes_source: str = ""
+    rows: tuple[tuple[CellRef, ...], ...] = ()
+
+    def describe_rows(self) -> tuple[list[dict[str, str]], tuple[CellRef, ...]]:
+        """What tables say of the file, an object a row, with the cells that it is from."""
+        described = [{"table": row[0].table, **{ref.column: ref.text for ref in row}} for row in self.rows]
+        return described, tuple(ref for row in self.rows for ref in row)
 
 
 def parse_label_files(settings: Mapping[str, Any]) -> dict[str, tuple[LabelFile, ...]]:

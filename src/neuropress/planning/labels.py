@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from neuropress.converters import load_converter
-
 from ..config import FILE, Config
 from ..model.content import Content
 from ..model.finding import Finding, Problem, finding
 from ..model.labels import POINTS, LabelClass, LabelFile, Labels, find_label_files
 from ..model.profile import Profile
+from ..model.record import CellRef, Record
 from ..model.source import Source
 from ..readers.classes import read_classes
 from ..readers.raw import RawArrays
-from ..tables import RowId, normalise_key
+from ..tables import RowId, is_private_cell, normalise_key
+from .label_files import list_label_files
 from .targets import Wanted
 
 _PURPOSES = {POINTS: ("points",)}
@@ -30,26 +30,20 @@ class OpenedLabels:
     files: tuple[tuple[Source, tuple[Content, ...]], ...]
 
 
-def list_label_files(wanted: Wanted, profile: Profile) -> Iterator[tuple[LabelFile, str, str]]:
-    """Masks and points of a result with the keys of each and of its classes (empty for none); none of a blank cell."""
-    if wanted.part or not any(getattr(load_converter(name), "HAS_LABELS", False) for name, _ in wanted.jobs):
-        return  # of several images of a row nobody says which one is meant
-    for _, one in sorted(find_label_files(profile.labels, wanted.record.key).items()):
-        cell = wanted.record.cells.get(one.column)
-        path = one.path or (cell.text if cell else "")
-        if path:
-            yield one, normalise_key(path, profile), normalise_key(one.classes, profile) if one.classes else ""
-
-
 def list_label_keys(wanted: Wanted, profile: Profile) -> set[str]:
     """Keys of all files of a result's labels and points."""
-    return {key for _, mask, classes in list_label_files(wanted, profile) for key in (mask, classes) if key}
+    return {key for _, mask, classes in _list_files(wanted, profile) for key in (mask, classes) if key}
+
+
+def _list_files(wanted: Wanted, profile: Profile) -> Iterator[tuple[LabelFile, str, str]]:
+    """Those of a result; none of one of several images of a row, as nobody says which one is meant."""
+    return list_label_files(wanted.record, [] if wanted.part else [name for name, _ in wanted.jobs], profile)
 
 
 def open_labels(wanted: Wanted, config: Config, files: RawArrays) -> list[OpenedLabels]:
     """Open the masks and points of a result, headers only, and read their classes. Raises `Problem`."""
     opened = []
-    for stated, key, classes_key in list_label_files(wanted, config.profile):
+    for stated, key, classes_key in _list_files(wanted, config.profile):
         try:
             source, contents = files.open_source(key, config.find_options(key), _PURPOSES.get(stated.section, ()))
             touched: list[tuple[Source, tuple[Content, ...]]] = [(source, contents)]
@@ -62,8 +56,21 @@ def open_labels(wanted: Wanted, config: Config, files: RawArrays) -> list[Opened
             message = f"{stated.section} {stated.name} of {wanted.record.key}: {bad.finding.message}"
             place = {"file": bad.finding.location.file, **wanted.record.place()}
             raise Problem(replace(bad.finding, message=message).at(**place)) from bad
-        opened.append(OpenedLabels(Labels(stated, key, contents, classes, classes_key), tuple(touched)))
+        rows = tuple(_list_cells(row, config.profile) for row in wanted.named if _names_file(row, key, config.profile))
+        opened.append(OpenedLabels(Labels(stated, key, contents, classes, classes_key, rows), tuple(touched)))
     return opened
+
+
+def _names_file(row: Record, key: str, profile: Profile) -> bool:
+    texts = (row.cells[column].text for column in profile.tables[row.table].paths if column in row.cells)
+    return key in {normalise_key(text, profile) for text in texts if text}
+
+
+def _list_cells(row: Record, profile: Profile) -> tuple[CellRef, ...]:
+    """The cells of a row that are not blank, and may leave the house."""
+    spec = profile.tables[row.table]
+    shown = (name for name, cell in row.cells.items() if cell.text and not is_private_cell(spec, name, cell.text))
+    return tuple(row.ref(name) for name in shown)
 
 
 def find_unused_labels(config: Config, wanted: Iterable[Wanted], blocked: Iterable[RowId]) -> list[Finding]:
@@ -71,7 +78,7 @@ def find_unused_labels(config: Config, wanted: Iterable[Wanted], blocked: Iterab
     used = {
         (one.record.key, label.section, label.name)
         for one in wanted
-        for label, _, _ in list_label_files(one, config.profile)
+        for label, _, _ in _list_files(one, config.profile)
     }
     withheld = [key for _, key in blocked]
     found = []

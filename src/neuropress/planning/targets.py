@@ -32,6 +32,7 @@ from ..model.waiver import Waiver
 from ..results import KINDS, TARGETS, Kind, find_kind_by_suffix, is_staging_folder
 from ..storage.remote import BucketPath, ResultPath
 from ..tables import RowId, Tables, is_private_cell, normalise_key
+from .label_files import RowsByFile
 
 SESSION = "session"
 """The table, and the target, that gathers rows of other tables; all other results are of one row each."""
@@ -57,6 +58,8 @@ class Wanted:
         (converter, row) for each row whose raw data the result holds.
     others
         Rows that travel in the result without data (no converter takes them yet).
+    named
+        Rows of other tables that name the files of its masks and points: they travel in it.
     blocked
         Row -> the finding that withholds it, a warning where that is waived. The record itself may be among them.
     waivers
@@ -85,6 +88,7 @@ class Wanted:
     is_bare: bool = False
     places: Mapping[str, str] = field(default_factory=dict)
     image: str = ""
+    named: tuple[Record, ...] = ()
 
     @property
     def cause(self) -> tuple[tuple[str, str], Finding]:
@@ -108,12 +112,14 @@ class Wanted:
         jobs = tuple(job for job in self.jobs if (job[1].table, job[1].key) not in self.blocked)
         clocks = tuple(job for job in self.clocks if (job[1].table, job[1].key) not in self.blocked)
         others = tuple(row for row in self.others if (row.table, row.key) not in self.blocked)
-        return replace(self, jobs=jobs, clocks=clocks, others=others) if keep_going and (jobs or self.is_bare) else None
+        named = tuple(row for row in self.named if (row.table, row.key) not in self.blocked)
+        rest = replace(self, jobs=jobs, clocks=clocks, others=others, named=named)
+        return rest if keep_going and (jobs or self.is_bare) else None
 
     def records(self) -> Iterator[Record]:
         """Every row that the result depends on, each once, in a fixed order."""
         seen: dict[tuple[str, str], Record] = {}
-        for start in (self.record, *(row for _, row in self.jobs), *self.others):
+        for start in (self.record, *(row for _, row in self.jobs), *self.others, *self.named):
             for record in start.lineage():
                 seen.setdefault((record.table, record.key), record)
         for _, record in sorted(seen.items()):
@@ -122,7 +128,7 @@ class Wanted:
 
 def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
     """All results that the rows ask for: one per session with data rows, one per volume row."""
-    found = []
+    found, files = [], RowsByFile(tables, profile)
     for record in tables.records.get("session", {}).values():
         found += _session_targets(record, tables, profile)
     for name in list_converter_names():
@@ -130,7 +136,7 @@ def wanted_targets(tables: Tables, profile: Profile) -> list[Wanted]:
         if module.TARGET != SESSION:
             rows = (r for table in module.TABLES for r in tables.records.get(table, {}).values())
             mine = (row for row in rows if module.takes(row) and list_rivals(name, row)[:1] == [name])
-            found += [result for row in mine for result in _list_row_targets(name, row, tables, profile)]
+            found += [result for row in mine for result in _list_row_targets(name, row, tables, profile, files)]
     return sorted(_withhold_equal_paths(found), key=lambda wanted: wanted.target.path)
 
 
@@ -367,18 +373,21 @@ def _list_companions(session: Record, tables: Tables, profile: Profile) -> tuple
     return rows, blocked
 
 
-def _list_row_targets(name: str, record: Record, tables: Tables, profile: Profile) -> Iterator[Wanted]:
+def _list_row_targets(
+    name: str, record: Record, tables: Tables, profile: Profile, files: RowsByFile
+) -> Iterator[Wanted]:
     """The results of a row by itself, one for each image that is meant; none where the day of its path is not known."""
-    module = load_converter(name)
-    goal = module.TARGET
+    goal = load_converter(name).TARGET
     if "{date}" in _find_template(goal, profile) and not _find_day(record):
         return
     images = list_images(name, record, profile)
+    # Of several images of a row nobody says which one its masks and points are of.
+    named = files.list_rows(record, name) if len(images) < 2 else ()
+    blocked = _find_blocked([record, *named], tables)
     for image in images or ("",):
         part = replace_characters(image) if len(images) > 1 else ""
         target = Target(TARGETS[goal].name, record.key, _result_path(goal, record, profile, part))
-        blocked = _find_blocked([record], tables)
-        yield Wanted(target, record, ((name, record),), (), blocked, tables.waivers, part, image=image)
+        yield Wanted(target, record, ((name, record),), (), blocked, tables.waivers, part, named=named, image=image)
 
 
 def list_images(name: str, record: Record, profile: Profile) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def read_results(config: Config, current: Iterable[Wanted]) -> Results:
         frames[path] = find_frame(wanted)
         # What is promised of an animal or a session binds results that begin with theirs.
         is_without = bool(KINDS[wanted.target.kind].frame) and not frames[path]
-        unbound = wanted.records() if is_without else wanted.others
+        unbound = wanted.records() if is_without else (*wanted.others, *wanted.named)
         takers |= {(path, other.table, other.key): frozenset() for other in unbound}
         for name, job in wanted.jobs:
             row_id = (path, job.table, job.key)

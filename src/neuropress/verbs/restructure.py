@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ..model.finding import Finding, finding, problem
+from ..model.finding import Finding, Problem, finding, problem
 from ..model.labels import LabelFile
 from ..model.packing import Packing
 from ..model.plan import ArraySpec, Field, IndexMap, Node, Plan
@@ -24,8 +24,9 @@ from ..model.report import Report
 from ..planning.build import Planned
 from ..readers.ome_zarr import LABELS_APART
 from ..results.omezarr import KIND, guard
-from ..results.omezarr.tables import list_tables
-from .single import Stated, convert_file
+from ..results.omezarr.tables import TABLE, find_options, is_table, list_tables, read_attributes
+from ..storage.remote import ResultPath
+from .single import Stated, convert_file, find_place
 
 ORDER = "tczyx"
 LABELS = "labels"
@@ -48,9 +49,9 @@ def restructure_volume(
     Parameters
     ----------
     volume
-        An OME-Zarr folder, of this or another program.
+        An OME-Zarr folder, of this or another program; of a bucket, ``s3://bucket/prefix/NAME.ome.zarr``.
     to
-        The new volume; default: beside the old one, as ``NAME.restructured.ome.zarr``.
+        The new volume, here or in a bucket; default: beside the old one, as ``NAME.restructured.ome.zarr``.
     packing
         Version, chunks, shards and level; what is not stated is chosen as for a new volume.
 
@@ -59,26 +60,36 @@ def restructure_volume(
     Problem
         As `neuropress.verbs.single.convert_file`; ``result.none``: there is no OME-Zarr; ``result.unreadable``.
     """
-    path = Path(volume)
+    named = os.fspath(volume).rstrip("/")
+    path = find_place(named)
     if not path.is_dir():
-        raise problem("result.none", f"{path} is no folder with an OME-Zarr", file=str(path))
+        raise problem("result.none", f"{named} is no folder with an OME-Zarr", file=named)
+    named = named if named.endswith(path.name) else str(path)
     groups = dict(_read_groups(path))
     stem = path.name.removesuffix(".zarr").removesuffix(".ome")
-    target = Path(to) if to is not None else path.with_name(f"{stem}.restructured{KIND.suffix}")
-    if not target.name.endswith(KIND.suffix):
+    target = os.fspath(to) if to is not None else f"{named.removesuffix(path.name)}{stem}.restructured{KIND.suffix}"
+    if not target.endswith(KIND.suffix):
         hint = f"As {target}{KIND.suffix}."
-        raise problem("single.target", f"the name {target.name} is not that of an OME-Zarr", hint=hint)
+        raise problem("single.target", f"the name {Path(target).name} is not that of an OME-Zarr", hint=hint)
     names = [group.partition("/")[2] for group in groups if group]
-    labels = tuple(LabelFile(name, str(path / LABELS / name)) for name in names)
-    with guard.translate_errors(path):
-        left = [
-            finding("restructure.tables", f"{name} is left behind", file=f"{path}/{name}") for name in list_tables(path)
-        ]
-    stated = Stated(labels=labels, packing=packing or Packing(), amend=partial(_amend, groups, left))
-    return convert_file(path, target, stated, progress)
+    labels = [LabelFile(name, str(path / LABELS / name)) for name in names]
+    left: list[Finding] = []
+    options: dict[str, Mapping[str, str]] = {}
+    for group in list_tables(path):
+        file = str(path / group / TABLE)
+        try:
+            options[file] = find_options(path, group)
+        except (Problem, ValueError) as error:
+            left.append(finding("restructure.tables", f"{group} is left behind: {error}", file=f"{path}/{group}"))
+            continue
+        labels.append(LabelFile(group.partition("/")[2], file, is_points=True, is_ours=True))
+        groups[group] = read_attributes(path, group)
+    amend = partial(_amend, groups, left)
+    stated = Stated(labels=tuple(labels), beside_options=options, packing=packing or Packing(), amend=amend)
+    return convert_file(named, target, stated, progress)
 
 
-def _read_groups(path: Path) -> Iterator[tuple[str, Attributes]]:
+def _read_groups(path: ResultPath) -> Iterator[tuple[str, Attributes]]:
     """Attributes of the image (``""``) and of its labels by their groups; NGFF's below ``ome``. Raises `Problem`."""
     with guard.translate_errors(path):
         yield "", guard.read_node(path)["attributes"]
@@ -90,7 +101,9 @@ def _read_groups(path: Path) -> Iterator[tuple[str, Attributes]]:
 
 
 def _amend(groups: Mapping[str, Attributes], left: Sequence[Finding], planned: Planned) -> Planned:
-    findings = (*(one for one in planned.findings if LABELS_APART not in one.message), *left)  # labels are here
+    # Labels are here, and what lies outside was said of the old volume.
+    said = (one for one in planned.findings if LABELS_APART not in one.message and one.id != "points.outside")
+    findings = (*said, *left)
     # What is known of reading is of the axes that a converter keeps: those of length 1 are here, too.
     return replace(planned, findings=findings, plan=planned.plan and _take_over(groups, planned.plan), access={})
 
@@ -111,6 +124,8 @@ def _take_over(groups: Mapping[str, Attributes], plan: Plan) -> Plan:
 
 def _take_over_node(node: Node, attributes: Attributes) -> Node:
     """A node with all axes and the metadata of its old group; as it is where these are older than NGFF 0.4."""
+    if is_table(node):
+        return _take_over_table(node, attributes)
     ome, spec = attributes["ome"], node.arrays["0"]
     image = ome["multiscales"][0]
     axes, transforms = image.get("axes"), image["datasets"][0].get(SCALE)
@@ -127,6 +142,8 @@ def _take_over_node(node: Node, attributes: Attributes) -> Node:
     if "omero" in ome:
         stated["omero"] = {name: value for name, value in ome["omero"].items() if name != "version"}
     fields = {path: _make_field(spec, path, value) for path, value in _flatten(stated)}
+    if "omero" not in ome:  # then names and colours are those of any new volume
+        fields |= {path: one for path, one in node.fields.items() if path.startswith("omero/")}
     label = {name: value for name, value in ome.get("image-label", {}).items() if name != "version"}
     fields |= {path: one for path, one in node.fields.items() if path.startswith((OWN, "image-label/"))}
     fields |= {f"image-label/{name}": _make_field(spec, f"image-label/{name}", value) for name, value in label.items()}
@@ -135,6 +152,17 @@ def _take_over_node(node: Node, attributes: Attributes) -> Node:
     if unknown and node.path == "/":
         fields[f"{OWN}unknown"] = Field(unknown, "restructure:unknown")
     return replace(node, fields=fields, arrays={"0": _select_whole(spec, order)})
+
+
+def _take_over_table(node: Node, attributes: Attributes) -> Node:
+    """A table with the attributes of its old group: places are in the coordinates of level 0, which stay."""
+    points = attributes["points"]
+    stated = {name: value for name, value in attributes.items() if name != "points"}
+    stated |= {f"points/{name}": value for name, value in points.items() if name != "axes"}
+    stated |= {
+        f"points/axes/{i}/{name}": value for i, axis in enumerate(points["axes"]) for name, value in axis.items()
+    }
+    return replace(node, fields={path: _make_field(node.arrays["0"], path, value) for path, value in stated.items()})
 
 
 def _permute(transforms: Sequence[Attributes], order: Sequence[int]) -> list[Attributes]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePath
 from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -24,13 +24,15 @@ from ..model.report import Outcome, Report
 from ..model.source import Source
 from ..planning.build import Planned
 from ..planning.facts import read_header_cells
-from ..planning.labels import list_label_files
+from ..planning.labels import list_label_keys
 from ..planning.receipts import ReceiptCache
 from ..planning.stale import find_standing
 from ..planning.targets import SESSION, Wanted, find_row_table, wanted_targets
 from ..readers import raw as raw_objects
 from ..results import KINDS, find_kind_by_suffix, load_kind
-from ..storage.roots import Folder
+from ..storage.folder import normalise_bucket_url
+from ..storage.remote import BucketPath, ResultPath
+from ..storage.roots import open_root
 from ..storage.state import DigestCache, lock_result
 from ..tables import Tables, TableSources
 from ..tables.cells import FlaggedCell, build_cell_parser
@@ -68,6 +70,8 @@ class Stated:
         Masks that are labels of the volume, and points in it; their `path` and `classes` are paths of this machine.
     points_options
         Of the reader of points (``{"unit": "pixel", "first": "0"}``).
+    beside_options
+        Of the readers of single masks and tables of points, by their paths.
     packing
         How a volume is stored.
     amend
@@ -84,6 +88,7 @@ class Stated:
     defaults: Mapping[str, str] = field(default_factory=dict)
     labels: tuple[LabelFile, ...] = ()
     points_options: Mapping[str, Any] = field(default_factory=dict)
+    beside_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     packing: Packing = field(default_factory=Packing)
     amend: Callable[[Planned], Planned] | None = None
 
@@ -104,46 +109,87 @@ def convert_file(
         say; ``file.missing``: there is no `path`;
         ``dataset.config``: a stated cell is none or does not fit its column; or what the reader says of a bad file.
     """
-    path, to = Path(path), Path(to)
-    kind = find_kind_by_suffix(to.name)
+    named = os.fspath(to)
+    kind = find_kind_by_suffix(PurePath(named).name)
     if kind is None:
         known = ", ".join(one.suffix for one in KINDS.values())
-        message = f"the name {to.name} does not say what to write"
-        raise problem("single.target", message, hint=f"End it in one of {known}, as {to / path.stem}.nwb.")
-    beside = [Path(place) for one in stated.labels for place in (one.path, one.classes) if place]
-    for place in (path, *beside):
-        if not place.exists():
-            raise problem("file.missing", f"{place} does not exist", hint="Correct the path.", file=str(place))
-    named = to
-    path, to = path.resolve(), to.parent.resolve() / to.name  # a link at `to` itself is not followed
-    roots, keys = _find_roots([path, *(place.resolve() for place in beside)])
-    key = keys[path]
+        message = f"the name {PurePath(named).name} does not say what to write"
+        raise problem("single.target", message, hint=f"End it in one of {known}, as {Path(to) / Path(path).stem}.nwb.")
+    raw, goal = _find_raw(path), find_place(to, kind.last_files)
+    if isinstance(goal, BucketPath) and not kind.last_files:
+        raise problem("single.target", f"{kind.label} files are written to folders only, and {goal} lies in a bucket")
+    beside = [_find_raw(place) for one in stated.labels for place in (one.path, one.classes) if place]
+    roots, keys = _find_roots([raw, *beside])
+    key = keys[raw]
     for place in keys:
-        check_outside(place, to)
-    with lock_result(to), TemporaryDirectory(prefix="neuropress-") as scratch:
-        _check_standing(to, kind.name, key)
-        contents = _read_contents(Source(key, Folder(roots[0])), stated.options)
+        check_outside(place, goal)
+    folder = Path.cwd() if isinstance(goal, BucketPath) else goal.parent  # of what is under way
+    with lock_result(Path(str(goal))), TemporaryDirectory(prefix="neuropress-") as scratch:
+        _check_standing(goal, kind.name, key)
+        contents = _read_contents(Source(key, open_root(roots[0])), stated.options)
         table = find_row_table(kind, contents, load_profile(GENERIC))
         target = kind.row_target if table else kind.target
         options = _state_moment(stated, contents) if table else stated.options
-        profile = replace(_make_profile(stated, path, to, target), labels=_place_labels(stated, keys))
+        profile = replace(_make_profile(stated, raw, goal, target), labels=_place_labels(stated, keys))
         config = Config(
-            to.parent,
+            folder,
             profile,
             roots,
             TableSources(()),
             _collect_options(key, options, stated, keys),
+            buckets={target: str(goal).rpartition("/")[0]} if isinstance(goal, BucketPath) else {},
             scratch=Path(scratch),
         )
         table = table or _choose_table(contents, target)
         tables = _make_tables(contents, key, stated, table, target, profile)
-        wanted = _find_wanted(tables, to, kind.name, profile)
+        wanted = _find_wanted(tables, goal, kind.name, profile)
         return Report.of_steps(
             "convert", list(_run_steps(wanted, config, named, Options(amend=stated.amend), progress))
         )
 
 
-def _find_roots(paths: Sequence[Path]) -> tuple[tuple[Path, ...], dict[Path, str]]:
+def find_place(named: str | os.PathLike[str], last: Sequence[str] = ()) -> ResultPath:
+    """A place on this machine, or in a bucket; a link there is not followed, those on the way to it are.
+
+    Parameters
+    ----------
+    last
+        Of a result's folder in a bucket, the files by which it is there; see `BucketPath`.
+
+    Raises
+    ------
+    Problem
+        ``storage.url``.
+    """
+    name = os.fspath(named)
+    if name.startswith("s3://"):
+        return BucketPath.of_url(normalise_bucket_url(name), last)
+    path = Path(name)
+    return path.parent.resolve() / path.name if path.name else path.resolve()
+
+
+def _find_raw(named: str | os.PathLike[str]) -> ResultPath:
+    """A raw file or folder, links followed. Raises `Problem` (``file.missing``)."""
+    place = find_place(named)
+    if not place.exists():
+        raise problem("file.missing", f"{named} does not exist", hint="Correct the path.", file=str(named))
+    return place if isinstance(place, BucketPath) else place.resolve()
+
+
+def _find_roots(places: Sequence[ResultPath]) -> tuple[tuple[Path | str, ...], dict[ResultPath, str]]:
+    """The roots of raw files, and the key of each. Raises `Problem` where some lie in a bucket and some elsewhere."""
+    paths = [place for place in places if isinstance(place, Path)]
+    if len(paths) == len(places):
+        return _find_folders(paths)
+    root = str(places[0]).rpartition("/")[0]
+    apart = next((place for place in places if not str(place).startswith(f"{root}/")), None)
+    if apart is not None:
+        raise problem("single.target", f"{apart} lies elsewhere than {places[0]}: what is read must lie below {root}")
+    ends = {place: "/" if place.is_dir() else "" for place in places}
+    return (root,), {place: str(place).removeprefix(f"{root}/") + end for place, end in ends.items()}
+
+
+def _find_folders(paths: Sequence[Path]) -> tuple[tuple[Path, ...], dict[ResultPath, str]]:
     """Folders of raw files, that of the first path first, and the key of each: its name.
 
     Where two files of a name lie in different folders, or one inside of another, keys are paths below the folder that
@@ -161,34 +207,40 @@ def _find_roots(paths: Sequence[Path]) -> tuple[tuple[Path, ...], dict[Path, str
 
 
 def _collect_options(
-    key: str, options: Mapping[str, Any], stated: Stated, keys: Mapping[Path, str]
+    key: str, options: Mapping[str, Any], stated: Stated, keys: Mapping[ResultPath, str]
 ) -> dict[str, Mapping[str, Any]]:
     """Options of the readers, by the key of each file."""
-    points = (keys[Path(one.path).resolve()] for one in stated.labels if one.is_points)
+    points = (keys[_find_raw(one.path)] for one in stated.labels if one.is_points)
     of_points = dict.fromkeys(points, stated.points_options) if stated.points_options else {}
-    return of_points | ({key: options} if options else {})
+    of_files = {keys[_find_raw(path)]: own for path, own in stated.beside_options.items()}
+    return of_points | of_files | ({key: options} if options else {})
 
 
-def _place_labels(stated: Stated, keys: Mapping[Path, str]) -> dict[str, tuple[LabelFile, ...]]:
+def _place_labels(stated: Stated, keys: Mapping[ResultPath, str]) -> dict[str, tuple[LabelFile, ...]]:
     """The masks of the only row by their keys."""
 
     def find_key(path: str) -> str:
-        return keys[Path(path).resolve()] if path else ""
+        return keys[_find_raw(path)] if path else ""
 
     files = (replace(one, path=find_key(one.path), classes=find_key(one.classes)) for one in stated.labels)
     return {"*": tuple(files)} if stated.labels else {}
 
 
-def check_outside(raw: Path, to: Path) -> None:
+def check_outside(raw: ResultPath, to: ResultPath) -> None:
     """Refuse to write over a raw file, or among the files of a raw folder. Raises `Problem` (``single.occupied``)."""
+    if not isinstance(raw, Path) or not isinstance(to, Path):
+        if f"{to}/".startswith(f"{raw}/"):
+            raise problem("single.occupied", f"{to} lies in {raw}; raw files are never written to", file=str(to))
+        return
     if raw.resolve() in (to.resolve(), *to.resolve().parents):
         what = "lies in the raw folder" if raw.is_dir() else "is the raw file"
         raise problem("single.occupied", f"{to} {what}; raw files are never written to", file=str(to))
 
 
-def _check_standing(to: Path, kind: str, key: str) -> None:
+def _check_standing(to: ResultPath, kind: str, key: str) -> None:
     """Refuse what is no result of this very raw object: a dataset's folder is ours, any other place is a person's."""
-    check_place(to.parent, to.name, kind)
+    if isinstance(to, Path):
+        check_place(to.parent, to.name, kind)
     if not to.exists():
         return
     try:
@@ -207,7 +259,7 @@ def _read_contents(source: Source, options: Mapping[str, Any]) -> tuple[Content,
     return contents
 
 
-def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
+def _make_profile(stated: Stated, path: ResultPath, to: ResultPath, target: str) -> Profile:
     """The generic profile with one lab, which says nothing but what was stated, and the result's own path."""
     generic = load_profile(GENERIC)
     initials = _name_session(stated, path).split("_", 1)[0]
@@ -219,24 +271,24 @@ def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
     return replace(own, paths=paths, defaults=defaults)
 
 
-def _name_session(stated: Stated, path: Path) -> str:
+def _name_session(stated: Stated, path: ResultPath) -> str:
     return stated.session or path.name.split(".")[0]
 
 
-def _run_steps(wanted: Wanted, config: Config, named: Path, options: Options, progress: Progress) -> Iterator[Report]:
+def _run_steps(wanted: Wanted, config: Config, named: str, options: Options, progress: Progress) -> Iterator[Report]:
     """Convert, verify and validate; the result is called as the person `named` it."""
     now = find_standing(wanted, config, DigestCache(config.state), ReceiptCache(config.state))
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
     for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
         outcome = convert_one(config, one, now, options, progress)
-    yield Report.of("convert", [replace(outcome, target=str(named))], [])
-    result = config.output / wanted.target.path
+    yield Report.of("convert", [replace(outcome, target=named)], [])
+    result = config.locate_result(wanted.target.kind, wanted.target.path)
     if not has_errors(outcome.findings) and result.exists():
-        yield verify_files([named], [Path(root) for root in config.roots], progress)
+        yield verify_files([named], config.roots, progress)
         yield validate_files([named], progress)
 
 
-def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wanted:
+def _find_wanted(tables: Tables, to: ResultPath, kind: str, profile: Profile) -> Wanted:
     targets = wanted_targets(tables, profile)
     found = next((one for one in targets if one.target.kind == kind and one.jobs), None)
     if found is None:
@@ -244,7 +296,7 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
         others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs})) or "none"
         message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
         raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
-    if profile.labels and not list(list_label_files(found, profile)):
+    if profile.labels and not list_label_keys(found, profile):
         message = f"labels and points go into a volume (.ome.zarr), not into {to.name}"
         raise problem(
             "single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels and --points."

@@ -18,7 +18,7 @@ from ..model.source import SourceRoots
 from ..proof import Proof, keep_verification, prove_result
 from ..results import detect_kind
 from ..storage.remote import BucketPath, ResultPath
-from ..storage.roots import Folder
+from ..storage.roots import open_root
 from ..storage.state import DigestCache
 from ..workspace import EVERYTHING, Selection, Workspace
 
@@ -63,14 +63,15 @@ def verify_dataset(
 
 def verify_files(
     paths: Sequence[Named],
-    sources: Sequence[Path] = (),
+    sources: Sequence[Path | str] = (),
     progress: Progress = no_progress,
     *,
     independent: bool = False,
 ) -> Report:
     """Prove single results, wherever they lie; see `verify_dataset`.
 
-    Raw files are looked up in `sources`, else in the roots of the dataset that holds the result.
+    Raw files are looked up in `sources` (folders, or ``s3://bucket/prefix`` as text), else in the roots of the dataset
+    that holds the result.
     """
     if independent:
         check_libraries()
@@ -84,7 +85,7 @@ def verify_files(
             continue
         folder = None if str(named).startswith("s3://") else find_dataset(Path(str(named)))
         if sources:
-            roots = SourceRoots(tuple(Folder(source.resolve()) for source in sources))
+            roots = SourceRoots(tuple(open_root(one if isinstance(one, str) else one.resolve()) for one in sources))
             digests = DigestCache(folder or (path.parent if isinstance(path, Path) else Path()))
             outcomes.append(_verify_result(path, str(path), roots, digests, progress, independent)[0])
         elif folder:

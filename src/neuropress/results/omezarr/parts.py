@@ -27,7 +27,7 @@ from .units import (
     is_reusable,
     make_group_texts,
     open_staging,
-    reuse_receipt,
+    reuse_arrays,
 )
 
 
@@ -36,11 +36,12 @@ def is_finished(request: Request) -> bool:
     volume, path = Volume.of_plan(request.plan), request.path
     if not (path / volume.layout.version.root_file).is_file() or not is_reusable(request, volume, path):
         return False
-    receipt = reuse_receipt(request.plan, volume, request.seal, path)
+    reused = reuse_arrays(request.plan, volume, request.seal, path)
     made = tables.find_made(request.plan, request.seal, path)
-    if receipt is None or made is None:
+    if reused is None or made is None:
         return False
-    texts = make_group_texts(request.plan, volume, made.complete(receipt))
+    plan, receipt = reused
+    texts = make_group_texts(plan, volume, made.complete(receipt))
     try:
         return all((path / name).read_bytes() == text.encode("ascii") for name, text in texts.items())
     except OSError:

@@ -1,9 +1,9 @@
 """A picture of the middle slices of a volume, with its labels over them: what a person sees before opening it.
 
 It lies among the chunks of level 0, where every reader of Zarr passes over it: in a group's folder zarr-python would
-warn of it. It follows from the stored levels, the raw file's own spacing and the channels' colours alone, so that a
-corrected cell does not change it. It is read from the smallest level of about `LEAST` voxels a side, some chunks at a
-time.
+warn of it. It follows from the stored levels, the raw file's own spacing, and the channels' colours and windows:
+other corrected cells do not change it. It is read from the smallest level of about `LEAST` voxels a side, some chunks
+at a time.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ NAME = "0/preview.png"
 LEAST, MOST = 400, 1024
 """Voxels along the longest axis of the level that is drawn, at least, and pixels, at most."""
 GAP = 4
-DARKEST, BRIGHTEST = 0.005, 0.995
-"""Parts of all drawn voxels of a channel that are below black and up to white."""
 RGB = ((255, 0, 0), (0, 255, 0), (0, 0, 255))
 CHUNKS = 8
 """Of one read, along each axis."""
@@ -49,6 +47,7 @@ def draw_preview(
     names: Sequence[str],
     spacing: Sequence[float],
     colours: Sequence[str],
+    windows: Sequence[tuple[float, float]],
 ) -> bytes:
     """A PNG.
 
@@ -64,6 +63,8 @@ def draw_preview(
         Of the axes in space; empty where it is not known, and then voxels of level 0 are taken for cubes.
     colours
         Of the channels, six hexadecimal digits each.
+    windows
+        Black and white of each channel that is drawn.
     """
     from .stored import StoredLevel  # imports zarr-python
 
@@ -78,9 +79,9 @@ def draw_preview(
     stored = StoredLevel(root, level.name)
     extents = dict(zip(names, level.shape, strict=True))
     channels = []
-    for c in range(min(extents.get("c", 1), MOST_CHANNELS)):
+    for c in range(len(windows)):
         channels.append([_read_cut(stored, names, extents, pixels, cut, c) for cut in cuts])
-    panels = _blend_channels(channels, colours)
+    panels = _blend_channels(channels, colours, windows)
     for pyramid in labels:
         mask, own = StoredLevel(root, pyramid[number].name), [name for name in names if name != "c"]
         extents = dict(zip(own, pyramid[number].shape, strict=True))
@@ -139,33 +140,20 @@ def _group(voxels: np.ndarray, step: int) -> Iterator[slice]:
     yield from (slice(int(a), int(b)) for a, b in zip([0, *ends[:-1]], ends, strict=True))
 
 
-def _blend_channels(channels: Sequence[Sequence[np.ndarray]], colours: Sequence[str]) -> list[np.ndarray]:
+def _blend_channels(
+    channels: Sequence[Sequence[np.ndarray]], colours: Sequence[str], windows: Sequence[tuple[float, float]]
+) -> list[np.ndarray]:
     """Each cut in (y, x, rgb): channels in their colours, added; grey where there is only one."""
     tints = [tuple(bytes.fromhex(text)) for text in colours[: len(channels)]]
-    is_photo = tuple(tints[:3]) == RGB and len(tints) in (3, 4)
     if len(tints) != len(channels) or len(channels) == 1:
         tints = [(255, 255, 255)] * len(channels)
-    if is_photo:
+    if tuple(tints[:3]) == RGB and len(tints) == 4:
         channels = channels[:3]  # the fourth is opacity
     panels = [np.zeros((*cut.shape, 3), np.uint32) for cut in channels[0]]
-    for cuts, tint in zip(channels, tints, strict=False):
-        window = (0.0, 255.0) if is_photo and cuts[0].dtype == np.uint8 else _find_window(cuts)
+    for cuts, tint, window in zip(channels, tints, windows, strict=False):
         for panel, cut in zip(panels, cuts, strict=True):
             panel += _apply_window(cut, window)[..., None] * np.array(tint, np.uint32) // 255
     return [np.minimum(panel, 255).astype(np.uint8) for panel in panels]
-
-
-def _find_window(cuts: Sequence[np.ndarray]) -> tuple[float, float]:
-    values = np.concatenate([cut.ravel() for cut in cuts])
-    if values.dtype.kind == "f":
-        values = values[np.isfinite(values)]
-    if not values.size:
-        return 0.0, 1.0
-    ranks = [int(part * (values.size - 1)) for part in (DARKEST, BRIGHTEST)]
-    low, high = (float(value) for value in np.partition(values, ranks)[ranks])
-    if low == high:  # a few bright voxels on an even ground
-        low, high = float(values.min()), float(values.max())
-    return low, high
 
 
 def _apply_window(cut: np.ndarray, window: tuple[float, float]) -> np.ndarray:

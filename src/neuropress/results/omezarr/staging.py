@@ -281,13 +281,14 @@ def clear_closed(folder: Path) -> None:
 
 
 def is_whole(folder: ResultPath, layout: Layout) -> bool:
-    """Whether a folder holds every file of a result, and no other; tables and OME-XML are written with the metadata."""
+    """Whether a folder holds every file of a result, and no other; what is written with the metadata may be absent."""
     try:
         files = set(guard.check_store(folder))
     except Problem:
         return False
     own = {name for name in _list_own_files(layout) if not name.endswith(TEMPORARY)}
-    return {name for name in files if not tables.is_of_table(name) and not ome_xml.is_of_document(name)} == own
+    named = {name for name in files if not tables.is_of_table(name) and not ome_xml.is_of_document(name)}
+    return named | {PREVIEW} == own
 
 
 def _list_own_files(layout: Layout) -> Iterator[str]:

@@ -11,6 +11,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Context, Decimal, localcontext
@@ -30,11 +31,14 @@ from ...storage.remote import BucketPath, ResultPath
 from .. import Seal, durable
 from ..sections import parse_provenance
 from . import guard, metadata, nodes
-from .annotations import Annotations, number_classes
+from .annotations import SHARD, Annotations, name_level, number_classes
+from .spatial import MOST, MOST_LEVELS
 
 TABLES = "tables"
 TABLE = "table.csv"
 ANNOTATIONS = "annotations"
+OLD_CELLS = ("spatial0/0_0_0", "spatial0/0_0")
+"""All annotations in one cell, as they were written before there were levels."""
 PREFIX = "volume_"
 ROWS = 65_536
 """Rows of a block, over which digests are taken."""
@@ -122,11 +126,6 @@ class _About:
         return [
             f"{PREFIX}{name}{end}{unit}" for name, unit in named for end in (("_min", "_max") if self.is_box else ("",))
         ]
-
-    def list_files(self) -> list[str]:
-        """The files of the table by their path below its group, without its ``zarr.json``."""
-        cell = "_".join("0" for _ in self.axes)
-        return [TABLE, *(f"{ANNOTATIONS}/{file}" for file in ("info", f"spatial0/{cell}", "by_id/0.shard"))]
 
 
 def make_files(node: Node, read: Read) -> dict[str, bytes]:
@@ -222,7 +221,8 @@ class Made:
 
     def complete(self, receipt: Receipt) -> Receipt:
         """The receipt of the volume with its tables."""
-        return replace(receipt, arrays={**receipt.arrays, **self.arrays}, derived={**receipt.derived, **self.derived})
+        derived = dict(sorted({**receipt.derived, **self.derived}.items()))
+        return replace(receipt, arrays={**receipt.arrays, **self.arrays}, derived=derived)
 
 
 def make_tables(plan: Plan, raw: RawArrays) -> Made:
@@ -259,7 +259,10 @@ def find_made(plan: Plan, seal: Seal, place: ResultPath) -> Made | None:
     planned = {f"{node.path}/{name}": spec for node in get_tables(plan.nodes) for name, spec in node.arrays.items()}
     arrays = {name: one for name, one in old.arrays.items() if is_of_table(name)}
     derived = {name: text for name, text in old.derived.items() if is_of_table(name)}
-    is_same = {name: one.spec for name, one in arrays.items()} == planned and files == set(list_files(plan.nodes))
+    is_same = {name: one.spec for name, one in arrays.items()} == planned and {f"/{name}" for name in files} == {
+        *derived
+    }
+    is_same &= all(f"{node.path}/{ANNOTATIONS}/{name_level(0)}" in derived for node in get_tables(plan.nodes))
     keys = {spec.source for spec in planned.values()}
     same_files = all(old.inputs.get(key) == seal.inputs.get(key) for key in keys)
     # The groups' attributes hold all that the other files follow from, beside the raw files.
@@ -267,17 +270,19 @@ def find_made(plan: Plan, seal: Seal, place: ResultPath) -> Made | None:
     return Made(None, arrays, derived) if is_same and same_files and same_groups else None
 
 
-def write_tables(place: ResultPath, plan: Plan, made: Made, write: Callable[[str, bytes], None]) -> None:
-    """Write what is not there yet, then remove what the plan does not have.
+def write_tables(place: ResultPath, made: Made, write: Callable[[str, bytes], None]) -> None:
+    """Write what is not there yet, then remove what is of other tables.
 
     Parameters
     ----------
     write
         Writes a file of the volume by its path in it, whole or not at all.
     """
-    for name, data in (made.files or {}).items():
+    if made.files is None:
+        return
+    for name, data in made.files.items():
         write(name, data)
-    wanted = set(list_files(plan.nodes))
+    wanted = set(made.files)
     strays = sorted(name for name in guard.check_store(place) if is_of_table(name) and name not in wanted)
     if isinstance(place, BucketPath):
         place.delete_files(strays)
@@ -317,11 +322,26 @@ def digest_groups(nodes: Sequence[Node]) -> dict[str, str]:
     return {f"/{name}": hashlib.sha256(text.encode("ascii")).hexdigest() for name, text in texts.items()}
 
 
-def list_files(nodes: Sequence[Node]) -> list[str]:
-    """Every file of a plan's tables, by its path in the volume."""
-    groups = [(node.path.strip("/"), _About.of(make_attributes(node))) for node in get_tables(nodes)]
-    files = [f"{group}/{name}" for group, about in groups for name in about.list_files()]
-    return [*files, *make_group_texts(nodes)]
+def estimate_files(nodes: Sequence[Node]) -> int:
+    """How many files the tables of a plan have, about: places that lie closely have more levels."""
+    rows = [node.arrays["0"].shape[0] for node in get_tables(nodes)]
+    levels = [max(0, math.ceil(math.log(max(n, 1) / MOST, 8))) for n in rows]
+    return sum(len(_list_files(1 + level)) for level in levels) + len(make_group_texts(nodes))
+
+
+def _list_files(levels: int) -> list[str]:
+    """The files of a table by their path below its group, without its ``zarr.json``."""
+    drawn = ["info", f"by_id/{SHARD}", *map(name_level, range(levels))]
+    return [TABLE, *(f"{ANNOTATIONS}/{name}" for name in drawn)]
+
+
+def _list_stored(folder: ResultPath) -> list[str]:
+    """The files of a table by their path below its group, as many levels as there are."""
+    drawn = folder / ANNOTATIONS
+    old = next((name for name in OLD_CELLS if (drawn / name).is_file()), "")
+    if old:
+        return [TABLE, *(f"{ANNOTATIONS}/{name}" for name in ("info", f"by_id/{SHARD}", old))]
+    return _list_files(next(n for n in range(1, MOST_LEVELS + 1) if not (drawn / name_level(n)).is_file()))
 
 
 def is_of_table(name: str) -> bool:
@@ -348,6 +368,30 @@ def read_attributes(path: ResultPath, group: str) -> Mapping[str, Any]:
         if not isinstance(attributes, dict):
             raise ValueError(f"{group}/{guard.NAME} has attributes that are no object")
         return attributes
+
+
+def find_options(path: ResultPath, group: str) -> dict[str, str]:
+    """The options by which the reader of points takes a stored table as the raw file was taken.
+
+    Raises
+    ------
+    Problem, ValueError
+        It is no table of ours, or one whose columns no option can name.
+    """
+    with guard.translate_errors(path, f"/{group}"):
+        about = _About.of(read_attributes(path, group))
+    stated = {name: role for role, name in about.roles.items()}
+    for axis in about.axes:
+        parts = ("",) if len(axis.columns) == 1 else ("_min", "_size" if axis.is_size else "_max")
+        stated |= {name: f"{axis.name}{end}" for name, end in zip(axis.columns, parts, strict=True)}
+    if wrong := [name for name in stated if ";" in name or name != name.strip()]:
+        raise ValueError(f"no option can name its column {wrong[0][:80]!r}")
+    options = {"columns": "; ".join(f"{name} = {role}" for name, role in stated.items()), "unit": about.axes[0].unit}
+    if about.axes[0].unit == "pixel":
+        options["first"] = ", ".join(f"{axis.name} {axis.first}" for axis in about.axes)
+        ends = next((axis.ends for axis in about.axes if axis.ends), "")
+        options |= {"box_ends": ends} if ends else {}
+    return options
 
 
 class StoredTable:
@@ -406,7 +450,7 @@ def list_stored_files(path: ResultPath) -> list[str]:
     """Every file that the tables of a volume should have, by its path in it. Raises `Problem`."""
     groups = list_tables(path)
     own = guard.list_group_files(path)
-    files = [f"{group}/{name}" for group in groups for name in (*StoredTable(path, group).about.list_files(), *own)]
+    files = [f"{group}/{name}" for group in groups for name in (*_list_stored(path / group), *own)]
     return [*files, *(f"{TABLES}/{name}" for name in own if groups)]
 
 

@@ -16,6 +16,7 @@ from hashlib import sha256
 from itertools import count
 from math import prod
 from pathlib import Path
+from typing import Any
 
 from ...model.content import Access
 from ...model.finding import Finding, Problem, finding
@@ -23,14 +24,14 @@ from ...model.packing import Packing
 from ...model.plan import ArraySpec, Node, Plan, digest
 from ...model.progress import Progress, no_progress
 from ...model.provenance import Provenance
-from ...model.receipt import Receipt
+from ...model.receipt import ArrayReceipt, Receipt
 from ...model.serial import from_json, to_json
 from ...readers.raw import RawArrays
 from ...storage.parallel import count_cores
 from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, nodes, ome_xml, tables
+from . import guard, metadata, nodes, ome_xml, tables, windows
 from .blocks import Block, Read
 from .feeding import choose_way, estimate_memory, feed_bands, feed_spooled, list_windows
 from .layout import Layout, Pass, add_labels, arrange_layout, count_voxels
@@ -42,6 +43,9 @@ LEVEL0 = "0"
 
 METADATA = "zarr.json ome"
 """Name of the digest of a group's `ome` attribute among the derived ones, below the group's path."""
+
+_WRITTEN_ANEW = (METADATA, ome_xml.NAME)
+"""Ends of the names of digests of what is written with the metadata."""
 
 PROCESS_BYTES = 110_000_000
 """Memory of a process that has no pixels: libraries, and chunks that are packed and wait to be written."""
@@ -66,16 +70,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """The image's level 0 and those of its labels with what follows from them: the geometry of everything.
-
-    Its `colours`, of channels, change the preview alone; whoever runs units does not know them.
-    """
+    """The image's level 0 and those of its labels with what follows from them: the geometry of everything."""
 
     sources: tuple[Source, ...]
     stated: tuple[float, ...]
     packing: Packing
     layout: Layout
-    colours: tuple[str, ...] = ()
 
     @classmethod
     def of_plan(cls, plan: Plan) -> Volume:
@@ -86,8 +86,7 @@ class Volume:
             names = tuple(axis["name"] for axis in image["axes"])
             sources.append(Source(node.path.strip("/"), node.arrays[LEVEL0], names))
         own = metadata.get_own_fields(plan.nodes[0].fields)
-        made = cls._arrange(sources, own.get("stated_spacing", ()), Packing.parse(own))
-        return replace(made, colours=metadata.list_colours(metadata.get_ome_fields(plan.nodes[0].fields)))
+        return cls._arrange(sources, own.get("stated_spacing", ()), Packing.parse(own))
 
     @classmethod
     def of_work(cls, work: Work) -> Volume:
@@ -216,7 +215,7 @@ def estimate(plan: Plan, access: Mapping[str, Access]) -> Estimate:
     memory = [_estimate_pass(volume, stage, access) for stage in raw]
     groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
     own = (len(groups) + 1) * len(layout.version.group_files) + 2  # the preview, and the group of the OME-XML
-    files = shards + len(layout.levels) + own + len(tables.list_files(plan.nodes))
+    files = shards + len(layout.levels) + own + tables.estimate_files(plan.nodes)
     cells = sum(prod(spec.shape) for node in tables.get_tables(plan.nodes) for spec in node.arrays.values())
     return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(memory) + cells * CELL_BYTES)
 
@@ -274,33 +273,68 @@ def is_reusable(request: Request, volume: Volume, folder: ResultPath) -> bool:
     """Whether a folder is whole and holds the arrays that would be written, though perhaps other metadata."""
     if (isinstance(folder, Path) and folder.is_symlink()) or not is_whole(folder, volume.layout):
         return False
-    return reuse_receipt(request.plan, volume, request.seal, folder) is not None
+    return reuse_arrays(request.plan, volume, request.seal, folder) is not None
 
 
-def reuse_receipt(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) -> Receipt | None:
-    """A receipt for the arrays of an older result that is whole, if they are what this plan would write.
+def reuse_arrays(plan: Plan, volume: Volume, seal: Seal, previous: ResultPath) -> tuple[Plan, Receipt] | None:
+    """The plan with its windows, and a receipt for the arrays of an older result that is whole; None if these are not
+    what this plan would write.
 
-    It has no tables: these are written again (`neuropress.results.omezarr.tables.find_made`).
+    The receipt has no tables: these are written again (`neuropress.results.omezarr.tables.find_made`). It has the
+    preview only if that would be drawn alike.
     """
     try:
         attributes = nodes.read_attributes(previous)
         old = parse_provenance(attributes, previous).receipt
-        colours = metadata.list_colours(attributes["ome"])
         texts = tuple(_read_text(previous / level.file) for level in volume.layout.levels)
+        if not _holds_arrays(plan, volume, seal, old, texts):
+            return None
+        plan = windows.complete_plan(plan, volume, previous)
     except guard.UNREACHABLE:
         raise
     except (Problem, OSError, ValueError):
         return None  # a damaged result is simply written again
-    derived = {name: text for name, text in old.derived.items() if not tables.is_of_table(name)}
-    kept = {name: text for name, text in derived.items() if not name.endswith((METADATA, ome_xml.NAME))}
-    same_levels = texts == volume.texts and len(texts) == len(volume.sources) + len(kept) - (f"/{PREVIEW}" in kept)
-    arrays = {name: one for name, one in old.arrays.items() if not tables.is_of_table(name)}
-    same_arrays = {name: one.spec for name, one in arrays.items()} == {s.path: s.spec for s in volume.sources}
-    if colours != volume.colours or not same_arrays or not same_levels or not _are_same_inputs(plan, old, seal):
-        return None
-    derived = {**kept, **digest_metadata(plan.nodes, volume)}
+    kept = {name: text for name, text in _list_arrays(old.derived).items() if not name.endswith(_WRITTEN_ANEW)}
+    ome = metadata.get_ome_fields(plan.nodes[0].fields)
+    if _list_shades(ome) != _list_shades(attributes["ome"]) or not (previous / PREVIEW).is_file():
+        kept.pop(f"/{PREVIEW}", None)
+    return plan, make_receipt(plan, volume, seal, _list_arrays(old.arrays), kept)
+
+
+def make_receipt(
+    plan: Plan, volume: Volume, seal: Seal, arrays: Mapping[str, ArrayReceipt], derived: Mapping[str, str]
+) -> Receipt:
+    """The receipt of a volume without tables.
+
+    Parameters
+    ----------
+    derived
+        Digests of the levels above 0, and of the preview.
+    """
+    derived = dict(
+        sorted({**derived, **digest_metadata(plan.nodes, volume)}.items())
+    )  # in whatever order they were made
     inputs = dict(seal.inputs)
     return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
+
+
+def _holds_arrays(plan: Plan, volume: Volume, seal: Seal, old: Receipt, texts: Sequence[str]) -> bool:
+    """Whether a result of a receipt, and with the metadata of levels, has the arrays of a plan."""
+    levels = [name for name in _list_arrays(old.derived) if not name.endswith((*_WRITTEN_ANEW, f"/{PREVIEW}"))]
+    same_levels = (*texts,) == volume.texts and len(texts) == len(volume.sources) + len(levels)
+    arrays = {name: one.spec for name, one in _list_arrays(old.arrays).items()}
+    same_arrays = arrays == {source.path: source.spec for source in volume.sources}
+    return same_arrays and same_levels and _are_same_inputs(plan, old, seal)
+
+
+def _list_arrays[T](named: Mapping[str, T]) -> dict[str, T]:
+    """What a receipt says of an image and its labels, without tables."""
+    return {name: one for name, one in named.items() if not tables.is_of_table(name)}
+
+
+def _list_shades(ome: Mapping[str, Any]) -> tuple[object, ...]:
+    """What the preview shows of the metadata."""
+    return metadata.list_colours(ome), windows.list_stated(ome)
 
 
 def _are_same_inputs(plan: Plan, old: Receipt, seal: Seal) -> bool:

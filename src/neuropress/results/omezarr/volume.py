@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -31,19 +32,20 @@ from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
 from .. import ArrayMeaning, Request, StoredArray, Work, durable
 from ..sections import parse_provenance
-from . import guard, metadata, nodes, ome_xml, preview, tables
+from . import guard, metadata, nodes, ome_xml, preview, tables, windows
 from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
     LEVEL0,
+    METADATA,
     Volume,
     check_plan,
-    digest_metadata,
     get_staging_folder,
     make_group_texts,
+    make_receipt,
     name_metadata,
     open_staging,
-    reuse_receipt,
+    reuse_arrays,
 )
 from .versions import VERSIONS
 
@@ -57,32 +59,34 @@ def finish(request: Request, work: Work | None, raw: RawArrays, progress: Progre
     Without work the arrays lie there already: under the name, so that its root ``zarr.json`` is
     replaced and nothing else is touched, or whole in the staging folder.
     """
-    plan, path, seal = request.plan, request.path, request.seal
-    volume, folder = Volume.of_plan(plan), get_staging_folder(path)
+    path, volume, folder = request.path, Volume.of_plan(request.plan), get_staging_folder(request.path)
     if request.bucket is not None:
         _finish_in_bucket(request, request.bucket.look_again(), work, raw, progress)
         return
     if work is None:
         place = folder if folder.exists() else path
-        receipt = reuse_receipt(plan, volume, seal, place)
-        if receipt is None:
+        reused = reuse_arrays(request.plan, volume, request.seal, place)
+        if reused is None:
             raise FileNotFoundError(f"{place} was taken away or changed")
-        made = tables.find_made(plan, seal, place) or tables.make_tables(plan, raw)
+        plan, receipt = reused
+        made = tables.find_made(plan, request.seal, place) or tables.make_tables(plan, raw)
         if place == path:
-            seal.confirm()
-        tables.write_tables(place, plan, made, partial(_write_file, place))
+            request.seal.confirm()
+        write = partial(_write_file, place)
+        tables.write_tables(place, made, write)
+        receipt = _add_preview(plan, volume, receipt, place, write)
         _write_root(place, plan, volume, made.complete(receipt))
         progress(volume.nbytes)
     else:
         staging = open_staging(work, volume)
-        receipt = _make_receipt(request, volume, staging)
+        plan, receipt = _make_receipt(request, volume, staging)
         made = tables.make_tables(plan, raw)
-        tables.write_tables(folder, plan, made, staging.write_bytes)
+        tables.write_tables(folder, made, staging.write_bytes)
         for name, text in make_group_texts(plan, volume, made.complete(receipt)).items():
             staging.write_text(name, text)
         staging.close()
     if work is not None or folder.exists():
-        seal.confirm()
+        request.seal.confirm()
         durable.replace_folder(folder, path)
 
 
@@ -90,45 +94,54 @@ def _finish_in_bucket(
     request: Request, bucket: BucketPath, work: Work | None, raw: RawArrays, progress: Progress
 ) -> None:
     """Put the root's metadata, by which the volume is there or has other metadata, with one request."""
-    plan, seal = request.plan, request.seal
-    volume, made = Volume.of_plan(plan), None
+    volume, made, write = Volume.of_plan(request.plan), None, partial(_write_file, bucket)
     if work is None:
-        receipt = reuse_receipt(plan, volume, seal, bucket)
-        assert receipt is not None, "prepare found it"
-        made = tables.find_made(plan, seal, bucket)
+        reused = reuse_arrays(request.plan, volume, request.seal, bucket)
+        assert reused is not None, "prepare found it"
+        plan, receipt = reused
+        made = tables.find_made(plan, request.seal, bucket)
         progress(volume.nbytes)
     else:
-        receipt = _make_receipt(request, volume, open_staging(work, volume))
+        plan, receipt = _make_receipt(request, volume, open_staging(work, volume))
     made = made or tables.make_tables(plan, raw)
-    seal.confirm()
-    tables.write_tables(bucket, plan, made, partial(_write_file, bucket))
+    request.seal.confirm()
+    tables.write_tables(bucket, made, write)
+    receipt = _add_preview(plan, volume, receipt, bucket, write)
     _write_root(bucket, plan, volume, made.complete(receipt))
     if work is not None:
         open_staging(work, volume).close()
     durable.remove_path(get_staging_folder(request.path))
 
 
-def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt:
-    """The receipt of a volume whose units are done; draws its preview."""
-    plan, seal, layout, done = request.plan, request.seal, volume.layout, staging.check_finished()
+def _make_receipt(request: Request, volume: Volume, staging: Staging) -> tuple[Plan, Receipt]:
+    """The plan with its windows, and the receipt of a volume whose units are done; draws its preview."""
+    layout, done = volume.layout, staging.check_finished()
     digests = [root_digest(collect_level_digests(layout, done, number)) for number in range(len(layout.levels))]
     derived = {f"/{level.name}": text for level, text in zip(layout.levels, digests, strict=True)}
     arrays = {}
     for source, numbers in zip(volume.sources, layout.list_pyramids(), strict=True):
         first = layout.levels[numbers[0]]
         arrays[source.path] = ArrayReceipt(source.spec, first.tile, derived.pop(source.path))
-    picture = _draw_preview(staging.finished, volume)
-    staging.write_bytes(preview.NAME, picture)
-    derived[f"/{preview.NAME}"] = sha256(picture).hexdigest()
-    derived |= digest_metadata(plan.nodes, volume)
-    inputs = dict(seal.inputs)
-    return Receipt(seal.version, seal.rows, plan.revisions, inputs, arrays, derived, plan.sources, kept=plan.kept_keys)
+    plan = windows.complete_plan(request.plan, volume, staging.finished)
+    receipt = make_receipt(plan, volume, request.seal, arrays, derived)
+    return plan, _add_preview(plan, volume, receipt, staging.finished, staging.write_bytes)
 
 
-def _draw_preview(place: ResultPath, volume: Volume) -> bytes:
+def _add_preview(
+    plan: Plan, volume: Volume, receipt: Receipt, place: ResultPath, write: Callable[[str, bytes], None]
+) -> Receipt:
+    """Draw a preview where the receipt has none: of a new volume, or of one with other colours or windows by now."""
+    if f"/{preview.NAME}" in receipt.derived:
+        return receipt
     pyramids = [[volume.layout.levels[n] for n in numbers] for numbers in volume.layout.list_pyramids()]
+    colours = metadata.list_colours(metadata.get_ome_fields(plan.nodes[0].fields))
+    shown = windows.list_shown(plan, volume, place, preview.MOST_CHANNELS)
     names = volume.sources[0].names
-    return preview.draw_preview(place, pyramids[0], pyramids[1:], names, volume.stated, volume.colours)
+    picture = preview.draw_preview(place, pyramids[0], pyramids[1:], names, volume.stated, colours, shown)
+    write(preview.NAME, picture)
+    derived = {**receipt.derived, f"/{preview.NAME}": sha256(picture).hexdigest()}
+    # Groups last, as in the receipt of one that has it already: the bytes are the same.
+    return replace(receipt, derived=dict(sorted(derived.items(), key=lambda item: item[0].endswith(METADATA))))
 
 
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:
