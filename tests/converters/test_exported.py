@@ -75,6 +75,10 @@ def test_an_interface_is_a_source(
     shutil.rmtree(stub)  # a converted dataset stands without the environment
     assert states(lab, capsys, "convert")[0] == ["up to date"]
     assert states(lab, capsys, "verify")[0] == ["verified"]
+    shutil.move(lab.root / ".neuropress/fragments", lab.root.parent / "kept")
+    outcomes, found = states(lab, capsys, "verify")
+    assert outcomes == ["not verified"]
+    assert [one["hint"] for one in found if one["severity"] == "error"] == ["neuropress tools install neuroconv"]
 
     path = lab.output("JB_S_0001.nwb")
     assert path is not None
@@ -85,7 +89,7 @@ def test_an_interface_is_a_source(
     assert header["interface"] == "StubInterface"
     assert header["arguments"] == {"sampling_frequency": 30}
     assert header["versions"]["neuroconv"] == "0.10.2"
-    assert header["states"]["Subject"] == {"subject_id": "M1"}
+    assert header["states"] == {"NWBFile": {"notes": "of r1.stub"}, "Subject": {"subject_id": "M1"}}
     with pynwb.NWBHDF5IO(path, "r") as io:
         nwb = io.read()
         series = nwb.acquisition["JB_B_0001_raw_voltage"]
@@ -135,17 +139,30 @@ def test_a_movie_that_stays_in_its_file_is_verified(
     lab: Builder, stub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export = pynwb.NWBFile(session_description="-", identifier="-", session_start_time=datetime(1970, 1, 1, tzinfo=UTC))
-    movie = pynwb.image.ImageSeries(
-        name="camera", external_file=["./a.avi"], format="external", starting_frame=[0], timestamps=[0.0], unit="n.a."
-    )
-    export.add_acquisition(movie)
+    for name in ("camera", "second"):
+        movie = pynwb.image.ImageSeries(
+            name=name, external_file=["./a.avi"], format="external", starting_frame=[0], timestamps=[0.0], unit="n.a."
+        )
+        if name == "camera":
+            export.add_acquisition(movie)
+            continue
+        holder = pynwb.behavior.BehavioralTimeSeries(name="movies", time_series=[movie])
+        export.create_processing_module("behavior", "Of the cameras.").add(holder)
     with pynwb.NWBHDF5IO(tmp_path / "movie.nwb", "w") as io:
         io.write(export)
     add(lab, 1, (tmp_path / "movie.nwb").read_bytes(), "StubInterface")
     outcomes, found = states(lab, capsys, "convert")
     assert outcomes == ["converted"]
-    assert "neuroconv.external" in [one["id"] for one in found]
+    named = [one["message"].partition(" ")[0] for one in found if one["id"] == "neuroconv.external"]
+    assert named == ["/acquisition/JB_B_0001_camera", "/processing/behavior/JB_B_0001_movies/second"]
     assert states(lab, capsys, "verify")[0] == ["verified"]
+
+
+def test_metadata_that_rows_state_are_refused(lab: Builder, stub: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(lab, 1, make_exports()["some"], "StubInterface", 'metadata = { Subject = { subject_id = "M2" } }')
+    assert main(["check", str(lab.root)]) == 2
+    assert "neuroconv has Subject, which the session's rows state" in capsys.readouterr().err
+    assert not (stub / "site/seen.json").exists()
 
 
 def test_a_start_of_its_own_wants_an_offset(lab: Builder, stub: Path, capsys: pytest.CaptureFixture[str]) -> None:
