@@ -23,7 +23,7 @@ from ._behavior import clean_name, list_clock_findings
 
 NAME = "exported"
 READER = "neuroconv"
-REVISION = 1
+REVISION = 2
 TABLES = ("image", "ephys", "behavior")
 COLUMN: Mapping[str, str] = dict.fromkeys(TABLES, "file_path_raw")
 TARGET = "session"

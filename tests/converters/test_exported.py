@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import pynwb
 import pytest
-from builder import DATE, Builder
+from builder import DATE, Builder, movie
 from neuroconv_stub import install_stub, make_exports
 
 from neuropress.cli.main import main
@@ -140,13 +140,13 @@ def test_a_movie_that_stays_in_its_file_is_verified(
 ) -> None:
     export = pynwb.NWBFile(session_description="-", identifier="-", session_start_time=datetime(1970, 1, 1, tzinfo=UTC))
     for name in ("camera", "second"):
-        movie = pynwb.image.ImageSeries(
+        series = pynwb.image.ImageSeries(
             name=name, external_file=["./a.avi"], format="external", starting_frame=[0], timestamps=[0.0], unit="n.a."
         )
         if name == "camera":
-            export.add_acquisition(movie)
+            export.add_acquisition(series)
             continue
-        holder = pynwb.behavior.BehavioralTimeSeries(name="movies", time_series=[movie])
+        holder = pynwb.behavior.BehavioralTimeSeries(name="movies", time_series=[series])
         export.create_processing_module("behavior", "Of the cameras.").add(holder)
     with pynwb.NWBHDF5IO(tmp_path / "movie.nwb", "w") as io:
         io.write(export)
@@ -163,6 +163,31 @@ def test_metadata_that_rows_state_are_refused(lab: Builder, stub: Path, capsys: 
     assert main(["check", str(lab.root)]) == 2
     assert "neuroconv has Subject, which the session's rows state" in capsys.readouterr().err
     assert not (stub / "site/seen.json").exists()
+
+
+def test_a_device_named_as_one_of_ours_is_refused_with_the_way_out(
+    stub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = Builder(tmp_path / "ds")
+    build.session()
+    build.movie(movie(tmp_path / "m.tif", (4, 8, 6)), (4, 8, 6))
+    export = pynwb.NWBFile(session_description="-", identifier="-", session_start_time=datetime(1970, 1, 1, tzinfo=UTC))
+    export.create_device("RY_microscope", description="Another one.")
+    with pynwb.NWBHDF5IO(tmp_path / "device.nwb", "w") as io:
+        io.write(export)
+    key = f"yuste/{DATE}/image/raw/r9.stub"
+    build.put(key, tmp_path / "device.nwb")
+    cells = {"image_type": "voltage", "frame_rate": "1", "x": "2", "y": "2", "z": "1"}
+    build.row("image", image_id="RY_IMG_0009", session_id="RY_S_0001", file_path_raw=key, **cells)
+    options = 'reader = "neuroconv"\ninterface = "StubInterface"\narguments = { sampling_frequency = 30 }'
+    with (build.root / "neuropress.toml").open("a", encoding="utf-8") as settings:
+        settings.write(f'\n[options."{key}"]\n{options}\nclock_offset = "0"\n')
+    (collision,) = [one for one in states(build, capsys, "check")[1] if one["id"] == "plan.collision"]
+    assert "at /general/devices/RY_microscope" in collision["message"]
+    assert '[split] exported = "{id}"' in collision["hint"]
+    with (build.root / "neuropress.toml").open("a", encoding="utf-8") as settings:
+        settings.write('\n[split]\nexported = "{id}"\n')
+    assert states(build, capsys, "convert")[0] == ["converted", "converted"]
 
 
 def test_a_start_of_its_own_wants_an_offset(lab: Builder, stub: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,6 +51,7 @@ def run_tools(args: argparse.Namespace, output: Output) -> int:
         output.say(f"{args.name} is removed" if removed else f"{args.name} was not installed")
         return 0
     if args.action == "install":
+        tools.declared.get_tool(args.name)  # before words of minutes
         output.say(f"installing {args.name} into {tools.get_tools_folder()} (this takes minutes)")
         found = [tools.install_tool(args.name)]
     else:

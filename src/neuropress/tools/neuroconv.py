@@ -82,9 +82,11 @@ def run_interface(request: Mapping[str, Any], place: Path, nbytes: int, key: str
     if refused:
         message = hide_secrets(str(answer.get("message") or "it says nothing"))[-SHOWN_CHARS:]
         id = _REFUSALS.get(refused, "neuroconv.failed")
-        hint = ""
-        if id == "neuroconv.argument":
-            hint = f"neuropress tools interfaces {interface} shows its arguments; state them in arguments = {{ ... }}."
+        hint = f"neuropress tools interfaces {interface} shows its arguments; state them in arguments = {{ ... }}."
+        if id == "neuroconv.failed":
+            hint = f"The message is the interface's own. {hint}"
+        elif id != "neuroconv.argument":
+            hint = ""
         raise problem(id, f"{key}: {interface}: {message}", hint=hint, file=key, value=interface)
     if not is_answer(answer):
         message = f"{key}: {interface} answered {str(answer)[:80]!r}"
