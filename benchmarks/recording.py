@@ -20,14 +20,13 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "tests"), str(ROOT / "src")]
 
-from movie import MEASURED, Run, run_process  # noqa: E402
+from side_by_side import MEASURED, Run, compare, make_copy, make_peer, run_process, write_program  # noqa: E402
 
 SAMPLES = 100_000
 RATE = 20_000
@@ -96,29 +95,12 @@ def list_candidates(
     folder: Path, recording: Path, neuroconv: str, codes: list[Path], dataset: Path
 ) -> dict[str, Callable[[], Run]]:
     """Name -> what runs it from nothing."""
-    measured, result, copied = folder / "measured.py", folder / "peer.nwb", folder / "copy.abf"
+    measured = folder / "measured.py"
     measured.write_text(MEASURED)
-
-    def copy() -> Run:
-        return run_process(["cp", str(recording), str(copied)], lambda: copied.stat().st_size)
-
-    def make_peer(name: str, text: str) -> Callable[[], Run]:
-        script = folder / f"{name}.py"
-        script.write_text(text)
-
-        def convert() -> Run:
-            result.unlink(missing_ok=True)
-            command = [neuroconv, str(measured), str(script), str(recording), str(result)]
-            return run_process(command, lambda: result.stat().st_size)
-
-        return convert
 
     def make_ours(number: int, code: Path) -> Callable[[], Run]:
         program = folder / f"program{number}.py"
-        program.write_text(
-            f"import sys; sys.path.insert(0, {str(code)!r})\n"
-            "from neuropress.cli.main import main\nsys.exit(main(sys.argv[1:]))\n"
-        )
+        write_program(program, code)
 
         def convert() -> Run:
             for name in ("output", ".neuropress"):
@@ -132,9 +114,11 @@ def list_candidates(
     peers = {"AbfInterface": SWEEPWISE}
     if recording.name == "abf2.abf":  # of ABF 1 it refuses to make anything
         peers["AxonIntracellular"] = CONTINUOUS
-    found = {name: make_peer(name, text) for name, text in peers.items()} if neuroconv else {}
+    found = (
+        {name: make_peer(recording, folder, neuroconv, name, text) for name, text in peers.items()} if neuroconv else {}
+    )
     ours = {f"neuropress{'' if code == codes[0] else f' {code}'}": make_ours(n, code) for n, code in enumerate(codes)}
-    return {**found, "copy": copy, **ours}
+    return {**found, "copy": make_copy(recording, folder), **ours}
 
 
 def measure(recording: Path, args: argparse.Namespace, folder: Path) -> None:
@@ -147,17 +131,7 @@ def measure(recording: Path, args: argparse.Namespace, folder: Path) -> None:
         build.session(1)
         build.ephys(recording, str(RATE))
     candidates = list_candidates(folder, recording, args.neuroconv, [ROOT / "src", *args.code], dataset)
-    runs: dict[str, list[Run]] = {name: [] for name in candidates}
-    for _ in range(args.rounds):
-        for name, candidate in candidates.items():
-            runs[name].append(candidate())
-    reference = runs.get("AbfInterface") or runs["neuropress"]
-    wall, cpu = median(r.wall for r in reference), median(r.cpu for r in reference)
-    print(f"{recording.name:20} {'wall s':>7} {'rel.':>6} {'CPU s':>7} {'rel.':>6} {'MiB':>6} {'output MB':>10}")
-    for name, found in runs.items():
-        seconds, used = median(r.wall for r in found), median(r.cpu for r in found)
-        peak, size = max(r.peak for r in found), found[-1].size / 1e6
-        print(f"{name:20} {seconds:7.1f} {seconds / wall:6.3f} {used:7.1f} {used / cpu:6.3f} {peak:6.0f} {size:10.1f}")
+    compare(recording.name, candidates, args.rounds, "AbfInterface", "neuropress")
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from neuropress.mapping.rules import Slots
 from neuropress.model.content import Content, Fragment
+from neuropress.model.elements import digest_elements
 from neuropress.model.finding import Finding, finding, problem
 from neuropress.model.graft import find_above
 from neuropress.model.plan import Field, Node, canonical
@@ -22,7 +23,7 @@ from ._behavior import clean_name, list_clock_findings
 
 NAME = "exported"
 READER = "neuroconv"
-REVISION = 1
+REVISION = 2
 TABLES = ("image", "ephys", "behavior")
 COLUMN: Mapping[str, str] = dict.fromkeys(TABLES, "file_path_raw")
 TARGET = "session"
@@ -152,7 +153,7 @@ def _is_same_array(job: Job, other: Job, name: str) -> bool:
     if one.shape != two.shape or one.dtype != two.dtype or prod(one.shape) * one.dtype.itemsize > COMPARED:
         return False
     whole = tuple(slice(0, extent) for extent in one.shape)
-    return bool((one.read(whole) == two.read(whole)).all())
+    return digest_elements(one.read(whole)) == digest_elements(two.read(whole))  # NaN equals itself
 
 
 def _make_module(job: Job, fragment: Fragment, place: str) -> Iterator[Node]:
@@ -179,6 +180,9 @@ def _list_remarks(job: Job, fragment: Fragment, nodes: Mapping[str, Node]) -> It
         yield finding("neuroconv.sides", message, **job.locate())
     for path, node in nodes.items():
         is_own = node.graft is not None and node.graft.source == job.source
-        if is_own and "external_file" in node.arrays and not header.get("external_folder"):
-            message = f"{path} names a file that lies beside {job.source}, and not beside the result"
+        if not is_own or header.get("external_folder"):
+            continue
+        for name in (name for name in node.arrays if name.rpartition("/")[2] == "external_file"):
+            place = f"{path}/{name}".removesuffix("/external_file")
+            message = f"{place} names a file that lies beside {job.source}, and not beside the result"
             yield finding("neuroconv.external", message, **job.locate())

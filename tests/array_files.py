@@ -41,6 +41,28 @@ def make_mat(variables: Mapping[str, Any], *, packed: bool = True, version: str 
     return file.getvalue()
 
 
+def make_mat73(variables: Mapping[str, np.ndarray], cells: Mapping[str, tuple[np.ndarray, ...]] | None = None) -> bytes:
+    """As MATLAB writes version 7.3: chunks behind a block of its own, axes turned, cells by reference."""
+    file = io.BytesIO()
+    kinds = {"f": b"double", "b": b"logical", "u": b"uint16", "i": b"int16"}
+    with h5py.File(file, "w", userblock_size=512) as made:
+
+        def add(path: str, data: np.ndarray) -> h5py.Dataset:
+            stored = (data.astype("u1") if data.dtype.kind == "b" else data).T
+            made.create_dataset(path, data=stored, chunks=True, compression="gzip")
+            made[path].attrs["MATLAB_class"] = np.bytes_(kinds[data.dtype.kind])
+            return made[path]
+
+        for path, data in variables.items():
+            add(path, data)
+        for path, parts in (cells or {}).items():
+            references = [add(f"#refs#/{path}{number}", part).ref for number, part in enumerate(parts)]
+            made.create_dataset(path, data=np.array([references], h5py.ref_dtype))
+            made[path].attrs["MATLAB_class"] = np.bytes_(b"cell")
+    head = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, HDF5 schema 1.00 .".ljust(124) + b"\x00\x02IM"
+    return head.ljust(512, b"\0") + file.getvalue()[512:]
+
+
 def make_npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
     file = io.BytesIO()
     np.lib.format.write_array(file, array, version, allow_pickle=True)

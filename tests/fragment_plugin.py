@@ -172,7 +172,7 @@ def _add_electrodes(file: pynwb.NWBFile) -> None:
     group = file.create_electrode_group("shank0", "One shank.", "CA1", device)
     file.add_electrode_column("label", "Name on the connector.")
     for number in range(4):
-        file.add_electrode(group=group, location="CA1", label=f"site {number}")
+        file.add_electrode(group=group, location="CA1", label=f"site {number}", imp=np.nan)
     region = file.create_electrode_table_region([0, 1, 3], "Three of them.")
     samples = np.arange(3000, dtype=">i2").reshape(1000, 3)
     file.add_acquisition(

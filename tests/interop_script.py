@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import warnings
 from datetime import datetime
 from pathlib import Path
 from unittest.mock import MagicMock
@@ -45,6 +46,7 @@ def run_pipe(path):
     interface = session.NeuropressSessionInterface(**given)
     interface.run_conversion(nwbfile_path=f"{path}.alone.nwb")
     trials = CsvTimeIntervalsInterface(file_path=request["trials"])
+    ConverterPipe({"Session": interface, "Trials": trials}).run_conversion(nwbfile_path=f"{path}.first.nwb")
     ConverterPipe({"Trials": trials, "Session": interface}).run_conversion(nwbfile_path=path)
     # neuroconv asks dandi for names of files that have none, and imports it for that; ours have names.
     for name in ("dandi", "dandi.organize", "dandi.pynwb_utils"):
@@ -68,6 +70,26 @@ def share_names(file):
     module.add(pynwb.ophys.Fluorescence())
 
 
+def make_file(description, **subject):
+    start = datetime.fromisoformat("2025-06-20T10:00:00-04:00")
+    subject = pynwb.file.Subject(**subject)
+    return pynwb.NWBFile(description, "x", start, experimenter=["A"] if description else None, subject=subject)
+
+
+def fill_in():
+    """What a file has after ours, of which another interface stated a part."""
+    target = make_file("", subject_id="M1", sex="F")
+    source = make_file(
+        "Ours.", subject_id="M1", sex="M", species="Mus musculus", age="P9D", age__reference="gestational"
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        session.state_session(source, target)
+    subject = target.subject
+    stated = [subject.sex, subject.species, subject.age, subject.age__reference]
+    return [target.session_description, *target.experimenter, *stated, *(str(one.message) for one in caught)]
+
+
 answer = {"neuropress": sorted(name for name in sys.modules if name.partition(".")[0] == "neuropress")}
 if request.get("trials"):
     run_pipe(request["out"])
@@ -80,6 +102,8 @@ else:
     )
     answer["clashes"] = say(write_alone, request["out"] + ".not", share_names)
     answer["start"] = say(write_alone, request["out"] + ".not", session_start_time="2025-06-20T10:00:01-04:00")
+    answer["subjects"] = say(session.compare_subjects, make_file("", subject_id="M1"), make_file("", subject_id="M2"))
+    answer["filled"] = fill_in()
     answer["missing"] = say(session.convert_session, Path("ds"), "S", "/nowhere/neuropress", None)
     answer["refused"] = say(session.convert_session, Path("ds"), "NOPE", given["command"], None)
     answer["several"] = say(session.convert_session, Path("ds"), given["session"], given["command"], "b.nwb")

@@ -13,7 +13,7 @@ import pytest
 from neuropress.tools.declared import get_tool
 
 INTERFACES = '''
-import json, os, pickle, shutil, socket, sys, time
+import json, os, pickle, shutil, socket, sys, time, uuid
 from datetime import datetime
 from pathlib import Path
 
@@ -35,7 +35,8 @@ class Stub:
 
     def get_metadata(self):
         start = datetime.fromisoformat(self.start) if self.start else None
-        return {"NWBFile": {"session_start_time": start} if start else {}, "Subject": {"subject_id": "M1"}}
+        own = {"identifier": str(uuid.uuid4()), "source_script": __file__, "session_description": "", "notes": f"of {self.path}"}
+        return {"NWBFile": own | ({"session_start_time": start} if start else {}), "Subject": {"subject_id": "M1"}}
 
     def create_nwbfile(self, metadata, **options):
         return self.path
@@ -130,6 +131,17 @@ class FailInterface(Stub):
 
     def get_metadata(self):
         raise KeyError(f"no frames in {self.path}, token=hunter2")
+
+
+class TypesInterface(Stub):
+    """Checks its arguments as pydantic does."""
+
+    def __init__(self, file_path, sampling_frequency):
+        class ValidationError(ValueError):
+            def errors(self):
+                return [{"loc": ("sampling_frequency",), "msg": "Input should be a number", "input": sampling_frequency}]
+
+        raise ValidationError("1 validation error\\nsampling_frequency")
 
 
 class DeathInterface(Stub):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from array_files import NOISE, TIMES, make_hdf5, make_mat, make_npy, make_npz, make_wavesurfer
+from array_files import NOISE, TIMES, make_hdf5, make_mat, make_mat73, make_npy, make_npz, make_wavesurfer
 from builder import DATE, Builder
 from pynwb import NWBHDF5IO
 
@@ -86,6 +86,7 @@ def test_every_sort_of_row_takes_declared_arrays(builder: Builder, capsys: pytes
     builder.session(2, session_id="JB_S_0001")
     add_ephys(builder, 1, "a.mat", make_mat({"V": VOLTAGES, "I": CURRENTS, "t": TIMES}))
     add_ephys(builder, 2, "b.csv", b"t,V\n" + b"".join(b"%d,%.3f\n" % pair for pair in enumerate(NOISE[:99])))
+    add_ephys(builder, 3, "c.mat", make_mat73({"V": VOLTAGES, "I": CURRENTS, "t": TIMES[:, None]}))
     add_movie(builder, 1, "m.npy", make_npy(MOVIE), MOVIE.shape)
     add_movie(builder, 2, "m.h5", make_hdf5({"imaging": MOVIE.transpose(1, 2, 0)}), MOVIE.shape)
     add_behavior(builder, 1, "b.mat", make_mat({"t": np.arange(50) * 20.0, "pos": PLACES}))
@@ -104,7 +105,7 @@ def test_every_sort_of_row_takes_declared_arrays(builder: Builder, capsys: pytes
             assert series.data[:].tolist() == VOLTAGES[:, sweep].tolist()
             command = made.stimulus[f"RY_E_0001_sweep{sweep:03d}_dac0"]
             assert command.data[:].tolist() == CURRENTS[:, sweep].tolist()
-        assert len(made.icephys_simultaneous_recordings) == 4
+        assert len(made.icephys_simultaneous_recordings) == 7
         for number in (1, 2):
             assert made.acquisition[f"RY_IMG_{number:04d}"].data[:].tolist() == MOVIE.transpose(0, 2, 1).tolist()
     with NWBHDF5IO(builder.output("JB_S_0001.nwb"), "r") as file:
@@ -116,7 +117,7 @@ def test_every_sort_of_row_takes_declared_arrays(builder: Builder, capsys: pytes
     readings = [one for line in lines for one in line.get("independent", ())]
     assert {(one["source"].rpartition("/")[2], one["library"], one["verdict"]) for one in readings} == {
         ("a.mat", "SciPy", "agrees"), ("b.mat", "SciPy", "agrees"), ("b.csv", "pandas", "agrees"),
-        ("m.npy", "NumPy", "agrees"), ("m.h5", "pyfive", "agrees"),
+        ("c.mat", "pyfive", "agrees"), ("m.npy", "NumPy", "agrees"), ("m.h5", "pyfive", "agrees"),
     }  # fmt: skip
     assert next(one["agreed"] for one in readings if one["source"].endswith("b.mat")) == ["samples", "shape", "times"]
 

@@ -167,14 +167,18 @@ def test_wrong_readers_are_found(tmp_path: Path, chosen: Mapping[str, Wrong], mo
 
 
 def test_who_reads_what_goes_by_the_name_where_a_format_has_several_forms() -> None:
-    def list_names(format: str, key: str) -> list[str]:
-        return [reader.name for reader in list_second_readers() if reader.takes(key, format)]
+    def list_names(format: str, key: str, head: bytes = b"") -> list[str]:
+        return [reader.name for reader in list_second_readers() if reader.takes(key, format, lambda key: head)]
 
     assert list_names("traces", "a/F.CSV") == ["pandas"]
     assert list_names("traces", "a/F.npy") == ["NumPy"]
     assert list_names("masks", "a/L.tif") == ["Pillow"]
     assert list_names("masks", "a/L.npy") == ["NumPy"]
-    assert SecondReader("any", "numpy", ("npy",), "x").takes("k", "npy")
+    assert list_names("mat", "a.mat", b"MATLAB 5.0 MAT-file") == list_names("mat", "a.mat", bytes(20)) == ["SciPy"]
+    assert (
+        list_names("mat", "a.mat", b"MATLAB 7.3 MAT-file") == list_names("mat", "a.mat", b"\x89HDF\r\n") == ["pyfive"]
+    )
+    assert SecondReader("any", "numpy", ("npy",), "x").takes("k", "npy", lambda key: pytest.fail("it is not asked for"))
 
 
 @pytest.mark.skipif(not HAS_TABLES, reason="PyTables is not brought by the extra")

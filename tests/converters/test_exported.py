@@ -11,7 +11,7 @@ from typing import Any
 import h5py
 import pynwb
 import pytest
-from builder import DATE, Builder
+from builder import DATE, Builder, movie
 from neuroconv_stub import install_stub, make_exports
 
 from neuropress.cli.main import main
@@ -75,6 +75,10 @@ def test_an_interface_is_a_source(
     shutil.rmtree(stub)  # a converted dataset stands without the environment
     assert states(lab, capsys, "convert")[0] == ["up to date"]
     assert states(lab, capsys, "verify")[0] == ["verified"]
+    shutil.move(lab.root / ".neuropress/fragments", lab.root.parent / "kept")
+    outcomes, found = states(lab, capsys, "verify")
+    assert outcomes == ["not verified"]
+    assert [one["hint"] for one in found if one["severity"] == "error"] == ["neuropress tools install neuroconv"]
 
     path = lab.output("JB_S_0001.nwb")
     assert path is not None
@@ -85,7 +89,7 @@ def test_an_interface_is_a_source(
     assert header["interface"] == "StubInterface"
     assert header["arguments"] == {"sampling_frequency": 30}
     assert header["versions"]["neuroconv"] == "0.10.2"
-    assert header["states"]["Subject"] == {"subject_id": "M1"}
+    assert header["states"] == {"NWBFile": {"notes": "of r1.stub"}, "Subject": {"subject_id": "M1"}}
     with pynwb.NWBHDF5IO(path, "r") as io:
         nwb = io.read()
         series = nwb.acquisition["JB_B_0001_raw_voltage"]
@@ -135,17 +139,55 @@ def test_a_movie_that_stays_in_its_file_is_verified(
     lab: Builder, stub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     export = pynwb.NWBFile(session_description="-", identifier="-", session_start_time=datetime(1970, 1, 1, tzinfo=UTC))
-    movie = pynwb.image.ImageSeries(
-        name="camera", external_file=["./a.avi"], format="external", starting_frame=[0], timestamps=[0.0], unit="n.a."
-    )
-    export.add_acquisition(movie)
+    for name in ("camera", "second"):
+        series = pynwb.image.ImageSeries(
+            name=name, external_file=["./a.avi"], format="external", starting_frame=[0], timestamps=[0.0], unit="n.a."
+        )
+        if name == "camera":
+            export.add_acquisition(series)
+            continue
+        holder = pynwb.behavior.BehavioralTimeSeries(name="movies", time_series=[series])
+        export.create_processing_module("behavior", "Of the cameras.").add(holder)
     with pynwb.NWBHDF5IO(tmp_path / "movie.nwb", "w") as io:
         io.write(export)
     add(lab, 1, (tmp_path / "movie.nwb").read_bytes(), "StubInterface")
     outcomes, found = states(lab, capsys, "convert")
     assert outcomes == ["converted"]
-    assert "neuroconv.external" in [one["id"] for one in found]
+    named = [one["message"].partition(" ")[0] for one in found if one["id"] == "neuroconv.external"]
+    assert named == ["/acquisition/JB_B_0001_camera", "/processing/behavior/JB_B_0001_movies/second"]
     assert states(lab, capsys, "verify")[0] == ["verified"]
+
+
+def test_metadata_that_rows_state_are_refused(lab: Builder, stub: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    add(lab, 1, make_exports()["some"], "StubInterface", 'metadata = { Subject = { subject_id = "M2" } }')
+    assert main(["check", str(lab.root)]) == 2
+    assert "neuroconv has Subject, which the session's rows state" in capsys.readouterr().err
+    assert not (stub / "site/seen.json").exists()
+
+
+def test_a_device_named_as_one_of_ours_is_refused_with_the_way_out(
+    stub: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    build = Builder(tmp_path / "ds")
+    build.session()
+    build.movie(movie(tmp_path / "m.tif", (4, 8, 6)), (4, 8, 6))
+    export = pynwb.NWBFile(session_description="-", identifier="-", session_start_time=datetime(1970, 1, 1, tzinfo=UTC))
+    export.create_device("RY_microscope", description="Another one.")
+    with pynwb.NWBHDF5IO(tmp_path / "device.nwb", "w") as io:
+        io.write(export)
+    key = f"yuste/{DATE}/image/raw/r9.stub"
+    build.put(key, tmp_path / "device.nwb")
+    cells = {"image_type": "voltage", "frame_rate": "1", "x": "2", "y": "2", "z": "1"}
+    build.row("image", image_id="RY_IMG_0009", session_id="RY_S_0001", file_path_raw=key, **cells)
+    options = 'reader = "neuroconv"\ninterface = "StubInterface"\narguments = { sampling_frequency = 30 }'
+    with (build.root / "neuropress.toml").open("a", encoding="utf-8") as settings:
+        settings.write(f'\n[options."{key}"]\n{options}\nclock_offset = "0"\n')
+    (collision,) = [one for one in states(build, capsys, "check")[1] if one["id"] == "plan.collision"]
+    assert "at /general/devices/RY_microscope" in collision["message"]
+    assert '[split] exported = "{id}"' in collision["hint"]
+    with (build.root / "neuropress.toml").open("a", encoding="utf-8") as settings:
+        settings.write('\n[split]\nexported = "{id}"\n')
+    assert states(build, capsys, "convert")[0] == ["converted", "converted"]
 
 
 def test_a_start_of_its_own_wants_an_offset(lab: Builder, stub: Path, capsys: pytest.CaptureFixture[str]) -> None:

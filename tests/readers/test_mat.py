@@ -19,13 +19,17 @@ from array_files import (
     list_undeclared,
     make_hdf5,
     make_mat,
+    make_mat73,
     open_recording,
     read_all,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
+from neuropress.independent.pyfive_file import open_hdf5
+from neuropress.independent.pyfive_mat import list_arrays
 from neuropress.model.source import Source
+from neuropress.readers.arrays.hdf5 import OpenArrays
 from neuropress.readers.mat import read as reader
 from neuropress.readers.raw import choose_format
 from neuropress.storage.roots import Folder
@@ -132,6 +136,21 @@ def test_version_73_has_matlabs_order_and_references(tmp_path: Path) -> None:
     assert "MATLAB" in others["object"]
     recording = open_recording(path, channels="x[s,t] = mV", rate="10", sweep_interval=1)
     assert [read_all(recording, f"sweep{i:03d}/adc0").tolist() for i in range(2)] == data.tolist()
+
+
+def test_pyfive_finds_the_arrays_that_we_find(tmp_path: Path) -> None:
+    path = tmp_path / "a.mat"
+    data = np.arange(1200.0).reshape(40, 30)
+    flags, counts = np.array([[True], [False]]), np.arange(6, dtype="u2").reshape(2, 3)
+    path.write_bytes(make_mat73({"V": data, "s/flags": flags, "s/counts": counts}, {"c": (data[:3], counts)}))
+    opened = OpenArrays(Source(path.name, Folder(tmp_path)))
+    ours = reader.hdf5.read_tree(opened, "mat", {}).variables
+    with open_hdf5(path) as file:
+        theirs = {name: load(name) for name, load in list_arrays(file).items()}
+    assert sorted(theirs) == sorted(ours) == ["V", "c/0", "c/1", "s/counts", "s/flags"]
+    for name, array in theirs.items():
+        assert (array.dtype, array.tolist()) == (ours[name].dtype, ours[name].read_whole().tolist())
+    opened.close()
 
 
 def test_cells_that_go_round_end(tmp_path: Path) -> None:

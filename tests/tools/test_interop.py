@@ -129,6 +129,16 @@ def test_everything_goes_over_as_it_is(tmp_path: Path, capsys: pytest.CaptureFix
         "the file already has devices/probe, processing/ophys/Fluorescence; nothing is replaced"
     )
     assert "2025-06-20T10:00:01-04:00: all times would be wrong by -1.0 s" in answer["start"]
+    assert answer["subjects"].startswith("the session's subject is M1, the file's M2, and a file has one.")
+    assert answer["filled"] == [
+        "Ours.",
+        "A",
+        "F",
+        "Mus musculus",
+        "P9D",
+        "gestational",
+        "the file says otherwise than the session: sex (F, not M)",
+    ]
     assert "/nowhere/neuropress cannot be run: No such file or directory. Give command=" in answer["missing"]
     assert "did not convert NOPE:\nNOPE is not in the tables (dataset.selection). See status." in answer["refused"]
     assert "S has no NWB file named b.nwb; those it has: S.nwb." in answer["several"]
@@ -168,5 +178,6 @@ def test_in_a_pipe_of_neuroconv(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert ours
     for name in ("out.nwb", "out.nwb.alone.nwb", "specified.nwb"):
         assert set(list_differences(ours, tmp_path / name)) <= set(OWN)
+    assert set(list_differences(ours, tmp_path / "out.nwb.first.nwb")) <= {*OWN, "/identifier"}
     with h5py.File(tmp_path / "out.nwb") as file:
         assert file["intervals/trials/start_time"][:].tolist() == [0.5, 2.5]

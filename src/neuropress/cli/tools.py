@@ -51,17 +51,19 @@ def run_tools(args: argparse.Namespace, output: Output) -> int:
         output.say(f"{args.name} is removed" if removed else f"{args.name} was not installed")
         return 0
     if args.action == "install":
+        tools.declared.get_tool(args.name)  # before words of minutes
         output.say(f"installing {args.name} into {tools.get_tools_folder()} (this takes minutes)")
         found = [tools.install_tool(args.name)]
     else:
         found = [tools.look_at_tool(tool) for tool in tools.list_tools()]
     for one in found:
+        nbytes = one.size
         if args.json:
-            output.record(_describe(one))
+            output.record({**_describe(one), "size": nbytes})
         else:
-            size = f"{one.size / 1e6:,.0f} MB" if one.size else ""
+            size = f"{nbytes / 1e6:,.0f} MB" if nbytes else ""
             output.say(f"{one.tool.name:18} {one.state:14} {one.tool.version:10} {size:>8}  {one.tool.why}")
-        if one.reason and one.size:
+        if one.reason and nbytes:
             output.say(f"{'':18} {one.reason}: neuropress tools install {one.tool.name}")
     return 0
 
@@ -90,7 +92,6 @@ def _describe(one: tools.Environment) -> dict[str, object]:
         "name": one.tool.name,
         "state": str(one.state),
         "version": one.tool.version,
-        "size": one.size,
         "folder": str(one.folder),
         "reason": one.reason,
         "why": one.tool.why,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -45,6 +45,8 @@ class SecondReader:
         Whether nothing is said where the library is not installed: the extra does not bring it.
     suffixes
         How the keys end of what it reads, in lower case; empty for any.
+    heads, other_heads
+        How the files begin that it reads, one of these; and how those of the format begin that it leaves to others.
     """
 
     name: str
@@ -53,10 +55,17 @@ class SecondReader:
     module: str
     is_optional: bool = False
     suffixes: tuple[str, ...] = ()
+    heads: tuple[str, ...] = ()
+    other_heads: tuple[str, ...] = ()
 
-    def takes(self, key: str, format: str) -> bool:
-        """Whether a raw object of a format is for it."""
-        return format in self.formats and (not self.suffixes or key.lower().endswith(self.suffixes))
+    def takes(self, key: str, format: str, read_head: Callable[[str], bytes]) -> bool:
+        """Whether a raw object of a format is for it; its first bytes are asked for only where they decide."""
+        if format not in self.formats or (self.suffixes and not key.lower().endswith(self.suffixes)):
+            return False
+        if not self.heads and not self.other_heads:
+            return True
+        head = read_head(key).decode("latin-1")
+        return (not self.heads or head.startswith(self.heads)) and not head.startswith(self.other_heads)
 
     @property
     def version(self) -> str:
@@ -129,12 +138,14 @@ class SecondReading:
 
 
 _ADAPTERS = "neuropress.independent"
+_HDF5 = ("MATLAB 7.3 MAT-file", "\x89HDF")
 BUILT_IN = (
     SecondReader("neo", "neo", ("abf",), f"{_ADAPTERS}.neo_abf"),
     SecondReader("pyABF", "pyabf", ("abf",), f"{_ADAPTERS}.pyabf_abf"),
     SecondReader("pyABF", "pyabf", ("atf",), f"{_ADAPTERS}.pyabf_atf"),
     SecondReader("Pillow", "pillow", ("tiff", "slices"), f"{_ADAPTERS}.pillow_images"),
-    SecondReader("SciPy", "scipy", ("mat",), f"{_ADAPTERS}.scipy_mat"),
+    SecondReader("SciPy", "scipy", ("mat",), f"{_ADAPTERS}.scipy_mat", other_heads=_HDF5),
+    SecondReader("pyfive", "pyfive", ("mat",), f"{_ADAPTERS}.pyfive_mat", heads=_HDF5),
     SecondReader("NumPy", "numpy", ("npy",), f"{_ADAPTERS}.numpy_npy"),
     SecondReader("pandas", "pandas", ("trace_text",), f"{_ADAPTERS}.pandas_text"),
     SecondReader("pandas", "pandas", ("behavior_csv",), f"{_ADAPTERS}.pandas_behavior"),

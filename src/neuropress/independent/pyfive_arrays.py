@@ -10,6 +10,7 @@ import numpy as np
 import pyfive
 
 from .declared import read_declared
+from .pyfive_file import open_hdf5
 from .reading import SecondArrays, SecondImage, SecondRecording
 
 DECLARING = ("channels", "pixels", "columns")
@@ -17,7 +18,7 @@ DECLARING = ("channels", "pixels", "columns")
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage | SecondArrays:
     """See `neuropress.independent.SecondReaderModule`."""
-    with pyfive.File(str(path)) as file:
+    with open_hdf5(path) as file:
         paths: list[str] = []
         file.visititems(lambda name, item: paths.append(name) if isinstance(item, pyfive.Dataset) else None)
         arrays = {name: np.asarray(file[name][()]) for name in paths if _is_wanted(name, options)}

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyfive
 from scipy.sparse import csc_array
 
+from .pyfive_file import open_hdf5
 from .reading import CannotRead, SecondArrays
 from .regions import join_pixels
 
@@ -19,7 +19,7 @@ MEASURES = ("SNR_comp", "r_values", "cnn_preds")
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondArrays:
     """See `neuropress.independent.SecondReaderModule`; traces are (time, roi) as the result has them."""
-    with pyfive.File(str(path)) as file:
+    with open_hdf5(path) as file:
         if content:
             return SecondArrays({content: np.asarray(file[f"estimates/{content}"][()]).T})
         return SecondArrays(_read_regions(file))

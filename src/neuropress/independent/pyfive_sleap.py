@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyfive
 
+from .pyfive_file import open_hdf5
 from .reading import CannotRead, SecondArrays, clean_name, make_frame_times
 
 ORDERS = ("tcnf", "fnct", "ftnc")
@@ -17,7 +17,7 @@ ORDERS = ("tcnf", "fnct", "ftnc")
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondArrays:
     """See `neuropress.independent.SecondReaderModule`."""
-    with pyfive.File(str(path)) as file:
+    with open_hdf5(path) as file:
         nodes, tracks = _read_names(file, "node_names"), _read_names(file, "track_names") or [""]
         points = np.asarray(file["tracks"][()])
         scores = np.asarray(file["point_scores"][()]) if "point_scores" in file else None

@@ -50,11 +50,16 @@ def read_independently(path: ResultPath, roots: SourceRoots) -> tuple[tuple[Seco
     """
     made = detect_kind(path).load().read_provenance(path)
     formats = {array.spec.source: array.spec.format for array in made.receipt.arrays.values()}
-    findings = [_make_unseconded_finding(path, key, formats.get(key)) for key in _list_unseconded(made, formats)]
+
+    def takes(reader: SecondReader, key: str) -> bool:
+        return reader.takes(key, formats.get(key, ""), lambda key: roots.locate(key).head())
+
+    unseconded = [key for key in made.receipt.sources if not any(takes(one, key) for one in list_second_readers())]
+    findings = [_make_unseconded_finding(path, key, formats.get(key)) for key in unseconded]
     readings: list[SecondReading] = []
     with TemporaryDirectory(prefix="neuropress-") as scratch:
         for reader in list_second_readers():
-            keys = [key for key, format in formats.items() if reader.takes(key, format)]
+            keys = [key for key in formats if takes(reader, key)]
             places = {key: _find_place(key, made, roots, Path(scratch)) for key in keys}
             readings += _run_library(reader, path, places)
     for one in readings:
@@ -69,12 +74,6 @@ _VERDICTS = {
     "library wrong": "is known to be wrong",
     "cannot read": "cannot read it",
 }
-
-
-def _list_unseconded(made: Provenance, formats: Mapping[str, str]) -> list[str]:
-    """Raw objects that no second reader reads."""
-    readers = list_second_readers()
-    return [key for key in made.receipt.sources if not any(one.takes(key, formats.get(key, "")) for one in readers)]
 
 
 def _make_unseconded_finding(path: ResultPath, key: str, format: str | None) -> Finding:

@@ -10,15 +10,12 @@ import numpy as np
 from scipy.io import loadmat
 
 from .declared import read_declared
-from .reading import CannotRead, SecondArrays, SecondImage, SecondRecording
+from .reading import SecondArrays, SecondImage, SecondRecording
 
 
 def read(path: Path, content: str, options: Mapping[str, Any]) -> SecondRecording | SecondImage | SecondArrays:
     """See `neuropress.independent.SecondReaderModule`."""
-    try:
-        whole = loadmat(str(path), mat_dtype=True, struct_as_record=True)
-    except NotImplementedError as error:
-        raise CannotRead("SciPy does not read MAT-files of version 7.3, which are HDF5") from error
+    whole = loadmat(str(path), mat_dtype=True, struct_as_record=True)
     plain: dict[str, np.ndarray] = {}
     for name, value in whole.items():
         if not name.startswith("__"):

@@ -62,9 +62,7 @@ SINGLE = (
     "icephys_experimental_conditions",
 )
 """Places for one object."""
-SESSION = (
-    "session_description",
-    "identifier",
+SESSION_TEXTS = (
     "session_id",
     "experiment_description",
     "institution",
@@ -77,9 +75,8 @@ SESSION = (
     "surgery",
     "virus",
     "stimulus_notes",
-    "source_script",
-    "source_script_file_name",
 )
+SESSION = ("session_description", "identifier", *SESSION_TEXTS, "source_script", "source_script_file_name")
 SESSION_LISTS = ("experimenter", "keywords", "related_publications")
 SUBJECT = (
     "subject_id",
@@ -92,6 +89,8 @@ SUBJECT = (
     "weight",
 )
 """Fields that neuroconv's schema of metadata knows."""
+EMPTY = (None, "", (), "no description")
+"""What neuroconv writes, or leaves, where nobody stated anything."""
 SMALL = 2**22
 """Bytes up to which an array is read at once; a larger one is read in pieces when it is written."""
 BUFFER_GB = 0.1
@@ -182,7 +181,8 @@ class NeuropressSessionInterface(BaseDataInterface):  # type: ignore[misc]
         Raises
         ------
         NeuropressError
-            As `find_result`; another start or reference time; a name that is taken already. The file is as it was then.
+            As `find_result`; another start, reference time or subject; a name that is taken already. The file is as it
+            was then.
         """
         path = self.find_result()
         file = h5py.File(path, "r")
@@ -190,10 +190,12 @@ class NeuropressSessionInterface(BaseDataInterface):  # type: ignore[misc]
         source = io.read()
         try:
             compare_clocks(source, nwbfile)
+            compare_subjects(source, nwbfile)
             refuse_clashes(source, nwbfile)
         except NeuropressError:
             io.close()
             raise
+        state_session(source, nwbfile)
         # Large arrays are read when `nwbfile` is written: the result stays open for as long as that is there. `io`
         # knows the objects that `nwbfile` gets, so they go together; only the handle may be held from elsewhere.
         nwbfile.neuropress_results = [*getattr(nwbfile, "neuropress_results", ()), io]
@@ -285,9 +287,49 @@ def compare_clocks(source: pynwb.NWBFile, target: pynwb.NWBFile) -> None:
         if ours != theirs:
             raise NeuropressError(
                 f"{name} of the session is {ours.isoformat()}, that of the file {theirs.isoformat()}: all times would "
-                f"be wrong by {(ours - theirs).total_seconds()} s. Give the metadata the session's, as get_metadata() "
-                "states it, and shift the other interfaces' times"
+                f"be wrong by {(ours - theirs).total_seconds()} s. Name this session last in the pipe, or give the "
+                "metadata its start, as get_metadata() states it, and shift the other interfaces' times"
             )
+
+
+def compare_subjects(source: pynwb.NWBFile, target: pynwb.NWBFile) -> None:
+    """Refuse a file of another animal. Raises `NeuropressError`."""
+    ours, theirs = (getattr(file.subject, "subject_id", None) for file in (source, target))
+    if ours and theirs and ours != theirs:
+        raise NeuropressError(
+            f"the session's subject is {ours}, the file's {theirs}, and a file has one. Name this session last in the "
+            "pipe, or give the metadata its Subject, as get_metadata() states it"
+        )
+
+
+def state_session(source: pynwb.NWBFile, target: pynwb.NWBFile) -> None:
+    """Fill in what the file does not say of session and subject, and tell what it says otherwise.
+
+    In a pipe the last interface's metadata prevail; neuroconv's own have an empty description and little else.
+    """
+    pairs: list[tuple[Any, Any, tuple[str, ...]]] = [
+        (source, target, ("session_description", *SESSION_TEXTS, *SESSION_LISTS))
+    ]
+    if type(source.subject) is type(target.subject) is pynwb.file.Subject:
+        pairs.append((source.subject, target.subject, (*SUBJECT, "date_of_birth")))
+    differing = []
+    for one, other, names in pairs:
+        for name in names:
+            ours, theirs = (_plain(getattr(each, name)) for each in (one, other))
+            if ours in EMPTY or ours == theirs:
+                continue
+            if theirs in EMPTY:
+                other.fields[name] = ours
+                if name == "age":
+                    other.fields["age__reference"] = one.age__reference
+            elif not (isinstance(ours, tuple) and set(ours) <= set(theirs)):
+                differing.append(f"{name} ({theirs!s:.60}, not {ours!s:.60})")
+    if differing:
+        warnings.warn(f"the file says otherwise than the session: {', '.join(differing)}", stacklevel=3)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, (list, tuple, np.ndarray, h5py.Dataset)) else value
 
 
 def refuse_clashes(source: pynwb.NWBFile, target: pynwb.NWBFile) -> None:

@@ -30,7 +30,12 @@ class PlanNodes:
             known = self.made.get(node.path, node)
             if difference := _describe_difference(known, node):
                 message = f"{first} and {maker} want different objects at {node.path} of the result: {difference}"
-                raise problem("plan.collision", message, array=node.path)
+                exporter = first if known.graft else maker
+                is_apart = first != maker and (known.graft or node.graft)
+                hint = (
+                    f'Give it a file of its own: [split] {exporter} = "{{id}}" in neuropress.toml.' if is_apart else ""
+                )
+                raise problem("plan.collision", message, hint=hint, array=node.path)
             # What only the second states is added: a module may be described by either.
             self.made[node.path] = replace(known, fields={**node.fields, **known.fields}) if known != node else node
         return built.findings

@@ -68,7 +68,8 @@ class Option:
         """What its value may be, in words."""
         if self.kind == "choice":
             return f"one of {', '.join(self.choices)}"
-        words = {"text": "a text", "yes/no": "true or false"}.get(self.kind, f"a {self.kind}")
+        table = "a table of texts, numbers, true and false, lists and tables"
+        words = {"text": "a text", "yes/no": "true or false", "table": table}.get(self.kind, f"a {self.kind}")
         lower = f" from {self.least:g}" if math.isfinite(self.least) else ""
         upper = f" up to {self.most:g}" if math.isfinite(self.most) else ""
         return words + lower + upper

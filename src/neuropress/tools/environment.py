@@ -37,8 +37,6 @@ class Environment:
         What the program says of itself; empty where it says nothing.
     reason
         Why it cannot be used; empty where it can.
-    size
-        Bytes of its files.
     """
 
     tool: Tool
@@ -46,7 +44,11 @@ class Environment:
     state: ToolState
     version: str = ""
     reason: str = ""
-    size: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files, counted anew; 0 without any."""
+        return _measure_size(self.folder)
 
     @property
     def python(self) -> Path:
@@ -83,16 +85,15 @@ def look_at_tool(tool: Tool) -> Environment:
         if not others:
             return Environment(tool, folder, ToolState.MISSING, reason="it is not installed")
         reason = f"{others[-1].name} was installed for another version than {tool.version}"
-        return Environment(tool, others[-1], ToolState.OTHER, reason=reason, size=_measure_size(others[-1]))
-    size = _measure_size(folder)
+        return Environment(tool, others[-1], ToolState.OTHER, reason=reason)
     try:
         version = ask_version(tool, folder)
     except ProcessError as error:
-        return Environment(tool, folder, ToolState.BROKEN, reason=str(error), size=size)
+        return Environment(tool, folder, ToolState.BROKEN, reason=str(error))
     if tool.version not in version.replace(",", " ").split():
         reason = f"it says that it is {version[:80] or 'nothing'}, and {tool.version} is wanted"
-        return Environment(tool, folder, ToolState.OTHER, version, reason, size)
-    return Environment(tool, folder, ToolState.READY, tool.version, size=size)
+        return Environment(tool, folder, ToolState.OTHER, version, reason)
+    return Environment(tool, folder, ToolState.READY, tool.version)
 
 
 def ask_version(tool: Tool, folder: Path) -> str:

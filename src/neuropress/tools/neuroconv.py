@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,19 @@ def choose_tool(interface: str) -> Tool:
     return next((tool for tool in list_tools() if interface in tool.interfaces), get_tool(NAME))
 
 
+def identify_run(interface: str) -> str:
+    """What an export follows from beside files and options: the environment's packages, and the driver's own code."""
+    tool = choose_tool(interface)
+    driver = files(__package__).joinpath(tool.script).read_bytes()
+    return f"{tool.folder_name} {hashlib.sha256(driver).hexdigest()}"
+
+
+def is_answer(value: Any) -> bool:
+    """Whether this is what the driver says of an export."""
+    kinds = {"versions": dict, "started": str, "about": dict, "unpickled": list, "corrected": list}
+    return isinstance(value, dict) and all(isinstance(value.get(name), kind) for name, kind in kinds.items())
+
+
 def run_interface(request: Mapping[str, Any], place: Path, nbytes: int, key: str) -> dict[str, Any]:
     """Have an interface make a fragment; its file is ``request["fragment"]``.
 
@@ -50,7 +65,7 @@ def run_interface(request: Mapping[str, Any], place: Path, nbytes: int, key: str
     Returns
     -------
     dict
-        ``versions``, ``started``, ``about`` and ``unpickled``.
+        ``versions``, ``started``, ``about``, ``unpickled`` and ``corrected``.
 
     Raises
     ------
@@ -62,14 +77,20 @@ def run_interface(request: Mapping[str, Any], place: Path, nbytes: int, key: str
     environment = find_tool(choose_tool(interface).name)
     place.write_text(json.dumps(request), "utf-8")
     seconds = START_SECONDS + nbytes / BYTES_A_SECOND
-    answer = _ask(environment, [str(place)], seconds)
-    if not isinstance(answer, dict):
-        raise problem("tool.failed", f"{interface} answered {str(answer)[:80]!r}", file=key, value=interface)
-    if refused := answer.get("refused"):
+    answer: dict[str, Any] = _ask(environment, [str(place)], seconds)
+    refused = answer.get("refused") if isinstance(answer, dict) else None
+    if refused:
         message = hide_secrets(str(answer.get("message") or "it says nothing"))[-SHOWN_CHARS:]
-        raise problem(
-            _REFUSALS.get(refused, "neuroconv.failed"), f"{key}: {interface}: {message}", file=key, value=interface
-        )
+        id = _REFUSALS.get(refused, "neuroconv.failed")
+        hint = f"neuropress tools interfaces {interface} shows its arguments; state them in arguments = {{ ... }}."
+        if id == "neuroconv.failed":
+            hint = f"The message is the interface's own. {hint}"
+        elif id != "neuroconv.argument":
+            hint = ""
+        raise problem(id, f"{key}: {interface}: {message}", hint=hint, file=key, value=interface)
+    if not is_answer(answer):
+        message = f"{key}: {interface} answered {str(answer)[:80]!r}"
+        raise problem("tool.failed", message, file=key, value=interface)
     if not Path(request["fragment"]).is_file():
         raise problem("tool.failed", f"{key}: {interface} made no file", file=key, value=interface)
     return answer

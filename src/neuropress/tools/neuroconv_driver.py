@@ -9,6 +9,7 @@ import json
 import os
 import sys
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 PACKAGES = ("neuroconv", "pynwb", "hdmf", "h5py", "numpy", "spikeinterface", "neo", "roiextractors")
 PLACES = ("file_path", "folder_path", "file_paths", "file_path_list")
 """Arguments that take what a row names, the first that an interface has."""
+PATHS = ("path", "paths", "path_list", "nsx_override")
+"""How arguments end that are paths; `neuropress.readers.neuroconv.make` has the same."""
 UNPICKLES = ("PhySortingInterface", "SimaSegmentationInterface", "Suite2pSegmentationInterface")
 """Interfaces that unpickle or execute what they read, by their code; others are noticed when they do."""
 HARMLESS = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
@@ -25,9 +28,16 @@ HARMLESS_NAMES = ("dtype", "ndarray", "scalar", "_reconstruct", "_frombuffer")
 
 
 BLOCK = 1 << 20
-"""Times that are shifted at once."""
-MOST_TEXTS = 100_000
-"""Texts of a column that are looked through for the scratch folder."""
+"""Times that are shifted at once, and texts that are looked through for the scratch folder."""
+TIMES = ("starting_time", "timestamps")
+"""Names of times wherever they stand, ..."""
+COLUMNS_OF_TIMES = ("start_time", "stop_time", "spike_times", "obs_intervals")
+"""... in tables of any type, extensions' too, ..."""
+DETECTED = ("EventDetection", "Clustering", "FeatureExtraction")
+"""... and types whose ``times`` are."""
+OF_THE_RUN = ("identifier", "source_script", "source_script_file_name", "timestamps_reference_time")
+"""Metadata of this run and not of the file: an id made at random, our own script and where it lies."""
+CHANGES = ("os.truncate", "os.chmod", "os.chown", "os.utime")
 
 
 type Request = dict[str, Any]
@@ -58,11 +68,20 @@ def main(arguments: list[str]) -> int:
         except Refused as refused:
             answer = json.dumps({"refused": refused.sort, "message": str(refused)})
         except Exception as error:  # noqa: BLE001 - of somebody else's code: any
-            words = f"{type(error).__name__}: {error}".strip()
-            answer = json.dumps({"refused": "failed", "message": words.replace(request["stage"] + os.sep, "")})
+            sort, words = describe_error(error)
+            answer = json.dumps({"refused": sort, "message": words.replace(request["stage"] + os.sep, "")})
     answers.write(answer + "\n")
     answers.flush()
     return 0
+
+
+def describe_error(error: Exception) -> tuple[str, str]:
+    """What sort of refusal an error of others is, and its words in one line; pydantic's name the arguments."""
+    found = getattr(error, "errors", None)
+    if not callable(found):
+        return "failed", " ".join(f"{type(error).__name__}: {error}".split())
+    entries = [(".".join(map(str, one["loc"])), one["msg"], one.get("input")) for one in found()]
+    return "argument", "; ".join(f"{name}: {words} ({str(value)[:80]!r})" for name, words, value in entries)
 
 
 def list_interfaces() -> list[Any]:
@@ -124,16 +143,17 @@ def run(request: Request) -> dict[str, Any]:
     known = {one.__name__: one for one in list_interfaces()}
     if request["interface"] not in known:
         close = [name for name in known if request["interface"].lower().removesuffix("interface") in name.lower()]
+        close = close or get_close_matches(request["interface"], known, n=3)
         words = f" (is it {' or '.join(close[:5])}?)" if close else ""
         raise Refused("unknown", f"neuroconv has no interface {request['interface']!r}{words}")
     interface = known[request["interface"]]
     unpickled = watch(request["trust"], request["stage"])
     if interface.__name__ in UNPICKLES and not request["trust"]:
-        raise Refused("untrusted", f"{interface.__name__} unpickles or executes what it reads")
+        raise Refused("untrusted", "it unpickles or executes what it reads")
     made, options = make_interface(interface, request)
     metadata = made.get_metadata()
     started = metadata["NWBFile"].get("session_start_time")
-    about = json.loads(json.dumps({name: metadata.get(name, {}) for name in ("NWBFile", "Subject")}, default=str))
+    about = describe_session(metadata, request)
     write_fragment(made, metadata, request, options)
     hide_stage(request)
     corrected = order_sides(made, request["fragment"])
@@ -147,6 +167,16 @@ def run(request: Request) -> dict[str, Any]:
         "unpickled": sorted(unpickled),
         "corrected": corrected,
     }
+
+
+def describe_session(metadata: Any, request: Request) -> dict[str, Any]:
+    """What the file says of the session and the subject: the same in each run."""
+    stated = {name: dict(metadata.get(name) or {}) for name in ("NWBFile", "Subject")}
+    kept = {name: value for name, value in stated["NWBFile"].items() if value and name not in OF_THE_RUN}
+    text = json.dumps({**stated, "NWBFile": kept}, default=str)
+    # Escaped as in the text itself, for folders with letters beyond ASCII.
+    found: dict[str, Any] = json.loads(text.replace(json.dumps(request["folder"] + os.sep)[1:-1], ""))
+    return found
 
 
 def find_version(name: str) -> str | None:
@@ -163,19 +193,20 @@ def make_interface(interface: Any, request: Request) -> tuple[Any, dict[str, Any
     names, later_names = [one["name"] for one in init], [one["name"] for one in later]
     given = dict(request["arguments"])
     for name in [name for name in given if name not in names and name not in later_names]:
-        raise Refused(
-            "argument", f"{interface.__name__} has no argument {name!r}; it has {', '.join([*names, *later_names])}"
-        )
+        known = [*names, *later_names]
+        close = get_close_matches(name, known, n=1)
+        words = f" (did you mean {close[0]}?)" if close else ""
+        raise Refused("argument", f"it has no argument {name!r}{words}; it has {', '.join(known)}")
     for name, value in given.items():
-        if name.endswith(("path", "paths", "path_list")):
+        if name.endswith(PATHS):
             given[name] = resolve_paths(value, request["folder"])
     if not any(name in given for name in PLACES):
-        given |= place_source(interface.__name__, names, request)
+        given |= place_source(names, request)
     options = {name: given.pop(name) for name in list(given) if name not in names}
     missing = [one["name"] for one in init if one["required"] and one["name"] not in given]
     missing += [one["name"] for one in later if one["required"] and one["name"] not in options]
     if missing:
-        raise Refused("argument", f"{interface.__name__} wants {', '.join(missing)}, too")
+        raise Refused("argument", f"it wants {', '.join(missing)}, too")
     return interface(**given), options
 
 
@@ -188,16 +219,14 @@ def resolve_paths(value: Any, folder: str) -> Any:
     return os.path.join(folder, value)
 
 
-def place_source(interface: str, names: list[str], request: Request) -> dict[str, Any]:
+def place_source(names: list[str], request: Request) -> dict[str, Any]:
     """The argument that takes what the row names."""
     source = request["source"]
     usable = [name for name in PLACES if name in names and (name == "folder_path" or os.path.isfile(source))]
     if not usable:
         wanted = [name for name in names if name in PLACES]
         words = f"it takes {' or '.join(wanted)}" if wanted else "it takes no file"
-        raise Refused(
-            "argument", f"{interface} cannot be given a folder: {words}; state that argument, below the folder"
-        )
+        raise Refused("argument", f"it cannot be given a folder: {words}; state that argument, below the folder")
     name = usable[0]
     if name == "folder_path":
         return {name: source if os.path.isdir(source) else request["folder"]}
@@ -209,24 +238,24 @@ def shift_times(path: str, offset: float) -> None:
     import h5py
 
     def is_time(name: str, item: Any) -> bool:
-        above = item.parent
-        kind = above.attrs.get("neurodata_type", "")
-        if name in ("starting_time", "timestamps"):
-            return True
-        if name in ("start_time", "stop_time"):
-            return bool(kind == "TimeIntervals")
-        if name in ("spike_times", "obs_intervals"):
-            return bool(kind == "Units")
-        return bool(item.attrs.get("neurodata_type", "") == "TimestampVectorData")
+        above = item.parent.attrs
+        if name in COLUMNS_OF_TIMES:
+            return "colnames" in above
+        if name == "times":
+            return above.get("neurodata_type", "") in DETECTED
+        return name in TIMES or bool(item.attrs.get("neurodata_type", "") == "TimestampVectorData")
 
     def visit(path: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and is_time(path.rpartition("/")[2], item):
-            if item.ndim == 0:
-                item[()] = item[()] + offset
-            elif item.size:
-                step = max(1, BLOCK // (item.size // len(item)))
-                for start in range(0, len(item), step):
-                    item[start : start + step] = item[start : start + step] + offset
+        if not isinstance(item, h5py.Dataset) or not item.size or not is_time(path.rpartition("/")[2], item):
+            return
+        if item.dtype.kind != "f":
+            raise Refused("failed", f"/{path} has times of type {item.dtype}, which cannot be shifted by {offset} s")
+        if item.ndim == 0:
+            item[()] = item[()] + offset
+            return
+        step = max(1, BLOCK // (item.size // len(item)))
+        for start in range(0, len(item), step):
+            item[start : start + step] = item[start : start + step] + offset
 
     with h5py.File(path, "r+") as file:
         file.visititems(visit)
@@ -250,24 +279,37 @@ def write_fragment(made: Any, metadata: Any, request: Request, options: dict[str
 def hide_stage(request: Request) -> None:
     """Texts that name the scratch folder name what lies there as it would be found from the result."""
     import h5py
+    import numpy as np
 
     stage = request["folder"].rstrip(os.sep) + os.sep
     before = request["external_folder"].rstrip("/") + "/" if request["external_folder"] else ""
 
+    def hide(value: Any) -> Any:
+        """The value without the folder; None where it names none."""
+        if isinstance(value, str):
+            return value.replace(stage, before) if stage in value else None
+        is_array = getattr(getattr(value, "dtype", None), "kind", "") == "O"
+        if not is_array or not any(stage in str(text) for text in value.flat):
+            return None
+        found = value.copy()
+        found.flat = [text.replace(stage, before) if isinstance(text, str) else text for text in value.flat]
+        return found
+
     def visit(_: str, item: Any) -> None:
         for name, value in item.attrs.items():
-            if isinstance(value, str) and stage in value:
-                item.attrs[name] = value.replace(stage, before)
+            if (text := hide(value)) is not None:
+                item.attrs[name] = text if isinstance(text, str) else text.astype(h5py.string_dtype())
         if not isinstance(item, h5py.Dataset) or h5py.check_string_dtype(item.dtype) is None or not item.size:
             return
-        if item.ndim == 0 and stage in item.asstr()[()]:
-            item[()] = item.asstr()[()].replace(stage, before)
-        elif item.ndim == 1 and item.size <= MOST_TEXTS:
-            for place, text in enumerate(item.asstr()[:]):
-                if stage in text:
-                    item[place] = text.replace(stage, before)
+        step = max(1, BLOCK // (item.size // len(item))) if item.shape else 1
+        for start in range(0, len(item) if item.shape else 1, step):
+            place = slice(start, start + step) if item.shape else ()
+            if (found := hide(item.asstr("utf-8", "surrogateescape")[place])) is not None:
+                is_fixed = item.dtype.kind == "S"
+                item[place] = np.char.encode(np.asarray(found, str), "utf-8") if is_fixed else found
 
     with h5py.File(request["fragment"], "r+") as file:
+        visit("", file)
         file.visititems(visit)
 
 
@@ -310,7 +352,7 @@ def watch(trusted: bool, stage: str) -> set[str]:
                     raise Refused("untrusted", f"it unpickles {module}.{name}")
         elif event in ("socket.connect", "socket.getaddrinfo"):
             raise Refused("network", "it asks for the network")
-        elif event == "open" and isinstance(arguments[0], (str, bytes)) and writes(arguments[2]):
+        elif is_change(event, arguments):
             path = os.path.abspath(os.fsdecode(arguments[0]))
             if path.startswith(stage) and os.path.islink(path):
                 raise Refused("written", f"it would write to {os.path.basename(path)}, which is a raw file")
@@ -319,9 +361,11 @@ def watch(trusted: bool, stage: str) -> set[str]:
     return unpickled
 
 
-def writes(flags: object) -> bool:
-    """Whether a file is opened for writing."""
-    return isinstance(flags, int) and bool(flags & (os.O_WRONLY | os.O_RDWR))
+def is_change(event: str, arguments: tuple[Any, ...]) -> bool:
+    """Whether a file is opened for writing, cut or given other properties, by its name."""
+    if (event != "open" and event not in CHANGES) or not isinstance(arguments[0], (str, bytes)):
+        return False
+    return event != "open" or (isinstance(arguments[2], int) and bool(arguments[2] & (os.O_WRONLY | os.O_RDWR)))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Any
 from ..config import Named, find_dataset, find_result
 from ..independent import SecondReading, check_libraries, list_broken_second_readers, summarize_readings
 from ..independent.run import read_independently
-from ..model.finding import Finding, Problem, finding
+from ..model.finding import Finding, Problem, Severity, finding
 from ..model.progress import Progress, no_progress, track
 from ..model.report import Outcome, Report
 from ..model.serial import to_json
@@ -133,6 +133,9 @@ def _verify_result(
     if independent:
         facts["independent"] = to_json(second)
     state, why = ("verified", proven.summarize()) if proof and not proof.is_refuted else ("differs", "")
+    errors = [one.id for one in proven.findings if one.severity is Severity.ERROR]
+    if errors and all(id.startswith("tool.") for id in errors):  # what it should equal could not be made
+        state = NOT_VERIFIED
     if again := sum(one.id == "neuroconv.reproduced" for one in findings):
         why = "; ".join(filter(None, (why, f"{again} reproduced by the program that exported it")))
     if second:

@@ -10,6 +10,12 @@ def probe(head: bytes, name: str) -> Claim | None:
     return None
 
 
+def find_metadata_complaint(value: dict[str, object]) -> str:
+    """Entries that would be laid over what is not taken over."""
+    lost = " and ".join(name for name in ("NWBFile", "Subject") if name in value)
+    return f"has {lost}, which the session's rows state: correct these, or clock_offset for a start" if lost else ""
+
+
 FORMAT = Format(
     name="neuroconv",
     title="whatever an interface of neuroconv reads, where the settings name reader and interface",
@@ -22,7 +28,12 @@ FORMAT = Format(
             "What the interface and its conversion take beside the file: { sampling_frequency = 30 }.",
             "table",
         ),
-        Option("metadata", "What is laid over the metadata that the interface finds, as neuroconv has them.", "table"),
+        Option(
+            "metadata",
+            "What is laid over the metadata that the interface finds, as neuroconv has them; no NWBFile, no Subject.",
+            "table",
+            check=find_metadata_complaint,
+        ),
         Option(
             "trust", "true: the interface may unpickle or execute what lies in the file; the result says so.", "yes/no"
         ),

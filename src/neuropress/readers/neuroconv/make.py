@@ -17,12 +17,14 @@ from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 from ...model.budget import JSON_BYTES, read_file
-from ...model.finding import problem
+from ...model.finding import Problem, problem
 from ...model.parsing import parse_json
 from ...model.plan import canonical
 from ...model.source import BeforeRead, Source, Stamp, check_key, no_wait
-from ...tools.neuroconv import choose_tool, run_interface
+from ...tools.neuroconv import identify_run, is_answer, run_interface
 
+PATHS = ("path", "paths", "path_list", "nsx_override")
+"""How arguments end that are paths; the driver has the same."""
 PICKLES = (".pickle", ".pkl", ".pck", ".p", ".joblib")
 """Files that are nothing but pickles; those in other files are noticed by the driver."""
 _COPY_BYTES = 1 << 22
@@ -105,7 +107,7 @@ def make_fragment(source: Source, options: Mapping[str, Any]) -> Made:
     stamps = {key: source.stamp(key) for key in keys}
     folder = _find_folder(source)
     own = hashlib.sha256(source.key.encode()).hexdigest()[:16]
-    asked = [dict(options), choose_tool(str(options["interface"])).folder_name, sorted(stamps.items())]
+    asked = [dict(options), identify_run(str(options["interface"])), sorted(stamps.items())]
     path = folder / f"{own}-{hashlib.sha256(canonical(asked).encode()).hexdigest()[:16]}.nwb"
     answer = _read_kept(path)
     if answer is None:
@@ -142,7 +144,7 @@ def _read_kept(path: Path) -> Mapping[str, Any] | None:
         known = parse_json(read_file(path.with_suffix(".json"), JSON_BYTES))
         stamp = path.stat()
         if isinstance(known, dict) and known.get("file") == [stamp.st_size, stamp.st_mtime_ns]:
-            return dict(known["answer"])
+            return known["answer"] if is_answer(known.get("answer")) else None
     return None
 
 
@@ -170,7 +172,7 @@ def _list_paths(arguments: Any, is_path: bool = False) -> Iterator[str]:
     """The paths among arguments: all texts of those that are called a path."""
     if isinstance(arguments, dict):
         for name, value in arguments.items():
-            yield from _list_paths(value, is_path or name.endswith(("path", "paths", "path_list")))
+            yield from _list_paths(value, is_path or name.endswith(PATHS))
     elif isinstance(arguments, list):
         for value in arguments:
             yield from _list_paths(value, is_path)
@@ -182,7 +184,11 @@ def _locate_argument(source: Source, text: str) -> Sequence[str]:
     """Keys of the files of a path that starts at the folder of the raw object."""
     folder = source.key.rstrip("/") + "/" if source.is_folder else source.key.removesuffix(source.name)
     key = folder + text
-    check_key(key)
+    try:
+        check_key(key)
+    except Problem as bad:
+        hint = "Paths among arguments start at the folder of the row's file: put what they name there, or below."
+        raise problem(bad.finding.id, bad.finding.message, hint=hint, file=key) from bad
     if not source.root.holds(key):
         raise problem("file.missing", f"{key}, which an argument of {source.key} names, is not there", file=key)
     return Source(key, source.root).list_keys()

@@ -24,7 +24,6 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
     """
     made = _find(source, options)
     content = read_fragment(open_made(source, made), "neuroconv")
-    unpickled = made.answer.get("unpickled", [])
     header = {
         "interface": options["interface"],
         "arguments": options.get("arguments", {}),
@@ -32,12 +31,12 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
         "versions": made.answer["versions"],
         "states": made.answer["about"],
     }
-    if corrected := made.answer.get("corrected"):
+    if corrected := made.answer["corrected"]:
         header["corrected"] = corrected
     if folder := options.get("external_folder"):
         header["external_folder"] = folder
     if options.get("trust"):
-        header |= {"trusted": True, "unpickled": unpickled}
+        header |= {"trusted": True, "unpickled": made.answer["unpickled"]}
     warnings = tuple(
         f"{name} was not handed to the interface: it could be unpickled; trust = true hands it over"
         for name in made.withheld
