@@ -3,44 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from bucket_results import run
 from builder import Builder, abf, slices
-from dandi_archive import KEY, FakeArchive, serve
+from dandi_archive import KEY, FakeArchive
 from servers import Target
+from stub_dandi import SETTINGS, StubDandi, order
 
-from neuropress.archive import zarrs
 from neuropress.archive.instances import INSTANCES
 from neuropress.config import load_config
-from neuropress.model.finding import Finding, finding
-from neuropress.model.parsing import parse_json
-from neuropress.publishing.dandi import opinion
+from neuropress.model.finding import finding
 from neuropress.storage import failures
 
 SESSION = "sub-RY-M-0001/sub-RY-M-0001_ses-RY-S-0001_icephys.nwb"
 VOLUME = "microscopy/sub-RYM0001/micr/sub-RYM0001_sample-JLSD0001_SEM.ome.zarr"
-SETTINGS = """profile = "dendritic-consortium"
-[dataset]
-title = "Ours"
-description = "What we did."
-contact = "Example, Ada"
-[[people]]
-name = "Example, Ada"
-typed = ["Ada Example"]
-orcid = "0000-0002-1825-0097"
-email = "ada@example.org"
-[[funding]]
-name = "A funder"
-award = "U19"
-[[related]]
-relation = "IsDescribedBy"
-url = "https://doi.org/10.1000/1"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,44 +34,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     build.sem(slices(folder / "slices"))
     assert main(["run", "-q", str(build.root)]) == 0
     return build
-
-
-class StubDandi:
-    """In place of the program: what it was shown, and what it says."""
-
-    def __init__(self) -> None:
-        self.shown: list[dict[str, bool]] = []
-        self.says: list[tuple[Path | None, Finding]] = []
-
-    def validate(self, folder: Path, links: dict[Path, Path], environment: object) -> list[tuple[Path | None, Finding]]:
-        parse_json((folder / "dandiset.yaml").read_text("utf-8").partition("name: ")[2].replace("'", '"').encode())
-        self.shown.append({str(link.relative_to(folder)): link.exists() for link in links})
-        return self.says
-
-    def describe(self, paths: list[Path], schema: str, environment: object) -> dict[Path, dict[str, Any]]:
-        assert KEY not in os.environ.values()  # what is started gets a copy
-        return {path: {"schemaVersion": schema, "encodingFormat": "application/x-nwb", "told": 1} for path in paths}
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> StubDandi:
-    dandi = StubDandi()
-    monkeypatch.setattr(opinion, "find_tool", lambda name: None)
-    monkeypatch.setattr(opinion, "validate_tree", dandi.validate)
-    monkeypatch.setattr(opinion, "describe_files", dandi.describe)
-    monkeypatch.setattr(zarrs, "FIRST_WAIT", 0.001)
-    return dandi
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArchive]:
-    monkeypatch.setenv("DANDI_API_KEY", KEY)
-    with serve() as archive:
-        yield archive
-
-
-def order(lab: Builder, fake: FakeArchive, *more: str) -> tuple[str, ...]:
-    return ("publish", str(lab.root), "--dandi", "000123", "--dandi-instance", f"{fake.url}/api", *more)
 
 
 def test_sent_once(lab: Builder, fake: FakeArchive, stub: StubDandi, capsys: pytest.CaptureFixture[str]) -> None:

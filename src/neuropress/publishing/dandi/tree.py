@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...archive.digests import check_size
 from ...model.dandi_names import find_session_in_name, make_bids_label, make_volume_path
@@ -16,8 +16,13 @@ from ...release import Asset
 from ...results import KINDS, load_kind
 from ...storage.remote import BucketPath, ResultPath
 
+if TYPE_CHECKING:
+    from ...results.nwb.external import ExternalSeries
+
 NWB, VOLUME = "nwb", "ome-zarr"
 KINDS_SENT = (NWB, VOLUME)
+RAW = "raw"
+"""Of videos, which sessions name."""
 _ANIMALS = ("mouse", "subject")
 _SUFFIXES: Mapping[str, str] = {"sem_dataset": "SEM", "micro_ct_dataset": "uCT"}
 """Table -> what the name says of how a volume was imaged. For images, the lab's modality says it."""
@@ -64,11 +69,29 @@ class VolumeFacts:
 
 @dataclass(frozen=True, slots=True)
 class PlacedResult:
-    """A result and its path in the dandiset; `volume` for volumes only."""
+    """A result and its path in the dandiset.
+
+    Attributes
+    ----------
+    row
+        Its row, for findings.
+    volume
+        Of volumes only.
+    series
+        Of a session: those whose frames lie in videos.
+    renamed
+        Of a session with videos: dataset of its file -> the paths that stand there in the copy that is sent.
+    proven
+        SHA-256 of the result, where `asset` is a copy of it.
+    """
 
     path: str
     asset: Asset
+    row: Place = field(default_factory=dict)
     volume: VolumeFacts | None = None
+    series: tuple[ExternalSeries, ...] = ()
+    renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    proven: str = ""
 
 
 @dataclass(slots=True)
@@ -119,11 +142,12 @@ def locate(asset: Asset) -> ResultPath:
 def _place_session(asset: Asset, row: Place, tree: Tree) -> PlacedResult | None:
     import h5py
 
+    from ...results.nwb.external import list_external_series
     from ...results.nwb.naming import read_facts
 
     path = locate(asset)
     with h5py.File(path, "r") as file:
-        facts = read_facts(file)
+        facts, series = read_facts(file), tuple(list_external_series(file))
     missing = [name for name in ("species", "sex") if not getattr(facts, name)]
     missing += [] if facts.born else ["age or date of birth"]
     if facts.subject and missing:
@@ -135,7 +159,7 @@ def _place_session(asset: Asset, row: Place, tree: Tree) -> PlacedResult | None:
         message = f"{asset.name} has no name at DANDI: subject {facts.subject!r}, session {facts.session!r}"
         tree.findings.append(finding("dandi.session", message, file=asset.name, **row))
         return None
-    return PlacedResult(wanted, asset)
+    return PlacedResult(wanted, asset, row, series=series)
 
 
 def _place_volume(asset: Asset, row: Place, tree: Tree, profile: Profile) -> PlacedResult | None:
@@ -165,7 +189,7 @@ def _place_volume(asset: Asset, row: Place, tree: Tree, profile: Profile) -> Pla
         return None
     lab = profile.lab_of(provenance.target.id)
     sample = make_bids_label(provenance.target.id)
-    return PlacedResult(wanted, asset, VolumeFacts(animal, sample, sizes, unit, lab.institution if lab else ""))
+    return PlacedResult(wanted, asset, row, VolumeFacts(animal, sample, sizes, unit, lab.institution if lab else ""))
 
 
 def _find_animal(own: SourceRow | None, rows: Mapping[tuple[str, str], SourceRow], profile: Profile) -> Animal | None:
