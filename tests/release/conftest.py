@@ -115,10 +115,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 def stub(monkeypatch: pytest.MonkeyPatch) -> StubDandi:
     """The program dandi, which is asked for nothing."""
     from neuropress.archive import zarrs
-    from neuropress.publishing.dandi import opinion
+    from neuropress.publishing.dandi import opinion, upload
 
     dandi = StubDandi()
-    monkeypatch.setattr(opinion, "find_tool", lambda name: None)
+    monkeypatch.setattr(upload, "find_tool", lambda name: dandi)
     monkeypatch.setattr(opinion, "validate_tree", dandi.validate)
     monkeypatch.setattr(opinion, "describe_files", dandi.describe)
     monkeypatch.setattr(zarrs, "FIRST_WAIT", 0.001)

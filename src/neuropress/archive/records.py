@@ -73,16 +73,28 @@ class UploadRecord:
 def put_record(store: Store, record: UploadRecord) -> str:
     """Put a record beside its release's manifest, or into a dataset, and return its key; nothing is written over.
 
-    An equal record is left as it is. One that differs, as after a file of the draft was replaced, or of another
-    archive's dandiset of that number, lies beside it with a revision in its name.
+    Where the last one of this dandiset is equal, that is left as it is. One that differs, as after a file of the draft
+    was replaced, or of another archive's dandiset of that number, lies beside it with a revision in its name.
     """
-    data, revision = record.to_bytes(), 1
+    data = record.to_bytes()
+    last = find_record(store, record.release, record.api, record.dandiset)
+    if last and last[1] == record:
+        return last[0]
+    revision = 1
     while True:
         suffix = f".r{revision}" if revision > 1 else ""
         key = f"{_get_folder(record.release)}/{record.dandiset}{suffix}.json"
-        if store.create(key, data) or store.get(key) == data:
+        if store.create(key, data):
             return key
         revision += 1
+
+
+def find_record(store: Store, release: str, api: str, dandiset: str) -> tuple[str, UploadRecord] | None:
+    """Key and content of the last record of one dandiset; None where there is none."""
+    for key, record in load_records(store, release).items():
+        if isinstance(record, UploadRecord) and (record.api, record.dandiset) == (api, dandiset):
+            return key, record
+    return None
 
 
 def load_records(store: Store, release: str) -> dict[str, UploadRecord | Finding]:

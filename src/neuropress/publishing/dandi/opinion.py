@@ -14,8 +14,8 @@ from ...archive.metadata import SCHEMA
 from ...model.finding import Finding
 from ...model.waiver import Waiver, waive_result
 from ...results import load_kind
-from ...tools import find_tool
-from ...tools.dandi import NAME, can_be_explained, describe_files, take_explanations, validate_tree
+from ...tools import Environment
+from ...tools.dandi import can_be_explained, describe_files, take_explanations, validate_tree
 from .tree import NWB, RAW, VOLUME, PlacedResult, locate
 
 METADATA = "zarr.json"
@@ -23,7 +23,7 @@ METADATA = "zarr.json"
 
 
 def ask_dandi(
-    placed: Sequence[PlacedResult], name: str, waivers: Sequence[Waiver]
+    placed: Sequence[PlacedResult], name: str, waivers: Sequence[Waiver], environment: Environment
 ) -> tuple[list[Finding], dict[str, dict[str, Any]]]:
     """Have dandi validate what is to be sent, and read out of NWB files what an archive says of them.
 
@@ -31,6 +31,8 @@ def ask_dandi(
     ----------
     name
         Of the dandiset, for its file ``dandiset.yaml``.
+    environment
+        Of dandi.
 
     Returns
     -------
@@ -40,9 +42,8 @@ def ask_dandi(
     Raises
     ------
     Problem
-        ``tool.*``.
+        ``tool.failed``.
     """
-    environment = find_tool(NAME)
     with TemporaryDirectory(prefix="neuropress-dandi-") as scratch:
         folder = Path(scratch).resolve()
         # JSON is YAML, whatever characters the name has.

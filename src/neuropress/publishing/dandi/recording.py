@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ...archive import Dandiset, RemoteAsset
 from ...archive.instances import DEFAULT
-from ...archive.records import PlacedAsset, UploadRecord, load_records, make_record, put_record
+from ...archive.records import PlacedAsset, UploadRecord, find_record, load_records, make_record, put_record
 from ...model.finding import Finding
 from ...model.report import Outcome
 from ...planning.targets import Wanted
@@ -50,9 +50,8 @@ class Records:
             shipment.is_recorded = placed is not None and placed.digest == shipment.digest
 
     def _find(self, store: Store, release: str) -> UploadRecord | None:
-        ours = (self.dandiset.archive.instance.api, self.dandiset.identifier)
-        records = (one for one in load_records(store, release).values() if not isinstance(one, Finding))
-        return next((one for one in records if (one.api, one.dandiset) == ours), None)
+        found = find_record(store, release, self.dandiset.archive.instance.api, self.dandiset.identifier)
+        return found[1] if found else None
 
 
 def list_dandisets(workspace: Workspace) -> dict[tuple[str, str], list[str]]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ...archive.dandiset import check_path
 from ...archive.digests import check_size
 from ...model.dandi_names import find_session_in_name, make_bids_label, make_volume_path
 from ...model.finding import Finding, Problem, finding
@@ -115,6 +116,8 @@ def place_results(assets: Iterable[tuple[Asset, Place]], profile: Profile) -> Tr
     for asset, row in assets:
         try:
             found = _place_session(asset, row, tree) if asset.kind == NWB else _place_volume(asset, row, tree, profile)
+            if found:
+                check_path(found.path)
             for file in asset.files or ():
                 check_size(f"{asset.name}/{file.path}".rstrip("/"), file.size, is_member=asset.kind == VOLUME)
         except Problem as bad:

@@ -19,6 +19,8 @@ from ...model.progress import Progress, track
 from ...model.report import Outcome, Report
 from ...release import OpenRelease, open_release
 from ...storage.failures import PAUSES
+from ...tools import Environment, find_tool
+from ...tools.dandi import NAME
 from ...workspace import Workspace
 from ..creators import list_experimenters
 from ..scope import Scope
@@ -115,6 +117,7 @@ def _publish(
         findings.append(finding("dandi.unpublishable", message))
     if has_errors(findings):
         return Report.of("publish", [*material.outcomes, *_list_tree(tree, "not sent")], findings)
+    tool = _find_dandi(request, findings)
     there = _look_up(dandiset, request, profile, findings)
     if not volumes and any(one.zarr_id for one in there.values()):
         message = f"dandiset {dandiset.identifier} holds a Zarr already: it stays a draft as long as it exists"
@@ -125,7 +128,8 @@ def _publish(
     placed = sorted(tree.placed, key=lambda one: one.path) + list_bids_files(volumes, profile, people, tables)
     with make_copies(placed, state, progress) as sent:
         shipments = prepare(sent, there, state, progress)
-        described = _validate(workspace, shipments, list_bids_files(volumes, profile, people, {}), findings, request)
+        bids = list_bids_files(volumes, profile, people, {})
+        described = _validate(workspace, shipments, bids, findings, tool) if tool else {}
         records = Records(workspace, dandiset, opened)
         if has_errors(findings) or request.dry_run:
             if not request.key:
@@ -175,6 +179,17 @@ def _check_people(people: Sequence[Person], profile: Profile) -> list[Finding]:
     return found
 
 
+def _find_dandi(request: DandiRequest, findings: list[Finding]) -> Environment | None:
+    """The program dandi, which is looked for before anything is read; a dry run may go without it."""
+    try:
+        return find_tool(NAME)
+    except Problem as bad:
+        if not request.dry_run:
+            raise
+        findings.append(replace(bad.finding, severity=Severity.WARNING))
+        return None
+
+
 def _look_up(
     dandiset: Dandiset, request: DandiRequest, profile: Profile, findings: list[Finding]
 ) -> dict[str, RemoteAsset]:
@@ -204,9 +219,9 @@ def _validate(
     shipments: Sequence[Shipment],
     bids: Sequence[PlacedResult],
     findings: list[Finding],
-    request: DandiRequest,
+    tool: Environment,
 ) -> dict[str, dict[str, Any]]:
-    """Have dandi read what is to be sent; what it says of each file, by path. A dry run may go without dandi.
+    """Have dandi read what is to be sent; what it says of each file, by path.
 
     Parameters
     ----------
@@ -223,13 +238,7 @@ def _validate(
         wanted += bids
     if not wanted:
         return {}
-    try:
-        found, described = ask_dandi(wanted, workspace.profile.title, workspace.waivers)
-    except Problem as bad:
-        if not (request.dry_run and bad.finding.id == "tool.missing"):
-            raise
-        findings.append(replace(bad.finding, severity=Severity.WARNING))
-        return {}
+    found, described = ask_dandi(wanted, workspace.profile.title, workspace.waivers, tool)
     findings += found
     return described
 

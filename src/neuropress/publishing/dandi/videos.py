@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
 
+from ...archive.dandiset import check_path
 from ...archive.digests import check_size
 from ...model.finding import Problem, problem
 from ...model.progress import Progress
@@ -63,6 +64,7 @@ def _place_videos_of(session: PlacedResult, find_raw: FindRaw) -> list[PlacedRes
             paths.append(f"{name.removesuffix('.nwb')}/{one.object_id}_external_file_{number}{suffix}")
             video = find_raw(key, inputs[key])
             check_size(key, inputs[key].size)
+            check_path(f"{folder}/{paths[-1]}")
             videos.append(PlacedResult(f"{folder}/{paths[-1]}", video, row))
         if tuple(paths) != one.paths:
             renamed[one.place] = tuple(paths)
