@@ -65,7 +65,7 @@ def _place_videos_of(session: PlacedResult, find_raw: FindRaw) -> list[PlacedRes
             video = find_raw(key, inputs[key])
             check_size(key, inputs[key].size)
             check_path(f"{folder}/{paths[-1]}")
-            videos.append(PlacedResult(f"{folder}/{paths[-1]}", video, row))
+            videos.append(PlacedResult(f"{folder}/{paths[-1]}", video, session.subject, row))
         if tuple(paths) != one.paths:
             renamed[one.place] = tuple(paths)
     return [replace(session, renamed=renamed), *videos]
