@@ -106,6 +106,8 @@ class FakeArchive:
         self.after: Callable[[int, str, str], None] = lambda number, method, path: None
         self.expired = False
         self.owner = True
+        self.embargo = "OPEN"
+        self.status = "APPROVED"
         self.schema = "0.8.0"
 
     # What a request comes to: a path below /api, or below /s3 where the signature stands for the key.
@@ -138,6 +140,16 @@ class FakeArchive:
                 if not known:
                     raise Refusal(401, {"detail": "Authentication credentials were not provided."})
                 return 200, KEY, {}
+            case ["GET", "users", "me"]:
+                return 200, {"username": "ada", "admin": False, "status": self.status}, {}
+            case [_, "dandisets", "000123", *_] if self.embargo != "OPEN" and not self.owner:
+                raise Refusal(403 if known else 401, {"detail": "You do not have permission to perform this action."})
+            case [other, "dandisets" | "uploads" | "zarr", *_] if other != "GET" and self.embargo == "UNEMBARGOING":
+                raise Refusal(400, {"detail": "Dandiset modification not allowed during unembargo"})
+            case ["GET", "dandisets", "000123"]:
+                return 200, {"identifier": "000123", "embargo_status": self.embargo}, {}
+            case ["GET", "dandisets", "000123", "users"]:
+                return 200, [{"username": "ada" if self.owner else "eve", "name": "", "email": None}], {}
             case [_, "dandisets", "000123", "versions", "draft", *rest]:
                 return self.draft(method, rest, query, data)
             case ["POST", "uploads", "initialize"]:

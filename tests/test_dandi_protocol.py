@@ -9,18 +9,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import dandi_archive
 import pytest
 from campaigns import campaign
-from dandi_archive import KEY, FakeArchive, etag_of, part_sizes, serve, zarr_checksum
+from dandi_archive import ASSET_PATH, KEY, FakeArchive, etag_of, part_sizes, serve, zarr_checksum
 from dandi_driver import FILE, VOLUME, read_members, send_all
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neuropress.archive import Archive, Dandiset, blobs, digests, find_instance, zarrs
 from neuropress.archive.blobs import Blob, send_blob
+from neuropress.archive.dandiset import check_path
 from neuropress.archive.journal import Journal
 from neuropress.archive.metadata import merge_metadata
 from neuropress.archive.records import PlacedAsset, UploadRecord, check_record, load_records, put_record
@@ -236,6 +238,19 @@ def test_what_people_wrote_at_the_archive_stays() -> None:
     assert merge_metadata(merged, draft) == merged
 
 
+@given(st.text(st.sampled_from("aZ0-_+~# [^`/ä*:.\\\t"), min_size=1, max_size=40))
+def test_paths_that_the_archive_refuses_are_refused_here(text: str) -> None:
+    """Those with a part that begins or ends in a dot apart: names of ours have none."""
+    path = "/".join(filter(None, (part.replace(".", "x") for part in text.split("/")))) + ".nwb"
+    taken = bool(ASSET_PATH.match(path)) and not set(path) & set("\\\t")
+    try:
+        check_path(path)
+    except Problem:
+        assert not taken, path
+    else:
+        assert taken, path
+
+
 def test_records_are_created_once_and_compared(fake: FakeArchive, tmp_path: Path) -> None:
     store = open_store(str(tmp_path), write=True)
     dandiset = connect(fake)
@@ -258,6 +273,11 @@ def test_records_are_created_once_and_compared(fake: FakeArchive, tmp_path: Path
     other = UploadRecord(instance.name, instance.api, "000123", "draft", "1.0.0", "f" * 64, {})
     assert put_record(store, other) == "releases/1.0.0/dandi/000123.r2.json"
     assert load_records(store, "1.0.0") == {"releases/1.0.0/dandi/000123.r2.json": other}
+    assert put_record(store, record) == "releases/1.0.0/dandi/000123.r3.json"  # as it was once, and is again
+    assert put_record(store, record) == "releases/1.0.0/dandi/000123.r3.json"
+    own = replace(record, release="", manifest="")
+    assert put_record(store, own) == "dandi/000123.json"
+    assert load_records(store, "") == {"dandi/000123.json": own}
     (tmp_path / key).write_text("{}")
     (damaged,) = (f for f in load_records(store, "1.0.0").values() if isinstance(f, Finding))
     assert damaged.id == "dandi.record"

@@ -73,6 +73,15 @@ def test_videos_become_external_series_and_lie_beside_them_in_a_release(
                 assert (nwb.parent / beside).is_file()
 
 
+def test_a_session_of_nothing_but_even_videos_is_proven(
+    ds: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no array: that the header is as it was proves what was made of it."""
+    add_video(ds, write_video(tmp_path / "a.avi"))
+    assert main(["convert", str(ds.root)]) == 0, capsys.readouterr().out
+    assert main(["verify", str(ds.root)]) == 0, capsys.readouterr().out
+
+
 def test_a_video_that_changed_is_not_verified(ds: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     key = add_video(ds, write_video(tmp_path / "a.avi"))
     assert main(["convert", str(ds.root)]) == 0, capsys.readouterr().out

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import rgw
+from dandi_archive import KEY, FakeArchive, serve
 from filelock import FileLock
 from servers import SECRET, Server, Target, make_bucket
+from stub_dandi import StubDandi
 
 
 @pytest.fixture(scope="session")
@@ -107,3 +109,25 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tiny chunks, shards and slabs: a small volume has many units and passes."""
     for name, value in {"CHUNKS": ((2, 8), (4, 8)), "SLAB_BYTES": 4096, "SHARD_CHUNKS": 2}.items():
         monkeypatch.setattr(f"neuropress.results.omezarr.layout.{name}", value)
+
+
+@pytest.fixture
+def stub(monkeypatch: pytest.MonkeyPatch) -> StubDandi:
+    """The program dandi, which is asked for nothing."""
+    from neuropress.archive import zarrs
+    from neuropress.publishing.dandi import opinion, upload
+
+    dandi = StubDandi()
+    monkeypatch.setattr(upload, "find_tool", lambda name: dandi)
+    monkeypatch.setattr(opinion, "validate_tree", dandi.validate)
+    monkeypatch.setattr(opinion, "describe_files", dandi.describe)
+    monkeypatch.setattr(zarrs, "FIRST_WAIT", 0.001)
+    return dandi
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArchive]:
+    """An archive in memory, whose key stands in the environment."""
+    monkeypatch.setenv("DANDI_API_KEY", KEY)
+    with serve() as archive:
+        yield archive

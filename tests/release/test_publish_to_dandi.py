@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bucket_results import run
 from builder import Builder, abf, slices
-from dandi_archive import KEY, FakeArchive, serve
+from dandi_archive import KEY, FakeArchive
 from servers import Target
+from stub_dandi import SETTINGS, StubDandi, order
 
-from neuropress.archive import zarrs
 from neuropress.archive.instances import INSTANCES
 from neuropress.config import load_config
-from neuropress.model.finding import Finding, finding
-from neuropress.model.parsing import parse_json
-from neuropress.publishing.dandi import opinion
+from neuropress.model.finding import Severity, finding
 from neuropress.storage import failures
 
 SESSION = "sub-RY-M-0001/sub-RY-M-0001_ses-RY-S-0001_icephys.nwb"
 VOLUME = "microscopy/sub-RYM0001/micr/sub-RYM0001_sample-JLSD0001_SEM.ome.zarr"
-SETTINGS = """profile = "dendritic-consortium"
-[dataset]
-title = "Ours"
-description = "What we did."
-contact = "Example, Ada"
-[[people]]
-name = "Example, Ada"
-typed = ["Ada Example"]
-orcid = "0000-0002-1825-0097"
-email = "ada@example.org"
-[[funding]]
-name = "A funder"
-award = "U19"
-[[related]]
-relation = "IsDescribedBy"
-url = "https://doi.org/10.1000/1"
-"""
 
 
 @pytest.fixture(scope="module")
@@ -56,44 +36,6 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     build.sem(slices(folder / "slices"))
     assert main(["run", "-q", str(build.root)]) == 0
     return build
-
-
-class StubDandi:
-    """In place of the program: what it was shown, and what it says."""
-
-    def __init__(self) -> None:
-        self.shown: list[dict[str, bool]] = []
-        self.says: list[tuple[Path | None, Finding]] = []
-
-    def validate(self, folder: Path, links: dict[Path, Path], environment: object) -> list[tuple[Path | None, Finding]]:
-        parse_json((folder / "dandiset.yaml").read_text("utf-8").partition("name: ")[2].replace("'", '"').encode())
-        self.shown.append({str(link.relative_to(folder)): link.exists() for link in links})
-        return self.says
-
-    def describe(self, paths: list[Path], schema: str, environment: object) -> dict[Path, dict[str, Any]]:
-        assert KEY not in os.environ.values()  # what is started gets a copy
-        return {path: {"schemaVersion": schema, "encodingFormat": "application/x-nwb", "told": 1} for path in paths}
-
-
-@pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> StubDandi:
-    dandi = StubDandi()
-    monkeypatch.setattr(opinion, "find_tool", lambda name: None)
-    monkeypatch.setattr(opinion, "validate_tree", dandi.validate)
-    monkeypatch.setattr(opinion, "describe_files", dandi.describe)
-    monkeypatch.setattr(zarrs, "FIRST_WAIT", 0.001)
-    return dandi
-
-
-@pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeArchive]:
-    monkeypatch.setenv("DANDI_API_KEY", KEY)
-    with serve() as archive:
-        yield archive
-
-
-def order(lab: Builder, fake: FakeArchive, *more: str) -> tuple[str, ...]:
-    return ("publish", str(lab.root), "--dandi", "000123", "--dandi-instance", f"{fake.url}/api", *more)
 
 
 def test_sent_once(lab: Builder, fake: FakeArchive, stub: StubDandi, capsys: pytest.CaptureFixture[str]) -> None:
@@ -255,6 +197,54 @@ def test_errors_of_dandi_and_of_the_account_send_nothing(
     assert len(fake.seen) == asked
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"owner": False}, "the account ada is no owner of dandiset 000123"),
+        ({"owner": False, "embargo": "EMBARGOED"}, "is embargoed, and this account is no owner"),
+        ({"embargo": "UNEMBARGOING"}, "is being opened"),
+        ({"status": "PENDING"}, "it is PENDING"),
+    ],
+)
+def test_who_may_not_send_is_told_before_anything_is_read(
+    lab: Builder,
+    fake: FakeArchive,
+    stub: StubDandi,
+    capsys: pytest.CaptureFixture[str],
+    change: dict[str, Any],
+    said: str,
+) -> None:
+    for name, value in change.items():
+        setattr(fake, name, value)
+    status, text = run(capsys, *order(lab, fake, "--only", "nwb"))
+    assert (status, text.count("dandi.owner"), said in text, stub.shown) == (1, 1, True, []), text
+    assert all(method == "GET" for method, *_ in fake.seen)
+
+
+def test_a_dandiset_that_holds_a_volume_is_called_what_it_is(
+    lab: Builder, fake: FakeArchive, stub: StubDandi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(capsys, *order(lab, fake, "--only", "ome-zarr"))[0] == 0
+    status, text = run(capsys, *order(lab, fake, "--only", "nwb", "--dry-run"))
+    assert (status, "dandi.unpublishable" in text, "holds a Zarr already" in text) == (0, True, True), text
+
+
+def test_what_dandi_warns_of_and_we_explain_is_explained(
+    lab: Builder, fake: FakeArchive, stub: StubDandi, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from neuropress.results import load_kind
+
+    path = next((lab.root / "output").rglob("*.nwb"))
+    ours = next(one for one in load_kind("nwb").validate(path) if one.hint.startswith("Explained"))
+    says = replace(ours, id=ours.id.replace("nwbinspector:", "dandi:NWBI."), hint="", severity=Severity.ERROR)
+    stub.says = [(Path(SESSION), says)]
+    stub.says.append((Path(SESSION), replace(says, message="something else")))
+    status, text = run(capsys, *order(lab, fake, "--only", "nwb", "--dry-run", "--json"))
+    found = [json.loads(line) for line in text.splitlines() if '"dandi:' in line]
+    assert [one["severity"] for one in found] == ["info", "error"], text
+    assert (status, found[0]["hint"]) == (1, ours.hint)
+
+
 def test_wrong_arguments_and_places_are_one_plain_line(
     lab: Builder, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -274,6 +264,9 @@ def test_wrong_arguments_and_places_are_one_plain_line(
     monkeypatch.setenv("NEUROPRESS_TOOLS", str(tmp_path / "none"))
     status, text = run(capsys, "publish", ds, "--dandi", "000123", "--dry-run")
     assert (status, "tool.missing" in text, SESSION in text) == (0, True, True), text
+    monkeypatch.setenv("DANDI_API_KEY", KEY)
+    status, text = run(capsys, "publish", ds, "--dandi", "000123", "--dandi-instance", "http://127.0.0.1:9/api")
+    assert (status, text.count("tool.missing")) == (1, 1), text  # before an archive is asked
 
 
 @pytest.mark.s3

@@ -15,7 +15,17 @@ from ..model.profile import Profile
 SCHEMA = "0.8.0"
 """Version of dandischema that the pinned dandi has."""
 LICENSES: Mapping[str, str] = {"CC-BY-4.0": "spdx:CC-BY-4.0", "CC0-1.0": "spdx:CC0-1.0"}
-_ENCODINGS = {".json": "application/json", ".tsv": "text/tab-separated-values", ".md": "text/x-markdown"}
+_ENCODINGS: Mapping[str, str] = {
+    ".avi": "video/x-msvideo",
+    ".json": "application/json",
+    ".m4v": "video/x-m4v",
+    ".md": "text/x-markdown",
+    ".mkv": "video/x-matroska",
+    ".mov": "video/quicktime",
+    ".mp4": "video/mp4",
+    ".tsv": "text/tab-separated-values",
+    ".webm": "video/webm",
+}
 _LISTS = ("contributor", "relatedResource", "keywords", "license")
 _SAME = ("identifier", "name", "url")
 

@@ -1,15 +1,18 @@
-"""What of a release lies in which dandiset: a record beside its manifest, created once, and compared later."""
+"""What of a release or a dataset lies in which dandiset: a record that is created once, and compared later.
+
+Of a release it lies beside the manifest, of a working copy in the dataset's folder, whose release is the empty text.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..model.finding import Finding, Problem, finding, problem
 from ..model.parsing import parse_json
 from ..model.plan import canonical
-from ..model.serial import from_json, to_json
+from ..model.serial import SPARSE, from_json, to_json
 from ..storage.failures import StoreUnavailable
 from ..storage.store import Store
 from .client import Archive
@@ -23,9 +26,10 @@ _NAME = re.compile(r"[0-9]{6}(?:\.r([0-9]+))?\.json")
 
 @dataclass(frozen=True, slots=True)
 class PlacedAsset:
-    """One asset of a dandiset: its id there, the digest by which the archive knows it, and the release's own SHA-256.
+    """One asset of a dandiset: its id there, the digest by which the archive knows it, and the result's own SHA-256.
 
-    `name` is the release's asset, empty for what describes volumes (``samples.tsv``).
+    `name` is the release's asset, empty for what describes volumes (``samples.tsv``). `sent_sha256` stands where a copy
+    was sent that names its videos otherwise: the SHA-256 of that.
     """
 
     name: str
@@ -33,11 +37,12 @@ class PlacedAsset:
     size: int
     digest: str
     sha256: str
+    sent_sha256: str = field(default="", metadata=SPARSE)
 
 
 @dataclass(frozen=True, slots=True)
 class UploadRecord:
-    """What one upload put where.
+    """What lies where after an upload, and after those before it.
 
     Attributes
     ----------
@@ -46,7 +51,7 @@ class UploadRecord:
     version
         Of the dandiset: its draft.
     release, manifest
-        Number of the release, and the SHA-256 of its manifest.
+        Number of the release, and the SHA-256 of its manifest; empty for a dataset's own record.
     assets
         Path in the dandiset -> what lies there.
     """
@@ -66,23 +71,35 @@ class UploadRecord:
 
 
 def put_record(store: Store, record: UploadRecord) -> str:
-    """Put a record beside its release's manifest, and return its key; nothing is ever written over.
+    """Put a record beside its release's manifest, or into a dataset, and return its key; nothing is written over.
 
-    An equal record is left as it is. One that differs, as after a file of the draft was replaced, or of another
-    archive's dandiset of that number, lies beside it with a revision in its name.
+    Where the last one of this dandiset is equal, that is left as it is. One that differs, as after a file of the draft
+    was replaced, or of another archive's dandiset of that number, lies beside it with a revision in its name.
     """
-    data, revision = record.to_bytes(), 1
+    data = record.to_bytes()
+    last = find_record(store, record.release, record.api, record.dandiset)
+    if last and last[1] == record:
+        return last[0]
+    revision = 1
     while True:
         suffix = f".r{revision}" if revision > 1 else ""
-        key = f"releases/{record.release}/{FOLDER}/{record.dandiset}{suffix}.json"
-        if store.create(key, data) or store.get(key) == data:
+        key = f"{_get_folder(record.release)}/{record.dandiset}{suffix}.json"
+        if store.create(key, data):
             return key
         revision += 1
 
 
+def find_record(store: Store, release: str, api: str, dandiset: str) -> tuple[str, UploadRecord] | None:
+    """Key and content of the last record of one dandiset; None where there is none."""
+    for key, record in load_records(store, release).items():
+        if isinstance(record, UploadRecord) and (record.api, record.dandiset) == (api, dandiset):
+            return key, record
+    return None
+
+
 def load_records(store: Store, release: str) -> dict[str, UploadRecord | Finding]:
     """Key -> record of every dandiset that the release was sent to, the last of each; a finding for a damaged one."""
-    folder = f"releases/{release}/{FOLDER}"
+    folder = _get_folder(release)
     found: dict[tuple[str, str], tuple[int, str, UploadRecord]] = {}
     damaged: dict[str, UploadRecord | Finding] = {}
     for name in store.list_names(folder)[0]:
@@ -131,15 +148,24 @@ def check_record(record: UploadRecord, key: str, place: str) -> Iterator[Finding
             yield finding("dandi.differs", message, file=place, value=asset.digest, expected=placed.digest)
 
 
-def make_placed(name: str, asset: RemoteAsset, sha256: str) -> PlacedAsset:
-    """An entry of a record."""
-    return PlacedAsset(name, asset.asset_id, asset.size, asset.digest, sha256)
-
-
-def make_record(dandiset: Dandiset, release: str, manifest: str, assets: Mapping[str, PlacedAsset]) -> UploadRecord:
-    """The record of what a dandiset's draft holds of a release."""
+def make_record(
+    dandiset: Dandiset,
+    there: Mapping[str, RemoteAsset],
+    release: str,
+    manifest: str,
+    assets: Mapping[str, PlacedAsset],
+    before: UploadRecord | None,
+) -> UploadRecord:
+    """The record of what a dandiset's draft holds: of this upload, and of earlier ones what still lies `there`."""
     instance = dandiset.archive.instance
+    kept = before.assets if before else {}
+    still = {path: one for path, one in kept.items() if path in there and there[path].asset_id == one.asset_id}
+    assets = dict(sorted({**still, **assets}.items()))
     return UploadRecord(instance.name, instance.api, dandiset.identifier, DRAFT, release, manifest, assets)
+
+
+def _get_folder(release: str) -> str:
+    return f"releases/{release}/{FOLDER}" if release else FOLDER
 
 
 def _read_record(data: bytes, place: str) -> UploadRecord:

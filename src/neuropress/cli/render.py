@@ -150,6 +150,8 @@ class Output:
             return self.report(report)
         self._show_findings(report.findings, report.verb)
         widths = {"checked": 8, "converted": 10, "verified": 9, "independent": 12, "validated": 10, "released": 9}
+        if any(outcome.facts["dandi"] for outcome in report.outcomes):
+            widths["dandi"] = 2 + max(len(outcome.facts["dandi"] or "") for outcome in report.outcomes)
         self.write("".join(f"{name:{width}}" for name, width in widths.items()) + "  target")
         for outcome in report.outcomes:
             facts = outcome.facts

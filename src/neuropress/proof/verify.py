@@ -25,7 +25,8 @@ from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
 from .spans import iterate_blocks
 
-"""What is read of a raw file at a time, at most, where blocks are smaller than a page."""
+_COMPOSED = ("header", "template")
+"""How a converter makes values that are no fact as it stands, as the path and the frames of a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +236,8 @@ def _compare_contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
         for ref in field.sources:
             if ref.origin != "header":
                 continue
+            if field.via in _COMPOSED and (ref.key, ref.column) not in facts:
+                continue  # of the header as a whole, which was compared
             # A number may be written in another way than the header has it: 20000 as 20000.0.
             changed = field.via == "number" and str(field.value) not in (ref.text, str(float(ref.text)))
             if facts.get((ref.key, ref.column)) != ref.text or changed:

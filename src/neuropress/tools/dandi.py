@@ -31,6 +31,8 @@ BYTES_A_SECOND = 2_000_000
 _DANDISET = "identifier: '000000'\nname: results of neuropress\n"
 _SEVERITIES = {"INFO": Severity.INFO, "HINT": Severity.INFO, "WARNING": Severity.WARNING}
 _ID_CHARS = 200
+_CHECKS = f"{NAME}:NWBI."
+"""How dandi names the checks of its nwbinspector."""
 
 
 def validate_with_dandi(results: Sequence[Path]) -> tuple[Mapping[Path, list[Finding]], list[Finding]]:
@@ -118,8 +120,9 @@ def _allow_seconds(paths: Iterable[Path]) -> float:
 
 
 def take_explanations(found: Sequence[Finding], ours: Sequence[Finding]) -> list[Finding]:
-    """What dandi found; warnings of its nwbinspector that ours gave too, and explained, are explained alike.
+    """What dandi found; what its nwbinspector says and ours says too, and explains, is explained alike.
 
+    Errors as well: one program calls the same finding an error, the other a suggestion, and the reason holds for both.
     dandi does not always name the object: where one of ours with that check and message is not explained, none is.
     """
     hints = {_name_check(one): one.hint for one in ours if one.severity is Severity.INFO}
@@ -129,15 +132,20 @@ def take_explanations(found: Sequence[Finding], ours: Sequence[Finding]) -> list
     explained = []
     for one in found:
         hint = hints.get((one.id, one.message), "")
-        if hint and one.severity is Severity.WARNING:
+        if hint:
             one = replace(one, severity=Severity.INFO, hint=hint)
         explained.append(one)
     return explained
 
 
+def can_be_explained(found: Finding) -> bool:
+    """Whether a finding of dandi is its nwbinspector's, of which ours may know the reason."""
+    return found.id.startswith(_CHECKS) and found.severity is not Severity.INFO
+
+
 def _name_check(ours: Finding) -> tuple[str, str]:
     """A finding's check and message, as dandi would name them."""
-    return ours.id.replace("nwbinspector:", f"{NAME}:NWBI."), ours.message
+    return ours.id.replace("nwbinspector:", _CHECKS), ours.message
 
 
 def _lay_out_dandiset(folder: Path, results: Sequence[Path]) -> dict[Path, Path]:

@@ -15,11 +15,13 @@ from ..planning.stale import State
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..publishing import RELEASED, digest_proven_files
+from ..publishing.dandi import find_dandisets, list_dandisets
 from ..storage.state import StateFile
 from ..workspace import EVERYTHING, Selection, Workspace
 
 UNKNOWN = {
     "checked": False, "converted": False, "verified": False, "independent": "-", "validated": False, "released": None,
+    "dandi": None,
 }  # fmt: skip
 """Facts of a row that has no target."""
 
@@ -51,6 +53,7 @@ def _count_table_findings(workspace: Workspace) -> str:
 def _describe_targets(workspace: Workspace, select: Selection) -> Iterator[Outcome]:
     proofs = workspace.proofs
     released = StateFile(workspace.config.state / RELEASED).data
+    sent = list_dandisets(workspace)
     for wanted in workspace.targets(select):
         name, path = wanted.target.path, workspace.path(wanted)
         usable = wanted.usable(keep_going=False)
@@ -64,6 +67,7 @@ def _describe_targets(workspace: Workspace, select: Selection) -> Iterator[Outco
             "independent": describe_standing(proof.second) if proof else "-",
             "validated": _is_valid(proof, wanted),
             "released": _release_of(proof, released.get(name)),
+            "dandi": find_dandisets(sent, wanted, proof),
         }
         state, why = (str(now.state), now.reason) if now else describe_obstacle(wanted)
         if now and usable and now.state is State.NEW:

@@ -97,19 +97,20 @@ def _list_animal_cells(placed: PlacedResult) -> dict[str, str]:
 
 def _list_sample_cells(placed: PlacedResult) -> dict[str, str]:
     assert placed.volume is not None
-    key = placed.asset.name.rpartition("/")[2].removesuffix(_SUFFIX)
     sample = {"sample_id": f"sample-{placed.volume.sample}", "participant_id": f"sub-{placed.volume.animal.label}"}
-    return {**sample, "sample_type": "tissue", "source_id": key}
+    return {**sample, "sample_type": "tissue", "source_id": placed.volume.key}
 
 
 def _merge_rows(path: str, there: Mapping[str, str], rows: Sequence[Mapping[str, str]]) -> str:
-    """A table with our rows, and those that it has of other volumes; every cell filled in."""
+    """A table with our rows, and those that it has of other volumes, and columns of others; every cell filled in."""
     before = csv.DictReader(io.StringIO(there.get(path, "")), delimiter="\t", quoting=csv.QUOTE_NONE)
     merged: dict[tuple[str, ...], Mapping[str, str]] = {}
     every: list[Mapping[str, str]] = [*before, *rows]
     for row in every:
         filled = {str(name): str(value or _UNKNOWN) for name, value in row.items() if name}
-        merged[tuple(filled.get(name, "") for name in _KEYS[path])] = filled
+        key = tuple(filled.get(name, "") for name in _KEYS[path])
+        known = {name: text for name, text in filled.items() if text != _UNKNOWN}
+        merged[key] = {**filled, **merged.get(key, {}), **known}
     columns = list(dict.fromkeys([*rows[0], *(name for texts in merged.values() for name in texts)]))
     lines = ["\t".join(columns)]
     for _, texts in sorted(merged.items()):

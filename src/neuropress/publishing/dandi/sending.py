@@ -35,12 +35,15 @@ class Shipment:
         What lies at its path; None where nothing does.
     members
         Of a volume: its files, once they were read.
+    is_recorded
+        Whether, by the dataset's record, these bytes were sent before; asked for where the archive is not.
     """
 
     placed: PlacedResult
     digest: str
     before: RemoteAsset | None
     members: Mapping[str, Member] = field(default_factory=dict)
+    is_recorded: bool = False
 
     @property
     def files(self) -> Sequence[FileDigest]:
@@ -62,6 +65,8 @@ class Shipment:
         """What would be done with it, in a word or two."""
         if self.is_there:
             return "there already"
+        if self.is_recorded:
+            return "sent before"
         return "would replace" if self.before else "would send"
 
 
@@ -114,16 +119,14 @@ def send(dandiset: Dandiset, shipment: Shipment, described: Mapping[str, Any], s
     dandiset.place_asset(metadata, stored, before)
 
 
-def get_sha256(placed: PlacedResult) -> str:
+def get_sha256(kind: str, files: Sequence[FileDigest]) -> str:
     """SHA-256 of a file; of a volume that of the manifest of its files, as in a release."""
-    files = placed.asset.files or ()
-    if placed.asset.kind != VOLUME:
-        return files[0].sha256
-    return hashlib.sha256(format_manifest(files)).hexdigest()
+    return hashlib.sha256(format_manifest(tuple(files))).hexdigest() if kind == VOLUME else files[0].sha256
 
 
 def _get_key(placed: PlacedResult) -> str:
-    return f"{'zarr' if placed.asset.kind == VOLUME else 'blob'} {get_sha256(placed)}"
+    kind = placed.asset.kind
+    return f"{'zarr' if kind == VOLUME else 'blob'} {get_sha256(kind, placed.asset.files or ())}"
 
 
 def _digest(shipment: Shipment, progress: Progress) -> str:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from ...model.finding import Finding, Severity, problem
 from ...model.progress import Progress
+from ...model.receipt import InputDigest
 from ...model.record import Record
 from ...model.report import Outcome
 from ...model.source import Source
-from ...release import Asset, OpenRelease, download_assets
+from ...release import Asset, FileDigest, OpenRelease, download_assets
 from ...release.manifest import AssetEntry
 from ...storage.roots import Bucket
+from ...tables import normalise_key
 from ...workspace import Workspace
 from ..gate import check_results
 from ..scope import Scope, get_session_key
 from ..selection import make_result_asset
-from .tree import KINDS_SENT, NWB, Place
+from .tree import KINDS_SENT, NWB, RAW, Place
+from .videos import FindRaw
 
 FETCHED = "fetched"
 
@@ -33,8 +37,11 @@ class Material:
         What was verified or validated on the way.
     sessions
         Rows of the sessions among them: their experimenters are the authors.
+    find_raw
+        Finds the videos that they name.
     """
 
+    find_raw: FindRaw
     assets: list[tuple[Asset, Place]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -52,7 +59,9 @@ def gather_results(workspace: Workspace, scope: Scope, findings: tuple[Finding, 
     targets = [w for w in workspace.targets() if scope.includes_target(w, workspace.profile)]
     wanted = [w for w in targets if w.target.kind in KINDS_SENT and scope.includes_kind(w.target.kind) and not w.empty]
     passed = check_results(workspace, wanted, progress)
-    material = Material(outcomes=list(passed.outcomes))
+    material = Material(
+        partial(_find_raw_file, workspace, _list_private_keys(workspace)), outcomes=list(passed.outcomes)
+    )
     rows = {(record.table, record.key) for one in wanted for record in one.records()}
     rows |= {row for one in wanted for row in one.blocked}
     errors = [f for f in findings if f.severity is Severity.ERROR and _concerns(f, rows)]
@@ -72,11 +81,11 @@ def gather_assets(workspace: Workspace, opened: OpenRelease, scope: Scope, progr
     Problem
         ``release.differs``, ``release.lost``: its bytes are not those that were published.
     """
-    material = Material(sessions=_list_sessions(workspace, scope))
+    material = Material(partial(_find_released_file, opened), sessions=_list_sessions(workspace, scope))
     chosen = dict(_choose_entries(opened, scope))
     places = _find_places(workspace, opened, chosen, progress)
     for name, entry in chosen.items():
-        content = places.get(name) or Source(entry.key, Bucket(opened.store.url, _find_endpoint(opened)))
+        content = places.get(name) or _open_entry(opened, entry)
         if isinstance(content, Path) and entry.kind == NWB:
             digest = workspace.digests.get_file_digest(content).sha256
             if digest != entry.sha256:
@@ -105,12 +114,44 @@ def _find_places(
     return places
 
 
+def _find_raw_file(workspace: Workspace, private: Collection[str], key: str, digest: InputDigest) -> Asset:
+    """A raw file of the working copy. Raises `Problem` (``dandi.video``, or as `SourceRoots.locate`)."""
+    if key in private:
+        message = f"{key} is named in a private column, and a session that is selected needs it"
+        raise problem("dandi.video", message, file=key)
+    source = workspace.config.sources().locate(key)
+    content = source.root.path(key) or source
+    return Asset(key, RAW, content, {}, (FileDigest("", digest.size, digest.sha256),))
+
+
+def _list_private_keys(workspace: Workspace) -> set[str]:
+    """Keys of raw files in columns that are not published."""
+    profile, keys = workspace.profile, set()
+    for table, spec in profile.tables.items():
+        private = [column for column in spec.paths if column in spec.private]
+        for record in workspace.tables.records.get(table, {}).values():
+            keys |= {normalise_key(record.cells[column].text, profile).rstrip("/") for column in private}
+    return keys
+
+
+def _find_released_file(opened: OpenRelease, key: str, digest: InputDigest) -> Asset:
+    """A raw file of a release. Raises `Problem` (``dandi.video``, ``release.differs``)."""
+    entry = opened.release.assets.get(key)
+    if entry is None:
+        raise problem("dandi.video", f"release {opened.release.number} does not hold the video {key}", file=key)
+    if entry.sha256 != digest.sha256:
+        message = f"{key} is not the video that its session was made with"
+        raise problem("release.differs", message, file=key, value=entry.sha256, expected=digest.sha256)
+    folder = opened.store.folder
+    return Asset(key, RAW, folder / entry.key if folder else _open_entry(opened, entry), {}, opened.list_files(key))
+
+
+def _open_entry(opened: OpenRelease, entry: AssetEntry) -> Source:
+    return Source(entry.key, Bucket(opened.store.url, opened.store.access.endpoint if opened.store.access else None))
+
+
 def _get_folder(workspace: Workspace) -> Path:
     return workspace.config.state / FETCHED
-
-
-def _find_endpoint(opened: OpenRelease) -> str | None:
-    return opened.store.access.endpoint if opened.store.access else None
 
 
 def _choose_entries(opened: OpenRelease, scope: Scope) -> Iterator[tuple[str, AssetEntry]]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ...archive.dandiset import check_path
 from ...archive.digests import check_size
 from ...model.dandi_names import find_session_in_name, make_bids_label, make_volume_path
 from ...model.finding import Finding, Problem, finding
@@ -17,8 +18,13 @@ from ...release import Asset
 from ...results import KINDS, load_kind
 from ...storage.remote import BucketPath, ResultPath
 
+if TYPE_CHECKING:
+    from ...results.nwb.external import ExternalSeries
+
 NWB, VOLUME = "nwb", "ome-zarr"
 KINDS_SENT = (NWB, VOLUME)
+RAW = "raw"
+"""Of videos, which sessions name."""
 _ANIMALS = ("mouse", "subject")
 _SUFFIXES: Mapping[str, str] = {"sem_dataset": "SEM", "micro_ct_dataset": "uCT"}
 """Table -> what the name says of how a volume was imaged. For images, the lab's modality says it."""
@@ -54,22 +60,48 @@ class Animal:
 
 @dataclass(frozen=True, slots=True)
 class VolumeFacts:
-    """What describes a volume beside it: animal, sample, pixel size in x, y and, where known, z, and institution."""
+    """What describes a volume beside it: animal, key of its row, pixel size in x, y and maybe z, institution."""
 
     animal: Animal
-    sample: str
+    key: str
     pixel_size: tuple[float, ...]
     unit: str
     institution: str = ""
 
+    @property
+    def sample(self) -> str:
+        """Its key as it stands in names of BIDS."""
+        return make_bids_label(self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedResult:
-    """A result and its path in the dandiset; `volume` for volumes only."""
+    """A result and its path in the dandiset.
+
+    Attributes
+    ----------
+    subject
+        Id of the animal; empty for what is of none or of many.
+    row
+        Its row, for findings.
+    volume
+        Of volumes only.
+    series
+        Of a session: those whose frames lie in videos.
+    renamed
+        Of a session with videos: dataset of its file -> the paths that stand there in the copy that is sent.
+    proven
+        SHA-256 of the result, where `asset` is a copy of it.
+    """
 
     path: str
     asset: Asset
+    subject: str = ""
+    row: Place = field(default_factory=dict)
     volume: VolumeFacts | None = None
+    series: tuple[ExternalSeries, ...] = ()
+    renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    proven: str = ""
 
 
 @dataclass(slots=True)
@@ -93,6 +125,8 @@ def place_results(assets: Iterable[tuple[Asset, Place]], profile: Profile) -> Tr
     for asset, row in assets:
         try:
             found = _place_session(asset, row, tree) if asset.kind == NWB else _place_volume(asset, row, tree, profile)
+            if found:
+                check_path(found.path)
             for file in asset.files or ():
                 check_size(f"{asset.name}/{file.path}".rstrip("/"), file.size, is_member=asset.kind == VOLUME)
         except Problem as bad:
@@ -100,13 +134,22 @@ def place_results(assets: Iterable[tuple[Asset, Place]], profile: Profile) -> Tr
             continue
         if found is None:
             continue
-        other = taken.setdefault(found.path.casefold(), asset.name)
-        if other != asset.name:
-            message = f"{other} and {asset.name} would both be {found.path}"
-            tree.findings.append(finding("dandi.same_name", message, file=asset.name, value=found.path, **row))
-        else:
+        owners = {name: (taken.setdefault(name.casefold(), owner), owner) for name, owner in _list_names(found)}
+        same = {name: pair for name, pair in owners.items() if pair[0] != pair[1]}
+        for name, (other, own) in same.items():
+            message = f"{other} and {own} would both be {name}"
+            tree.findings.append(finding("dandi.same_name", message, file=asset.name, value=name, **row))
+        if not same:
             tree.placed.append(found)
     return tree
+
+
+def _list_names(one: PlacedResult) -> Iterator[tuple[str, str]]:
+    """Names that nothing else may have, and whose they are: of the file, of the animal's folder, of a sample."""
+    yield one.path, one.asset.name
+    yield one.path[: one.path.index("/", one.path.index("sub-"))], one.subject
+    if one.volume:
+        yield f"sample-{one.volume.sample}", one.volume.key
 
 
 def locate(asset: Asset) -> ResultPath:
@@ -120,23 +163,25 @@ def locate(asset: Asset) -> ResultPath:
 def _place_session(asset: Asset, row: Place, tree: Tree) -> PlacedResult | None:
     import h5py
 
+    from ...results.nwb.external import list_external_series
     from ...results.nwb.naming import read_facts
 
     path = locate(asset)
     with h5py.File(path, "r") as file:
-        facts = read_facts(file)
+        facts, series = read_facts(file), tuple(list_external_series(file))
     missing = [name for name in ("species", "sex") if not getattr(facts, name)]
     missing += [] if facts.born else ["age or date of birth"]
     if facts.subject and missing:
         message = f"{asset.name}: subject {facts.subject} has no {', no '.join(missing)}"
         tree.findings.append(finding("dandi.subject", message, file=asset.name, **row))
-    parts = asset.name.split("/")
-    wanted = "/".join(parts[-2:]) if find_session_in_name(asset.name) else facts.path
+    folder, name = asset.name.split("/")[-2:] if "/" in asset.name else ("", asset.name)
+    is_named = find_session_in_name(name) and name.startswith(f"{folder}_")
+    wanted = f"{folder}/{name}" if is_named else facts.path
     if not (facts.subject and facts.session and wanted):
         message = f"{asset.name} has no name at DANDI: subject {facts.subject!r}, session {facts.session!r}"
         tree.findings.append(finding("dandi.session", message, file=asset.name, **row))
         return None
-    return PlacedResult(wanted, asset)
+    return PlacedResult(wanted, asset, facts.subject, row, series=series)
 
 
 def _place_volume(asset: Asset, row: Place, tree: Tree, profile: Profile) -> PlacedResult | None:
@@ -166,8 +211,8 @@ def _place_volume(asset: Asset, row: Place, tree: Tree, profile: Profile) -> Pla
         tree.findings.append(finding("dandi.session", message, file=asset.name, **row))
         return None
     lab = profile.lab_of(provenance.target.id)
-    sample = make_bids_label(name)
-    return PlacedResult(wanted, asset, VolumeFacts(animal, sample, sizes, unit, lab.institution if lab else ""))
+    volume = VolumeFacts(animal, name, sizes, unit, lab.institution if lab else "")
+    return PlacedResult(wanted, asset, animal.id, row, volume)
 
 
 def _name_sample(provenance: Provenance) -> str:
@@ -178,11 +223,11 @@ def _name_sample(provenance: Provenance) -> str:
 
 
 def _find_animal(own: SourceRow | None, rows: Mapping[tuple[str, str], SourceRow], profile: Profile) -> Animal | None:
-    """The animal that the volume's row names, by the rows that travel in the volume."""
-    for table in _ANIMALS:
-        key = _read_cell(own, f"{table}_id") if own else ""
-        record = rows.get((table, key))
-        if record:
+    """The animal that the volume's row names, or its session's, by the rows that travel in the volume."""
+    session = rows.get(("session", _read_cell(own, "session_id"))) if own else None
+    for table, row in ((table, row) for row in (own, session) if row for table in _ANIMALS):
+        key = _read_cell(row, f"{table}_id")
+        if record := rows.get((table, key)):
             species = _read_cell(record, "species") or profile.default("species", profile.lab_of(key)) or ""
             return Animal(key, species, _read_cell(record, "strain"), _read_cell(record, "sex"))
     return None

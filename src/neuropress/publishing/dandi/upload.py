@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from ...archive import Archive, Dandiset, RemoteAsset, find_instance
 from ...archive.instances import DEFAULT
 from ...archive.metadata import LICENSES, SCHEMA, draft_metadata, find_other_license, merge_metadata
-from ...archive.records import make_placed, make_record, put_record
 from ...config import check_license
 from ...model.finding import Finding, Problem, Severity, finding, has_errors, machine_finding, problem
 from ...model.people import Person
@@ -19,14 +19,18 @@ from ...model.progress import Progress, track
 from ...model.report import Outcome, Report
 from ...release import OpenRelease, open_release
 from ...storage.failures import PAUSES
+from ...tools import Environment, find_tool
+from ...tools.dandi import NAME
 from ...workspace import Workspace
 from ..creators import list_experimenters
 from ..scope import Scope
 from .bids import PARTICIPANTS, SAMPLES, describe_animal, list_bids_files
 from .opinion import ask_dandi
-from .sending import Shipment, get_sha256, prepare, send
+from .recording import Records
+from .sending import Shipment, prepare, send
 from .sources import Material, forget_fetched, gather_assets, gather_results
-from .tree import PlacedResult, Tree, place_results
+from .tree import KINDS_SENT, RAW, PlacedResult, Tree, place_results
+from .videos import make_copies, place_videos
 
 _IDENTIFIER = re.compile(r"[0-9]{6}")
 _NAME = re.compile(r"[^\W\d_][\w\s.'-]*, [\w\s.'-]+")
@@ -101,6 +105,7 @@ def _publish(
 ) -> Report:
     profile, state = workspace.profile, workspace.config.state
     tree = place_results(material.assets, profile)
+    place_videos(tree, material.find_raw)
     findings = [*material.findings, *tree.findings]
     if not material.assets and not has_errors(findings):
         findings.append(finding("release.empty", "there is nothing to publish: no NWB file and no volume is selected"))
@@ -112,31 +117,47 @@ def _publish(
         findings.append(finding("dandi.unpublishable", message))
     if has_errors(findings):
         return Report.of("publish", [*material.outcomes, *_list_tree(tree, "not sent")], findings)
+    tool = _find_dandi(request, findings)
     there = _look_up(dandiset, request, profile, findings)
+    if not volumes and any(one.zarr_id for one in there.values()):
+        message = f"dandiset {dandiset.identifier} holds a Zarr already: it stays a draft as long as it exists"
+        findings.append(finding("dandi.unpublishable", message))
+    if has_errors(findings):
+        return Report.of("publish", [*material.outcomes, *_list_tree(tree, "not sent")], findings)
     tables = _fetch_tables(dandiset, there) if volumes else {}
     placed = sorted(tree.placed, key=lambda one: one.path) + list_bids_files(volumes, profile, people, tables)
-    shipments = prepare(placed, there, state, progress)
-    described = _validate(workspace, shipments, list_bids_files(volumes, profile, people, {}), findings, request)
-    outcomes = [*material.outcomes]
-    if has_errors(findings) or request.dry_run:
-        return Report.of("publish", outcomes + [_make_outcome(s, s.state) for s in shipments], findings)
-    for shipment in track(progress, "send", shipments, lambda shipment: shipment.placed.path):
-        if not shipment.is_there:
-            send(
-                dandiset,
-                shipment,
-                described.get(shipment.placed.path) or describe_animal(shipment.placed),
-                state,
-                progress,
-            )
-        done = "there already" if shipment.is_there else "replaced" if shipment.before else "sent"
-        outcomes.append(_make_outcome(shipment, done))
+    with make_copies(placed, state, progress) as sent:
+        shipments = prepare(sent, there, state, progress)
+        bids = list_bids_files(volumes, profile, people, {})
+        described = _validate(workspace, shipments, bids, findings, tool) if tool else {}
+        records = Records(workspace, dandiset, opened)
+        if has_errors(findings) or request.dry_run:
+            if not request.key:
+                records.recognise(shipments)
+            return Report.of("publish", [*material.outcomes, *(_make_outcome(s, s.state) for s in shipments)], findings)
+        outcomes = [*material.outcomes, *_send_all(dandiset, shipments, described, state, progress)]
     _state_metadata(dandiset, draft_metadata(profile, people))
-    findings += _compare(dandiset, shipments)
-    if opened is not None and not has_errors(findings):
-        outcomes.append(_record(dandiset, shipments, opened))
+    there = dandiset.list_assets()
+    findings += _compare(dandiset, shipments, there)
+    if not has_errors(findings):
+        outcomes += records.keep(shipments, there)
         forget_fetched(workspace)
     return Report.of("publish", outcomes, findings)
+
+
+def _send_all(
+    dandiset: Dandiset,
+    shipments: Sequence[Shipment],
+    described: Mapping[str, Mapping[str, Any]],
+    state: Path,
+    progress: Progress,
+) -> Iterator[Outcome]:
+    for shipment in track(progress, "send", shipments, lambda shipment: shipment.placed.path):
+        placed = shipment.placed
+        if not shipment.is_there:
+            send(dandiset, shipment, described.get(placed.path) or describe_animal(placed), state, progress)
+        done = "there already" if shipment.is_there else "replaced" if shipment.before else "sent"
+        yield _make_outcome(shipment, done)
 
 
 def _check_license(profile: Profile) -> list[Finding]:
@@ -156,6 +177,17 @@ def _check_people(people: Sequence[Person], profile: Profile) -> list[Finding]:
         message = f"the contact of the dataset, {profile.contact!r}, {what}"
         found.append(finding("dandi.person", message, value=profile.contact))
     return found
+
+
+def _find_dandi(request: DandiRequest, findings: list[Finding]) -> Environment | None:
+    """The program dandi, which is looked for before anything is read; a dry run may go without it."""
+    try:
+        return find_tool(NAME)
+    except Problem as bad:
+        if not request.dry_run:
+            raise
+        findings.append(replace(bad.finding, severity=Severity.WARNING))
+        return None
 
 
 def _look_up(
@@ -187,29 +219,26 @@ def _validate(
     shipments: Sequence[Shipment],
     bids: Sequence[PlacedResult],
     findings: list[Finding],
-    request: DandiRequest,
+    tool: Environment,
 ) -> dict[str, dict[str, Any]]:
-    """Have dandi read what is to be sent; what it says of each file, by path. A dry run may go without dandi.
+    """Have dandi read what is to be sent; what it says of each file, by path.
 
     Parameters
     ----------
     bids
         What describes the volumes of this upload alone: dandi sees no others.
     """
-    wanted = [s.placed for s in shipments if not s.is_there and s.placed.asset.kind != "bids"]
+    wanted = [s.placed for s in shipments if not s.is_there and s.placed.asset.kind in KINDS_SENT]
+    # A session needs its videos beside it, and volumes the tables that name all of them.
+    if any(one.series for one in wanted):
+        wanted += [s.placed for s in shipments if s.placed.asset.kind == RAW]
     if any(one.volume for one in wanted):
         wanted = [one for one in wanted if not one.volume]
         wanted += [s.placed for s in shipments if s.placed.volume]
         wanted += bids
     if not wanted:
         return {}
-    try:
-        found, described = ask_dandi(wanted, workspace.profile.title, workspace.waivers)
-    except Problem as bad:
-        if not (request.dry_run and bad.finding.id == "tool.missing"):
-            raise
-        findings.append(replace(bad.finding, severity=Severity.WARNING))
-        return {}
+    found, described = ask_dandi(wanted, workspace.profile.title, workspace.waivers, tool)
     findings += found
     return described
 
@@ -222,29 +251,17 @@ def _state_metadata(dandiset: Dandiset, draft: Mapping[str, Any]) -> None:
         dandiset.archive.put(dandiset.path, {"metadata": merged, "name": str(merged.get("name", ""))})
 
 
-def _compare(dandiset: Dandiset, shipments: Sequence[Shipment]) -> list[Finding]:
-    """Ask the archive for what it has by now; each shipment learns what lies at its path."""
-    there, found = dandiset.list_assets(), []
+def _compare(dandiset: Dandiset, shipments: Sequence[Shipment], there: Mapping[str, RemoteAsset]) -> Iterator[Finding]:
+    """What the archive has by now and what was sent; each shipment learns what lies at its path."""
     for shipment in shipments:
         path = shipment.placed.path
         shipment.before = there.get(path)
         if shipment.before is None:
-            found.append(finding("dandi.gone", f"{path} was sent and is not there", file=path))
+            yield finding("dandi.gone", f"{path} was sent and is not there", file=path)
         elif not shipment.is_there:
             digest = shipment.before.digest
             message = f"{path} has the digest {digest or 'none'} at {dandiset.archive.instance.name}"
-            found.append(finding("dandi.differs", message, file=path, value=digest, expected=shipment.digest))
-    return found
-
-
-def _record(dandiset: Dandiset, shipments: Sequence[Shipment], opened: OpenRelease) -> Outcome:
-    assets = {}
-    for shipment in shipments:
-        assert shipment.before is not None
-        name = shipment.placed.asset.name
-        assets[shipment.placed.path] = make_placed(name, shipment.before, get_sha256(shipment.placed))
-    record = make_record(dandiset, opened.release.number, opened.release.sha256, assets)
-    return Outcome(put_record(opened.store, record), "recorded", f"{len(assets)} files of dandiset {record.dandiset}")
+            yield finding("dandi.differs", message, file=path, value=digest, expected=shipment.digest)
 
 
 def _list_tree(tree: Tree, done: str) -> list[Outcome]:

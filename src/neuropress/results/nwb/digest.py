@@ -26,7 +26,9 @@ type Paths = dict[int, str]
 """Address in the file -> path; asking HDF5 for a referenced object's name costs a search each time."""
 
 
-def digest_objects(file: h5py.File, arrays: Collection[str], spare: int = 0) -> dict[str, str]:
+def digest_objects(
+    file: h5py.File, arrays: Collection[str], spare: int = 0, excluded: Collection[str] = EXCLUDED
+) -> dict[str, str]:
     """Path -> SHA-256 of the object: its attributes, its members or links, its shape, type and data.
 
     Parameters
@@ -36,12 +38,14 @@ def digest_objects(file: h5py.File, arrays: Collection[str], spare: int = 0) -> 
         everything but the samples is taken.
     spare
         The longest that a text of the file can be, where it is not known who wrote it (see `guard.check_file`).
+    excluded
+        Paths that are left out, with all below them.
     """
     paths: Paths = {}
     found: dict[str, str] = {}
     referring = []
     # One after the other: an object that is open takes 40 kB.
-    for path, item in walk_objects(file, "/", EXCLUDED):
+    for path, item in walk_objects(file, "/", excluded):
         paths[get_address(item)] = path
         try:
             found[path] = digest(describe_object(item, path in arrays, None, spare))
