@@ -78,8 +78,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     plan = name_kept_files(request.plan, seal.inputs)
     arrays, grafts = plan.arrays(), plan.grafts()
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts, plan.kept_keys)
-    nwbfile = _build_nwbfile(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
-    declare_file(nwbfile, path, plan)
+    declare_file(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""}, path)
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
@@ -92,22 +91,12 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 
 
-def _build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> Any:
-    """The plan as pynwb objects. Raises `Problem` (``plan.invalid``), also for what pynwb's own methods refuse."""
-    from .build import build_nwbfile
-
-    try:
-        return build_nwbfile(plan, version, sections)
-    except (TypeError, ValueError, LookupError) as error:
-        raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
-
-
 def check_plan(plan: Plan) -> Iterator[Finding]:
     """Build and declare every object in memory: types, fields, links, values and places (``plan.invalid``)."""
     from .files import declare_in_memory
 
     try:
-        declare_in_memory(_build_nwbfile(plan, "", Provenance.draft(plan).texts()), plan)
+        declare_in_memory(plan, "", Provenance.draft(plan).texts())
     except Problem as bad:
         yield bad.finding
 
