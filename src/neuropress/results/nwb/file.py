@@ -29,7 +29,7 @@ from ...readers.hdf5.guard import DAMAGE, check_members, read_texts, translate_e
 from ...readers.raw import RawArrays
 from .. import Request, Seal, StoredArray, Work, durable
 from ..kept import name_kept_files
-from .digest import digest_objects
+from .digest import digest_named, digest_objects
 from .fields import FieldReader
 from .grafts import add_grafts, check_stand_ins
 from .grafts import compare_grafts as compare_with_fragments
@@ -78,7 +78,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     plan = name_kept_files(request.plan, seal.inputs)
     arrays, grafts = plan.arrays(), plan.grafts()
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts, plan.kept_keys)
-    declare_file(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""}, path)
+    known = declare_file(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""}, path)
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
@@ -86,7 +86,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
         filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
         check_stand_ins(file, grafts)
-        derived = digest_objects(file, arrays)
+        derived = {**known, **digest_named(file, arrays, known)} if known else digest_objects(file, arrays)
         receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 

@@ -17,7 +17,7 @@ from .build import build_nwbfile
 from .builders import BuilderWriter, write_specifications
 from .extension import find_type_map
 from .shapes import Shape, describe_shape, make_stand_in
-from .templates import Template, learn_template
+from .templates import Example, Template, describe_objects, learn_template
 
 _KEPT = 200
 """Shapes that are remembered: a dataset may have as many as it has sessions."""
@@ -27,13 +27,18 @@ _TEMPLATES: dict[str, Template | None] = {}
 """Shapes of which two were -> how others are built; None where hdmf must build each."""
 
 
-def declare_file(plan: Plan, version: str, sections: Mapping[str, str], path: Path) -> None:
+def declare_file(plan: Plan, version: str, sections: Mapping[str, str], path: Path) -> dict[str, str]:
     """Write all objects into a new file; arrays that come from raw files stay empty.
 
     Parameters
     ----------
     version, sections
         As `build_nwbfile` takes them.
+
+    Returns
+    -------
+    dict
+        The digests of its objects (`digest_objects`), empty texts for those that have to be read; none where all have.
 
     Raises
     ------
@@ -44,9 +49,11 @@ def declare_file(plan: Plan, version: str, sections: Mapping[str, str], path: Pa
     template = _TEMPLATES.get(shape.key) if shape else None
     root = template.fill(shape) if shape and template else _build_tree(plan, version, sections, path.name)
     # "x" follows no link, should somebody have put one there meanwhile.
-    _write_objects(root, h5py.File(path, "x"), plan)
+    with h5py.File(path, "x") as file:
+        _write_objects(root, file, plan)
     if shape and not template:
         _remember_shape(shape, root, plan, version, sections)
+    return template.digest_objects(shape) if shape and template else {}
 
 
 def declare_in_memory(plan: Plan, version: str, sections: Mapping[str, str]) -> None:
@@ -61,7 +68,8 @@ def declare_in_memory(plan: Plan, version: str, sections: Mapping[str, str]) -> 
     if shape and _TEMPLATES.get(shape.key):
         return  # one of this shape was written, and nothing is refused for what differs
     root = _build_tree(plan, version, sections, "plan.nwb")
-    _write_objects(root, h5py.File("plan.nwb", "w", driver="core", backing_store=False), plan)
+    with _open_memory() as file:
+        _write_objects(root, file, plan)
     if shape:
         _remember_shape(shape, root, plan, version, sections)
 
@@ -75,15 +83,18 @@ def _build_tree(plan: Plan, version: str, sections: Mapping[str, str], source: s
         raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
 
 
+def _open_memory() -> h5py.File:
+    return h5py.File("plan.nwb", "w", driver="core", backing_store=False)
+
+
 def _write_objects(root: Any, file: h5py.File, plan: Plan) -> None:
-    with file:
-        try:
-            BuilderWriter(file, plan.arrays()).write(root)
-            if place := next((path for path in plan.grafts() if path in file), ""):
-                raise ValueError(f"objects of a fragment are to lie at {place}, where there is something already")
-        except (TypeError, ValueError) as error:
-            raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
-        write_specifications(file, find_type_map(plan))
+    try:
+        BuilderWriter(file, plan.arrays()).write(root)
+        if place := next((path for path in plan.grafts() if path in file), ""):
+            raise ValueError(f"objects of a fragment are to lie at {place}, where there is something already")
+    except (TypeError, ValueError) as error:
+        raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
+    write_specifications(file, find_type_map(plan))
 
 
 def _remember_shape(shape: Shape, root: Any, plan: Plan, version: str, sections: Mapping[str, str]) -> None:
@@ -97,8 +108,14 @@ def _remember_shape(shape: Shape, root: Any, plan: Plan, version: str, sections:
     template = None
     with suppress(Problem):  # something looks at its values
         stand_in = _build_tree(other, version, other_sections, "stand-in.nwb")
-        template = learn_template(root, shape, stand_in, other_shape)
+        template = learn_template(_make_example(shape, root, plan), _make_example(other_shape, stand_in, other))
     _keep_newest(_TEMPLATES)[shape.key] = template
+
+
+def _make_example(shape: Shape, root: Any, plan: Plan) -> Example:
+    with _open_memory() as file:
+        _write_objects(root, file, plan)
+        return Example(shape, root, describe_objects(file, plan.arrays()))
 
 
 def _keep_newest[T](known: dict[str, T]) -> dict[str, T]:

@@ -27,6 +27,8 @@ _INSTANTS = frozenset({"session_start_time", "date_of_birth", "timestamps_refere
 _NAME = re.compile(r"[\w.-]+", re.ASCII)
 _BASE = 65536.0
 """Numbers that stand for others begin here, in steps of a half: exact as float32, and in no plan."""
+STAND_IN = re.compile(r"(stand-in-\d{6}|stands for text \d{6}|1901-02-03T04:05:06\.\d{6}\+05:00)")
+"""The names, texts and instants of a plan that stands in for others."""
 
 type _Put = Callable[[str], Any]
 
@@ -90,7 +92,7 @@ def make_stand_in(plan: Plan, sections: Mapping[str, str]) -> tuple[Plan, dict[s
 
     Names are in the reverse of their order, so that what is sorted by them shows.
     """
-    numbers = count()
+    numbers = count(1)
     values: list[str | float] = []
 
     def put(value: Any) -> Any:
@@ -100,11 +102,11 @@ def make_stand_in(plan: Plan, sections: Mapping[str, str]) -> tuple[Plan, dict[s
         elif isinstance(value, datetime):
             made = f"1901-02-03T04:05:06.{number:06}+05:00"
         else:
-            made = f"stands for text {number}"
+            made = f"stands for text {number:06}"
         values.append(made)
         return made
 
-    names = {name: f"stand-in-{999_999 - number}" for number, name in enumerate(_find_names(plan))}
+    names = {name: f"stand-in-{999_999 - number:06}" for number, name in enumerate(_find_names(plan))}
     nodes = []
     for node, (path, kind, fields, links) in zip(plan.nodes, _walk(plan, names, put), strict=True):
         made = {name: Field(value, "") for name, value in fields.items()}

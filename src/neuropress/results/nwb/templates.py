@@ -1,31 +1,35 @@
-"""Builders of whole sessions that are alike: hdmf makes those of the first, others are made after them.
+"""Whole sessions that are alike: hdmf makes the builders of the first, others are made after them.
 
 hdmf checks and looks up everything anew for each object of each session: more than half of the time that a small one
 took. Where two plans have one shape (`shapes`), a third plan with names and values that occur nowhere else is built as
 well: what differs between its builders and those of a real one is a name or a value of the plan, stored as it is, and all
 else is the same for any plan of the shape. Where it is not so, hdmf builds every session of the shape, as it does the
-first two. `tests/results/test_templates.py` compares the bytes.
+first two. The digests of the objects follow from the names and values in the same way.
+`tests/results/test_templates.py` compares the bytes of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from hdmf.build import GroupBuilder, ReferenceBuilder
+import h5py
+from hdmf.build import GroupBuilder
 
+from ...model.plan import digest
+from ...readers.hdf5.walk import get_address, walk_objects
 from .alike import Link, Member
-from .columns import DeclaredArray
+from .digest import EXCLUDED, describe_object
+from .parts import Filling, Learner, Part, Same, Unexplained
 from .shapes import Shape
+from .storage import make_object_id
 
 _ID = "object_id"
 """The attribute that the writer gives to each object."""
 
-
-class _Unexplained(Exception):
-    """What hdmf stores does not follow from single values."""
+type Descriptions = dict[str, dict[str, Any]]
+"""Path -> what `digest_objects` takes the digest of."""
 
 
 @dataclass(slots=True)
@@ -50,65 +54,48 @@ class MadeGroup(GroupBuilder):  # type: ignore[misc]
         self.attributes: dict[str, Any] = {}
 
 
-class _Reference(ReferenceBuilder):  # type: ignore[misc]
-    """A reference to an object of the same file."""
-
-    builder = None
-
-    def __init__(self) -> None:
-        pass
-
-
-@dataclass(slots=True)
-class _Filling:
-    """A session that is being made: its own names and values, its builders by number, references to be set."""
-
-    shape: Shape
-    made: list[Any] = field(default_factory=list)
-    pending: list[tuple[Any, int]] = field(default_factory=list)
-
-    def refer(self, item: Any, number: int) -> Any:
-        self.pending.append((item, number))
-        return item
-
-
-type _Part = Callable[[_Filling], Any]
-"""Gives a value of a session."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Dataset:
-    name: _Part
-    data: _Part
+    name: Part
+    data: Part
     dtype: Any
-    attributes: Mapping[str, _Part]
+    attributes: Mapping[str, Part]
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    name: _Part
+    name: Part
     groups: list[_Group]
     datasets: list[_Dataset]
-    links: list[tuple[_Part, int]]
-    attributes: Mapping[str, _Part]
+    links: list[tuple[Part, int]]
+    attributes: Mapping[str, Part]
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Makes the builders of any session of a shape."""
+    """Makes the builders of any session of a shape, and says what the digests of its objects will be.
+
+    `objects` are path and digest of each object, None for one that has to be read.
+    """
 
     root: _Group
+    objects: list[tuple[Part, Part | None]]
 
     def fill(self, shape: Shape) -> MadeGroup:
         """The tree for the names and values of a plan."""
-        filling = _Filling(shape)
+        filling = Filling(shape)
         root = _fill_group(self.root, filling, None)
         for item, number in filling.pending:
             item.builder = filling.made[number]
         return root
 
+    def digest_objects(self, shape: Shape) -> dict[str, str]:
+        """Digests as `digest_objects` takes them of the file; empty for those that have to be read."""
+        filling = Filling(shape)
+        return {path(filling): part(filling) if part else "" for path, part in self.objects}
 
-def _fill_group(group: _Group, filling: _Filling, parent: MadeGroup | None) -> MadeGroup:
+
+def _fill_group(group: _Group, filling: Filling, parent: MadeGroup | None) -> MadeGroup:
     made = MadeGroup(group.name(filling), parent)
     filling.made.append(made)
     for name, part in group.attributes.items():
@@ -126,119 +113,24 @@ def _fill_group(group: _Group, filling: _Filling, parent: MadeGroup | None) -> M
     return made
 
 
-def learn_template(real: Any, shape: Shape, stand_in: Any, other: Shape) -> Template | None:
-    """What two trees of builders have in common; None where that does not tell how a third is made.
+@dataclass(frozen=True, slots=True)
+class Example:
+    """What was made of a plan: its shape, builders, and the descriptions of what was written."""
 
-    Parameters
-    ----------
-    real, shape
-        Builders of a plan, and its shape.
-    stand_in, other
-        The same of the plan that stands in for all others.
-    """
+    shape: Shape
+    root: Any
+    objects: Descriptions
+
+
+def learn_template(real: Example, stand_in: Example) -> Template | None:
+    """What two sessions have in common; None where that does not tell how a third is made."""
+    learner = Learner(real.shape, stand_in.shape)
+    learner.note_builders(list(_list_builders(real.root)), list(_list_builders(stand_in.root)))
     try:
-        return Template(_Learner(real, shape, stand_in, other).learn_group(real, stand_in))
-    except _Unexplained:
+        root = _learn_group(learner, real.root, stand_in.root)
+        return Template(root, _learn_objects(learner, real, stand_in))
+    except Unexplained:
         return None
-
-
-class _Learner:
-    def __init__(self, real: Any, shape: Shape, stand_in: Any, other: Shape) -> None:
-        self._shape, self._other = shape, other
-        self._names = {name: number for number, name in enumerate(other.names)}
-        self._values = {value: number for number, value in enumerate(other.values)}
-        self._numbers = {id(one): number for number, one in enumerate(_list_builders(real))}
-        self._other_numbers = {id(one): number for number, one in enumerate(_list_builders(stand_in))}
-
-    def learn_group(self, real: Any, other: Any) -> _Group:
-        attributes = self._learn_attributes(real, other)
-        datasets = [self._learn_dataset(*pair) for pair in _pair_items(real.datasets, other.datasets)]
-        groups = [self.learn_group(one, its) for _, one, _, its in _pair_items(real.groups, other.groups)]
-        links = [
-            (self._learn_name(name, its_name), self._find_number(one.builder, its.builder))
-            for name, one, its_name, its in _pair_items(real.links, other.links)
-        ]
-        return _Group(self._learn_name(real.name, other.name), groups, datasets, links, attributes)
-
-    def _learn_dataset(self, name: str, real: Any, other_name: str, other: Any) -> _Dataset:
-        if real.dtype != other.dtype:
-            raise _Unexplained
-        attributes = self._learn_attributes(real, other)
-        return _Dataset(self._learn_name(name, other_name), self._learn(real.data, other.data), real.dtype, attributes)
-
-    def _learn_attributes(self, real: Any, other: Any) -> dict[str, _Part]:
-        pairs = _pair_items(real.attributes, other.attributes)
-        if any(name != other_name for name, _, other_name, _ in pairs):
-            raise _Unexplained
-        return {name: _repeat("") if name == _ID else self._learn(one, its) for name, one, _, its in pairs}
-
-    def _learn_name(self, real: str, other: str) -> _Part:
-        if real == other:
-            return _repeat(real)
-        number = self._names.get(other)
-        if number is None or self._shape.names[number] != real:
-            raise _Unexplained
-        return lambda filling: filling.shape.names[number]
-
-    def _find_number(self, real: Any, other: Any) -> int:
-        number = self._numbers.get(id(real))
-        if number is None or number != self._other_numbers.get(id(other)):
-            raise _Unexplained
-        return number
-
-    def _learn(self, real: Any, other: Any) -> _Part:
-        """How a value is made: the same for all, one of the plan, or several of either."""
-        if type(real) is not type(other):
-            raise _Unexplained
-        if isinstance(real, DeclaredArray):
-            return _repeat(None)  # the writer declares it by its specification
-        if isinstance(real, ReferenceBuilder):
-            number = self._find_number(real.builder, other.builder)
-            return lambda filling: filling.refer(_Reference(), number)
-        if isinstance(real, (list, tuple)):
-            return self._learn_parts(type(real), real, other)
-        if isinstance(real, np.ndarray):
-            return self._learn_array(real, other)
-        if not isinstance(real, (str, float, int, bytes, np.generic, type(None))):
-            raise _Unexplained
-        is_same = real == other or (real != real and other != other)
-        return _repeat(real) if is_same else self._learn_value(real, other)
-
-    def _learn_value(self, real: Any, other: Any) -> _Part:
-        number = self._values.get(other.decode() if isinstance(other, bytes) else other)
-        if number is None or not isinstance(real, (str, bytes, float, np.floating)):
-            raise _Unexplained
-        value, kind = self._shape.values[number], str.encode if isinstance(real, bytes) else type(real)
-        if isinstance(value, str) is not isinstance(real, (str, bytes)) or kind(value) != real:
-            raise _Unexplained
-        return lambda filling: kind(filling.shape.values[number])
-
-    def _learn_parts(self, kind: type, real: Any, other: Any) -> _Part:
-        if len(real) != len(other):
-            raise _Unexplained
-        parts = [self._learn(one, its) for one, its in zip(real, other, strict=True)]
-        return lambda filling: kind(part(filling) for part in parts)
-
-    def _learn_array(self, real: np.ndarray, other: np.ndarray) -> _Part:
-        if real.shape != other.shape or real.dtype != other.dtype:
-            raise _Unexplained
-        if real.dtype.kind in "iubf" and np.array_equal(real, other, equal_nan=real.dtype.kind == "f"):
-            return _repeat(real)
-        if real.ndim != 1 or real.dtype.kind != "f":
-            raise _Unexplained
-        parts, dtype = self._learn_parts(list, list(real), list(other)), real.dtype
-        return lambda filling: np.array(parts(filling), dtype)
-
-
-def _repeat(value: Any) -> _Part:
-    return lambda filling: value
-
-
-def _pair_items(real: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, str, Any]]:
-    """Members of both in their order."""
-    if len(real) != len(other):
-        raise _Unexplained
-    return [(*one, *its) for one, its in zip(real.items(), other.items(), strict=True)]
 
 
 def _list_builders(group: Any) -> Iterator[Any]:
@@ -247,3 +139,82 @@ def _list_builders(group: Any) -> Iterator[Any]:
     yield from group.datasets.values()
     for child in group.groups.values():
         yield from _list_builders(child)
+
+
+def _learn_group(learner: Learner, real: Any, other: Any) -> _Group:
+    datasets = []
+    for name, one, its_name, its in _pair_items(real.datasets, other.datasets):
+        if one.dtype != its.dtype:
+            raise Unexplained
+        data, attributes = learner.learn(one.data, its.data), _learn_attributes(learner, one, its)
+        datasets.append(_Dataset(learner.learn_text(name, its_name), data, one.dtype, attributes))
+    groups = [_learn_group(learner, one, its) for _, one, _, its in _pair_items(real.groups, other.groups)]
+    links = [
+        (learner.learn_text(name, its_name), learner.find_builder(one.builder, its.builder))
+        for name, one, its_name, its in _pair_items(real.links, other.links)
+    ]
+    attributes = _learn_attributes(learner, real, other)
+    return _Group(learner.learn_text(real.name, other.name), groups, datasets, links, attributes)
+
+
+def _learn_attributes(learner: Learner, real: Any, other: Any) -> dict[str, Part]:
+    if list(real.attributes) != list(other.attributes):
+        raise Unexplained
+    pairs = _pair_items(real.attributes, other.attributes)
+    return {name: Same("") if name == _ID else learner.learn(one, its) for name, one, _, its in pairs}
+
+
+def _pair_items(real: Mapping[str, Any], other: Mapping[str, Any]) -> list[tuple[str, Any, str, Any]]:
+    """Members of both in their order."""
+    if len(real) != len(other):
+        raise Unexplained
+    return [(*one, *its) for one, its in zip(real.items(), other.items(), strict=True)]
+
+
+def describe_objects(file: h5py.File, arrays: Collection[str]) -> Descriptions:
+    """What `digest_objects` takes the digests of."""
+    objects = dict(walk_objects(file, "/", EXCLUDED))
+    paths = {get_address(item): path for path, item in objects.items()}
+    return {path: describe_object(item, path in arrays, paths, 0) for path, item in objects.items()}
+
+
+def _learn_objects(learner: Learner, real: Example, other: Example) -> list[tuple[Part, Part | None]]:
+    names = dict(zip(real.shape.names, other.shape.names, strict=True))
+
+    def find_name(path: str) -> str:
+        return "/".join(names.get(part, part) for part in path.split("/"))
+
+    identifier = learner.learn_text(_get_identifier(real), _get_identifier(other))
+    found: list[tuple[Part, Part | None]] = []
+    for path, described in real.objects.items():
+        place, its = learner.learn_text(path, find_name(path)), other.objects.get(find_name(path))
+        if its is None:
+            raise Unexplained
+        if members := described.get("members"):  # sorted, and the names of the stand-in sort otherwise
+            its = {**its, "members": {find_name(name): its["members"].get(find_name(name)) for name in members}}
+        try:
+            found.append((place, _learn_digest(learner, described, its, identifier, place)))
+        except Unexplained:
+            found.append((place, None))
+    return found
+
+
+def _get_identifier(one: Example) -> str:
+    return str(one.root.datasets["identifier"].data)
+
+
+def _learn_digest(learner: Learner, real: Any, other: Any, identifier: Part, place: Part) -> Part:
+    """How the digest of an object follows from its description."""
+    attributes, its_attributes = dict(real["attributes"]), dict(other["attributes"])
+    object_id, _ = attributes.pop(_ID, ""), its_attributes.pop(_ID, "")
+    part = learner.learn({**real, "attributes": attributes}, {**other, "attributes": its_attributes})
+    if not object_id:
+        return Same(digest(part.value)) if isinstance(part, Same) else lambda filling: digest(part(filling))
+
+    def take(filling: Filling) -> str:
+        described = part(filling)
+        own = make_object_id(identifier(filling), place(filling))
+        return digest({**described, "attributes": {**described["attributes"], _ID: own}})
+
+    learner.check(take, digest(real))
+    return take
