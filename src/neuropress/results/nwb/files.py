@@ -75,7 +75,7 @@ def declare_in_memory(plan: Plan, version: str, sections: Mapping[str, str]) -> 
 
 
 def _build_tree(plan: Plan, version: str, sections: Mapping[str, str], source: str) -> Any:
-    """hdmf's builders. Raises `Problem` (``plan.invalid``), also for what pynwb's own methods refuse."""
+    """The builders of hdmf. Raises `Problem` (``plan.invalid``), also for what pynwb's own methods refuse."""
     try:
         nwbfile = build_nwbfile(plan, version, sections)
         return AlikeBuildManager(find_type_map(plan)).build(nwbfile, source=source, root=True)

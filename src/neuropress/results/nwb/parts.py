@@ -42,6 +42,7 @@ class Same:
     value: Any
 
     def __call__(self, filling: Filling) -> Any:
+        """See `Part`."""
         return self.value
 
 
@@ -122,11 +123,13 @@ class Learner:
         """The same for all, or with names and texts of the plan in it. Raises `Unexplained`."""
         if real == other:
             return Same(real)
-        parts = [self._texts.get(other)] if other in self._texts else []
-        if not parts:
-            pieces = [text for text in STAND_IN.split(other) if text]
-            parts = [self._texts.get(text, Same(text)) for text in pieces]
-        made = parts[0] if len(parts) == 1 else lambda filling: "".join([part(filling) for part in parts])
+        pieces = [other] if other in self._texts else [text for text in STAND_IN.split(other) if text]
+        parts: list[Part] = [self._texts.get(text, Same(text)) for text in pieces]
+
+        def join(filling: Filling) -> str:
+            return "".join([part(filling) for part in parts])
+
+        made = parts[0] if len(parts) == 1 else join
         self.check(made, real)
         return made
 
@@ -155,7 +158,8 @@ class Learner:
         return lambda filling: kind([part(filling) for part in parts])
 
     def _learn_members(self, real: dict[str, Any], other: dict[str, Any]) -> Part:
-        names, members = self._learn_list(list(real), list(other)), self._learn_list([*real.values()], [*other.values()])
+        names = self._learn_list(list(real), list(other))
+        members = self._learn_list(list(real.values()), list(other.values()))
         if isinstance(names, Same) and isinstance(members, Same):
             return Same(real)
         return lambda filling: dict(zip(names(filling), members(filling), strict=True))

@@ -18,9 +18,11 @@ from ...model.plan import Field, Node, Plan, digest
 from .icephys import ROWS
 
 _FREE = frozenset(
-    "session_id session_description identifier experiment_description notes slices virus pharmacology surgery protocol "
-    "stimulus_notes data_collection description comments location cell_id subject_id weight genotype strain "
-    "reference_frame indicator".split()
+    {
+        *("session_id", "session_description", "identifier", "experiment_description", "notes", "slices", "virus"),
+        *("pharmacology", "surgery", "protocol", "stimulus_notes", "data_collection", "description", "comments"),
+        *("location", "cell_id", "subject_id", "weight", "genotype", "strain", "reference_frame", "indicator"),
+    }
 )
 """Fields whose text is anybody's: nothing follows from it."""
 _INSTANTS = frozenset({"session_start_time", "date_of_birth", "timestamps_reference_time"})
@@ -30,7 +32,7 @@ _BASE = 65536.0
 STAND_IN = re.compile(r"(stand-in-\d{6}|stands for text \d{6}|1901-02-03T04:05:06\.\d{6}\+05:00)")
 """The names, texts and instants of a plan that stands in for others."""
 
-type _Put = Callable[[str], Any]
+type _Put = Callable[[str | float | datetime], Any]
 
 
 class _Unlike(Exception):

@@ -2,8 +2,8 @@
 
 hdmf checks and looks up everything anew for each object of each session: more than half of the time that a small one
 took. Where two plans have one shape (`shapes`), a third plan with names and values that occur nowhere else is built as
-well: what differs between its builders and those of a real one is a name or a value of the plan, stored as it is, and all
-else is the same for any plan of the shape. Where it is not so, hdmf builds every session of the shape, as it does the
+well: what differs between its builders and those of a real one are names and values of the plan, stored as they are, and
+all else is the same for any plan of the shape. Where it is not so, hdmf builds every session of the shape, as it does the
 first two. The digests of the objects follow from the names and values in the same way.
 `tests/results/test_templates.py` compares the bytes of both.
 """
@@ -43,15 +43,18 @@ class PlacedMember(Member):
 class MadeGroup(GroupBuilder):  # type: ignore[misc]
     """The builder of a group of a session that was made after another one."""
 
-    name = parent = groups = datasets = links = attributes = None  # properties of hdmf's, which no call may set
+    # In place of properties that cannot be set.
+    name: str = ""
+    parent: Any = None
+    groups: Any = None
+    datasets: Any = None
+    links: Any = None
+    attributes: Any = None
 
     def __init__(self, name: str, parent: Any) -> None:
-        # Not hdmf's own: it checks arguments for longer than all else takes.
+        # Not that of hdmf: it checks arguments for longer than all else takes.
         self.name, self.parent = name, parent
-        self.groups: dict[str, MadeGroup] = {}
-        self.datasets: dict[str, PlacedMember] = {}
-        self.links: dict[str, Link] = {}
-        self.attributes: dict[str, Any] = {}
+        self.groups, self.datasets, self.links, self.attributes = {}, {}, {}, {}
 
 
 @dataclass(frozen=True, slots=True)
