@@ -2,9 +2,9 @@
 
 hdmf checks and looks up everything anew for each object of each session: more than half of the time that a small one
 took. Where two plans have one shape (`shapes`), a third plan with names and values that occur nowhere else is built as
-well: what differs between its builders and those of a real one are names and values of the plan, stored as they are, and
-all else is the same for any plan of the shape. Where it is not so, hdmf builds every session of the shape, as it does the
-first two. The digests of the objects follow from the names and values in the same way.
+well: what differs between its builders and those of a real one are names and values of the plan, stored as they are,
+and all else is the same for any plan of the shape. Where it is not so, hdmf builds every session of the shape, as it
+does the first two. The digests of the objects follow from the names and values in the same way.
 `tests/results/test_templates.py` compares the bytes of both.
 """
 
