@@ -115,7 +115,7 @@ def _remember_shape(shape: Shape, root: Any, plan: Plan, version: str, sections:
 def _make_example(shape: Shape, root: Any, plan: Plan) -> Example:
     with _open_memory() as file:
         _write_objects(root, file, plan)
-        return Example(shape, root, describe_objects(file, plan.arrays()))
+        return Example(shape, root, describe_objects(file, plan.arrays()), plan.arrays())
 
 
 def _keep_newest[T](known: dict[str, T]) -> dict[str, T]:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from hdmf.build import ReferenceBuilder
 
-from .columns import DeclaredArray
 from .shapes import STAND_IN, Shape
 
 
@@ -97,8 +96,6 @@ class Learner:
         """How a value is made. Raises `Unexplained`."""
         if type(real) is not type(other):
             raise Unexplained
-        if isinstance(real, DeclaredArray):
-            return Same(None)  # the writer declares it by its specification
         if isinstance(real, ReferenceBuilder):
             number = self.find_builder(real.builder, other.builder)
             return lambda filling: filling.refer(Reference(), number)

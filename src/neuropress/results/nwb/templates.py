@@ -118,11 +118,12 @@ def _fill_group(group: _Group, filling: Filling, parent: MadeGroup | None) -> Ma
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """What was made of a plan: its shape, builders, and the descriptions of what was written."""
+    """What was made of a plan: its shape, builders, the descriptions of what was written, and the paths of arrays."""
 
     shape: Shape
     root: Any
     objects: Descriptions
+    arrays: Collection[str]
 
 
 def learn_template(real: Example, stand_in: Example) -> Template | None:
@@ -130,7 +131,7 @@ def learn_template(real: Example, stand_in: Example) -> Template | None:
     learner = Learner(real.shape, stand_in.shape)
     learner.note_builders(list(_list_builders(real.root)), list(_list_builders(stand_in.root)))
     try:
-        root = _learn_group(learner, real.root, stand_in.root)
+        root = _learn_group(learner, real.root, stand_in.root, "", real.arrays)
         return Template(root, _learn_objects(learner, real, stand_in))
     except Unexplained:
         return None
@@ -144,14 +145,17 @@ def _list_builders(group: Any) -> Iterator[Any]:
         yield from _list_builders(child)
 
 
-def _learn_group(learner: Learner, real: Any, other: Any) -> _Group:
+def _learn_group(learner: Learner, real: Any, other: Any, path: str, arrays: Collection[str]) -> _Group:
     datasets = []
     for name, one, its_name, its in _pair_items(real.datasets, other.datasets):
         if one.dtype != its.dtype:
             raise Unexplained
-        data, attributes = learner.learn(one.data, its.data), _learn_attributes(learner, one, its)
+        # The writer declares an array of raw data by its specification.
+        data = Same(None) if f"{path}/{name}" in arrays else learner.learn(one.data, its.data)
+        attributes = _learn_attributes(learner, one, its)
         datasets.append(_Dataset(learner.learn_text(name, its_name), data, one.dtype, attributes))
-    groups = [_learn_group(learner, one, its) for _, one, _, its in _pair_items(real.groups, other.groups)]
+    pairs = _pair_items(real.groups, other.groups)
+    groups = [_learn_group(learner, one, its, f"{path}/{name}", arrays) for name, one, _, its in pairs]
     links = [
         (learner.learn_text(name, its_name), learner.find_builder(one.builder, its.builder))
         for name, one, its_name, its in _pair_items(real.links, other.links)
