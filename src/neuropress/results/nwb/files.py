@@ -120,5 +120,5 @@ def _make_example(shape: Shape, root: Any, plan: Plan) -> Example:
 
 def _keep_newest[T](known: dict[str, T]) -> dict[str, T]:
     if len(known) >= _KEPT:
-        del known[next(iter(known))]
+        known.pop(next(iter(known)), None)
     return known
