@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from time import time
 
@@ -181,8 +182,8 @@ class Workspace:
 
     def note_written(self, wanted: Wanted, *, is_whole: bool) -> None:
         """Hear that a result was written, or could not be; one with all its rows is current and not asked again."""
-        for key in [key for key in self._standings if key[0] == wanted.target.path]:
-            del self._standings[key]
+        for is_blocked, outdated in product((False, True), repeat=2):  # all others need not be looked through
+            self._standings.pop((wanted.target.path, is_blocked, outdated), None)
         if is_whole:
             self._standings[wanted.target.path, bool(wanted.blocked), False] = Standing(State.CURRENT)
 

@@ -63,6 +63,9 @@ WORTH_SHARING = 32
 _SHARED = (("~text",), ("~ranges", "~sha256", "~values", "~list"))
 """Texts first: those that are left may share the numbers in them."""
 
+_SCALAR = "scalar"
+"""The shape of all that is neither an object nor a list."""
+
 _DIGITS = re.compile("([0-9]{1,15})")
 _SHA256 = re.compile("[0-9a-f]{64}")
 
@@ -187,6 +190,8 @@ def _in_runs(names: list[str]) -> list[str]:
 def _group_elements(data: list[Any]) -> tuple[list[_Group], list[int]]:
     """Elements that have one shape, and the places of the others."""
     alike: dict[Any, list[int]] = {}
+    if len(data) < LEAST_ELEMENTS:
+        return [], list(range(len(data)))
     for i, value in enumerate(data):
         alike.setdefault(_shape(value), []).append(i)
     groups: list[_Group] = []
@@ -211,24 +216,30 @@ def _worthwhile_group(data: Any, places: list[Any], least: int) -> _Group | None
         written["~names"] = _encode_column(places)
         plain = dict(zip(places, values, strict=True))
     written["~each"] = _write_pattern(values)
+    if written["~each"] == {"~list": plain}:
+        return None
     return _Group(places, written) if _size(written) < _size(plain) else None
 
 
 def _shape(value: Any) -> Any:
     """What two records must have in common to share a group: names and lengths; None if there are too many values."""
+    if not isinstance(value, (dict, list)):
+        return _SCALAR
     room = MOST_LEAVES
 
-    def walk(part: Any) -> Any:
+    def walk(part: dict[str, Any] | list[Any]) -> tuple[Any, ...]:
         nonlocal room
-        if isinstance(part, dict) and room >= 0:
-            return tuple((name, walk(item)) for name, item in part.items())
-        if isinstance(part, list) and room >= 0:
-            return [len(part), *(walk(item) for item in islice(part, MOST_LEAVES + 1))]
-        room -= 1
-        return ""
+        shape: list[Any] = [tuple(part) if isinstance(part, dict) else len(part)]
+        for item in part.values() if isinstance(part, dict) else islice(part, MOST_LEAVES + 1):
+            if isinstance(item, (dict, list)) and room >= 0:
+                shape.append(walk(item))
+            else:
+                room -= 1
+                shape.append(_SCALAR)
+        return tuple(shape)
 
     shape = walk(value)
-    return None if room < 0 else repr(shape)
+    return None if room < 0 else shape
 
 
 def _write_pattern(values: list[Any]) -> Any:
@@ -251,7 +262,8 @@ def _encode_column(values: Sequence[Any]) -> Any:
     if len(numbers) <= len(values) // 2:
         distinct = list(dict(zip(which, values, strict=True)).values())
         forms.append({"~values": distinct, "~which": _encode_whole_numbers(which)})
-    return min((form for form in forms if form is not None), key=_size)
+    known = [form for form in forms if form is not None]
+    return min(known, key=_size) if len(known) > 1 else known[0]
 
 
 def _identity(value: Any) -> Any:

@@ -28,6 +28,8 @@ _NAMESPACE = "namespace"
 """The scalar with a namespace, beside its specifications, as hdmf looks for it."""
 _TEXT = h5py.string_dtype()
 _TEXT_ID = h5t.py_create(_TEXT, logical=True)
+_TEXT_IN_MEMORY = h5t.py_create(_TEXT)
+_UTF8 = "utf-8"
 
 
 class BuilderWriter:
@@ -152,21 +154,44 @@ def _make_link_properties(name: str) -> h5p.PropLCID | None:
 def _write_text(group: h5g.GroupID, name: str, text: str) -> h5d.DatasetID:
     """A scalar text."""
     links = _make_link_properties(name)
-    made = h5d.create(group, name.encode(), _TEXT_ID, h5s.create(h5s.SCALAR), _make_dataset_properties(), links)
-    made.write(h5s.ALL, h5s.ALL, np.asarray(text, _TEXT))
+    made = h5d.create(group, name.encode(), _TEXT_ID, _make_scalar(), _make_dataset_properties(), links)
+    made.write(h5s.ALL, h5s.ALL, np.asarray(text, _TEXT), _TEXT_IN_MEMORY)
     return made
 
 
 def _write_values(group: h5py.Group, name: str, builder: Any) -> h5d.DatasetID:
     """Numbers, lists and arrays, of the type that hdmf takes for them."""
-    fill = HDF5IO.__scalar_fill__ if np.ndim(builder.data) == 0 else HDF5IO.__list_fill__
-    return fill(group, name, builder.data, {"dtype": builder.dtype, "io_settings": {}}).id
+    data, dtype = builder.data, builder.dtype
+    dtype = np.dtype(dtype if isinstance(dtype, type) else HDF5IO.__resolve_dtype__(dtype, data))
+    is_text = h5py.check_string_dtype(dtype) == (_UTF8, None)
+    if not (name.isascii() and (is_text or dtype.kind in "iuf")):
+        fill = HDF5IO.__scalar_fill__ if np.ndim(data) == 0 else HDF5IO.__list_fill__
+        return fill(group, name, data, {"dtype": builder.dtype, "io_settings": {}}).id
+    values = np.asarray(data, dtype)
+    kind = _TEXT_ID if is_text else _make_type(values.dtype)
+    space = h5s.create_simple(values.shape)
+    made = h5d.create(group.id, name.encode(), kind, space, _make_dataset_properties())
+    if values.size:
+        made.write(h5s.ALL, h5s.ALL, values, _TEXT_IN_MEMORY if is_text else kind)
+    return made
+
+
+@cache
+def _make_type(dtype: np.dtype[Any]) -> h5t.TypeID:
+    return h5t.py_create(dtype, logical=True)
+
+
+@cache
+def _make_scalar() -> h5s.SpaceID:
+    return h5s.create(h5s.SCALAR)
 
 
 def _write_attribute(item: Any, name: str, value: np.ndarray, kind: h5t.TypeID | None = None) -> None:
-    kind = kind or h5t.py_create(value.dtype, logical=True)
-    space = h5s.create_simple(value.shape) if value.ndim else h5s.create(h5s.SCALAR)
-    h5a.create(item, name.encode(), kind, space).write(value)
+    is_plain = value.dtype.kind in "iuf"
+    kind = kind or (_make_type(value.dtype) if is_plain else h5t.py_create(value.dtype, logical=True))
+    space = h5s.create_simple(value.shape) if value.ndim else _make_scalar()
+    in_memory = kind if is_plain else _TEXT_IN_MEMORY if kind is _TEXT_ID else None
+    h5a.create(item, name.encode(), kind, space).write(value, in_memory)
 
 
 @cache

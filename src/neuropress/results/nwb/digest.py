@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from math import prod
 from typing import Any
 
@@ -55,6 +55,11 @@ def digest_objects(
     for path in referring:
         found[path] = digest(describe_object(file[path], path in arrays, paths, spare))
     return found
+
+
+def digest_named(file: h5py.File, arrays: Collection[str], known: Mapping[str, str]) -> dict[str, str]:
+    """The same of those objects alone whose digest is not known."""
+    return {path: digest(describe_object(file[path], path in arrays, {}, 0)) for path in known if not known[path]}
 
 
 class _RefersToOthers(Exception):

@@ -29,7 +29,7 @@ from ...readers.hdf5.guard import DAMAGE, check_members, read_texts, translate_e
 from ...readers.raw import RawArrays
 from .. import Request, Seal, StoredArray, Work, durable
 from ..kept import name_kept_files
-from .digest import digest_objects
+from .digest import digest_named, digest_objects
 from .fields import FieldReader
 from .grafts import add_grafts, check_stand_ins
 from .grafts import compare_grafts as compare_with_fragments
@@ -78,8 +78,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     plan = name_kept_files(request.plan, seal.inputs)
     arrays, grafts = plan.arrays(), plan.grafts()
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts, plan.kept_keys)
-    nwbfile = _build_nwbfile(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
-    declare_file(nwbfile, path, plan)
+    known = declare_file(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""}, path)
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
@@ -87,19 +86,9 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
         filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
         check_stand_ins(file, grafts)
-        derived = digest_objects(file, arrays)
+        derived = {**known, **digest_named(file, arrays, known)} if known else digest_objects(file, arrays)
         receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
         file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
-
-
-def _build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> Any:
-    """The plan as pynwb objects. Raises `Problem` (``plan.invalid``), also for what pynwb's own methods refuse."""
-    from .build import build_nwbfile
-
-    try:
-        return build_nwbfile(plan, version, sections)
-    except (TypeError, ValueError, LookupError) as error:
-        raise problem("plan.invalid", f"The plan cannot be written as NWB: {error}") from error
 
 
 def check_plan(plan: Plan) -> Iterator[Finding]:
@@ -107,7 +96,7 @@ def check_plan(plan: Plan) -> Iterator[Finding]:
     from .files import declare_in_memory
 
     try:
-        declare_in_memory(_build_nwbfile(plan, "", Provenance.draft(plan).texts()), plan)
+        declare_in_memory(plan, "", Provenance.draft(plan).texts())
     except Problem as bad:
         yield bad.finding
 
