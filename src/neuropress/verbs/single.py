@@ -40,6 +40,15 @@ from .verify import verify_files
 
 MOMENT = "started"
 """Option of readers whose files tell no clock and belong to no session."""
+UNDECLARED = (
+    "Of one file: state each as convert FILE --to OUT --option NAME=VALUE, in place of neuropress.toml. "
+    "neuropress inspect FILE --write-mapping drafts them."
+)
+BY_TABLE = {"image": "A movie needs --frame-rate, where its header tells none."}
+BESIDE = (
+    "Regions, masks and their traces belong to a movie: in a dataset, its row names them (file_path_roi, "
+    "file_path_processed)."
+)
 NAME = "command line"
 """Stands in results where a dataset's profile would."""
 
@@ -201,9 +210,13 @@ def _check_standing(to: Path, kind: str, key: str) -> None:
 
 
 def _read_contents(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+    """What the file holds. Raises `Problem` (``arrays.undeclared`` where nobody says what that is)."""
     contents = raw_objects.read(source, options)
     for content in contents:
         content.close()
+    # In a dataset such a file may be kept as it is; here somebody wants what it holds.
+    if unsaid := next((one.header["undeclared"] for one in contents if "undeclared" in one.header), None):
+        raise problem("arrays.undeclared", f"{source.key}: {unsaid}", hint=UNDECLARED, file=source.key)
     return contents
 
 
@@ -243,7 +256,7 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
         (table,) = (name for name in tables.rows if name not in (SESSION, "subject"))
         others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs})) or "none"
         message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
-        raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
+        raise problem("single.target", message, hint=BY_TABLE.get(table, BESIDE))
     if profile.labels and not list(list_label_files(found, profile)):
         message = f"labels and points go into a volume (.ome.zarr), not into {to.name}"
         raise problem(
