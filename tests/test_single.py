@@ -189,6 +189,26 @@ def test_a_file_of_which_nobody_says_what_it_holds_is_refused(
     assert "needs no mapping" not in said
 
 
+def test_what_a_header_says_beyond_a_column_is_no_mistake_of_a_person(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Voxels of 2 mm, in tables whose pixels are at most 1 mm."""
+    import nibabel
+    import zarr
+
+    image = nibabel.Nifti1Image(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.diag([2, 2, 3, 1]))
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, tmp_path / "mri.nii")
+    status, said = run(capsys, "convert", tmp_path / "mri.nii", "--to", tmp_path / "a.ome.zarr")
+    assert status == 0, said
+    ome = zarr.open_group(tmp_path / "a.ome.zarr", mode="r").attrs["ome"]
+    scale = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]  # type: ignore[index, call-overload]
+    assert scale == [3000, 2000, 2000]
+    wrong = ("--pixel-size", "2000")
+    status, said = run(capsys, "convert", tmp_path / "mri.nii", "--to", tmp_path / "b.ome.zarr", *wrong)
+    assert (status, "out of range" in said) == (2, True)
+
+
 def test_regions_alone_are_no_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import roi_files
 

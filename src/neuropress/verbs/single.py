@@ -44,7 +44,6 @@ UNDECLARED = (
     "Of one file: state each as convert FILE --to OUT --option NAME=VALUE, in place of neuropress.toml. "
     "neuropress inspect FILE --write-mapping drafts them."
 )
-BY_TABLE = {"image": "A movie needs --frame-rate, where its header tells none."}
 BESIDE = (
     "Regions, masks and their traces belong to a movie: in a dataset, its row names them (file_path_roi, "
     "file_path_processed)."
@@ -254,15 +253,22 @@ def _find_wanted(tables: Tables, to: Path, kind: str, profile: Profile) -> Wante
     found = next((one for one in targets if one.target.kind == kind and one.jobs), None)
     if found is None:
         (table,) = (name for name in tables.rows if name not in (SESSION, "subject"))
-        others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs})) or "none"
-        message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
-        raise problem("single.target", message, hint=BY_TABLE.get(table, BESIDE))
+        others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs}))
+        message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others or 'none'}"
+        raise problem("single.target", message, hint=_find_way_out(table, others))
     if profile.labels and not list(list_label_files(found, profile)):
         message = f"labels and points go into a volume (.ome.zarr), not into {to.name}"
         raise problem(
             "single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels and --points."
         )
     return found
+
+
+def _find_way_out(table: str, others: str) -> str:
+    """What a person does whose file does not become what was asked for."""
+    if table == "image":
+        return "A movie needs --frame-rate, where its header tells none."
+    return f"End the name of the result in {others}." if others else BESIDE
 
 
 def _make_tables(
@@ -388,7 +394,15 @@ def _make_record(
                 columns = ", ".join((*spec.columns, *spec.optional))
                 raise problem("dataset.config", f"table {table} has no column {column!r}; it has {columns}", value=name)
             cells[column] = Cell(text)
-    values = {column: _parse_cell(column, cell.text, spec, profile) for column, cell in cells.items()}
+    values: dict[str, Value] = {}
+    for column, cell in cells.items():
+        try:
+            values[column] = _parse_cell(column, cell.text, spec, profile)
+        except Problem:
+            if cell.origin != "header":
+                raise
+            # Nobody typed it: what the header has stays in the result, where it does not fit the column.
+            cells[column], values[column] = Cell(""), None
     if path:
         column = next(name for name in ("file_path_raw", "file_path_model", "file_path") if name in spec.columns)
         cells[column], values[column] = Cell(path), path
