@@ -209,6 +209,31 @@ def test_what_a_header_says_beyond_a_column_is_no_mistake_of_a_person(
     assert (status, "out of range" in said) == (2, True)
 
 
+def test_a_setting_of_a_dataset_is_an_option_of_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two sweeps of an ATF whose starts nobody states."""
+    lines = ["ATF\t1.0", "0\t3", '"Time (s)"\t"Trace #1 (mV)"\t"Trace #2 (mV)"']
+    lines += [f"{i / 1000}\t{-70 + i % 3}\t{-71 + i % 2}" for i in range(50)]
+    (tmp_path / "a.atf").write_text("\n".join(lines) + "\n", "ascii")
+    command = ("convert", tmp_path / "a.atf", "--to", tmp_path / "a.nwb", *ANIMAL)
+    status, said = run(capsys, *command)
+    assert (status, "--option NAME=VALUE" in said) == (1, True), said
+    status, said = run(capsys, *command, "--option", "sweep_interval=2")
+    assert status == 0, said
+
+
+def test_why_the_only_row_is_withheld_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import tifffile
+
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for extent in (20, 30):
+            file.write(np.zeros((extent, 25), np.uint8), photometric="minisblack", metadata=None)
+    status, said = run(capsys, "convert", tmp_path / "a.tif", "--to", tmp_path / "a.ome.zarr", "--json")
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert (status, [one["id"] for one in lines if one.get("severity") == "error"]) == (1, ["volume.scenes"])
+    assert "--keep-going" not in said
+    assert run(capsys, "convert", tmp_path / "a.tif", "--to", tmp_path / "a.ome.zarr", "--option", "image=2")[0] == 0
+
+
 def test_regions_alone_are_no_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import roi_files
 

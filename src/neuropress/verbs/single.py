@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from .. import __version__
 from ..config import Config
 from ..model.content import Content, Image, Recording
-from ..model.finding import Problem, has_errors, problem
+from ..model.finding import Finding, Problem, has_errors, problem
 from ..model.labels import LabelFile
 from ..model.packing import Packing
 from ..model.profile import GENERIC, Lab, Profile, TableSpec, is_zone, load_profile
@@ -40,10 +40,7 @@ from .verify import verify_files
 
 MOMENT = "started"
 """Option of readers whose files tell no clock and belong to no session."""
-UNDECLARED = (
-    "Of one file: state each as convert FILE --to OUT --option NAME=VALUE, in place of neuropress.toml. "
-    "neuropress inspect FILE --write-mapping drafts them."
-)
+OPTION = "Of one file: convert FILE --to OUT --option NAME=VALUE, for each."
 BESIDE = (
     "Regions, masks and their traces belong to a movie: in a dataset, its row names them (file_path_roi, "
     "file_path_processed)."
@@ -130,7 +127,10 @@ def convert_file(
         check_outside(place, to)
     with lock_result(to), TemporaryDirectory(prefix="neuropress-") as scratch:
         _check_standing(to, kind.name, key)
-        contents = _read_contents(Source(key, Folder(roots[0])), stated.options)
+        try:
+            contents = _read_contents(Source(key, Folder(roots[0])), stated.options)
+        except Problem as bad:
+            raise Problem(_tell_option(bad.finding)) from bad
         table = find_row_table(kind, contents, load_profile(GENERIC))
         target = kind.row_target if table else kind.target
         options = _state_moment(stated, contents) if table else stated.options
@@ -215,8 +215,21 @@ def _read_contents(source: Source, options: Mapping[str, Any]) -> tuple[Content,
         content.close()
     # In a dataset such a file may be kept as it is; here somebody wants what it holds.
     if unsaid := next((one.header["undeclared"] for one in contents if "undeclared" in one.header), None):
-        raise problem("arrays.undeclared", f"{source.key}: {unsaid}", hint=UNDECLARED, file=source.key)
+        raise problem("arrays.undeclared", f"{source.key}: {unsaid}", file=source.key)
     return contents
+
+
+def _list_own(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """What was found, without that the only row is withheld, where something says why."""
+    others = [found for found in findings if found.id != "convert.withheld"]
+    yield from map(_tell_option, others if has_errors(others) else findings)
+
+
+def _tell_option(found: Finding) -> Finding:
+    """A finding that asks for a setting of a dataset, with how a file without one has it; masks have none."""
+    is_asked = "[options" in f"{found.message} {found.hint}" and not found.id.startswith("labels.")
+    is_told = "of one file" in found.hint.lower()
+    return replace(found, hint=f"{found.hint} {OPTION}") if is_asked and not is_told else found
 
 
 def _make_profile(stated: Stated, path: Path, to: Path, target: str) -> Profile:
@@ -241,6 +254,7 @@ def _run_steps(wanted: Wanted, config: Config, named: Path, options: Options, pr
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
     for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
         outcome = convert_one(config, one, now, options, progress)
+        outcome = replace(outcome, findings=tuple(_list_own(outcome.findings)))
     yield Report.of("convert", [replace(outcome, target=str(named))], [])
     result = config.output / wanted.target.path
     if not has_errors(outcome.findings) and result.exists():
