@@ -100,7 +100,8 @@ class _Mask:
         if len(contents) > 1:
             hint = f'Choose it in neuropress.toml: [options."{self._labels.source}"] image = its number or name.'
             raise self._make_problem("labels.content", f"holds several images: {list_contents(contents)}", hint=hint)
-        raise self._make_problem("labels.content", "holds no image")
+        why = next((f": {one.header['undeclared']}" for one in contents if "undeclared" in one.header), "")
+        raise self._make_problem("labels.content", f"holds no image{why}")
 
     def _find_axes(self, image: Sequence[ImageAxis]) -> dict[str, int]:
         """Axis of the image -> the mask's axis that is it."""

@@ -20,7 +20,7 @@ from . import Built, Job, make_constant
 from ._behavior import clean_name, describe_clock, find_delay, list_clock_findings, make_header_field
 
 NAME = "external_video"
-REVISION = 2
+REVISION = 3
 TABLES = ("behavior",)
 COLUMN: Mapping[str, str] = {"behavior": "file_path_raw"}
 TARGET = "session"
@@ -65,7 +65,7 @@ def _build_series(job: Job, content: Content) -> Node:
         "external_file": make_header_field(NAME, job, "external_file", [path]),
         "format": make_constant(NAME, "format", "external"),
         "starting_frame": make_constant(NAME, "starting_frame", [0]),
-        "dimension": make_header_field(NAME, job, "dimension", [video["width"], video["height"]]),
+        "dimension": _make_field(job, content, "dimension", [video["width"], video["height"]], "x", "y"),
         "unit": make_constant(NAME, "unit", "n.a."),
     }
     if comments := job.fields.get("object", {}).get("comments"):
@@ -78,10 +78,15 @@ def _build_series(job: Job, content: Content) -> Node:
         arrays["timestamps"] = ArraySpec.of(job.source, content, "time", clock=clock)
     else:
         start = Fraction(content.header["start"]) + find_delay(job, content)
-        fields["rate"] = make_header_field(NAME, job, "rate", float(Fraction(video["rate"])))
+        fields["rate"] = _make_field(job, content, "rate", float(Fraction(video["rate"])), "frame_rate", via="number")
         fields["starting_time"] = make_header_field(NAME, job, "start", float(start))
-        fields["num_samples"] = make_header_field(NAME, job, "frames", video["frames"])
+        fields["num_samples"] = _make_field(job, content, "num_samples", video["frames"], "rows", via="number")
     return Node(find_place(job), "ImageSeries", fields, {}, arrays)
+
+
+def _make_field(job: Job, content: Content, name: str, value: object, *facts: str, via: str = "shape") -> Field:
+    """A field that facts of the container tell: all that `verify` compares where the video has no array."""
+    return Field(value, f"{NAME}:{name}", via, tuple(job.make_fact_ref(fact, content.facts[fact]) for fact in facts))
 
 
 def find_place(job: Job) -> str:

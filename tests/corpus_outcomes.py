@@ -33,6 +33,7 @@ from neuropress.verbs.single import Stated, convert_file
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/corpus.md"
+UNDECLARED = "nobody declared what it holds, or nothing in it can be declared"
 FOLDERS = (
     "em/NEUBIAS__training-resources/image_data/xyz_8bit__em_volume_tiff_series",
     "em/zhixuhao__unet/data/membrane/train/image",
@@ -129,7 +130,9 @@ def read_contents(corpus: Path, key: str) -> tuple[Content, ...]:
 
 
 def read_or_refuse(key: str, name: str, contents: tuple[Content, ...], bad: Problem) -> Row:
-    """A file that needs a dataset's rows is read whole; others are refused."""
+    """A file that needs a dataset's rows is read whole, one that nobody declared is kept there; others are refused."""
+    if bad.finding.id == "arrays.undeclared":
+        return Row(key, name, "kept", UNDECLARED)
     if bad.finding.id not in ("single.unstated", "single.target", "dataset.config"):
         return Row(key, name, "refused", f"`{bad.finding.id}`: {bad.finding.message}")
     return read_whole(key, name, contents)
@@ -155,7 +158,7 @@ def judge(key: str, name: str, contents: tuple[Content, ...], report: Report) ->
     verified = [outcome for step in report.steps for outcome in step.outcomes if outcome.done == "verified"]
     assert len(verified) == 1, (key, report.steps)
     if not any(content.arrays for content in contents):
-        return Row(key, name, "kept", "nobody declared what it holds, or nothing in it can be declared")
+        return Row(key, name, "kept", UNDECLARED)
     return Row(key, name, "converted", verified[0].why)
 
 

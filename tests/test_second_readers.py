@@ -381,6 +381,16 @@ def test_png_of_every_mode(tmp_path: Path, mode: str) -> None:
     assert convert_and_read_again(build)["verdict"] == "agrees"
 
 
+def test_the_only_array_of_a_file_needs_no_name(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", np.random.default_rng(1).integers(0, 99, (3, 20, 24)))
+    build = Builder(tmp_path / "ds")
+    build.sem(tmp_path / "v.npy")
+    with (build.root / "neuropress.toml").open("a", encoding="utf-8") as config:
+        config.write('\n[options."*/v1.npy"]\naxes = "zyx"\n')
+    reading = convert_and_read_again(build)
+    assert (reading["verdict"], reading["agreed"]) == ("agrees", ["axes", "samples", "shape"]), reading
+
+
 def test_the_worker_writes_nothing_beside_its_answers(tmp_path: Path) -> None:
     """Raw files and results are only read: their times and the folders stay as they are."""
     build = build_stack(tmp_path)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import h5py
+import numpy as np
 import pytest
 from builder import DATE, Builder, abf, movie, slices
 
@@ -167,6 +168,109 @@ def test_two_files_of_one_session_have_identifiers_of_their_own(
             identifiers.add(file["identifier"].asstr()[()])
             objects.add(file.attrs["object_id"])
     assert len(identifiers) == len(objects) == 2
+
+
+@pytest.mark.parametrize("to", ["a.ome.zarr", "a.nwb"])
+@pytest.mark.parametrize("name", ["a.npy", "a.csv", "a.txt"])
+def test_a_file_of_which_nobody_says_what_it_holds_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, to: str
+) -> None:
+    """A dataset keeps such a file; a result of it alone would hold nothing."""
+    raw = tmp_path / name
+    if name == "a.npy":
+        np.save(raw, np.zeros((3, 4, 5)))
+    else:
+        raw.write_text("V,I\n1.5,2\n2.5,3\n3.5,4\n", "utf-8")
+    status, said = run(capsys, "convert", raw, "--to", tmp_path / to, *ANIMAL)
+    assert (status, (tmp_path / to).exists()) == (1, False)
+    assert "arrays.undeclared" in said
+    assert "--option NAME=VALUE" in said
+    status, said = run(capsys, "inspect", raw, "--write-mapping")
+    assert "needs no mapping" not in said
+
+
+def test_what_a_header_says_beyond_a_column_is_no_mistake_of_a_person(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Voxels of 2 mm, in tables whose pixels are at most 1 mm."""
+    import nibabel
+    import zarr
+
+    image = nibabel.Nifti1Image(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.diag([2, 2, 3, 1]))
+    image.header.set_xyzt_units("mm")
+    nibabel.save(image, tmp_path / "mri.nii")
+    status, said = run(capsys, "convert", tmp_path / "mri.nii", "--to", tmp_path / "a.ome.zarr")
+    assert status == 0, said
+    ome = zarr.open_group(tmp_path / "a.ome.zarr", mode="r").attrs["ome"]
+    scale = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"][0]["scale"]  # type: ignore[index, call-overload]
+    assert scale == [3000, 2000, 2000]
+    wrong = ("--pixel-size", "2000")
+    status, said = run(capsys, "convert", tmp_path / "mri.nii", "--to", tmp_path / "b.ome.zarr", *wrong)
+    assert (status, "out of range" in said) == (2, True)
+
+
+def test_a_setting_of_a_dataset_is_an_option_of_one_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two sweeps of an ATF whose starts nobody states."""
+    lines = ["ATF\t1.0", "0\t3", '"Time (s)"\t"Trace #1 (mV)"\t"Trace #2 (mV)"']
+    lines += [f"{i / 1000}\t{-70 + i % 3}\t{-71 + i % 2}" for i in range(50)]
+    (tmp_path / "a.atf").write_text("\n".join(lines) + "\n", "ascii")
+    command = ("convert", tmp_path / "a.atf", "--to", tmp_path / "a.nwb", *ANIMAL)
+    status, said = run(capsys, *command)
+    assert (status, "--option NAME=VALUE" in said) == (1, True), said
+    status, said = run(capsys, *command, "--option", "sweep_interval=2")
+    assert status == 0, said
+
+
+def test_why_the_only_row_is_withheld_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import tifffile
+
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for extent in (20, 30):
+            file.write(np.zeros((extent, 25), np.uint8), photometric="minisblack", metadata=None)
+    status, said = run(capsys, "convert", tmp_path / "a.tif", "--to", tmp_path / "a.ome.zarr", "--json")
+    lines = [json.loads(line) for line in said.splitlines()]
+    assert (status, [one["id"] for one in lines if one.get("severity") == "error"]) == (1, ["volume.scenes"])
+    assert "--keep-going" not in said
+    assert run(capsys, "convert", tmp_path / "a.tif", "--to", tmp_path / "a.ome.zarr", "--option", "image=2")[0] == 0
+
+
+def test_regions_alone_are_no_session(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import roi_files
+
+    (tmp_path / "RoiSet.zip").write_bytes(
+        roi_files.make_set({"1.roi": roi_files.make_polygon(((1, 1), (5, 1), (3, 4)))})
+    )
+    status, said = run(capsys, "convert", tmp_path / "RoiSet.zip", "--to", tmp_path / "a.nwb", *ANIMAL)
+    assert (status, "file_path_roi" in said, "--frame-rate" in said) == (2, True, False), said
+
+
+def test_a_mask_of_which_nobody_says_the_axes_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    stack, mask = slices(tmp_path / "stack"), tmp_path / "cells.npy"
+    np.save(mask, np.zeros((2, 3, 4), np.uint8))
+    status, said = run(capsys, "convert", stack, "--to", tmp_path / "a.ome.zarr", "--labels", mask)
+    assert (status, "nobody says what its arrays are" in said) == (1, True), said
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "way_out"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a.nii", "git lfs pull"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "a.csv", "git lfs pull"),
+        (b"/annex/objects/MD5E-s3--900150983cd24fb0d6963f7d28e17f72.tif\n", "a.tif", "git annex get"),
+        (b"<!DOCTYPE html>\n<html>404</html>", "a.txt", "download that again"),
+        (b"PK\x03\x04" + bytes(60), "a.zip", "Unpack it"),
+        (b"BZh91AY&SY" + bytes(60), "a.nrrd.bz2", "bunzip2"),
+        (b"\x5c\x01\0\0" + bytes(344), "a.hdr", "NIfTI"),
+        (bytes(60), "a.img", "(.hdr)"),
+    ],
+)
+def test_what_lies_in_place_of_a_file_is_called_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, name: str, way_out: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    status, said = run(capsys, "inspect", tmp_path / name)
+    assert (status, "format.unknown" in said) == (1, True), said
+    assert way_out in said
 
 
 def test_a_table_of_which_no_cell_says_anything_is_converted(

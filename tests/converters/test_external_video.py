@@ -1,6 +1,8 @@
 """Videos through the whole line: an external series whose path leads to the file in a release."""
 
 import json
+from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import h5py
@@ -10,7 +12,11 @@ from builder import DATE, Builder
 from video_files import write_video
 
 from neuropress.cli.main import main
+from neuropress.model.source import SourceRoots
+from neuropress.proof.verify import _compare_contents
+from neuropress.readers.raw import RawArrays
 from neuropress.results.nwb.file import read_provenance
+from neuropress.storage.roots import Folder
 
 
 @pytest.fixture
@@ -73,13 +79,28 @@ def test_videos_become_external_series_and_lie_beside_them_in_a_release(
                 assert (nwb.parent / beside).is_file()
 
 
-def test_a_session_of_nothing_but_even_videos_is_proven(
-    ds: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("rate", [Fraction(25), Fraction(30000, 1001)])
+def test_a_session_of_an_even_video_alone_is_proven(
+    ds: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str], rate: Fraction
 ) -> None:
-    """It has no array: that the header is as it was proves what was made of it."""
-    add_video(ds, write_video(tmp_path / "a.avi"))
-    assert main(["convert", str(ds.root)]) == 0, capsys.readouterr().out
-    assert main(["verify", str(ds.root)]) == 0, capsys.readouterr().out
+    """Nothing of it is an array: what its fields say is compared with the container."""
+    key = add_video(ds, write_video(tmp_path / "a.mp4", rate, codec="mpeg4"))
+    root = str(ds.root)
+    assert main(["convert", root]) == 0, capsys.readouterr().out
+    assert main(["verify", root]) == 0, capsys.readouterr().out
+    path = ds.output("JB_S_0001.nwb")
+    assert path
+    made = read_provenance(path)
+    rates = [field for name, field in made.fields.items() if name.endswith("/rate")]
+    assert [field.value for field in rates] == [float(rate)]
+    with RawArrays(SourceRoots((Folder(ds.root / "source"),))) as raw:
+        assert not list(_compare_contents(made, raw))
+        for name, told in (("rate", "24"), ("num_samples", "11"), ("dimension", "31")):
+            (place,) = (one for one in made.fields if one.endswith(f"/{name}"))
+            field = made.fields[place]
+            wrong = replace(field, sources=(replace(field.sources[0], text=told), *field.sources[1:]))
+            (found,) = _compare_contents(replace(made, fields={**made.fields, place: wrong}), raw)
+            assert (found.id, key in found.message) == ("verify.different", True)
 
 
 def test_a_video_that_changed_is_not_verified(ds: Builder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

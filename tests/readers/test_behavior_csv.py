@@ -228,6 +228,15 @@ def test_events_and_trials(tmp_path: Path) -> None:
     assert read_data(trials, "stop").tolist() == [25, 10]
 
 
+def test_the_index_that_pandas_writes_has_a_name(tmp_path: Path) -> None:
+    text = ",time_s,x_cm\n0,0,1\n1,0.1,2\n"
+    assert 'columns = "column1 = UNIT"' in read_answer(tmp_path, text)
+    (series,) = read_text(tmp_path, text, columns="column1 = ignore")
+    assert (series.name, read_data(series).tolist()) == ("position", [1, 2])
+    table = read_text(tmp_path, text.replace("x_cm", "state"), columns="column1 = count; state = text")[0]
+    assert sorted(table.arrays) == ["column1", "state", "time"]
+
+
 @pytest.mark.parametrize(
     ("text", "options", "reason"),
     [

@@ -178,6 +178,7 @@ def test_voxels_elsewhere_are_never_looked_at(tmp_path: Path, name: str) -> None
     ("fields", "id"),
     [
         ("encoding: ascii\n", "voxels.unsupported"),
+        ("encoding: ascii\nendian: \n", "voxels.unsupported"),  # as pynrrd writes it, without a byte order
         ("type: block\n", "voxels.unsupported"),
         ("sizes: 24\ndimension: 1\n", "voxels.unsupported"),
         ("data file: a%03d.raw 1 4 1\n", "voxels.unsupported"),

@@ -124,6 +124,29 @@ def test_zarr_3_of_any_form_is_read_as_it_is(
     assert np.array_equal(read_pixels(image), zarr.open_array(folder, mode="r")[:])  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("codec", ["BZ2", "LZ4", "LZMA", "Zlib", "Zstd", "GZip", "Blosc"])
+@pytest.mark.filterwarnings("ignore:Numcodecs codecs")
+def test_codecs_of_zarr_2_in_zarr_3(tmp_path: Path, codec: str) -> None:
+    """zarr-python writes them under their package's name."""
+    from zarr.codecs import numcodecs
+
+    pixels = make_pixels((5, 7, 9), "uint16")
+    compressor = getattr(numcodecs, codec)()
+    array = zarr.create_array(tmp_path / "a.zarr", shape=pixels.shape, chunks=(2, 4, 4), dtype="uint16",
+                              compressors=[compressor])  # fmt: skip
+    array[:] = pixels
+    assert np.array_equal(read_pixels(read(tmp_path / "a.zarr", axes="zyx")[0]), pixels)
+
+
+def test_one_of_several_arrays_is_named(tmp_path: Path) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w")
+    for name in ("raw", "mask"):
+        group.create_array(name, shape=(4, 5), dtype="uint8")
+    with pytest.raises(Problem) as bad:
+        read(tmp_path / "a.zarr")
+    assert "a.zarr/mask" in bad.value.finding.hint
+
+
 def make_ome(folder: Path, pixels: np.ndarray, version: str = "0.4") -> Path:
     """An image as other programs write it: Zarr 2, a scale for the image beside that of the level."""
     group = zarr.open_group(folder, mode="w", zarr_format=2)

@@ -225,6 +225,19 @@ def test_interval_of_a_z_stack_is_no_rate(tmp_path: Path) -> None:
     assert str(image.spacing["z"]) == "1.5"
 
 
+def test_a_colour_map_is_told(tmp_path: Path) -> None:
+    """Its pixels are no intensities; ImageJ's map only colours what is one."""
+    colours = RNG.integers(0, 2**16, (3, 256), dtype=np.uint16)
+    plane = MOVIE[0].astype(np.uint8)
+    tifffile.imwrite(tmp_path / "p.tif", plane, photometric="palette", colormap=colours)
+    image, pixels = read_one(tmp_path / "p.tif")
+    assert image.warnings == ("its pixels are numbers of colours in a colour map, and are kept as stored",)
+    assert np.array_equal(pixels, plane)
+    assert len(image.header["tags"]["ColorMap"]) == 3
+    tifffile.imwrite(tmp_path / "i.tif", plane, imagej=True, colormap=colours)
+    assert read_one(tmp_path / "i.tif")[0].warnings == ()
+
+
 def test_playback_speed_is_reported(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "z.tif", MOVIE, imagej=True, metadata={"axes": "TYX", "fps": 7.5})
     image, _ = read_one(tmp_path / "z.tif")

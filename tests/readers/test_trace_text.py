@@ -39,6 +39,32 @@ def test_delimiters_and_ends_of_lines(tmp_path: Path, delimiter: str, end: str) 
     assert read_all(stated, "sweep000/dac0").tolist() == [i // 10 for i in range(40)]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+def test_cells_in_quotes(tmp_path: Path, delimiter: str, end: str) -> None:
+    def quote(row: str) -> str:
+        return delimiter.join(f'"{cell}"' for cell in row.split(delimiter))
+
+    plain = make_text(delimiter, end).decode()
+    text = end.join(quote(row) for row in plain.split(end)[:-1]) + end
+    recording = open_recording(tmp_path / "a.csv", text.encode(), **OPTIONS)
+    assert read_all(recording, "sweep000/adc0").tolist() == [float(f"{v:.4f}") for v in NOISE[:40]]
+    assert read_all(recording, "sweep000/dac0").tolist() == [i // 10 for i in range(40)]
+    thousands = expect_finding(tmp_path / "b.txt", b'"0.1","1,065"\n"0.2","1,066"\n', channels="column2 = mV", rate="9")
+    assert thousands.id == "arrays.damaged"  # not two numbers
+    last = f'"{39 * 5e-5:.6f}"'
+    for spoilt in ('"1"2', '1"2', '"1', "'1'"):
+        found = expect_finding(tmp_path / "a.csv", text.replace(last, spoilt).encode(), **OPTIONS)
+        assert (found.id, "line 41" in found.message) == ("arrays.damaged", True), found
+
+
+def test_quotes_and_decimal_commas(tmp_path: Path) -> None:
+    text = make_text(";").decode().replace(".", ",")
+    quoted = "".join(";".join(f'"{cell}"' for cell in row.split(";")) + "\n" for row in text.splitlines())
+    recording = open_recording(tmp_path / "a.csv", quoted.encode(), decimal="comma", **OPTIONS)
+    assert read_all(recording, "sweep000/adc0").tolist() == [float(f"{v:.4f}") for v in NOISE[:40]]
+
+
 def test_lines_above_commas_and_twice_the_same_name(tmp_path: Path) -> None:
     raw = b"# rig 3\n\n# t (ms)\tV (mV)\tV (mV)\n0,0\t-65,25\t1\n0,1\t-65,5\t2\n0,2\t1e1\t3\n"
     options = {"channels": "V (mV) = mV; V (mV) (2) = mV", "time": "t (ms) ms", "decimal": "comma"}

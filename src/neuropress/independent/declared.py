@@ -45,6 +45,8 @@ def read_declared(
         return read_behavior(load, options, content)
     if "pixels" in options:
         return _read_image(load(str(options["pixels"])), str(options.get("axes", "")))
+    if "channels" not in options and "axes" in options and len(only := paths()) == 1:  # a file of one array
+        return _read_image(load(only[0]), str(options["axes"]))
     if "channels" not in options:
         raise CannotRead("nobody declares what its arrays are, and no other library knows it")
     channels = [_read_channel(entry, load, paths) for entry in str(options["channels"]).split(";") if entry.strip()]

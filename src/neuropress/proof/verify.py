@@ -25,8 +25,8 @@ from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
 from .spans import iterate_blocks
 
-_COMPOSED = ("header", "template")
-"""How a converter makes values that are no fact as it stands, as the path and the frames of a video."""
+COMPOSED = ("header", "template")
+"""Transforms by which a converter composes a value of a header, which is compared as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +236,7 @@ def _compare_contents(made: Provenance, raw: RawArrays) -> Iterator[Finding]:
         for ref in field.sources:
             if ref.origin != "header":
                 continue
-            if field.via in _COMPOSED and (ref.key, ref.column) not in facts:
+            if field.via in COMPOSED and (ref.key, ref.column) not in facts:
                 continue  # of the header as a whole, which was compared
             # A number may be written in another way than the header has it: 20000 as 20000.0.
             changed = field.via == "number" and str(field.value) not in (ref.text, str(float(ref.text)))

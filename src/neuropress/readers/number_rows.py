@@ -19,6 +19,8 @@ BLOCK_BYTES = 2**22
 ALLOWED = b"0123456789+-.eE\t\n;, "
 """All that rows of numbers need: NumPy would also take ``nan``, ``inf`` and hexadecimal digits."""
 NUMBER = re.compile(rb"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?")
+_QUOTED = {d: re.compile(rb'(?m)(^|%b)"([^"\n%b]*)"(?=%b|\r?$)' % (d, d, d)) for d in (b"\t", b";", b",")}
+"""Delimiter -> a whole cell in quotes, without the delimiter in it: 1,065 is no two numbers."""
 EXACT_DIGITS = 17
 """No float64 tells decimals of more digits apart."""
 LOOKED_AT = 512
@@ -78,7 +80,7 @@ class Columns:
     has_comma
         Whether decimals have commas.
     is_loose
-        Whether blanks at the end of a line, and a delimiter behind its last cell, make no cell.
+        Whether blanks at the end of a line, and a delimiter behind its last cell, make no cell, and cells have quotes.
     """
 
     names: tuple[str, ...]
@@ -91,6 +93,11 @@ class Columns:
     def split(self, row: bytes) -> list[bytes]:
         """Cells of a row, blanks around them taken off."""
         return split_row(row, self.delimiter) if self.is_loose else [c.strip(b" ") for c in row.split(self.delimiter)]
+
+
+def unquote(text: bytes, delimiter: bytes) -> bytes:
+    """Text with its cells out of their quotes, as some programs write each; any other quote stays."""
+    return _QUOTED[delimiter].sub(rb"\1\2", text) if b'"' in text and delimiter in _QUOTED else text
 
 
 def split_row(row: bytes, delimiter: bytes) -> list[bytes]:
@@ -132,6 +139,7 @@ class NumberRows:
         cells, line, blank = 0, self._columns.first_line, 0
         ends = b"\n \t" if self._columns.is_loose else b"\n"
         for text in self._split_text(file):
+            text = unquote(text, self._columns.delimiter) if self._columns.is_loose else text
             rows = text.rstrip(ends)
             if rows and blank:
                 raise BadRow(blank, "a blank line between the rows")

@@ -15,12 +15,15 @@ from ..model.source import Source, SourceRoots
 from ..registry import CORE
 from . import COMMON, Format, get_formats, get_registered_formats
 from .format import CLOCK_OFFSET, EDGES, Claim, FragmentMaker, check_options
-from .unread import find_unread_format
+from .unread import find_unread_format, is_stand_in
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .edges import Edges
+
+BY_CONTENT = 2
+"""Strength of a claim that goes by the content."""
 
 
 def find_format(name: str) -> Format:
@@ -59,6 +62,8 @@ def choose_format(source: Source, purposes: Collection[str] = ()) -> Claim:
     claims = _keep_suitable(claims, purposes)
     best = max((claim.strength for claim in claims), default=0)  # 0: where nobody else claims it
     strongest = [claim for claim in claims if claim.strength == best]
+    if best < BY_CONTENT and is_stand_in(head):
+        raise _make_unknown_problem(source, head, name)
     if not strongest and failures:
         raise failures[0]
     if not strongest:

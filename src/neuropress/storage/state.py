@@ -229,12 +229,11 @@ def sync_folder(folder: Path) -> None:
 _STAMP_TYPES = ((int,), (int,), (int, str), (int, str))
 
 
-def _is_stamped_entry(entry: Any) -> bool:
+def _is_stamped_entry(entry: list[Any]) -> bool:
     """Whether an entry is the four parts of a stamp and a value."""
-    if not isinstance(entry, list) or len(entry) != len(_STAMP_TYPES) + 1:
-        return False
     # The exact type, because True is an int as well.
-    return all(type(part) in types for part, types in zip(entry, _STAMP_TYPES, strict=False))
+    are_typed = (type(part) in types for part, types in zip(entry, _STAMP_TYPES, strict=False))
+    return len(entry) == len(_STAMP_TYPES) + 1 and all(are_typed)
 
 
 def _is_release_entry(entry: Any) -> bool:

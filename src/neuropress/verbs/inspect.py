@@ -64,7 +64,9 @@ class Inspection:
         """
         drafts = [str(content.header["draft"]) for content in self.contents if "draft" in content.header]
         if not drafts:
-            message = f"{self.path.name} ({self.format}) needs no mapping: it says what it holds, or options state it"
+            unsaid = [str(content.header["undeclared"]) for content in self.contents if "undeclared" in content.header]
+            why = "; ".join(unsaid) or "it needs no mapping: it says what it holds, or options state it"
+            message = f"{self.path.name} ({self.format}): {why}"
             hint = "A recording as CSV or TSV: add --option reader=trace_text." if self.path.suffix else ""
             raise problem("inspect.nothing", message, hint=hint)
         return "\n".join(drafts)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from .. import __version__
 from ..config import Config
 from ..model.content import Content, Image, Recording
-from ..model.finding import Problem, has_errors, problem
+from ..model.finding import Finding, Problem, has_errors, problem
 from ..model.labels import LabelFile
 from ..model.packing import Packing
 from ..model.profile import GENERIC, Lab, Profile, TableSpec, is_zone, load_profile
@@ -42,6 +42,11 @@ from .verify import verify_files
 
 MOMENT = "started"
 """Option of readers whose files tell no clock and belong to no session."""
+OPTION = "Of one file: convert FILE --to OUT --option NAME=VALUE, for each."
+BESIDE = (
+    "Regions, masks and their traces belong to a movie: in a dataset, its row names them (file_path_roi, "
+    "file_path_processed)."
+)
 NAME = "command line"
 """Stands in results where a dataset's profile would."""
 
@@ -126,7 +131,10 @@ def convert_file(
     folder = Path.cwd() if isinstance(goal, BucketPath) else goal.parent  # of what is under way
     with lock_result(Path(str(goal))), TemporaryDirectory(prefix="neuropress-") as scratch:
         _check_standing(goal, kind.name, key)
-        contents = _read_contents(Source(key, open_root(roots[0])), stated.options)
+        try:
+            contents = _read_contents(Source(key, open_root(roots[0])), stated.options)
+        except Problem as bad:
+            raise Problem(_tell_option(bad.finding)) from bad
         table = find_row_table(kind, contents, load_profile(GENERIC))
         target = kind.row_target if table else kind.target
         options = _state_moment(stated, contents) if table else stated.options
@@ -253,10 +261,27 @@ def _check_standing(to: ResultPath, kind: str, key: str) -> None:
 
 
 def _read_contents(source: Source, options: Mapping[str, Any]) -> tuple[Content, ...]:
+    """What the file holds. Raises `Problem` (``arrays.undeclared`` where nobody says what that is)."""
     contents = raw_objects.read(source, options)
     for content in contents:
         content.close()
+    # In a dataset such a file may be kept as it is; here somebody wants what it holds.
+    if unsaid := next((one.header["undeclared"] for one in contents if "undeclared" in one.header), None):
+        raise problem("arrays.undeclared", f"{source.key}: {unsaid}", file=source.key)
     return contents
+
+
+def _list_own(findings: Sequence[Finding]) -> Iterator[Finding]:
+    """What was found, without that the only row is withheld, where something says why."""
+    others = [found for found in findings if found.id != "convert.withheld"]
+    yield from map(_tell_option, others if has_errors(others) else findings)
+
+
+def _tell_option(found: Finding) -> Finding:
+    """A finding that asks for a setting of a dataset, with how a file without one has it; masks have none."""
+    is_asked = "[options" in f"{found.message} {found.hint}" and not found.id.startswith("labels.")
+    is_told = "of one file" in found.hint.lower()
+    return replace(found, hint=f"{found.hint} {OPTION}") if is_asked and not is_told else found
 
 
 def _make_profile(stated: Stated, path: ResultPath, to: ResultPath, target: str) -> Profile:
@@ -281,6 +306,7 @@ def _run_steps(wanted: Wanted, config: Config, named: str, options: Options, pro
     outcome = Outcome(wanted.target.path, str(now.state), now.reason)
     for one in track(progress, "convert", [wanted] if now.needs_work else [], lambda one: one.target.path):
         outcome = convert_one(config, one, now, options, progress)
+        outcome = replace(outcome, findings=tuple(_list_own(outcome.findings)))
     yield Report.of("convert", [replace(outcome, target=named)], [])
     result = config.locate_result(wanted.target.kind, wanted.target.path)
     if not has_errors(outcome.findings) and result.exists():
@@ -293,15 +319,22 @@ def _find_wanted(tables: Tables, to: ResultPath, kind: str, profile: Profile) ->
     found = next((one for one in targets if one.target.kind == kind and one.jobs), None)
     if found is None:
         (table,) = (name for name in tables.rows if name not in (SESSION, "subject"))
-        others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs})) or "none"
-        message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others}"
-        raise problem("single.target", message, hint="A movie needs --frame-rate, where its header tells none.")
+        others = ", ".join(sorted({KINDS[one.target.kind].suffix for one in targets if one.jobs}))
+        message = f"a file of table {table} does not become a {KINDS[kind].suffix}; it may become: {others or 'none'}"
+        raise problem("single.target", message, hint=_find_way_out(table, others))
     if profile.labels and not list_label_keys(found, profile):
         message = f"labels and points go into a volume (.ome.zarr), not into {to.name}"
         raise problem(
             "single.target", message, hint="Convert the image to .ome.zarr, or leave out --labels and --points."
         )
     return found
+
+
+def _find_way_out(table: str, others: str) -> str:
+    """What a person does whose file does not become what was asked for."""
+    if table == "image":
+        return "A movie needs --frame-rate, where its header tells none."
+    return f"End the name of the result in {others}." if others else BESIDE
 
 
 def _make_tables(
@@ -427,7 +460,15 @@ def _make_record(
                 columns = ", ".join((*spec.columns, *spec.optional))
                 raise problem("dataset.config", f"table {table} has no column {column!r}; it has {columns}", value=name)
             cells[column] = Cell(text)
-    values = {column: _parse_cell(column, cell.text, spec, profile) for column, cell in cells.items()}
+    values: dict[str, Value] = {}
+    for column, cell in cells.items():
+        try:
+            values[column] = _parse_cell(column, cell.text, spec, profile)
+        except Problem:
+            if cell.origin != "header":
+                raise
+            # Nobody typed it: what the header has stays in the result, where it does not fit the column.
+            cells[column], values[column] = Cell(""), None
     if path:
         column = next(name for name in ("file_path_raw", "file_path_model", "file_path") if name in spec.columns)
         cells[column], values[column] = Cell(path), path

@@ -70,6 +70,7 @@ def _read_table(key: str, file: io.TextIOWrapper, options: Mapping[str, Any]) ->
         if names[:1] == ["scorer"]:
             names, columns, points = _describe_points(key, names, rows, options)
         else:
+            names = _name_all(names)
             columns = _describe_columns(key, names, options)
     except Problem as bad:
         # A line that cannot be split is damage only where the header says what the file is.
@@ -80,6 +81,15 @@ def _read_table(key: str, file: io.TextIOWrapper, options: Mapping[str, Any]) ->
     columns = _assign_times(key, names, columns, first[1], options)
     table = parse_rows(key, chain([first], rows), names, columns, options.get("decimal") == "comma")
     return replace(table, points=points)
+
+
+def _name_all(names: Sequence[str]) -> list[str]:
+    """Names of the columns, by their numbers where they have none, as the index that pandas writes.
+
+    The last one may be the delimiter at the end of each line.
+    """
+    last = len(names) - 1
+    return [name if name.strip() or at == last else f"column{at + 1}" for at, name in enumerate(names)]
 
 
 def _describe_columns(key: str, names: Sequence[str], options: Mapping[str, Any]) -> list[Described]:

@@ -29,7 +29,7 @@ def probe(head: bytes, name: str) -> Claim | None:
     if is_zip and b".roi" in head.lower():
         return Claim("imagej_roi", "a zip with a member called .roi")
     lower = name.lower()
-    if lower.endswith((".roi", "roiset.zip")) or (is_zip and lower.endswith(".zip")):
+    if lower.endswith((".roi", "roiset.zip")):
         return Claim("imagej_roi", f"its name ends in {lower[lower.rfind('.') :]}", strength=1)
     return None
 

@@ -57,15 +57,15 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
 
 def _find_stretch(source: Source, header: NrrdHeader) -> Stretch:
     """Where the voxels lie: behind the header, or in a file beside it."""
+    encoding = header.require_field("encoding").lower()
+    if encoding not in _CODECS:  # first: text needs no byte order
+        raise _make_unsupported(source.key, f"its voxels are encoded as {encoding[:40]!r}", _SAVE)
     sizes, stored = header.parse_sizes(), header.parse_dtype()
     if stored is None:
         raise _make_unsupported(source.key, f"its voxels are of the type {header.fields['type'][:40]!r}", _SAVE)
     if len(sizes) < 2:
         raise _make_unsupported(source.key, "it has one axis", _TWO)
     check_sizes(source.key, sizes)
-    encoding = header.require_field("encoding").lower()
-    if encoding not in _CODECS:
-        raise _make_unsupported(source.key, f"its voxels are encoded as {encoding[:40]!r}", _SAVE)
     codec = _CODECS[encoding]
     key, start = source.key, header.end
     if "datafile" in header.fields:

@@ -124,7 +124,8 @@ def _list_images(hierarchy: _Hierarchy) -> Iterator[_Stored]:
                 message = (
                     f"{hierarchy.source.key} has {len(arrays)} arrays ({shown}) and no multiscales that orders them"
                 )
-                raise problem("image.unsupported", message, file=hierarchy.source.key)
+                hint = f"Name the folder of one of them: {hierarchy.source.key.rstrip('/')}/{arrays[0]}"
+                raise problem("image.unsupported", message, hint=hint, file=hierarchy.source.key)
             yield from (_Stored("", path) for path in arrays)
     except _DAMAGE as error:
         message = f"{hierarchy.source.key}: its metadata are not as OME-Zarr has them ({error!r:.200})"

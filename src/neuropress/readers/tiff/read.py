@@ -313,6 +313,9 @@ class _TiffReader:
         if series.first_page.is_inverted and series.first_page.samples == 1:
             meta.facts["photometric"] = "MinIsWhite"
             meta.warnings.append("0 is white and the largest value black (MinIsWhite): pixels are kept as stored")
+        # The map of ImageJ and Bio-Formats only shows intensities in colours.
+        if series.first_page.photometric == "palette" and series.kind not in ("imagej", "ome"):
+            meta.warnings.append("its pixels are numbers of colours in a colour map, and are kept as stored")
         if holes := sum(page.hole_count for _, page in series.planes):
             fill = _get_fill_value(series.keyframe)
             meta.warnings.append(f"{holes} strips or tiles were never written (sparse file): they are read as {fill}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...model.budget import TRACE_COLUMNS
-from ..number_rows import NUMBER, Columns, split_row
+from ..number_rows import NUMBER, Columns, split_row, unquote
 from . import LOOKED_AT
 
 HEAD_BYTES = 2**20
@@ -52,7 +52,7 @@ def find_layout(head: bytes, stated: str | None, has_comma: bool) -> Layout:
     rows = rows if len(rows) > 1 else head[start:].split(b"\r", LOOKED_AT)
     for number, row in enumerate(rows[:LOOKED_AT]):
         for delimiter in DELIMITERS:
-            cells = split_row(row.rstrip(b"\r"), delimiter)
+            cells = split_row(unquote(row.rstrip(b"\r"), delimiter), delimiter)
             if (has_comma and delimiter == b",") or not _are_numbers(cells, has_comma):
                 continue
             if len(cells) > TRACE_COLUMNS:
