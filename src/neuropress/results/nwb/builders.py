@@ -19,7 +19,7 @@ from hdmf.backends.utils import NamespaceToBuilderHelper
 from hdmf.build import GroupBuilder, ReferenceBuilder
 
 from ...model.plan import ArraySpec
-from .storage import declare_array, make_object_id
+from .storage import declare_array, make_dataset_properties, make_object_id
 
 _SPECIFICATIONS = "specifications"
 _SPECIFICATIONS_AT = ".specloc"
@@ -27,7 +27,11 @@ _SPECIFICATIONS_AT = ".specloc"
 _NAMESPACE = "namespace"
 """The scalar with a namespace, beside its specifications, as hdmf looks for it."""
 _TEXT = h5py.string_dtype()
-_TEXT_ID = h5t.py_create(_TEXT, logical=True)
+_TEXT_TYPES = h5t.py_create(_TEXT, logical=True), h5t.py_create(_TEXT)
+"""In the file, and in memory."""
+_SCALAR = h5s.create(h5s.SCALAR)
+_NUMBERS = "iuf"
+type _Types = tuple[h5t.TypeID, h5t.TypeID]
 
 
 class BuilderWriter:
@@ -65,7 +69,7 @@ class BuilderWriter:
             self._references.append(self._declare_references(group, name, builder))
             return
         else:
-            dataset = _write_values(h5py.Group(group), name, builder)
+            dataset = _write_values(group, name, builder)
         self._write_attributes(dataset, builder.attributes)
 
     def _write_attributes(self, item: Any, attributes: Mapping[str, Any]) -> None:
@@ -73,7 +77,7 @@ class BuilderWriter:
             if isinstance(value, ReferenceBuilder):
                 self._references.append(lambda name=name, value=value: self._write_reference(item, name, value))  # type: ignore[misc]
             elif isinstance(value, str):
-                _write_attribute(item, name, np.asarray(value, _TEXT), _TEXT_ID)
+                _write_attribute(item, name, np.asarray(value, _TEXT), _TEXT_TYPES)
             elif isinstance(value, (float, int, np.number, np.bool_)):
                 _write_attribute(item, name, np.asarray(value))
             else:
@@ -131,14 +135,6 @@ def _has_references(builder: Any) -> bool:
 
 
 @cache
-def _make_dataset_properties() -> h5p.PropDCID:
-    """Without the times at which objects were made: they would differ between two runs."""
-    properties = h5p.create(h5p.DATASET_CREATE)
-    properties.set_obj_track_times(False)
-    return properties
-
-
-@cache
 def _make_text_links() -> h5p.PropLCID:
     properties = h5p.create(h5p.LINK_CREATE)
     properties.set_char_encoding(h5t.CSET_UTF8)
@@ -151,22 +147,44 @@ def _make_link_properties(name: str) -> h5p.PropLCID | None:
 
 def _write_text(group: h5g.GroupID, name: str, text: str) -> h5d.DatasetID:
     """A scalar text."""
+    return _write_scalar(group, name, np.asarray(text, _TEXT), _TEXT_TYPES)
+
+
+def _write_scalar(group: h5g.GroupID, name: str, value: np.ndarray, types: _Types) -> h5d.DatasetID:
+    stored, given = types
     links = _make_link_properties(name)
-    made = h5d.create(group, name.encode(), _TEXT_ID, h5s.create(h5s.SCALAR), _make_dataset_properties(), links)
-    made.write(h5s.ALL, h5s.ALL, np.asarray(text, _TEXT))
+    made = h5d.create(group, name.encode(), stored, _SCALAR, make_dataset_properties(), links)
+    made.write(h5s.ALL, h5s.ALL, value, given)
     return made
 
 
-def _write_values(group: h5py.Group, name: str, builder: Any) -> h5d.DatasetID:
+def _write_values(group: h5g.GroupID, name: str, builder: Any) -> h5d.DatasetID:
     """Numbers, lists and arrays, of the type that hdmf takes for them."""
+    if isinstance(builder.data, (float, np.number)) and name.isascii():
+        stated = builder.dtype
+        kind = np.dtype(stated if isinstance(stated, type) else HDF5IO.__resolve_dtype__(stated, builder.data))
+        if kind.kind in _NUMBERS:
+            return _write_scalar(group, name, np.asarray(builder.data, kind), _find_types(kind))
     fill = HDF5IO.__scalar_fill__ if np.ndim(builder.data) == 0 else HDF5IO.__list_fill__
-    return fill(group, name, builder.data, {"dtype": builder.dtype, "io_settings": {}}).id
+    return fill(h5py.Group(group), name, builder.data, {"dtype": builder.dtype, "io_settings": {}}).id
 
 
-def _write_attribute(item: Any, name: str, value: np.ndarray, kind: h5t.TypeID | None = None) -> None:
-    kind = kind or h5t.py_create(value.dtype, logical=True)
-    space = h5s.create_simple(value.shape) if value.ndim else h5s.create(h5s.SCALAR)
-    h5a.create(item, name.encode(), kind, space).write(value)
+def _write_attribute(item: Any, name: str, value: np.ndarray, types: _Types | None = None) -> None:
+    stored, given = types or _find_types(value.dtype)
+    space = h5s.create_simple(value.shape) if value.ndim else _SCALAR
+    h5a.create(item, name.encode(), stored, space).write(value, given)
+
+
+def _find_types(dtype: np.dtype[Any]) -> _Types:
+    """A type in the file and in memory; h5py would make new ones each time."""
+    if dtype.kind not in _NUMBERS:  # numpy takes references and texts for equal
+        return h5t.py_create(dtype, logical=True), h5t.py_create(dtype)
+    return _make_number_types(dtype)
+
+
+@cache
+def _make_number_types(dtype: np.dtype[Any]) -> _Types:
+    return h5t.py_create(dtype, logical=True), h5t.py_create(dtype)
 
 
 @cache

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...model.elements import TEXT, element_type
 from ...model.finding import Finding, Problem, problem
+from ...model.memory import pause_garbage_collection
 from ...model.plan import Plan
 from ...model.progress import Progress
 from ...model.provenance import SECTIONS, Provenance
@@ -78,8 +79,9 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     plan = name_kept_files(request.plan, seal.inputs)
     arrays, grafts = plan.arrays(), plan.grafts()
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts, plan.kept_keys)
-    nwbfile = _build_nwbfile(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""})
-    declare_file(nwbfile, path, plan)
+    with pause_garbage_collection():
+        sections = {**Provenance.of(plan, receipt).texts(), "receipt": ""}
+        declare_file(_build_nwbfile(plan, seal.version, sections), path, plan)
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
@@ -87,9 +89,10 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
         filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
         check_stand_ins(file, grafts)
-        derived = digest_objects(file, arrays)
-        receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
-        file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
+        with pause_garbage_collection():
+            derived = digest_objects(file, arrays)
+            receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
+            file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 
 
 def _build_nwbfile(plan: Plan, version: str, sections: Mapping[str, str]) -> Any:
