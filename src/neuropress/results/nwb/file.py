@@ -79,7 +79,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     plan = name_kept_files(request.plan, seal.inputs)
     arrays, grafts = plan.arrays(), plan.grafts()
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts, plan.kept_keys)
-    with pause_garbage_collection():
+    with pause_garbage_collection(lasting=False):
         sections = {**Provenance.of(plan, receipt).texts(), "receipt": ""}
         declare_file(_build_nwbfile(plan, seal.version, sections), path, plan)
     with ExitStack() as stack:
@@ -89,7 +89,7 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
         filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
         check_stand_ins(file, grafts)
-        with pause_garbage_collection():
+        with pause_garbage_collection(lasting=False):
             derived = digest_objects(file, arrays)
             receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
             file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
