@@ -1,7 +1,7 @@
 """Keeps hdmf and pynwb from importing pandas, zarr and SciPy before anything of them is used.
 
-They import them to know their classes, should somebody give them a table or an array of that kind: 0.8 CPU seconds and
-40 MB of every process that writes NWB. In the modules that do so each name stands for what it names, until that is
+They import them to know their classes, should somebody give them a table or an array of that kind: 0.7 CPU seconds and
+50 MB of every process that writes NWB. In the modules that do so each name stands for what it names, until that is
 imported: nothing can be an instance of a class of it before, and whatever is called or looked up in it imports it.
 """
 
