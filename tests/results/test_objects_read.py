@@ -87,3 +87,30 @@ def test_equal_blocks_are_packed_once_and_only_equal_ones(monkeypatch: pytest.Mo
     for block, one in zip(blocks, found, strict=True):
         chunks = [(start, pack(block[start : start + 1000], list_codecs()[-1])) for start in range(0, len(block), 1000)]
         assert [(corner[0], data) for corner, data in one.chunks] == chunks
+
+
+def test_a_command_that_repeats_is_digested_once_and_bits_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    digested: list[np.ndarray] = []
+    take = storage.block_digest
+    monkeypatch.setattr(storage, "block_digest", lambda data: digested.append(data) or take(data))
+    command = np.zeros(20_000)
+    found: list[Any] = []
+
+    def put(queue: storage._PackQueue, block: np.ndarray) -> None:
+        queue.put(block, block.dtype, list_codecs()[-1], storage.Layout((10_000,), block.shape), found.append)
+        queue.drain()
+
+    with ThreadPoolExecutor(1) as pool:
+        queue = storage._PackQueue(pool, 2)
+        for block in (command, command.copy(), -command, command, command.reshape(2, -1)[0]):
+            put(queue, block)
+        assert len(digested) == 4
+        assert found[0] is found[1]
+        command[:] = 1  # what is compared with is a copy
+        put(queue, np.zeros(10_000))
+        put(queue, command)
+    assert found[5] == found[4]
+    assert found[3] == found[0]
+    zeros = np.zeros(20_000)
+    stored = (zeros, zeros, -zeros, zeros, zeros[:10_000], zeros[:10_000], command)
+    assert [one.digest for one in found] == [take(block) for block in stored]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..model.finding import Finding, finding
+from ..model.memory import pause_garbage_collection
 from ..model.privacy import hide_for
 from ..model.profile import Profile, TableSpec
 from ..model.waiver import Waiver, waive
@@ -13,7 +14,6 @@ from .fixes import FILE as FIXES
 from .fixes import attach_fixes, read_tables, report_applied_fixes
 from .keys import normalise_key
 from .link import RowId, Tables, link_tables
-from .memory import pause_garbage_collection
 from .raw import RawParts, RawRow, RawTable, TableSource, TableSources, number_names
 from .schema import ColumnSchema, check_schemas, compile_table_schema
 from .sources import read_sources

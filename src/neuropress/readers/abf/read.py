@@ -135,7 +135,7 @@ def _build_sweep(
 
 
 def _render_block(render: Render, sweep: int, selection: Selection) -> np.ndarray:
-    return render(sweep)[selection[0]].astype("f8")
+    return render(sweep)[selection[0]].astype("f8", copy=False)
 
 
 def _open_command_file(source: Source, key: str) -> list[Render]:

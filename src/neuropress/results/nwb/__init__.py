@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..kind import Kind
+from . import late_imports
 
 if TYPE_CHECKING:
     from ...storage.remote import ResultPath
@@ -17,6 +18,7 @@ def _is_hdf5_file(path: ResultPath) -> bool:
         return file.read(len(HDF5)) == HDF5
 
 
+late_imports.install()
 KIND = Kind(
     name="nwb",
     target="session",

@@ -19,7 +19,7 @@ from hdmf.backends.utils import NamespaceToBuilderHelper
 from hdmf.build import GroupBuilder, ReferenceBuilder
 
 from ...model.plan import ArraySpec
-from .storage import declare_array, make_object_id
+from .storage import declare_array, make_dataset_properties, make_object_id
 
 _SPECIFICATIONS = "specifications"
 _SPECIFICATIONS_AT = ".specloc"
@@ -27,9 +27,12 @@ _SPECIFICATIONS_AT = ".specloc"
 _NAMESPACE = "namespace"
 """The scalar with a namespace, beside its specifications, as hdmf looks for it."""
 _TEXT = h5py.string_dtype()
-_TEXT_ID = h5t.py_create(_TEXT, logical=True)
-_TEXT_IN_MEMORY = h5t.py_create(_TEXT)
 _UTF8 = "utf-8"
+_TEXT_TYPES = h5t.py_create(_TEXT, logical=True), h5t.py_create(_TEXT)
+"""In the file, and in memory."""
+_SCALAR = h5s.create(h5s.SCALAR)
+_NUMBERS = "iuf"
+type _Types = tuple[h5t.TypeID, h5t.TypeID]
 
 
 class BuilderWriter:
@@ -67,7 +70,7 @@ class BuilderWriter:
             self._references.append(self._declare_references(group, name, builder))
             return
         else:
-            dataset = _write_values(h5py.Group(group), name, builder)
+            dataset = _write_values(group, name, builder)
         self._write_attributes(dataset, builder.attributes)
 
     def _write_attributes(self, item: Any, attributes: Mapping[str, Any]) -> None:
@@ -75,7 +78,7 @@ class BuilderWriter:
             if isinstance(value, ReferenceBuilder):
                 self._references.append(lambda name=name, value=value: self._write_reference(item, name, value))  # type: ignore[misc]
             elif isinstance(value, str):
-                _write_attribute(item, name, np.asarray(value, _TEXT), _TEXT_ID)
+                _write_attribute(item, name, np.asarray(value, _TEXT), _TEXT_TYPES)
             elif isinstance(value, (float, int, np.number, np.bool_)):
                 _write_attribute(item, name, np.asarray(value))
             else:
@@ -133,14 +136,6 @@ def _has_references(builder: Any) -> bool:
 
 
 @cache
-def _make_dataset_properties() -> h5p.PropDCID:
-    """Without the times at which objects were made: they would differ between two runs."""
-    properties = h5p.create(h5p.DATASET_CREATE)
-    properties.set_obj_track_times(False)
-    return properties
-
-
-@cache
 def _make_text_links() -> h5p.PropLCID:
     properties = h5p.create(h5p.LINK_CREATE)
     properties.set_char_encoding(h5t.CSET_UTF8)
@@ -153,45 +148,53 @@ def _make_link_properties(name: str) -> h5p.PropLCID | None:
 
 def _write_text(group: h5g.GroupID, name: str, text: str) -> h5d.DatasetID:
     """A scalar text."""
+    return _write_scalar(group, name, np.asarray(text, _TEXT), _TEXT_TYPES)
+
+
+def _write_scalar(group: h5g.GroupID, name: str, value: np.ndarray, types: _Types) -> h5d.DatasetID:
+    stored, given = types
     links = _make_link_properties(name)
-    made = h5d.create(group, name.encode(), _TEXT_ID, _make_scalar(), _make_dataset_properties(), links)
-    made.write(h5s.ALL, h5s.ALL, np.asarray(text, _TEXT), _TEXT_IN_MEMORY)
+    made = h5d.create(group, name.encode(), stored, _SCALAR, make_dataset_properties(), links)
+    made.write(h5s.ALL, h5s.ALL, value, given)
     return made
 
 
-def _write_values(group: h5py.Group, name: str, builder: Any) -> h5d.DatasetID:
+def _write_values(group: h5g.GroupID, name: str, builder: Any) -> h5d.DatasetID:
     """Numbers, lists and arrays, of the type that hdmf takes for them."""
     data, dtype = builder.data, builder.dtype
     dtype = np.dtype(dtype if isinstance(dtype, type) else HDF5IO.__resolve_dtype__(dtype, data))
     is_text = h5py.check_string_dtype(dtype) == (_UTF8, None)
-    if not (name.isascii() and (is_text or dtype.kind in "iuf")):
+    if not (name.isascii() and (is_text or dtype.kind in _NUMBERS)):
         fill = HDF5IO.__scalar_fill__ if np.ndim(data) == 0 else HDF5IO.__list_fill__
-        return fill(group, name, data, {"dtype": builder.dtype, "io_settings": {}}).id
+        return fill(h5py.Group(group), name, data, {"dtype": builder.dtype, "io_settings": {}}).id
     values = np.asarray(data, dtype)
-    kind = _TEXT_ID if is_text else _make_type(values.dtype)
-    space = h5s.create_simple(values.shape)
-    made = h5d.create(group.id, name.encode(), kind, space, _make_dataset_properties())
+    types = _TEXT_TYPES if is_text else _find_types(values.dtype)
+    if not values.ndim:
+        return _write_scalar(group, name, values, types)
+    stored, given = types
+    space, links = h5s.create_simple(values.shape), _make_link_properties(name)
+    made = h5d.create(group, name.encode(), stored, space, make_dataset_properties(), links)
     if values.size:
-        made.write(h5s.ALL, h5s.ALL, values, _TEXT_IN_MEMORY if is_text else kind)
+        made.write(h5s.ALL, h5s.ALL, values, given)
     return made
 
 
-@cache
-def _make_type(dtype: np.dtype[Any]) -> h5t.TypeID:
-    return h5t.py_create(dtype, logical=True)
+def _write_attribute(item: Any, name: str, value: np.ndarray, types: _Types | None = None) -> None:
+    stored, given = types or _find_types(value.dtype)
+    space = h5s.create_simple(value.shape) if value.ndim else _SCALAR
+    h5a.create(item, name.encode(), stored, space).write(value, given)
+
+
+def _find_types(dtype: np.dtype[Any]) -> _Types:
+    """A type in the file and in memory; h5py would make new ones each time."""
+    if dtype.kind not in _NUMBERS:  # numpy takes references and texts for equal
+        return h5t.py_create(dtype, logical=True), h5t.py_create(dtype)
+    return _make_number_types(dtype)
 
 
 @cache
-def _make_scalar() -> h5s.SpaceID:
-    return h5s.create(h5s.SCALAR)
-
-
-def _write_attribute(item: Any, name: str, value: np.ndarray, kind: h5t.TypeID | None = None) -> None:
-    is_plain = value.dtype.kind in "iuf"
-    kind = kind or (_make_type(value.dtype) if is_plain else h5t.py_create(value.dtype, logical=True))
-    space = h5s.create_simple(value.shape) if value.ndim else _make_scalar()
-    in_memory = kind if is_plain else _TEXT_IN_MEMORY if kind is _TEXT_ID else None
-    h5a.create(item, name.encode(), kind, space).write(value, in_memory)
+def _make_number_types(dtype: np.dtype[Any]) -> _Types:
+    return h5t.py_create(dtype, logical=True), h5t.py_create(dtype)
 
 
 @cache

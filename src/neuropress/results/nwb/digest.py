@@ -8,13 +8,14 @@ from typing import Any
 
 import h5py
 import numpy as np
+from h5py import h5l, h5o, h5r, h5s
 
 from ...model import budget
 from ...model.budget import OverBudget
 from ...model.plan import digest
 from ...model.receipt import block_digest, blocks, root_digest
 from ...readers.hdf5.guard import read_elements
-from ...readers.hdf5.walk import get_address, is_hard_link, read_attributes, walk_objects
+from ...readers.hdf5.walk import get_address, list_links, read_attributes, walk_objects
 
 EXCLUDED = ("/specifications", "/general/neuropress")
 """The cached schema, and our own provenance, which holds the digests."""
@@ -70,7 +71,7 @@ def describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths 
     """Attributes, members or links, shape, type and data as JSON; of what is proven otherwise all but the data."""
     attributes = {name: _to_plain_json(value, item, paths) for name, value in read_attributes(item).items()}
     if isinstance(item, h5py.Group):
-        members = {name: "" if is_hard_link(item, name) else _describe_link(item, name) for name in sorted(item)}
+        members = {name: "" if is_hard else _describe_link(item, name) for name, is_hard in list_links(item).items()}
         return {"attributes": attributes, "members": members}
     shape, dtype = item.shape, item.dtype  # h5py asks HDF5 each time
     about = {"attributes": attributes, "shape": shape, "dtype": _format_dtype(dtype)}
@@ -78,9 +79,10 @@ def describe_object(item: h5py.Group | h5py.Dataset, proven: bool, paths: Paths 
 
 
 def _describe_link(group: h5py.Group, name: str) -> str:
+    links, key = group.id.links, name.encode("utf-8", "surrogateescape")
+    if links.get_info(key).type == h5l.TYPE_SOFT:
+        return f"-> {links.get_val(key).decode('utf-8', 'surrogateescape')}"
     link = group.get(name, getlink=True)
-    if isinstance(link, h5py.SoftLink):
-        return f"-> {link.path}"
     return f"-> {link.filename}:{link.path}" if isinstance(link, h5py.ExternalLink) else ""
 
 
@@ -91,6 +93,10 @@ def _format_dtype(dtype: np.dtype[Any]) -> str:
 def _digest_data(
     dataset: h5py.Dataset, shape: tuple[int, ...] | None, dtype: np.dtype[Any], paths: Paths | None, spare: int
 ) -> Any:
+    if dtype.kind in "iuf" and shape == ():
+        number = np.empty((), dtype)
+        dataset.id.read(h5s.ALL, h5s.ALL, number)
+        return _to_plain_json(number[()], dataset, paths)
     if dtype.kind not in "iufb" or not shape:
         return _digest_elements(dataset, paths, spare)
     row = max(1, dtype.itemsize * prod(shape[1:]))
@@ -120,6 +126,10 @@ def _digest_elements(dataset: h5py.Dataset, paths: Paths | None, spare: int) -> 
 
 def _to_plain_json(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths | None) -> Any:
     """A value as JSON: references as the path of what they point to, floats exact in hexadecimal."""
+    if isinstance(value, (str, int)):
+        return value
+    if isinstance(value, float):
+        return value.hex()
     if isinstance(value, h5py.Empty):
         return None
     if isinstance(value, h5py.Reference):
@@ -130,9 +140,7 @@ def _to_plain_json(value: Any, item: h5py.Group | h5py.Dataset, paths: Paths | N
         return [_to_plain_json(part, item, paths) for part in value.item()]
     if isinstance(value, np.ndarray):
         return [_to_plain_json(part, item, paths) for part in value]
-    if isinstance(value, np.generic):
-        return _to_plain_json(value.item(), item, paths)
-    return value.hex() if isinstance(value, float) else value
+    return _to_plain_json(value.item(), item, paths) if isinstance(value, np.generic) else value
 
 
 def _format_reference(reference: h5py.Reference, item: h5py.Group | h5py.Dataset, paths: Paths | None) -> str:
@@ -140,5 +148,7 @@ def _format_reference(reference: h5py.Reference, item: h5py.Group | h5py.Dataset
         return "ref"
     if paths is None:
         raise _RefersToOthers
-    target = item.file[reference]
-    return f"ref {paths.get(get_address(target)) or target.name}"
+    target = h5r.dereference(reference, item.id)
+    if target is None:
+        raise ValueError(f"{item.name} refers to nothing that is there")
+    return f"ref {paths.get(h5o.get_info(target).addr) or item.file[reference].name}"

@@ -20,6 +20,7 @@ import numpy as np
 
 from ...model.elements import TEXT, element_type
 from ...model.finding import Finding, Problem, problem
+from ...model.memory import pause_garbage_collection
 from ...model.plan import Plan
 from ...model.progress import Progress
 from ...model.provenance import SECTIONS, Provenance
@@ -78,7 +79,9 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
     plan = name_kept_files(request.plan, seal.inputs)
     arrays, grafts = plan.arrays(), plan.grafts()
     receipt = Receipt(seal.version, seal.rows, plan.revisions, {}, {}, {}, plan.sources, grafts, plan.kept_keys)
-    known = declare_file(plan, seal.version, {**Provenance.of(plan, receipt).texts(), "receipt": ""}, path)
+    with pause_garbage_collection(lasting=False):
+        sections = {**Provenance.of(plan, receipt).texts(), "receipt": ""}
+        known = declare_file(plan, seal.version, sections, path)
     with ExitStack() as stack:
         old = _open_previous(request.previous, seal, stack)
         file = stack.enter_context(h5py.File(path, "r+"))
@@ -86,9 +89,10 @@ def _write_file(request: Request, raw: RawArrays, path: Path, progress: Progress
         filled = fill_datasets(file, arrays, raw, old, progress)
         check_indices(file, arrays)
         check_stand_ins(file, grafts)
-        derived = {**known, **digest_named(file, arrays, known)} if known else digest_objects(file, arrays)
-        receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
-        file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
+        with pause_garbage_collection(lasting=False):
+            derived = {**known, **digest_named(file, arrays, known)} if known else digest_objects(file, arrays)
+            receipt = replace(receipt, inputs=dict(seal.inputs), arrays=filled, derived=derived)
+            file[f"{PROVENANCE}/receipt_json"][()] = Provenance.of(plan, receipt).text("receipt")
 
 
 def check_plan(plan: Plan) -> Iterator[Finding]:
