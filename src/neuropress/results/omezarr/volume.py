@@ -127,8 +127,8 @@ def _make_receipt(request: Request, volume: Volume, staging: Staging) -> Receipt
 
 def _draw_preview(place: ResultPath, volume: Volume) -> bytes:
     pyramids = [[volume.layout.levels[n] for n in numbers] for numbers in volume.layout.list_pyramids()]
-    names = volume.sources[0].names
-    return preview.draw_preview(place, pyramids[0], pyramids[1:], names, volume.stated, volume.colours)
+    names, dtypes = volume.sources[0].names, [source.spec.type for source in volume.sources]
+    return preview.draw_preview(place, pyramids[0], pyramids[1:], dtypes, names, volume.stated, volume.colours)
 
 
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:
