@@ -15,6 +15,7 @@ from neuropress.results.omezarr import stored
 from neuropress.results.omezarr.fresh import FreshLevel
 from neuropress.results.omezarr.units import Volume
 from neuropress.storage.files import confine_path
+from neuropress.storage.roots import Folder
 
 
 @pytest.mark.parametrize("dtype", ["|u1", "<i2", "<f8"])
@@ -81,3 +82,13 @@ def test_paths_lead_where_the_long_way_says(tmp_path: Path) -> None:
         with pytest.raises(Problem) as caught:
             confine_path(root, key)
         assert caught.value.finding.id == finding
+
+
+def test_files_are_listed_at_any_depth_and_links_to_folders_left_out(tmp_path: Path) -> None:
+    for name in ("v/b/2.tif", "v/.hidden", "v/b/c/1.tif", "w/3.tif"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    (tmp_path / "v/linked").symlink_to("../w")
+    (tmp_path / "v/file").symlink_to("../w/3.tif")
+    (tmp_path / "v/gone").symlink_to("nowhere")
+    assert Folder(tmp_path).files("v/") == ("v/.hidden", "v/b/2.tif", "v/b/c/1.tif", "v/file")
