@@ -93,7 +93,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 import numpy as np, tifffile
-from neuropress.results.omezarr.layout import arrange_layout, list_tiles, make_whole_box
+from neuropress.results.omezarr.layout import Level, list_tiles, make_whole_box
 from neuropress.results.omezarr.pyramid import halve_block
 from neuropress.results.omezarr.shards import encode_chunk, make_blosc
 
@@ -101,18 +101,19 @@ slices = sorted(Path(sys.argv[1]).iterdir())
 codec = make_blosc(np.dtype("u1"), int(sys.argv[2]))
 seconds, cpu, size = 0.0, 0.0, 0
 for first in range(0, len(slices), 64):
-    level = np.stack([tifffile.imread(path) for path in slices[first : first + 64]])
+    data = np.stack([tifffile.imread(path) for path in slices[first : first + 64]])
     parts = []
     for halvings in range(5):
-        parts.append(level)
-        level = halve_block(level, (True, True, True))
+        parts.append(data)
+        data = halve_block(data, (True, True, True))
     begun, used = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for part in parts:
             # Of the higher levels this slab has a part of a chunk's depth: gathered and packed as if it were thinner.
             extent = (min(64, part.shape[0]), 64, 64)
             boxes = list(list_tiles(make_whole_box(part.shape), extent))
-            packed = pool.map(lambda box: encode_chunk(part[box], extent, codec), boxes)
+            level = Level(part.shape, extent, extent, (1, 1, 1))
+            packed = pool.map(lambda box: encode_chunk(part[box], level, codec), boxes)
             size += sum(len(piece) for pieces in packed for piece in pieces)
     seconds, cpu = seconds + time.perf_counter() - begun, cpu + time.process_time() - used
 print("floor", seconds, cpu, size)

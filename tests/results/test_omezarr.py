@@ -25,6 +25,7 @@ from neuropress.model.finding import Problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node, Plan, SourceRow, Target
 from neuropress.model.receipt import InputDigest, block_digest, blocks, root_digest
 from neuropress.results import Request, Seal
+from neuropress.results.omezarr import ome_xml
 from neuropress.results.omezarr import volume as omezarr
 from neuropress.results.omezarr.layout import arrange_layout, list_tiles, make_whole_box
 from neuropress.results.omezarr.pyramid import halve_block
@@ -181,6 +182,7 @@ def test_every_shape_and_dtype_is_exact_at_every_level(
     assert set(made.receipt.derived) == {f"/{i}" for i in range(1, levels)} | {
         omezarr.name_metadata(""),
         "/0/preview.png",
+        *([f"/{ome_xml.NAME}"] if ome_xml.has_type(data.dtype) else []),
     }
     with omezarr.open_arrays(path) as stored:
         known = made.receipt.arrays["/0"]
@@ -314,8 +316,8 @@ def test_changed_metadata_leaves_the_arrays_alone(tmp_path: Path) -> None:
     unread = Raw(data)
     reported = write(data, "zyx", path, raw=unread, previous=path, scale=[9.0, 5.0, 5.0])
     after = {p: (p.stat().st_ino, p.stat().st_mtime_ns) for p in path.rglob("*") if p.is_file()}
-    root = path / "zarr.json"
-    assert before.pop(root) != after.pop(root)
+    for name in ("zarr.json", "OME/zarr.json", ome_xml.NAME):
+        assert before.pop(path / name) != after.pop(path / name)
     assert before == after
     assert unread.reads == 0
     assert sum(reported) == data.nbytes

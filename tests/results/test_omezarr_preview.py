@@ -18,7 +18,7 @@ from test_omezarr_labels import write as write_labelled
 
 from neuropress.results.omezarr import preview, windows
 from neuropress.results.omezarr import volume as omezarr
-from neuropress.results.omezarr.stored import StoredLevel
+from neuropress.results.omezarr.fresh import FreshLevel
 
 
 def read_picture(path: Path) -> np.ndarray:
@@ -95,7 +95,7 @@ def test_a_small_level_is_drawn_some_chunks_at_a_time(tmp_path: Path) -> None:
     """What is read of a volume does not grow with it."""
     data, path = make_corners((4, 160, 90)), tmp_path / "v.ome.zarr"
     read: list[int] = []
-    get = StoredLevel.__getitem__
+    get = FreshLevel.__getitem__
 
     def watch(level: Any, selection: tuple[slice, ...]) -> np.ndarray:
         block = get(level, selection)
@@ -103,7 +103,7 @@ def test_a_small_level_is_drawn_some_chunks_at_a_time(tmp_path: Path) -> None:
         return block
 
     limits = mock.patch.multiple(preview, LEAST=40, MOST=64, CHUNKS=2)
-    with shrink_layout(), limits, mock.patch.object(StoredLevel, "__getitem__", watch):
+    with shrink_layout(), limits, mock.patch.object(FreshLevel, "__getitem__", watch):
         write(data, "zyx", path)
     picture = read_picture(path)
     level = zarr.open_array(path / "2", mode="r")

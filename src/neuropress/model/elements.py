@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
@@ -16,6 +17,8 @@ if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs 
 TEXT = "text"
 TEXT_BYTES = 16
 """What a text counts for where sizes are planned: HDF5's pointer to it, or a short text."""
+COPY_BYTES = 1 << 19
+"""Of numbers that are digested, copied at a time where they do not lie in one piece: it fits a core's cache."""
 _NUMBER = re.compile(r"[<>|=]?([iuf][1248]|b1|f16|c8|c16)|u?int(8|16|32|64)|float(16|32|64)|bool")
 _MEMBER = re.compile(r"([A-Za-z_][A-Za-z0-9_]{0,63}):([<|][iuf][1248])")
 _MEMBERS = 32
@@ -69,10 +72,15 @@ def _digest_numbers(data: np.ndarray) -> bytes:
 
     little = data.dtype.newbyteorder("<")
     known = hashlib.sha256()
-    # A part of a larger array is copied page by page: as a whole it takes as much memory again, on every thread.
-    pages = data.reshape((-1, *data.shape[-2:])) if data.ndim > 2 and data.size else (data,)
-    for page in pages:
-        known.update(np.ascontiguousarray(page, dtype=little).reshape(-1).view(np.uint8))
+    parts: Iterable[np.ndarray] = (data,)
+    if data.ndim > 2 and data.size:
+        # A part of a larger array is copied some pages at a time: as a whole it takes as much memory again, on every
+        # thread; by single pages threads wait for each other at every step.
+        pages = data.reshape((-1, *data.shape[-2:]))
+        step = max(1, COPY_BYTES // pages[0].nbytes)
+        parts = (pages[first : first + step] for first in range(0, len(pages), step))
+    for part in parts:
+        known.update(np.ascontiguousarray(part, dtype=little).reshape(-1).view(np.uint8))
     return known.digest()
 
 

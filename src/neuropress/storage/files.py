@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 from pathlib import Path
 
 from ..model.finding import problem
@@ -47,13 +48,29 @@ def confine_path(root: Path, key: str) -> Path:
         ``path.outside`` when the resolved path is not below the resolved root.
     """
     try:
-        path = (root / key).resolve()
+        path = _resolve(f"{root}/{key}")
     except (OSError, ValueError, RuntimeError) as error:  # a circle of links, a name that cannot be
         raise problem("path.unsafe", f"{key[:80]!r} cannot be followed: {error}", file=key) from None
     # No part of a resolved path is a link, so a root that it begins with leads nowhere else.
-    if path.parts[: len(root.parts)] != root.parts and not path.is_relative_to(root.resolve()):
+    if not f"{path}/".startswith(f"{root}/") and not Path(path).is_relative_to(root.resolve()):
         raise problem("path.outside", f"{key} leads outside its source root, to {path}", file=key)
-    return path
+    return Path(path)
+
+
+def _resolve(path: str) -> str:
+    """`Path.resolve`, which asks for every folder on the way; Linux tells where something that is opened lies."""
+    if hasattr(os, "O_PATH"):
+        try:
+            handle = os.open(path, os.O_PATH)  # a place alone: no device and no pipe hears of it
+            try:
+                found = os.readlink(f"/proc/self/fd/{handle}")
+            finally:
+                os.close(handle)
+        except (OSError, ValueError):  # nothing is there, or no /proc: the long way says what is wrong
+            return str(Path(path).resolve())
+        if found.startswith("/") and not found.endswith(" (deleted)"):
+            return found
+    return str(Path(path).resolve())
 
 
 def digest_file(path: Path, before_read: BeforeRead = no_wait) -> str:

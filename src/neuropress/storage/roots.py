@@ -7,7 +7,7 @@ import io
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -83,9 +83,7 @@ class Folder:
 
     def files(self, folder: str) -> tuple[str, ...]:
         """Keys of all files below a folder; links to folders are not followed."""
-        top = confine_path(self.folder, folder)
-        below = (path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file())
-        return tuple(sorted(f"{folder.rstrip('/')}/{path}" for path in below))
+        return tuple(sorted(_walk(str(confine_path(self.folder, folder)), f"{folder.rstrip('/')}/")))
 
     def open(self, key: str) -> io.RawIOBase:
         """The file, unbuffered."""
@@ -98,6 +96,16 @@ class Folder:
     def sha256(self, key: str, before_read: BeforeRead = no_wait) -> str:
         """SHA-256 of a file."""
         return digest_file(confine_path(self.folder, key), before_read)
+
+
+def _walk(folder: str, prefix: str) -> Iterator[str]:
+    """Keys of the files at any depth; a folder that may not be looked into has none."""
+    with suppress(PermissionError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file():
+                yield f"{prefix}{entry.name}"
 
 
 class Bucket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
@@ -17,7 +18,14 @@ from ...model.source import RawFile, Source, Stamp
 from ..stamp import check_unchanged
 from .page import SegmentValues
 
-MAX_OPEN_FILES = 128
+
+def _count_open_files() -> int:
+    """Slices of a row of units, which are read again for each band; fewer where the system allows few files."""
+    allowed = os.sysconf("SC_OPEN_MAX") if hasattr(os, "sysconf") else 0
+    return min(512, allowed // 2) if allowed > 256 else 128
+
+
+MAX_OPEN_FILES = _count_open_files()
 
 
 class OpenFiles:

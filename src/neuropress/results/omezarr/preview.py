@@ -11,17 +11,16 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import Any
 
 import imagecodecs
 import numpy as np
 
 from ...storage.remote import ResultPath
+from .fresh import FreshLevel
 from .layout import Level
-
-if TYPE_CHECKING:
-    from .stored import StoredLevel
 
 NAME = "0/preview.png"
 LEAST, MOST = 400, 1024
@@ -44,6 +43,7 @@ def draw_preview(
     root: ResultPath,
     image: Sequence[Level],
     labels: Sequence[Sequence[Level]],
+    dtypes: Sequence[np.dtype[Any]],
     names: Sequence[str],
     spacing: Sequence[float],
     colours: Sequence[str],
@@ -57,6 +57,8 @@ def draw_preview(
         Where the levels lie.
     image, labels
         All levels of the image and of each of its labels, which have no channels.
+    dtypes
+        Of the image and of each of its labels.
     names
         Axes of the image.
     spacing
@@ -66,8 +68,6 @@ def draw_preview(
     windows
         Black and white of each channel that is drawn.
     """
-    from .stored import StoredLevel  # imports zarr-python
-
     number = _choose_level(image, names)
     level = image[number]
     space = [name for name in names if name in "zyx"]
@@ -76,17 +76,18 @@ def draw_preview(
     cuts: list[Cut] = [("y", "x")]
     if pixels.get("z", 1) > 1 and level.shape[-3] > 1:
         cuts += [("y", "z"), ("z", "x")]
-    stored = StoredLevel(root, level.name)
     extents = dict(zip(names, level.shape, strict=True))
     channels = []
-    for c in range(len(windows)):
-        channels.append([_read_cut(stored, names, extents, pixels, cut, c) for cut in cuts])
+    with closing(FreshLevel(root, level, dtypes[0])) as stored:
+        for c in range(len(windows)):
+            channels.append([_read_cut(stored, names, extents, pixels, cut, c) for cut in cuts])
     panels = _blend_channels(channels, colours, windows)
-    for pyramid in labels:
-        mask, own = StoredLevel(root, pyramid[number].name), [name for name in names if name != "c"]
+    own = [name for name in names if name != "c"]
+    for pyramid, dtype in zip(labels, dtypes[1:], strict=True):
         extents = dict(zip(own, pyramid[number].shape, strict=True))
-        for panel, cut in zip(panels, cuts, strict=True):
-            _overlay_ids(panel, _read_cut(mask, own, extents, pixels, cut, 0))
+        with closing(FreshLevel(root, pyramid[number], dtype)) as mask:
+            for panel, cut in zip(panels, cuts, strict=True):
+                _overlay_ids(panel, _read_cut(mask, own, extents, pixels, cut, 0))
     return encode_png(_arrange_panels(panels))
 
 
@@ -103,7 +104,7 @@ def _count_pixels(axes: Mapping[str, tuple[int, float]]) -> dict[str, int]:
 
 
 def _read_cut(
-    stored: StoredLevel,
+    stored: FreshLevel,
     names: Sequence[str],
     extents: Mapping[str, int],
     pixels: Mapping[str, int],

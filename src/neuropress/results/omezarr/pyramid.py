@@ -89,13 +89,15 @@ def _average_integers(block: np.ndarray, axes: Axes) -> np.ndarray:
     if axes[2]:
         # Two neighbours seen as one number of twice the width: their sum without strided access.
         pairs = values.view(wide)
-        total = (pairs & wide.type((1 << (8 * size)) - 1)) + (pairs >> wide.type(8 * size))
+        total = pairs & wide.type((1 << (8 * size)) - 1)
+        total += pairs >> wide.type(8 * size)
     else:
         total = values.astype(wide)
     total = _add_pairs(total, axes)
     bits = sum(axes)
     if bits:
-        up = (total >> wide.type(bits)) & wide.type(1)
+        up = total >> wide.type(bits)
+        up &= wide.type(1)
         up += wide.type((1 << (bits - 1)) - 1)
         total += up
         total >>= wide.type(bits)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import count
@@ -34,6 +35,7 @@ from ..sections import parse_provenance
 from . import guard, metadata, nodes, ome_xml, tables, windows
 from .blocks import Block, Read
 from .feeding import choose_way, estimate_memory, feed_bands, feed_spooled, list_windows
+from .fresh import FreshLevel
 from .layout import Layout, Pass, add_labels, arrange_layout, count_voxels
 from .preview import NAME as PREVIEW
 from .shards import make_blosc
@@ -433,29 +435,30 @@ def _run_rectangle(
         progress = no_progress
     threads = count_cores() if access.is_shared else 1
     way = choose_way(layout, stage, spec.itemsize, access.block, threads)
-    read = _open_input(volume, stage, staging, raw)
     blocks = [
         Block(layout, stage, first, last, staging, codec, pool) for first, last in list_windows(*corners, way.columns)
     ]
-    # Windows of rows by themselves, where the file gives them so; else together, each page decoded once.
-    for some in [blocks] if way.is_spooled else [[block] for block in blocks]:
-        if way.is_spooled:
-            feed_spooled(some, read, way, progress, pool, staging.make_temporary(), threads)
-        else:
-            feed_bands(some[0], read, progress, pool)
-        for done in some:
-            staging.record_units({(index, place): digests for place, digests in done.finish().items()})
-        some.clear()
+    with _open_input(volume, stage, staging, raw) as read:
+        # Windows of rows by themselves, where the file gives them so; else together, each page decoded once.
+        for some in [blocks] if way.is_spooled else [[block] for block in blocks]:
+            if way.is_spooled:
+                feed_spooled(some, read, way, progress, pool, staging.make_temporary(), threads)
+            else:
+                feed_bands(some[0], read, progress, pool)
+            for done in some:
+                staging.record_units({(index, place): digests for place, digests in done.finish().items()})
+            some.clear()
 
 
-def _open_input(volume: Volume, stage: Pass, staging: Staging, raw: RawArrays) -> Read:
+@contextmanager
+def _open_input(volume: Volume, stage: Pass, staging: Staging, raw: RawArrays) -> Iterator[Read]:
     """What gives the voxels of a pass: the raw file, or the last level of the pass before."""
-    if not stage.reads_raw:
-        from .stored import StoredLevel  # imports zarr-python, which a volume of one pass does not need
-
-        return StoredLevel(staging.finished, volume.layout.levels[stage.first].name).__getitem__
     spec = volume.find_source(stage.first).spec
-    return lambda box: raw.read(spec, box)
+    if stage.reads_raw:
+        yield lambda box: raw.read(spec, box)
+        return
+    with closing(FreshLevel(staging.finished, volume.layout.levels[stage.first], spec.type)) as level:
+        yield level.__getitem__
 
 
 def _list_rectangles(units: Sequence[UnitKey]) -> Iterator[tuple[int, tuple[int, ...], tuple[int, ...]]]:

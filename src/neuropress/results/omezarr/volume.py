@@ -37,7 +37,6 @@ from .members import check_files
 from .staging import Staging, collect_level_digests
 from .units import (
     LEVEL0,
-    METADATA,
     Volume,
     check_plan,
     get_staging_folder,
@@ -136,12 +135,11 @@ def _add_preview(
     pyramids = [[volume.layout.levels[n] for n in numbers] for numbers in volume.layout.list_pyramids()]
     colours = metadata.list_colours(metadata.get_ome_fields(plan.nodes[0].fields))
     shown = windows.list_shown(plan, volume, place, preview.MOST_CHANNELS)
-    names = volume.sources[0].names
-    picture = preview.draw_preview(place, pyramids[0], pyramids[1:], names, volume.stated, colours, shown)
+    names, dtypes = volume.sources[0].names, [source.spec.type for source in volume.sources]
+    picture = preview.draw_preview(place, pyramids[0], pyramids[1:], dtypes, names, volume.stated, colours, shown)
     write(preview.NAME, picture)
     derived = {**receipt.derived, f"/{preview.NAME}": sha256(picture).hexdigest()}
-    # Groups last, as in the receipt of one that has it already: the bytes are the same.
-    return replace(receipt, derived=dict(sorted(derived.items(), key=lambda item: item[0].endswith(METADATA))))
+    return replace(receipt, derived=dict(sorted(derived.items())))
 
 
 def _write_root(place: ResultPath, plan: Plan, volume: Volume, receipt: Receipt) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +19,10 @@ import numpy as np
 from ...model.plan import Field, Plan
 from ...storage.remote import ResultPath
 from . import metadata
+from .fresh import FreshLevel
 from .layout import Box, Level, list_tiles
 
 if TYPE_CHECKING:
-    from .stored import StoredLevel
     from .units import Volume
 
 ENOUGH = 2**18
@@ -73,20 +74,18 @@ def measure_windows(volume: Volume, place: ResultPath, channels: Sequence[int]) 
     """The windows of some channels of the image. Raises `Problem` where its level cannot be read."""
     if not channels:
         return {}
-    from .stored import StoredLevel  # imports zarr-python
-
     level = _choose_level(volume)
     extents = _get_extents(volume, level)
-    stored = StoredLevel(place, level.name)
+    times = sorted({0, extents.get("t", 1) // 2, extents.get("t", 1) - 1})
     found = {}
-    for channel in channels:
-        times = sorted({0, extents.get("t", 1) // 2, extents.get("t", 1) - 1})
-        outer = [{"c": channel, "t": time} for time in times]
-        boxes = [
-            tuple(slice(at[name], at[name] + 1) if name in at else slice(0, n) for name, n in extents.items())
-            for at in outer
-        ]
-        found[channel] = find_window(np.concatenate([_sample_box(stored, level, box) for box in boxes]))
+    with closing(FreshLevel(place, level, volume.sources[0].spec.type)) as stored:
+        for channel in channels:
+            outer = [{"c": channel, "t": time} for time in times]
+            boxes = [
+                tuple(slice(at[name], at[name] + 1) if name in at else slice(0, n) for name, n in extents.items())
+                for at in outer
+            ]
+            found[channel] = find_window(np.concatenate([_sample_box(stored, level, box) for box in boxes]))
     return found
 
 
@@ -122,7 +121,7 @@ def _get_extents(volume: Volume, level: Level) -> dict[str, int]:
     return dict(zip(volume.sources[0].names, level.shape, strict=True))
 
 
-def _sample_box(stored: StoredLevel, level: Level, box: Box) -> np.ndarray:
+def _sample_box(stored: FreshLevel, level: Level, box: Box) -> np.ndarray:
     """The voxels of a box, or every so many of them, read a tile at a time."""
     step = -(-math.prod(s.stop - s.start for s in box) // MOST)
     return np.concatenate([stored[tile].ravel()[::step] for tile in list_tiles(box, level.tile)])
