@@ -30,7 +30,7 @@ def test_two_writes_give_the_same_bytes_however_the_file_is_read(
     tmp_path: Path, block: tuple[int, ...], room: int
 ) -> None:
     data = make_values((9, 37, 35), "<i2")
-    sizes = {"BAND_BYTES": room, "SPOOLED_BYTES": room}
+    sizes = {"BAND_BYTES": room, "WIDE_BYTES": room}
     with shrink_layout():
         write(data, "zyx", tmp_path / "v.ome.zarr", raw=Raw(data, rows=1))
         with mock.patch.multiple(FEEDING, **sizes), mock.patch("neuropress.readers.bands.STEP_BYTES", room):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..model.allocator import release_memory
 from ..model.budget import SHOWN_CHARS
 from ..model.elements import differing, element_text
 from ..model.finding import Finding, Problem, finding
@@ -24,8 +25,6 @@ from ..results.fields import find_unmatched_fields
 from ..storage.remote import ResultPath
 from ..storage.state import DigestCache
 from .spans import iterate_blocks
-
-"""What is read of a raw file at a time, at most, where blocks are smaller than a page."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +81,7 @@ def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, prog
     roots
         Where the raw files lie.
     """
+    release_memory()  # what writing the result took
     module = detect_kind(path).load()
     findings: list[Finding] = []
     arrays = nbytes = sources = kept = 0
@@ -113,6 +113,7 @@ def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, prog
     except MemoryError:
         message = f"{path.name} asks for more memory than there is"
         findings.append(finding("result.unreadable", message, file=str(path)))
+    release_memory()
     placed = tuple(f.at(file=str(path)) for f in findings)
     return Verification(path, arrays, nbytes, placed, sources, len(grafts), len(exported), sum(exported), kept)
 

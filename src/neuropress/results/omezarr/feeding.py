@@ -19,16 +19,16 @@ from ...readers.bands import Spool, choose_step, fits
 from .blocks import Block, Read
 from .layout import Box, Layout, Pass
 
-BAND_BYTES = 16 << 20
-"""Of a band that is read from the file itself; the next one is read meanwhile."""
-SPOOLED_BYTES = 8 << 20
-"""Of a band of a spool, whose rows of units are all at work together."""
+BAND_BYTES = 8 << 20
+"""Of a band; the next one is read meanwhile."""
+WIDE_BYTES = 16 << 20
+"""Of a band of a file that gives no narrower ones at their share."""
 SHARED_BYTES = 64 << 20
 """Steps that are larger than this together are not taken side by side."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Reading:
     """How a pass is read.
 
     Attributes
@@ -49,7 +49,7 @@ class Way:
     memory: int
 
 
-def choose_way(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int], threads: int = 1) -> Way:
+def choose_reading(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int], threads: int = 1) -> Reading:
     """How a pass is best read from an array.
 
     Parameters
@@ -65,19 +65,20 @@ def choose_way(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int],
     given = _get_space([min(n, whole) for n, whole in zip(block, level.shape, strict=True)])
     column = depth * rows * unit[2] * itemsize
     most = -(-group[2] // unit[2])
-    columns = min(most, max(1, BAND_BYTES // column))
-    width = group[2] if columns == most else columns * unit[2]
-    wanted = (min(depth, group[0]), min(rows, group[1]), width)
-    are_fitting = [fits(want, have) for want, have in zip(wanted[:2], given[:2], strict=True)]
+    wanted = (min(depth, group[0]), min(rows, group[1]))
+    is_fitting = all(fits(want, have) for want, have in zip(wanted, given[:2], strict=True))
     decoded = prod(given) * itemsize
-    if all(are_fitting) and (columns == most or fits(width, given[2])):
-        # A block is packed beside what it is unpacked to.
-        return Way(columns, False, (1, 1, 1), 2 * depth * rows * width * itemsize + 2 * decoded)
-    columns = min(most, max(1, SPOOLED_BYTES // column))
+    for room in (BAND_BYTES, WIDE_BYTES) if is_fitting else ():
+        columns = min(most, max(1, room // column))
+        width = group[2] if columns == most else columns * unit[2]
+        if columns == most or fits(width, given[2]):
+            # A block is packed beside what it is unpacked to.
+            return Reading(columns, False, (1, 1, 1), 2 * depth * rows * width * itemsize + 2 * decoded)
+    columns = min(most, max(1, BAND_BYTES // column))
     step = choose_step(given, wanted[0], group, itemsize)
     nbytes = 2 * prod(step) * itemsize + 2 * decoded  # as the reader gives it, and as it is cut up
     beside = threads if nbytes * threads <= SHARED_BYTES else 1
-    return Way(columns, True, step, max(2 * column * columns, beside * nbytes))
+    return Reading(columns, True, step, max(2 * column * columns, beside * nbytes))
 
 
 def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
@@ -86,19 +87,19 @@ def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
     return z, y, x
 
 
-def estimate_memory(layout: Layout, stage: Pass, itemsize: int, way: Way) -> int:
+def estimate_memory(layout: Layout, stage: Pass, itemsize: int, reading: Reading) -> int:
     """Bytes that a pass takes beside what a process has without pixels: what is read, and slabs that fill up.
 
     A level's slab has a chunk's depth; those of a row of units are there together, all of a group where it is spooled.
     """
     unit, group, total = _get_space(stage.unit), _get_space(stage.group), 0
-    wide = min(group[2], way.columns * unit[2])
-    height, width = (group[1], group[2]) if way.is_spooled else (min(unit[1], group[1]), wide)
+    wide = min(group[2], reading.columns * unit[2])
+    height, width = (group[1], group[2]) if reading.is_spooled else (min(unit[1], group[1]), wide)
     for number in range(stage.first + 1, stage.last + 1):
         shrink = zip(layout.levels[number].shrink, layout.levels[stage.first].shrink, strict=True)
         _, y, x = _get_space([f // g for f, g in shrink])
         total += _get_space(layout.levels[number].chunk)[0] * -(-height // y) * -(-width // x) * itemsize
-    return total + way.memory
+    return total + reading.memory
 
 
 def list_windows(first: Sequence[int], last: Sequence[int], columns: int) -> Iterator[tuple[tuple[int, ...], ...]]:
@@ -124,7 +125,7 @@ def _feed(block: Block, bands: Sequence[Box], read: Read, progress: Progress, po
 
 
 def feed_spooled(
-    blocks: Sequence[Block], read: Read, way: Way, progress: Progress, pool: Executor, path: Path, threads: int
+    blocks: Sequence[Block], read: Read, reading: Reading, progress: Progress, pool: Executor, path: Path, threads: int
 ) -> None:
     """Feed all units on the same pages, a chunk's depth after the other, each page read once.
 
@@ -138,7 +139,7 @@ def feed_spooled(
     try:
         for slabs in zip(*(block.list_slabs(whole=True) for block in blocks), strict=True):
             spool = Spool(path, slabs)
-            spool.fill(read, way.step, pool if threads > 1 else None)
+            spool.fill(read, reading.step, pool if threads > 1 else None)
             for block, slab in zip(blocks, slabs, strict=True):
                 _feed(block, list(block.list_bands(slab)), spool.read, progress, pool)
     finally:
