@@ -178,12 +178,20 @@ def write_tiff(**options: Any) -> Callable[[Slices, Path], Path]:
 
         path = folder / "v.ome.tif"
         axes = {"axes": "ZYX"}
-        tifffile.imwrite(
-            path, iter(slices), shape=slices.shape, dtype=slices.dtype, bigtiff=True, metadata=axes, **options
-        )
+        planes = np.stack(list(slices)) if "tile" in options else iter(slices)  # of an iterator it wants tiles
+        tifffile.imwrite(path, planes, shape=slices.shape, dtype=slices.dtype, bigtiff=True, metadata=axes, **options)
         return path
 
     return write
+
+
+def write_npy(slices: Slices, folder: Path) -> Path:
+    """numpy's own."""
+    path = folder / "v.npy"
+    out = np.lib.format.open_memmap(path, "w+", slices.dtype, slices.shape)
+    for place, planes in slices.stack(16):
+        out[place] = planes
+    return path
 
 
 def write_png(slices: Slices, folder: Path) -> Path:
@@ -251,6 +259,7 @@ def write_lif(slices: Slices, folder: Path) -> Path:
 
 
 WRITERS: dict[str, Callable[[Slices, Path], Path]] = {
+    "npy": write_npy,
     "hdf5": write_hdf5(None),
     "hdf5 gzip 64": write_hdf5((64, 64, 64), compression="gzip", compression_opts=1),
     "hdf5 gzip 100": write_hdf5((100, 100, 100), compression="gzip", compression_opts=1),
@@ -277,7 +286,7 @@ WRITERS: dict[str, Callable[[Slices, Path], Path]] = {
 }
 
 
-OPTIONS = {"hdf5": ["--option", "axes=zyx"], "n5": ["--option", "axes=zyx"]}
+OPTIONS = {"hdf5": ["--option", "axes=zyx"], "n5": ["--option", "axes=zyx"], "npy": ["--option", "axes=zyx"]}
 """What people must say of files of a format, by the first word of its name."""
 
 PROGRAM = """

@@ -24,7 +24,7 @@ BAND_BYTES = 8 << 20
 WIDE_BYTES = 16 << 20
 """Of a band of a file that gives no narrower ones at their share."""
 SHARED_BYTES = 64 << 20
-"""Steps that are larger than this together are not taken side by side."""
+"""Of steps that are taken side by side."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,15 @@ class Reading:
         Extent (z, y, x) of what is read at a time for a spool.
     memory
         Bytes that reading may take, at most.
+    beside
+        How many steps are taken side by side.
     """
 
     columns: int
     is_spooled: bool
     step: tuple[int, int, int]
     memory: int
+    beside: int = 1
 
 
 def choose_reading(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int], threads: int = 1) -> Reading:
@@ -75,10 +78,10 @@ def choose_reading(layout: Layout, stage: Pass, itemsize: int, block: Sequence[i
             # A block is packed beside what it is unpacked to.
             return Reading(columns, False, (1, 1, 1), 2 * depth * rows * width * itemsize + 2 * decoded)
     columns = min(most, max(1, BAND_BYTES // column))
-    step = choose_step(given, wanted[0], group, itemsize)
+    step = choose_step(given, wanted[0], group, itemsize, columns * unit[2])
     nbytes = 2 * prod(step) * itemsize + 2 * decoded  # as the reader gives it, and as it is cut up
-    beside = threads if nbytes * threads <= SHARED_BYTES else 1
-    return Reading(columns, True, step, max(2 * column * columns, beside * nbytes))
+    beside = max(1, min(threads, SHARED_BYTES // nbytes))
+    return Reading(columns, True, step, max(2 * column * columns, beside * nbytes), beside)
 
 
 def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
@@ -125,7 +128,7 @@ def _feed(block: Block, bands: Sequence[Box], read: Read, progress: Progress, po
 
 
 def feed_spooled(
-    blocks: Sequence[Block], read: Read, reading: Reading, progress: Progress, pool: Executor, path: Path, threads: int
+    blocks: Sequence[Block], read: Read, reading: Reading, progress: Progress, pool: Executor, path: Path
 ) -> None:
     """Feed all units on the same pages, a chunk's depth after the other, each page read once.
 
@@ -133,13 +136,11 @@ def feed_spooled(
     ----------
     path
         An empty file for the pages of one chunk's depth; it is removed.
-    threads
-        How many steps may be taken side by side.
     """
     try:
         for slabs in zip(*(block.list_slabs(whole=True) for block in blocks), strict=True):
             spool = Spool(path, slabs)
-            spool.fill(read, reading.step, pool if threads > 1 else None)
+            spool.fill(read, reading.step, pool, reading.beside)
             for block, slab in zip(blocks, slabs, strict=True):
                 _feed(block, list(block.list_bands(slab)), spool.read, progress, pool)
     finally:
