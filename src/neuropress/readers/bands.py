@@ -51,11 +51,14 @@ def choose_step(
 
 
 class Spool:
-    """The voxels of slabs that lie side by side, on the disk; each slab in C order, one after the other."""
+    """The voxels of slabs that lie side by side, on the disk; each slab in C order, one after the other.
 
-    def __init__(self, path: Path, slabs: Sequence[Box]) -> None:
+    In the file they begin behind so many voxels of others.
+    """
+
+    def __init__(self, path: Path, slabs: Sequence[Box], behind: int = 0) -> None:
         self._path, self._slabs = path, slabs
-        self._starts = [0]
+        self._starts = [behind]
         for slab in slabs:
             self._starts.append(self._starts[-1] + prod(s.stop - s.start for s in slab))
         self._dtype: np.dtype[Any] | None = None
@@ -86,6 +89,11 @@ class Spool:
         finally:
             for task in waiting:
                 task.result()
+
+    @property
+    def end(self) -> int:
+        """Where others may begin."""
+        return self._starts[-1]
 
     def _keep(self, data: np.ndarray, step: Box) -> None:
         data = data.reshape(-1, *data.shape[-2:])

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import batched
 from math import prod
 from pathlib import Path
 
@@ -23,6 +24,8 @@ BAND_BYTES = 8 << 20
 """Of a band; the next one is read meanwhile."""
 WIDE_BYTES = 16 << 20
 """Of a band of a file that gives no narrower ones at their share."""
+TOGETHER = 2
+"""Chunks' depths of a spool: so many fill a slab of the next level, which then is there of one block at a time."""
 SHARED_BYTES = 64 << 20
 """Of steps that are taken side by side."""
 
@@ -93,12 +96,15 @@ def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
 def estimate_memory(layout: Layout, stage: Pass, itemsize: int, reading: Reading) -> int:
     """Bytes that a pass takes beside what a process has without pixels: what is read, and slabs that fill up.
 
-    A level's slab has a chunk's depth; those of a row of units are there together, all of a group where it is spooled.
+    A level's slab has a chunk's depth; those of a row of units are there together. Where a group is spooled all of it
+    are, but for the first level that is made.
     """
     unit, group, total = _get_space(stage.unit), _get_space(stage.group), 0
     wide = min(group[2], reading.columns * unit[2])
-    height, width = (group[1], group[2]) if reading.is_spooled else (min(unit[1], group[1]), wide)
     for number in range(stage.first + 1, stage.last + 1):
+        is_first = number == stage.first + 1 and layout.levels[stage.first].halves[0]
+        is_whole = reading.is_spooled and not is_first
+        height, width = (group[1], group[2]) if is_whole else (min(unit[1], group[1]), wide)
         shrink = zip(layout.levels[number].shrink, layout.levels[stage.first].shrink, strict=True)
         _, y, x = _get_space([f // g for f, g in shrink])
         total += _get_space(layout.levels[number].chunk)[0] * -(-height // y) * -(-width // x) * itemsize
@@ -138,10 +144,14 @@ def feed_spooled(
         An empty file for the pages of one chunk's depth; it is removed.
     """
     try:
-        for slabs in zip(*(block.list_slabs(whole=True) for block in blocks), strict=True):
-            spool = Spool(path, slabs)
-            spool.fill(read, reading.step, pool, reading.beside)
-            for block, slab in zip(blocks, slabs, strict=True):
-                _feed(block, list(block.list_bands(slab)), spool.read, progress, pool)
+        depths = zip(*(block.list_slabs(whole=True) for block in blocks), strict=True)
+        for some in batched(depths, TOGETHER):
+            spools: list[Spool] = []
+            for slabs in some:
+                spools.append(Spool(path, slabs, spools[-1].end if spools else 0))
+                spools[-1].fill(read, reading.step, pool, reading.beside)
+            for number, block in enumerate(blocks):
+                for spool, slabs in zip(spools, some, strict=True):
+                    _feed(block, list(block.list_bands(slabs[number])), spool.read, progress, pool)
     finally:
         path.unlink(missing_ok=True)
