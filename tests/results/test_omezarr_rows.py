@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
+from time import sleep
 from unittest import mock
 
 import numpy as np
@@ -17,6 +19,7 @@ from neuropress.execution.executor import LocalExecutor, write_result
 from neuropress.model.content import Access
 from neuropress.model.finding import Problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap
+from neuropress.readers.bands import Spool, choose_step
 from neuropress.results import Request
 from neuropress.results.omezarr import units
 
@@ -30,7 +33,7 @@ def test_two_writes_give_the_same_bytes_however_the_file_is_read(
     tmp_path: Path, block: tuple[int, ...], room: int
 ) -> None:
     data = make_values((9, 37, 35), "<i2")
-    sizes = {"BAND_BYTES": room, "SPOOLED_BYTES": room}
+    sizes = {"BAND_BYTES": room, "WIDE_BYTES": room}
     with shrink_layout():
         write(data, "zyx", tmp_path / "v.ome.zarr", raw=Raw(data, rows=1))
         with mock.patch.multiple(FEEDING, **sizes), mock.patch("neuropress.readers.bands.STEP_BYTES", room):
@@ -57,13 +60,64 @@ def test_pages_that_are_read_as_a_whole_are_read_once(tmp_path: Path) -> None:
     assert_pyramid(tmp_path / "v.ome.zarr", data)
 
 
+@pytest.mark.parametrize("width", [5, 8, 16, 40])
+def test_pages_are_kept_as_they_are_however_wide_the_steps(tmp_path: Path, width: int) -> None:
+    data = make_values((3, 7, 60), "<u2")
+    slabs = [(slice(0, 3), slice(0, 7), slice(x, min(x + 16, 55))) for x in (15, 31, 47)]
+    (tmp_path / "pages").touch()
+    spool, widest = Spool(tmp_path / "pages", slabs), 0
+
+    def read(box: tuple[slice, ...]) -> np.ndarray:
+        nonlocal widest
+        widest = max(widest, box[2].stop - box[2].start)
+        return data[box]
+
+    spool.fill(read, (2, 3, width))
+    for slab in slabs:
+        np.testing.assert_array_equal(spool.read((slab[0], slice(2, 5), slab[2])), data[slab][:, 2:5])
+    assert widest <= width
+
+
+@pytest.mark.parametrize("width", [512, 1024])
+def test_steps_of_large_blocks_are_as_wide_as_what_is_kept(width: int) -> None:
+    assert choose_step((256, 256, 256), 64, (64, 8192, 2048), 1, width) == (64, 256, width)
+    assert choose_step((256, 256, 384), 64, (64, 8192, 2048), 1, width) == (64, 256, 2048)  # else decoded twice
+    assert choose_step((1, 2048, 2048), 64, (64, 2048, 2048), 1, width) == (1, 2048, 2048)
+
+
+@pytest.mark.parametrize("most", [1, 1 << 30])
+def test_steps_that_are_too_large_together_are_taken_one_by_one(tmp_path: Path, most: int) -> None:
+    data = make_values((9, 37, 35), "<i2")
+    lock, at_work, together = Lock(), 0, 0
+
+    class Counting(Raw):
+        def read(self, spec: ArraySpec, selection: tuple[slice, ...]) -> np.ndarray:
+            nonlocal at_work, together
+            with lock:
+                at_work += 1
+                together = max(together, at_work)
+            sleep(0.002)
+            with lock:
+                at_work -= 1
+            return super().read(spec, selection)
+
+    with (
+        shrink_layout(),
+        mock.patch(f"{FEEDING}.SHARED_BYTES", most),
+        mock.patch("neuropress.readers.bands.STEP_BYTES", 1),
+        mock.patch("neuropress.results.omezarr.units.count_cores", return_value=4),
+    ):
+        write(data, "zyx", tmp_path / "v.ome.zarr", raw=Counting(data, block=(1, 37, 35)))
+    assert (together > 1) is (most > 1)
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype", "block", "least", "most"),
     [
         ((4000, 2048, 2048), "u1", (1, 1, 2048), 110, 220),  # plain slices, however many
         ((40_000, 2048, 2048), "u1", (1, 1, 2048), 110, 220),
         ((500, 2048, 2048), "<u2", (1, 1, 2048), 110, 220),
-        ((500, 2048, 2048), "u1", (1, 2048, 2048), 150, 220),  # PNG
+        ((500, 2048, 2048), "u1", (1, 2048, 2048), 140, 220),  # PNG
         ((500, 2048, 2048), "u1", (64, 64, 64), 110, 220),  # chunks of HDF5, of Zarr
         ((500, 32_768, 32_768), "u1", (1, 1, 32_768), 110, 300),
         ((500, 32_768, 32_768), "u1", (1, 32_768, 32_768), 2 * 1073, 4000),  # as one PNG each

@@ -33,6 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     output = Output(args.verb, as_json=getattr(args, "json", False), **chosen)
     try:
         try:
+            if args.verb in _LARGE:
+                from ..model.allocator import share_arena
+
+                share_arena()
             return _VERBS[args.verb](args, output)
         finally:
             output.close()  # before anything is said of what went wrong
@@ -376,6 +380,9 @@ _VERBS: dict[str, Callable[[argparse.Namespace, Output], int]] = {
     "releases": run_releases,
     "tools": run_tools,
 }
+
+_LARGE = {"convert", "verify", "validate", "run", "restructure", "releases"}
+"""Verbs that read and write whole arrays."""
 
 if __name__ == "__main__":
     sys.exit(main())

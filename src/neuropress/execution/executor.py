@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from ..model.allocator import release_memory
 from ..model.progress import Progress
 from ..readers.raw import RawArrays
 from ..results import KINDS, Batch, Request, Work
@@ -46,6 +47,7 @@ class LocalExecutor:
         units = KINDS[work.kind].load_units()
         for batch in batches:
             units.run_units(work, batch, raw, progress)
+            release_memory()
 
 
 def write_result(request: Request, raw: RawArrays, executor: Executor, progress: Progress) -> None:

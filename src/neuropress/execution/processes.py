@@ -13,6 +13,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
+from ..model.allocator import share_arena
 from ..model.finding import Problem
 from ..model.progress import Progress
 from ..model.source import SourceRoots
@@ -132,6 +133,7 @@ class _Worker:
 def _serve_calls(pipe: Connection) -> None:
     """What a worker does: one call after the other, until the other end is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it ends it
+    share_arena()
     while True:
         try:
             function, arguments = _receive(pipe)

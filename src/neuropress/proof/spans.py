@@ -44,7 +44,7 @@ def iterate_blocks(
     span = _choose_span(spec, block, SPAN_BYTES)
     space = (span[-3] if len(span) > 2 else 1, span[-2], span[-1])
     given = (access.block[-3] if len(span) > 2 else 1, access.block[-2], access.block[-1])
-    step = choose_step(given, space[0], space, spec.itemsize)
+    step = choose_step(given, space[0], space, spec.itemsize, block[-1])
     with TemporaryDirectory() as folder:
         path = Path(folder) / "pages"
         path.touch()

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..model.allocator import release_memory
 from ..model.budget import SHOWN_CHARS
 from ..model.elements import differing, element_text
 from ..model.finding import Finding, Problem, finding
@@ -83,6 +84,7 @@ def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, prog
     roots
         Where the raw files lie.
     """
+    release_memory()  # what writing the result took
     module = detect_kind(path).load()
     findings: list[Finding] = []
     arrays = nbytes = sources = kept = 0
@@ -114,6 +116,7 @@ def verify_result(path: ResultPath, roots: SourceRoots, cache: DigestCache, prog
     except MemoryError:
         message = f"{path.name} asks for more memory than there is"
         findings.append(finding("result.unreadable", message, file=str(path)))
+    release_memory()
     placed = tuple(f.at(file=str(path)) for f in findings)
     return Verification(path, arrays, nbytes, placed, sources, len(grafts), len(exported), sum(exported), kept)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from math import prod
 from pathlib import Path
 from threading import Lock
@@ -25,38 +26,74 @@ def fits(wanted: int, given: int) -> bool:
 
 
 def choose_step(
-    given: tuple[int, int, int], depth: int, extent: tuple[int, int, int], itemsize: int
+    given: tuple[int, int, int], depth: int, extent: tuple[int, int, int], itemsize: int, width: int
 ) -> tuple[int, int, int]:
-    """Whole blocks of the file as wide as an extent (z, y, x): more of them along y, then z, while there is room."""
-    least = min(given[0], depth)
-    row = extent[2] * itemsize
+    """Whole blocks of the file within an extent (z, y, x): more of them along x, then y, then z, while there is room.
+
+    Parameters
+    ----------
+    given
+        What the file gives at once.
+    depth
+        Planes that are kept together.
+    width
+        Of the slabs that are kept; steps are as wide as some of them, or as all where blocks end within one.
+    """
+    least, x = min(given[0], depth), extent[2]
+    if width % given[2] == 0:
+        x = min(x, width * max(1, STEP_BYTES // max(1, least * given[1] * width * itemsize)))
+    if x < extent[2]:
+        return least, min(extent[1], given[1]), x
+    row = x * itemsize
     y = min(extent[1], given[1] * max(1, STEP_BYTES // max(1, least * given[1] * row)))
     z = least * max(1, STEP_BYTES // max(1, least * y * row)) if y == extent[1] else least
-    return min(z, depth), y, extent[2]
+    return min(z, depth), y, x
 
 
 class Spool:
-    """The voxels of slabs that lie side by side, on the disk; each slab in C order, one after the other."""
+    """The voxels of slabs that lie side by side, on the disk; each slab in C order, one after the other.
 
-    def __init__(self, path: Path, slabs: Sequence[Box]) -> None:
+    In the file they begin behind so many voxels of others.
+    """
+
+    def __init__(self, path: Path, slabs: Sequence[Box], behind: int = 0) -> None:
         self._path, self._slabs = path, slabs
-        self._starts = [0]
+        self._starts = [behind]
         for slab in slabs:
             self._starts.append(self._starts[-1] + prod(s.stop - s.start for s in slab))
         self._dtype: np.dtype[Any] | None = None
         self._lock = Lock()
 
-    def fill(self, read: Callable[[Box], np.ndarray], step: tuple[int, int, int], pool: Executor | None = None) -> None:
-        """Read everything, in steps that end where blocks of the file do, in a pool side by side."""
+    def fill(
+        self,
+        read: Callable[[Box], np.ndarray],
+        step: tuple[int, int, int],
+        pool: Executor | None = None,
+        beside: int = 1,
+    ) -> None:
+        """Read everything, in steps that end where blocks of the file do, so many `beside` each other in a pool."""
         first, last = self._slabs[0], self._slabs[-1]
         whole = tuple(slice(a.start, b.stop) for a, b in zip(first, last, strict=True))
         steps = list(_list_steps(whole, step))
         # One behind the other, a reader that goes through a stream from its beginning stays where it is.
-        if pool is not None:
-            list(pool.map(lambda part: self._keep(read(part), part), steps))
+        if pool is None or beside == 1:
+            for part in steps:
+                self._keep(read(part), part)
             return
-        for part in steps:
-            self._keep(read(part), part)
+        waiting: deque[Future[None]] = deque()
+        try:
+            for part in steps:
+                if len(waiting) == beside:
+                    waiting.popleft().result()
+                waiting.append(pool.submit(lambda part: self._keep(read(part), part), part))
+        finally:
+            for task in waiting:
+                task.result()
+
+    @property
+    def end(self) -> int:
+        """Where others may begin."""
+        return self._starts[-1]
 
     def _keep(self, data: np.ndarray, step: Box) -> None:
         data = data.reshape(-1, *data.shape[-2:])
@@ -72,8 +109,12 @@ class Spool:
                 height, width = (s.stop - s.start for s in slab[-2:])
                 for z, plane in enumerate(part[..., : right - left]):
                     above = (step[-3].start - slab[-3].start + z if len(step) > 2 else 0) * height + top
-                    file.seek((start + (above - slab[-2].start) * width) * data.itemsize)
-                    _write_whole(file, np.ascontiguousarray(plane))
+                    at = start + (above - slab[-2].start) * width + left - slab[-1].start
+                    # A step that ends within the slab has parts of its rows.
+                    for rows in (plane,) if right - left == width else np.split(plane, len(plane)):
+                        file.seek(at * data.itemsize)
+                        _write_whole(file, np.ascontiguousarray(rows))
+                        at += width
 
     def read(self, band: Box) -> np.ndarray:
         """Some rows of one of the slabs."""
@@ -111,10 +152,12 @@ def _list_steps(box: Box, step: tuple[int, int, int]) -> Iterator[Box]:
     """Parts of a box that end where whole steps from 0 do, in C order."""
     places = [_cut(part, size) for part, size in zip(box[-3:], step[-len(box[-3:]) :], strict=True)]
     for y in places[-2] if len(places) < 3 else ():
-        yield (*box[:-2], y, box[-1])
+        for x in places[-1]:
+            yield (*box[:-2], y, x)
     for z in places[0] if len(places) == 3 else ():
         for y in places[1]:
-            yield (*box[:-3], z, y, box[-1])
+            for x in places[2]:
+                yield (*box[:-3], z, y, x)
 
 
 def _cut(part: slice, size: int) -> list[slice]:

@@ -24,7 +24,7 @@ from .tree import Variable
 UNSAFE = GuardFindings("arrays.unsafe", "arrays.damaged")
 UM = {"um": "1", "\u00b5m": "1", "\u03bcm": "1", "micron": "1", "nm": "0.001", "mm": "1000"}
 AXES = set("tczyxs")
-CHUNK_CACHE, CHUNK_SLOTS = 32 * 2**20, 12_421
+CHUNK_CACHE, CHUNK_SLOTS = 16 * 2**20, 12_421
 """Unpacked bytes of one dataset's chunks that stay in memory: planes are asked for one by one, and chunks hold several.
 HDF5 wants a prime number of slots, some hundred times the chunks."""
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...model.content import LazyArray, Selection
 
-CACHE_BYTES = 32 * 2**20
+CACHE_BYTES = 16 * 2**20
 
 type Place = tuple[int, ...]
 """A chunk's number along each axis."""

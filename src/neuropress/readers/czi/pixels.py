@@ -24,7 +24,7 @@ _SWAPPED = (UNCOMPRESSED, LZW)
 """Compressions that keep blue before red; the codecs of the others give red first."""
 _ENTRY_ROOM = 240
 """Bytes that the entry of a tile takes at least in its segment."""
-CACHE_BYTES = 32 * 2**20
+CACHE_BYTES = 16 * 2**20
 
 
 class TilePlanes:

@@ -232,7 +232,7 @@ def _build_image(container: _Container, one: _Stack, options: Mapping[str, Any],
     if len(axes) < 2 or not {"y", "x"} <= {*axes} | ({"y", "x"} if "q" in axes else set()):
         message = f"{container.folder}{path} has the axes {' '.join(axes)} of the extents {list(array.shape)}: no image"
         raise problem("image.unsupported", message, file=key)
-    array = LazyArray(array.name, array.shape, array.dtype, axes, array.read, array.block)
+    array = replace(array, axes=axes)
     extent = dict(zip(axes, array.shape, strict=True))
     if "q" not in axes:
         lead = [n for axis, n in zip(axes, array.shape, strict=True) if axis not in "yxcs"]
@@ -256,7 +256,8 @@ def _stack(grids: list[ChunkGrid], one: LazyArray, axis: str) -> LazyArray:
     def read(selection: Selection) -> np.ndarray:
         return np.stack([grid.read(selection[1:]) for grid in grids[selection[0]]])
 
-    return LazyArray(one.name, (len(grids), *one.shape), one.dtype, (axis, *one.axes), read, (1, *one.block))
+    shape, block, kept = (len(grids), *one.shape), (1, *one.block), one.kept * len(grids)
+    return LazyArray(one.name, shape, one.dtype, (axis, *one.axes), read, block, is_shared=True, kept=kept)
 
 
 def _tell_unread(meta: ImageMetadata, container: _Container, one: _Stack, layout: BlockLayout) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import batched
 from math import prod
 from pathlib import Path
 
@@ -19,16 +20,18 @@ from ...readers.bands import Spool, choose_step, fits
 from .blocks import Block, Read
 from .layout import Box, Layout, Pass
 
-BAND_BYTES = 16 << 20
-"""Of a band that is read from the file itself; the next one is read meanwhile."""
-SPOOLED_BYTES = 8 << 20
-"""Of a band of a spool, whose rows of units are all at work together."""
+BAND_BYTES = 8 << 20
+"""Of a band; the next one is read meanwhile."""
+WIDE_BYTES = 16 << 20
+"""Of a band of a file that gives no narrower ones at their share."""
+TOGETHER = 2
+"""Chunks' depths of a spool: so many fill a slab of the next level, which then is there of one block at a time."""
 SHARED_BYTES = 64 << 20
-"""Steps that are larger than this together are not taken side by side."""
+"""Of steps that are taken side by side."""
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Reading:
     """How a pass is read.
 
     Attributes
@@ -41,15 +44,18 @@ class Way:
         Extent (z, y, x) of what is read at a time for a spool.
     memory
         Bytes that reading may take, at most.
+    beside
+        How many steps are taken side by side.
     """
 
     columns: int
     is_spooled: bool
     step: tuple[int, int, int]
     memory: int
+    beside: int = 1
 
 
-def choose_way(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int], threads: int = 1) -> Way:
+def choose_reading(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int], threads: int = 1) -> Reading:
     """How a pass is best read from an array.
 
     Parameters
@@ -65,19 +71,20 @@ def choose_way(layout: Layout, stage: Pass, itemsize: int, block: Sequence[int],
     given = _get_space([min(n, whole) for n, whole in zip(block, level.shape, strict=True)])
     column = depth * rows * unit[2] * itemsize
     most = -(-group[2] // unit[2])
-    columns = min(most, max(1, BAND_BYTES // column))
-    width = group[2] if columns == most else columns * unit[2]
-    wanted = (min(depth, group[0]), min(rows, group[1]), width)
-    are_fitting = [fits(want, have) for want, have in zip(wanted[:2], given[:2], strict=True)]
+    wanted = (min(depth, group[0]), min(rows, group[1]))
+    is_fitting = all(fits(want, have) for want, have in zip(wanted, given[:2], strict=True))
     decoded = prod(given) * itemsize
-    if all(are_fitting) and (columns == most or fits(width, given[2])):
-        # A block is packed beside what it is unpacked to.
-        return Way(columns, False, (1, 1, 1), 2 * depth * rows * width * itemsize + 2 * decoded)
-    columns = min(most, max(1, SPOOLED_BYTES // column))
-    step = choose_step(given, wanted[0], group, itemsize)
+    for room in (BAND_BYTES, WIDE_BYTES) if is_fitting else ():
+        columns = min(most, max(1, room // column))
+        width = group[2] if columns == most else columns * unit[2]
+        if columns == most or fits(width, given[2]):
+            # A block is packed beside what it is unpacked to.
+            return Reading(columns, False, (1, 1, 1), 2 * depth * rows * width * itemsize + 2 * decoded)
+    columns = min(most, max(1, BAND_BYTES // column))
+    step = choose_step(given, wanted[0], group, itemsize, columns * unit[2])
     nbytes = 2 * prod(step) * itemsize + 2 * decoded  # as the reader gives it, and as it is cut up
-    beside = threads if nbytes * threads <= SHARED_BYTES else 1
-    return Way(columns, True, step, max(2 * column * columns, beside * nbytes))
+    beside = max(1, min(threads, SHARED_BYTES // nbytes))
+    return Reading(columns, True, step, max(2 * column * columns, beside * nbytes), beside)
 
 
 def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
@@ -86,19 +93,22 @@ def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
     return z, y, x
 
 
-def estimate_memory(layout: Layout, stage: Pass, itemsize: int, way: Way) -> int:
+def estimate_memory(layout: Layout, stage: Pass, itemsize: int, reading: Reading) -> int:
     """Bytes that a pass takes beside what a process has without pixels: what is read, and slabs that fill up.
 
-    A level's slab has a chunk's depth; those of a row of units are there together, all of a group where it is spooled.
+    A level's slab has a chunk's depth; those of a row of units are there together. Where a group is spooled all of it
+    are, but for the first level that is made.
     """
     unit, group, total = _get_space(stage.unit), _get_space(stage.group), 0
-    wide = min(group[2], way.columns * unit[2])
-    height, width = (group[1], group[2]) if way.is_spooled else (min(unit[1], group[1]), wide)
+    wide = min(group[2], reading.columns * unit[2])
     for number in range(stage.first + 1, stage.last + 1):
+        is_first = number == stage.first + 1 and layout.levels[stage.first].halves[0]
+        is_whole = reading.is_spooled and not is_first
+        height, width = (group[1], group[2]) if is_whole else (min(unit[1], group[1]), wide)
         shrink = zip(layout.levels[number].shrink, layout.levels[stage.first].shrink, strict=True)
         _, y, x = _get_space([f // g for f, g in shrink])
         total += _get_space(layout.levels[number].chunk)[0] * -(-height // y) * -(-width // x) * itemsize
-    return total + way.memory
+    return total + reading.memory
 
 
 def list_windows(first: Sequence[int], last: Sequence[int], columns: int) -> Iterator[tuple[tuple[int, ...], ...]]:
@@ -124,7 +134,7 @@ def _feed(block: Block, bands: Sequence[Box], read: Read, progress: Progress, po
 
 
 def feed_spooled(
-    blocks: Sequence[Block], read: Read, way: Way, progress: Progress, pool: Executor, path: Path, threads: int
+    blocks: Sequence[Block], read: Read, reading: Reading, progress: Progress, pool: Executor, path: Path
 ) -> None:
     """Feed all units on the same pages, a chunk's depth after the other, each page read once.
 
@@ -132,14 +142,16 @@ def feed_spooled(
     ----------
     path
         An empty file for the pages of one chunk's depth; it is removed.
-    threads
-        How many steps may be taken side by side.
     """
     try:
-        for slabs in zip(*(block.list_slabs(whole=True) for block in blocks), strict=True):
-            spool = Spool(path, slabs)
-            spool.fill(read, way.step, pool if threads > 1 else None)
-            for block, slab in zip(blocks, slabs, strict=True):
-                _feed(block, list(block.list_bands(slab)), spool.read, progress, pool)
+        depths = zip(*(block.list_slabs(whole=True) for block in blocks), strict=True)
+        for some in batched(depths, TOGETHER):
+            spools: list[Spool] = []
+            for slabs in some:
+                spools.append(Spool(path, slabs, spools[-1].end if spools else 0))
+                spools[-1].fill(read, reading.step, pool, reading.beside)
+            for number, block in enumerate(blocks):
+                for spool, slabs in zip(spools, some, strict=True):
+                    _feed(block, list(block.list_bands(slabs[number])), spool.read, progress, pool)
     finally:
         path.unlink(missing_ok=True)

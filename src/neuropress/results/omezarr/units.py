@@ -34,7 +34,7 @@ from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, nodes, ome_xml, tables, windows
 from .blocks import Block, Read
-from .feeding import choose_way, estimate_memory, feed_bands, feed_spooled, list_windows
+from .feeding import choose_reading, estimate_memory, feed_bands, feed_spooled, list_windows
 from .fresh import FreshLevel
 from .layout import Layout, Pass, add_labels, arrange_layout, count_voxels
 from .preview import NAME as PREVIEW
@@ -49,8 +49,9 @@ METADATA = "zarr.json ome"
 _WRITTEN_ANEW = (METADATA, ome_xml.NAME)
 """Ends of the names of digests of what is written with the metadata."""
 
-PROCESS_BYTES = 110_000_000
-"""Memory of a process that has no pixels: libraries, and chunks that are packed and wait to be written."""
+PROCESS_BYTES = 140_000_000
+"""Memory of a process that has no pixels: libraries, chunks that are packed and wait to be written, and what the
+allocator cannot use again, 20 to 40 MB. Measured: `benchmarks/formats.py`."""
 
 CELL_BYTES = 160
 """Memory of a cell of a table, which is held whole: 1,000,000 rows of 5 take 870 MB with the process."""
@@ -227,8 +228,8 @@ def _estimate_pass(volume: Volume, stage: Pass, access: Mapping[str, Access]) ->
     source = volume.find_source(stage.first)
     shape, itemsize = source.spec.shape, source.spec.itemsize
     known = access.get(source.path) or Access((*(1,) * (len(shape) - 2), *shape[-2:]))
-    way = choose_way(volume.layout, stage, itemsize, known.block, count_cores() if known.is_shared else 1)
-    return known.kept + estimate_memory(volume.layout, stage, itemsize, way)
+    reading = choose_reading(volume.layout, stage, itemsize, known.block, count_cores() if known.is_shared else 1)
+    return known.kept + estimate_memory(volume.layout, stage, itemsize, reading)
 
 
 def make_group_texts(plan: Plan, volume: Volume, receipt: Receipt) -> dict[str, str]:
@@ -434,15 +435,16 @@ def _run_rectangle(
     if not stage.reads_raw:  # what was counted already
         progress = no_progress
     threads = count_cores() if access.is_shared else 1
-    way = choose_way(layout, stage, spec.itemsize, access.block, threads)
+    reading = choose_reading(layout, stage, spec.itemsize, access.block, threads)
     blocks = [
-        Block(layout, stage, first, last, staging, codec, pool) for first, last in list_windows(*corners, way.columns)
+        Block(layout, stage, first, last, staging, codec, pool)
+        for first, last in list_windows(*corners, reading.columns)
     ]
     with _open_input(volume, stage, staging, raw) as read:
         # Windows of rows by themselves, where the file gives them so; else together, each page decoded once.
-        for some in [blocks] if way.is_spooled else [[block] for block in blocks]:
-            if way.is_spooled:
-                feed_spooled(some, read, way, progress, pool, staging.make_temporary(), threads)
+        for some in [blocks] if reading.is_spooled else [[block] for block in blocks]:
+            if reading.is_spooled:
+                feed_spooled(some, read, reading, progress, pool, staging.make_temporary())
             else:
                 feed_bands(some[0], read, progress, pool)
             for done in some:
