@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuropress.cli.main import main
-from neuropress.results.omezarr.ome_xml import MOST_PLANES, NAME, has_type, make_ome_xml
+from neuropress.results.omezarr.ome_xml import MOST_PLANES, NAME, has_type, make_ome_xml, parse_acquisition
 
 UNITS = {"t": ["second", "minute", None], "c": [None]} | {name: ["micrometer", "nanometer", None] for name in "zyx"}
 TYPES = ["u1", "<u2", "<u4", "i1", "<i2", "<i4", "<f4", "<f8"]
@@ -134,6 +134,22 @@ def test_attributes_say_the_same(stack: Path, tmp_path: Path) -> None:
     assert main(["convert", str(stack), "--to", str(out)]) == 0
     attributes = json.loads((out / "zarr.json").read_text())["attributes"]
     assert attributes["neuropress"]["acquisition"] == {"exposure_time": 20.0}
+
+
+@pytest.mark.parametrize("version", ["0.5", "0.4"])
+def test_a_restructured_volume_says_it_too(stack: Path, tmp_path: Path, version: str) -> None:
+    old, new = tmp_path / "old.ome.zarr", tmp_path / "new.ome.zarr"
+    assert main(["convert", str(stack), "--to", str(old)]) == 0
+    assert main(["restructure", str(old), "--to", str(new), "--version", version]) == 0
+    assert read_document(new).images[0].pixels.planes == read_document(old).images[0].pixels.planes
+
+
+def test_attributes_of_another_kind_are_no_acquisition() -> None:
+    odd = {"exposure_time": "long", "laser_line": float("nan"), "laser_power": True, "started": "then", "other": 1.0,
+           "numerical_aperture": -1, "objective_magn": 40}  # fmt: skip
+    for own in (None, [], {"acquisition": 3}, {"acquisition": odd}):
+        assert parse_acquisition(own) == {}
+    assert parse_acquisition({"acquisition": {"laser_line": 488}}) == {"laser_line": 488}
 
 
 def test_a_row_comes_before_the_header_and_can_change(stack: Path, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from ..model.report import Report
 from ..planning.build import Planned
 from ..readers.ome_zarr import LABELS_APART
 from ..results.omezarr import KIND, guard
+from ..results.omezarr.ome_xml import ACQUISITION, parse_acquisition
 from ..results.omezarr.tables import TABLE, find_options, is_table, list_tables, read_attributes
 from ..storage.remote import ResultPath
 from .single import Stated, convert_file, find_place
@@ -147,6 +148,8 @@ def _take_over_node(node: Node, attributes: Attributes) -> Node:
     label = {name: value for name, value in ome.get("image-label", {}).items() if name != "version"}
     fields |= {path: one for path, one in node.fields.items() if path.startswith((OWN, "image-label/"))}
     fields |= {f"image-label/{name}": _make_field(spec, f"image-label/{name}", value) for name, value in label.items()}
+    for name, value in parse_acquisition(attributes.get("neuropress")).items():
+        fields[f"{OWN}{ACQUISITION}/{name}"] = _make_field(spec, f"{OWN}{ACQUISITION}/{name}", value)
     fields.pop(f"{OWN}unknown", None)
     unknown = [axis["name"] for axis in kept["axes"] if axis.get("type") != "channel" and "unit" not in axis]
     if unknown and node.path == "/":

@@ -8,6 +8,7 @@ Source: the schema of OME-XML, 2016-06.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -35,6 +36,7 @@ _UNITS = {
     "angstrom": "Å", "nanometer": "nm", "micrometer": "µm", "millimeter": "mm", "centimeter": "cm", "meter": "m",
     "nanosecond": "ns", "microsecond": "µs", "millisecond": "ms", "second": "s", "minute": "min", "hour": "h",
 }  # fmt: skip
+_NUMBERS = ("exposure_time", "laser_line", "laser_power", "numerical_aperture")
 _OPAQUE = 0xFF
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -49,6 +51,26 @@ def has_type(dtype: np.dtype[Any]) -> bool:
     return dtype.str[1:] in _TYPES
 
 
+def parse_acquisition(own: Any) -> dict[str, float | str]:
+    """What our own attribute says of the recording; entries of another kind are left out."""
+    stated = own.get(ACQUISITION) if isinstance(own, Mapping) else None
+    found: dict[str, float | str] = {}
+    for name, value in stated.items() if isinstance(stated, Mapping) else ():
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf
+        is_text = isinstance(value, str) and (name == "objective_magn" or (name == "started" and _is_moment(value)))
+        if is_text or (name in _NUMBERS and is_number):
+            found[name] = value
+    return found
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def make_ome_xml(ome: Mapping[str, Any], own: Mapping[str, Any], shape: Sequence[int], dtype: np.dtype[Any]) -> str:
     """The document.
 
@@ -61,14 +83,14 @@ def make_ome_xml(ome: Mapping[str, Any], own: Mapping[str, Any], shape: Sequence
     """
     image = ome["multiscales"][0]
     extents = {axis["name"]: extent for axis, extent in zip(image["axes"], shape, strict=True)}
-    stated = own.get(ACQUISITION, {})
+    stated = parse_acquisition(own)
     root = Element("OME", xmlns=_NAMESPACE)
     instrument = _make_instrument(stated)
     if len(instrument):
         root.append(instrument)
     described = SubElement(root, "Image", ID="Image:0", Name=_clean_text(image.get("name", "")))
     if "started" in stated:
-        SubElement(described, "AcquisitionDate").text = _format_date(stated["started"])
+        SubElement(described, "AcquisitionDate").text = _format_date(str(stated["started"]))
     if len(instrument):
         SubElement(described, "InstrumentRef", ID=instrument.attrib["ID"])
     if instrument.find("Objective") is not None:
