@@ -30,7 +30,7 @@ from neuropress.converters._labels import ImageAxis, build_labels
 from neuropress.converters._points import build_points
 from neuropress.mapping.rules import Slots
 from neuropress.mapping.transforms import format_decimal
-from neuropress.model.content import Image, LazyArray
+from neuropress.model.content import Image, LazyArray, list_contents
 from neuropress.model.finding import Finding, Problem, finding, problem
 from neuropress.model.plan import ArraySpec, Field, IndexMap, Node
 from neuropress.model.record import CellRef, Record
@@ -156,18 +156,22 @@ def _describe_masks(job: Job) -> dict[str, Field]:
 
 def _get_image(job: Job) -> Image:
     if len(job.contents) != 1:
-        raise _make_problem(job, "volume.scenes", _describe_choice(job))
+        raise _make_choice_problem(job)
     content = job.contents[0]
     if not isinstance(content, Image):
         raise _make_problem(job, "volume.content", f"{job.source} ({content.format}) holds no image")
     return content
 
 
-def _describe_choice(job: Job) -> str:
-    """What to type to have one image of the file, or a volume of each."""
+def _make_choice_problem(job: Job) -> Problem:
+    """A file of several images or of none, with what to type to have one of them, or a volume of each."""
+    if not job.contents or any("video" in content.header for content in job.contents):
+        return _make_problem(job, "volume.scenes", describe_image_choice(job))
+    message = f"{job.source} holds {len(job.contents)} images ({list_contents(job.contents)}); a row describes one"
     names = ", ".join(f'"{number}"' for number in range(1, len(job.contents) + 1))
-    each = f"; or a volume of each: [images] {job.record.key} = [{names}]" if len(job.contents) > 1 else ""
-    return describe_image_choice(job) + (each if job.record.key else "")
+    key = job.record.key
+    hint = f'In neuropress.toml: [images] {key} = "1" takes one, {key} = [{names}] makes a volume of each.'
+    return problem("volume.scenes", message, hint=f"{hint} Of one file: convert --option image=1.", **job.locate())
 
 
 def _build_axes(job: Job, pixels: LazyArray) -> list[_Axis]:

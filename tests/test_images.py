@@ -40,7 +40,9 @@ def read_volume(ds: Builder, name: str) -> np.ndarray:
 
 def test_the_finding_says_what_to_type(lab: Builder, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["convert", str(lab.root)]) == 1
-    assert '[images] JL_SD_0001 = ["1", "2"]' in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert '[images] JL_SD_0001 = "1" takes one, JL_SD_0001 = ["1", "2"] makes a volume of each' in told
+    assert "'detail'" in told
 
 
 def test_one_image_is_chosen_by_its_name(lab: Builder) -> None:
