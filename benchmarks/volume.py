@@ -1,10 +1,11 @@
 """EM slices to OME-Zarr: the whole `neuropress convert` beside acquire-zarr, ome-zarr-py and ngff-zarr at equal size.
 
-    python benchmarks/volume.py --peers PYTHON [--gb 2] [--rounds 3] [--only NAME ...] [--levels 1 2 3] [--folder KEEP]
+    python benchmarks/volume.py --peers PYTHON [--gb 2] [--rounds 3] [--only NAME ...] [--levels 1 2 3] [--bigtiff]
+        [--folder KEEP]
 
 PYTHON is an interpreter of an environment with acquire-zarr, ome-zarr, ngff-zarr and tifffile. The input is a folder
 of uint8 TIFF slices of 2048 x 2048: membranes and cytoplasm that change slowly with depth, and noise of 6 grey levels
-whose neighbours are alike as a detector makes them. Everybody writes chunks of 64^3, shards of 512 voxels an axis
+whose neighbours are alike as a detector makes them; with `--bigtiff` one BigTIFF of the same in uint16. Everybody writes chunks of 64^3, shards of 512 voxels an axis
 and five levels of the mean, by zstd, alone or in blosc. Each candidate runs in a process of its own, in turn,
 `--rounds` times; printed are the medians of wall and CPU seconds (user and system of the whole process tree), the
 largest peak of memory of the tree, the output, and the ratios of neuropress to the peer at equal size: neuropress runs
@@ -41,27 +42,37 @@ PEERS = ("acquire-zarr 1", "acquire-zarr 2", "acquire-zarr 3", "ome-zarr-py", "n
 
 PEER = """
 import sys
+from functools import cache
 from pathlib import Path
+import tifffile
+
+@cache
+def open_tiff(name):
+    return tifffile.TiffFile(name)
+
+def load(slice):
+    name, page = slice
+    return tifffile.imread(name) if page is None else open_tiff(name).pages[page].asarray()
 
 def acquire(slices, out, level):
-    import acquire_zarr as aqz, numpy as np, tifffile
+    import acquire_zarr as aqz, numpy as np
     kinds = (aqz.DimensionType.SPACE,) * 3
-    sizes = [len(slices), *tifffile.imread(slices[0]).shape]
+    sizes = [len(slices), *load(slices[0]).shape]
     axes = [aqz.Dimension(name=n, kind=k, array_size_px=s, chunk_size_px=64, shard_size_chunks=8)
             for n, k, s in zip("zyx", kinds, sizes)]
     packed = aqz.CompressionSettings(compressor=aqz.Compressor.BLOSC1, codec=aqz.CompressionCodec.BLOSC_ZSTD,
                                      level=level, shuffle=1)
-    array = aqz.ArraySettings(dimensions=axes, data_type=np.uint8, compression=packed,
+    array = aqz.ArraySettings(dimensions=axes, data_type=load(slices[0]).dtype.type, compression=packed,
                               downsampling_method=aqz.DownsamplingMethod.MEAN, max_levels=5)
     stream = aqz.ZarrStream(aqz.StreamSettings(store_path=out, overwrite=True, arrays=[array]))
     for name in slices:
-        stream.append(tifffile.imread(name)[None])
+        stream.append(load(name)[None])
     stream.close()
 
 def open_lazily(slices):
-    import dask, dask.array as da, tifffile
-    first = tifffile.imread(slices[0])
-    pages = [da.from_delayed(dask.delayed(tifffile.imread)(name), first.shape, first.dtype) for name in slices]
+    import dask, dask.array as da
+    first = load(slices[0])
+    pages = [da.from_delayed(dask.delayed(load)(name), first.shape, first.dtype) for name in slices]
     return da.stack(pages).rechunk((64, 512, 512))
 
 def ome(slices, out, level):
@@ -83,7 +94,10 @@ def ngff(slices, out, level):
 
 if __name__ == "__main__":
     name, folder, out, level = sys.argv[1:]
-    slices = sorted(str(path) for path in Path(folder).iterdir())
+    if Path(folder).is_dir():
+        slices = [(str(path), None) for path in sorted(Path(folder).iterdir())]
+    else:
+        slices = [(folder, page) for page in range(len(open_tiff(folder).pages))]
     {"acquire-zarr": acquire, "ome-zarr-py": ome, "ngff-zarr": ngff}[name](slices, out, int(level))
 """
 
@@ -97,11 +111,13 @@ from neuropress.results.omezarr.layout import Level, list_tiles, make_whole_box
 from neuropress.results.omezarr.pyramid import halve_block
 from neuropress.results.omezarr.shards import encode_chunk, make_blosc
 
-slices = sorted(Path(sys.argv[1]).iterdir())
-codec = make_blosc(np.dtype("u1"), int(sys.argv[2]))
+path = Path(sys.argv[1])
+pages = sorted(path.iterdir()) if path.is_dir() else tifffile.TiffFile(path).pages
+load = tifffile.imread if path.is_dir() else lambda page: page.asarray()
+codec = make_blosc(load(pages[0]).dtype, int(sys.argv[2]))
 seconds, cpu, size = 0.0, 0.0, 0
-for first in range(0, len(slices), 64):
-    data = np.stack([tifffile.imread(path) for path in slices[first : first + 64]])
+for first in range(0, len(pages), 64):
+    data = np.stack([load(page) for page in pages[first : first + 64]])
     parts = []
     for halvings in range(5):
         parts.append(data)
@@ -148,6 +164,23 @@ def draw_slices(count: int) -> Iterator[np.ndarray]:
         noise = numbers.standard_normal((SIDE + 1, SIDE + 1), dtype="f4")
         noise = noise[1:, 1:] + 0.3 * (noise[:-1, 1:] + noise[1:, :-1])
         yield np.clip(light + NOISE / 1.09 * noise, 0, 255).astype("u1")
+
+
+def make_bigtiff_dataset(folder: Path, count: int) -> Path:
+    """A dataset of one volume of uint16; returns its BigTIFF."""
+    from builder import Builder
+
+    dataset, stack = folder / f"big{count}", folder / "stack.tif"
+    place = dataset / "source/lichtman/20250620/sem_dataset/raw/v1.tif"
+    if not dataset.exists():
+        numbers = np.random.default_rng(1)
+        with tifffile.TiffWriter(stack, bigtiff=True) as writer:
+            for plane in draw_slices(count):
+                noise = numbers.integers(0, 16, plane.shape, dtype="u2")
+                writer.write(plane.astype("u2") * 16 + noise, metadata=None, contiguous=False)
+        Builder(dataset).sem(stack)
+        stack.unlink()
+    return place
 
 
 def make_dataset(folder: Path, count: int) -> Path:
@@ -266,11 +299,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--levels", type=int, nargs="*", default=[1, 2, 3])
     parser.add_argument("--only", nargs="*", default=PEERS, help="peers that are to run")
+    parser.add_argument("--bigtiff", action="store_true", help="one file of uint16")
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
-        slices = make_dataset(folder, round(args.gb * 1e9 / SIDE**2))
+        count = round(args.gb * 1e9 / SIDE**2)
+        slices = make_bigtiff_dataset(folder, count // 2) if args.bigtiff else make_dataset(folder, count)
         dataset, script, out = slices.parents[5], folder / "peer.py", folder / "peer.zarr"
         script.write_text(PEER)
         runs: dict[str, list[Run]] = {}

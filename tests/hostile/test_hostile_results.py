@@ -48,7 +48,7 @@ FOUND = {
     ("nwb", "receipt-one-array-less"): "verify.unproven",
     ("nwb", "receipt-no-derived"): "verify.derived",
     ("nwb", "receipt-derived-less"): "verify.derived",
-    ("nwb", "receipt-format-slices"): "file.changed",
+    ("nwb", "receipt-format-slices"): "slices.empty",
     ("nwb", "receipt-bomb-rows-arrays"): "result.unreadable",
     ("nwb", "receipt-bomb-text-derived"): "result.unreadable",
     ("nwb", "receipt-bomb-range-inputs"): "result.unreadable",

@@ -38,7 +38,8 @@ def test_labels_lie_in_the_bucket_as_they_would_in_a_folder(
         now = read_volume(bucket)
         changed = {name for name in local if now[name] != local[name]}
         assert now.keys() == local.keys()
-        assert changed == ({"zarr.json", "labels/cells/zarr.json"} if resolution == "5" else set())
+        metadata = {"zarr.json", "labels/cells/zarr.json", "OME/METADATA.ome.xml"}
+        assert changed == (metadata if resolution == "5" else set())
     for verb in ("verify", "validate"):
         status, said = run(capsys, verb, str(build.root), "--object", "JL_SD_0001")
         assert (status, "2 arrays" in said or verb == "validate") == (0, True), said

@@ -179,7 +179,8 @@ def test_changed_metadata_rewrite_no_shard(tmp_path: Path) -> None:
     masks, path = {"cells": make_ids("<u4")}, tmp_path / "v.ome.zarr"
     with shrink_layout():
         write(path, masks)
-        before = {p: p.stat().st_mtime_ns for p in path.rglob("*") if p.is_file() and p.name != "zarr.json"}
+        metadata = ("zarr.json", "METADATA.ome.xml")
+        before = {p: p.stat().st_mtime_ns for p in path.rglob("*") if p.is_file() and p.name not in metadata}
         request = Request(make_plan(masks, [2.0, 3.0, 3.0]), path, SEAL, path)
         write_result(request, Raw(masks, fail_at=0), LocalExecutor(), lambda nbytes: None)
         write(tmp_path / "w.ome.zarr", masks, scale=[2.0, 3.0, 3.0])

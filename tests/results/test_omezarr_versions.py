@@ -255,8 +255,8 @@ def test_a_dataset_states_how_its_volumes_are_stored(tmp_path: Path, capsys: pyt
         assert status == 0, said
         return said
 
-    assert "29 files" in run("plan", builder.root, "--object", "JL_SD_0001"), (
-        "18 + 4 + 1 chunks, 3 + 2 of metadata, a preview"
+    assert "32 files" in run("plan", builder.root, "--object", "JL_SD_0001"), (
+        "18 + 4 + 1 chunks, 3 + 2 + 2 of metadata, a preview, the OME-XML"
     )
     run("run", builder.root, "--object", "JL_SD_0001")
     (path,) = builder.root.glob("output/**/*.ome.zarr")

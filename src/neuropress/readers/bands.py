@@ -40,7 +40,7 @@ def choose_step(
         Of the slabs that are kept; steps are as wide as some of them, or as all where blocks end within one.
     """
     least, x = min(given[0], depth), extent[2]
-    if width % given[2] == 0:
+    if width % max(1, given[2]) == 0:  # an array may be empty
         x = min(x, width * max(1, STEP_BYTES // max(1, least * given[1] * width * itemsize)))
     if x < extent[2]:
         return least, min(extent[1], given[1]), x

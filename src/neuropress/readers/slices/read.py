@@ -46,6 +46,8 @@ def read(source: Source, options: Mapping[str, Any]) -> tuple[Image, ...]:
     scan = _FolderScan(source)
     if not source.is_folder:
         scan.add_file(source.key)
+        if not scan.slices:
+            raise problem("slices.empty", f"{source.key} is neither a folder nor a PNG or JPEG", file=source.key)
         return (_build_image(source, scan.slices, (), scan, options),)
     for key in source.members():
         scan.add_file(key)

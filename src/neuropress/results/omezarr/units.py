@@ -217,7 +217,8 @@ def estimate(plan: Plan, access: Mapping[str, Access]) -> Estimate:
     raw = [stage for stage in layout.passes if stage.reads_raw]
     memory = [_estimate_pass(volume, stage, access) for stage in raw]
     groups = metadata.make_ome_attributes(tables.get_images(plan.nodes), layout)
-    own = (len(groups) + 1) * len(layout.version.group_files) + 2  # the preview, and the group of the OME-XML
+    own = len(groups) * len(layout.version.group_files) + 1  # the preview
+    own += len(layout.version.group_files) + 1 if ome_xml.has_type(volume.sources[0].spec.type) else 0
     files = shards + len(layout.levels) + own + tables.estimate_files(plan.nodes)
     cells = sum(prod(spec.shape) for node in tables.get_tables(plan.nodes) for spec in node.arrays.values())
     return Estimate(units, files, volume.nbytes, PROCESS_BYTES + max(memory) + cells * CELL_BYTES)
