@@ -124,9 +124,9 @@ def test_one_image_of_several_is_chosen(
     build, root = convert_volume(tmp_path, tmp_path / "v.tif")
     code, lines = run_verb(capsys, "convert", str(root))
     assert code == 1
-    (message,) = (line["message"] for line in lines if line.get("id") == "volume.scenes")
-    assert "1: 'series0' 'overview' z=4 y=20 x=24, 2: 'series1' 'detail' z=6 y=18 x=30" in message
-    assert "[options." in message
+    (told,) = (line for line in lines if line.get("id") == "volume.scenes")
+    assert "1: 'series0' 'overview' z=4 y=20 x=24, 2: 'series1' 'detail' z=6 y=18 x=30" in told["message"]
+    assert '[images] JL_SD_0001 = "1" takes one' in told["hint"]
     key = next(iter(build.rows["sem_dataset"]))["file_path_raw"]
     config = root / "neuropress.toml"
     config.write_text(config.read_text() + f'\n[options."{key}"]\nimage = "{choice}"\n')
