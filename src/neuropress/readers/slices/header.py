@@ -25,6 +25,13 @@ class PictureHeader:
         """uint16 for 16 bits, uint8 for fewer."""
         return np.dtype(np.uint16 if self.bits == 16 else np.uint8)
 
+    def check_decoded(self, pixels: np.ndarray, key: str) -> None:
+        """Whether a decoder gave what the header states. Raises `Problem` (``image.unsupported``)."""
+        if pixels.shape != self.shape or pixels.dtype != self.dtype:
+            stated = f"its header states {self.shape} {self.dtype}"
+            message = f"{key} is decoded as {pixels.shape} {pixels.dtype}, but {stated}"
+            raise problem("image.unsupported", message, file=key)
+
 
 def check_extent(width: int, height: int, bits: int, compression: int, size: int, key: str) -> None:
     """Refuse what a codec cannot hold in so few bytes, and what would fill the memory: a picture is decoded whole.

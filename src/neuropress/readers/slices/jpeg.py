@@ -98,12 +98,7 @@ def decode_pixels(data: bytes, header: PictureHeader, key: str) -> np.ndarray:
         pixels = imagecodecs.jpeg8_decode(data)
     except (imagecodecs.Jpeg8Error, ValueError, MemoryError) as error:
         raise _make_damaged_problem(key, f"it cannot be decoded ({error})") from error
-    if pixels.shape != header.shape or pixels.dtype != header.dtype:
-        raise problem(
-            "image.unsupported",
-            f"{key} is decoded as {pixels.shape} {pixels.dtype}, but its header states {header.shape} {header.dtype}",
-            file=key,
-        )
+    header.check_decoded(pixels, key)
     return pixels
 
 

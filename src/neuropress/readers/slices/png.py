@@ -66,12 +66,7 @@ def decode_pixels(data: bytes, header: PictureHeader, key: str) -> np.ndarray:
         pixels = imagecodecs.png_decode(data)
     except (imagecodecs.PngError, ValueError, MemoryError) as error:
         raise _make_damaged_problem(key, f"it cannot be decoded ({error})") from error
-    if pixels.shape != header.shape or pixels.dtype != header.dtype:
-        raise problem(
-            "image.unsupported",
-            f"{key} is decoded as {pixels.shape} {pixels.dtype}, but its header states {header.shape} {header.dtype}",
-            file=key,
-        )
+    header.check_decoded(pixels, key)
     # The decoder spreads 1, 2 and 4 bits over 0..255, by whole factors.
     return pixels // np.uint8(255 // (2**header.bits - 1)) if header.bits < 8 else pixels
 
