@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from h5py import h5a, h5s, h5t
 
+from neuropress.model.receipt import HASH
 from neuropress.readers.hdf5.walk import read_attributes
 from neuropress.results.nwb import storage
 from neuropress.results.nwb.codecs import Codec, list_codecs
@@ -92,7 +93,7 @@ def test_equal_blocks_are_packed_once_and_only_equal_ones(monkeypatch: pytest.Mo
 def test_a_command_that_repeats_is_digested_once_and_bits_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     digested: list[np.ndarray] = []
     take = storage.block_digest
-    monkeypatch.setattr(storage, "block_digest", lambda data: digested.append(data) or take(data))
+    monkeypatch.setattr(storage, "block_digest", lambda data, by: digested.append(data) or take(data, by))
     command = np.zeros(20_000)
     found: list[Any] = []
 
@@ -113,4 +114,4 @@ def test_a_command_that_repeats_is_digested_once_and_bits_decide(monkeypatch: py
     assert found[3] == found[0]
     zeros = np.zeros(20_000)
     stored = (zeros, zeros, -zeros, zeros, zeros[:10_000], zeros[:10_000], command)
-    assert [one.digest for one in found] == [take(block) for block in stored]
+    assert [one.digest for one in found] == [take(block, HASH) for block in stored]

@@ -10,13 +10,17 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from .budget import BLOCK_BYTES, BLOCK_LEAST, BLOCKS, EXTENT, RANK
-from .elements import digest_elements
+from .elements import Hash, digest_elements
 from .graft import Graft
 from .plan import ArraySpec, canonical
 from .serial import SPARSE
 
 if TYPE_CHECKING:  # numpy takes a tenth of a second, and checking tables needs none of it
     import numpy as np
+
+
+HASH: Hash = "blake3"
+"""What blocks are digested by when they are written; earlier results state none, which was SHA-256."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class ArrayReceipt:
     """An array's specification and digest.
 
     `sha256` is taken over the digests of the result's blocks of extent `block`, in C
-    order; a block's digest is the SHA-256 of its C-order little-endian bytes, or of its texts.
+    order; a block's digest is that by `hash` of its C-order little-endian bytes, or of its texts.
     `codec` names the library and level that packed its chunks, of a kind of result that chooses it; "" where it
     was not packed. No reader needs it: another machine's library may give other bytes of the same values.
     """
@@ -41,6 +45,7 @@ class ArrayReceipt:
     block: tuple[int, ...]
     sha256: str
     codec: str = field(default="", metadata=SPARSE)
+    hash: Hash = "sha256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,7 @@ class Receipt:
         Path in the result -> specification and digest.
     derived
         Path in the result -> SHA-256 of a dataset that does not come from raw samples
-        one by one (table columns, pyramid levels above 0).
+        one by one (table columns); of a pyramid's level above 0 it is taken as that of level 0.
     sources
         Key of each raw object that a row names -> options of its reader.
     grafts
@@ -146,9 +151,9 @@ def blocks(shape: Sequence[int], block: Sequence[int]) -> Iterator[tuple[slice, 
         yield tuple(slice(c, min(c + b, n)) for c, b, n in zip(corner, block, shape, strict=True))
 
 
-def block_digest(data: np.ndarray) -> bytes:
-    """SHA-256 of a block (see `neuropress.model.elements.digest_elements`)."""
-    return digest_elements(data)
+def block_digest(data: np.ndarray, hash: Hash) -> bytes:
+    """Digest of a block (see `neuropress.model.elements.digest_elements`)."""
+    return digest_elements(data, hash)
 
 
 def root_digest(block_digests: Sequence[bytes]) -> str:

@@ -156,7 +156,7 @@ def _compare_array(
         block = stored[selection]
         if expected is not None:
             yield from _compare_block(name, receipt, selection, block, expected)
-        digests.append(block_digest(block))
+        digests.append(block_digest(block, receipt.hash))
         progress(block.nbytes)
     if root_digest(digests) != receipt.sha256:
         message = f"{name} does not have the digest that was taken when it was written"

@@ -74,7 +74,7 @@ class Explanation:
             spec = self.array.spec
             return [
                 self.path,
-                f"  {spec.dtype} {list(spec.shape)}, SHA-256 of its blocks {self.array.sha256}",
+                f"  {spec.dtype} {list(spec.shape)}, digest of its blocks ({self.array.hash}) {self.array.sha256}",
                 f"  from {spec.source}, array {spec.array}, reader {spec.format}",
                 f"  by select {to_json(spec.index.select)}, axis order {list(spec.index.order)}",
                 *([f"  by the clock {spec.clock}"] if spec.clock else []),

@@ -170,7 +170,9 @@ def _list_differences(rebuild: _Rebuild, rebuilt: Path, published: Path) -> Iter
             yield f"its {section}"
     new_arrays, old_arrays = (_leave_out_codecs(made.receipt) for made in (new, old))
     if new_arrays != old_arrays:
-        yield "the arrays of its receipt"
+        hashes = [sorted({array.hash for array in arrays.values()}) for arrays in (old_arrays, new_arrays)]
+        how = f" (digests by {', '.join(hashes[0])}, here by {', '.join(hashes[1])})" if hashes[0] != hashes[1] else ""
+        yield f"the arrays of its receipt{how}"
     for what in ("derived", "inputs", "rows", "revisions"):
         if getattr(new.receipt, what) != getattr(old.receipt, what):
             yield f"the {what} of its receipt"

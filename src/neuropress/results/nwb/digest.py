@@ -103,7 +103,7 @@ def _digest_data(
     if row > budget.BLOCK_BYTES:
         raise OverBudget(f"a row of {dataset.name} has {row} bytes, more than {budget.BLOCK_BYTES}")
     extent = (max(1, ROWS_BYTES // row), *(max(1, n) for n in shape[1:]))
-    return root_digest([block_digest(dataset[part]) for part in blocks(shape, extent)])
+    return root_digest([block_digest(dataset[part], "sha256") for part in blocks(shape, extent)])
 
 
 def _digest_elements(dataset: h5py.Dataset, paths: Paths | None, spare: int) -> Any:

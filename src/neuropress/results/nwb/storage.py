@@ -23,7 +23,7 @@ from h5py import h5d, h5p, h5s, h5t
 
 from ...model.finding import problem
 from ...model.plan import ArraySpec, canonical
-from ...model.receipt import ArrayReceipt, InputDigest, Receipt, block_digest, blocks, root_digest
+from ...model.receipt import HASH, ArrayReceipt, InputDigest, Receipt, block_digest, blocks, root_digest
 from ...model.serial import to_json
 from ...readers.raw import RawArrays
 from .codecs import GZIP_LEVEL, Codec, choose_codec, pack_chunk
@@ -144,7 +144,7 @@ class _PackQueue:
         samples = np.ascontiguousarray(data, dtype=dtype if dtype.kind == "T" else dtype.newbyteorder("<"))
         if (last := self._last) and last[1:] == (chunks, codec) and _has_same_bytes(last[0][0], samples):
             return last[0][1]
-        digest = block_digest(samples)
+        digest = block_digest(samples, HASH)
         if chunks is None or codec is None:
             return _PackedBlock(digest, samples.nbytes, samples=samples)
         key = digest, samples.dtype, samples.shape, chunks, codec.name
@@ -207,7 +207,8 @@ def fill_datasets(
         queue.drain()
     for path, block_digests in digests.items():
         codec, block = codecs[path], choose_layout(specs[path]).block
-        receipts[path] = ArrayReceipt(specs[path], block, root_digest(block_digests), codec.name if codec else "")
+        name = codec.name if codec else ""
+        receipts[path] = ArrayReceipt(specs[path], block, root_digest(block_digests), name, HASH)
     return {path: receipts[path] for path in specs}
 
 

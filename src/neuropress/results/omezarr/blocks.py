@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numcodecs import Blosc  # type: ignore[import-untyped]
 
-from ...model.receipt import block_digest
+from ...model.receipt import HASH, block_digest
 from .layout import Box, Layout, Level, Pass, list_tiles
 from .pyramid import halve_block, halve_extent
 from .shards import Shard, encode_chunks
@@ -112,7 +112,7 @@ class Block:
         extent = self.layout.get_unit(number, self.stage)
         tasks = []
         for part in list_tiles(slab, tile):
-            tasks.append(self.pool.submit(block_digest, data[_shift_box(part, slab)]))
+            tasks.append(self.pool.submit(block_digest, data[_shift_box(part, slab)], HASH))
             unit = tuple(s.start // n for s, n in zip(part, extent, strict=True))
             self._digests.setdefault((number, unit), []).append(tasks[-1])
         return tasks

@@ -42,7 +42,7 @@ _WORKER = uuid4().hex
 """Name of this process's journals: unlike a process number, no machine and no later process has it too."""
 
 type Digests = dict[int, list[str]]
-"""Level -> SHA-256 of a unit's tiles (`Level.tile`), in C order, hex."""
+"""Level -> digests of a unit's tiles (`Level.tile`), in C order, hex."""
 
 type UnitKey = tuple[int, tuple[int, ...]]
 """Number of the pass, and the unit's place in it."""

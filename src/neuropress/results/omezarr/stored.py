@@ -14,6 +14,7 @@ import numpy as np
 import zarr
 from zarr.errors import BaseZarrError
 
+from ...model.elements import Hash
 from ...model.finding import Problem, problem
 from ...model.receipt import block_digest, blocks, check_blocks, root_digest
 from ...storage.remote import ResultPath
@@ -123,9 +124,9 @@ class StoredLevel:
             return False
         return self._array.metadata.encode_chunk_key(tuple(at)).split("/") == parts
 
-    def digest(self) -> str:
+    def digest(self, hash: Hash) -> str:
         """The level's digest, computed anew."""
-        return root_digest([block_digest(self[box]) for box in blocks(self.shape, self.tile)])
+        return root_digest([block_digest(self[box], hash) for box in blocks(self.shape, self.tile)])
 
     def _check_shards(self, selection: Sequence[slice]) -> None:
         """Look at the shards that a block is read from, each once."""

@@ -24,7 +24,7 @@ import numpy as np
 from ...model.finding import Problem
 from ...model.plan import ArraySpec, Node, Plan
 from ...model.points import CLASS, OBJECT, SCORE, PointAxis, format_exact
-from ...model.receipt import ArrayReceipt, Receipt, block_digest, blocks, root_digest
+from ...model.receipt import HASH, ArrayReceipt, Receipt, block_digest, blocks, root_digest
 from ...model.serial import from_json
 from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
@@ -298,8 +298,8 @@ def write_tables(place: ResultPath, made: Made, write: Callable[[str, bytes], No
 def _make_receipt(spec: ArraySpec, cells: Sequence[str]) -> ArrayReceipt:
     data = np.array(cells, TEXT)
     block = (ROWS,)
-    digests = [block_digest(data[box]) for box in blocks(spec.shape, block)]
-    return ArrayReceipt(spec, block, root_digest(digests))
+    digests = [block_digest(data[box], HASH) for box in blocks(spec.shape, block)]
+    return ArrayReceipt(spec, block, root_digest(digests), hash=HASH)
 
 
 def make_group_texts(nodes: Sequence[Node]) -> dict[str, str]:

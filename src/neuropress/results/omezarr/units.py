@@ -25,7 +25,7 @@ from ...model.packing import Packing
 from ...model.plan import ArraySpec, Node, Plan, digest
 from ...model.progress import Progress, no_progress
 from ...model.provenance import Provenance
-from ...model.receipt import ArrayReceipt, Receipt
+from ...model.receipt import HASH, ArrayReceipt, Receipt
 from ...model.serial import from_json, to_json
 from ...readers.raw import RawArrays
 from ...storage.parallel import count_cores
@@ -125,8 +125,8 @@ class Volume:
         return Work(kind, str(staging), self.digest(stamps), task)
 
     def digest(self, stamps: str) -> str:
-        """Of everything that the bytes of the units follow from."""
-        return digest([to_json(self.sources), stamps, self.texts])
+        """Of everything that the bytes of the units, and their digests, follow from."""
+        return digest([to_json(self.sources), stamps, self.texts, HASH])
 
     @property
     def texts(self) -> tuple[str, ...]:

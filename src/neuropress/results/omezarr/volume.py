@@ -26,7 +26,7 @@ from ...model.finding import Finding
 from ...model.plan import Plan, digest
 from ...model.progress import Progress
 from ...model.provenance import Provenance
-from ...model.receipt import ArrayReceipt, Receipt, root_digest
+from ...model.receipt import HASH, ArrayReceipt, Receipt, root_digest
 from ...model.source import SourceRoots
 from ...readers.raw import RawArrays
 from ...storage.remote import BucketPath, ResultPath
@@ -120,7 +120,7 @@ def _make_receipt(request: Request, volume: Volume, staging: Staging) -> tuple[P
     arrays = {}
     for source, numbers in zip(volume.sources, layout.list_pyramids(), strict=True):
         first = layout.levels[numbers[0]]
-        arrays[source.path] = ArrayReceipt(source.spec, first.tile, derived.pop(source.path))
+        arrays[source.path] = ArrayReceipt(source.spec, first.tile, derived.pop(source.path), hash=HASH)
     plan = windows.complete_plan(request.plan, volume, staging.finished)
     receipt = make_receipt(plan, volume, request.seal, arrays, derived)
     return plan, _add_preview(plan, volume, receipt, staging.finished, staging.write_bytes)
@@ -228,19 +228,22 @@ def read_fields(path: ResultPath, names: Collection[str]) -> Mapping[str, Any]:
 def digest_derived(path: ResultPath) -> Mapping[str, str]:
     """Digests of the levels above 0, computed anew from the result.
 
-    A level's digest is taken like `ArrayReceipt.sha256`, over boxes of a shard's extent
-    and one chunk's depth.
+    A level's digest is taken like `ArrayReceipt.sha256` of level 0, over boxes of a shard's
+    extent and one chunk's depth.
     """
     from .stored import StoredLevel
 
     guard.check_store(path)
     digests = {}
+    arrays = read_provenance(path).receipt.arrays
     full = _list_full_levels(path)
     for name in nodes.read_level_names(path):
         if name not in full:
             level = StoredLevel(path, name)
             level.check_metadata()
-            digests[f"/{name}"] = level.digest()
+            group = name.rpartition("/")[0]
+            known = arrays.get(f"/{group}/{LEVEL0}" if group else f"/{LEVEL0}")
+            digests[f"/{name}"] = level.digest(known.hash if known else HASH)
     for name in (preview.NAME, ome_xml.NAME):
         if (path / name).is_file():
             with guard.translate_errors(path), guard.open_regular_file(path / name) as file:
