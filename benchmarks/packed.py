@@ -105,7 +105,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
         slices = Slices(folder, args.gb * 1e9, args.dtype, SIDE)
-        print(f"{'':20} {'MB':>6} {'wall s':>7} {'floor':>7} {'CPU s':>7} {'floor':>7} {'peak MB':>8}  floor/neuropress")
+        print(
+            f"{'':20} {'MB':>6} {'wall s':>7} {'floor':>7} {'CPU s':>7} {'floor':>7} {'peak MB':>8}  floor/neuropress"
+        )
         for name in args.names or NAMES:
             dataset = folder / name.replace(" ", "-")
             path = next((dataset / "file").iterdir()) if dataset.is_dir() else make_dataset(folder, name, slices)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import mmap
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from itertools import batched, groupby
+from itertools import batched, chain, groupby
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,8 @@ class Block:
         What packs its chunks.
     pool
         Where hashing, halving and compression run.
+    buffer
+        What shards are written from; of all blocks that one thread feeds.
     """
 
     layout: Layout
@@ -61,6 +64,7 @@ class Block:
     staging: Staging
     codec: Blosc
     pool: Executor
+    buffer: mmap.mmap
     _shards: dict[tuple[int, ...], Shard] = field(default_factory=dict)
     _filling: dict[int, _Slab] = field(default_factory=dict)
     _digests: dict[tuple[int, tuple[int, ...]], list[Future[bytes]]] = field(default_factory=dict)
@@ -148,9 +152,8 @@ class Block:
     def _store_chunks(self, number: int, data: np.ndarray, slab: Box) -> None:
         """Compress a slab's chunks in the pool and append them to their shards in a fixed order."""
         for shard, runs in groupby(self._encode_chunks(number, data, slab), key=lambda item: item[0]):
-            with shard.open_file() as file:
-                for _, positions, packed in runs:
-                    shard.append(file, positions, packed.result())
+            chunks = (zip(positions, packed.result(), strict=True) for _, positions, packed in runs)
+            shard.append(chain.from_iterable(chunks), self.buffer)
 
     def _encode_chunks(
         self, number: int, data: np.ndarray, slab: Box

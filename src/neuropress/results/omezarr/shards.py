@@ -8,11 +8,11 @@ little-endian uint64 pairs of offset and length, CRC-32C.
 
 from __future__ import annotations
 
+import mmap
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import google_crc32c
 import numpy as np
@@ -22,6 +22,7 @@ from ...model.source import Stamp
 from ...storage.parallel import run_all
 from ...storage.remote import BucketPath
 from .. import durable
+from .appending import BLOCK_BYTES, Appended, make_buffer
 from .layout import Level
 
 MISSING = 2**64 - 1
@@ -85,40 +86,31 @@ class Shard:
     def __init__(self, level: Level, coordinate: Sequence[int], temporary: Path) -> None:
         self.name = level.name_shard(coordinate)
         self.temporary = temporary
+        self._file = Appended(temporary)
         self._is_sharded = level.is_sharded
         self._grid = tuple(s // c for s, c in zip(level.shard, level.chunk, strict=True))
         self._index = np.full((*self._grid, 2), MISSING, "<u8")
-        self._end = 0
 
-    @contextmanager
-    def open_file(self) -> Iterator[BinaryIO]:
-        """Open for `append`; closed between slabs, as a wide volume has thousands of shards.
+    def append(self, chunks: Iterable[tuple[Sequence[int], Sequence[bytes]]], buffer: mmap.mmap) -> None:
+        """Add chunks, each with its position in the shard's grid; see `Appended.append`.
 
-        Raises
-        ------
-        FileNotFoundError
-            It was cleared away: another run goes on in this one's place.
+        The file is closed afterwards, as a wide volume has thousands of shards.
         """
-        with self.temporary.open("r+b") as file:  # "ab" would make a file anew that lacks the first chunks
-            file.seek(self._end)
-            yield file
+        self._file.append(self._list_parts(chunks), buffer)
 
-    def append(self, file: BinaryIO, positions: Sequence[Sequence[int]], chunks: Sequence[Sequence[bytes]]) -> None:
-        """Add chunks at their positions of the shard's grid."""
-        for position, parts in zip(positions, chunks, strict=True):
+    def _list_parts(self, chunks: Iterable[tuple[Sequence[int], Sequence[bytes]]]) -> Iterator[bytes]:
+        end = self._file.size
+        for position, parts in chunks:
             size = sum(len(part) for part in parts)
-            file.writelines(parts)
-            self._index[tuple(position)] = (self._end, size)
-            self._end += size
+            self._index[tuple(position)] = (end, size)
+            end += size
+            yield from parts
 
     def finish(self) -> None:
         """Write the index and wait for the disk: nothing is lacking but the name."""
         index = self._index.tobytes()
-        with self.open_file() as file:
-            if self._is_sharded:
-                file.writelines([index, google_crc32c.value(index).to_bytes(4, "little")])
-            file.flush()
-            os.fsync(file.fileno())
+        parts = [index, google_crc32c.value(index).to_bytes(4, "little")] if self._is_sharded else []
+        self._file.finish(parts, make_buffer(BLOCK_BYTES + sum(map(len, parts))))
 
 
 def rename_shards(volume: Path, shards: Sequence[Shard]) -> None:

@@ -33,6 +33,7 @@ from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, nodes, ome_xml, tables, windows
+from .appending import make_buffer
 from .blocks import Block, Read
 from .feeding import choose_reading, estimate_memory, feed_bands, feed_spooled, list_windows
 from .fresh import FreshLevel
@@ -437,8 +438,9 @@ def _run_rectangle(
         progress = no_progress
     threads = count_cores() if access.is_shared else 1
     reading = choose_reading(layout, stage, spec.itemsize, access.block, threads)
+    buffer = make_buffer()
     blocks = [
-        Block(layout, stage, first, last, staging, codec, pool)
+        Block(layout, stage, first, last, staging, codec, pool, buffer)
         for first, last in list_windows(*corners, reading.columns)
     ]
     with _open_input(volume, stage, staging, raw) as read:
