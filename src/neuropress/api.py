@@ -13,8 +13,6 @@ from .model.record import Record
 from .model.report import Report
 from .model.run_part import RunPart
 from .planning.targets import Wanted
-from .publishing import PublishRequest, Scope
-from .publishing.dandi import DandiRequest
 from .readers.format import suggest_name
 from .storage.remote import ResultPath
 from .verbs.adding import Occasion, add_files
@@ -22,16 +20,13 @@ from .verbs.check import check_dataset, write_facts, write_lab_letter
 from .verbs.convert import Options, convert_dataset
 from .verbs.coverage import CoverageReport, Place, cover_dataset, find_cell
 from .verbs.explain import ExplainReport, explain_file
-from .verbs.export import export_source
 from .verbs.fix import apply_fixes, propose_fixes
 from .verbs.init import make_dataset
 from .verbs.inventory import list_files
 from .verbs.letter import Letter
 from .verbs.parts import convert_part
 from .verbs.plan import plan_dataset
-from .verbs.publish import publish_selection, publish_selection_to_dandi
 from .verbs.run import run_dataset
-from .verbs.status import describe_status
 from .verbs.validate import validate_dataset
 from .verbs.verify import verify_dataset
 from .workspace import EVERYTHING, Selection, Workspace
@@ -352,6 +347,8 @@ class Dataset:
 
     def export_tables(self, to: PathLike) -> Report:
         """Rebuild the tables as CSV from the results and ``records.jsonl`` alone, in canonical form."""
+        from .verbs.export import export_source
+
         return export_source(str(self.config.root), Path(to))
 
     def publish(
@@ -389,6 +386,10 @@ class Dataset:
         dry_run
             Say what would change; send nothing.
         """
+        # What publishes takes a tenth of the start of every command, and few commands publish; `status` asks it, too.
+        from .publishing import PublishRequest, Scope
+        from .verbs.publish import publish_selection
+
         scope = Scope(kinds=tuple(only))
         order = PublishRequest(
             to, release, scope, endpoint, allow_errors=allow_errors, accepted=tuple(accept_loss), dry_run=dry_run
@@ -426,12 +427,18 @@ class Dataset:
         dry_run
             Say what would be sent; send nothing.
         """
+        from .publishing import Scope
+        from .publishing.dandi import DandiRequest
+        from .verbs.publish import publish_selection_to_dandi
+
         scope = Scope(kinds=tuple(only))
         order = DandiRequest(dandiset, instance, key, release, to, endpoint, scope, dry_run=dry_run)
         return self._log(publish_selection_to_dandi(self._fresh(), select, order, progress))
 
     def status(self, select: Selection = EVERYTHING) -> Report:
         """Per target: how it stands, whether it was verified, validated and released, and what stands in the way."""
+        from .verbs.status import describe_status
+
         return describe_status(self._fresh(), select)
 
     def list_files(self) -> Report:

@@ -161,3 +161,11 @@ def _revisions_changed(before: Mapping[str, int], now: Mapping[str, int]) -> str
     changed = [k for k in {**before, **now} if before.get(k) != now.get(k)]
     revisions = (f"{k} (revision {before.get(k, 'none')} -> {now.get(k, 'none')})" for k in sorted(changed))
     return ", ".join(f"outdated by {one}" for one in revisions)
+
+
+def describe_obstacle(wanted: Wanted) -> tuple[str, str]:
+    """State and reason of a target that is not to be written."""
+    if wanted.blocked:
+        (table, key), cause = wanted.cause
+        return "blocked", f"{table} {key}: {cause.message}"
+    return str(State.EMPTY), ""

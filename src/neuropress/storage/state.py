@@ -361,22 +361,31 @@ class DigestCache(StampedCache):
         Problem
             ``file.changed``: it is being written to.
         """
-        return self._get_digest(str(path), lambda: get_file_stamp(path.stat()), lambda: digest_file(path, before_read))
+        name = str(path)
+        return self._get_digest(name, name, lambda: get_file_stamp(path.stat()), lambda: digest_file(path, before_read))
 
-    def get_raw_digest(self, root: Root, key: str, before_read: BeforeRead = no_wait) -> InputDigest:
-        """Size and digest of a raw file. Raises as `get_file_digest` and `Root.stamp` do."""
-        return self._get_digest(
-            f"{root.name}/{key}", partial(_get_raw_stamp, root, key), lambda: root.sha256(key, before_read)
-        )
+    def get_raw_digest(
+        self, root: Root, key: str, stamp: Stamp | None = None, before_read: BeforeRead = no_wait
+    ) -> InputDigest:
+        """Size and digest of a raw file, still of this stamp. Raises as `get_file_digest` and `Root.stamp` do."""
+        get_stamp, name = partial(_get_raw_stamp, root, key), f"{root.name}/{key}"
+        return self._get_digest(name, key, get_stamp, lambda: root.sha256(key, before_read), stamp)
 
-    def _get_digest(self, name: str, get_stamp: Callable[[], Stamp], read_digest: Callable[[], str]) -> InputDigest:
+    def _get_digest(
+        self,
+        name: str,
+        shown: str,
+        get_stamp: Callable[[], Stamp],
+        read_digest: Callable[[], str],
+        stamp: Stamp | None = None,
+    ) -> InputDigest:
         before = get_stamp()
-        if known := self.find(name, before):
-            return InputDigest(before[0], known)
-        sha256 = read_digest()
-        if get_stamp() != before:
-            raise problem("file.changed", f"{name} changed while it was read", file=name)
-        self.keep(name, before, sha256)
+        known = self.find(name, before)
+        sha256 = known or read_digest()
+        if before != (stamp or before) or (not known and get_stamp() != before):
+            raise problem("file.changed", f"{shown} changed while it was read", file=shown)
+        if not known:
+            self.keep(name, before, sha256)
         return InputDigest(before[0], sha256)
 
 

@@ -17,7 +17,6 @@ from datetime import date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import Any
-from xml.sax.saxutils import unescape
 
 from ..model.budget import LINES_BYTES, OverBudget
 from ..model.finding import Finding, catalogue, finding, problem
@@ -90,6 +89,8 @@ def read_workbook(path: Path, specs: Iterable[TableSpec]) -> Mapping[str, RawTab
 
 def list_sheet_names(path: Path) -> list[str]:
     """Names of all sheets; none where the file cannot be read."""
+    from xml.sax.saxutils import unescape  # brings a client of HTTP along
+
     try:
         with zipfile.ZipFile(path) as archive, archive.open("xl/workbook.xml") as file:
             text = file.read(LINES_BYTES)

@@ -11,10 +11,10 @@ from ..model.finding import Severity, has_errors
 from ..model.report import Outcome, Report
 from ..model.serial import to_json
 from ..planning.estimate import check_memory, estimate_plan, format_estimate, make_estimate_facts
+from ..planning.stale import describe_obstacle
 from ..planning.targets import Wanted
 from ..results import KINDS
 from ..workspace import EVERYTHING, Selection, Workspace
-from .status import describe_obstacle
 
 
 class _PackedFacts(Mapping[str, Any]):

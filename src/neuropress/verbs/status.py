@@ -11,7 +11,7 @@ from ..independent import describe_standing
 from ..model.finding import Severity, has_errors
 from ..model.report import Outcome, Report
 from ..model.waiver import waive_result
-from ..planning.stale import State
+from ..planning.stale import State, describe_obstacle
 from ..planning.targets import Wanted
 from ..proof import Proof
 from ..publishing import RELEASED, digest_proven_files
@@ -92,11 +92,3 @@ def _release_of(proof: Proof | None, known: object) -> str | None:
     if proof is None or not isinstance(known, dict) or known.get("files") != digest_proven_files(proof):
         return None
     return str(known.get("release"))
-
-
-def describe_obstacle(wanted: Wanted) -> tuple[str, str]:
-    """State and reason of a target that is not to be written."""
-    if wanted.blocked:
-        (table, key), cause = wanted.cause
-        return "blocked", f"{table} {key}: {cause.message}"
-    return str(State.EMPTY), ""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..config import Config
 from ..model.finding import Problem, problem
 from ..model.plan import digest
 from ..model.receipt import InputDigest
-from ..model.source import BeforeRead, Input, SourceRoots, Stamp
+from ..model.source import BeforeRead, Input, Root, SourceRoots, Stamp
 from ..planning.kept import list_kept_cells
 from ..planning.labels import list_label_keys
 from ..planning.targets import Wanted, raw_key
@@ -23,18 +23,21 @@ class Watch:
 
     `stamps` holds what the raw files were like before they were first looked at; those that
     only the plan names (command files, members of a set) join them before they are read again.
+    `places` are the roots that the remembered inputs lie in.
     """
 
     cache: DigestCache
     stamps: dict[str, Stamp]
     lock: Lock | RunToken | None
     sources: Callable[[], SourceRoots]
+    places: dict[str, Root] = field(default_factory=dict)
 
     def remember(self, roots: SourceRoots, inputs: Sequence[Input]) -> str:
         """Take the stamps of all inputs of a plan; a digest of them. Raises `Problem` (``file.changed``)."""
         for touched in inputs:
             # Looked up here, one after the other: many threads that ask a bucket at once ask more often.
             source = roots.locate(touched.key)
+            self.places[touched.key] = source.root
             if touched.key not in self.stamps:
                 self.stamps[touched.key] = source.stamp(touched.key)
             if Input.of(touched.key, self.stamps[touched.key]) != touched:
@@ -43,11 +46,8 @@ class Watch:
 
     def digest(self, roots: SourceRoots, touched: Input, before_read: BeforeRead) -> InputDigest:
         """Digest of a remembered input. Raises `Problem` (``file.changed``)."""
-        source = roots.locate(touched.key)
-        found = self.cache.get_raw_digest(source.root, touched.key, before_read)
-        if source.stamp(touched.key) != self.stamps[touched.key]:
-            raise problem("file.changed", f"{touched.key} changed while it was read", file=touched.key)
-        return found
+        root = self.places.get(touched.key) or roots.locate(touched.key).root
+        return self.cache.get_raw_digest(root, touched.key, self.stamps[touched.key], before_read)
 
     def confirm(self) -> None:
         """See that nothing changed. Raises `Problem` (``file.changed``, ``dataset.locked``)."""
