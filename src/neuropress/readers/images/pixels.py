@@ -274,8 +274,9 @@ def build_plane_array(
         inner = selection[len(lead) :]
         out = np.empty([s.stop - s.start for s in selection], dtype)
         for position in product(*(range(len(r)) for r in ranges)):
-            place = [r[i] for r, i in zip(ranges, position, strict=True)]
-            index = int(np.ravel_multi_index(place, lead)) if lead else 0
+            index = 0
+            for among, at, extent in zip(ranges, position, lead, strict=True):
+                index = index * extent + among[at]
             planes.read(index, inner, out[position] if lead else out)
         return out
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import mmap
-from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
-from itertools import batched, chain, groupby
+from itertools import batched
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,12 @@ from numcodecs import Blosc  # type: ignore[import-untyped]
 from ...model.receipt import HASH, block_digest
 from .layout import Box, Layout, Level, Pass, list_tiles
 from .pyramid import halve_block, halve_extent
-from .shards import Shard, encode_chunks
+from .shards import Shard, ShardWriter, encode_chunks
 from .staging import Digests, Staging
 
 type Read = Callable[[Box], np.ndarray]
-AHEAD = 32
-"""Chunks that may wait, compressed, to be written in order."""
-
 RUN = 4
-"""Chunks that one task packs."""
+"""Chunks that one task packs: one alone takes little longer than its task."""
 
 BAND_BYTES = 4 << 20
 """What one step of halving takes at a time, at most: with less, threads wait for each other at every step."""
@@ -53,8 +48,8 @@ class Block:
         What packs its chunks.
     pool
         Where hashing, halving and compression run.
-    buffer
-        What shards are written from; of all blocks that one thread feeds.
+    writer
+        What appends chunks to their shards.
     """
 
     layout: Layout
@@ -64,7 +59,7 @@ class Block:
     staging: Staging
     codec: Blosc
     pool: Executor
-    buffer: mmap.mmap
+    writer: ShardWriter
     _shards: dict[tuple[int, ...], Shard] = field(default_factory=dict)
     _filling: dict[int, _Slab] = field(default_factory=dict)
     _digests: dict[tuple[int, tuple[int, ...]], list[Future[bytes]]] = field(default_factory=dict)
@@ -87,6 +82,7 @@ class Block:
 
     def finish(self) -> dict[tuple[int, ...], Digests]:
         """Give all shards their names; on return they are durable. Place of a unit -> its digests."""
+        self.writer.flush()
         list(self.pool.map(Shard.finish, self._shards.values()))
         self.staging.keep_shards(list(self._shards.values()))
         by_unit: dict[tuple[int, ...], Digests] = {}
@@ -150,17 +146,8 @@ class Block:
         return [self.pool.submit(_halve_band, source, target, level, y, rows) for y in starts]
 
     def _store_chunks(self, number: int, data: np.ndarray, slab: Box) -> None:
-        """Compress a slab's chunks in the pool and append them to their shards in a fixed order."""
-        for shard, runs in groupby(self._encode_chunks(number, data, slab), key=lambda item: item[0]):
-            chunks = (zip(positions, packed.result(), strict=True) for _, positions, packed in runs)
-            shard.append(chain.from_iterable(chunks), self.buffer)
-
-    def _encode_chunks(
-        self, number: int, data: np.ndarray, slab: Box
-    ) -> Iterator[tuple[Shard, list[tuple[int, ...]], Future[list[list[bytes]]]]]:
-        """Chunks in the order of their shards, `RUN` of them at a time: one alone takes little longer than its task."""
+        """Have a slab's chunks packed in the pool, `RUN` of them at a time, and written in a fixed order."""
         level = self.layout.levels[number]
-        waiting: deque[tuple[Shard, list[tuple[int, ...]], Future[list[list[bytes]]]]] = deque()
         for part in list_tiles(slab, level.tile):
             coordinate = tuple(s.start // n for s, n in zip(part, level.shard, strict=True))
             shard = self._get_shard(number, coordinate)
@@ -170,11 +157,7 @@ class Block:
                     for box in boxes
                 ]
                 parts = [data[_shift_box(box, slab)] for box in boxes]
-                packed = self.pool.submit(encode_chunks, parts, level, self.codec)
-                waiting.append((shard, positions, packed))
-                if len(waiting) * RUN > AHEAD:
-                    yield waiting.popleft()
-        yield from waiting
+                self.writer.put((shard, positions, self.pool.submit(encode_chunks, parts, level, self.codec)))
 
     def _get_shard(self, number: int, coordinate: tuple[int, ...]) -> Shard:
         key = (number, *coordinate)

@@ -11,7 +11,11 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import google_crc32c
@@ -30,6 +34,8 @@ TABLE_BYTES = 128 << 10
 """Of what is packed, for one entropy table of zstd."""
 UPLOADS = 4
 """Shards that one worker sends at the same time."""
+AHEAD = 8
+"""Runs of chunks that may wait to be written in order."""
 
 
 def make_blosc(dtype: np.dtype[Any], level: int) -> Blosc:
@@ -112,6 +118,59 @@ class Shard:
         index = self._index.tobytes()
         parts = [index, google_crc32c.value(index).to_bytes(4, "little")] if self._is_sharded else []
         self._file.finish(parts, make_buffer(BLOCK_BYTES + sum(map(len, parts))))
+
+
+type _Run = tuple[Shard, Sequence[Sequence[int]], Future[list[list[bytes]]]]
+"""Chunks of one shard: their positions in its grid, and what they will be packed."""
+
+
+class ShardWriter:
+    """Appends chunks to their shards in the order in which they come, on a thread of its own.
+
+    Whoever reads, halves and packs goes on meanwhile, from one band to the next.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: Queue[_Run | None] = Queue(AHEAD)
+        self._pool = ThreadPoolExecutor(1)
+        self._buffer = make_buffer()
+        self._written: Future[None] | None = None
+        self._failed = False
+
+    def __enter__(self) -> ShardWriter:
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        if self._written is not None:
+            self._waiting.put(None)
+        self._pool.shutdown()
+
+    def put(self, run: _Run) -> None:
+        """Have a run written; waits while `AHEAD` others wait. Raises what an earlier one failed with."""
+        if self._failed:
+            self.flush()
+        if self._written is None:
+            self._written = self._pool.submit(self._write)
+        self._waiting.put(run)
+
+    def flush(self) -> None:
+        """Wait until all is written. Raises what it failed with."""
+        written, self._written = self._written, None
+        if written is not None:
+            self._waiting.put(None)
+            written.result()
+
+    def _write(self) -> None:
+        coming = iter(self._waiting.get, None)
+        try:
+            for shard, runs in groupby(coming, key=itemgetter(0)):
+                chunks = (zip(positions, packed.result(), strict=True) for _, positions, packed in runs)
+                shard.append(chain.from_iterable(chunks), self._buffer)
+        except BaseException:
+            self._failed = True
+            for _ in coming:  # nobody waits for a place among those that will not be written
+                pass
+            raise
 
 
 def rename_shards(volume: Path, shards: Sequence[Shard]) -> None:

@@ -33,13 +33,12 @@ from ...storage.remote import BucketPath, ResultPath
 from .. import Batch, Estimate, Request, Seal, Work, durable
 from ..sections import parse_provenance
 from . import guard, metadata, nodes, ome_xml, tables, windows
-from .appending import make_buffer
 from .blocks import Block, Read
 from .feeding import choose_reading, estimate_memory, feed_bands, feed_spooled, list_windows
 from .fresh import FreshLevel
 from .layout import Layout, Pass, add_labels, arrange_layout, count_voxels
 from .preview import NAME as PREVIEW
-from .shards import make_blosc
+from .shards import ShardWriter, make_blosc
 from .staging import Staging, UnitKey, clear_closed, format_unit_name, is_whole, parse_unit_name
 
 LEVEL0 = "0"
@@ -438,12 +437,11 @@ def _run_rectangle(
         progress = no_progress
     threads = count_cores() if access.is_shared else 1
     reading = choose_reading(layout, stage, spec.itemsize, access.block, threads)
-    buffer = make_buffer()
-    blocks = [
-        Block(layout, stage, first, last, staging, codec, pool, buffer)
-        for first, last in list_windows(*corners, reading.columns)
-    ]
-    with _open_input(volume, stage, staging, raw) as read:
+    with ShardWriter() as writer, _open_input(volume, stage, staging, raw) as read:
+        blocks = [
+            Block(layout, stage, first, last, staging, codec, pool, writer)
+            for first, last in list_windows(*corners, reading.columns)
+        ]
         # Windows of rows by themselves, where the file gives them so; else together, each page decoded once.
         for some in [blocks] if reading.is_spooled else [[block] for block in blocks]:
             if reading.is_spooled:
