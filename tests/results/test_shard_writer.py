@@ -10,7 +10,7 @@ import pytest
 from neuropress.results.omezarr.layout import Level
 from neuropress.results.omezarr.shards import AHEAD, Shard, ShardWriter
 
-LEVEL = Level((1, 1, 8), (1, 1, 8), (1, 1, 1), (1, 1, 1))
+LEVEL = Level((1, 1, 8), (1, 1, 1), (1, 1, 8), (1, 1, 1))
 
 
 def pack(data: bytes | Exception) -> Future[list[list[bytes]]]:
