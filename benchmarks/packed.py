@@ -43,12 +43,13 @@ def open_png(path):
 def open_czi(path):
     import czifile
     file = czifile.CziFile(path)
+    file.set_lock(True)
     return [lambda entry=entry: np.squeeze(entry.read_segment_data(file).data()) for entry in file.filtered_subblock_directory]
 
 def open_nd2(path):
     import nd2
-    file = nd2.ND2File(path)
-    return [lambda n=n: np.squeeze(file.read_frame(n)) for n in range(file.sizes["Z"])]
+    file = nd2.imread(path, dask=False, xarray=False)  # mapped: a plain file
+    return [lambda n=n: np.array(file[n]) for n in range(len(file))]
 
 path = Path(sys.argv[1])
 DECODERS = {"tif": open_tiff, "czi": open_czi, "nd2": open_nd2}
@@ -104,6 +105,7 @@ def main() -> None:
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
         slices = Slices(folder, args.gb * 1e9, args.dtype, SIDE)
         print(
             f"{'':20} {'MB':>6} {'wall s':>7} {'floor':>7} {'CPU s':>7} {'floor':>7} {'peak MB':>8}  floor/neuropress"

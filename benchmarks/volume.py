@@ -173,6 +173,7 @@ def make_bigtiff_dataset(folder: Path, count: int) -> Path:
     dataset, stack = folder / f"big{count}", folder / "stack.tif"
     place = dataset / "source/lichtman/20250620/sem_dataset/raw/v1.tif"
     if not dataset.exists():
+        folder.mkdir(parents=True, exist_ok=True)
         numbers = np.random.default_rng(1)
         with tifffile.TiffWriter(stack, bigtiff=True) as writer:
             for plane in draw_slices(count):

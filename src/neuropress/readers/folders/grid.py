@@ -11,7 +11,7 @@ from typing import Any
 from ...model.content import Image, LazyArray
 from ...model.finding import problem
 from ...model.source import Source
-from ..images.pixels import OpenFiles, apply_declared_axes, build_plane_array
+from ..images.pixels import OpenFiles, RawPlanes, apply_declared_axes, build_plane_array
 from .planes import Plane, check_uniform, open_planes, read_tiff_plane
 
 AXES = ("t", "c", "z")
@@ -88,4 +88,6 @@ def build_grid(
     axes = apply_declared_axes((*(axis for axis, _ in lead), *single.axes), options, folder)
     shape = (*(count for _, count in lead), *single.shape)
     opened, files = open_planes(source, planes, single.shape, single.dtype, "microscope.plane")
-    return PlaneGrid(build_plane_array(opened, axes, shape, single.shape, single.dtype), files, first)
+    is_packed = not isinstance(opened, RawPlanes)
+    pixels = build_plane_array(opened, axes, shape, single.shape, single.dtype, is_shared=is_packed)
+    return PlaneGrid(pixels, files, first)

@@ -23,7 +23,7 @@ from ..images import is_tiff
 from ..images.calibration import ImageMetadata, parse_count, parse_key_values
 from ..images.ifd import list_pages
 from ..images.page import Page
-from ..images.pixels import apply_declared_axes, build_plane_array
+from ..images.pixels import RawPlanes, apply_declared_axes, build_plane_array
 from ..tiff import read as tiff
 from . import FORMAT, pictures
 from .header import PictureHeader
@@ -211,7 +211,7 @@ def _build_image(
     single = first.arrays["pixels"]
     planes, files = open_planes(source, slices, single.shape, single.dtype, "slices.mixed")
     axes = apply_declared_axes((*("q" for _ in counts), *single.axes), options, source.key)
-    shape = (*counts, *single.shape)
+    shape, is_packed = (*counts, *single.shape), not isinstance(planes, RawPlanes)
     texts = {s.name: s.text for s in slices[1:] if s.text and s.text != slices[0].text}
     small = sum(map(len, texts.values())) <= tiff.MAX_PAGE_TEXT
     header = {
@@ -227,7 +227,7 @@ def _build_image(
         format=FORMAT.name,
         facts={**first.facts, **({"z": str(len(slices) // channels)} if counts else {})},
         header=header,
-        arrays={"pixels": build_plane_array(planes, axes, shape, single.shape, single.dtype)},
+        arrays={"pixels": build_plane_array(planes, axes, shape, single.shape, single.dtype, is_shared=is_packed)},
         warnings=(*scan.warnings, *first.warnings),
         close=files.close,
         spacing=first.spacing,

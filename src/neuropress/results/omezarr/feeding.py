@@ -24,6 +24,8 @@ BAND_BYTES = 8 << 20
 """Of a band; the next one is read meanwhile."""
 WIDE_BYTES = 16 << 20
 """Of a band of a file that gives no narrower ones at their share."""
+BANDS = 3
+"""In memory: one that is read, one that is packed, and the last chunks of the one before."""
 TOGETHER = 2
 """Chunks' depths of a spool: so many fill a slab of the next level, which then is there of one block at a time."""
 SHARED_BYTES = 64 << 20
@@ -79,12 +81,12 @@ def choose_reading(layout: Layout, stage: Pass, itemsize: int, block: Sequence[i
         width = group[2] if columns == most else columns * unit[2]
         if columns == most or fits(width, given[2]):
             # A block is packed beside what it is unpacked to.
-            return Reading(columns, False, (1, 1, 1), 2 * depth * rows * width * itemsize + 2 * decoded)
+            return Reading(columns, False, (1, 1, 1), BANDS * depth * rows * width * itemsize + 2 * decoded)
     columns = min(most, max(1, BAND_BYTES // column))
     step = choose_step(given, wanted[0], group, itemsize, columns * unit[2])
     nbytes = 2 * prod(step) * itemsize + 2 * decoded  # as the reader gives it, and as it is cut up
     beside = max(1, min(threads, SHARED_BYTES // nbytes))
-    return Reading(columns, True, step, max(2 * column * columns, beside * nbytes), beside)
+    return Reading(columns, True, step, max(BANDS * column * columns, beside * nbytes), beside)
 
 
 def _get_space(extents: Sequence[int]) -> tuple[int, int, int]:
