@@ -52,8 +52,8 @@ def main() -> None:
             for name in ("output", ".neuropress"):
                 shutil.rmtree(dataset / name, ignore_errors=True)
             for name, verb in steps:
-                cpu, wall = run(code, verb, dataset)
-                print(f"{code}  {name:14} {cpu:7.1f} CPU s {wall:7.1f} s", flush=True)
+                cpu, wall, peak = run(code, verb, dataset, 1)
+                print(f"{code}  {name:14} {cpu:7.1f} CPU s {wall:7.1f} s {peak:6.0f} MiB", flush=True)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Any
 
+from ..model.allocator import release_memory, reuse_freed_memory
 from ..model.finding import Problem, problem
 from ..model.job_cluster import BATCH_SYSTEMS, JobCluster
 from ..model.progress import Progress
@@ -203,7 +204,10 @@ def run_task(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[
         done += nbytes
 
     with _ONE:
+        reuse_freed_memory()
         try:
             return function(*arguments, report), done, None
         except Exception as error:  # noqa: BLE001 - it is raised again where the call was made
             return None, done, make_sendable(error)
+        finally:
+            release_memory()
