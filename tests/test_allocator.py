@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 
@@ -70,9 +71,39 @@ def test_threads_share_an_arena_and_freed_pages_go_back(tmp_path: object) -> Non
 
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    from neuropress.model.allocator import release_memory, share_arena
+    from neuropress.model.allocator import release_memory, reuse_freed_memory, share_arena
 
     for library in (object(), None):
         monkeypatch.setattr(ctypes, "CDLL", lambda name, library=library: library)
         share_arena()
+        reuse_freed_memory()
         release_memory()
+
+
+CHURN = """
+import resource, sys
+import numpy as np
+from neuropress.model.allocator import reuse_freed_memory
+
+if sys.argv[1] == "reused":
+    reuse_freed_memory()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(200):
+    np.ones(1 << 19, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not is_glibc(), reason="only glibc has these settings")
+def test_a_thrifty_environment_does_not_have_buffers_mapped_again_and_again() -> None:
+    faults = {}
+    for how in ("as set", "reused"):
+        done = subprocess.run(
+            [sys.executable, "-c", CHURN, how],
+            check=True,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "MALLOC_TRIM_THRESHOLD_": "65536"},  # as Dask starts its workers
+        )
+        faults[how] = int(done.stdout)
+    assert faults["reused"] < faults["as set"] / 4

@@ -18,8 +18,8 @@ from .shards import Shard, ShardWriter, encode_chunks
 from .staging import Digests, Staging
 
 type Read = Callable[[Box], np.ndarray]
-RUN = 4
-"""Chunks that one task packs: one alone takes little longer than its task."""
+RUN = 8
+"""Chunks that one task packs: one alone takes little longer than its task, and threads wait for each other less."""
 
 BAND_BYTES = 4 << 20
 """What one step of halving takes at a time, at most: with less, threads wait for each other at every step."""

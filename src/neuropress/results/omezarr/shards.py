@@ -34,7 +34,7 @@ TABLE_BYTES = 128 << 10
 """Of what is packed, for one entropy table of zstd."""
 UPLOADS = 4
 """Shards that one worker sends at the same time."""
-AHEAD = 8
+AHEAD = 5
 """Runs of chunks that may wait to be written in order."""
 
 
